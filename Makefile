@@ -1,0 +1,60 @@
+# The README's two commands are `make report` and `make test`. Each sets up what it needs: a virtual environment in
+# .venv with the hashed requirements.lock and this project in editable mode; uv does it when it is there, pip when not.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+# One numeric thread for each process: the batch runs one process for each core.
+export OMP_NUM_THREADS = 1
+export OPENBLAS_NUM_THREADS = 1
+# A virtual environment of the caller's must not catch the installation.
+unexport VIRTUAL_ENV
+
+.PHONY: help setup report test check docs lab lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
+
+setup: $(READY)  ## virtual environment, locked packages, editable install
+
+$(READY): requirements.lock pyproject.toml
+	@rm -f $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "metanet needs Python 3.11 or newer; this is $$($(PYTHON) -V). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@echo "Setting up .venv from requirements.lock (once; a few minutes at most)"
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --clear --python "$$(command -v $(PYTHON))" .venv && \
+	  uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock && \
+	  uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e . ; \
+	else \
+	  $(PYTHON) -m venv --clear .venv && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . ; \
+	fi
+	@touch $@
+
+report: $(READY)  ## pool every outcome in every modality class; reports/index.html lists the reports
+	@$(BIN)/metanet report
+
+test: $(READY)  ## the test suite
+	@$(BIN)/python -m pytest -n auto
+
+check: $(READY)  ## lint, format, types, import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+docs: $(READY)  ## the documentation site, in docs/_build/html
+	@$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+lab: $(READY)  ## JupyterLab on the analyses
+	@$(BIN)/jupyter lab analyses
+
+lock:  ## resolve requirements.lock anew (needs uv)
+	uv pip compile pyproject.toml --all-extras --generate-hashes --universal --python-version 3.11 --no-header --upgrade --quiet -o requirements.lock
+
+clean:  ## remove the virtual environment, caches and reports
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build docs/jupyter_execute
+	find reports -mindepth 1 ! -name README.md -delete

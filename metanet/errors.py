@@ -1,0 +1,88 @@
+"""What can go wrong, in words: the error tree, a problem with its place, and the check of closed vocabularies."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+class MetanetError(Exception):
+    """Every error that metanet raises on purpose."""
+
+
+class ArgumentError(MetanetError, ValueError):
+    """An argument that cannot be used; the message names it, its value and the mend."""
+
+
+class DataError(MetanetError, ValueError):
+    """Data that cannot be used; `problems` holds every fault that was found, not only the first."""
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems: tuple[Problem, ...] = tuple(problems)
+
+
+class ConvergenceError(MetanetError, ArithmeticError):
+    """A solver ended somewhere that its own check does not accept as a maximum."""
+
+
+class ReportError(MetanetError, RuntimeError):
+    """A report that could not be made."""
+
+
+class MetanetWarning(UserWarning):
+    """A doubt about a number; it is repeated in the notes of the result, because notebooks swallow stderr."""
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One fault in the data: where it is, what stands there, what is wrong and how to mend it.
+
+    `row` is the line of the file as an editor or a spreadsheet counts it (the header is line 1); None where the fault
+    belongs to the whole file or the whole column.
+    """
+
+    file: str
+    row: int | None = None
+    column: str | None = None
+    value: str | None = None
+    wrong: str = ""
+    mend: str = ""
+
+    @property
+    def place(self) -> str:
+        """`file:row:column`, as far as it is known."""
+        return ":".join(str(part) for part in (self.file, self.row, self.column) if part is not None)
+
+    def __str__(self) -> str:
+        shown = "" if self.value is None else f" {shorten(self.value)!r}"
+        mend = f" Mend: {self.mend}" if self.mend else ""
+        return f"{self.place}:{shown} {self.wrong}.{mend}"
+
+
+def shorten(value: object, limit: int = 80) -> str:
+    """`value` as one line of at most `limit` characters, fit for a message."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def nearest(word: object, allowed: Iterable[str]) -> str | None:
+    """The allowed word that `word` was probably meant to be, or None."""
+    folded = {name.casefold(): name for name in allowed}
+    found = difflib.get_close_matches(str(word).casefold(), list(folded), n=1, cutoff=0.5)
+    return folded[found[0]] if found else None
+
+
+def check_choice(argument: str, value: object, allowed: Sequence[str], *, where: str = "") -> str:
+    """Return `value` if it is one of `allowed`; otherwise raise an error that names the nearest known word.
+
+    Nothing is matched by prefix or by case: a word is known or it is not.
+    """
+    if isinstance(value, str) and value in allowed:
+        return value
+    near = nearest(value, allowed)
+    meant = f" Did you mean {near!r}?" if near is not None else ""
+    context = f" {where}" if where else ""
+    known = ", ".join(repr(name) for name in allowed)
+    raise ArgumentError(f"{argument}={shorten(value)!r} is not known{context}.{meant} Known: {known}.")
