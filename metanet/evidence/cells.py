@@ -1,0 +1,276 @@
+"""Rows of text to typed rows: the header against the contract, each cell through its Frictionless field."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from metanet.errors import nearest
+from metanet.evidence.contract import Column, TableContract
+from metanet.evidence.findings import Findings
+from metanet.evidence.spelling import (
+    SPREADSHEET_FAULTS,
+    TEXT_PLACEHOLDERS,
+    boolean_fault,
+    common_fault,
+    decimal_comma,
+    number_fault,
+    plain_number,
+)
+from metanet.evidence.split import Record, Sheet
+from metanet.evidence.words import counted, harmful, listing, visible
+
+# Excel cuts a cell off at this length, so nothing longer can have been meant.
+LONGEST_CELL = 32_767
+_PLAIN_TEXT = re.compile(r"[\x20-\x7e\t\r\n\u00a1-\u00ac\u00ae-\u024f\u0370-\u03ff\u2010-\u2015\u2018-\u201e\u2026]*")
+
+
+@dataclass
+class Row:
+    """One row: its line in the file, the cells as written and their values; None is empty or unreadable."""
+
+    line: int
+    text: dict[str, str]
+    values: dict[str, Any]
+    bad: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Table:
+    """A file that was read, as far as it could be."""
+
+    contract: TableContract
+    rows: list[Row] = field(default_factory=list)
+    columns: tuple[str, ...] = ()
+    complete: bool = True
+    # The words of rows that could not be read: a key among them is not missing, only unread.
+    unread_words: set[str] = field(default_factory=set)
+
+    @property
+    def file(self) -> str:
+        """The file name."""
+        return self.contract.file
+
+
+def type_sheet(sheet: Sheet, contract: TableContract, findings: Findings) -> Table:
+    """The typed table of `sheet`, with every fault of its header and cells in `findings`."""
+    table = Table(contract, complete=sheet.complete)
+    places = _header(sheet, contract, findings)
+    if places is None:
+        table.complete = False
+        return table
+    table.columns = tuple(places)
+    width = len(sheet.header.cells)
+    comma = _uses_decimal_comma(sheet, contract, places)
+    if comma:
+        findings.notice(sheet.file, "writes decimals with a comma and was read so", "Nothing to do")
+    columns = [(column, places.get(column.name)) for column in contract.columns]
+    for record in sheet.records:
+        if not _fits(record, width, sheet, findings):
+            table.unread_words.update(record.cells)
+            continue
+        row = Row(record.line, {}, {})
+        for column, place in columns:
+            text = "" if place is None else record.cells[place]
+            row.text[column.name] = text
+            row.values[column.name] = _value(text, column, row, sheet, comma, findings)
+        table.rows.append(row)
+    return table
+
+
+def _header(sheet: Sheet, contract: TableContract, findings: Findings) -> dict[str, int] | None:
+    """Where each column stands, or None where the header cannot be trusted."""
+    known = contract.column_names
+    names = sheet.header.cells
+    line = sheet.header.line
+    hits = len(set(names) & set(known))
+    for record in sheet.records[:5]:
+        if len(set(record.cells) & set(known)) > max(hits, 1):
+            findings.cannot_read(
+                sheet.file,
+                f"has its column names on line {record.line}, below another line",
+                "Let the column names be the first line, in one row without merged cells",
+                row=line,
+            )
+            return None
+    _drop_trailing_blank_columns(sheet, findings)
+    names = sheet.header.cells
+    before = len(findings.unreadable)
+    for place, name in enumerate(names):
+        if not name and (first := next((r for r in sheet.records if len(r.cells) > place and r.cells[place]), None)):
+            findings.cannot_read(
+                sheet.file,
+                f"column {_letter(place)} holds data and has no name (merged cells in the header?)",
+                "Give each column its own name in the first line",
+                row=first.line,
+                column=_letter(place),
+                value=first.cells[place],
+            )
+    for name in dict.fromkeys(name for name in names if name and names.count(name) > 1):
+        letters = listing(_letter(place) for place, other in enumerate(names) if other == name)
+        findings.cannot_read(
+            sheet.file,
+            f"the column name stands {names.count(name)} times ({letters})",
+            "Keep one of the columns",
+            row=line,
+            column=visible(name),
+        )
+    missing = [name for name in known if name not in names]
+    for name in dict.fromkeys(name for name in names if name and name not in known):
+        near = nearest(name, missing) or nearest(name, known)
+        mend = f"Write {near!r} if that is meant" if near else "Delete it, or describe it in a datapackage.json"
+        if near and near in missing:
+            missing.remove(near)
+        findings.cannot_read(
+            sheet.file, "is not a column of this table", mend, row=line, column=visible(name), value=name
+        )
+    for name in missing:
+        column = contract.column(name)
+        if column is not None and column.required:
+            findings.cannot_read(
+                sheet.file, "the column is missing", f"Add it: {column.description}", row=line, column=name
+            )
+        else:
+            findings.notice(
+                sheet.file, "the column is missing and was read as empty", "Nothing to do", row=line, column=name
+            )
+    if len(findings.unreadable) > before:
+        return None
+    return {name: place for place, name in enumerate(names) if name}
+
+
+def _drop_trailing_blank_columns(sheet: Sheet, findings: Findings) -> None:
+    """Cut off columns without a name and without data, which Excel writes for cells that were once touched."""
+    names = sheet.header.cells
+    width = len(names)
+    used = max((len(r.cells) - _blank_tail(r.cells) for r in sheet.records), default=0)
+    while width > used and width and not names[width - 1]:
+        width -= 1
+    if width < len(names):
+        findings.notice(
+            sheet.file, f"has {counted(len(names) - width, 'empty column')} at the right, left out", "Nothing to do"
+        )
+        sheet.header.cells = names[:width]
+
+
+def _blank_tail(cells: list[str]) -> int:
+    count = 0
+    while count < len(cells) and not cells[-1 - count]:
+        count += 1
+    return count
+
+
+def _fits(record: Record, width: int, sheet: Sheet, findings: Findings) -> bool:
+    """Whether a row has a cell for each column; blank cells beyond the last column are cut off."""
+    cells = record.cells
+    if len(cells) > width and len(cells) - _blank_tail(cells) <= width:
+        record.cells = cells = cells[:width]
+    if len(cells) == width:
+        return True
+    if len(cells) > width:
+        mend = "Put quotation marks around a cell that holds the separator"
+    else:
+        mend = "Add the missing cells; an empty one still needs its separator"
+    findings.cannot_read(
+        sheet.file,
+        f"the row has {counted(len(cells), 'cell')} where the header has {width}",
+        mend,
+        row=record.line,
+        value=cells[0] if len(cells) < width else cells[width],
+    )
+    return False
+
+
+def _uses_decimal_comma(sheet: Sheet, contract: TableContract, places: dict[str, int]) -> bool:
+    # Between commas a decimal comma is a fault: whoever quotes 1,234 may mean thousands.
+    if sheet.separator == ",":
+        return False
+    numeric = [places[c.name] for c in contract.columns if c.type in {"number", "integer"} and c.name in places]
+    return any(
+        decimal_comma(record.cells[place]) for record in sheet.records for place in numeric if place < len(record.cells)
+    )
+
+
+def _value(text: str, column: Column, row: Row, sheet: Sheet, comma: bool, findings: Findings) -> Any:
+    file = sheet.file
+
+    def refuse(wrong: str, mend: str) -> None:
+        row.bad.add(column.name)
+        findings.cannot_read(file, wrong, mend, row=row.line, column=column.name, value=text)
+
+    given = text
+    if text:
+        if len(text) > LONGEST_CELL:
+            return refuse(
+                f"is {len(text):,} characters long, more than a spreadsheet cell holds",
+                "Look for a quotation mark that closes too late, or shorten the text",
+            )
+        if column.type == "string":
+            if (fault := _text_fault(text, column)) is not None:
+                return refuse(*fault)
+        elif column.type in {"number", "integer"}:
+            whole = column.type == "integer"
+            number = plain_number(text, whole=whole, comma=comma, foreign=sheet.separator != ",")
+            if number is None:
+                return refuse(*number_fault(text, whole=whole, comma=comma, percent=column.unit == "%"))
+            given = number
+    try:
+        value, faults = column.reader(given)
+    except (ArithmeticError, ValueError):
+        value, faults = None, {"type": "unreadable"}
+    if faults and "type" in faults:
+        if column.type == "boolean":
+            return refuse(*boolean_fault(text))
+        return refuse(*number_fault(text, whole=column.type == "integer", comma=comma, percent=column.unit == "%"))
+    for kind in faults or ():
+        row.bad.add(column.name)
+        wrong, mend = _constraint_fault(kind, text, column)
+        findings.breaks_rule(file, wrong, mend, row=row.line, column=column.name, value=text)
+    # Frictionless reads numbers as decimals; arrays want floats.
+    return float(value) if column.type == "number" and value is not None else value
+
+
+def _text_fault(text: str, column: Column) -> tuple[str, str] | None:
+    if text in SPREADSHEET_FAULTS or (text in TEXT_PLACEHOLDERS and text not in column.vocabulary):
+        return common_fault(text, TEXT_PLACEHOLDERS)
+    # Most cells are plain text, which one regular expression can tell faster than a look at each character.
+    if not _PLAIN_TEXT.fullmatch(text):
+        for character in text:
+            if character == "\ufffd":
+                return "has lost a character (�) when it was saved", "Type it again and save as UTF-8"
+            if harmful(character) and character not in "\n\t":
+                return f"holds an invisible control character ({visible(character)})", "Delete it and type the text"
+    return None
+
+
+def _constraint_fault(kind: str, text: str, column: Column) -> tuple[str, str]:
+    limit = column.constraints.get(kind)
+    if kind == "required":
+        return "is empty", f"Fill it in: {column.description or column.title}"
+    if kind == "minimum":
+        return f"is below {limit}", f"Check it: {column.description or column.title}"
+    if kind == "maximum":
+        return f"is above {limit}", f"Check it: {column.description or column.title}"
+    if column.vocabulary:
+        near = nearest(text, column.vocabulary)
+        prefix = column.extra.get("or_prefix")
+        other = f", or {prefix!r} and words" if prefix else ""
+        mend = f"Write {near!r} if that is meant" if near else f"Write one of {listing(column.vocabulary, 40)}{other}"
+        return "is not a word of this column", mend
+    if kind == "pattern":
+        words = column.extra.get("pattern_in_words", f"text that fits {limit}")
+        return "is not written as it should be", f"Write {words}"
+    if kind in {"minLength", "maxLength"}:
+        return f"is {'shorter' if kind == 'minLength' else 'longer'} than {limit} characters", "Check it"
+    return f"does not keep to {kind} {limit}", "Check it"
+
+
+def _letter(place: int) -> str:
+    """The name that a spreadsheet gives to a column: A, B ... Z, AA ..."""
+    name = ""
+    place += 1
+    while place:
+        place, rest = divmod(place - 1, 26)
+        name = chr(ord("A") + rest) + name
+    return name

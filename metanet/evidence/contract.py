@@ -1,0 +1,310 @@
+"""The contract of a folder of tables, read from its datapackage.json: columns, vocabularies, keys and roles.
+
+The typing itself is done by Frictionless field objects. They are built one by one, without the check of the whole
+descriptor: that check takes over a second, and is only of use for a descriptor that somebody else wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from metanet.evidence.findings import Findings
+from metanet.evidence.locate import DESCRIPTOR, curated_folder
+
+Reader = Callable[[object], tuple[Any, dict[str, str] | None]]
+
+ROLES = ("studies", "arms", "outcome", "published", "other")
+# What the selection of rates cannot do without.
+NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "studies": ("study_id", "first_author", "year"),
+        "arms": ("study_id", "arm", "modality", "modality_class"),
+        "outcome": ("study_id", "arm", "events", "total"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its Frictionless reader, and what a message needs to say about it."""
+
+    name: str
+    type: str
+    title: str
+    description: str
+    unit: str
+    constraints: Mapping[str, Any]
+    extra: Mapping[str, Any]
+    true_values: tuple[str, ...]
+    false_values: tuple[str, ...]
+    reader: Reader
+
+    @property
+    def required(self) -> bool:
+        """Whether a cell may not be empty."""
+        return bool(self.constraints.get("required", False))
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The words that are allowed, or nothing where every text is."""
+        return tuple(str(word) for word in self.constraints.get("enum", self.extra.get("vocabulary", ())))
+
+
+@dataclass(frozen=True)
+class Family:
+    """Definitions of an outcome that may be pooled together, the widest first."""
+
+    name: str
+    title: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TableContract:
+    """What one file has to look like and what it is for."""
+
+    name: str
+    file: str
+    title: str
+    role: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...]
+    extra: Mapping[str, Any]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The names of the columns in their order."""
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> Column | None:
+        """The column of that name, if there is one."""
+        return next((column for column in self.columns if column.name == name), None)
+
+    @property
+    def outcome(self) -> str:
+        """The name of the outcome that the file holds."""
+        return str(self.extra.get("outcome", self.name))
+
+    @property
+    def label(self) -> str:
+        """The outcome as it is printed."""
+        return str(self.extra.get("label", self.title))
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """The families of definitions, or nothing where the outcome has one definition."""
+        found = self.extra.get("definitions", {}).get("families", ())
+        return tuple(Family(str(f["name"]), str(f.get("title", f["name"])), tuple(f["members"])) for f in found)
+
+    @property
+    def default_family(self) -> str:
+        """The family that is pooled when none is asked for."""
+        chosen = self.extra.get("definitions", {}).get("default")
+        return str(chosen) if chosen else next((family.name for family in self.families), "")
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The tables of a folder, by file name."""
+
+    tables: Mapping[str, TableContract]
+    source: str
+    content: bytes
+
+    def of_role(self, role: str) -> tuple[TableContract, ...]:
+        """The tables that have this role, in the order of the descriptor."""
+        return tuple(table for table in self.tables.values() if table.role == role)
+
+
+@lru_cache(maxsize=1)
+def curated_contract() -> Contract:
+    """The contract of the curated tables, which holds for every folder that brings none of its own."""
+    path = curated_folder() / DESCRIPTOR
+    findings = Findings()
+    contract = read_contract(path.read_bytes(), findings, own=False)
+    if contract is None or findings.faults:
+        from metanet.evidence.report import data_error
+
+        raise data_error(path.name, findings.faults)
+    return contract
+
+
+def contract_for(folder: Path, findings: Findings) -> Contract | None:
+    """The contract of `folder`: its own descriptor if it has one, else the curated one."""
+    path = folder / DESCRIPTOR
+    if not path.exists() or path.resolve() == (curated_folder() / DESCRIPTOR).resolve():
+        return curated_contract()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        findings.cannot_read(DESCRIPTOR, f"cannot be opened ({error.strerror})", "Check its access rights")
+        return None
+    if content == curated_contract().content:
+        return curated_contract()
+    return read_contract(content, findings, own=True)
+
+
+def read_contract(content: bytes, findings: Findings, *, own: bool) -> Contract | None:
+    """The contract that a descriptor states, or None with the reasons in `findings`.
+
+    `own` says that somebody else wrote the descriptor, so that Frictionless checks the whole of it first.
+    """
+    try:
+        descriptor = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", None)
+        findings.cannot_read(DESCRIPTOR, "is not JSON in UTF-8", "Check its commas, quotes and brackets", row=line)
+        return None
+    resources = descriptor.get("resources") if isinstance(descriptor, dict) else None
+    if not isinstance(resources, list) or not all(isinstance(resource, dict) for resource in resources):
+        findings.cannot_read(
+            DESCRIPTOR, "has no list of resources", "Start from the one that comes with the curated tables"
+        )
+        return None
+    before = len(findings.unreadable)
+    tables: dict[str, TableContract] = {}
+    for resource in resources:
+        table = _table(resource, findings, own=own)
+        if table is not None and table.file in tables:
+            findings.cannot_read(DESCRIPTOR, f"describes {table.file} twice", "Keep one of the two")
+        elif table is not None:
+            tables[table.file] = table
+    if len(findings.unreadable) == before:
+        _check_roles(tables.values(), findings)
+    if len(findings.unreadable) > before:
+        return None
+    return Contract(MappingProxyType(tables), DESCRIPTOR, content)
+
+
+def _table(resource: Mapping[str, Any], findings: Findings, *, own: bool) -> TableContract | None:
+    file, schema = resource.get("path"), resource.get("schema")
+    name = str(resource.get("name", file))
+    if not isinstance(file, str) or not file or Path(file).name != file or "\\" in file or file in {".", ".."}:
+        findings.cannot_read(
+            DESCRIPTOR, f"resource {name!r} has no plain file name as its path", "Write the name of a file beside it"
+        )
+        return None
+    if not isinstance(schema, dict) or not isinstance(schema.get("fields"), list):
+        findings.cannot_read(
+            DESCRIPTOR, f"resource {name!r} has no schema with fields in it", "Write the Table Schema in the file"
+        )
+        return None
+    if own and (faults := _schema_faults(schema)):
+        for fault in faults:
+            findings.cannot_read(DESCRIPTOR, f"resource {name!r}: {fault}", "Follow the Table Schema standard")
+        return None
+    extra = resource.get("metanet", {})
+    try:
+        columns = tuple(_column(field, schema.get("missingValues", [""])) for field in schema["fields"])
+        key = schema.get("primaryKey", ())
+        table = TableContract(
+            name=name,
+            file=file,
+            title=str(resource.get("title", name)),
+            role=str(extra.get("role") or _role(file, [column.name for column in columns])),
+            columns=columns,
+            primary_key=(key,) if isinstance(key, str) else tuple(key),
+            extra=MappingProxyType(dict(extra)),
+        )
+        known_words = table.column("definition")
+        members = {member for family in table.families for member in family.members}
+    except (TypeError, ValueError, AttributeError, KeyError, re.error) as error:
+        findings.cannot_read(
+            DESCRIPTOR, f"resource {name!r} cannot be understood ({error})", "Compare it with the curated descriptor"
+        )
+        return None
+    if known_words is not None and known_words.vocabulary and members != set(known_words.vocabulary):
+        findings.cannot_read(
+            DESCRIPTOR,
+            f"resource {name!r}: the families do not hold each allowed definition",
+            "List every definition of the column in exactly one family",
+        )
+    if table.families and table.default_family not in {family.name for family in table.families}:
+        findings.cannot_read(
+            DESCRIPTOR, f"resource {name!r}: the default definition is not a family", "Name one of the families"
+        )
+    return table
+
+
+def _schema_faults(schema: Mapping[str, Any]) -> list[str]:
+    from frictionless import FrictionlessException, Schema
+
+    try:
+        Schema.from_descriptor(dict(schema))
+    except FrictionlessException as error:
+        return [reason.message for reason in (error.reasons or [error.error])]
+    return []
+
+
+def _column(field: Mapping[str, Any], missing_values: Sequence[str]) -> Column:
+    from frictionless import fields
+
+    classes: dict[str, Any] = {
+        "string": fields.StringField,
+        "integer": fields.IntegerField,
+        "number": fields.NumberField,
+        "boolean": fields.BooleanField,
+    }
+    kind = str(field.get("type", "string"))
+    if kind not in classes:
+        raise ValueError(f"column {field.get('name')!r}: the type {kind!r} is not one of {', '.join(classes)}")
+    options: dict[str, Any] = {}
+    if kind == "boolean":
+        options["true_values"] = list(field.get("trueValues", ["true", "TRUE"]))
+        options["false_values"] = list(field.get("falseValues", ["false", "FALSE"]))
+    built = classes[kind](
+        name=field["name"],
+        constraints=dict(field.get("constraints", {})),
+        missing_values=list(missing_values),
+        **options,
+    )
+    return Column(
+        name=str(field["name"]),
+        type=kind,
+        title=str(field.get("title", field["name"])),
+        description=str(field.get("description", "")),
+        unit=str(field.get("unit", "")),
+        constraints=MappingProxyType(dict(field.get("constraints", {}))),
+        extra=MappingProxyType(dict(field.get("metanet", {}))),
+        true_values=tuple(options.get("true_values", ())),
+        false_values=tuple(options.get("false_values", ())),
+        reader=built.create_cell_reader(),
+    )
+
+
+def _role(file: str, columns: Sequence[str]) -> str:
+    """The role of a resource whose descriptor does not name one."""
+    stem = Path(file).stem
+    if stem in {"studies", "arms"}:
+        return stem
+    if stem == "published_pooled":
+        return "published"
+    return "outcome" if set(NEEDED["outcome"]) <= set(columns) else "other"
+
+
+def _check_roles(tables: Any, findings: Findings) -> None:
+    roles = [table.role for table in tables]
+    for table in tables:
+        if table.role not in ROLES:
+            findings.cannot_read(
+                DESCRIPTOR, f"{table.file} has the unknown role {table.role!r}", f"Use one of {', '.join(ROLES)}"
+            )
+        for name in NEEDED.get(table.role, ()):
+            if table.column(name) is None:
+                findings.cannot_read(
+                    DESCRIPTOR, f"{table.file} has the role {table.role!r} and no column {name!r}", "Describe it"
+                )
+    for role in ("studies", "arms"):
+        if roles.count(role) != 1:
+            findings.cannot_read(
+                DESCRIPTOR, f"has {roles.count(role)} tables of the role {role!r}", "Describe exactly one"
+            )
+    if "outcome" not in roles:
+        findings.cannot_read(DESCRIPTOR, "describes no outcome", "Describe at least one table of the role 'outcome'")

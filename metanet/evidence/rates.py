@@ -1,0 +1,189 @@
+"""The rows of one outcome that one analysis may pool: filters in a fixed order, and a word on every row left out."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from metanet.errors import ArgumentError, check_choice, shorten
+from metanet.evidence.contract import Family, TableContract
+from metanet.evidence.overlap import POLICIES, choose_reports
+from metanet.evidence.words import counted, listing, visible
+
+CERTAINTIES = ("low", "moderate", "high")
+# Patients are what a rate is about; where an arm was counted in several units, the first of these is taken.
+UNITS = ("patients", "procedures", "lesions")
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows for one analysis, and what was left out of it and why."""
+
+    rows: list[Record]
+    left_out: list[tuple[Record, str]]
+    notes: list[str]
+    definition: str | None
+    modalities: tuple[str, ...] | None
+
+
+@dataclass
+class _Sieve:
+    rows: list[Record]
+    left_out: list[tuple[Record, str]] = field(default_factory=list)
+
+    def keep(self, fate: Mapping[int, str]) -> None:
+        """Leave out the rows at the places that `fate` gives a reason for."""
+        self.left_out += [(row, fate[place]) for place, row in enumerate(self.rows) if place in fate]
+        self.rows = [row for place, row in enumerate(self.rows) if place not in fate]
+
+
+def select(
+    rows: Sequence[Record],
+    contract: TableContract,
+    labels: Mapping[str, str],
+    *,
+    modalities: Collection[str] | None,
+    definition: str | None,
+    overlap: str,
+    poolable_only: bool,
+    certainty: str | None,
+) -> Selection:
+    """The rows of one outcome that fit; the arguments are those of `Evidence.rates`, already checked.
+
+    The order is: modality, definition, poolable, certainty, one row for each arm, overlap. Overlap comes last, so that
+    a report which is out for another reason cannot displace one that is in.
+    """
+    notes: list[str] = []
+    if modalities is not None:
+        rows = [row for row in rows if row["modality_class"] in modalities or row["modality"] in modalities]
+    definitions: tuple[str, ...] = ()
+    if contract.families:
+        family, definitions = resolve_definition(contract, definition)
+        definition = family
+        elsewhere = Counter(row["definition"] for row in rows if row["definition"] not in definitions)
+        rows = [row for row in rows if row["definition"] in definitions]
+        if elsewhere:
+            parts = listing(f"{name} ({number})" for name, number in sorted(elsewhere.items()))
+            notes.append(f"Rows with other definitions are not part of this selection: {parts}.")
+    sieve = _Sieve(list(rows))
+    if poolable_only:
+        sieve.keep({i: _not_poolable(row) for i, row in enumerate(sieve.rows) if row.get("poolable") is False})
+    if certainty is not None:
+        floor = CERTAINTIES.index(certainty)
+        sieve.keep(
+            {
+                i: f"certainty is {row['certainty']}, below {certainty}"
+                for i, row in enumerate(sieve.rows)
+                if CERTAINTIES.index(row["certainty"]) < floor
+            }
+        )
+    sieve.keep(_one_row_per_arm(sieve.rows, definitions))
+    kept, displaced, crowded = choose_reports(sieve.rows, overlap)
+    sieve.left_out += [
+        (row, f"shares patients ({visible(row['overlap_group'])}) with {labels[instead]}, which is kept")
+        for row, instead in displaced
+    ]
+    if overlap == "keep_all" and crowded:
+        notes.append(
+            f"Patients may be counted twice: {counted(len(crowded), 'group')} of overlapping cohorts "
+            f"with several reports each ({listing(crowded, 20)})."
+        )
+    notes += _unit_notes(kept)
+    return Selection(
+        rows=sorted(kept, key=lambda row: (row["year"], labels[row["study_id"]].casefold(), row["arm"])),
+        left_out=sieve.left_out,
+        notes=notes,
+        definition=definition,
+        modalities=None if modalities is None else tuple(sorted(modalities)),
+    )
+
+
+def resolve_definition(contract: TableContract, definition: str | None) -> tuple[str, tuple[str, ...]]:
+    """The name of a family or of one definition, and the definitions it stands for, the widest first."""
+    families: dict[str, Family] = {family.name: family for family in contract.families}
+    members = [member for family in contract.families for member in family.members]
+    if definition is None:
+        definition = contract.default_family
+    check_choice(
+        "definition",
+        definition,
+        [*families, *(m for m in members if m not in families)],
+        where=f"for {contract.outcome}",
+    )
+    return definition, families[definition].members if definition in families else (definition,)
+
+
+def resolve_modalities(modality: object, known: Mapping[str, Iterable[str]]) -> tuple[str, ...] | None:
+    """The words of `modality` as a tuple; each is a class of `known` or a modality in one of them."""
+    if modality is None:
+        return None
+    if isinstance(modality, str):
+        words: list[object] = [modality]
+    elif isinstance(modality, Iterable):
+        words = list(modality)
+    else:
+        raise ArgumentError(
+            f"modality={shorten(repr(modality))} is not a word or a list of words. Give a class such as "
+            f"{next(iter(known), '')!r}."
+        )
+    if not words:
+        raise ArgumentError("modality is an empty list. Give at least one class or modality, or None for all.")
+    allowed = list(dict.fromkeys([*known, *(name for members in known.values() for name in members)]))
+    return tuple(dict.fromkeys(check_choice("modality", word, allowed) for word in words))
+
+
+def check_options(overlap: object, certainty: object, poolable_only: object, *, has_certainty: bool) -> None:
+    """Refuse options that are not known."""
+    check_choice("overlap", overlap, POLICIES)
+    if not isinstance(poolable_only, bool):
+        raise ArgumentError(f"poolable_only={shorten(repr(poolable_only))} is neither True nor False.")
+    if certainty is not None:
+        check_choice("certainty", certainty, CERTAINTIES)
+        if not has_certainty:
+            raise ArgumentError(f"certainty={certainty!r} was given, and this table has no such column. Leave it out.")
+
+
+def _not_poolable(row: Record) -> str:
+    reasons = [f"counts {row['unit']}"] if row.get("unit", "patients") != "patients" else []
+    reasons += [row["note"]] if row.get("note") else []
+    return "not poolable: " + ("; ".join(reasons) if reasons else "marked so by those who extracted it")
+
+
+def _one_row_per_arm(rows: Sequence[Record], definitions: tuple[str, ...]) -> dict[int, str]:
+    """The rows to leave out so that no arm stands twice: a narrower definition, another unit, a smaller total."""
+    by_arm: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for place, row in enumerate(rows):
+        by_arm[row["study_id"], row["arm"]].append(place)
+
+    def rank(place: int) -> tuple[int, int, int, int]:
+        row = rows[place]
+        width = definitions.index(row["definition"]) if definitions else 0
+        unit = row.get("unit", "patients")
+        return width, UNITS.index(unit) if unit in UNITS else len(UNITS), -row["total"], place
+
+    fate: dict[int, str] = {}
+    for places in by_arm.values():
+        best, *rest = sorted(places, key=rank)
+        for place in rest:
+            row, kept = rows[place], rows[best]
+            if definitions and row["definition"] != kept["definition"]:
+                fate[place] = f"same arm by another definition ({row['definition']}); {kept['definition']} is kept"
+            elif row.get("unit") != kept.get("unit"):
+                fate[place] = f"same arm in another unit ({row['unit']}); the row that counts {kept['unit']} is kept"
+            else:
+                fate[place] = f"same arm once more; the row with {kept['total']} assessed is kept"
+    return fate
+
+
+def _unit_notes(rows: Sequence[Record]) -> list[str]:
+    units = Counter(row.get("unit") for row in rows if row.get("unit"))
+    if len(units) > 1:
+        parts = listing(f"{counted(number, 'row')} of {unit}" for unit, number in units.most_common())
+        return [f"Units are mixed: {parts}."]
+    if units and "patients" not in units:
+        return [f"Every row counts {next(iter(units))}, not patients."]
+    return []

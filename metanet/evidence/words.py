@@ -1,0 +1,63 @@
+"""Untrusted text made harmless: in a terminal, in a message and in HTML."""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from collections.abc import Iterable
+
+# Cc: control characters, terminal escapes among them. Cf: directional overrides and zero-width characters, which can
+# make one word look like another. Cs: lone surrogates, which no output stream can encode. Zl, Zp: hidden line ends.
+_HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def harmful(character: str) -> bool:
+    """Whether `character` acts on a terminal or a reader instead of being seen."""
+    return unicodedata.category(character) in _HARMFUL
+
+
+def visible(text: object) -> str:
+    """`text` on one line, with every control character written out as an escape."""
+    plain = str(text)
+    if plain.isascii() and plain.isprintable():
+        return plain
+    return "".join(_escape(character) if harmful(character) else character for character in plain)
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    if number < 0x100:
+        return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character, f"\\x{number:02x}")
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def html_text(text: object) -> str:
+    """`text` for the inside of an HTML element or attribute."""
+    return html.escape(visible(text), quote=True)
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listing(words: Iterable[object], limit: int = 8) -> str:
+    """`a, b and c`; a long list ends in how many more there are."""
+    shown = [visible(word) for word in words]
+    if len(shown) > limit:
+        shown = [*shown[:limit], f"{len(shown) - limit} more"]
+    if len(shown) < 2:
+        return "".join(shown)
+    return ", ".join(shown[:-1]) + " and " + shown[-1]
+
+
+def html_table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    """A plain HTML table of escaped cells."""
+    top = "".join(f"<th>{html_text(cell)}</th>" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{html_text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def html_block(inner: str) -> str:
+    """Wrap HTML so that a notebook does not typeset a dollar sign in a name as mathematics."""
+    return f'<div class="metanet tex2jax_ignore mathjax_ignore">{inner}</div>'
