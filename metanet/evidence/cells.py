@@ -10,7 +10,6 @@ from metanet.errors import nearest
 from metanet.evidence.contract import Column, TableContract
 from metanet.evidence.findings import Findings
 from metanet.evidence.spelling import (
-    SPREADSHEET_FAULTS,
     TEXT_PLACEHOLDERS,
     boolean_fault,
     common_fault,
@@ -226,14 +225,14 @@ def _value(text: str, column: Column, row: Row, sheet: Sheet, comma: bool, findi
     for kind in faults or ():
         row.bad.add(column.name)
         wrong, mend = _constraint_fault(kind, text, column)
-        findings.breaks_rule(file, wrong, mend, row=row.line, column=column.name, value=text)
+        findings.cannot_read(file, wrong, mend, row=row.line, column=column.name, value=text)
     # Frictionless reads numbers as decimals; arrays want floats.
     return float(value) if column.type == "number" and value is not None else value
 
 
 def _text_fault(text: str, column: Column) -> tuple[str, str] | None:
-    if text in SPREADSHEET_FAULTS or (text in TEXT_PLACEHOLDERS and text not in column.vocabulary):
-        return common_fault(text, TEXT_PLACEHOLDERS)
+    if text not in column.vocabulary and (fault := common_fault(text, TEXT_PLACEHOLDERS)) is not None:
+        return fault
     # Most cells are plain text, which one regular expression can tell faster than a look at each character.
     if not _PLAIN_TEXT.fullmatch(text):
         for character in text:

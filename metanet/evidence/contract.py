@@ -21,14 +21,16 @@ from metanet.evidence.locate import DESCRIPTOR, curated_folder
 Reader = Callable[[object], tuple[Any, dict[str, str] | None]]
 
 ROLES = ("studies", "arms", "outcome", "published", "other")
-# What the selection of rates cannot do without.
-NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+# What the selection of rates cannot do without: columns that must be filled, and their types.
+NEEDED: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
-        "studies": ("study_id", "first_author", "year"),
-        "arms": ("study_id", "arm", "modality", "modality_class"),
-        "outcome": ("study_id", "arm", "events", "total"),
+        "studies": {"study_id": "string", "year": "integer"},
+        "arms": {"study_id": "string", "arm": "string", "modality": "string", "modality_class": "string"},
+        "outcome": {"study_id": "string", "arm": "string", "events": "integer", "total": "integer"},
     }
 )
+# Columns that an outcome may have and that then mean the same everywhere.
+CERTAINTIES = ("low", "moderate", "high")
 
 
 @dataclass(frozen=True)
@@ -296,15 +298,42 @@ def _check_roles(tables: Any, findings: Findings) -> None:
             findings.cannot_read(
                 DESCRIPTOR, f"{table.file} has the unknown role {table.role!r}", f"Use one of {', '.join(ROLES)}"
             )
-        for name in NEEDED.get(table.role, ()):
-            if table.column(name) is None:
+        for name, kind in NEEDED.get(table.role, {}).items():
+            column = table.column(name)
+            if column is None or column.type != kind or not column.required:
                 findings.cannot_read(
-                    DESCRIPTOR, f"{table.file} has the role {table.role!r} and no column {name!r}", "Describe it"
+                    DESCRIPTOR,
+                    f"{table.file} has the role {table.role!r} and no required column {name!r} of the type {kind}",
+                    "Describe it so",
                 )
+        if table.role == "outcome":
+            _check_outcome(table, findings)
     for role in ("studies", "arms"):
         if roles.count(role) != 1:
             findings.cannot_read(
                 DESCRIPTOR, f"has {roles.count(role)} tables of the role {role!r}", "Describe exactly one"
             )
+    outcomes = [table.outcome for table in tables if table.role == "outcome"]
+    for name in sorted({name for name in outcomes if outcomes.count(name) > 1}):
+        findings.cannot_read(DESCRIPTOR, f"has two tables of the outcome {name!r}", "Name each outcome once")
     if "outcome" not in roles:
         findings.cannot_read(DESCRIPTOR, "describes no outcome", "Describe at least one table of the role 'outcome'")
+
+
+def _check_outcome(table: TableContract, findings: Findings) -> None:
+    """Columns that `rates` filters by have the words that it knows."""
+    certainty, poolable, definition = (table.column(name) for name in ("certainty", "poolable", "definition"))
+    if certainty is not None and not (
+        certainty.required and certainty.vocabulary and set(certainty.vocabulary) <= set(CERTAINTIES)
+    ):
+        findings.cannot_read(
+            DESCRIPTOR,
+            f"{table.file}: certainty is not required with words of {', '.join(CERTAINTIES)}",
+            "Describe it so",
+        )
+    if poolable is not None and not (poolable.required and poolable.type == "boolean"):
+        findings.cannot_read(DESCRIPTOR, f"{table.file}: poolable is not a required boolean", "Describe it so")
+    if table.families and (definition is None or not definition.required or not definition.vocabulary):
+        findings.cannot_read(
+            DESCRIPTOR, f"{table.file} has families of definitions and no required column for them", "Describe it"
+        )

@@ -11,8 +11,8 @@ from metanet.errors import Problem
 class Findings:
     """Faults and notices in the order in which they were found.
 
-    `unreadable` holds the faults without which a number would have to be invented: they stop `load_evidence` even with
-    ``check=False``. `against_rules` holds the rest.
+    `unreadable` holds the faults of files, rows and single cells, after which a number would have to be invented: they
+    stop `load_evidence` even with ``check=False``. `against_rules` holds the faults between cells that could be read.
     """
 
     unreadable: list[Problem] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Findings:
         column: str | None = None,
         value: str | None = None,
     ) -> None:
-        """Record a fault in a value that could be read."""
+        """Record cells that can be read and contradict each other."""
         self.against_rules.append(Problem(file, row, column, value, wrong, mend))
 
     def notice(

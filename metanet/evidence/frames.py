@@ -34,7 +34,7 @@ def to_frame(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> p
         elif dtype == "float64":
             values = [float("nan") if value is None else value for value in values]
         elif None in values and dtype in {"int64", "bool"}:
-            # Reached without the checks alone: an empty cell in a column that must be filled.
+            # A folder with a contract of its own may lack the column.
             dtype = {"int64": "Int64", "bool": "boolean"}[dtype]
         data[name] = pd.Series(values, dtype=cast("Any", dtype))
     return pd.DataFrame(data, columns=list(columns))

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metanet.errors import ArgumentError, check_choice, shorten
-from metanet.evidence.contract import Family, TableContract
+from metanet.evidence.contract import CERTAINTIES, Family, TableContract
 from metanet.evidence.overlap import POLICIES, choose_reports
 from metanet.evidence.words import counted, listing, visible
 
-CERTAINTIES = ("low", "moderate", "high")
 # Patients are what a rate is about; where an arm was counted in several units, the first of these is taken.
 UNITS = ("patients", "procedures", "lesions")
 

@@ -1,25 +1,20 @@
-"""Rules that no single cell shows: within a row, between the rows of a table and across tables.
+"""Rules across tables: keys that must be found elsewhere, counts that must fit each other.
 
-Each rule is a function from the tables to findings. A value that could not be read is passed over here, because it has
-its own fault already.
+Each rule is a function from the tables to findings. What could not be read is passed over here, because it has its own
+fault already.
 """
 
 from __future__ import annotations
 
-import datetime
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from metanet.errors import nearest
 from metanet.evidence.cells import Row, Table
 from metanet.evidence.findings import Findings
+from metanet.evidence.table_rules import check_table
 from metanet.evidence.words import listing, visible
-
-# Shares of groups are printed rounded; three of them may add up to a little more than 100.
-ROUNDING = 1.0
-_YEAR_COLUMNS = ("year", "enrol_start", "enrol_end")
 
 
 @dataclass(frozen=True)
@@ -41,155 +36,21 @@ class Tables:
 def check_tables(tables: Tables, findings: Findings) -> None:
     """Apply every rule to `tables`."""
     for table in tables.every():
-        for within in (_unique, _years, _shares):
-            within(table, findings)
-    for table in tables.outcomes:
-        for of_outcome in (_counts, _derivations, _unit_and_poolable):
-            of_outcome(table, findings)
+        check_table(table, findings)
     for across in ACROSS:
         across(tables, findings)
 
 
-# Within one table
-
-
-def _unique(table: Table, findings: Findings) -> None:
-    """A primary key stands once, a column declared unique holds each value once, and no row is there twice."""
-    keys = [table.contract.primary_key] if table.contract.primary_key else [table.contract.column_names]
-    keys += [(column.name,) for column in table.contract.columns if column.constraints.get("unique")]
-    for key in dict.fromkeys(keys):
-        first: dict[tuple[Any, ...], int] = {}
-        for row in table.rows:
-            if row.bad & set(key):
-                continue
-            value = tuple(row.values.get(name) for name in key)
-            if value in first:
-                findings.breaks_rule(
-                    table.file,
-                    f"repeats line {first[value]}",
-                    "Keep one of the two rows, or tell them apart by their arm" if len(key) > 1 else "Keep one of them",
-                    row=row.line,
-                    column=key[-1] if len(key) == 1 else "+".join(key) if len(key) < 6 else None,
-                    value=" | ".join(row.text[name] for name in key[:4]),
-                )
-            else:
-                first[value] = row.line
-
-
-def _years(table: Table, findings: Findings) -> None:
-    """No year lies in the future, and enrolment begins before it ends and ends before the report is printed."""
-    if table.contract.role != "studies":
-        return
-    latest = datetime.date.today().year + 1
-    for row in table.rows:
-        year, start, end = (row.values.get(name) for name in _YEAR_COLUMNS)
-        for name in _YEAR_COLUMNS:
-            value = row.values.get(name)
-            if value is not None and value > latest:
-                findings.breaks_rule(
-                    table.file, "lies in the future", "Check the year", row=row.line, column=name, value=row.text[name]
-                )
-        if start is not None and end is not None and start > end:
-            findings.breaks_rule(
-                table.file,
-                f"is later than enrol_end {end}",
-                "Check both years",
-                row=row.line,
-                column="enrol_start",
-                value=row.text["enrol_start"],
-            )
-        for name, value in (("enrol_start", start), ("enrol_end", end)):
-            # A report can be dated a year before its issue is printed.
-            if year is not None and value is not None and value > year + 1:
-                findings.breaks_rule(
-                    table.file,
-                    f"is later than the year of the report {year}",
-                    "Check both years",
-                    row=row.line,
-                    column=name,
-                    value=row.text[name],
-                )
-
-
-def _shares(table: Table, findings: Findings) -> None:
-    """Shares that divide the patients of an arm do not add up to more than all of them."""
-    for group in table.contract.extra.get("at_most_100", ()):
-        for row in table.rows:
-            given = {name: row.values[name] for name in group if row.values.get(name) is not None}
-            total = sum(given.values())
-            if len(given) > 1 and total > 100 + ROUNDING:
-                findings.breaks_rule(
-                    table.file,
-                    f"add up to {total:g} %",
-                    "Check the shares; together they are at most 100",
-                    row=row.line,
-                    column="+".join(given),
-                    value=" + ".join(row.text[name] for name in given),
-                )
-
-
-def _counts(table: Table, findings: Findings) -> None:
-    """No more events than were assessed."""
-    for row in table.rows:
-        events, total = row.values.get("events"), row.values.get("total")
-        if events is not None and total is not None and events > total:
-            findings.breaks_rule(
-                table.file,
-                f"is more than the total {total}",
-                "Check both counts against the source",
-                row=row.line,
-                column="events",
-                value=row.text["events"],
-            )
-
-
-def _derivations(table: Table, findings: Findings) -> None:
-    """A derived count says how, and a printed one has nothing to explain."""
-    if table.contract.column("derived") is None or table.contract.column("derivation") is None:
-        return
-    for row in table.rows:
-        derived, derivation = row.values.get("derived"), row.values.get("derivation")
-        if derived is True and not derivation and "derivation" not in row.bad:
-            findings.breaks_rule(
-                table.file,
-                "is empty though the count is derived",
-                "Write how the count follows from what the source prints",
-                row=row.line,
-                column="derivation",
-                value="",
-            )
-        if derived is False and derivation:
-            findings.breaks_rule(
-                table.file,
-                "is false though there is a derivation",
-                "Write true, or empty the derivation",
-                row=row.line,
-                column="derived",
-                value=row.text["derived"],
-            )
-
-
-def _unit_and_poolable(table: Table, findings: Findings) -> None:
-    """A pooled rate is about patients; lesions of one patient are not independent."""
-    for row in table.rows:
-        if row.values.get("poolable") is True and row.values.get("unit") == "lesions":
-            findings.notice(
-                table.file,
-                "counts lesions and is marked poolable",
-                "Check that the pooled rate may count lesions",
-                row=row.line,
-                column="unit",
-                value=row.text["unit"],
-            )
-
-
-# Across tables
+def _unread(table: Table) -> set[str]:
+    """Words of rows whose key could not be read: what they name is not missing, so nothing else is at fault."""
+    broken = [row for row in table.rows if row.bad & {"study_id", "arm"}]
+    return table.unread_words | {row.text["study_id"] for row in broken}
 
 
 def _arms_have_studies(tables: Tables, findings: Findings) -> None:
     if tables.studies is None or tables.arms is None or not tables.studies.complete:
         return
-    known = {row.values["study_id"] for row in tables.studies.rows} | tables.studies.unread_words
+    known = {row.values["study_id"] for row in tables.studies.rows} | _unread(tables.studies)
     for row in tables.arms.rows:
         study = row.values["study_id"]
         if study is not None and study not in known:
@@ -203,7 +64,7 @@ def _arms_have_studies(tables: Tables, findings: Findings) -> None:
                 value=row.text["study_id"],
             )
     if tables.arms.complete:
-        used = {row.values["study_id"] for row in tables.arms.rows} | tables.arms.unread_words
+        used = {row.values["study_id"] for row in tables.arms.rows} | _unread(tables.arms)
         for row in tables.studies.rows:
             if row.values["study_id"] not in used and row.values["study_id"] is not None:
                 findings.notice(
@@ -221,8 +82,9 @@ def _outcomes_have_arms(tables: Tables, findings: Findings) -> None:
         return
     arms: dict[str, set[str]] = defaultdict(set)
     for row in tables.arms.rows:
-        arms[row.values["study_id"]].add(row.values["arm"])
-    unread = tables.arms.unread_words
+        if row.values["study_id"] is not None and row.values["arm"] is not None:
+            arms[row.values["study_id"]].add(row.values["arm"])
+    unread = _unread(tables.arms)
     for table in tables.outcomes:
         for row in table.rows:
             study, arm = row.values["study_id"], row.values["arm"]
@@ -230,11 +92,11 @@ def _outcomes_have_arms(tables: Tables, findings: Findings) -> None:
                 continue
             if study in arms:
                 column, wrong = "arm", f"is not an arm of {visible(study)} in {tables.arms.file}"
-                near = nearest(arm, [str(name) for name in arms[study] if name])
+                near = nearest(arm, arms[study])
                 mend = f"Write {near!r} if that is meant" if near else f"Write one of {listing(sorted(arms[study]))}"
             else:
                 column, wrong = "study_id", f"is not in {tables.arms.file}"
-                near = nearest(study, [str(name) for name in arms if name])
+                near = nearest(study, arms)
                 mend = f"Write {near!r} if that is meant, or add the arm" if near else "Add the study and its arm"
             findings.breaks_rule(table.file, wrong, mend, row=row.line, column=column, value=row.text[column])
 
@@ -243,7 +105,7 @@ def _arms_have_outcomes(tables: Tables, findings: Findings) -> None:
     if tables.arms is None or not tables.outcomes or not all(table.complete for table in tables.outcomes):
         return
     used = {(row.values["study_id"], row.values["arm"]) for table in tables.outcomes for row in table.rows}
-    unread = set().union(*(table.unread_words for table in tables.outcomes))
+    unread = set().union(*(_unread(table) for table in tables.outcomes))
     for row in tables.arms.rows:
         key = (row.values["study_id"], row.values["arm"])
         if None not in key and key not in used and key[0] not in unread:
