@@ -267,6 +267,11 @@ def _column(field: Mapping[str, Any], missing_values: Sequence[str]) -> Column:
         missing_values=list(missing_values),
         **options,
     )
+    read = built.create_value_reader()
+    for name in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
+        # Frictionless would come upon it at the first cell only, and then fail.
+        if name in built.constraints and read(built.constraints[name]) is None:
+            raise ValueError(f"column {field['name']!r}: the {name} is not of the type {kind}")
     return Column(
         name=str(field["name"]),
         type=kind,

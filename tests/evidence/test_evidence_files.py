@@ -262,7 +262,8 @@ def test_a_cell_beyond_what_the_reader_takes_is_refused_at_its_row(folder):
     folder.files["arms.csv"] = folder.files["arms.csv"].replace(b"cTACE", b"c" * 200_000)
     problem = folder.only()
     assert (problem.file, problem.row) == ("arms.csv", 4)
-    assert "longer than" in problem.wrong
+    # Which of two limits is met first hangs on what else has set the csv module's.
+    assert "characters" in problem.wrong
 
 
 @pytest.mark.parametrize(("change", "cells"), [(b",,,,,,", "15 cells"), (b",,,,,,,,60", "17 cells")])
