@@ -1,0 +1,58 @@
+"""How numbers are written: one module, so that text, HTML, tables and figures print the same digits."""
+
+from __future__ import annotations
+
+import math
+
+#: The sign for a quantity that does not exist; the reason stands in the notes.
+ABSENT = "–"
+
+
+def per_cent(value: float | None, digits: int = 1) -> str:
+    """A fraction as per cent, without the sign: 0.4889 is "48.9". A rate that is not 0 (or 1) is never printed as 0 (or 100)."""
+    if value is None or math.isnan(value):
+        return ABSENT
+    text = f"{100 * value:.{digits}f}"
+    smallest = 10.0**-digits
+    if value > 0 and float(text) == 0:
+        return f"<{smallest:.{digits}f}"
+    if value < 1 and float(text) == 100:
+        return f">{100 - smallest:.{digits}f}"
+    return text
+
+
+def interval(lower: float | None, upper: float | None, digits: int = 1) -> str:
+    """Two fractions as "37.5 to 60.5" (per cent)."""
+    if lower is None or upper is None or math.isnan(lower) or math.isnan(upper):
+        return ABSENT
+    return f"{per_cent(lower, digits)} to {per_cent(upper, digits)}"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A plain number with fixed decimals; very small ones keep two significant digits."""
+    if value is None or math.isnan(value):
+        return ABSENT
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value != 0 and abs(value) < 0.5 * 10.0**-digits:
+        return f"{value:.1e}"
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def p_value(value: float | None) -> str:
+    """A p-value with its relation: "p = 0.021", "p < 0.001"."""
+    if value is None or math.isnan(value):
+        return f"p {ABSENT}"
+    if value < 0.001:
+        return "p < 0.001"
+    return f"p = {value:.3f}" if value < 0.995 else f"p = {value:.2f}"
+
+
+def count(value: float | int | None) -> str:
+    """A count without decimals."""
+    return ABSENT if value is None or math.isnan(value) else f"{int(value)}"
+
+
+def plural(number_of: int, word: str, many: str | None = None) -> str:
+    """`1 study`, `2 studies`."""
+    return f"{number_of} {word if number_of == 1 else many or word + 's'}"

@@ -1,0 +1,208 @@
+"""Arguments of `pool` to checked arrays: one error for each kind of fault, naming the argument and the index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metanet.errors import ArgumentError, nearest, shorten
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+#: Column names that are found without being named, when `data` is given.
+EXPECTED = {"events": "events", "total": "total", "study": "study"}
+
+
+@dataclass(frozen=True)
+class Studies:
+    """Checked input of one pooling: labels, counts or effects, and the columns of `data` that travel along."""
+
+    labels: tuple[str, ...]
+    events: Array | None
+    total: Array | None
+    yi: Array | None
+    vi: Array | None
+    extra: pd.DataFrame | None
+    notes: tuple[str, ...]
+
+    @property
+    def k(self) -> int:
+        """Number of studies."""
+        return len(self.labels)
+
+
+def resolve(data: pd.DataFrame | None, argument: str, value: object) -> Any:
+    """The values behind an argument: a column of `data`, a plain sequence, or None."""
+    if isinstance(value, str):
+        if data is None:
+            raise ArgumentError(f"{argument}={value!r} names a column, but no data were given. Mend: pass data=frame.")
+        if value not in data.columns:
+            near = nearest(value, [str(c) for c in data.columns])
+            meant = f" Did you mean {near!r}?" if near else ""
+            raise ArgumentError(f"{argument}={value!r} is not a column of data.{meant}")
+        return data[value]
+    if value is None and data is not None and EXPECTED.get(argument) in data.columns:
+        return data[EXPECTED[argument]]
+    return value
+
+
+def _as_numbers(argument: str, values: Any) -> Array:
+    """One-dimensional floats; booleans, texts and missing values are named by index and refused."""
+    if isinstance(values, (str, bytes)) or not hasattr(values, "__len__"):
+        raise ArgumentError(f"{argument}={shorten(values)!r} must be a sequence of numbers, one for each study.")
+    items = values.tolist() if hasattr(values, "tolist") else list(values)
+    out = np.empty(len(items))
+    for i, item in enumerate(items):
+        where = f"{argument}[{i}]={shorten(item)!r}"
+        if isinstance(item, (bool, np.bool_)):
+            raise ArgumentError(f"{where} is a truth value, not a number.")
+        if item is None or type(item).__name__ in ("NAType", "NaTType"):
+            raise ArgumentError(f"{where} is missing. Mend: leave the study out or fill in the number.")
+        if isinstance(item, (str, bytes)) or isinstance(item, (list, tuple, dict, set)):
+            raise ArgumentError(f"{where} is not a number. Mend: convert the column to numbers first.")
+        try:
+            out[i] = float(item)
+        except (TypeError, ValueError):
+            raise ArgumentError(f"{where} is not a number.") from None
+        if np.isnan(out[i]):
+            raise ArgumentError(f"{where} is missing. Mend: leave the study out or fill in the number.")
+        if np.isinf(out[i]):
+            raise ArgumentError(f"{where} is infinite.")
+    return out
+
+
+def _same_length(**columns: Array | Sequence[str] | None) -> None:
+    lengths = {name: len(column) for name, column in columns.items() if column is not None}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+        raise ArgumentError(f"The arguments differ in length ({listed}). Mend: give one value for each study.")
+    if lengths and next(iter(lengths.values())) == 0:
+        raise ArgumentError(f"No studies: {next(iter(lengths))} is empty. Mend: give at least one study.")
+
+
+def check_counts(events: Array, total: Array, labels: Sequence[str] | None = None) -> None:
+    """Whole numbers, totals above zero, events between 0 and the total; the first fault is named by index."""
+
+    def at(i: int) -> str:
+        return f" (study {shorten(labels[i])!r})" if labels else ""
+
+    for name, values in (("total", total), ("events", events)):
+        for i in np.flatnonzero(values != np.round(values)):
+            raise ArgumentError(
+                f"{name}[{i}]={values[i]:g}{at(int(i))} is not a whole number; counts are needed, not rates."
+            )
+        for i in np.flatnonzero(values < 0):
+            raise ArgumentError(f"{name}[{i}]={values[i]:g}{at(int(i))} is negative.")
+        for i in np.flatnonzero(values > 2**53):
+            raise ArgumentError(f"{name}[{i}]={values[i]:g}{at(int(i))} is larger than a count can be.")
+    for i in np.flatnonzero(total == 0):
+        raise ArgumentError(f"total[{i}]=0{at(int(i))}: a study without patients has no rate. Mend: leave it out.")
+    for i in np.flatnonzero(events > total):
+        raise ArgumentError(
+            f"events[{i}]={events[i]:g}{at(int(i))} is more than total[{i}]={total[i]:g}. "
+            "Mend: check both against the source; they may be swapped."
+        )
+
+
+def _labels(study: Any, k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Labels of the studies, and a note where equal names had to be told apart."""
+    if study is None:
+        return tuple(f"Study {i + 1}" for i in range(k)), ()
+    if isinstance(study, (str, bytes)) or not hasattr(study, "__len__"):
+        raise ArgumentError(f"study={shorten(study)!r} must be a column of data or a sequence of names.")
+    items = [str(item) for item in (study.tolist() if hasattr(study, "tolist") else study)]
+    seen: dict[str, int] = {}
+    labels = []
+    taken = set(items)
+    for item in items:
+        seen[item] = seen.get(item, 0) + 1
+        label = item
+        while seen[item] > 1 and label in taken:
+            label = f"{item} ({seen[item]})" if label == item else f"{label}'"
+        taken.add(label)
+        labels.append(label)
+    repeated = [name for name, times in seen.items() if times > 1]
+    if not repeated:
+        return tuple(labels), ()
+    listed = ", ".join(shorten(name, 40) for name in repeated[:5]) + (" …" if len(repeated) > 5 else "")
+    return tuple(labels), (f"Equal study names were kept apart by a number, not merged: {listed}.",)
+
+
+def read_studies(
+    data: pd.DataFrame | None,
+    *,
+    events: object,
+    total: object,
+    yi: object,
+    vi: object,
+    study: object,
+    measure: str,
+) -> Studies:
+    """Check the data arguments of `pool` for the measure asked for."""
+    if data is not None and not (hasattr(data, "columns") and hasattr(data, "loc")):
+        raise ArgumentError(
+            f"data must be a pandas DataFrame, not {type(data).__name__}. Mend: pass sequences as events= and total=."
+        )
+    by_effect = measure == "GEN"
+    first, second = ("yi", "vi") if by_effect else ("events", "total")
+    given = {"events": events, "total": total, "yi": yi, "vi": vi}
+    for name in set(given) - {first, second}:
+        if given[name] is not None:
+            raise ArgumentError(f"{name} does not go with measure={measure!r}, which takes {first} and {second}.")
+    values = {}
+    for name in (first, second):
+        found = resolve(data, name, given[name])
+        if found is None:
+            hint = " (a column of data, or a sequence)" if data is not None else ""
+            raise ArgumentError(f"{name} is missing{hint}; measure={measure!r} takes {first} and {second}.")
+        values[name] = _as_numbers(name, found)
+    found_study = resolve(data, "study", study)
+    _same_length(**values, study=found_study)
+    labels, notes = _labels(found_study, len(values[first]))
+    if by_effect:
+        for i in np.flatnonzero(values["vi"] <= 0):
+            raise ArgumentError(f"vi[{i}]={values['vi'][i]:g} must be above zero: it is a sampling variance.")
+    else:
+        check_counts(values["events"], values["total"], labels)
+    extra = None if data is None else data.reset_index(drop=True)
+    return Studies(
+        labels,
+        None if by_effect else values["events"],
+        None if by_effect else values["total"],
+        values["yi"] if by_effect else None,
+        values["vi"] if by_effect else None,
+        extra,
+        notes,
+    )
+
+
+def read_arrays(events: object, total: object) -> tuple[Array, Array]:
+    """Check the padded arrays of `pool_arrays`: equal two-dimensional shapes, NaN in both where a study is absent."""
+    try:
+        e, n = np.asarray(events, dtype=np.float64), np.asarray(total, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentError("events and total must be two-dimensional arrays of numbers [analyses, studies].") from None
+    if e.ndim != 2 or e.shape != n.shape:
+        raise ArgumentError(
+            f"events {e.shape} and total {n.shape} must be equal two-dimensional shapes [analyses, studies]."
+        )
+    gone_e, gone_n = np.isnan(e), np.isnan(n)
+    for row, column in np.argwhere(gone_e != gone_n):
+        raise ArgumentError(f"events[{row}, {column}] and total[{row}, {column}]: one is missing, the other is not.")
+    e, n = np.where(gone_e, 0.0, e), np.where(gone_n, 0.0, n)
+    for name, values in (("events", e), ("total", n)):
+        wrong = ~np.isfinite(values) | (values < 0) | (values != np.round(values))
+        for row, column in np.argwhere(wrong):
+            raise ArgumentError(f"{name}[{row}, {column}]={values[row, column]:g} is not a count.")
+    for row, column in np.argwhere(~gone_n & (n == 0)):
+        raise ArgumentError(f"total[{row}, {column}]=0: mark an absent study by NaN in events and total.")
+    for row, column in np.argwhere(e > n):
+        raise ArgumentError(f"events[{row}, {column}]={e[row, column]:g} is more than its total {n[row, column]:g}.")
+    return e, n

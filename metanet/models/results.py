@@ -1,0 +1,182 @@
+"""The result of a pooling: the numbers once, in a frozen object, with the method stamp that travels with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+class Method(Mapping[str, Any]):
+    """The method stamp: every choice that moved a number, the versions, and the notes. Read-only, JSON-able."""
+
+    def __init__(self, entries: Mapping[str, Any]) -> None:
+        self._entries = dict(entries)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._entries[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"Method({self._entries!r})"
+
+    def sentence(self) -> str:
+        """The choices in one sentence, for a figure's foot or a methods section."""
+        return str(self._entries["sentence"])
+
+
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """A pooled rate (or effect) with everything that belongs to it.
+
+    Rates are fractions. A quantity that does not exist is None, with the reason in ``method["notes"]``.
+
+    Attributes
+    ----------
+    status
+        "pooled"; "not pooled" (one study, shown as itself); "no events", "only events" (exact interval on the sum);
+        "not estimable" (the likelihood has no maximum).
+    estimate, ci_lower, ci_upper
+        The pooled rate on the response scale: for random-effects logits the *median* of the distribution of rates.
+    pi_lower, pi_upper
+        Prediction interval for the rate of a new setting.
+    marginal_estimate, marginal_ci_lower, marginal_ci_upper
+        The population-averaged rate, integrated over the random effect.
+    mu, se, mu_lower, mu_upper
+        The mean on the model scale.
+    tau2, tau2_lower, tau2_upper, tau
+        Heterogeneity variance on the model scale, its interval, its square root.
+    i2, i2_lower, i2_upper, h2
+        Share of variance beyond chance, from tau2 (fraction), and H2.
+    q, q_df, q_pvalue
+        Cochran's Q (inverse variance) or the Wald test of equal logits (GLMM).
+    lrt, lrt_pvalue
+        Likelihood-ratio test of equal rates with k - 1 degrees of freedom (GLMM).
+    loglik
+        Log-likelihood, binomial coefficients included (GLMM).
+    k, n, events
+        Studies, patients, events (None for effects without counts).
+    weights
+        Each study's share in the estimate, summing to one, in the order of `studies`.
+    """
+
+    status: str
+    model: str
+    measure: str
+    level: float
+    estimate: float | None
+    ci_lower: float | None
+    ci_upper: float | None
+    pi_lower: float | None
+    pi_upper: float | None
+    marginal_estimate: float | None
+    marginal_ci_lower: float | None
+    marginal_ci_upper: float | None
+    mu: float | None
+    se: float | None
+    mu_lower: float | None
+    mu_upper: float | None
+    tau2: float | None
+    tau2_lower: float | None
+    tau2_upper: float | None
+    i2: float | None
+    i2_lower: float | None
+    i2_upper: float | None
+    h2: float | None
+    q: float | None
+    q_df: int | None
+    q_pvalue: float | None
+    lrt: float | None
+    lrt_pvalue: float | None
+    loglik: float | None
+    k: int
+    n: int | None
+    events: int | None
+    method: Method
+    _weights: NDArray[np.float64] = field(repr=False)
+    _studies: pd.DataFrame = field(repr=False)
+
+    @property
+    def tau(self) -> float | None:
+        """Standard deviation of the true effects on the model scale."""
+        return None if self.tau2 is None else float(np.sqrt(self.tau2))
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Each study's share in the estimate, a copy."""
+        return self._weights.copy()
+
+    @property
+    def studies(self) -> pd.DataFrame:
+        """One row for each study: study, events, total, rate, ci_lower, ci_upper, weight, shrunken; then the columns of `data`."""
+        return self._studies.copy()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader has to know beside the numbers; also ``method["notes"]``."""
+        return tuple(self.method["notes"])
+
+    def __repr__(self) -> str:
+        from metanet.models.views import short_text
+
+        return short_text(self)
+
+    def _repr_html_(self) -> str:
+        from metanet.models.views import html_card
+
+        return html_card(self)
+
+    def summary(self) -> str:
+        """The result as text, complete."""
+        from metanet.models.views import summary_text
+
+        return summary_text(self)
+
+    def sentence(self) -> str:
+        """The result in one plain sentence."""
+        from metanet.models.views import sentence
+
+        return sentence(self)
+
+    def numbers(self) -> dict[str, Any]:
+        """Every number by name, without studies and method."""
+        skipped = {"method", "_weights", "_studies"}
+        out = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in skipped}
+        return {**out, "tau": self.tau}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON-able values; infinite limits become the text "inf"."""
+        from metanet.models.views import plain
+
+        return {
+            **{name: plain(value) for name, value in self.numbers().items()},
+            "weights": [plain(float(w)) for w in self._weights],
+            "studies": [{str(c): plain(v) for c, v in row.items()} for row in self._studies.to_dict("records")],
+            "method": plain(dict(self.method)),
+        }
+
+    def to_frame(self) -> pd.DataFrame:
+        """The numbers as a frame of one row."""
+        import pandas as pd
+
+        return pd.DataFrame([self.numbers()])
+
+    def forest(self, **options: Any) -> Axes:
+        """Draw the forest plot; see `metanet.figures.forest.forest`."""
+        from importlib import import_module
+
+        # Drawing lies in a later room; it is reached by name so that this room does not depend on it.
+        axes: Axes = import_module("metanet.figures.forest").forest(self, **options)
+        return axes

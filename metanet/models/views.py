@@ -1,0 +1,168 @@
+"""Views of a result: text, HTML and plain values. They read the numbers; none is computed here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from metanet.models.display import ABSENT, count, interval, number, p_value, per_cent, plural
+
+if TYPE_CHECKING:
+    from metanet.models.results import Pooled
+
+_TITLE = {
+    "glmm": "Binomial-normal model",
+    "inverse_variance": "Inverse-variance model",
+}
+#: Jupyter's and nbconvert's MathJax leave elements of these classes alone, so that a `$` in a name stays one.
+NO_MATH = "tex2jax_ignore mathjax_ignore"
+
+
+def plain(value: Any) -> Any:
+    """`value` as what JSON can hold: NaN becomes None, infinity a text, NumPy scalars Python ones."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        if math.isnan(value):
+            return None
+        return value if math.isfinite(value) else ("inf" if value > 0 else "-inf")
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    return str(value)
+
+
+def _level(fit: Pooled) -> str:
+    return f"{100 * fit.level:g} %"
+
+
+def rows_of(fit: Pooled) -> list[tuple[str, str]]:
+    """The result as pairs of name and text, in the order in which a reader needs them."""
+    rate = fit.measure == "PLO"
+    unit = " %" if rate else ""
+
+    def shown(value: float | None) -> str:
+        return per_cent(value) if rate else number(value, 3)
+
+    def limits(lower: float | None, upper: float | None) -> str:
+        if rate:
+            return interval(lower, upper)
+        return ABSENT if lower is None or upper is None else f"{number(lower, 3)} to {number(upper, 3)}"
+
+    def line(value: float | None, lower: float | None, upper: float | None) -> str:
+        if value is None:
+            return ABSENT
+        return f"{shown(value)}{unit} ({_level(fit)} CI {limits(lower, upper)})"
+
+    data = plural(fit.k, "study", "studies")
+    if fit.n is not None:
+        data += f", {fit.events} events in {fit.n} patients"
+    out = [("Data", data)]
+    name = {
+        "pooled": "Median rate" if rate else "Mean effect",
+        "not pooled": "Rate of the one study" if rate else "Effect of the one study",
+        "no events": "Rate (exact, on the sum)",
+        "only events": "Rate (exact, on the sum)",
+    }.get(fit.status, "Rate")
+    out.append((name, line(fit.estimate, fit.ci_lower, fit.ci_upper)))
+    if fit.status != "pooled":
+        if fit.lrt is not None:
+            out.append(("Equal rates?", f"likelihood ratio {number(fit.lrt)}, {p_value(fit.lrt_pvalue)}"))
+        return out
+    if rate:
+        average = line(fit.marginal_estimate, fit.marginal_ci_lower, fit.marginal_ci_upper)
+        out.append(("Population-averaged rate", average))
+    if fit.method["prediction"]:
+        predicted = limits(fit.pi_lower, fit.pi_upper)
+        out.append(("Prediction interval", predicted if predicted == ABSENT else predicted + unit))
+    if fit.tau2 is not None:
+        upper = None if fit.tau2_upper is None else math.sqrt(fit.tau2_upper)
+        lower = None if fit.tau2_lower is None else math.sqrt(fit.tau2_lower)
+        scale = " on the logit scale" if rate else ""
+        bounds = "" if lower is None else f" ({_level(fit)} CI {number(lower)} to {number(upper)})"
+        out.append(("tau" + scale, f"{number(fit.tau)}{bounds}; tau2 {number(fit.tau2, 4)}"))
+    if fit.i2 is not None:
+        bounds = "" if fit.i2_lower is None else f" ({interval(fit.i2_lower, fit.i2_upper)})"
+        out.append(("I2", f"{per_cent(fit.i2)} %{bounds}"))
+    if fit.lrt is not None:
+        text = f"likelihood ratio {number(fit.lrt)} on {count(fit.q_df)} df, {p_value(fit.lrt_pvalue)}"
+        out.append(("Equal rates?", text))
+    if fit.q is not None:
+        label = "Q" if fit.lrt is None else "Wald Q"
+        out.append((label, f"{number(fit.q)} on {count(fit.q_df)} df, {p_value(fit.q_pvalue)}"))
+    return out
+
+
+def short_text(fit: Pooled) -> str:
+    """At most a dozen lines for a console."""
+    lines = [f"{_TITLE[fit.model]} ({fit.status})"]
+    rows = rows_of(fit)
+    width = max(len(name) for name, _ in rows)
+    lines += [f"  {name:<{width}}  {text}" for name, text in rows]
+    if fit.notes:
+        lines.append(f"  {plural(len(fit.notes), 'note')}: .summary() prints them")
+    return "\n".join(lines)
+
+
+def summary_text(fit: Pooled) -> str:
+    """Everything: the numbers, the notes, the method."""
+    lines = short_text(fit).splitlines()
+    if fit.notes:
+        lines.pop()
+        lines += ["Notes", *(f"  - {note}" for note in fit.notes)]
+    lines += ["Method", f"  {fit.method.sentence()}"]
+    lines += [f"  {source}" for source in fit.method["sources"]]
+    return "\n".join(lines)
+
+
+def sentence(fit: Pooled) -> str:
+    """The result in one plain sentence, right for one study, no events and data without an estimate."""
+    if fit.measure != "PLO":
+        if fit.estimate is None:
+            return "No effect could be estimated."
+        limits = f"{number(fit.ci_lower, 3)} to {number(fit.ci_upper, 3)}"
+        return f"The effect was {number(fit.estimate, 3)} ({_level(fit)} CI {limits}; {plural(fit.k, 'study', 'studies')})."
+    total = f"{fit.events} of {fit.n} patients"
+    limits = f"{_level(fit)} CI {interval(fit.ci_lower, fit.ci_upper)} %"
+    if fit.status == "not pooled":
+        return f"One study reported the outcome in {total} ({per_cent(fit.estimate)} %; {limits}); nothing was pooled."
+    studies = plural(fit.k, "study", "studies")
+    if fit.status == "not estimable":
+        return f"{studies} reported the outcome in {total}; no pooled rate can be estimated from them."
+    if fit.status in ("no events", "only events"):
+        return f"Across {studies} the outcome was seen in {total} ({per_cent(fit.estimate)} %; exact {limits})."
+    text = f"Across {studies} ({total}) the median rate was {per_cent(fit.estimate)} % ({limits})"
+    text += f" and the population-averaged rate {per_cent(fit.marginal_estimate)} %"
+    if fit.pi_lower is not None:
+        text += f"; the rate of a new setting is expected between {interval(fit.pi_lower, fit.pi_upper)} %".replace(
+            " to ", " and "
+        )
+    return text + "."
+
+
+def html_table(rows: list[tuple[str, str]]) -> str:
+    """Pairs as a two-column table, escaped; readable without a style sheet."""
+    cells = "".join(
+        f"<tr><th scope='row' style='text-align:left'>{escape(a)}</th><td style='text-align:left'>{escape(b)}</td></tr>"
+        for a, b in rows
+    )
+    return f"<table class='metanet-numbers'><tbody>{cells}</tbody></table>"
+
+
+def html_card(fit: Pooled) -> str:
+    """A compact card for JupyterLab and for reports: no external requests, no colours of its own, everything escaped."""
+    notes = "".join(f"<li>{escape(note)}</li>" for note in fit.notes)
+    listed = f"<ul class='metanet-notes'>{notes}</ul>" if notes else ""
+    return (
+        f"<div class='metanet-card {NO_MATH}'>"
+        f"<div><strong>{escape(_TITLE[fit.model])}</strong> ({escape(fit.status)})</div>"
+        f"{html_table(rows_of(fit))}{listed}"
+        f"<div><small>{escape(fit.method.sentence())}</small></div></div>"
+    )
