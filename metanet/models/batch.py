@@ -230,7 +230,7 @@ def _wald_q(events: Array, total: Array) -> Array:
     """Wald test of equal logits; a study at 0 % or 100 % has an infinite logit whose weight is zero, and adds nothing."""
     inside = (events > 0) & (events < total)
     effects = logit_proportion(np.where(inside, events, 0.0), np.where(inside, total, 0.0))
-    some = inside.any(-1)
+    some = np.asarray(inside.any(-1))
     q = two_step.weighted_mean(effects.yi, np.where(some[:, None], effects.vi, 1.0), np.zeros(events.shape[0])).q
     return np.where(some, q, np.nan)
 

@@ -65,7 +65,7 @@ def _as_numbers(argument: str, values: Any) -> Array:
             raise ArgumentError(f"{where} is a truth value, not a number.")
         if item is None or type(item).__name__ in ("NAType", "NaTType"):
             raise ArgumentError(f"{where} is missing. Mend: leave the study out or fill in the number.")
-        if isinstance(item, (str, bytes)) or isinstance(item, (list, tuple, dict, set)):
+        if isinstance(item, (str, bytes, list, tuple, dict, set)):
             raise ArgumentError(f"{where} is not a number. Mend: convert the column to numbers first.")
         try:
             out[i] = float(item)

@@ -46,12 +46,11 @@ def _choose(argument: str, value: object, allowed: tuple[str, ...], model: str) 
 
 def check_level(level: object) -> float:
     """The coverage of the intervals as a fraction; 95 is refused rather than guessed to be 0.95."""
-    if isinstance(level, bool) or not isinstance(level, Real) or not 0 < float(level) < 1:
-        mend = ""
-        if isinstance(level, Real) and not isinstance(level, bool) and 1 < float(level) < 100:
-            mend = f" Did you mean {float(level) / 100:g}?"
+    value = float("nan") if isinstance(level, bool) or not isinstance(level, Real) else float(level)
+    if not 0 < value < 1:
+        mend = f" Did you mean {value / 100:g}?" if 1 < value < 100 else ""
         raise ArgumentError(f"level={shorten(level)!r} must be a fraction between 0 and 1, such as 0.95.{mend}")
-    return float(level)
+    return value
 
 
 def check_options(

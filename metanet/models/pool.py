@@ -158,22 +158,11 @@ def pooled_from_row(fitted: Batch, index: int, studies: Studies, options: Option
     weights = fitted.weights[index][present] if present.any() else np.full(studies.k, np.nan)
     shrunken = fitted.shrunken[index][present] if present.any() else np.full(studies.k, np.nan)
     notes = [*notes_for(row, options), *studies.notes]
-    counts = {
-        "k": int(row.pop("k")),
-        "n": None if np.isnan(row["n"]) else int(row["n"]),
-        "events": None if np.isnan(row["events"]) else int(row["events"]),
-        "q_df": None if np.isnan(row["q_df"]) else int(row["q_df"]),
-    }
-    method = stamp(
-        options,
-        status=row["status"],
-        k=counts["k"],  # type: ignore[arg-type]
-        nodes=int(row["nodes"]),
-        corrected=int(row["corrected"]),
-        notes=notes,
-    )
+    k = int(row.pop("k"))
+    counts = {name: None if np.isnan(row[name]) else int(row[name]) for name in ("n", "events", "q_df")}
     status = row["status"]
-    numbers = {name: _optional(value) for name, value in row.items() if name not in (*_INTERNAL, *counts)}
+    method = stamp(options, status=status, k=k, nodes=int(row["nodes"]), corrected=int(row["corrected"]), notes=notes)
+    numbers: dict[str, Any] = {name: _optional(v) for name, v in row.items() if name not in (*_INTERNAL, *counts)}
     weights.setflags(write=False)
     return Pooled(
         status=status,
@@ -183,8 +172,9 @@ def pooled_from_row(fitted: Batch, index: int, studies: Studies, options: Option
         method=method,
         _weights=weights,
         _studies=_study_frame(studies, weights, shrunken, options),
+        k=k,
+        **counts,
         **numbers,
-        **counts,  # type: ignore[arg-type]
     )
 
 
