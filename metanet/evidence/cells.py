@@ -168,7 +168,7 @@ def _fits(record: Record, width: int, sheet: Sheet, findings: Findings) -> bool:
     if len(cells) == width:
         return True
     if len(cells) > width:
-        mend = "Put quotation marks around a cell that holds the separator"
+        mend = "Put quotation marks around a cell that holds the separator, and write decimals with a point"
     else:
         mend = "Add the missing cells; an empty one still needs its separator"
     findings.cannot_read(
@@ -233,6 +233,8 @@ def _value(text: str, column: Column, row: Row, sheet: Sheet, comma: bool, findi
 def _text_fault(text: str, column: Column) -> tuple[str, str] | None:
     if text not in column.vocabulary and (fault := common_fault(text, TEXT_PLACEHOLDERS)) is not None:
         return fault
+    if not text.isascii() and (meant := _twice_encoded(text)) is not None:
+        return "was saved as UTF-8 and opened as Windows-1252 in between", f"Write {visible(meant)!r} if that is meant"
     # Most cells are plain text, which one regular expression can tell faster than a look at each character.
     if not _PLAIN_TEXT.fullmatch(text):
         for character in text:
@@ -241,6 +243,15 @@ def _text_fault(text: str, column: Column) -> tuple[str, str] | None:
             if harmful(character) and character not in "\n\t":
                 return f"holds an invisible control character ({visible(character)})", "Delete it and type the text"
     return None
+
+
+def _twice_encoded(text: str) -> str | None:
+    """What `text` was before a program took its UTF-8 for Windows-1252; None where it never was that."""
+    try:
+        # Ordinary text with accents is not valid UTF-8 once written in Windows-1252, so this fails for it.
+        return text.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return None
 
 
 def _constraint_fault(kind: str, text: str, column: Column) -> tuple[str, str]:

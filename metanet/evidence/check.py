@@ -178,8 +178,7 @@ def _missing_and_stray(folder: Path, present: list[str], contract: Contract, fin
     for role in ("studies", "arms"):
         for table in contract.of_role(role):
             if table.file not in present:
-                near = next((name for name in stray if Path(name).stem.casefold() == Path(table.file).stem), None)
-                near = near or nearest(table.file, stray)
+                near = nearest(table.file, stray)
                 how = "save it as CSV under this name" if near and Path(near).suffix.lower() != ".csv" else "rename it"
                 mend = f"If {visible(near)!r} is meant, {how}" if near else f"Add the table: {table.title}"
                 findings.cannot_read(table.file, "is missing", mend)
@@ -189,8 +188,7 @@ def _missing_and_stray(folder: Path, present: list[str], contract: Contract, fin
             visible(folder.name) or str(folder), "holds no outcome", f"Add at least one of {listing(outcomes, 20)}"
         )
     for name in stray:
-        near = next((file for file in absent if Path(file).stem == Path(name).stem.casefold()), None)
-        near = near or nearest(name, absent)
+        near = nearest(name, absent)
         if near is not None:
             suffix = Path(name).suffix.lower()
             mend = f"Save it as {near!r}" if suffix != ".csv" else f"Rename it to {near!r} if that is meant"

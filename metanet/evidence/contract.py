@@ -69,6 +69,18 @@ class Family:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What a selection of rates needs to know about an outcome."""
+
+    name: str
+    label: str
+    direction: str
+    families: tuple[Family, ...]
+    default_family: str
+    has_certainty: bool
+
+
+@dataclass(frozen=True)
 class TableContract:
     """What one file has to look like and what it is for."""
 
@@ -110,6 +122,17 @@ class TableContract:
         """The family that is pooled when none is asked for."""
         chosen = self.extra.get("definitions", {}).get("default")
         return str(chosen) if chosen else next((family.name for family in self.families), "")
+
+    def as_outcome(self) -> Outcome:
+        """The outcome without the readers of its columns, so that it can be sent to another process."""
+        return Outcome(
+            name=self.outcome,
+            label=self.label,
+            direction=str(self.extra.get("direction", "")),
+            families=self.families,
+            default_family=self.default_family,
+            has_certainty=self.column("certainty") is not None,
+        )
 
 
 @dataclass(frozen=True)

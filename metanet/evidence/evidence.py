@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from metanet.errors import ArgumentError, check_choice
 from metanet.evidence import rates as selecting
-from metanet.evidence.contract import TableContract
+from metanet.evidence.contract import Outcome
 from metanet.evidence.frames import to_frame
 from metanet.evidence.labels import row_labels
 from metanet.evidence.overlap import POLICIES
@@ -51,7 +51,7 @@ class Evidence:
     outcome_names: tuple[str, ...]
     modality_classes: tuple[str, ...]
     _rows: Mapping[str, tuple[Mapping[str, Any], ...]] = field(repr=False)
-    _contracts: Mapping[str, TableContract] = field(repr=False)
+    _outcomes: Mapping[str, Outcome] = field(repr=False)
     _labels: Mapping[str, str] = field(repr=False)
     _modalities: Mapping[str, tuple[str, ...]] = field(repr=False)
     _columns: Mapping[str, str] = field(repr=False)
@@ -107,7 +107,7 @@ class Evidence:
         """
         check_choice("outcome", outcome, self.outcome_names)
         selection = self._select(outcome, modality, definition, overlap, poolable_only, certainty)
-        contract = self._contracts[outcome]
+        about = self._outcomes[outcome]
         names = row_labels(selection.rows, self._labels)
         rows = [dict(row) | {"study": name} for row, name in zip(selection.rows, names, strict=True)]
         frame = to_frame(rows, self._columns)
@@ -121,8 +121,8 @@ class Evidence:
             notes.append("No row fits this selection.")
         frame.attrs = {
             "outcome": outcome,
-            "label": contract.label,
-            "direction": str(contract.extra.get("direction", "")),
+            "label": about.label,
+            "direction": about.direction,
             "definition": selection.definition,
             "policy": overlap,
             "selection": {
@@ -159,7 +159,7 @@ class Evidence:
         names = list(self.outcome_names)
         if definition is not None:
             known = {
-                name: {member for f in self._contracts[name].families for member in (f.name, *f.members)}
+                name: {member for f in self._outcomes[name].families for member in (f.name, *f.members)}
                 for name in names
             }
             check_choice("definition", definition, sorted(set().union(*known.values())))
@@ -186,14 +186,14 @@ class Evidence:
     def definitions(self, outcome: str) -> dict[str, tuple[str, ...]]:
         """The families of definitions of an outcome, the default first; without entries where it has one definition."""
         check_choice("outcome", outcome, self.outcome_names)
-        contract = self._contracts[outcome]
-        families = sorted(contract.families, key=lambda family: family.name != contract.default_family)
+        about = self._outcomes[outcome]
+        families = sorted(about.families, key=lambda family: family.name != about.default_family)
         return {family.name: family.members for family in families}
 
     def label(self, outcome: str) -> str:
         """An outcome as it is printed: "Objective response"."""
         check_choice("outcome", outcome, self.outcome_names)
-        return self._contracts[outcome].label
+        return self._outcomes[outcome].label
 
     def __repr__(self) -> str:
         return f"<Evidence {visible(self.path.name)}: {self._counts()}>"
@@ -223,19 +223,18 @@ class Evidence:
         poolable_only: bool,
         certainty: str | None,
     ) -> selecting.Selection:
-        contract = self._contracts[outcome]
+        about = self._outcomes[outcome]
         modalities = selecting.resolve_modalities(modality, self._modalities)
-        has_certainty = contract.column("certainty") is not None
-        selecting.check_options(overlap, certainty, poolable_only, has_certainty=has_certainty)
-        if definition is not None and not contract.families:
-            have = [name for name in self.outcome_names if self._contracts[name].families]
+        selecting.check_options(overlap, certainty, poolable_only, has_certainty=about.has_certainty)
+        if definition is not None and not about.families:
+            have = [name for name in self.outcome_names if self._outcomes[name].families]
             raise ArgumentError(
                 f"definition={definition!r} was given, and {outcome} has one definition. Leave it out"
                 + (f"; definitions belong to {' and '.join(have)}." if have else ".")
             )
         return selecting.select(
             self._rows[outcome],
-            contract,
+            about,
             self._labels,
             modalities=modalities,
             definition=definition,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from metanet.errors import ArgumentError, DataError
@@ -112,14 +111,12 @@ def _assemble(reading: Reading) -> Evidence:
         fingerprint=reading.digest,
         outcome_names=tuple(rows),
         modality_classes=tuple(modalities),
-        _rows=MappingProxyType(rows),
-        _contracts=MappingProxyType(contracts),
-        _labels=MappingProxyType(study_labels(study_rows.values())),
-        _modalities=MappingProxyType(modalities),
-        _columns=MappingProxyType(_rate_columns(studies.contract, arms.contract)),
-        _unplaced=MappingProxyType(
-            {t.contract.outcome: len(t.rows) - len(rows[t.contract.outcome]) for t in tables.outcomes}
-        ),
+        _rows=rows,
+        _outcomes={name: contract.as_outcome() for name, contract in contracts.items()},
+        _labels=study_labels(study_rows.values()),
+        _modalities=modalities,
+        _columns=_rate_columns(studies.contract, arms.contract),
+        _unplaced={t.contract.outcome: len(t.rows) - len(rows[t.contract.outcome]) for t in tables.outcomes},
     )
 
 
@@ -135,7 +132,7 @@ def _joined(
         if study is None or arm is None:
             continue
         kept = {name: study.get(name) for name in ("year", "overlap_group", *_FROM_STUDY)}
-        joined.append(MappingProxyType(dict(arm) | kept | {"poolable": True} | dict(own)))
+        joined.append(dict(arm) | kept | {"poolable": True} | dict(own))
     return tuple(joined)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metanet.errors import ArgumentError, check_choice, shorten
-from metanet.evidence.contract import CERTAINTIES, Family, TableContract
+from metanet.evidence.contract import CERTAINTIES, Family, Outcome
 from metanet.evidence.overlap import POLICIES, choose_reports
 from metanet.evidence.words import counted, listing, visible
 
@@ -42,7 +42,7 @@ class _Sieve:
 
 def select(
     rows: Sequence[Record],
-    contract: TableContract,
+    outcome: Outcome,
     labels: Mapping[str, str],
     *,
     modalities: Collection[str] | None,
@@ -60,8 +60,8 @@ def select(
     if modalities is not None:
         rows = [row for row in rows if row["modality_class"] in modalities or row["modality"] in modalities]
     definitions: tuple[str, ...] = ()
-    if contract.families:
-        family, definitions = resolve_definition(contract, definition)
+    if outcome.families:
+        family, definitions = resolve_definition(outcome, definition)
         definition = family
         elsewhere = Counter(row["definition"] for row in rows if row["definition"] not in definitions)
         rows = [row for row in rows if row["definition"] in definitions]
@@ -101,17 +101,17 @@ def select(
     )
 
 
-def resolve_definition(contract: TableContract, definition: str | None) -> tuple[str, tuple[str, ...]]:
+def resolve_definition(outcome: Outcome, definition: str | None) -> tuple[str, tuple[str, ...]]:
     """The name of a family or of one definition, and the definitions it stands for, the widest first."""
-    families: dict[str, Family] = {family.name: family for family in contract.families}
-    members = [member for family in contract.families for member in family.members]
+    families: dict[str, Family] = {family.name: family for family in outcome.families}
+    members = [member for family in outcome.families for member in family.members]
     if definition is None:
-        definition = contract.default_family
+        definition = outcome.default_family
     check_choice(
         "definition",
         definition,
         [*families, *(m for m in members if m not in families)],
-        where=f"for {contract.outcome}",
+        where=f"for {outcome.name}",
     )
     return definition, families[definition].members if definition in families else (definition,)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from numbers import Real
+from typing import Any
 
 from metanet.errors import ArgumentError, check_choice, shorten
 
@@ -72,3 +74,8 @@ def check_options(
         prediction=None if prediction is None else _choose("prediction", prediction, PREDICTION, name),
         level=check_level(level),
     )
+
+
+def options_of(method: Mapping[str, Any]) -> Options:
+    """The choices that a method stamp records, to fit the same model again."""
+    return Options(**{field.name: method[field.name] for field in fields(Options)})

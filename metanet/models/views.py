@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -154,6 +154,15 @@ def html_table(rows: list[tuple[str, str]]) -> str:
         for a, b in rows
     )
     return f"<table class='metanet-numbers'><tbody>{cells}</tbody></table>"
+
+
+def html_frame(head: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> str:
+    """A table of texts with an optional line above it, escaped; the first column is the row's name."""
+    top = "".join(f"<th scope='col'>{escape(text)}</th>" for text in head)
+    body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows)
+    line = f"<p>{escape(title)}</p>" if title else ""
+    table = f"<table class='metanet-table'><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>" if head else ""
+    return f"<div class='metanet {NO_MATH}'>{line}{table}</div>"
 
 
 def html_card(fit: Pooled) -> str:

@@ -1,0 +1,108 @@
+"""What the spread between studies means, in words a clinician reads; the numbers come from the result."""
+
+from __future__ import annotations
+
+from metanet.diagnostics.leave_one_out import LeaveOneOut
+from metanet.errors import ArgumentError
+from metanet.models.display import interval, number, p_value, per_cent, plural
+from metanet.models.results import Pooled
+
+
+def heterogeneity_text(fit: Pooled, omitted: LeaveOneOut | None = None) -> str:
+    """A paragraph on the heterogeneity of a pooled rate.
+
+    The prediction interval and tau lead. I2 comes last, because it measures precision as much as spread: with large studies it
+    is high where the rates hardly differ (Migliavaca 2022, doi:10.1002/jrsm.1547).
+
+    Parameters
+    ----------
+    fit
+        A pooled rate.
+    omitted
+        Its leave-one-out analysis, for a sentence on it.
+
+    Returns
+    -------
+    str
+        Plain text, right for every status.
+    """
+    if not isinstance(fit, Pooled) or fit.measure != "PLO":
+        raise ArgumentError("heterogeneity_text describes a pooled rate (measure 'PLO').")
+    if fit.status == "not pooled":
+        return "There is one study, so nothing can be said about differences between studies."
+    if fit.status in ("no events", "only events"):
+        every = "None" if fit.status == "no events" else "All"
+        return (
+            f"{every} of the {fit.n} patients in {plural(fit.k, 'study', 'studies')} had the outcome. Identical extremes show no "
+            "difference between studies, but studies of this size would look the same at somewhat different true rates; "
+            "neither tau nor a prediction interval can be estimated."
+        )
+    if fit.status == "not estimable":
+        return (
+            "The studies stand at opposite ends: some report the outcome in no patient, others in all. One rate does not "
+            f"describe them, and the model has no finite estimate (test of equal rates: {p_value(fit.lrt_pvalue)})."
+        )
+    return " ".join(part for part in (_spread(fit), _certainty(fit), _test(fit), _i2(fit), _omitted(omitted)) if part)
+
+
+def _spread(fit: Pooled) -> str:
+    if fit.pi_lower is None:
+        why = "needs at least three studies" if fit.k < 3 else "was not asked for"
+        studies = plural(fit.k, "study", "studies")
+        return f"From {studies} the spread of the true rates can hardly be judged; a prediction interval {why}."
+    share = f"{100 * fit.level:g}"
+    return (
+        f"In {share} of 100 comparable settings the true rate is expected between {per_cent(fit.pi_lower)} % and "
+        f"{per_cent(fit.pi_upper)} % (prediction interval), around a median of {per_cent(fit.estimate)} %."
+    )
+
+
+def _certainty(fit: Pooled) -> str:
+    if fit.tau is None:
+        return ""
+    lower = None if fit.tau2_lower is None else fit.tau2_lower**0.5
+    upper = None if fit.tau2_upper is None else fit.tau2_upper**0.5
+    bounds = "" if lower is None else f" ({100 * fit.level:g} % CI {number(lower)} to {number(upper)})"
+    if fit.tau == 0:
+        text = f"The estimated spread is zero (tau 0{bounds} on the logit scale)"
+        if upper is not None and upper > 0:
+            return (
+                f"{text}; that does not show the studies to be alike: a spread up to {number(upper)} fits these data."
+            )
+        return text + "; the studies differ less than chance alone would let them."
+    text = (
+        f"The spread is tau = {number(fit.tau)}{bounds} on the logit scale; one standard deviation to either side of the "
+        f"median lie {_one_sd(fit)}."
+    )
+    if fit.k < 5:
+        text += f" With {plural(fit.k, 'study', 'studies')} tau is itself very uncertain."
+    return text
+
+
+def _one_sd(fit: Pooled) -> str:
+    from metanet.effects.proportions import inverse_logit
+
+    mu, tau = fit.mu or 0.0, fit.tau or 0.0
+    return f"{per_cent(float(inverse_logit(mu - tau)))} % and {per_cent(float(inverse_logit(mu + tau)))} %"
+
+
+def _test(fit: Pooled) -> str:
+    if fit.lrt is not None:
+        return f"Test of equal rates: likelihood ratio {number(fit.lrt)} on {fit.q_df} df, {p_value(fit.lrt_pvalue)}."
+    if fit.q is not None:
+        return f"Test of equal effects: Q {number(fit.q)} on {fit.q_df} df, {p_value(fit.q_pvalue)}."
+    return ""
+
+
+def _i2(fit: Pooled) -> str:
+    if fit.i2 is None:
+        return ""
+    bounds = "" if fit.i2_lower is None else f" ({interval(fit.i2_lower, fit.i2_upper)} %)"
+    return (
+        f"I² is {per_cent(fit.i2)} %{bounds}; it tells how much of the variation is beyond chance, not how far rates lie apart, "
+        "and grows with the size of the studies."
+    )
+
+
+def _omitted(omitted: LeaveOneOut | None) -> str:
+    return "" if omitted is None or omitted.reason or omitted.fit.k < 3 else omitted.sentence()
