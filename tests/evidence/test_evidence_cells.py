@@ -52,6 +52,7 @@ REFUSED = [
     ("studies.csv", 2, "centre", "#N/A", "error that a spreadsheet left", "Repair"),
     ("studies.csv", 2, "title", "a\x1b[31mred", "control character", "Delete"),
     ("studies.csv", 2, "title", "abc\u202edef", "control character", "Delete"),
+    ("studies.csv", 2, "first_author", "MÃ¼ller", "opened as Windows-1252", "Write 'Müller'"),
     ("studies.csv", 2, "title", "M\ufffdller", "lost a character", "UTF-8"),
     ("objective_response.csv", 2, "criteria", "RECIST 1.1", "not a word of this column", "'RECIST1.1'"),
     ("objective_response.csv", 2, "criteria", "other:", "not a word of this column", "other"),
@@ -84,6 +85,12 @@ def test_a_placeholder_for_nothing_is_refused_in_a_number(folder, word):
     problem = folder.only()
     assert (problem.row, problem.column, problem.value) == (3, "median_age", word)
     assert "empty" in problem.mend
+
+
+@pytest.mark.parametrize("name", ["Müller", "Østergård", "Ângela São", "Łukasz", "王", "naïve – “quoted” ≥50 % ±β²"])
+def test_accents_and_other_scripts_are_text_like_any_other(folder, name):
+    folder.set("studies.csv", 2, "first_author", name)
+    assert folder.load().studies["first_author"].iloc[0] == name
 
 
 def test_an_author_called_na_is_not_a_placeholder(folder):

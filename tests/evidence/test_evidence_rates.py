@@ -58,6 +58,10 @@ def test_keep_largest_keeps_one_report_of_a_cohort_and_names_it(folder):
     ]
 
 
+def test_where_one_report_is_kept_nothing_is_said_to_count_twice(folder):
+    assert folder.load().rates("objective_response").attrs["notes"] == []
+
+
 def test_keep_newest_keeps_the_later_report(folder):
     rates = folder.load().rates("objective_response", overlap="keep_newest")
     assert "Adams2014" in ids(rates)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.parser
 import json
+import pickle
 import subprocess
 import sys
 
@@ -161,6 +162,13 @@ def test_the_long_table_of_outcomes_holds_every_row(curated):
 def test_the_published_rates_are_there(curated):
     devcic = curated.published.query("key == 'Devcic2014' and outcome == 'objective_response'")
     assert devcic[["estimate", "studies", "patients"]].to_numpy().tolist() == [[0.50, 12, 435]]
+
+
+def test_evidence_can_be_sent_to_another_process(curated):
+    sent = pickle.loads(pickle.dumps(curated))
+    for outcome in curated.outcome_names:
+        assert sent.rates(outcome).equals(curated.rates(outcome))
+    assert sent.fingerprint == curated.fingerprint
 
 
 def test_evidence_is_frozen(curated):
