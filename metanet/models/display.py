@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import math
 
+#: Decimals of an effect that is not a rate.
+EFFECT_DIGITS = 3
+
 #: The sign for a quantity that does not exist; the reason stands in the notes.
 ABSENT = "–"
 
 
-def per_cent(value: float | None, digits: int = 1) -> str:
-    """A fraction as per cent, without the sign: 0.4889 is "48.9". A rate that is not 0 (or 1) is never printed as 0 (or 100)."""
+def rate(value: float | None, per: float = 100.0, digits: int = 1) -> str:
+    """A fraction per hundred, thousand ..., without the unit. A rate that is not 0 (or 1) is never printed as 0 (or all)."""
     if value is None or math.isnan(value):
         return ABSENT
-    text = f"{100 * value:.{digits}f}"
+    text = f"{per * value:.{digits}f}"
     smallest = 10.0**-digits
     if value > 0 and float(text) == 0:
         return f"<{smallest:.{digits}f}"
-    if value < 1 and float(text) == 100:
-        return f">{100 - smallest:.{digits}f}"
+    if value < 1 and float(text) == per:
+        return f">{per - smallest:.{digits}f}"
     return text
+
+
+def per_cent(value: float | None, digits: int = 1) -> str:
+    """A fraction as per cent, without the sign: 0.4889 is "48.9". A rate that is not 0 (or 1) is never printed as 0 (or 100)."""
+    return rate(value, 100.0, digits)
 
 
 def interval(lower: float | None, upper: float | None, digits: int = 1) -> str:

@@ -1,0 +1,149 @@
+"""The `metanet` command. Exit codes: 0 done, 1 some report failed (the others are there), 2 bad usage or bad data."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from metanet._version import __version__
+from metanet.errors import ArgumentError, MetanetError
+
+_LOCAL = Path("extracted_data")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="metanet")
+def cli() -> None:
+    """Pooled rates per treatment modality from curated CSVs."""
+
+
+def _data_folder(given: str | None) -> str | None:
+    """The folder given; else ./extracted_data where it is one; else None, the curated tables that come with metanet."""
+    if given is not None:
+        return given
+    if not (_LOCAL / "datapackage.json").is_file():
+        return None
+    from metanet.evidence.locate import curated_folder
+
+    # In a checkout both are the same folder; the reports then need not name it.
+    return None if _LOCAL.resolve() == curated_folder() else str(_LOCAL)
+
+
+@cli.command()
+@click.option("--outcome", help="One outcome, such as objective_response; all when left out.")
+@click.option("--modality", help="One modality class, such as TARE; all when left out.")
+@click.option("--out", default="reports", show_default=True, help="Folder of the reports.")
+@click.option("--jobs", type=int, help="Reports made at the same time; the number of processors when left out.")
+@click.option("--format", "formats", default="html", show_default=True, help="Formats, separated by commas.")
+@click.option("--data", help="Folder of the evidence; ./extracted_data when there is one, else the curated tables.")
+@click.option(
+    "-p", "--parameter", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the notebook."
+)
+def report(
+    outcome: str | None,
+    modality: str | None,
+    out: str,
+    jobs: int | None,
+    formats: str,
+    data: str | None,
+    pairs: tuple[tuple[str, str], ...],
+) -> None:
+    """Make the reports of every outcome and modality class that has a poolable study."""
+    from metanet.reporting.batch import report as make
+
+    folder = _data_folder(data)
+    click.echo(f"Evidence: {folder or 'the curated tables of metanet'}", err=True)
+    made = make(
+        outcome,
+        modality,
+        out=out,
+        jobs=jobs,
+        formats=tuple(part.strip() for part in formats.split(",")),
+        data=folder,
+        parameters=dict(pairs),
+        progress=True,
+    )
+    click.echo(made.summary())
+    if not made.ok:
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("path", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def validate(path: str | None, as_json: bool) -> None:
+    """Check the evidence in PATH (default: ./extracted_data when there is one, else the curated tables)."""
+    from metanet.evidence import validate as check
+    from metanet.evidence.locate import curated_folder
+
+    found = check(path if path is not None else _data_folder(None) or curated_folder())
+    click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if as_json else found.summary())
+    if not found.ok:
+        sys.exit(2)
+
+
+@cli.command()
+@click.argument("file")
+@click.option("--events", required=True, help="Column of the events.")
+@click.option("--total", required=True, help="Column of the patients.")
+@click.option("--study", help="Column of the study names.")
+@click.option("--by", help="Column that forms groups; each is pooled.")
+@click.option("--model", help="glmm (default) or inverse_variance.")
+@click.option(
+    "--tau2", default="REML", show_default=True, help="Estimator of the inverse-variance model: DL, PM, REML."
+)
+@click.option("--ci", help="Interval of the mean; the model's own when left out.")
+@click.option("--level", type=float, default=0.95, show_default=True, help="Coverage of the intervals.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def pool(
+    file: str,
+    events: str,
+    total: str,
+    study: str | None,
+    by: str | None,
+    model: str | None,
+    tau2: str,
+    ci: str | None,
+    level: float,
+    as_json: bool,
+) -> None:
+    """Pool the rates of any CSV FILE: a row for each study."""
+    from metanet.evidence.table import read_counts
+    from metanet.models.pool import pool as fit
+    from metanet.models.views import plain
+
+    frame = read_counts(file, events=events, total=total)
+    choices: dict[str, Any] = {"model": model, "tau2": tau2, "ci": ci, "level": level}
+    choices |= {"events": events, "total": total, "study": study}
+    if by is None:
+        one = fit(frame, **choices)
+        click.echo(json.dumps(one.to_dict(), indent=2, ensure_ascii=False) if as_json else one.summary())
+        return
+    if by not in frame.columns:
+        raise ArgumentError(f"--by {by!r} is not a column of {file}. Known: {', '.join(map(str, frame.columns))}.")
+    fits = {str(name): fit(part, **choices) for name, part in frame.groupby(by, sort=False)}
+    if as_json:
+        click.echo(json.dumps(plain({name: one.to_dict() for name, one in fits.items()}), indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n\n".join(f"{by}: {name}\n{one.summary()}" for name, one in fits.items()))
+
+
+def main() -> None:
+    """Entry point: our own errors are one clear message and exit code 2, never a traceback."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as fault:
+        fault.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except MetanetError as fault:
+        click.echo(f"metanet: {fault}", err=True)
+        sys.exit(2)

@@ -1,0 +1,78 @@
+"""The scale of a figure: how a fraction or an effect is written and where it stands on the axis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from metanet.errors import check_choice
+from metanet.models import display
+
+if TYPE_CHECKING:
+    from metanet.models.results import Pooled
+
+_PER = {
+    "cent": (100.0, "%"),
+    "thousand": (1e3, "per 1,000"),
+    "ten thousand": (1e4, "per 10,000"),
+    "hundred thousand": (1e5, "per 100,000"),
+}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Rates per cent (or per thousand ...), or effects as they are.
+
+    `factor` turns a value into its place on the axis; `unit` is empty for effects.
+    """
+
+    factor: float
+    unit: str
+    digits: int
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether values are fractions between 0 and 1."""
+        return bool(self.unit)
+
+    def place(self, value: float) -> float:
+        """Where `value` stands on the axis."""
+        return value * self.factor
+
+    def show(self, value: float | None) -> str:
+        """`value` without its unit."""
+        if self.is_rate:
+            return display.rate(value, self.factor, self.digits)
+        return display.number(value, self.digits)
+
+    @property
+    def name(self) -> str:
+        """What the axis shows: "Rate, %", "Rate per 1,000", "Effect"."""
+        if not self.is_rate:
+            return "Effect"
+        return f"Rate, {self.unit}" if self.unit == "%" else f"Rate {self.unit}"
+
+    def heading(self, level: float) -> str:
+        """The heading of the column of numbers: "Rate, % (95 % CI)"."""
+        return f"{self.name} ({100 * level:g} % CI)"
+
+
+def scale_of(measure: str, per: object, largest: float | None) -> Scale:
+    """The scale for a measure; where even the `largest` value is under 1 per cent, more digits are shown."""
+    factor, unit = _PER[check_choice("per", per, tuple(_PER))]
+    if measure == "GEN":
+        return Scale(1.0, "", display.EFFECT_DIGITS)
+    digits = 1
+    while largest is not None and 0 < largest * factor < 10.0 ** (1 - digits) and digits < 4:
+        digits += 1
+    return Scale(factor, unit, digits)
+
+
+def percentage(level: float) -> str:
+    """0.95 as "95 %"."""
+    return f"{100 * level:g} %"
+
+
+def is_rate(fit: Pooled) -> bool:
+    """Whether the result pools counts."""
+    return fit.measure != "GEN"

@@ -1,0 +1,1 @@
+"""Notebooks to reports: parameters, execution, export, batch, index. The only room that knows papermill and nbconvert."""

@@ -1,0 +1,121 @@
+"""reports/index.html: every report with its rate, interval, k, n and links, read from the numbers beside the reports."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from metanet._version import __version__
+from metanet.models.display import interval, per_cent
+from metanet.reporting.files import write_text
+from metanet.reporting.page import page
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the index, texts ready to be escaped."""
+
+    outcome: str
+    modality: str
+    status: str
+    rate: str
+    ci: str
+    prediction: str
+    k: str
+    n: str
+    folder: str
+    failed: bool
+    stale: bool
+
+
+def read_lines(out: Path, evidence: str | None) -> list[Line]:
+    """Every report below `out`, by outcome and modality class; `evidence` is the fingerprint of the tables in use."""
+    found = []
+    for path in sorted(out.glob("*/*/numbers.json")):
+        if any(part.startswith(".") for part in path.relative_to(out).parts):
+            continue
+        try:
+            numbers = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(numbers, dict):
+            found.append(_line(path.parent.relative_to(out).as_posix(), numbers, evidence))
+    return found
+
+
+def _line(folder: str, numbers: dict[str, Any], evidence: str | None) -> Line:
+    outcome = str(numbers.get("label") or numbers.get("outcome") or folder.split("/")[0])
+    if numbers.get("definition"):
+        outcome += f" ({numbers['definition']})"
+    modality = str(numbers.get("modality_class") or folder.split("/")[-1])
+    stale = evidence is not None and numbers.get("evidence") not in (None, evidence)
+    if "error" in numbers:
+        return Line(outcome, modality, "failed", "", "", "", "", "", folder, True, stale)
+    result = numbers.get("result") or {}
+    return Line(
+        outcome,
+        modality,
+        str(result.get("status", "")),
+        per_cent(result.get("estimate")),
+        interval(result.get("ci_lower"), result.get("ci_upper")),
+        interval(result.get("pi_lower"), result.get("pi_upper")),
+        str(result.get("k", "")),
+        str(result.get("n", "")),
+        folder,
+        False,
+        stale,
+    )
+
+
+def write_index(out: Path, evidence: str | None = None) -> Path:
+    """Write index.html over all reports below `out` and return its path."""
+    lines = read_lines(out, evidence)
+    outcomes = list(dict.fromkeys(line.outcome for line in lines))
+    parts = ["<h1>Pooled rates by outcome and treatment modality</h1>"]
+    pooled = sum(line.status in ("pooled", "no events", "only events") for line in lines)
+    failed = sum(line.failed for line in lines)
+    counts = f"{len(lines)} reports, {pooled} of them pooled"
+    if failed:
+        counts += f", {failed} failed"
+    parts.append(
+        f"<p>{escape(counts)}. Rates and intervals in per cent; the rate is the median of the binomial-normal model.</p>"
+    )
+    parts.append(
+        "<p>Rates of different modalities come from different, mostly single-arm studies: a comparison between rows is "
+        "observational.</p>"
+    )
+    parts.extend(
+        f"<h2>{escape(name)}</h2>{_table([line for line in lines if line.outcome == name])}" for name in outcomes
+    )
+    made = datetime.now().astimezone().isoformat(timespec="minutes")
+    source = f" Evidence sha256 {escape(evidence[:12])}." if evidence else ""
+    parts.append(f"<p><small>metanet {escape(__version__)}, {escape(made)}.{source}</small></p>")
+    path = out / "index.html"
+    write_text(path, page("Pooled rates: all reports", f'<main class="tex2jax_ignore">{"".join(parts)}</main>'))
+    return path
+
+
+def _table(lines: list[Line]) -> str:
+    head = ("Modality class", "Status", "Rate", "Interval", "Prediction interval", "Studies", "Patients", "Report")
+    numeric = {2, 3, 4, 5, 6}
+    top = "".join(f'<th scope="col"{_num(i in numeric)}>{escape(text)}</th>' for i, text in enumerate(head))
+    body = []
+    for line in lines:
+        status = line.status + (" (made from other evidence)" if line.stale else "")
+        cells = [line.modality, status, line.rate, line.ci, line.prediction, line.k, line.n]
+        row = "".join(f"<td{_num(i in numeric)}>{escape(text)}</td>" for i, text in enumerate(cells))
+        files = [("report", "report.html"), ("notebook", "report.ipynb")]
+        if not line.failed:
+            files += [("forest plot", "forest.svg"), ("numbers", "numbers.csv")]
+        links = " · ".join(f'<a href="{escape(line.folder)}/{name}">{text}</a>' for text, name in files)
+        mark = ' class="failed"' if line.failed else ""
+        body.append(f"<tr{mark}>{row}<td>{links}</td></tr>")
+    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+
+
+def _num(yes: bool) -> str:
+    return ' class="num"' if yes else ""

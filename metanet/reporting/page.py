@@ -1,0 +1,52 @@
+"""Pages: one shell with its own style and a policy that lets nothing be loaded and no script run."""
+
+from __future__ import annotations
+
+from html import escape
+
+#: No script, no request: a report is a document. What a CSV smuggles past the escaping still cannot run.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: 'self'; base-uri 'none'; form-action 'none'"
+
+_STYLE = """
+:root { color-scheme: light; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --wash: #f6f8fa; --link: #0b5394; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 72rem; padding: 1.5rem 1.25rem 4rem; color: var(--ink); background: #fff;
+  font: 16px/1.5 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: .5rem 0 .75rem; }
+h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; padding-bottom: .25rem; border-bottom: 1px solid var(--line); }
+a { color: var(--link); }
+nav, .files { color: var(--soft); font-size: .9rem; }
+.files a { margin-right: .9rem; white-space: nowrap; }
+table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; margin: .5rem 0 1rem; }
+th, td { padding: .3rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+thead th { background: var(--wash); border-bottom: 2px solid var(--line); overflow-wrap: normal; }
+.metanet, .scroll { overflow-x: auto; }
+.metanet-card { border: 1px solid var(--line);
+  border-left: 4px solid #0072b2; border-radius: 4px; padding: .6rem .9rem; margin: .5rem 0 1rem; }
+.metanet-notes { margin: .3rem 0; padding-left: 1.2rem; }
+small { color: var(--soft); }
+img, svg { max-width: 100%; height: auto; }
+pre { background: var(--wash); border: 1px solid var(--line);
+  padding: .8rem; overflow-x: auto; font-size: .8rem; white-space: pre-wrap; }
+td.num, th.num { text-align: right; white-space: nowrap; }
+.failed { border-left: 4px solid #d55e00; padding: .4rem .9rem; background: #fff5ee; }
+.anchor-link, .jp-InputPrompt, .jp-OutputPrompt { display: none; }
+@media print { body { max-width: none; padding: 0; } nav, .files { display: none; } table, figure { break-inside: avoid; } }
+"""
+
+
+def page(title: str, body: str) -> str:
+    """A whole HTML document; `title` is escaped, `body` is HTML already."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<link rel="icon" href="data:,">\n<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n'
+        f"<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def file_links(names: list[str]) -> str:
+    """Links to files beside the page."""
+    links = " ".join(f'<a href="{escape(name)}">{escape(name)}</a>' for name in names)
+    return f'<p class="files">Files: {links}</p>' if names else ""

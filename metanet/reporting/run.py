@@ -1,0 +1,152 @@
+"""One report: a notebook, run through papermill in a staging folder, exported, and put in its place when it is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+import traceback
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from metanet.errors import shorten
+from metanet.reporting.files import replace_folder, write_json, write_text
+from metanet.reporting.page import file_links, page
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+#: Longest time a single cell may take, in seconds.
+CELL_LIMIT = 900
+
+
+@dataclass(frozen=True)
+class Job:
+    """A report to make: its notebook, its checked parameters, its title and its folder below the output."""
+
+    notebook: Path
+    parameters: dict[str, Any]
+    title: str
+    folder: str
+    identity: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: its folder, its numbers (None without), the error in one line, the time it took in seconds."""
+
+    job: Job
+    numbers: dict[str, Any] | None
+    error: str | None
+    seconds: float
+
+
+def prepare_worker() -> None:
+    """Settings that every kernel of this process inherits."""
+    # A report must not depend on the user's IPython start-up files, nor on a kernel of the same name elsewhere.
+    os.environ["IPYTHONDIR"] = tempfile.mkdtemp(prefix="metanet-ipython-")
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    # One report, one core: a pool of threads in each of several kernels is slower than one.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
+def run_job(job: Job, out: Path) -> Outcome:
+    """Make one report. Whatever goes wrong becomes a page with the traceback; nothing is raised but an interrupt."""
+    start = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(dir=out, prefix=".staged-"))
+    os.chmod(staged, 0o755)
+    error: str | None = None
+    try:
+        try:
+            _execute(job, staged)
+        except Exception as fault:
+            error = _one_line(fault)
+            _failure_page(job, staged, error, _details(fault))
+        replace_folder(staged, out / job.folder)
+        numbers = _read_numbers(out / job.folder)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return Outcome(job, numbers, error, time.monotonic() - start)
+
+
+def _execute(job: Job, staged: Path) -> None:
+    import papermill
+
+    ran = staged / "report.ipynb"
+    papermill.execute_notebook(
+        job.notebook,
+        ran,
+        parameters={**job.parameters, "output_dir": str(staged)},
+        kernel_name="python3",
+        cwd=str(staged),
+        progress_bar=False,
+        log_output=False,
+        execution_timeout=CELL_LIMIT,
+        start_timeout=120,
+    )
+    _forget_staging(ran, staged)
+    write_text(staged / "report.html", _export(job, ran))
+
+
+def _forget_staging(notebook: Path, staged: Path) -> None:
+    """The finished notebook names its own folder, not the staging folder that is gone."""
+    text = notebook.read_text(encoding="utf-8")
+    write_text(notebook, text.replace(json.dumps(str(staged))[1:-1], "."))
+
+
+def _export(job: Job, notebook: Path) -> str:
+    """The executed notebook as a document: text, tables and figures; the code stays in the notebook beside it."""
+    import nbformat
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(
+        template_name="basic", exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True
+    )
+    exporter.embed_images = True
+    book = nbformat.read(notebook, as_version=4)
+    body, _ = exporter.from_notebook_node(book)
+    names = sorted(p.name for p in notebook.parent.iterdir() if p.name != "report.html" and not p.name.startswith("."))
+    return page(job.title, f"{_navigation(job)}{file_links(names)}<main>{body}</main>")
+
+
+def _navigation(job: Job) -> str:
+    up = "../" * len(Path(job.folder).parts)
+    return f'<nav><a href="{escape(up)}index.html">All reports</a></nav>'
+
+
+def _one_line(fault: BaseException) -> str:
+    """The error as papermill or Python names it, without colours."""
+    name, value = getattr(fault, "ename", None), getattr(fault, "evalue", None)
+    text = f"{name}: {value}" if name else f"{type(fault).__name__}: {fault}"
+    return shorten(_ANSI.sub("", text), 400)
+
+
+def _details(fault: BaseException) -> str:
+    lines = getattr(fault, "traceback", None)
+    text = "\n".join(lines) if isinstance(lines, list) else "".join(traceback.format_exception(fault))
+    return _ANSI.sub("", text)
+
+
+def _failure_page(job: Job, staged: Path, error: str, details: str) -> None:
+    """The traceback in the report's own place, so that a failure is seen where the report is looked for."""
+    body = (
+        f"{_navigation(job)}<h1>{escape(job.title)}</h1>"
+        f'<div class="failed tex2jax_ignore"><p><strong>This report failed.</strong> {escape(error)}</p></div>'
+        f"<h2>Traceback</h2><pre>{escape(details)}</pre>"
+    )
+    write_text(staged / "report.html", page(f"Failed: {job.title}", body))
+    write_json(staged / "numbers.json", {**job.identity, "error": error})
+
+
+def _read_numbers(folder: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
