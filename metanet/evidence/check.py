@@ -118,10 +118,11 @@ def read_single(path: Path) -> Reading:
     table_contract = contract.tables.get(path.name)
     if table_contract is None:
         near = nearest(path.name, contract.tables)
+        how = "Name it" if path.suffix.lower() == ".csv" else "Save it as CSV under the name"
         findings.cannot_read(
             file,
             "is not the name of a table",
-            (f"Name it {near!r} if that is meant; the" if near else "The")
+            (f"{how} {near!r} if that is meant; the" if near else "The")
             + f" tables are {listing(contract.tables, 20)}",
         )
         # What the file is can still be said, so that one run shows all there is.

@@ -14,11 +14,11 @@ LARGEST_FILE = 50 * 1024 * 1024
 _SAVE_AS = "Open it in the spreadsheet program and save it as 'CSV UTF-8 (comma delimited)'"
 
 _OTHER_KINDS: tuple[tuple[bytes, str], ...] = (
-    (b"PK\x03\x04", "is an Excel workbook or another ZIP file under a CSV name, not text"),
-    (b"\xd0\xcf\x11\xe0", "is an old Excel workbook (.xls) under a CSV name, not text"),
-    (b"%PDF", "is a PDF under a CSV name, not a table"),
-    (b"\x1f\x8b", "is compressed (gzip) under a CSV name, not text"),
-    (b"{\\rtf", "is a word processor document (RTF) under a CSV name, not a table"),
+    (b"PK\x03\x04", "is an Excel workbook or another ZIP file, not CSV text"),
+    (b"\xd0\xcf\x11\xe0", "is an old Excel workbook (.xls), not CSV text"),
+    (b"%PDF", "is a PDF, not a table"),
+    (b"\x1f\x8b", "is compressed (gzip), not CSV text"),
+    (b"{\\rtf", "is a word processor document (RTF), not a table"),
 )
 _MARKED: tuple[tuple[bytes, str, str], ...] = (
     # UTF-32 first: its little-endian mark begins with that of UTF-16.
@@ -122,5 +122,5 @@ def _other_kind(data: bytes) -> str | None:
             return words
     start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html", b"<?xml")):
-        return "is a web page or XML under a CSV name, not a table"
+        return "is a web page or XML, not a table"
     return None

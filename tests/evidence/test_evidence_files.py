@@ -401,6 +401,13 @@ def test_a_single_file_of_an_unknown_name_is_told_the_nearest(tmp_path, folder):
     assert "'arms.csv'" in problem.mend
 
 
+def test_a_workbook_given_alone_is_to_be_saved_and_not_renamed(tmp_path):
+    (tmp_path / "arms.xlsx").write_bytes(b"PK\x03\x04 and so on")
+    first, second = validate(tmp_path / "arms.xlsx").problems
+    assert "Excel workbook" in first.wrong
+    assert second.mend.startswith("Save it as CSV under the name 'arms.csv'")
+
+
 @pytest.mark.parametrize("bad", [3, 1.5, b"x", "", "  ", ["a"], "a\x00b"])
 def test_what_is_no_path_is_an_argument_error(bad):
     with pytest.raises(ArgumentError, match="is not a path"):
