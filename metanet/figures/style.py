@@ -59,8 +59,6 @@ _SETTINGS = {
     "text.usetex": False,
     "text.parse_math": True,
     "text.antialiased": True,
-    "text.hinting": "default",
-    "text.hinting_factor": 1,
     "font.family": [FAMILY],
     "font.size": TEXT_SIZE,
     "axes.grid": False,
@@ -81,14 +79,13 @@ _SETTINGS = {
     "path.sketch": None,
     "figure.facecolor": "white",
     "figure.edgecolor": "white",
-    "hatch.linewidth": 1.0,
 }
 
 
 @contextmanager
 def settings() -> Iterator[None]:
     """Matplotlib's own defaults for what is drawn inside; the caller's come back afterwards."""
-    with matplotlib.rc_context({key: value for key, value in _SETTINGS.items() if key in matplotlib.rcParams}):
+    with matplotlib.rc_context(_SETTINGS):
         yield
 
 

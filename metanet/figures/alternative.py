@@ -1,0 +1,28 @@
+"""Titles and descriptions of figures: remembered beside the figure, written into the files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_DESCRIBED: WeakKeyDictionary[Figure, list[tuple[str, str]]] = WeakKeyDictionary()
+
+
+def describe(axes: Axes, title: str, text: str) -> None:
+    """Remember what `axes` show; several axes of one figure are described in the order in which they were drawn."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None  # axes without a figure cannot be drawn into
+    _DESCRIBED.setdefault(figure, []).append((title, text))
+
+
+def description_of(figure: Figure) -> tuple[str, str] | None:
+    """Title and text of a figure; None where nothing of ours was drawn in it."""
+    known = _DESCRIBED.get(figure)
+    if not known:
+        return None
+    return known[0][0], " ".join(text for _, text in known)

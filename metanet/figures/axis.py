@@ -1,0 +1,148 @@
+"""Limits and ticks of the effect axis: round numbers, the whole 0 to 100 % where rates spread, closer where they do not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from metanet.errors import ArgumentError, shorten
+from metanet.figures.scale import Scale
+from metanet.figures.table import Bar, Diamond, Point, Table
+
+#: An interval may stretch the axis to this multiple of what the estimates need; a longer one ends in an arrow.
+_STRETCH = 3.0
+#: At least this share of the weight keeps its whole interval on the axis.
+_KEPT = 0.75
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Limits and ticks in units of the axis, with the text of each tick."""
+
+    lower: float
+    upper: float
+    ticks: tuple[float, ...]
+    labels: tuple[str, ...]
+
+
+def axis_for(table: Table) -> Axis:
+    """The axis of a table; `xlim` is obeyed as given."""
+    scale = table.scale
+    if table.xlim is not None:
+        lower, upper = check_limits(table.xlim, scale)
+        step = _step(upper - lower, 5)
+    else:
+        lower, upper, step = _rate_limits(table) if scale.is_rate else _effect_limits(table)
+    first = math.ceil(lower / step - 1e-9)
+    last = math.floor(upper / step + 1e-9)
+    ticks = tuple(i * step for i in range(first, last + 1))
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    return Axis(lower, upper, ticks, tuple(f"{t:.{digits}f}".replace("-", "−") for t in ticks))
+
+
+def check_limits(xlim: object, scale: Scale) -> tuple[float, float]:
+    """`xlim` as places on the axis; rates are given as fractions, as everywhere."""
+    try:
+        low, high = (float(v) for v in xlim)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        raise ArgumentError(f"xlim={shorten(xlim)} must be two numbers, such as (0, 0.4).") from None
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ArgumentError(f"xlim={shorten(xlim)} must be two finite numbers, the lower one first.")
+    if scale.is_rate and (low < 0 or high > 1):
+        mend = f" Did you mean ({low / 100:g}, {high / 100:g})?" if 1 < high <= 100 else ""
+        raise ArgumentError(f"xlim={shorten(xlim)} must lie within 0 and 1: rates are fractions.{mend}")
+    return scale.place(low), scale.place(high)
+
+
+def _extent(marks: Iterable[Point | Diamond | Bar | None], *, whole: bool) -> list[float]:
+    """Ends of the marks; without `whole`, estimates of studies and diamonds alone."""
+    out: list[float] = []
+    for mark in marks:
+        if isinstance(mark, Diamond) or (whole and mark is not None):
+            out += [mark.lower, mark.upper]
+        if isinstance(mark, (Point, Diamond)):
+            out.append(mark.value)
+    return [value for value in out if math.isfinite(value)]
+
+
+def _quantile(ends: list[tuple[float, float]]) -> float:
+    """The least value that covers the interval ends of `_KEPT` of the weight."""
+    weight = sum(w for _, w in ends)
+    covered = 0.0
+    for end, w in sorted(ends):
+        covered += w
+        if covered >= _KEPT * weight - 1e-12:
+            return end
+    return 0.0
+
+
+def _far_end(table: Table, *, mirrored: bool) -> float:
+    """How far from 0 (mirrored: down from 1) the axis must reach, as a fraction."""
+
+    def turn(value: float) -> float:
+        return 1 - value if mirrored else value
+
+    marks = [row.mark for row in table.rows]
+    needed = max((turn(v) for v in _extent(marks, whole=False)), default=0.0)
+    everything = max((turn(v) for v in _extent(marks, whole=True)), default=1.0)
+    if everything <= _STRETCH * needed:
+        return everything
+    points = [mark for mark in marks if isinstance(mark, Point)]
+    ends = [
+        (turn(p.lower if mirrored else p.upper), 1.0 if p.share is None or math.isnan(p.share) else p.share)
+        for p in points
+    ]
+    cut = max(1.5 * needed, _quantile(ends))
+    # An arrow that saves little room is not worth its loss.
+    return everything if everything <= 1.6 * cut else cut
+
+
+def _rate_limits(table: Table) -> tuple[float, float, float]:
+    """Limits and tick step for rates."""
+    full = table.scale.factor
+    high, low = _far_end(table, mirrored=False), _far_end(table, mirrored=True)
+    if 0 < high < 0.5:
+        step = _step(high * full, 5)
+        return 0.0, min(full, step * math.ceil(high * full / step - 1e-9)), step
+    if 0 < low < 0.3:
+        step = _step(low * full, 5)
+        return max(0.0, full - step * math.ceil(low * full / step - 1e-9)), full, step
+    values = _extent((row.mark for row in table.rows), whole=True)
+    if values and 0 < max(values) - min(values) < 0.1:
+        return _round_limits(min(values) * full, max(values) * full, 0.0, full)
+    return 0.0, full, full / 5
+
+
+def _effect_limits(table: Table) -> tuple[float, float, float]:
+    """Limits and tick step for effects."""
+    marks = [row.mark for row in table.rows]
+    needed, values = _extent(marks, whole=False), _extent(marks, whole=True)
+    if not values:
+        return -1.0, 1.0, 0.5
+    low, high = min(values), max(values)
+    span = max(needed) - min(needed)
+    if span > 0:
+        low, high = max(low, min(needed) - span), min(high, max(needed) + span)
+    if low == high:
+        low, high = low - 1, high + 1
+    return _round_limits(low, high, -math.inf, math.inf)
+
+
+def _round_limits(low: float, high: float, least: float, most: float) -> tuple[float, float, float]:
+    step = _step(high - low, 4)
+    return (
+        max(least, step * math.floor(low / step + 1e-9)),
+        min(most, step * math.ceil(high / step - 1e-9)),
+        step,
+    )
+
+
+def _step(span: float, pieces: int) -> float:
+    """The smallest of 1, 2, 5 times a power of ten that covers `span` in at most `pieces` steps."""
+    power: float = 10.0 ** (math.floor(math.log10(span / pieces)) - 1)
+    while True:
+        for factor in (1, 2, 5):
+            if factor * power * pieces >= span * (1 - 1e-9):
+                return factor * power
+        power *= 10

@@ -1,0 +1,50 @@
+"""Where a new figure lives: on its own, or with pyplot when a notebook or an interactive session shows pyplot's figures.
+
+A notebook shows the figures that pyplot made during a cell, once, at the end of the cell, whether or not the axes are the
+cell's last value; a bare `Figure` would show only as text there. In scripts, workers and reports without a screen the same
+call makes a bare figure: pyplot is not even imported, nothing is registered, nothing has to be closed.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+_NOTEBOOK = ("inline", "ipympl", "nbagg", "widget")
+
+
+def shown_by_pyplot() -> bool:
+    """Whether a figure that pyplot makes now will be shown without anybody asking for it."""
+    backend = matplotlib.get_backend(auto_select=False)
+    if backend is None:
+        return False
+    name = backend.lower()
+    if any(word in name for word in _NOTEBOOK):
+        # The kernel's choice of backend is inherited by its child processes, which show nothing.
+        ipython = sys.modules.get("IPython")
+        return ipython is not None and ipython.get_ipython() is not None
+    from matplotlib.backends import BackendFilter, backend_registry
+
+    with_windows = backend_registry.list_builtin(BackendFilter.INTERACTIVE)
+    return "matplotlib.pyplot" in sys.modules and matplotlib.is_interactive() and name in with_windows
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty white figure of this size in inches."""
+    if shown_by_pyplot():
+        import matplotlib.pyplot as plt
+
+        return plt.figure(figsize=(width, height), layout="none", facecolor="white")
+    figure = Figure(figsize=(width, height), layout="none", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def discard(figure: Figure) -> None:
+    """Take a half-drawn figure away again, so that no empty one is shown."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None:
+        pyplot.close(figure)

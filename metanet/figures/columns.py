@@ -1,0 +1,116 @@
+"""Columns of a forest plot: which there are, how their cells are written, in which order the studies stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metanet.errors import ArgumentError, check_choice, shorten
+from metanet.figures.layout import shorten_cell
+from metanet.figures.scale import Scale
+from metanet.figures.table import COUNT_SIDES, ESTIMATE_SIDES, Column, Parts, count_cell, estimate_cell
+from metanet.figures.text import harmless
+from metanet.models import display
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Columns that this figure writes itself; `rate` and `weight` begin the right side.
+OWN = ("events/total", "rate", "weight")
+_LARGEST_FIRST = ("weight", "events", "total")
+
+
+def check_columns(columns: object, frame: pd.DataFrame, *, counts: bool) -> tuple[str, ...]:
+    """The wanted columns, each known and named once; "events/total" falls away where there are no counts."""
+    if isinstance(columns, str) or not isinstance(columns, Sequence):
+        raise ArgumentError(f"columns={shorten(columns)!r} must be a list of names, such as ('events/total', 'rate').")
+    known = (*OWN, *(str(c) for c in frame.columns if str(c) not in ("study", *OWN)))
+    out: list[str] = []
+    for name in columns:
+        check_choice("columns", name, known)
+        if name in out:
+            raise ArgumentError(f"columns names {name!r} twice.")
+        if counts or name != "events/total":
+            out.append(name)
+    return tuple(out)
+
+
+def order_of(frame: pd.DataFrame, sort: object, ascending: bool | None) -> list[int]:
+    """Positions of the rows in the order of the figure; a stable sort, absent values last."""
+    if sort is None:
+        return list(range(len(frame)))
+    names = [str(c) for c in frame.columns]
+    word = "yi" if sort == "rate" and "rate" not in names else sort
+    check_choice("sort", word, names)
+    up = word not in _LARGEST_FIRST if ascending is None else bool(ascending)
+    values = list(frame.iloc[:, names.index(str(word))])
+    known = [i for i, value in enumerate(values) if not _absent(value)]
+    if all(_is_number(values[i]) for i in known):
+        known.sort(key=lambda i: float(values[i]), reverse=not up)
+    else:
+        known.sort(key=lambda i: str(values[i]).casefold(), reverse=not up)
+    return known + [i for i, value in enumerate(values) if _absent(value)]
+
+
+def _absent(value: object) -> bool:
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or bool(value != value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def table_columns(names: Sequence[str], frame: pd.DataFrame, scale: Scale, level: float) -> tuple[Column, ...]:
+    """The columns of the table, the studies' names first."""
+    out = [Column("study", "Study")]
+    right = False
+    for name in names:
+        right = right or name in ("rate", "weight")
+        if name == "events/total":
+            out.append(Column(name, "Events/Total", "center", COUNT_SIDES, 0.0, right))
+        elif name == "rate":
+            out.append(Column(name, scale.heading(level), "right", ESTIMATE_SIDES, 0.36, right))
+        elif name == "weight":
+            out.append(Column(name, "Weight", "right", right=right))
+        else:
+            numbers = all(_is_number(v) or _absent(v) for v in _values(frame, name))
+            heading = harmless(name.replace("_", " "), 40)
+            out.append(Column(name, heading[0].upper() + heading[1:], "right" if numbers else "left", right=right))
+    return tuple(out)
+
+
+def _values(frame: pd.DataFrame, name: str) -> list[Any]:
+    return list(frame.iloc[:, [str(c) for c in frame.columns].index(name)])
+
+
+def study_cells(
+    row: Mapping[Any, Any], names: Sequence[str], scale: Scale, frame: pd.DataFrame
+) -> dict[str, str | Parts]:
+    """The cells of one study."""
+    out: dict[str, str | Parts] = {}
+    for name in names:
+        if name == "events/total":
+            out[name] = count_cell(display.count(row["events"]), display.count(row["total"]))
+        elif name == "rate":
+            value = row["rate" if scale.is_rate else "yi"]
+            out[name] = estimate_cell(scale, float(value), float(row["ci_lower"]), float(row["ci_upper"]))
+        elif name == "weight":
+            share = display.per_cent(float(row["weight"]))
+            out[name] = share if share == display.ABSENT else f"{share} %"
+        else:
+            out[name] = _data_cell(row, name, frame)
+    return out
+
+
+def _data_cell(row: Mapping[Any, Any], name: str, frame: pd.DataFrame) -> str:
+    """A value of the data: whole numbers without decimals, the others with as many as the column needs, at most three."""
+    value = next(v for key, v in row.items() if str(key) == name)
+    if not _is_number(value):
+        return shorten_cell(harmless(value))
+    if _absent(value):
+        return display.ABSENT
+    numbers = [float(v) for v in _values(frame, name) if _is_number(v) and not _absent(v)]
+    digits = next((d for d in range(3) if all(abs(v - round(v, d)) < 1e-9 for v in numbers)), 3)
+    return display.number(float(value), digits)

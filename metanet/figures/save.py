@@ -1,0 +1,108 @@
+"""Saving figures: whole files or none, the same bytes for the same figure, described for readers who cannot see it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+from metanet._version import __version__
+from metanet.errors import ArgumentError, check_choice, shorten
+from metanet.figures.alternative import description_of
+
+FORMATS = ("svg", "png", "pdf", "tiff")
+#: What journals ask of a bitmap of a line drawing, at the least.
+LEAST_DPI = 300
+#: Text as paths: the same everywhere, with no font to install. Ids from a fixed salt: the same on every run.
+_SETTINGS = {"svg.fonttype": "path", "svg.hashsalt": "metanet", "pdf.fonttype": 42, "savefig.bbox": None}
+
+
+def save_figure(
+    ax_or_figure: Axes | Figure | SubFigure,
+    path_without_suffix: str | os.PathLike[str],
+    formats: Sequence[str] = ("svg", "png"),
+    dpi: int = 300,
+) -> list[Path]:
+    """Save a figure in one or more formats.
+
+    Parameters
+    ----------
+    ax_or_figure
+        Axes (their whole figure is saved) or a figure.
+    path_without_suffix
+        Where to; the suffix of each format is appended. Missing folders are made.
+    formats
+        Of "svg", "png", "pdf" and "tiff".
+    dpi
+        Resolution of the bitmaps, at least 300.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of `formats`. Each is written beside its place and moved there when complete.
+
+    Raises
+    ------
+    ArgumentError
+        Not a figure, an unknown format, a resolution under 300 dpi, a path that already has a suffix.
+    """
+    figure = _figure_of(ax_or_figure)
+    if isinstance(formats, str) or not isinstance(formats, Sequence) or not formats:
+        raise ArgumentError(f"formats={shorten(formats)!r} must be a list of formats, such as ('svg', 'png').")
+    for name in formats:
+        check_choice("formats", name, FORMATS)
+    if isinstance(dpi, bool) or not isinstance(dpi, int) or dpi < LEAST_DPI:
+        raise ArgumentError(f"dpi={shorten(dpi)!r} must be a whole number of at least {LEAST_DPI}.")
+    base = Path(path_without_suffix)
+    if base.suffix.lower().lstrip(".") in FORMATS:
+        raise ArgumentError(
+            f"path_without_suffix={shorten(base)!r} has a suffix. Mend: leave {base.suffix!r} out and name it in formats."
+        )
+    base.parent.mkdir(parents=True, exist_ok=True)
+    return [_save(figure, base.with_name(f"{base.name}.{name}"), name, dpi) for name in formats]
+
+
+def _figure_of(value: object) -> Figure:
+    found = value.get_figure(root=True) if isinstance(value, (Axes, SubFigure, Figure)) else None
+    if not isinstance(found, Figure):
+        raise ArgumentError(f"ax_or_figure must be Matplotlib axes or a figure, not {type(value).__name__}.")
+    return found
+
+
+def _save(figure: Figure, path: Path, form: str, dpi: int) -> Path:
+    # Beside its place, so that the move cannot cross to another file system; opened anew, so that the usual rights apply.
+    partial = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    options: dict[str, Any] = {"format": form, "metadata": _metadata(figure, form)}
+    if form == "tiff":
+        options |= {"pil_kwargs": {"compression": "tiff_lzw"}}
+        del options["metadata"]
+    try:
+        with matplotlib.rc_context(_SETTINGS), partial.open("xb") as file:
+            figure.savefig(file, dpi=dpi, facecolor="white", **options)
+        os.replace(partial, path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
+    return path
+
+
+def _metadata(figure: Figure, form: str) -> dict[str, str | None]:
+    """What each format can hold of title, description and origin; no date, so that the bytes repeat."""
+    title, text = description_of(figure) or ("", "")
+    origin = f"metanet {__version__}, Matplotlib {matplotlib.__version__}"
+    known: dict[str, str | None]
+    if form == "svg":
+        known = {"Title": title, "Description": text, "Creator": origin, "Date": None}
+    elif form == "png":
+        known = {"Title": title, "Description": text, "Software": origin}
+    else:
+        known = {"Title": title, "Subject": text, "Creator": origin, "CreationDate": None}
+    return {key: value for key, value in known.items() if value or key in ("Date", "CreationDate")}

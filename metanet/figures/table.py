@@ -1,0 +1,111 @@
+"""What a forest-like figure says, before any of it has a place: columns, rows, marks and the lines under the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from metanet.figures.scale import Scale
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A cell whose pieces stand in columns of their own; `text` is the whole, as it is read aloud or searched."""
+
+    text: str
+    pieces: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table.
+
+    `align` is the side of a plain cell; for `Parts`, `sides` aligns each piece and `gap` (in text sizes) divides them.
+    `right` says on which side of the panel the column stands.
+    """
+
+    key: str
+    heading: str
+    align: str = "left"
+    sides: tuple[str, ...] = ()
+    gap: float = 0.0
+    right: bool = False
+
+
+@dataclass(frozen=True)
+class Point:
+    """A study: square with an area by its `share` (None: all alike, a dot) and its interval."""
+
+    value: float
+    lower: float
+    upper: float
+    share: float | None = None
+
+
+@dataclass(frozen=True)
+class Diamond:
+    """A summary: its ends are the interval, its widest place the estimate."""
+
+    value: float
+    lower: float
+    upper: float
+    hollow: bool = False
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A prediction interval."""
+
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row; `mark` values are fractions or effects, not places on the axis."""
+
+    label: str
+    cells: Mapping[str, str | Parts] = field(default_factory=dict)
+    mark: Point | Diamond | Bar | None = None
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A whole figure: what stands in it, in order. `reference` is the value of the dashed line."""
+
+    scale: Scale
+    columns: tuple[Column, ...]
+    studies: tuple[Row, ...]
+    summary: tuple[Row, ...]
+    reference: float | None = None
+    notes: tuple[str, ...] = ()
+    method: str = ""
+    title: str = ""
+    xlim: tuple[float, float] | None = None
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Studies, then summary rows."""
+        return self.studies + self.summary
+
+
+#: Sides of the pieces of "48.9 (37.5 to 60.5)" and of "117/168".
+ESTIMATE_SIDES = ("right", "right", "right")
+COUNT_SIDES = ("right", "left")
+
+
+def estimate_cell(scale: Scale, value: float | None, lower: float | None, upper: float | None) -> Parts | str:
+    """An estimate with its interval; the interval alone without parentheses where `value` is None."""
+    if lower is None or upper is None or lower != lower or upper != upper:
+        return scale.show(value)
+    if value is None:
+        first, last = scale.show(lower), f"to {scale.show(upper)}"
+        return Parts(f"{first} {last}", ("", first, last))
+    pieces = (scale.show(value), f"({scale.show(lower)}", f"to {scale.show(upper)})")
+    return Parts(" ".join(pieces), pieces)
+
+
+def count_cell(events: object, total: object) -> Parts:
+    """Events of total, aligned at the stroke."""
+    return Parts(f"{events}/{total}", (f"{events}", f"/{total}"))

@@ -1,0 +1,130 @@
+"""The sentences on a figure, read from a result: names of summary rows, heterogeneity, reasons, alternative text."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from metanet.figures.scale import Scale, is_rate, percentage, scale_of
+from metanet.figures.text import harmless
+from metanet.models.display import count, number, p_value, per_cent, plural
+
+if TYPE_CHECKING:
+    from metanet.models.results import Pooled
+
+_MODEL = {"glmm": "binomial-normal model", "inverse_variance": "inverse-variance model"}
+
+
+def model_name(fit: Pooled) -> str:
+    """The model in words."""
+    return _MODEL.get(fit.model, fit.model.replace("_", " "))
+
+
+def summary_label(fit: Pooled, *, second: bool = False) -> str:
+    """The label of the summary row, honest about what the number is."""
+    if fit.status in ("no events", "only events"):
+        name = "Exact rate on the sum"
+    elif fit.status == "not pooled":
+        return "One study: not pooled"
+    elif fit.status == "pooled":
+        name = "Pooled rate (median)" if is_rate(fit) else "Pooled effect"
+    else:
+        name = "No pooled rate: not estimable" if is_rate(fit) else "No pooled effect: not estimable"
+    if not second:
+        return name
+    model = model_name(fit)
+    return f"{model[0].upper()}{model[1:]}" if fit.status == "pooled" else f"{name} ({model})"
+
+
+def heterogeneity(fit: Pooled) -> str:
+    """One line on how much the studies differ; empty where nothing of it exists."""
+    parts: list[str] = []
+    if fit.tau2 is not None:
+        parts.append(f"τ = {number(fit.tau)}{_limits(_root(fit.tau2_lower), _root(fit.tau2_upper))}")
+    if fit.i2 is not None:
+        bounds = ""
+        if fit.i2_lower is not None and fit.i2_upper is not None:
+            bounds = f" ({per_cent(fit.i2_lower)} to {per_cent(fit.i2_upper)})"
+        parts.append(f"I² = {per_cent(fit.i2)} %{bounds}")
+    if fit.lrt is not None:
+        parts.append(f"likelihood-ratio test of equal rates {_test(fit.lrt, fit.q_df, fit.lrt_pvalue)}")
+    elif fit.q is not None:
+        parts.append(f"Q = {_test(fit.q, fit.q_df, fit.q_pvalue)}")
+    return f"Heterogeneity: {', '.join(parts)}" if parts else ""
+
+
+def _root(value: float | None) -> float | None:
+    return None if value is None else math.sqrt(value)
+
+
+def _limits(lower: float | None, upper: float | None) -> str:
+    return "" if lower is None or upper is None else f" ({number(lower)} to {number(upper)})"
+
+
+def _test(value: float, df: int | None, p: float | None) -> str:
+    degrees = "" if df is None else f" on {count(df)} df"
+    return f"{number(value)}{degrees}, {p_value(p)}"
+
+
+def reasons(fit: Pooled) -> tuple[str, ...]:
+    """Why a result is not an ordinary pooled one, from its own notes."""
+    if fit.status in ("pooled", "not pooled"):
+        return ()
+    return tuple(harmless(note) for note in fit.notes[:1])
+
+
+def legend(fit: Pooled, *, prediction: bool) -> str:
+    """What the marks mean, and the method: the small print under a figure."""
+    kind = fit.method.get("study_interval")
+    lines = f"Lines: {percentage(fit.level)} intervals" + (f" ({harmless(kind)})" if kind else "")
+    parts = [lines]
+    weighted = fit.weights.size > 0 and not any(math.isnan(w) for w in fit.weights)
+    if weighted and fit.k > 1:
+        parts.insert(0, "Squares: area by weight")
+    if fit.estimate is not None and fit.status != "not pooled":
+        parts.append("diamond: estimate and its interval")
+    if prediction:
+        parts.append("thick bar: prediction interval")
+    return f"{'; '.join(parts)}. {harmless(fit.method.sentence(), 2000)}"
+
+
+def no_prediction(fit: Pooled) -> str | None:
+    """The label of a row for a prediction interval that does not exist; None where nobody would look for one."""
+    if fit.status != "pooled" or not fit.method.get("prediction"):
+        return None
+    return "Prediction interval: needs 3 studies" if fit.k < 3 else "Prediction interval: not estimable"
+
+
+def alt_text(fit: Pooled) -> str:
+    """The figure in words, made from its numbers, for readers who cannot see it.
+
+    Parameters
+    ----------
+    fit
+        A pooled result.
+
+    Returns
+    -------
+    str
+        Plain text: what is drawn, from where to where the studies reach, the result, the heterogeneity.
+    """
+    scale = scale_of(fit.measure, "cent", None)
+    kind = "rates" if scale.is_rate else "effects"
+    parts = [f"Forest plot of the {kind} of {plural(fit.k, 'study', 'studies')}."]
+    frame = fit.studies
+    values = frame["rate" if scale.is_rate else "yi"]
+    if fit.k > 1 and values.notna().any():
+        low, high = values.idxmin(), values.idxmax()
+        parts.append(
+            f"The studies reach from {_named(scale, values[low], frame.at[low, 'study'])} "
+            f"to {_named(scale, values[high], frame.at[high, 'study'])}."
+        )
+    parts.append(fit.sentence())
+    line = heterogeneity(fit)
+    if line:
+        parts.append(f"{line}.")
+    return " ".join(parts)
+
+
+def _named(scale: Scale, value: float, study: object) -> str:
+    return f"{scale.show(float(value))}{' %' if scale.is_rate else ''} ({harmless(study, 120)})"
