@@ -130,7 +130,7 @@ def _effect_limits(table: Table) -> tuple[float, float, float]:
 
 
 def _round_limits(low: float, high: float, least: float, most: float) -> tuple[float, float, float]:
-    step = _step(high - low, 4)
+    step = _step(high - low, 6)
     return (
         max(least, step * math.floor(low / step + 1e-9)),
         min(most, step * math.ceil(high / step - 1e-9)),

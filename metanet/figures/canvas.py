@@ -26,9 +26,9 @@ def shown_by_pyplot() -> bool:
         # The kernel's choice of backend is inherited by its child processes, which show nothing.
         ipython = sys.modules.get("IPython")
         return ipython is not None and ipython.get_ipython() is not None
-    from matplotlib.backends import BackendFilter, backend_registry
+    from matplotlib.backends.registry import BackendFilter, backend_registry
 
-    with_windows = backend_registry.list_builtin(BackendFilter.INTERACTIVE)
+    with_windows: list[str] = backend_registry.list_builtin(BackendFilter.INTERACTIVE)  # type: ignore[no-untyped-call]
     return "matplotlib.pyplot" in sys.modules and matplotlib.is_interactive() and name in with_windows
 
 
@@ -38,7 +38,8 @@ def new_figure(width: float, height: float) -> Figure:
         import matplotlib.pyplot as plt
 
         return plt.figure(figsize=(width, height), layout="none", facecolor="white")
-    figure = Figure(figsize=(width, height), layout="none", facecolor="white")
+    # Matplotlib's stubs leave "none" out of the layouts, though it is the word that overrides the user's setting.
+    figure = Figure(figsize=(width, height), layout="none", facecolor="white")  # type: ignore[arg-type]
     FigureCanvasAgg(figure)
     return figure
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from metanet.errors import ArgumentError, check_choice
 from metanet.figures.alternative import describe
 from metanet.figures.columns import check_columns, order_of, study_cells, table_columns
 from metanet.figures.render import draw_table
 from metanet.figures.scale import Scale, is_rate, percentage, scale_of
-from metanet.figures.table import Bar, Diamond, Parts, Point, Row, Table, estimate_cell
+from metanet.figures.table import Bar, Diamond, Parts, Point, Row, Table, count_cell, estimate_cell
 from metanet.figures.text import harmless
 from metanet.figures.words import alt_text, heterogeneity, legend, no_prediction, reasons, summary_label
 from metanet.models import display
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
     from metanet.models.results import Pooled
@@ -98,7 +97,7 @@ def forest(
         for name, value in (("ax", ax), ("second", second), ("xlim", xlim)):
             if value is not None:
                 raise ArgumentError(f"{name} has no effect with backend='forestplot'. Mend: leave it out.")
-        axes = draw_with_forestplot(table, fit.level)
+        axes = draw_with_forestplot(table)
     else:
         axes = draw_table(table, ax)
     describe(axes, harmless(title) if title else "Forest plot", alt_text(fit))
@@ -121,7 +120,7 @@ def forest_table(
     if second is not None:
         _check_second(fit, second)
     frame = fit.studies
-    scale = scale_of(fit.measure, per, _largest(fit, frame))
+    scale = scale_of(fit.measure, per, fit.estimate)
     names = check_columns(columns, frame, counts=is_rate(fit))
     frame = frame.iloc[order_of(frame, sort, ascending)]
     studies = tuple(
@@ -161,16 +160,7 @@ def _check_second(fit: Pooled, second: Pooled) -> None:
             raise ArgumentError(f"second has {name}={other!r}, but fit has {ours!r}: one axis cannot hold both.")
 
 
-def _largest(fit: Pooled, frame: pd.DataFrame) -> float | None:
-    """The largest rate that is printed."""
-    if not is_rate(fit):
-        return None
-    values = [*frame["rate"], *frame["ci_upper"], *(v for v in (fit.ci_upper, fit.pi_upper) if v is not None)]
-    known = [float(v) for v in values if v == v]
-    return max(known, default=None)
-
-
-def _point(row: dict[str, object], scale: Scale) -> Point | None:
+def _point(row: dict[Hashable, Any], scale: Scale) -> Point | None:
     value, lower, upper = (_number(row[key]) for key in ("rate" if scale.is_rate else "yi", "ci_lower", "ci_upper"))
     return Point(value, lower, upper, _number(row["weight"])) if value == value else None
 
@@ -181,14 +171,13 @@ def _number(value: object) -> float:
 
 def _summary_row(fit: Pooled, scale: Scale, *, second: bool) -> Row:
     cells: dict[str, str | Parts] = {}
-    if fit.events is not None and fit.n is not None and not second:
-        from metanet.figures.table import count_cell
-
+    # One study would repeat its own row; a second model pools the same patients.
+    if fit.events is not None and fit.n is not None and not second and fit.status != "not pooled":
         cells["events/total"] = count_cell(fit.events, fit.n)
     mark = None
     estimate, lower, upper = fit.estimate, fit.ci_lower, fit.ci_upper
     if fit.status != "not pooled" and estimate is not None and lower is not None and upper is not None:
-        cells["rate"] = estimate_cell(scale, estimate, lower, upper)
+        cells["rate"] = estimate_cell(scale, estimate, lower, upper, strong=not second)
         mark = Diamond(estimate, lower, upper, hollow=second)
         if not second:
             cells["weight"] = f"{display.per_cent(1.0)} %"

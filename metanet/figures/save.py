@@ -21,7 +21,12 @@ FORMATS = ("svg", "png", "pdf", "tiff")
 #: What journals ask of a bitmap of a line drawing, at the least.
 LEAST_DPI = 300
 #: Text as paths: the same everywhere, with no font to install. Ids from a fixed salt: the same on every run.
-_SETTINGS = {"svg.fonttype": "path", "svg.hashsalt": "metanet", "pdf.fonttype": 42, "savefig.bbox": None}
+_SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "path",
+    "svg.hashsalt": "metanet",
+    "pdf.fonttype": 42,
+    "savefig.bbox": None,
+}
 
 
 def save_figure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,14 +58,14 @@ class Scale:
         return f"{self.name} ({100 * level:g} % CI)"
 
 
-def scale_of(measure: str, per: object, largest: float | None) -> Scale:
-    """The scale for a measure; where even the `largest` value is under 1 per cent, more digits are shown."""
+def scale_of(measure: str, per: object = "cent", estimate: float | None = None) -> Scale:
+    """The scale for a measure. Where one decimal would print the `estimate` as <0.1, it gets two digits of its own."""
     factor, unit = _PER[check_choice("per", per, tuple(_PER))]
     if measure == "GEN":
         return Scale(1.0, "", display.EFFECT_DIGITS)
     digits = 1
-    while largest is not None and 0 < largest * factor < 10.0 ** (1 - digits) and digits < 4:
-        digits += 1
+    if estimate is not None and 0 < estimate * factor < 0.1:
+        digits = min(6, 1 - math.floor(math.log10(estimate * factor)))
     return Scale(factor, unit, digits)
 
 

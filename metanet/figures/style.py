@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import matplotlib
 from matplotlib import font_manager
@@ -55,7 +56,7 @@ FALLBACKS = (
 )
 
 #: Settings that Matplotlib reads when an artist is made and that no argument overrides everywhere.
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "text.usetex": False,
     "text.parse_math": True,
     "text.antialiased": True,

@@ -10,10 +10,14 @@ from metanet.figures.scale import Scale
 
 @dataclass(frozen=True)
 class Parts:
-    """A cell whose pieces stand in columns of their own; `text` is the whole, as it is read aloud or searched."""
+    """A cell whose pieces stand in columns of their own; `text` is the whole, as it is read aloud or searched.
+
+    `strong` sets the first piece, the estimate, in bold.
+    """
 
     text: str
     pieces: tuple[str, ...]
+    strong: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,15 +99,12 @@ ESTIMATE_SIDES = ("right", "right", "right")
 COUNT_SIDES = ("right", "left")
 
 
-def estimate_cell(scale: Scale, value: float | None, lower: float | None, upper: float | None) -> Parts | str:
-    """An estimate with its interval; the interval alone without parentheses where `value` is None."""
-    if lower is None or upper is None or lower != lower or upper != upper:
-        return scale.show(value)
-    if value is None:
-        first, last = scale.show(lower), f"to {scale.show(upper)}"
-        return Parts(f"{first} {last}", ("", first, last))
-    pieces = (scale.show(value), f"({scale.show(lower)}", f"to {scale.show(upper)})")
-    return Parts(" ".join(pieces), pieces)
+def estimate_cell(scale: Scale, value: float | None, lower: float, upper: float, *, strong: bool = False) -> Parts:
+    """An estimate with its interval; the interval alone where `value` is None."""
+    if lower != lower or upper != upper:
+        return Parts(scale.show(value), (scale.show(value), "", ""), strong)
+    pieces = ("" if value is None else scale.show(value), f"({scale.show(lower)}", f"to {scale.show(upper)})")
+    return Parts(" ".join(pieces).lstrip(), pieces, strong)
 
 
 def count_cell(events: object, total: object) -> Parts:

@@ -19,7 +19,11 @@ from metanet.figures.style import families_for, font
 from metanet.models.display import ABSENT
 
 ELLIPSIS = "…"
+#: Distance of two baselines, and how far the baseline stands under the middle of a line, in text sizes.
 LINE = 1.28
+BASELINE = 0.36
+#: Matplotlib's line spacing that gives `LINE`: it adds the descent (0.236) and multiplies the height of capitals (0.76).
+_SPACING = (LINE - 0.236) / 0.76
 #: A longer text is cut before it is measured; no label of a figure can show as much.
 LONGEST = 400
 #: More marks than this on one letter would reach into the neighbouring rows.
@@ -78,12 +82,20 @@ def wrap(text: str, width: float, size: float, *, bold: bool = False, lines: int
             out.append(_cut(rest, width, size, bold))
             break
         head = rest[: _fitting(rest, width, size, bold)]
-        space = head.rfind(" ") if rest[len(head) : len(head) + 1] != " " else len(head)
+        space = _last_break(rest, len(head))
         # A word is broken only where it fills more than half a line on its own.
         head = head[:space] if space > len(head) // 2 else head
         out.append(head.rstrip())
         rest = rest[len(head) :].lstrip()
     return "\n".join(out)
+
+
+def _last_break(text: str, fitting: int) -> int:
+    """The last space within the first `fitting` characters (or just after them) that does not part "p < 0.001" or "5 %"."""
+    for i in range(fitting, 0, -1):
+        if text[i : i + 1] == " " and text[i - 1] not in "=<>" and text[i + 1 : i + 2] not in ("=", "<", ">", "%"):
+            return i
+    return -1
 
 
 def _fitting(text: str, width: float, size: float, bold: bool) -> int:
@@ -120,7 +132,7 @@ class Label(Text):
     def __init__(self, x: float, y: float, text: str, *, size: float, bold: bool = False, **properties: Any) -> None:
         families, self._unknown = families_for(text)
         properties.setdefault("clip_on", False)
-        properties.setdefault("verticalalignment", "center")
+        properties.setdefault("verticalalignment", "baseline")
         super().__init__(
             x,
             y,
@@ -128,7 +140,7 @@ class Label(Text):
             fontproperties=font(size, bold, families),
             parse_math=False,
             usetex=False,
-            linespacing=LINE / 1.2,
+            linespacing=_SPACING,
             **properties,
         )
 
@@ -146,26 +158,35 @@ class Label(Text):
 class AlignedLabel(Label):
     """One text whose parts keep their own columns: 9.1 (0.2 to 41.3) under 48.9 (37.5 to 60.5), point under point.
 
-    `get_text` is the whole text; `parts` are (offset from x, text, horizontal alignment).
+    `get_text` is the whole text; `parts` are (offset from x, text, horizontal alignment, whether it is bold).
     """
 
     def __init__(
-        self, x: float, y: float, text: str, parts: Sequence[tuple[float, str, str]], *, size: float, **properties: Any
+        self,
+        x: float,
+        y: float,
+        text: str,
+        parts: Sequence[tuple[float, str, str, bool]],
+        *,
+        size: float,
+        **properties: Any,
     ) -> None:
         super().__init__(x, y, text, size=size, **properties)
         self._parts = [
-            (offset, piece, side, Label(x + offset, y, piece, size=size, horizontalalignment=side))
-            for offset, piece, side in parts
+            (offset, piece, side, bold, Label(x + offset, y, piece, size=size, horizontalalignment=side))
+            for offset, piece, side, bold in parts
         ]
 
     def _placed(self) -> Iterator[Label]:
         """The parts with every property that this text has now."""
-        for offset, piece, side, part in self._parts:
+        for offset, piece, side, bold, part in self._parts:
             part.update_from(self)
-            if part.get_figure() is None:
-                part.set_figure(self.get_figure())
+            figure = self.get_figure()
+            if part.get_figure() is None and figure is not None:
+                part.set_figure(figure)
             x, y = self.get_position()
             part.set(position=(x + offset, y), text=piece, horizontalalignment=side)
+            part.set_fontweight("bold" if bold else "normal")
             yield part
 
     def draw(self, renderer: RendererBase) -> None:

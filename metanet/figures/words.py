@@ -47,7 +47,7 @@ def heterogeneity(fit: Pooled) -> str:
             bounds = f" ({per_cent(fit.i2_lower)} to {per_cent(fit.i2_upper)})"
         parts.append(f"I² = {per_cent(fit.i2)} %{bounds}")
     if fit.lrt is not None:
-        parts.append(f"likelihood-ratio test of equal rates {_test(fit.lrt, fit.q_df, fit.lrt_pvalue)}")
+        parts.append(f"likelihood-ratio test {_test(fit.lrt, fit.q_df, fit.lrt_pvalue)}")
     elif fit.q is not None:
         parts.append(f"Q = {_test(fit.q, fit.q_df, fit.q_pvalue)}")
     return f"Heterogeneity: {', '.join(parts)}" if parts else ""
@@ -76,16 +76,16 @@ def reasons(fit: Pooled) -> tuple[str, ...]:
 def legend(fit: Pooled, *, prediction: bool) -> str:
     """What the marks mean, and the method: the small print under a figure."""
     kind = fit.method.get("study_interval")
-    lines = f"Lines: {percentage(fit.level)} intervals" + (f" ({harmless(kind)})" if kind else "")
-    parts = [lines]
+    parts = [f"lines: {percentage(fit.level)} intervals" + (f" ({harmless(kind)})" if kind else "")]
     weighted = fit.weights.size > 0 and not any(math.isnan(w) for w in fit.weights)
     if weighted and fit.k > 1:
-        parts.insert(0, "Squares: area by weight")
+        parts.insert(0, "squares: area by weight")
     if fit.estimate is not None and fit.status != "not pooled":
         parts.append("diamond: estimate and its interval")
     if prediction:
         parts.append("thick bar: prediction interval")
-    return f"{'; '.join(parts)}. {harmless(fit.method.sentence(), 2000)}"
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}. {harmless(fit.method.sentence(), 2000)}"
 
 
 def no_prediction(fit: Pooled) -> str | None:
@@ -108,16 +108,16 @@ def alt_text(fit: Pooled) -> str:
     str
         Plain text: what is drawn, from where to where the studies reach, the result, the heterogeneity.
     """
-    scale = scale_of(fit.measure, "cent", None)
+    scale = scale_of(fit.measure, "cent", fit.estimate)
     kind = "rates" if scale.is_rate else "effects"
     parts = [f"Forest plot of the {kind} of {plural(fit.k, 'study', 'studies')}."]
     frame = fit.studies
     values = frame["rate" if scale.is_rate else "yi"]
     if fit.k > 1 and values.notna().any():
-        low, high = values.idxmin(), values.idxmax()
+        low, high = (int(i) for i in (values.argmin(), values.argmax()))
         parts.append(
-            f"The studies reach from {_named(scale, values[low], frame.at[low, 'study'])} "
-            f"to {_named(scale, values[high], frame.at[high, 'study'])}."
+            f"The studies reach from {_named(scale, values.iloc[low], frame['study'].iloc[low])} "
+            f"to {_named(scale, values.iloc[high], frame['study'].iloc[high])}."
         )
     parts.append(fit.sentence())
     line = heterogeneity(fit)
