@@ -105,7 +105,7 @@ def _rate_limits(table: Table) -> tuple[float, float, float]:
     if 0 < high < 0.5:
         step = _step(high * full, 5)
         return 0.0, min(full, step * math.ceil(high * full / step - 1e-9)), step
-    if 0 < low < 0.3:
+    if 0 < low < 0.5:
         step = _step(low * full, 5)
         return max(0.0, full - step * math.ceil(low * full / step - 1e-9)), full, step
     values = _extent((row.mark for row in table.rows), whole=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from metanet.errors import ArgumentError, MetanetError
 from metanet.figures import style
 from metanet.figures.axis import axis_for
 from metanet.figures.canvas import discard, new_figure, shown_by_pyplot
-from metanet.figures.table import Bar, Diamond, Parts, Point, Row, Table
+from metanet.figures.table import Bar, Column, Diamond, Parts, Point, Row, Table
 from metanet.figures.text import LINE, Label, harmless, wrap
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _PANEL = 3.0
 _PITCH = 0.26
 _LARGEST_MARKER = 110.0
 _LABEL = 60
+_MEASURED = 300
 _MONOSPACE = "DejaVu Sans Mono"
 
 
@@ -56,9 +57,6 @@ def draw_with_forestplot(table: Table) -> Axes:
         figure = new_figure(_PANEL, _PITCH * (len(table.rows) + 1))
         try:
             axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-            # The package takes pixels for points; with 72 of them to the inch it is right.
-            resolution = figure.dpi
-            figure.set_dpi(72)
             with _current(figure):
                 plot(
                     frame,
@@ -96,7 +94,6 @@ def draw_with_forestplot(table: Table) -> Axes:
                 )
             _summaries(axes, table)
             _finish(axes, table)
-            figure.set_dpi(resolution)
         except BaseException:
             discard(figure)
             raise
@@ -116,17 +113,22 @@ def _record(table: Table, row: Row) -> dict[str, Any]:
         "size": _LARGEST_MARKER / 3 if share is None else _LARGEST_MARKER * share / largest,
     }
     for i, column in enumerate(table.columns):
-        cell = row.cells.get(column.key, "")
-        text = cell.text if isinstance(cell, Parts) else cell
-        # The package sets everything flush left; in a monospaced face a little padding aligns the numbers.
-        widest = max((len(_text(r, column.key)) for r in table.rows), default=0)
-        out[f"cell {i}"] = text.rjust(widest) if column.align != "left" else text
+        out[f"cell {i}"] = _padded(row.cells.get(column.key, ""), column, table.rows)
     return out
 
 
-def _text(row: Row, key: str) -> str:
-    cell = row.cells.get(key, "")
-    return cell.text if isinstance(cell, Parts) else cell
+def _padded(cell: str | Parts, column: Column, rows: tuple[Row, ...]) -> str:
+    """A cell padded in a monospaced face so that its numbers stand under those of the other rows."""
+    cells = [row.cells.get(column.key, "") for row in rows]
+    blocks = [c for c in cells if isinstance(c, Parts)]
+    widths = [max(len(c.pieces[i]) for c in blocks) for i in range(len(column.sides))] if blocks else []
+    between = " " if column.gap else ""
+    if isinstance(cell, Parts):
+        pieces = zip(cell.pieces, widths, column.sides, strict=True)
+        return between.join(p.rjust(w) if side == "right" else p.ljust(w) for p, w, side in pieces)
+    plain = max((len(c) for c in cells if isinstance(c, str)), default=0)
+    whole = max(plain, sum(widths) + len(between) * (len(widths) - 1))
+    return cell.ljust(whole) if column.align == "left" else cell.rjust(whole)
 
 
 def _unique(labels: list[str]) -> list[str]:
@@ -155,6 +157,11 @@ def _summaries(axes: Axes, table: Table) -> None:
             axes.add_line(Line2D(ends, [y, y], color=style.PREDICTION, linewidth=3, solid_capstyle="butt"))
 
 
+def _points(pixels: Iterable[float]) -> float:
+    """The largest of some lengths in points, from pixels at the measuring resolution."""
+    return max(pixels) * 72 / _MEASURED
+
+
 def _finish(axes: Axes, table: Table) -> None:
     """Markers whole at 0 % and 100 %, the notes below, and a figure as large as what stands in it."""
     for collection in axes.collections:
@@ -162,13 +169,24 @@ def _finish(axes: Axes, table: Table) -> None:
     figure = axes.get_figure(root=True)
     assert figure is not None  # made by the caller
     width, height = figure.get_size_inches() * 72
-    box = axes.get_tightbbox()
+    # The heading is one row above the last; the package cuts it off where there are few rows.
+    axes.set_ylim(-0.5, len(table.rows) + 0.5)
+    # At a low resolution hinting changes the width of text, and the package takes pixels for points: measured anew here.
+    shown = figure.dpi
+    figure.set_dpi(_MEASURED)
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    widths = [label.get_window_extent(renderer).width for label in axes.get_yticklabels()]
+    axes.yaxis.set_tick_params(pad=_points(widths) + 6)
+    box = axes.get_tightbbox(renderer)
+    figure.set_dpi(shown)
     assert box is not None  # there is at least one row
+    x0, y0, x1, y1 = (_points([v]) for v in box.extents)
     edge = 8.0
-    left, right = edge - box.x0, max(box.x1, width) + edge
-    notes = wrap("\n".join((*table.notes, table.method)).replace("\n", " "), left + right - 2 * edge, style.NOTE_SIZE)
+    left, right = edge - x0, max(x1, width) + edge
+    room = left + right - 2 * edge
+    notes = "\n".join(wrap(text, room, style.NOTE_SIZE) for text in (*table.notes, table.method) if text)
     below = (notes.count("\n") + 1) * LINE * style.NOTE_SIZE
-    bottom, top = edge * 2 + below - box.y0, max(box.y1, height) + edge
+    bottom, top = edge * 2 + below - y0, max(y1, height) + edge
     if table.title:
         top += 2 * style.TITLE_SIZE
     whole = (left + right, bottom + top)
@@ -202,6 +220,8 @@ def _kept_settings() -> Iterator[None]:
     fonts = list(matplotlib.rcParams["font.monospace"])
     try:
         with warnings.catch_warnings():
+            # The package is written for silence: it sets tick labels without ticks, which Matplotlib warns of.
+            warnings.simplefilter("ignore")
             yield
     finally:
         np.seterr(**errors)

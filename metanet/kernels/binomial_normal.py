@@ -61,9 +61,9 @@ class Evaluation:
     theta: Array
     rate: Array
 
-    def take(self, rows: Mask) -> Evaluation:
+    def take(self, rows: Mask | NDArray[np.intp]) -> Evaluation:
         """The chosen rows of every array."""
-        return self if rows.all() else Evaluation(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return Evaluation(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def put(self, rows: NDArray[np.intp], part: Evaluation) -> None:
         """Write the rows of `part` into these arrays."""
@@ -180,10 +180,13 @@ def boundary_score(events: Array, total: Array) -> Array:
 
 def maximise_mu(
     events: Array, total: Array, mu: Array, tau: Array, rule: Rule, iterations: int = 60
-) -> tuple[Array, Array]:
-    """Maximise over mu at fixed tau (a log-concave problem); returns mu and the profile log-likelihood, ``[b]``."""
+) -> tuple[Array, Array, Array]:
+    """Maximise over mu at fixed tau (a log-concave problem).
+
+    Returns mu, the profile log-likelihood and its derivative in tau, ``[b]``.
+    """
     mu = mu.copy()
-    loglik = np.full(mu.shape, np.nan)
+    loglik, slope = np.full(mu.shape, np.nan), np.full(mu.shape, np.nan)
     rows = np.arange(mu.size)
     for _ in range(iterations):
         at = evaluate(events[rows], total[rows], mu[rows], tau[rows], rule)
@@ -193,11 +196,12 @@ def maximise_mu(
         gain = step * at.score[:, 0]
         # The last step is taken too; its quadratic gain makes the likelihood exact to the square of what is left.
         loglik[rows] = at.loglik + 0.5 * gain
+        slope[rows] = at.score[:, 1] - step * at.information[:, 0, 1]
         mu[rows] += step
         rows = rows[gain > 1e-16]
         if not rows.size:
             break
-    return mu, loglik
+    return mu, loglik, slope
 
 
 def _ascend(
@@ -229,8 +233,9 @@ def _ascend(
                 break
             length[worse] *= 0.5
         # Where too few nodes make score and likelihood disagree no step helps; the next rule has more.
-        rows, at = rows[~worse], at.take(~worse)
-        mu[rows], tau[rows] = trial_mu[~worse], trial_tau[~worse]
+        if worse.any():
+            rows, at, trial_mu, trial_tau = rows[~worse], at.take(~worse), trial_mu[~worse], trial_tau[~worse]
+        mu[rows], tau[rows] = trial_mu, trial_tau
         whole.put(rows, at)
     return mu, tau, whole, done
 
@@ -278,40 +283,30 @@ def fit(events: Array, total: Array) -> Fit:
 
     Notes
     -----
-    The likelihood can have a maximum on the boundary and another inside, so the profile over tau is scanned coarsely first. The climb
-    starts from the best point of the scan, and tau = 0 is kept only where its likelihood is not below.
+    The likelihood can have a maximum on the boundary and another inside, or two inside, so the profile over tau is scanned first. A
+    climb starts from every cell of the scan in which the slope changes from rising to falling (the best two, if there are more),
+    and tau = 0 is kept only where its likelihood is not below.
     """
     b = events.shape[0]
     mu0, _ = common_rate(events, total)
     zero = np.zeros(b)
     separated = ((events == 0) | (events == total)).all(-1)
-    # Scan: the same evaluation over a longer batch; a fit and its values of tau lie side by side.
-    taus = _scan_points(events, total)
-    width = taus.shape[1]
-    scan_mu, scan_loglik = maximise_mu(
-        np.repeat(events, width, 0),
-        np.repeat(total, width, 0),
-        # A mean of logits lies farther out than the logit of a mean rate.
-        (mu0[:, None] * np.sqrt(1 + 0.35 * taus**2)).ravel(),
-        taus.ravel(),
-        SCAN_RULE,
-        iterations=6,
-    )
-    each = np.arange(b)
-    best = scan_loglik.reshape(b, width).argmax(1)
-    start_mu, start_tau = scan_mu.reshape(b, width)[each, best], taus[each, best]
-    # With its best point at zero the profile may still rise within the first cell: the score there tells.
-    rising = boundary_score(events, total) > 0
-    start_tau = np.where((best == 0) & rising, 0.5 * taus[:, 1], start_tau)
-
+    start_mu, start_tau, owner = _starts(events, total, mu0, ~separated)
     mu, tau = mu0.copy(), zero.copy()
     at = evaluate(events, total, mu, tau, RULES[0])
     loglik0 = at.loglik.copy()
     nodes = np.full(b, RULES[0].nodes)
     settled = np.ones(b, dtype=bool)
-    rows = np.flatnonzero((start_tau > 0) & ~separated)
-    before = np.stack([start_mu, start_tau], -1)[rows]
-    for level, rule in enumerate(RULES):
+    # Of several climbs of one fit the highest goes on to the finer rules.
+    first_mu, first_tau, first, _ = _ascend(events[owner], total[owner], start_mu, start_tau, RULES[0])
+    order = np.lexsort((-first.loglik, owner))
+    rows, best = np.unique(owner[order], return_index=True)
+    before = np.stack([first_mu, first_tau], -1)[order[best]]
+    mu[rows], tau[rows] = before[:, 0], before[:, 1]
+    at.put(rows, first.take(order[best]))
+    for rule in RULES[1:]:
+        climbing = before[:, 1] < TAU_LIMIT
+        rows, before = rows[climbing], before[climbing]
         if not rows.size:
             break
         new_mu, new_tau, new_at, done = _ascend(events[rows], total[rows], before[:, 0], before[:, 1], rule)
@@ -320,10 +315,9 @@ def fit(events: Array, total: Array) -> Fit:
         distance = np.abs(np.einsum("bi,bij,bj->b", moved, new_at.information, moved))
         mu[rows], tau[rows], nodes[rows] = new_mu, new_tau, rule.nodes
         at.put(rows, new_at)
-        close = (distance < NODE_TOLERANCE**2) & done & (level > 0)
+        close = (distance < NODE_TOLERANCE**2) & done
         settled[rows] = close
-        again = ~close & (new_tau < TAU_LIMIT)
-        rows, before = rows[again], after[again]
+        rows, before = rows[~close], after[~close]
     unbounded = separated | (tau >= TAU_LIMIT)
     # tau = 0 is the answer where its likelihood is not below: a climb towards the boundary ends within rounding of it.
     on_boundary = ~unbounded & ~(at.loglik > loglik0 + 1e-13 * (1 + np.abs(loglik0)))
@@ -337,6 +331,43 @@ def fit(events: Array, total: Array) -> Fit:
         gone[unbounded] = np.nan
     settled &= ~unbounded
     return Fit(mu, tau, loglik, loglik0, covariance, at, nodes, unbounded, settled)
+
+
+def _starts(events: Array, total: Array, mu0: Array, wanted: Mask) -> tuple[Array, Array, NDArray[np.intp]]:
+    """Where to climb from: mu and tau of every start, and the fit it belongs to."""
+    taus = _scan_points(events, total)
+    b, width = taus.shape
+    # The same evaluation over a longer batch; a fit and its values of tau lie side by side.
+    mu, loglik, slope = (
+        values.reshape(b, width)
+        for values in maximise_mu(
+            np.repeat(events, width, 0),
+            np.repeat(total, width, 0),
+            # A mean of logits lies farther out than the logit of a mean rate.
+            (mu0[:, None] * np.sqrt(1 + 0.35 * taus**2)).ravel(),
+            taus.ravel(),
+            SCAN_RULE,
+            iterations=6,
+        )
+    )
+    # At tau = 0 the slope in tau vanishes; the one in tau2 tells whether the profile rises.
+    slope[:, 0] = boundary_score(events, total)
+    peak = (slope[:, :-1] > 0) & (slope[:, 1:] <= 0)
+    height = np.where(peak, np.maximum(loglik[:, :-1], loglik[:, 1:]), -np.inf)
+    # A profile that still rises at the end of the scan is followed from there.
+    height = np.concatenate([height, np.where(slope[:, -1:] > 0, loglik[:, -1:], -np.inf)], axis=1)
+    owners, cells = [], []
+    for _ in range(2):
+        cell = height.argmax(1)
+        found = np.flatnonzero(wanted & np.isfinite(height[np.arange(b), cell]))
+        owners.append(found)
+        cells.append(cell[found])
+        height[found, cell[found]] = -np.inf
+    owner, cell = np.concatenate(owners), np.concatenate(cells)
+    right = np.minimum(cell + 1, width - 1)
+    higher = np.where(loglik[owner, right] > loglik[owner, cell], right, cell)
+    start = np.where(higher == 0, 0.5 * taus[owner, 1], taus[owner, higher])
+    return mu[owner, higher], start, owner
 
 
 def _scan_points(events: Array, total: Array) -> Array:

@@ -36,7 +36,7 @@ def tau_interval(events: Array, total: Array, fit: Fit, level: float) -> tuple[A
 
     def height(tau: Array, index: Indices) -> Array:
         start = current[index]
-        mu, loglik = maximise_mu(events[index], total[index], start, tau, PROFILE_RULE)
+        mu, loglik, _ = maximise_mu(events[index], total[index], start, tau, PROFILE_RULE)
         current[index] = mu
         return loglik - target[index]
 

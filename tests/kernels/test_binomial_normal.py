@@ -1,0 +1,132 @@
+"""The binomial-normal kernel against a direct likelihood, mpmath, and a grid search."""
+
+import mpmath
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from metanet.kernels import binomial_normal as bn
+
+from .direct import loglik, random_sets
+
+DEVCIC = ([117, 9, 5, 17, 20, 6, 8, 26, 7, 8, 1, 11], [168, 40, 10, 33, 51, 9, 16, 48, 23, 10, 8, 19])
+RARE = ([0, 0, 1, 2, 0, 5, 3], [12, 30, 44, 51, 9, 120, 17])
+
+
+def row(events, total):
+    return np.array([events], float), np.array([total], float)
+
+
+@pytest.mark.parametrize(("mu", "tau"), [(-3.5, 0.0), (0.2, 0.4), (-1.0, 1.3), (2.0, 3.0), (-7.0, 5.0)])
+@pytest.mark.parametrize("data", [DEVCIC, RARE])
+def test_likelihood_is_that_of_direct_integration(data, mu, tau):
+    at = bn.evaluate(*row(*data), np.array([mu]), np.array([tau]), bn.RULES[-1])
+    assert at.loglik[0] == pytest.approx(loglik(*data, mu, tau), rel=1e-11, abs=1e-10)
+
+
+def test_likelihood_of_one_study_is_that_of_mpmath():
+    mpmath.mp.dps = 30
+    e, n, mu, tau = 1, 9, mpmath.mpf("-2.2"), mpmath.mpf("1.7")
+
+    def integrand(z):
+        p = 1 / (1 + mpmath.exp(-(mu + tau * z)))
+        return mpmath.binomial(n, e) * p**e * (1 - p) ** (n - e) * mpmath.npdf(z)
+
+    wanted = mpmath.log(mpmath.quad(integrand, [-14, -6, -2, 0, 2, 6, 14]))
+    at = bn.evaluate(*row([e], [n]), np.array([float(mu)]), np.array([float(tau)]), bn.RULES[3])
+    assert at.loglik[0] == pytest.approx(float(wanted), rel=1e-12)
+
+
+@pytest.mark.parametrize("data", [DEVCIC, RARE])
+def test_score_and_information_are_the_derivatives_of_the_likelihood(data):
+    mu, tau, step = -0.8, 0.9, 1e-4
+    at = bn.evaluate(*row(*data), np.array([mu]), np.array([tau]), bn.RULES[3])
+    f = lambda a, b: loglik(*data, a, b)  # noqa: E731
+    score = [(f(mu + step, tau) - f(mu - step, tau)) / (2 * step), (f(mu, tau + step) - f(mu, tau - step)) / (2 * step)]
+    np.testing.assert_allclose(at.score[0], score, rtol=1e-6, atol=1e-6)
+    mm = -(f(mu + step, tau) - 2 * f(mu, tau) + f(mu - step, tau)) / step**2
+    tt = -(f(mu, tau + step) - 2 * f(mu, tau) + f(mu, tau - step)) / step**2
+    mt = -(
+        f(mu + step, tau + step) - f(mu + step, tau - step) - f(mu - step, tau + step) + f(mu - step, tau - step)
+    ) / (4 * step**2)
+    # Second differences of a likelihood of size 30 carry about 1e-6 of rounding at this step.
+    np.testing.assert_allclose(at.information[0], [[mm, mt], [mt, tt]], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("data", [DEVCIC, RARE])
+def test_the_maximum_is_where_an_independent_optimiser_finds_it(data):
+    fit = bn.fit(*row(*data))
+    found = minimize(
+        lambda x: -loglik(*data, x[0], x[1]),
+        [fit.mu[0] + 0.3, fit.tau[0] + 0.3],
+        method="Nelder-Mead",
+        options={"xatol": 1e-9, "fatol": 1e-13, "maxiter": 4000},
+    )
+    # A simplex cannot see below the square root of the rounding of the likelihood, about 1e-7 here.
+    np.testing.assert_allclose([fit.mu[0], fit.tau[0]], found.x, atol=2e-6)
+    assert fit.loglik[0] >= -found.fun - 1e-10
+    assert fit.settled[0]
+
+
+def test_no_grid_point_beats_the_fit_on_hard_random_data():
+    events, total = random_sets(11, 250)
+    fit = bn.fit(events, total)
+    usable = ~fit.unbounded
+    assert usable.sum() > 200
+    assert fit.settled[usable].all()
+    for tau in (0.0, 0.02, 0.1, 0.3, 0.6, 1.0, 1.6, 2.5, 4.0, 7.0, 12.0):
+        start = np.where(usable, fit.mu, 0.0)
+        _, height, _ = bn.maximise_mu(events, total, start, np.full(start.size, tau), bn.RULES[3 if tau > 2 else 2])
+        assert (height[usable] - fit.loglik[usable]).max() < 1e-9
+    for i in np.flatnonzero(usable)[::25]:
+        present = total[i] > 0
+        direct = loglik(events[i, present], total[i, present], fit.mu[i], fit.tau[i])
+        assert fit.loglik[i] == pytest.approx(direct, rel=1e-10, abs=1e-9)
+
+
+def test_two_maxima_the_higher_one_is_taken():
+    # The score at tau = 0 points inwards, yet an interior maximum lies 0.0023 higher.
+    data = ([5, 40, 10, 8, 0, 0, 2, 0], [356, 2718, 330, 320, 69, 9, 54, 2])
+    assert bn.boundary_score(*row(*data))[0] < 0
+    fit = bn.fit(*row(*data))
+    assert fit.tau[0] > 0.05
+    assert fit.loglik[0] > fit.loglik_common[0] + 0.002
+
+
+def test_a_distant_second_maximum_is_found():
+    # tau = 0 is a local maximum here; the one near tau = 1 lies 0.011 higher.
+    small = [(8, 0), (2, 0), (6, 0), (16, 0), (4, 0), (19, 0), (7, 0), (7, 1), (1, 0), (14, 0), (14, 0), (1, 0), (7, 0)]
+    small += [(1, 0), (15, 0), (10, 0), (1, 0), (11, 0), (6, 0), (7, 0), (2, 0), (18, 3), (5, 0), (10, 0), (4, 0)]
+    small += [(5, 0), (4, 0), (1, 0), (3, 0), (19, 2), (7, 0)]
+    fit = bn.fit(*row([68, *(e for _, e in small)], [5000, *(n for n, _ in small)]))
+    assert fit.tau[0] > 0.5
+    assert fit.loglik[0] > fit.loglik_common[0] + 0.011
+
+
+def test_a_padded_batch_gives_the_numbers_of_single_fits():
+    events, total = random_sets(5, 40, width=12)
+    together = bn.fit(events, total)
+    for i in range(len(events)):
+        present = total[i] > 0
+        alone = bn.fit(*row(events[i, present], total[i, present]))
+        for name in ("mu", "tau", "loglik"):
+            np.testing.assert_allclose(getattr(together, name)[i], getattr(alone, name)[0], rtol=1e-10, atol=1e-10)
+
+
+def test_separated_data_have_no_maximum_and_say_so():
+    fit = bn.fit(*row([0, 10, 0, 30], [10, 10, 20, 30]))
+    assert fit.unbounded[0]
+    assert np.isnan(fit.mu[0])
+    assert np.isnan(fit.tau[0])
+
+
+def test_marginal_rate_is_the_mean_of_the_rates():
+    for mu, tau in [(-4.8, 0.91), (1.4, 0.77), (0.0, 4.0), (-9.0, 12.0)]:
+        z = np.linspace(-12, 12, 400001)
+        weight = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi) * (z[1] - z[0])
+        wanted = (weight / (1 + np.exp(-(mu + tau * z)))).sum()
+        rate, gradient = bn.marginal_rate(np.array([mu]), np.array([tau]))
+        assert rate[0] == pytest.approx(wanted, rel=1e-10)
+        step = 1e-5
+        up, down = (bn.marginal_rate(np.array([mu]), np.array([tau + s]))[0][0] for s in (step, -step))
+        assert gradient[0, 1] == pytest.approx((up - down) / (2 * step), rel=1e-5, abs=1e-10)
