@@ -185,7 +185,9 @@ class AlignedLabel(Label):
             if part.get_figure() is None and figure is not None:
                 part.set_figure(figure)
             x, y = self.get_position()
-            part.set(position=(x + offset, y), text=piece, horizontalalignment=side)
+            part.set_position((x + offset, y))
+            part.set_text(piece)
+            part.set_horizontalalignment(side)
             part.set_fontweight("bold" if bold else "normal")
             yield part
 
