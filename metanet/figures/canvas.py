@@ -13,6 +13,8 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+#: For screens: a notebook shows the figure at this resolution. Files have their own.
+SCREEN_DPI = 144
 _NOTEBOOK = ("inline", "ipympl", "nbagg", "widget")
 
 
@@ -37,9 +39,9 @@ def new_figure(width: float, height: float) -> Figure:
     if shown_by_pyplot():
         import matplotlib.pyplot as plt
 
-        return plt.figure(figsize=(width, height), layout="none", facecolor="white")
+        return plt.figure(figsize=(width, height), dpi=SCREEN_DPI, layout="none", facecolor="white")
     # Matplotlib's stubs leave "none" out of the layouts, though it is the word that overrides the user's setting.
-    figure = Figure(figsize=(width, height), layout="none", facecolor="white")  # type: ignore[arg-type]
+    figure = Figure(figsize=(width, height), dpi=SCREEN_DPI, layout="none", facecolor="white")  # type: ignore[arg-type]
     FigureCanvasAgg(figure)
     return figure
 

@@ -10,7 +10,7 @@ import numpy as np
 from metanet.errors import ArgumentError, check_choice, shorten
 from metanet.figures.layout import shorten_cell
 from metanet.figures.scale import Scale
-from metanet.figures.table import COUNT_SIDES, ESTIMATE_SIDES, Column, Parts, count_cell, estimate_cell
+from metanet.figures.table import COUNT_SIDES, ESTIMATE_SIDES, PIECE_GAP, Column, Parts, count_cell, estimate_cell
 from metanet.figures.text import harmless
 from metanet.models import display
 
@@ -71,7 +71,7 @@ def table_columns(names: Sequence[str], frame: pd.DataFrame, scale: Scale, level
         if name == "events/total":
             out.append(Column(name, "Events/Total", "center", COUNT_SIDES, 0.0, right))
         elif name == "rate":
-            out.append(Column(name, scale.heading(level), "right", ESTIMATE_SIDES, 0.36, right))
+            out.append(Column(name, scale.heading(level), "right", ESTIMATE_SIDES, PIECE_GAP, right))
         elif name == "weight":
             out.append(Column(name, "Weight", "right", right=right))
         else:

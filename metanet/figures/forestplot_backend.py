@@ -53,9 +53,9 @@ def draw_with_forestplot(table: Table) -> Axes:
         [(f"cell {i}", c) for i, c in enumerate(table.columns) if i and c.right is right] for right in (False, True)
     ]
     left, right = sides
-    with _kept_settings(), style.settings(), matplotlib.rc_context({"text.parse_math": False}):
-        figure = new_figure(_PANEL, _PITCH * (len(table.rows) + 1))
-        try:
+    figure = new_figure(_PANEL, _PITCH * (len(table.rows) + 1))
+    try:
+        with _kept_settings(), style.settings(), matplotlib.rc_context({"text.parse_math": False}):
             axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
             with _current(figure):
                 plot(
@@ -94,9 +94,9 @@ def draw_with_forestplot(table: Table) -> Axes:
                 )
             _summaries(axes, table)
             _finish(axes, table)
-        except BaseException:
-            discard(figure)
-            raise
+    except BaseException:
+        discard(figure)
+        raise
     return axes
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from metanet.figures import style
 from metanet.figures.table import Column, Parts, Row, Table
-from metanet.figures.text import BASELINE, LINE, width_of, wrap
+from metanet.figures.text import BASELINE, LINE, Side, width_of, wrap
 
 #: In text sizes: widths ...
 _LABEL_MOST = 27.0
@@ -35,11 +35,11 @@ class Placed:
     text: str
     x: float
     y: float
-    side: str
+    side: Side
     size: float
     bold: bool = False
     colour: str = style.INK
-    parts: tuple[tuple[float, str, str, bool], ...] = ()
+    parts: tuple[tuple[float, str, Side, bool], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def _column_texts(
         if isinstance(cell, str):
             out.append(Placed(cell, anchor, y + drop, c.column.align, size))
         elif cell is not None:
-            parts: list[tuple[float, str, str, bool]] = []
+            parts: list[tuple[float, str, Side, bool]] = []
             x = start
             for i, (text, width, side) in enumerate(zip(cell.pieces, c.pieces, c.column.sides, strict=True)):
                 if text:

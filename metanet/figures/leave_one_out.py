@@ -9,7 +9,7 @@ from metanet.errors import ArgumentError, shorten
 from metanet.figures.alternative import describe
 from metanet.figures.render import draw_table
 from metanet.figures.scale import Scale, percentage, scale_of
-from metanet.figures.table import ESTIMATE_SIDES, Column, Diamond, Parts, Point, Row, Table, estimate_cell
+from metanet.figures.table import ESTIMATE_SIDES, PIECE_GAP, Column, Diamond, Parts, Point, Row, Table, estimate_cell
 from metanet.figures.text import harmless
 from metanet.figures.words import summary_label
 from metanet.models import display
@@ -77,7 +77,7 @@ def leave_one_out_plot(
         scale=scale,
         columns=(
             Column("study", "Study left out"),
-            Column("rate", scale.heading(level), "right", ESTIMATE_SIDES, 0.36, right=True),
+            Column("rate", scale.heading(level), "right", ESTIMATE_SIDES, PIECE_GAP, right=True),
             *(Column(name, {"tau2": "τ", "i2": "I²"}[name], "right", right=True) for name in extra),
         ),
         studies=tuple(_row(row, scale, extra) for row in frame.to_dict("records")),

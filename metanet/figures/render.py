@@ -29,19 +29,21 @@ def draw_table(table: Table, ax: Axes | None) -> Axes:
     A given `ax` keeps its figure: the table is scaled down until it fits, never up.
     """
     axis = axis_for(table)
-    with style.settings():
-        if ax is None:
-            layout = lay_out(table)
-            figure = new_figure(layout.width / 72, layout.height / 72)
-            try:
-                return _draw(table, axis, layout, figure.add_axes((0, 0, 1, 1)), 0.0, 0.0)
-            except BaseException:
-                discard(figure)
-                raise
+    if ax is not None:
         if not isinstance(ax, Axes):
             raise ArgumentError(f"ax must be Matplotlib axes, not {type(ax).__name__}.")
-        layout, left, top = _fit(table, ax)
-        return _draw(table, axis, layout, ax, left, top)
+        with style.settings():
+            layout, left, top = _fit(table, ax)
+            return _draw(table, axis, layout, ax, left, top)
+    layout = lay_out(table)
+    # Outside of our settings: the first figure of a notebook imports pyplot, whose backend sets the notebook's own.
+    figure = new_figure(layout.width / 72, layout.height / 72)
+    try:
+        with style.settings():
+            return _draw(table, axis, layout, figure.add_axes((0, 0, 1, 1)), 0.0, 0.0)
+    except BaseException:
+        discard(figure)
+        raise
 
 
 def _canvas(ax: Axes) -> tuple[Figure | SubFigure, float, float]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from metanet.figures.scale import Scale
+from metanet.figures.text import Side
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Column:
 
     key: str
     heading: str
-    align: str = "left"
-    sides: tuple[str, ...] = ()
+    align: Side = "left"
+    sides: tuple[Side, ...] = ()
     gap: float = 0.0
     right: bool = False
 
@@ -94,9 +95,11 @@ class Table:
         return self.studies + self.summary
 
 
+#: A space between pieces, in text sizes; a little wide, because hinting widens text on low-resolution screens.
+PIECE_GAP = 0.42
 #: Sides of the pieces of "48.9 (37.5 to 60.5)" and of "117/168".
-ESTIMATE_SIDES = ("right", "right", "right")
-COUNT_SIDES = ("right", "left")
+ESTIMATE_SIDES: tuple[Side, ...] = ("right", "right", "right")
+COUNT_SIDES: tuple[Side, ...] = ("right", "left")
 
 
 def estimate_cell(scale: Scale, value: float | None, lower: float, upper: float, *, strong: bool = False) -> Parts:

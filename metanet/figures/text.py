@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.backend_bases import RendererBase
 from matplotlib.text import Text
@@ -17,6 +17,8 @@ from matplotlib.transforms import Bbox
 
 from metanet.figures.style import families_for, font
 from metanet.models.display import ABSENT
+
+Side = Literal["left", "center", "right"]
 
 ELLIPSIS = "…"
 #: Distance of two baselines, and how far the baseline stands under the middle of a line, in text sizes.
@@ -166,7 +168,7 @@ class AlignedLabel(Label):
         x: float,
         y: float,
         text: str,
-        parts: Sequence[tuple[float, str, str, bool]],
+        parts: Sequence[tuple[float, str, Side, bool]],
         *,
         size: float,
         **properties: Any,
