@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from metanet.evidence import Evidence as Evidence
     from metanet.evidence import load_evidence as load_evidence
     from metanet.evidence import validate as validate
-    from metanet.figures import forest as forest
-    from metanet.figures import save_figure as save_figure
+    from metanet.figures.forest import forest as forest
+    from metanet.figures.save import save_figure as save_figure
     from metanet.models.pool import pool as pool
     from metanet.models.pool import pool_arrays as pool_arrays
     from metanet.models.pool import pool_many as pool_many
@@ -53,8 +53,8 @@ _HOMES = {
     "Pooled": "metanet.models.results",
     "leave_one_out": "metanet.diagnostics.leave_one_out",
     "heterogeneity_text": "metanet.diagnostics.heterogeneity",
-    "forest": "metanet.figures",
-    "save_figure": "metanet.figures",
+    "forest": "metanet.figures.forest",
+    "save_figure": "metanet.figures.save",
     "heading": "metanet.reporting.tables",
     "paragraph": "metanet.reporting.tables",
     "study_table": "metanet.reporting.tables",

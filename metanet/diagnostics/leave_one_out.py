@@ -118,7 +118,9 @@ class LeaveOneOut:
         from importlib import import_module
 
         # Drawing lies in a later room; it is reached by name so that this room does not depend on it.
-        axes: Axes = import_module("metanet.figures").leave_one_out_plot(self._frame, fit=self.fit, **options)
+        axes: Axes = import_module("metanet.figures.leave_one_out").leave_one_out_plot(
+            self._frame, fit=self.fit, **options
+        )
         return axes
 
 

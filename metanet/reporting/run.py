@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -77,21 +78,35 @@ def run_job(job: Job, out: Path) -> Outcome:
 
 def _execute(job: Job, staged: Path) -> None:
     import papermill
+    from jupyter_client.manager import AsyncKernelManager
 
     ran = staged / "report.ipynb"
+    # A kernel on local sockets in its own folder: no open port that another user of the machine could speak to.
+    sockets = tempfile.mkdtemp(prefix="metanet-")
+    manager = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/kernel")
+    try:
+        _run_notebook(papermill, job, ran, staged, manager)
+    finally:
+        # papermill ends only the kernels that it has made itself.
+        if manager.has_kernel:
+            asyncio.run(manager.shutdown_kernel(now=True))
+        shutil.rmtree(sockets, ignore_errors=True)
+    _forget_staging(ran, staged)
+    write_text(staged / "report.html", _export(job, ran))
+
+
+def _run_notebook(papermill: Any, job: Job, ran: Path, staged: Path, manager: Any) -> None:
     papermill.execute_notebook(
         job.notebook,
         ran,
         parameters={**job.parameters, "output_dir": str(staged)},
         kernel_name="python3",
-        cwd=str(staged),
         progress_bar=False,
         log_output=False,
         execution_timeout=CELL_LIMIT,
         start_timeout=120,
+        km=manager,
     )
-    _forget_staging(ran, staged)
-    write_text(staged / "report.html", _export(job, ran))
 
 
 def _forget_staging(notebook: Path, staged: Path) -> None:
