@@ -23,7 +23,7 @@ _ROW_TIGHT = 1.62
 _TIGHT_FROM = 26
 _RULE_GAP = 0.45
 _AXIS = 3.6
-_PARAGRAPH_GAP = 0.35
+_PARAGRAPH_GAP = 0.55
 #: Hinting moves glyphs by fractions of a pixel; a little room keeps neighbours apart at every resolution.
 _SLACK = 1.02
 

@@ -70,7 +70,7 @@ def leave_one_out_plot(
     if fit is not None:
         measure, level = fit.measure, fit.level
     full = None if fit is None else fit.estimate
-    first = next((float(v) for v in frame["estimate"] if v == v and v is not None), None)
+    first = next((v for v in map(_value, frame["estimate"]) if v == v), None)
     scale = scale_of(measure, per, first if full is None else full)
     extra = tuple(name for name in ("tau2", "i2") if name in frame.columns)
     table = Table(

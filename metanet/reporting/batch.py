@@ -17,7 +17,8 @@ from metanet.reporting.files import slug
 from metanet.reporting.index import write_index
 from metanet.reporting.locate import analyses_folder
 from metanet.reporting.parameters import check_parameters
-from metanet.reporting.run import Job, Outcome, prepare_worker, run_job
+from metanet.reporting.run import Job, Outcome, kernel_settings, run_job
+from metanet.reporting.warm import Kernels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -213,13 +214,15 @@ def _run(todo: Sequence[Job], out: Path, workers: int, *, progress: bool) -> lis
     """Run the jobs on threads: the work is in the kernels, which are processes of their own."""
     from tqdm import tqdm
 
-    prepare_worker()
     made: dict[str, Outcome] = {}
     with (
+        kernel_settings(),
+        # A warm server pays off from the second report on.
+        Kernels(warm=len(todo) > 1) as kernels,
         tqdm(total=len(todo), desc="reports", unit="report", disable=not progress, dynamic_ncols=True) as bar,
         ThreadPoolExecutor(max_workers=min(workers, len(todo))) as pool,
     ):
-        futures = [pool.submit(run_job, job, out) for job in todo]
+        futures = [pool.submit(run_job, job, out, kernels) for job in todo]
         try:
             for future in as_completed(futures):
                 outcome = future.result()

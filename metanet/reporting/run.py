@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -10,6 +9,8 @@ import shutil
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 from metanet.errors import shorten
 from metanet.reporting.files import replace_folder, write_json, write_text
 from metanet.reporting.page import file_links, page
+from metanet.reporting.warm import Kernels
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 #: Longest time a single cell may take, in seconds.
@@ -45,18 +47,26 @@ class Outcome:
     seconds: float
 
 
-def prepare_worker() -> None:
-    """Settings that every kernel of this process inherits."""
-    # A report must not depend on the user's IPython start-up files, nor on a kernel of the same name elsewhere.
-    os.environ["IPYTHONDIR"] = tempfile.mkdtemp(prefix="metanet-ipython-")
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+@contextmanager
+def kernel_settings() -> Iterator[None]:
+    """Environment that every kernel inherits; the caller's own is put back."""
+    before = dict(os.environ)
+    # A report must not depend on the user's IPython start-up files, nor write into their history.
+    folder = tempfile.mkdtemp(prefix="metanet-ipython-")
+    os.environ["IPYTHONDIR"] = folder
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     # One report, one core: a pool of threads in each of several kernels is slower than one.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def run_job(job: Job, out: Path) -> Outcome:
+def run_job(job: Job, out: Path, kernels: Kernels) -> Outcome:
     """Make one report. Whatever goes wrong becomes a page with the traceback; nothing is raised but an interrupt."""
     start = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
@@ -65,7 +75,7 @@ def run_job(job: Job, out: Path) -> Outcome:
     error: str | None = None
     try:
         try:
-            _execute(job, staged)
+            _execute(job, staged, kernels)
         except Exception as fault:
             error = _one_line(fault)
             _failure_page(job, staged, error, _details(fault))
@@ -76,37 +86,24 @@ def run_job(job: Job, out: Path) -> Outcome:
     return Outcome(job, numbers, error, time.monotonic() - start)
 
 
-def _execute(job: Job, staged: Path) -> None:
+def _execute(job: Job, staged: Path, kernels: Kernels) -> None:
     import papermill
-    from jupyter_client.manager import AsyncKernelManager
 
     ran = staged / "report.ipynb"
-    # A kernel on local sockets in its own folder: no open port that another user of the machine could speak to.
-    sockets = tempfile.mkdtemp(prefix="metanet-")
-    manager = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/kernel")
-    try:
-        _run_notebook(papermill, job, ran, staged, manager)
-    finally:
-        # papermill ends only the kernels that it has made itself.
-        if manager.has_kernel:
-            asyncio.run(manager.shutdown_kernel(now=True))
-        shutil.rmtree(sockets, ignore_errors=True)
+    with kernels.manager() as manager:
+        papermill.execute_notebook(
+            job.notebook,
+            ran,
+            parameters={**job.parameters, "output_dir": str(staged)},
+            kernel_name="python3",
+            progress_bar=False,
+            log_output=False,
+            execution_timeout=CELL_LIMIT,
+            start_timeout=120,
+            km=manager,
+        )
     _forget_staging(ran, staged)
     write_text(staged / "report.html", _export(job, ran))
-
-
-def _run_notebook(papermill: Any, job: Job, ran: Path, staged: Path, manager: Any) -> None:
-    papermill.execute_notebook(
-        job.notebook,
-        ran,
-        parameters={**job.parameters, "output_dir": str(staged)},
-        kernel_name="python3",
-        progress_bar=False,
-        log_output=False,
-        execution_timeout=CELL_LIMIT,
-        start_timeout=120,
-        km=manager,
-    )
 
 
 def _forget_staging(notebook: Path, staged: Path) -> None:

@@ -1,0 +1,131 @@
+"""Nothing on a forest plot overlaps, leaves the canvas or warns, whatever the data."""
+
+from itertools import combinations, pairwise
+
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from metanet.errors import MetanetWarning
+from metanet.figures.forest import forest
+from metanet.figures.text import AlignedLabel
+from tests.figures.cases import ALL, boxes, figure_of, fit_of, lines, with_columns
+
+#: Boxes are rounded to pixels by the renderer.
+PIXEL = 1.0
+
+
+def _overlap(a, b):
+    """How far two boxes reach into each other, in pixels; zero or less where they do not."""
+    return min(min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0))
+
+
+def _check(ax, dpi):
+    figure = ax.get_figure(root=True)
+    found = boxes(ax, dpi)
+    assert len(found) > 5
+    canvas = figure.bbox
+    for text, box in found:
+        inside = box.x0 >= 0 and box.y0 >= 0 and box.x1 <= canvas.x1 and box.y1 <= canvas.y1
+        assert inside, f"{text!r} leaves the canvas: {box} in {canvas}"
+    for (one, a), (other, b) in combinations(found, 2):
+        assert _overlap(a, b) < PIXEL, f"{one!r} meets {other!r}"
+    panel = ax.get_window_extent()
+    marks = [line.get_window_extent() for name in ("_interval", "_prediction", "_arrow") for line in lines(ax, name)]
+    marks += [c.get_tightbbox() for c in ax.collections]
+    for text, box in found:
+        assert _overlap(box, panel) < PIXEL, f"{text!r} reaches into the panel"
+        for mark in marks:
+            assert _overlap(box, mark) < PIXEL, f"{text!r} meets a mark"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_text_meets_another_or_a_mark_or_leaves_the_canvas(name):
+    _check(forest(fit_of(name)), 144)
+
+
+@pytest.mark.parametrize("name", ["twelve", "long names", "rare"])
+def test_the_same_holds_at_print_resolution_with_every_option(name):
+    second = fit_of("inverse variance") if name == "twelve" else None
+    ax = forest(
+        fit_of(name), title="Objective response " * 12, second=second, columns=("rate", "events/total", "weight")
+    )
+    _check(ax, 300)
+
+
+def test_columns_of_the_data_have_their_place():
+    ax = forest(with_columns(), columns=("year", "certainty", "events/total", "rate", "weight", "dose"))
+    _check(ax, 144)
+
+
+@pytest.mark.parametrize("size", [(7.0, 6.0), (12.0, 8.0), (5.0, 3.6)])
+def test_a_table_fits_into_axes_that_are_given(size):
+    figure = Figure(figsize=size)
+    ax = figure.add_axes((0.1, 0.05, 0.88, 0.9))
+    place = ax.get_position()
+    assert forest(fit_of("twelve"), ax=ax) is ax
+    assert tuple(figure.get_size_inches()) == size
+    _check(ax, 200)
+    width, height = figure.bbox.width, figure.bbox.height
+    for text, box in boxes(ax, 200):
+        # A pixel or two of hinting apart, the whole table stays within the place that the axes had.
+        assert box.x0 >= place.x0 * width - 2, text
+        assert box.x1 <= place.x1 * width + 2, text
+        assert box.y0 >= place.y0 * height - 2, text
+        assert box.y1 <= place.y1 * height + 2, text
+
+
+def test_subfigures_hold_forests_side_by_side():
+    figure = Figure(figsize=(16, 6))
+    left, right = figure.subfigures(1, 2)
+    a, b = forest(fit_of("twelve"), ax=left.add_subplot()), forest(fit_of("near zero"), ax=right.add_subplot())
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    middle = figure.bbox.width / 2
+    assert max(t.get_window_extent(renderer).x1 for t in a.texts) <= middle
+    assert min(t.get_window_extent(renderer).x0 for t in b.texts) >= middle
+
+
+def test_axes_too_small_to_read_are_drawn_with_a_warning():
+    figure = Figure(figsize=(2.0, 1.2))
+    with pytest.warns(MetanetWarning, match="too small"):
+        forest(fit_of("twelve"), ax=figure.add_subplot())
+
+
+def test_pieces_of_one_number_keep_apart_and_stand_under_each_other():
+    ax = forest(fit_of("near all"))
+    figure = figure_of(ax)
+    renderer = figure.canvas.get_renderer()
+    rates = [t for t in ax.texts if isinstance(t, AlignedLabel) and " to " in t.get_text()]
+    assert len(rates) == 7
+    ends = []
+    for text in rates:
+        extents = [part.get_window_extent(renderer) for part in text._placed()]
+        assert all(a.x1 < b.x0 for a, b in pairwise(extents))
+        ends.append([e.x1 for e in extents][-2:])
+    for column in zip(*ends, strict=True):
+        assert max(column) - min(column) <= 1.5
+
+
+def test_labels_of_one_row_share_a_baseline():
+    ax = forest(fit_of("twelve"))
+    by_row = {}
+    for text in ax.texts:
+        if text.get_verticalalignment() == "baseline" and 0 < text.get_position()[1] < ax.get_ylim()[0]:
+            by_row.setdefault(round(text.get_position()[1], 6), []).append(text.get_text())
+    assert sorted(map(len, by_row.values())) == [2] + [4] * 13
+
+
+def test_text_moves_with_the_panel_when_a_figure_is_saved_tight_or_resized():
+    ax = forest(fit_of("two"))
+    figure = figure_of(ax)
+    before = {t.get_text(): t.get_window_extent().x0 / figure.bbox.width for t in figure.findobj(Text) if t.get_text()}
+    panel = ax.get_position().x0
+    figure.set_size_inches(*(2 * figure.get_size_inches()))
+    figure.canvas.draw()
+    assert ax.get_position().x0 == panel
+    for text in ax.texts:
+        if not isinstance(text, AlignedLabel) and text.get_horizontalalignment() == "left":
+            assert text.get_window_extent().x0 / figure.bbox.width == pytest.approx(before[text.get_text()], abs=2e-3)
