@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from metanet.errors import ArgumentError, shorten
@@ -77,53 +77,54 @@ def _quantile(ends: list[tuple[float, float]]) -> float:
     return 0.0
 
 
-def _far_end(table: Table, *, mirrored: bool) -> float:
-    """How far from 0 (mirrored: down from 1) the axis must reach, as a fraction."""
+def _reach(table: Table, turn: Callable[[float], float], *, upwards: bool) -> float:
+    """How far the axis must reach; `turn` makes a distance from the fixed point out of a value.
 
-    def turn(value: float) -> float:
-        return 1 - value if mirrored else value
-
+    Estimates and diamonds are always held, and interval ends up to `_STRETCH` times as far; a longer interval of a study
+    of little weight, or a longer prediction interval, does not squeeze the others.
+    """
     marks = [row.mark for row in table.rows]
     needed = max((turn(v) for v in _extent(marks, whole=False)), default=0.0)
-    everything = max((turn(v) for v in _extent(marks, whole=True)), default=1.0)
+    everything = max((turn(v) for v in _extent(marks, whole=True)), default=0.0)
     if everything <= _STRETCH * needed:
         return everything
     points = [mark for mark in marks if isinstance(mark, Point)]
     ends = [
-        (turn(p.lower if mirrored else p.upper), 1.0 if p.share is None or math.isnan(p.share) else p.share)
+        (turn(p.upper if upwards else p.lower), 1.0 if p.share is None or p.share != p.share else p.share)
         for p in points
     ]
-    cut = max(1.5 * needed, _quantile(ends))
+    cut = max(1.5 * needed, _quantile([(end, weight) for end, weight in ends if math.isfinite(end)]))
     # An arrow that saves little room is not worth its loss.
     return everything if everything <= 1.6 * cut else cut
 
 
 def _rate_limits(table: Table) -> tuple[float, float, float]:
-    """Limits and tick step for rates."""
+    """Limits and tick step for rates: from 0, up to 100, close around narrow rates in the middle, or all."""
     full = table.scale.factor
-    high, low = _far_end(table, mirrored=False), _far_end(table, mirrored=True)
+    values = _extent((row.mark for row in table.rows), whole=True)
+    if values:
+        low, high = min(values), max(values)
+        if 0 < high - low < min(0.1, low / 3, (1 - high) / 3):
+            return _round_limits(low * full, high * full, 0.0, full)
+    high = _reach(table, lambda v: v, upwards=True)
     if 0 < high < 0.5:
         step = _step(high * full, 5)
         return 0.0, min(full, step * math.ceil(high * full / step - 1e-9)), step
+    low = _reach(table, lambda v: 1 - v, upwards=False)
     if 0 < low < 0.5:
         step = _step(low * full, 5)
         return max(0.0, full - step * math.ceil(low * full / step - 1e-9)), full, step
-    values = _extent((row.mark for row in table.rows), whole=True)
-    if values and 0 < max(values) - min(values) < 0.1:
-        return _round_limits(min(values) * full, max(values) * full, 0.0, full)
     return 0.0, full, full / 5
 
 
 def _effect_limits(table: Table) -> tuple[float, float, float]:
-    """Limits and tick step for effects."""
-    marks = [row.mark for row in table.rows]
-    needed, values = _extent(marks, whole=False), _extent(marks, whole=True)
-    if not values:
+    """Limits and tick step for effects, on both sides of the pooled one."""
+    needed = _extent((row.mark for row in table.rows), whole=False)
+    if not needed:
         return -1.0, 1.0, 0.5
-    low, high = min(values), max(values)
-    span = max(needed) - min(needed)
-    if span > 0:
-        low, high = max(low, min(needed) - span), min(high, max(needed) + span)
+    middle = (min(needed) + max(needed)) / 2 if table.reference is None else table.reference
+    low = middle - _reach(table, lambda v: middle - v, upwards=False)
+    high = middle + _reach(table, lambda v: v - middle, upwards=True)
     if low == high:
         low, high = low - 1, high + 1
     return _round_limits(low, high, -math.inf, math.inf)

@@ -49,7 +49,7 @@ def test_very_small_rates_have_ticks_with_the_decimals_they_need():
 
 def test_a_small_study_with_a_long_interval_does_not_stretch_the_axis():
     many = [(0.02, 0.01, 0.04, 0.3)] * 3
-    assert _axis([*many, (0.0, 0.0, 0.6, 0.1)]).upper == 5
+    assert _axis([*many, (0.0, 0.0, 0.6, 0.1)]).upper == 4
     # Where hardly any room would be saved, the interval is shown whole.
     assert _axis([*many, (0.0, 0.0, 0.055, 0.1)]).upper == 6
 
@@ -67,7 +67,7 @@ def test_a_wide_prediction_interval_may_leave_the_axis():
 
 def test_narrow_rates_in_the_middle_are_looked_at_closely():
     axis = _axis([(0.55, 0.53, 0.57, 0.5), (0.56, 0.54, 0.58, 0.5)])
-    assert 50 <= axis.lower < 53
+    assert 50 <= axis.lower <= 53
     assert 58 <= axis.upper <= 60
 
 
@@ -76,6 +76,13 @@ def test_effects_have_round_limits_on_both_sides():
     assert axis.lower <= -1.0
     assert axis.upper >= 0.5
     assert "−0.5" in axis.labels
+
+
+def test_one_long_interval_of_an_effect_does_not_stretch_the_axis():
+    many = [(0.1, -0.5, 0.7, 0.3), (-0.2, -0.8, 0.4, 0.3), (0.3, -0.3, 0.9, 0.3)]
+    axis = _axis([*many, (0.0, -9.0, 9.0, 0.1)], scale=EFFECT)
+    assert -1.5 <= axis.lower <= -0.8
+    assert 0.9 <= axis.upper <= 1.5
 
 
 def test_one_effect_without_width_still_has_an_axis():
