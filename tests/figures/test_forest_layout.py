@@ -1,7 +1,8 @@
 """Nothing on a forest plot overlaps, leaves the canvas or warns, whatever the data."""
 
-from itertools import combinations, pairwise
+from itertools import pairwise
 
+import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -16,28 +17,33 @@ from tests.figures.cases import ALL, boxes, figure_of, fit_of, lines, with_colum
 PIXEL = 1.0
 
 
-def _overlap(a, b):
-    """How far two boxes reach into each other, in pixels; zero or less where they do not."""
-    return min(min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0))
+def _reach(a, b):
+    """How far the boxes of two lists reach into each other, in pixels ``[a, b]``; zero or less where they do not."""
+    a, b = np.asarray(a)[:, None], np.asarray(b)[None]
+    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    return (high - low).min(-1)
 
 
-def _check(ax, dpi):
+def check_texts(ax, dpi):
+    """No text meets another or leaves the canvas."""
     figure = ax.get_figure(root=True)
     found = boxes(ax, dpi)
     assert len(found) > 5
-    canvas = figure.bbox
-    for text, box in found:
-        inside = box.x0 >= 0 and box.y0 >= 0 and box.x1 <= canvas.x1 and box.y1 <= canvas.y1
-        assert inside, f"{text!r} leaves the canvas: {box} in {canvas}"
-    for (one, a), (other, b) in combinations(found, 2):
-        assert _overlap(a, b) < PIXEL, f"{one!r} meets {other!r}"
-    panel = ax.get_window_extent()
+    names, extents = [text for text, _ in found], np.array([box.extents for _, box in found])
+    outside = (extents[:, :2] < 0) | (extents[:, 2:] > [figure.bbox.x1, figure.bbox.y1])
+    assert not outside.any(), [names[i] for i in np.flatnonzero(outside.any(-1))]
+    met = _reach(extents, extents) >= PIXEL
+    np.fill_diagonal(met, False)
+    assert not met.any(), [(names[i], names[j]) for i, j in np.argwhere(met)]
+    return names, extents
+
+
+def _check(ax, dpi):
+    names, extents = check_texts(ax, dpi)
     marks = [line.get_window_extent() for name in ("_interval", "_prediction", "_arrow") for line in lines(ax, name)]
     marks += [c.get_tightbbox() for c in ax.collections]
-    for text, box in found:
-        assert _overlap(box, panel) < PIXEL, f"{text!r} reaches into the panel"
-        for mark in marks:
-            assert _overlap(box, mark) < PIXEL, f"{text!r} meets a mark"
+    met = _reach(extents, [ax.get_window_extent().extents, *(m.extents for m in marks)]) >= PIXEL
+    assert not met.any(), [names[i] for i in np.flatnonzero(met.any(-1))]
 
 
 @pytest.mark.parametrize("name", ALL)

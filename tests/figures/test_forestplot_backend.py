@@ -15,7 +15,8 @@ import metanet as mn
 from metanet.errors import ArgumentError, MetanetError
 from metanet.figures import forestplot_backend
 from metanet.figures.forest import forest
-from tests.figures.cases import EVENTS, HOSTILE, TOTAL, boxes, corners, figure_of, fit_of
+from tests.figures.cases import EVENTS, HOSTILE, TOTAL, corners, figure_of, fit_of
+from tests.figures.test_forest_layout import check_texts
 
 pytest.importorskip("forestplot")
 
@@ -61,17 +62,7 @@ def test_every_number_and_mark_is_there_and_nothing_overlaps_or_leaves_the_canva
     for diamond in ax.patches:
         assert corners(diamond)["middle"] == pytest.approx(100 * fit.estimate)
     assert len(ax.patches) == (fit.status not in ("not pooled", "not estimable"))
-    found = boxes(ax, 300)
-    canvas = ax.get_figure().bbox
-    for i, (text, box) in enumerate(found):
-        assert box.x0 >= 0, text
-        assert box.x1 <= canvas.x1, text
-        assert box.y0 >= 0, text
-        assert box.y1 <= canvas.y1, text
-        for other, b in found[i + 1 :]:
-            across = min(box.x1, b.x1) - max(box.x0, b.x0)
-            down = min(box.y1, b.y1) - max(box.y0, b.y0)
-            assert min(across, down) < 1, f"{text!r} meets {other!r}"
+    check_texts(ax, 300)
 
 
 def test_names_are_shown_as_they_are():
