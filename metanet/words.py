@@ -10,6 +10,9 @@ from collections.abc import Iterable
 # make one word look like another. Cs: lone surrogates, which no output stream can encode. Zl, Zp: hidden line ends.
 _HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
+#: MathJax, in JupyterLab and elsewhere, leaves elements of these classes alone, so that a `$` in a name stays one.
+NO_MATH = "tex2jax_ignore mathjax_ignore"
+
 
 def harmful(character: str) -> bool:
     """Whether `character` acts on a terminal or a reader instead of being seen."""
@@ -60,4 +63,4 @@ def html_table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
 
 def html_block(inner: str) -> str:
     """Wrap HTML so that a notebook does not typeset a dollar sign in a name as mathematics."""
-    return f'<div class="metanet tex2jax_ignore mathjax_ignore">{inner}</div>'
+    return f'<div class="metanet {NO_MATH}">{inner}</div>'

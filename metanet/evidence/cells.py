@@ -18,7 +18,7 @@ from metanet.evidence.spelling import (
     plain_number,
 )
 from metanet.evidence.split import Record, Sheet
-from metanet.evidence.words import counted, harmful, listing, visible
+from metanet.words import counted, harmful, listing, visible
 
 # Excel cuts a cell off at this length, so nothing longer can have been meant.
 LONGEST_CELL = 32_767

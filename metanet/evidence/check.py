@@ -16,7 +16,7 @@ from metanet.evidence.locate import DESCRIPTOR, given_path
 from metanet.evidence.report import Report
 from metanet.evidence.rules import Tables, check_tables
 from metanet.evidence.split import split
-from metanet.evidence.words import listing, visible
+from metanet.words import listing, visible
 
 # Left by Excel, LibreOffice, macOS and editors beside the file they work on.
 _SCRATCH = ("~$", ".", "#")

@@ -13,7 +13,7 @@ from metanet.evidence.contract import Outcome
 from metanet.evidence.frames import to_frame
 from metanet.evidence.labels import row_labels
 from metanet.evidence.overlap import POLICIES
-from metanet.evidence.words import counted, html_block, html_table, html_text, visible
+from metanet.words import counted, html_block, html_table, html_text, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,6 +116,12 @@ class Evidence:
             notes.append(
                 f"{counted(self._unplaced[outcome], 'row')} without a study or an arm in the tables could not be used; "
                 "the evidence was loaded without its checks."
+            )
+        reports = len({row["study_id"] for row in rows})
+        if reports < len(rows):
+            notes.append(
+                f"{counted(len(rows), 'arm')} of {counted(reports, 'study', 'studies')}: arms of one study count apart, "
+                "as if they were independent."
             )
         if not rows:
             notes.append("No row fits this selection.")

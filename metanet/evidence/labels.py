@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from metanet.evidence.words import visible
+from metanet.words import visible
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 

@@ -15,7 +15,7 @@ from metanet.evidence.frames import columns_of, dtype_of, joint_columns, to_fram
 from metanet.evidence.labels import study_labels
 from metanet.evidence.locate import given_path
 from metanet.evidence.report import data_error
-from metanet.evidence.words import visible
+from metanet.words import visible
 
 # The columns of `rates` that come first, in this order; the moderators of the arms follow.
 _LEADING = {

@@ -10,7 +10,7 @@ from typing import Any
 from metanet.errors import ArgumentError, check_choice, shorten
 from metanet.evidence.contract import CERTAINTIES, Family, Outcome
 from metanet.evidence.overlap import POLICIES, choose_reports
-from metanet.evidence.words import counted, listing, visible
+from metanet.words import counted, listing, visible
 
 # Patients are what a rate is about; where an arm was counted in several units, the first of these is taken.
 UNITS = ("patients", "procedures", "lesions")

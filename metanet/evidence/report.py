@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from metanet.errors import DataError, Problem, shorten
-from metanet.evidence.words import counted, html_block, html_table, html_text, visible
+from metanet.words import counted, html_block, html_table, html_text, visible
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from metanet.errors import nearest
 from metanet.evidence.cells import Row, Table
 from metanet.evidence.findings import Findings
 from metanet.evidence.table_rules import check_table
-from metanet.evidence.words import listing, visible
+from metanet.words import listing, visible
 
 
 @dataclass(frozen=True)

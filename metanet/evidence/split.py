@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from metanet.evidence.findings import Findings
-from metanet.evidence.words import counted
+from metanet.words import counted
 
 # Blanks that people cannot see, besides what str.strip() knows: zero-width space and joiner, a byte order mark inside.
 BLANKS = " \t\r\n\f\v\u00a0\u2007\u202f\u2009\u200a\u3000\u200b\u2060\ufeff"

@@ -12,7 +12,7 @@ from metanet.evidence.locate import given_path
 from metanet.evidence.report import data_error
 from metanet.evidence.spelling import number_fault, plain_number
 from metanet.evidence.split import Sheet, split
-from metanet.evidence.words import listing, visible
+from metanet.words import listing, visible
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -67,7 +67,7 @@ class Pooled:
     loglik
         Log-likelihood, binomial coefficients included (GLMM).
     k, n, events
-        Studies, patients, events (None for effects without counts).
+        Rows pooled (studies, or arms of studies), patients, events (None for effects without counts).
     weights
         Each study's share in the estimate, summing to one, in the order of `studies`.
     """
@@ -122,6 +122,13 @@ class Pooled:
     def studies(self) -> pd.DataFrame:
         """One row for each study: study, events, total, rate, ci_lower, ci_upper, weight, shrunken; then the columns of `data`."""
         return self._studies.copy()
+
+    @property
+    def study_count(self) -> int:
+        """Number of different studies: less than `k` where several arms of one study (column `study_id`) are pooled."""
+        if "study_id" not in self._studies:
+            return self.k
+        return int(self._studies["study_id"].nunique())
 
     @property
     def notes(self) -> tuple[str, ...]:

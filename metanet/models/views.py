@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from metanet.models.display import ABSENT, count, interval, number, p_value, per_cent, plural
+from metanet.words import NO_MATH, html_text
 
 if TYPE_CHECKING:
     from metanet.models.results import Pooled
@@ -16,8 +16,6 @@ _TITLE = {
     "glmm": "Binomial-normal model",
     "inverse_variance": "Inverse-variance model",
 }
-#: Jupyter's and nbconvert's MathJax leave elements of these classes alone, so that a `$` in a name stays one.
-NO_MATH = "tex2jax_ignore mathjax_ignore"
 
 
 def plain(value: Any) -> Any:
@@ -43,6 +41,14 @@ def _level(fit: Pooled) -> str:
     return f"{100 * fit.level:g} %"
 
 
+def studies_text(fit: Pooled) -> str:
+    """How many studies were pooled; arms of one study that count apart are said to be arms."""
+    studies = fit.study_count
+    if studies == fit.k:
+        return plural(fit.k, "study", "studies")
+    return f"{plural(fit.k, 'arm')} of {plural(studies, 'study', 'studies')}"
+
+
 def rows_of(fit: Pooled) -> list[tuple[str, str]]:
     """The result as pairs of name and text, in the order in which a reader needs them."""
     rate = fit.measure == "PLO"
@@ -61,7 +67,7 @@ def rows_of(fit: Pooled) -> list[tuple[str, str]]:
             return ABSENT
         return f"{shown(value)}{unit} ({_level(fit)} CI {limits(lower, upper)})"
 
-    data = plural(fit.k, "study", "studies")
+    data = studies_text(fit)
     if fit.n is not None:
         data += f", {fit.events} events in {fit.n} patients"
     out = [("Data", data)]
@@ -128,12 +134,12 @@ def sentence(fit: Pooled) -> str:
         if fit.estimate is None:
             return "No effect could be estimated."
         limits = f"{number(fit.ci_lower, 3)} to {number(fit.ci_upper, 3)}"
-        return f"The effect was {number(fit.estimate, 3)} ({_level(fit)} CI {limits}; {plural(fit.k, 'study', 'studies')})."
+        return f"The effect was {number(fit.estimate, 3)} ({_level(fit)} CI {limits}; {studies_text(fit)})."
     total = f"{fit.events} of {fit.n} patients"
     limits = f"{_level(fit)} CI {interval(fit.ci_lower, fit.ci_upper)} %"
     if fit.status == "not pooled":
         return f"One study reported the outcome in {total} ({per_cent(fit.estimate)} %; {limits}); nothing was pooled."
-    studies = plural(fit.k, "study", "studies")
+    studies = studies_text(fit)
     if fit.status == "not estimable":
         return f"{studies} reported the outcome in {total}; no pooled rate can be estimated from them."
     if fit.status in ("no events", "only events"):
@@ -150,7 +156,7 @@ def sentence(fit: Pooled) -> str:
 def html_table(rows: list[tuple[str, str]]) -> str:
     """Pairs as a two-column table, escaped; readable without a style sheet."""
     cells = "".join(
-        f"<tr><th scope='row' style='text-align:left'>{escape(a)}</th><td style='text-align:left'>{escape(b)}</td></tr>"
+        f"<tr><th scope='row' style='text-align:left'>{html_text(a)}</th><td style='text-align:left'>{html_text(b)}</td></tr>"
         for a, b in rows
     )
     return f"<table class='metanet-numbers'><tbody>{cells}</tbody></table>"
@@ -158,20 +164,20 @@ def html_table(rows: list[tuple[str, str]]) -> str:
 
 def html_frame(head: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> str:
     """A table of texts with an optional line above it, escaped; the first column is the row's name."""
-    top = "".join(f"<th scope='col'>{escape(text)}</th>" for text in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows)
-    line = f"<p>{escape(title)}</p>" if title else ""
+    top = "".join(f"<th scope='col'>{html_text(text)}</th>" for text in head)
+    body = "".join("<tr>" + "".join(f"<td>{html_text(text)}</td>" for text in row) + "</tr>" for row in rows)
+    line = f"<p>{html_text(title)}</p>" if title else ""
     table = f"<table class='metanet-table'><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>" if head else ""
     return f"<div class='metanet {NO_MATH}'>{line}{table}</div>"
 
 
 def html_card(fit: Pooled) -> str:
     """A compact card for JupyterLab and for reports: no external requests, no colours of its own, everything escaped."""
-    notes = "".join(f"<li>{escape(note)}</li>" for note in fit.notes)
+    notes = "".join(f"<li>{html_text(note)}</li>" for note in fit.notes)
     listed = f"<ul class='metanet-notes'>{notes}</ul>" if notes else ""
     return (
         f"<div class='metanet-card {NO_MATH}'>"
-        f"<div><strong>{escape(_TITLE[fit.model])}</strong> ({escape(fit.status)})</div>"
+        f"<div><strong>{html_text(_TITLE[fit.model])}</strong> ({html_text(fit.status)})</div>"
         f"{html_table(rows_of(fit))}{listed}"
-        f"<div><small>{escape(fit.method.sentence())}</small></div></div>"
+        f"<div><small>{html_text(fit.method.sentence())}</small></div></div>"
     )

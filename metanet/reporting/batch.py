@@ -14,7 +14,7 @@ from metanet.evidence import Evidence, load_evidence
 from metanet.models.display import interval, per_cent
 from metanet.models.views import html_frame
 from metanet.reporting.files import slug
-from metanet.reporting.index import write_index
+from metanet.reporting.index import REPLICATION, write_index
 from metanet.reporting.locate import analyses_folder
 from metanet.reporting.parameters import check_parameters
 from metanet.reporting.run import Job, Outcome, kernel_settings, run_job
@@ -152,7 +152,7 @@ def report(
         raise ArgumentError(f"out={shorten(str(out))!r} is a file, not a folder.")
     to.mkdir(parents=True, exist_ok=True)
     made = _run(todo, to.resolve(), workers, progress=progress)
-    index = write_index(to, evidence.fingerprint)
+    index = write_index(to, evidence.fingerprint, evidence.outcome_names)
     return Batch(to, index, tuple(made))
 
 
@@ -195,7 +195,7 @@ def _plan(
             "label": "Replication of published results",
             "modality_class": "Devcic 2014, TARE",
         }
-        yield Job(replication, {}, "Replication: Devcic 2014", "replication/devcic2014", identity)
+        yield Job(replication, {}, "Replication: Devcic 2014", f"{REPLICATION}/devcic2014", identity)
 
 
 def _pairs(

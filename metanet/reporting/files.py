@@ -59,8 +59,9 @@ def harmless_cell(value: object) -> object:
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """UTF-8 CSV with harmless cells; a missing value is an empty cell."""
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    # The module's default line end, CR LF, makes it quote a carriage return inside a cell as well.
+    out = StringIO(newline="")
+    writer = csv.writer(out)
     writer.writerow([harmless_cell(c) for c in columns])
     for row in rows:
         writer.writerow(["" if value is None else harmless_cell(value) for value in row])

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from metanet._version import __version__
 from metanet.models.display import interval, per_cent
-from metanet.reporting.files import write_text
+from metanet.reporting.files import slug, write_text
 from metanet.reporting.page import page
+from metanet.words import html_text
+
+#: Folder of the reports that repeat a published pooling.
+REPLICATION = "replication"
 
 
 @dataclass(frozen=True)
@@ -26,16 +30,22 @@ class Line:
     ci: str
     prediction: str
     k: str
-    n: str
+    counts: str
     folder: str
     failed: bool
     stale: bool
 
 
-def read_lines(out: Path, evidence: str | None) -> list[Line]:
-    """Every report below `out`, by outcome and modality class; `evidence` is the fingerprint of the tables in use."""
+def read_lines(out: Path, evidence: str | None, order: Sequence[str] = ()) -> list[Line]:
+    """Every report below `out`; `evidence` is the fingerprint of the tables in use, `order` the outcomes in their order."""
+    places = {slug(name): place for place, name in enumerate(order)}
+
+    def place(path: Path) -> tuple[int, str]:
+        first = path.relative_to(out).parts[0]
+        return places.get(first, len(places) + (first == REPLICATION)), path.as_posix()
+
     found = []
-    for path in sorted(out.glob("*/*/numbers.json")):
+    for path in sorted(out.glob("*/*/numbers.json"), key=place):
         if any(part.startswith(".") for part in path.relative_to(out).parts):
             continue
         try:
@@ -49,7 +59,9 @@ def read_lines(out: Path, evidence: str | None) -> list[Line]:
 
 def _line(folder: str, numbers: dict[str, Any], evidence: str | None) -> Line:
     outcome = str(numbers.get("label") or numbers.get("outcome") or folder.split("/")[0])
-    if numbers.get("definition"):
+    if folder.startswith(f"{REPLICATION}/"):
+        outcome = "Replication of published results"
+    elif numbers.get("definition"):
         outcome += f" ({numbers['definition']})"
     modality = str(numbers.get("modality_class") or folder.split("/")[-1])
     stale = evidence is not None and numbers.get("evidence") not in (None, evidence)
@@ -64,16 +76,16 @@ def _line(folder: str, numbers: dict[str, Any], evidence: str | None) -> Line:
         interval(result.get("ci_lower"), result.get("ci_upper")),
         interval(result.get("pi_lower"), result.get("pi_upper")),
         str(result.get("k", "")),
-        str(result.get("n", "")),
+        f"{result.get('events')}/{result.get('n')}",
         folder,
         False,
         stale,
     )
 
 
-def write_index(out: Path, evidence: str | None = None) -> Path:
+def write_index(out: Path, evidence: str | None = None, order: Sequence[str] = ()) -> Path:
     """Write index.html over all reports below `out` and return its path."""
-    lines = read_lines(out, evidence)
+    lines = read_lines(out, evidence, order)
     outcomes = list(dict.fromkeys(line.outcome for line in lines))
     parts = ["<h1>Pooled rates by outcome and treatment modality</h1>"]
     pooled = sum(line.status in ("pooled", "no events", "only events") for line in lines)
@@ -82,36 +94,37 @@ def write_index(out: Path, evidence: str | None = None) -> Path:
     if failed:
         counts += f", {failed} failed"
     parts.append(
-        f"<p>{escape(counts)}. Rates and intervals in per cent; the rate is the median of the binomial-normal model.</p>"
+        f"<p>{html_text(counts)}. Rates and intervals in per cent; the rate is the median of the binomial-normal model; "
+        "k counts study arms.</p>"
     )
     parts.append(
         "<p>Rates of different modalities come from different, mostly single-arm studies: a comparison between rows is "
         "observational.</p>"
     )
     parts.extend(
-        f"<h2>{escape(name)}</h2>{_table([line for line in lines if line.outcome == name])}" for name in outcomes
+        f"<h2>{html_text(name)}</h2>{_table([line for line in lines if line.outcome == name])}" for name in outcomes
     )
     made = datetime.now().astimezone().isoformat(timespec="minutes")
-    source = f" Evidence sha256 {escape(evidence[:12])}." if evidence else ""
-    parts.append(f"<p><small>metanet {escape(__version__)}, {escape(made)}.{source}</small></p>")
+    source = f" Evidence sha256 {html_text(evidence[:12])}." if evidence else ""
+    parts.append(f"<p><small>metanet {html_text(__version__)}, {html_text(made)}.{source}</small></p>")
     path = out / "index.html"
     write_text(path, page("Pooled rates: all reports", f'<main class="tex2jax_ignore">{"".join(parts)}</main>'))
     return path
 
 
 def _table(lines: list[Line]) -> str:
-    head = ("Modality class", "Status", "Rate", "Interval", "Prediction interval", "Studies", "Patients", "Report")
+    head = ("Modality class", "Status", "Rate", "Interval", "Prediction interval", "k", "Events/total", "Report")
     numeric = {2, 3, 4, 5, 6}
-    top = "".join(f'<th scope="col"{_num(i in numeric)}>{escape(text)}</th>' for i, text in enumerate(head))
+    top = "".join(f'<th scope="col"{_num(i in numeric)}>{html_text(text)}</th>' for i, text in enumerate(head))
     body = []
     for line in lines:
         status = line.status + (" (made from other evidence)" if line.stale else "")
-        cells = [line.modality, status, line.rate, line.ci, line.prediction, line.k, line.n]
-        row = "".join(f"<td{_num(i in numeric)}>{escape(text)}</td>" for i, text in enumerate(cells))
+        cells = [line.modality, status, line.rate, line.ci, line.prediction, line.k, line.counts]
+        row = "".join(f"<td{_num(i in numeric)}>{html_text(text)}</td>" for i, text in enumerate(cells))
         files = [("report", "report.html"), ("notebook", "report.ipynb")]
         if not line.failed:
             files += [("forest plot", "forest.svg"), ("numbers", "numbers.csv")]
-        links = " · ".join(f'<a href="{escape(line.folder)}/{name}">{text}</a>' for text, name in files)
+        links = " · ".join(f'<a href="{html_text(line.folder)}/{name}">{text}</a>' for text, name in files)
         mark = ' class="failed"' if line.failed else ""
         body.append(f"<tr{mark}>{row}<td>{links}</td></tr>")
     return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from html import escape
+from metanet.words import html_text
 
 #: No script, no request: a report is a document. What a CSV smuggles past the escaping still cannot run.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: 'self'; base-uri 'none'; form-action 'none'"
@@ -18,8 +18,9 @@ a { color: var(--link); }
 nav, .files { color: var(--soft); font-size: .9rem; }
 .files a { margin-right: .9rem; white-space: nowrap; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; margin: .5rem 0 1rem; }
-th, td { padding: .3rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-thead th { background: var(--wash); border-bottom: 2px solid var(--line); overflow-wrap: normal; }
+th, td { padding: .3rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
+  overflow-wrap: break-word; max-width: 28rem; }
+thead th { background: var(--wash); border-bottom: 2px solid var(--line); }
 .metanet, .scroll { overflow-x: auto; }
 .metanet-card { border: 1px solid var(--line);
   border-left: 4px solid #0072b2; border-radius: 4px; padding: .6rem .9rem; margin: .5rem 0 1rem; }
@@ -41,12 +42,12 @@ def page(title: str, body: str) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<link rel="icon" href="data:,">\n<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n'
+        f'<link rel="icon" href="data:,">\n<title>{html_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n'
         f"<body>\n{body}\n</body>\n</html>\n"
     )
 
 
 def file_links(names: list[str]) -> str:
     """Links to files beside the page."""
-    links = " ".join(f'<a href="{escape(name)}">{escape(name)}</a>' for name in names)
+    links = " ".join(f'<a href="{html_text(name)}">{html_text(name)}</a>' for name in names)
     return f'<p class="files">Files: {links}</p>' if names else ""

@@ -12,7 +12,6 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from metanet.errors import shorten
 from metanet.reporting.files import replace_folder, write_json, write_text
 from metanet.reporting.page import file_links, page
 from metanet.reporting.warm import Kernels
+from metanet.words import html_text
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 #: Longest time a single cell may take, in seconds.
@@ -90,7 +90,7 @@ def _execute(job: Job, staged: Path, kernels: Kernels) -> None:
     import papermill
 
     ran = staged / "report.ipynb"
-    with kernels.manager() as manager:
+    with kernels.manager_class() as manager:
         papermill.execute_notebook(
             job.notebook,
             ran,
@@ -100,7 +100,8 @@ def _execute(job: Job, staged: Path, kernels: Kernels) -> None:
             log_output=False,
             execution_timeout=CELL_LIMIT,
             start_timeout=120,
-            km=manager,
+            kernel_manager_class=manager,
+            shutdown_kernel="immediate",
         )
     _forget_staging(ran, staged)
     write_text(staged / "report.html", _export(job, ran))
@@ -129,7 +130,7 @@ def _export(job: Job, notebook: Path) -> str:
 
 def _navigation(job: Job) -> str:
     up = "../" * len(Path(job.folder).parts)
-    return f'<nav><a href="{escape(up)}index.html">All reports</a></nav>'
+    return f'<nav><a href="{html_text(up)}index.html">All reports</a></nav>'
 
 
 def _one_line(fault: BaseException) -> str:
@@ -148,12 +149,17 @@ def _details(fault: BaseException) -> str:
 def _failure_page(job: Job, staged: Path, error: str, details: str) -> None:
     """The traceback in the report's own place, so that a failure is seen where the report is looked for."""
     body = (
-        f"{_navigation(job)}<h1>{escape(job.title)}</h1>"
-        f'<div class="failed tex2jax_ignore"><p><strong>This report failed.</strong> {escape(error)}</p></div>'
-        f"<h2>Traceback</h2><pre>{escape(details)}</pre>"
+        f"{_navigation(job)}<h1>{html_text(job.title)}</h1>"
+        f'<div class="failed tex2jax_ignore"><p><strong>This report failed.</strong> {html_text(error)}</p></div>'
+        f"<h2>Traceback</h2><pre>{traceback_html(details)}</pre>"
     )
     write_text(staged / "report.html", page(f"Failed: {job.title}", body))
     write_json(staged / "numbers.json", {**job.identity, "error": error})
+
+
+def traceback_html(details: str) -> str:
+    """A traceback, escaped line by line so that its lines stay lines."""
+    return "\n".join(html_text(line) for line in details.splitlines())
 
 
 def _read_numbers(folder: Path) -> dict[str, Any] | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from metanet.errors import ArgumentError
 from metanet.models.display import interval, number, p_value, per_cent, plural
 from metanet.models.results import Pooled
-from metanet.models.views import NO_MATH, html_frame, plain
+from metanet.models.views import html_frame, plain
+from metanet.words import NO_MATH, html_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,8 +61,8 @@ class Text:
         return "\n".join(part for part in (self.title, self.text) if part)
 
     def _repr_html_(self) -> str:
-        head = f"<h1>{escape(self.title)}</h1>" if self.title else ""
-        return f"<div class='metanet {NO_MATH}'>{head}<p>{escape(self.text)}</p></div>"
+        head = f"<h1>{html_text(self.title)}</h1>" if self.title else ""
+        return f"<div class='metanet {NO_MATH}'>{head}<p>{html_text(self.text)}</p></div>"
 
 
 def heading(rates: pd.DataFrame, modality_class: str, fit: Pooled) -> Text:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import shutil
 import subprocess
@@ -17,7 +15,7 @@ from typing import Any
 
 
 class Kernels:
-    """Makes kernel managers for papermill; a context manager, so that no server, kernel or socket outlives the batch."""
+    """Makes the kernels of a batch; a context manager, so that no server, kernel or socket outlives the batch."""
 
     def __init__(self, *, warm: bool) -> None:
         # Short path: a local socket's name may have 104 characters at most. Only this user can enter the folder.
@@ -63,16 +61,18 @@ class Kernels:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @contextmanager
-    def manager(self) -> Iterator[Any]:
-        """A kernel manager on local sockets: no open port that another user of the machine could speak to."""
+    def manager_class(self) -> Iterator[type]:
+        """A class of kernel managers for one report, on local sockets: no open port that another user could speak to."""
         from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
         from jupyter_client.manager import AsyncKernelManager
+        from jupyter_core.utils import ensure_event_loop
 
         argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         if self._server is not None and self._server.poll() is None:
             client = str(Path(__file__).with_name("warm_client.py"))
             argv = [sys.executable, "-I", "-S", client, str(self._socket), "{connection_file}"]
         spec = KernelSpec(argv=argv, display_name="Python 3", language="python", interrupt_mode="message")
+        sockets = Path(tempfile.mkdtemp(dir=self._folder, prefix="k"))
 
         class Specs(KernelSpecManager):
             """Knows this interpreter's kernel and no other, whatever kernels the user has installed elsewhere."""
@@ -80,26 +80,19 @@ class Kernels:
             def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
                 return spec
 
-        sockets = Path(tempfile.mkdtemp(dir=self._folder, prefix="k"))
-        manager = AsyncKernelManager(
-            kernel_name="python3",
-            kernel_spec_manager=Specs(),
-            transport="ipc",
-            ip=str(sockets / "s"),
-            connection_file=str(sockets / "kernel.json"),
-        )
+        class Manager(AsyncKernelManager):
+            """An ordinary kernel manager with its sockets in a folder of their own."""
+
+            def __init__(self, **options: Any) -> None:
+                place = {"ip": str(sockets / "s"), "connection_file": str(sockets / "kernel.json")}
+                super().__init__(**{**options, "kernel_spec_manager": Specs(), "transport": "ipc", **place})
+
         try:
-            yield manager
+            yield Manager
         finally:
-            # papermill ends only the kernels that it has made itself.
-            if manager.has_kernel:
-                with contextlib.suppress(Exception):
-                    asyncio.run(_end(manager))
+            # The loop that nbclient ran on belongs to this thread's context; left open it would leak with every report.
+            ensure_event_loop().close()
             shutil.rmtree(sockets, ignore_errors=True)
-
-
-async def _end(manager: Any) -> None:
-    await manager.shutdown_kernel(now=True)
 
 
 def _close(server: subprocess.Popen[str]) -> None:

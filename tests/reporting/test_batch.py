@@ -1,0 +1,169 @@
+"""Reports end to end: what they hold, what a failure leaves, and that nothing from a CSV runs."""
+
+import json
+import re
+
+import pytest
+
+import metanet as mn
+from metanet.reporting.batch import _run
+from metanet.reporting.run import Job, kernel_settings, run_job
+from metanet.reporting.warm import Kernels
+
+from .conftest import HOSTILE
+
+FILES = {
+    "report.ipynb",
+    "report.html",
+    "forest.svg",
+    "forest.png",
+    "numbers.json",
+    "numbers.csv",
+    "studies.csv",
+    "leave_one_out.csv",
+}
+
+
+def test_a_report_has_notebook_page_figures_and_numbers(hostile_report):
+    folder = hostile_report / "objective_response" / "TARE"
+    assert {p.name for p in folder.iterdir()} == FILES
+    numbers = json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
+    fit = mn.pool(mn.load_evidence().rates("objective_response", modality="TARE"))
+    assert numbers["result"]["estimate"] == pytest.approx(fit.estimate, rel=1e-12)
+    assert numbers["result"]["k"] == fit.k
+    assert numbers["second"]["model"] == "inverse_variance"
+    assert len(numbers["leave_one_out"]["rows"]) == fit.k
+    assert numbers["selection"]["overlap"] == "keep_largest"
+
+
+def test_one_study_is_shown_and_not_pooled(hostile_report):
+    folder = hostile_report / "hepatotoxicity" / "TACE"
+    assert {p.name for p in folder.iterdir()} == FILES - {"leave_one_out.csv"}
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert "not pooled" in text
+    assert "leaves nothing" in text
+
+
+def test_the_page_has_every_section(hostile_report):
+    text = (hostile_report / "objective_response" / "TARE" / "report.html").read_text(encoding="utf-8")
+    for words in (
+        "Median rate",
+        "Population-averaged rate",
+        "Prediction interval",
+        "Forest plot",
+        "In 95 of 100 comparable settings",
+        "Leave-one-out",
+        "Inverse variance, two steps",
+        "Certainty",
+        "left out",
+        "Devcic Z et al",
+        "Method stamp",
+        "10.1002/sim.4040",
+    ):
+        assert words in text, words
+
+
+def test_a_hostile_name_is_text_everywhere(hostile_report):
+    folder = hostile_report / "objective_response" / "TARE"
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; $\\frac{1}" in page
+    assert "<script" not in (hostile_report / "index.html").read_text(encoding="utf-8")
+    assert "<script" not in (folder / "forest.svg").read_text(encoding="utf-8")
+    studies = json.loads((folder / "numbers.json").read_text(encoding="utf-8"))["result"]["studies"]
+    assert any(row["study"] == f"{HOSTILE} 2008" for row in studies)
+
+
+def test_pages_ask_for_nothing_and_forbid_scripts(hostile_report):
+    for page in hostile_report.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert "default-src 'none'" in text
+        assert not re.search(r"""(src|href)=["'](https?:)?//""", text)
+        assert not re.search(r"""<(script|iframe|object|embed|link rel="stylesheet")""", text)
+        assert not re.search(r"\son\w+=", re.sub(r"<style>.*?</style>", "", text, flags=re.S)[: text.find("<main")])
+
+
+def test_no_trace_of_the_staging_folder_is_left(hostile_report):
+    assert not list(hostile_report.glob(".staged*"))
+    for path in hostile_report.rglob("*"):
+        if path.suffix in {".html", ".ipynb", ".json", ".csv", ".svg"}:
+            assert ".staged" not in path.read_text(encoding="utf-8"), path
+
+
+def test_the_index_lists_every_report_with_links_that_exist(hostile_report):
+    text = (hostile_report / "index.html").read_text(encoding="utf-8")
+    links = re.findall(r'href="([^"#:]+)"', text)
+    assert sum(link.endswith("report.html") for link in links) == 2
+    for link in links:
+        assert (hostile_report / link).is_file(), link
+    assert "42.3" in text
+    assert "observational" in text
+
+
+def test_a_failed_report_leaves_its_traceback_and_does_not_stop_the_others(notebook, tmp_path):
+    good = notebook(
+        "import metanet as mn\nfit = mn.pool(events=[1, 2], total=[9, 9])\nmn.save_results(output_dir, fit)",
+        "good.ipynb",
+    )
+    bad = notebook("1 / 0", "bad.ipynb")
+    out = tmp_path / "out"
+    todo = [Job(bad, {}, "Bad <b>", "x/bad", {"outcome": "x"}), Job(good, {}, "Good", "x/good", {"outcome": "x"})]
+    made = _run(todo, out, 2, progress=False)
+    assert [outcome.error is None for outcome in made] == [False, True]
+    assert "ZeroDivisionError" in made[0].error
+    page = (out / "x" / "bad" / "report.html").read_text(encoding="utf-8")
+    assert "ZeroDivisionError" in page
+    assert "Bad &lt;b&gt;" in page
+    assert (out / "x" / "bad" / "report.ipynb").is_file()
+    assert json.loads((out / "x" / "bad" / "numbers.json").read_text())["error"]
+    assert (out / "x" / "good" / "numbers.json").is_file()
+
+
+def test_a_dead_kernel_is_a_failed_report(notebook, tmp_path):
+    job = Job(notebook("import os; os._exit(3)"), {}, "Dead", "x/dead", {})
+    with kernel_settings(), Kernels(warm=True) as kernels:
+        outcome = run_job(job, tmp_path / "out", kernels)
+    assert outcome.error is not None
+    assert "DeadKernel" in outcome.error or "died" in outcome.error.lower()
+    assert (tmp_path / "out" / "x" / "dead" / "report.html").is_file()
+
+
+def test_forked_and_ordinary_kernels_give_the_same_report(notebook, tmp_path):
+    source = (
+        "import os, sys, random, metanet as mn\nprint('out'); print('err', file=sys.stderr)\n"
+        "fit = mn.pool(events=[1, 2, 5], total=[9, 9, 11])\nfit.forest()\nmn.save_results(output_dir, fit)\nfit"
+    )
+    job = Job(notebook(source), {}, "Same", "x/same", {})
+    kinds = {}
+    for warm in (True, False):
+        with kernel_settings(), Kernels(warm=warm) as kernels:
+            assert kernels.warm == warm
+            outcome = run_job(job, tmp_path / str(warm), kernels)
+            assert outcome.error is None
+        book = json.loads((tmp_path / str(warm) / "x" / "same" / "report.ipynb").read_text(encoding="utf-8"))
+        kinds[warm] = [
+            (o["output_type"], o.get("name"), sorted(o.get("data", {})))
+            for cell in book["cells"]
+            for o in cell["outputs"]
+        ]
+        kinds[warm].append(outcome.numbers)
+    assert kinds[True] == kinds[False]
+    assert any("image/png" in o[2] or "image/svg+xml" in o[2] for o in kinds[True][:-1])
+
+
+def test_nothing_to_pool_is_said_in_words(tmp_path):
+    with pytest.raises(mn.ArgumentError, match="no poolable study"):
+        mn.report("technical_success", out=tmp_path / "never")
+    assert not (tmp_path / "never").exists()
+
+
+def test_an_unknown_modality_is_refused_with_the_nearest(tmp_path):
+    with pytest.raises(mn.ArgumentError, match="Did you mean 'TARE'"):
+        mn.report(modality="TARRE", out=tmp_path / "never")
+
+
+def test_bad_evidence_stops_the_run_before_anything_is_written(tmp_path):
+    (tmp_path / "data").mkdir()
+    with pytest.raises(mn.MetanetError):
+        mn.report(out=tmp_path / "never", data=tmp_path / "data")
+    assert not (tmp_path / "never").exists()
