@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +46,11 @@ def order_of(frame: pd.DataFrame, sort: object, ascending: bool | None) -> list[
     word = "yi" if sort == "rate" and "rate" not in names else sort
     check_choice("sort", word, names)
     up = word not in _LARGEST_FIRST if ascending is None else bool(ascending)
-    values = list(frame.iloc[:, names.index(str(word))])
+    column = frame.iloc[:, names.index(str(word))]
+    # An ordered vocabulary (certainty: low, moderate, high) sorts by its own order, not by the alphabet.
+    if getattr(column.dtype, "ordered", False):
+        column = column.cat.codes.where(column.notna())
+    values = list(column)
     known = [i for i, value in enumerate(values) if not _absent(value)]
     if all(_is_number(values[i]) for i in known):
         known.sort(key=lambda i: float(values[i]), reverse=not up)
@@ -76,9 +81,18 @@ def table_columns(names: Sequence[str], frame: pd.DataFrame, scale: Scale, level
             out.append(Column(name, "Weight", "right", right=right))
         else:
             numbers = all(_is_number(v) or _absent(v) for v in _values(frame, name))
-            heading = harmless(name.replace("_", " "), 40)
-            out.append(Column(name, heading[0].upper() + heading[1:], "right" if numbers else "left", right=right))
+            out.append(Column(name, _heading(name), "right" if numbers else "left", right=right))
     return tuple(out)
+
+
+def _heading(name: str) -> str:
+    """A column's name as a heading: "pct_pancreatic" is "Pancreatic, %", "doi" is "DOI"."""
+    text = harmless(name.replace("_", " "), 40)
+    if text.casefold() in ("doi", "pmid"):
+        return text.upper()
+    if text.startswith("pct ") and len(text) > 4:
+        text = f"{text[4:]}, %"
+    return text[0].upper() + text[1:]
 
 
 def _values(frame: pd.DataFrame, name: str) -> list[Any]:
@@ -107,6 +121,10 @@ def study_cells(
 def _data_cell(row: Mapping[Any, Any], name: str, frame: pd.DataFrame) -> str:
     """A value of the data: whole numbers without decimals, the others with as many as the column needs, at most three."""
     value = next(v for key, v in row.items() if str(key) == name)
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if isinstance(value, datetime) and not _absent(value):
+        value = str(value).removesuffix(" 00:00:00")
     if not _is_number(value):
         return shorten_cell(harmless(value))
     if _absent(value):

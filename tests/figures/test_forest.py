@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import metanet as mn
@@ -230,6 +231,30 @@ def test_absent_values_come_last_and_numbers_are_written_as_they_are():
     assert {"Year", "Dose", "Certainty", "2015", "2009", "1.25", "10.50", "–", "high"} <= set(shown)
     assert "Weight" not in shown
     assert [t for t in shown if t.startswith("very low") and t.endswith("…")]
+
+
+def test_columns_of_every_kind_are_written_for_readers():
+    frame = pd.DataFrame(
+        {
+            "study": ["a", "b", "c"],
+            "events": [1, 3, 2],
+            "total": [10, 20, 30],
+            "closed": pd.to_datetime(["2001-01-31", None, "1999-05-05 10:30"], format="mixed"),
+            "pct_pancreatic": pd.array([10, None, 35], dtype="Int64"),
+            "derived": [True, False, True],
+            "certainty": pd.Categorical(["low", None, "high"], categories=["low", "moderate", "high"], ordered=True),
+            "doi": ["10.1/x", "10.1/y", None],
+            7: [1, 2, 3],
+        }
+    )
+    fit = mn.pool(frame)
+    ax = forest(fit, sort="certainty", columns=("closed", "pct_pancreatic", "derived", "certainty", "doi", "7", "rate"))
+    shown = texts(ax)
+    assert {"Closed", "Pancreatic, %", "Derived", "Certainty", "DOI", "7"} <= set(shown)
+    assert {"2001-01-31", "1999-05-05 10:30:00", "35", "yes", "no", "10.1/y"} <= set(shown)
+    assert _rows(ax, ["a", "b", "c"]) == ["a", "c", "b"]
+    assert _rows(forest(fit, sort="certainty", ascending=False), ["a", "b", "c"]) == ["c", "a", "b"]
+    assert _rows(forest(fit, sort="closed"), ["a", "b", "c"]) == ["c", "a", "b"]
 
 
 def test_columns_before_the_rate_stand_left_of_the_panel():
