@@ -120,18 +120,27 @@ def main() -> None:
         writer.writerow(["k", "rate", "tau", "sets", "exact", "unanswered", *METHODS])
         writer.writerows([*row[:6], *(f"{share:.2f}" for share in row[6:])] for row in rows)
     os.replace(partial, given.out)
-    summarise(np.array([row[6:] for row in rows]), given.sets, 100 * given.level)
+    print(summary(given.out, given.level))
 
 
-def summarise(shares: np.ndarray, sets: int, nominal: float) -> None:
-    """Mean, extremes and distance from the nominal coverage of each interval, with their Monte-Carlo errors."""
-    cell_error = 100 * np.sqrt(nominal / 100 * (1 - nominal / 100) / sets)
-    print(f"{'interval':<10}{'mean':>8}{'(error)':>9}{'least':>8}{'most':>8}{'rms':>8}")
-    for name, column in zip(METHODS, shares.T, strict=True):
-        error = np.sqrt((column / 100 * (1 - column / 100) / sets).sum()) / len(column) * 100
-        rms = np.sqrt(((column - nominal) ** 2).mean())
-        print(f"{name:<10}{column.mean():8.1f}{error:9.2f}{column.min():8.1f}{column.max():8.1f}{rms:8.1f}")
-    print(f"Monte-Carlo error of one cell at the nominal coverage: {cell_error:.1f} points ({sets} data sets)")
+def summary(table: Path, level: float = 0.95) -> str:
+    """Mean, extremes and distance from the nominal coverage of each interval in a table, with the Monte-Carlo error of the mean."""
+    with table.open(encoding="utf-8", newline="") as file:
+        cells = list(csv.DictReader(file))
+    answered = np.array([int(cell["sets"]) - int(cell["unanswered"]) for cell in cells])
+    nominal = 100 * level
+    lines = [f"{'interval':<10}{'mean':>8}{'error':>8}{'least':>8}{'most':>8}{'rms':>8}"]
+    for name in METHODS:
+        share = np.array([float(cell[name]) for cell in cells])
+        error = 100 * np.sqrt((share / 100 * (1 - share / 100) / answered).sum()) / share.size
+        rms = np.sqrt(((share - nominal) ** 2).mean())
+        lines.append(f"{name:<10}{share.mean():8.1f}{error:8.2f}{share.min():8.1f}{share.max():8.1f}{rms:8.1f}")
+    sets = int(cells[0]["sets"])
+    one = 100 * np.sqrt(level * (1 - level) / sets)
+    lines.append(
+        f"{len(cells)} cells of {sets} data sets; Monte-Carlo error of one cell at the nominal coverage {one:.1f}"
+    )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

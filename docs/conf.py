@@ -18,13 +18,29 @@ html_show_sourcelink = False
 # The examples are run by tests/docs, where a failure is a failed test; a page is built from text alone.
 nb_execution_mode = "off"
 myst_heading_anchors = 3
-# The include of the codebook carries links that are relative to its own folder.
-myst_enable_extensions = ["colon_fence"]
+
 
 napoleon_google_docstring = False
 napoleon_numpy_docstring = True
-# Attributes as a list: the fields of a data class would else be described twice.
-napoleon_use_ivar = True
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 python_maximum_signature_line_length = 88
+
+
+def _attributes_as_list(app, what, name, obj, options, lines):
+    """Attributes of a class as a definition list, which the docstrings already are; napoleon knows one name per entry."""
+    if what == "class" and "Attributes" in lines:
+        start = lines.index("Attributes")
+        if lines[start + 1].startswith("---"):
+            lines[start : start + 2] = [".. rubric:: Attributes", ""]
+
+
+def _no_constructor(app, what, name, obj, options, signature, returns):
+    """Results are made by functions, not by their constructors."""
+    return ("", None) if what in ("class", "exception") else (signature, returns)
+
+
+def setup(app):
+    """Register the two hooks, before napoleon's own."""
+    app.connect("autodoc-process-docstring", _attributes_as_list, priority=400)
+    app.connect("autodoc-process-signature", _no_constructor)
