@@ -100,9 +100,8 @@ def rows_of(fit: Pooled) -> list[tuple[str, str]]:
     if fit.lrt is not None:
         text = f"likelihood ratio {number(fit.lrt)} on {count(fit.q_df)} df, {p_value(fit.lrt_pvalue)}"
         out.append(("Equal rates?", text))
-    if fit.q is not None:
-        label = "Q" if fit.lrt is None else "Wald Q"
-        out.append((label, f"{number(fit.q)} on {count(fit.q_df)} df, {p_value(fit.q_pvalue)}"))
+    elif fit.q is not None:
+        out.append(("Equal effects?", f"Q {number(fit.q)} on {count(fit.q_df)} df, {p_value(fit.q_pvalue)}"))
     return out
 
 
@@ -162,13 +161,20 @@ def html_table(rows: list[tuple[str, str]]) -> str:
     return f"<table class='metanet-numbers'><tbody>{cells}</tbody></table>"
 
 
-def html_frame(head: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> str:
-    """A table of texts with an optional line above it, escaped; the first column is the row's name."""
+def html_frame(head: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", foot: Sequence[str] = ()) -> str:
+    """A table of texts with optional lines above and below it, escaped."""
     top = "".join(f"<th scope='col'>{html_text(text)}</th>" for text in head)
-    body = "".join("<tr>" + "".join(f"<td>{html_text(text)}</td>" for text in row) + "</tr>" for row in rows)
+    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
     line = f"<p>{html_text(title)}</p>" if title else ""
     table = f"<table class='metanet-table'><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>" if head else ""
-    return f"<div class='metanet {NO_MATH}'>{line}{table}</div>"
+    below = "".join(f"<p><small>{html_text(text)}</small></p>" for text in foot)
+    return f"<div class='metanet {NO_MATH}'>{line}{table}{below}</div>"
+
+
+def _cell(text: str) -> str:
+    # Numbers and intervals stay on one line; sentences and addresses may break.
+    short = " style='white-space:nowrap'" if len(text) <= 22 and "/" not in text else ""
+    return f"<td{short}>{html_text(text)}</td>"
 
 
 def html_card(fit: Pooled) -> str:

@@ -124,7 +124,8 @@ def _export(job: Job, notebook: Path) -> str:
     exporter.embed_images = True
     book = nbformat.read(notebook, as_version=4)
     body, _ = exporter.from_notebook_node(book)
-    names = sorted(p.name for p in notebook.parent.iterdir() if p.name != "report.html" and not p.name.startswith("."))
+    beside = (p for p in notebook.parent.rglob("*") if p.is_file() and not p.name.startswith("."))
+    names = sorted(p.relative_to(notebook.parent).as_posix() for p in beside if p.name != "report.html")
     return page(job.title, f"{_navigation(job)}{file_links(names)}<main>{body}</main>")
 
 

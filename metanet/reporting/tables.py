@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A frame with a line above it; `empty` is what is said when there are no rows."""
+    """A frame with a line above it and lines below; `empty` is what is said when there are no rows."""
 
     title: str
     empty: str
     _frame: pd.DataFrame = field(repr=False)
+    foot: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """The table as a frame of texts and numbers, a copy."""
@@ -38,7 +39,7 @@ class Table:
         """The table as text."""
         if self._frame.empty:
             return self.empty
-        return f"{self.title}\n{self._frame.to_string(index=False)}"
+        return "\n".join([self.title, self._frame.to_string(index=False), *self.foot])
 
     def __repr__(self) -> str:
         return self.summary()
@@ -47,7 +48,7 @@ class Table:
         if self._frame.empty:
             return html_frame([], [], title=self.empty)
         rows = [["" if plain(v) is None else str(plain(v)) for v in row] for row in self._frame.itertuples(index=False)]
-        return html_frame([str(c) for c in self._frame.columns], rows, title=self.title)
+        return html_frame([str(c) for c in self._frame.columns], rows, title=self.title, foot=self.foot)
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,10 @@ def method_table(fit: Pooled) -> Table:
     return _table("Method stamp", "No method.", ["Choice", "Value"], rows)
 
 
-def _table(title: str, empty: str, columns: list[str], rows: list[list[Any]]) -> Table:
+def _table(title: str, empty: str, columns: list[str], rows: list[list[Any]], foot: tuple[str, ...] = ()) -> Table:
     import pandas as pd
 
-    return Table(title, empty, pd.DataFrame(rows, columns=columns))
+    return Table(title, empty, pd.DataFrame(rows, columns=columns), foot)
 
 
 def _columns_of(rates: pd.DataFrame, *names: str) -> list[str]:
@@ -108,13 +109,15 @@ def study_table(rates: pd.DataFrame) -> Table:
     Returns
     -------
     Table
-        Study, modality, events/total, unit, criteria or definition, certainty, source with its place; `derivation`
-        where a count was derived.
+        Study, modality, events/total, unit, criteria or definition, certainty, source with its place and, where a
+        count was derived, how.
     """
     rows = []
     for row in rates.to_dict("records"):
         criteria = "; ".join(str(row[c]) for c in _columns_of(rates, "definition", "criteria") if row[c])
         source = ", ".join(str(row[c]) for c in _columns_of(rates, "source", "source_locator") if row[c])
+        if row.get("derivation"):
+            source += f". Count derived: {row['derivation']}"
         rows.append(
             [
                 row["study"],
@@ -124,10 +127,9 @@ def study_table(rates: pd.DataFrame) -> Table:
                 criteria,
                 row.get("certainty", ""),
                 source,
-                row.get("derivation", ""),
             ]
         )
-    head = ["Study", "Modality", "Events/total", "Unit", "Definition", "Certainty", "Source", "How derived"]
+    head = ["Study", "Modality", "Events/total", "Unit", "Definition", "Certainty", "Source"]
     k = len(rows)
     reports = rates["study_id"].nunique() if "study_id" in rates else k
     title = f"{plural(k, 'row')} from {plural(int(reports), 'study', 'studies')}"
@@ -147,11 +149,12 @@ def model_table(*fits: Pooled) -> Table:
     if not fits or any(not isinstance(fit, Pooled) for fit in fits):
         raise ArgumentError("model_table takes results of pool.")
     rows = []
+    names = {"glmm": "Binomial-normal (exact)", "inverse_variance": "Inverse variance, two steps"}
     for fit in fits:
         tests = f"likelihood ratio {p_value(fit.lrt_pvalue)}" if fit.lrt is not None else f"Q {p_value(fit.q_pvalue)}"
         rows.append(
             [
-                {"glmm": "Binomial-normal (exact)", "inverse_variance": "Inverse variance, two steps"}[fit.model],
+                names[fit.model],
                 fit.status,
                 per_cent(fit.estimate),
                 interval(fit.ci_lower, fit.ci_upper),
@@ -160,7 +163,6 @@ def model_table(*fits: Pooled) -> Table:
                 number(fit.tau),
                 per_cent(fit.i2),
                 tests if fit.status == "pooled" else "–",
-                fit.method.sentence(),
             ]
         )
     head = [
@@ -173,9 +175,9 @@ def model_table(*fits: Pooled) -> Table:
         "tau",
         "I², %",
         "Equal rates?",
-        "Method",
     ]
-    return _table("The same studies under two models", "No result.", head, rows)
+    foot = tuple(f"{names[fit.model]}: {' '.join([fit.method.sentence(), *fit.notes])}" for fit in fits)
+    return _table("The same studies under two models", "No result.", head, rows, foot)
 
 
 def published_table(evidence: Evidence, outcome: str, modality_class: str, fit: Pooled | None = None) -> Table:
