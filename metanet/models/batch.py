@@ -17,6 +17,8 @@ from metanet.models.options import Options
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+#: Studies in one piece of a batch; with ten starting values and a dozen nodes each that is about half a megabyte an array.
+_CHUNK = 600
 #: What kind of answer a row of a batch is.
 STATUSES = ("pooled", "not pooled", "no events", "only events", "not estimable", "no studies")
 
@@ -83,7 +85,21 @@ class Batch:
 
 
 def pool_counts(events: Array, total: Array, options: Options) -> Batch:
-    """Pool counts ``[b, k]``; an absent study has total 0. Every row gets an answer, worded by its `status`."""
+    """Pool counts ``[b, k]``; an absent study has total 0. Every row gets an answer, worded by its `status`.
+
+    A long batch goes in pieces whose quadrature nodes fit the processor's cache: memory stays bounded, and it is faster.
+    """
+    b, k = events.shape
+    size = max(16, _CHUNK // max(k, 1))
+    if b <= size:
+        return _pool_counts(events, total, options)
+    pieces = [_pool_counts(events[i : i + size], total[i : i + size], options) for i in range(0, b, size)]
+    joined = {field.name: np.concatenate([getattr(piece, field.name) for piece in pieces]) for field in fields(Batch)}
+    return Batch(**joined)
+
+
+def _pool_counts(events: Array, total: Array, options: Options) -> Batch:
+    """One piece of a batch."""
     b, k = events.shape
     out = Batch.blank(b, k)
     present = total > 0

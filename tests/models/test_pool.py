@@ -195,6 +195,18 @@ def test_arrays_give_the_numbers_of_single_poolings():
     assert np.isnan(batch.weights[1, 4:]).all()
 
 
+def test_a_long_batch_in_pieces_gives_the_numbers_of_each_fit():
+    rng = np.random.default_rng(6)
+    total = rng.integers(5, 80, (150, 6)).astype(float)
+    events = rng.binomial(total.astype(int), 0.3).astype(float)
+    long = mn.pool_arrays(events, total)
+    for i in (0, 99, 100, 149):
+        alone = mn.pool(events=events[i], total=total[i])
+        assert long.estimate[i] == pytest.approx(alone.estimate, rel=1e-11)
+        assert long.tau2_upper[i] == pytest.approx(alone.tau2_upper, rel=1e-7)
+        np.testing.assert_allclose(long.weights[i], alone.weights, rtol=1e-7)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
