@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from metanet._version import __version__
 from metanet.errors import (
     ArgumentError,
-    ConvergenceError,
     DataError,
     MetanetError,
     MetanetWarning,
@@ -69,7 +68,6 @@ _HOMES = {
 
 __all__ = [
     "ArgumentError",
-    "ConvergenceError",
     "DataError",
     "MetanetError",
     "MetanetWarning",

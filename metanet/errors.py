@@ -23,10 +23,6 @@ class DataError(MetanetError, ValueError):
         self.problems: tuple[Problem, ...] = tuple(problems)
 
 
-class ConvergenceError(MetanetError, ArithmeticError):
-    """A solver ended somewhere that its own check does not accept as a maximum."""
-
-
 class ReportError(MetanetError, RuntimeError):
     """A report that could not be made."""
 

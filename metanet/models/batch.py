@@ -28,7 +28,8 @@ class Batch:
     """Pooled numbers by fit, ``[b]`` unless stated; NaN where a quantity does not exist, for the reason that `status` gives.
 
     `weights` (shares that sum to one) and `shrunken` (study rates under the model) are ``[b, k]``. `nodes` is the
-    number of quadrature nodes, 0 where none were needed. `empty_tau2` marks an empty Q-profile set.
+    number of quadrature nodes, 0 where none were needed. `empty_tau2` marks an empty Q-profile set, `unsettled` a likelihood
+    whose maximum could not be located to the accuracy asked for.
     """
 
     status: NDArray[np.str_]
@@ -64,6 +65,7 @@ class Batch:
     corrected: Array
     nodes: Array
     empty_tau2: Mask
+    unsettled: Mask
     weights: Array
     shrunken: Array
 
@@ -74,7 +76,7 @@ class Batch:
         for field in fields(Batch):
             made[field.name] = np.full((b, k) if field.name in ("weights", "shrunken") else b, np.nan)
         made["status"] = np.full(b, "no studies", dtype="<U14")
-        made["empty_tau2"] = np.zeros(b, dtype=bool)
+        made["empty_tau2"], made["unsettled"] = np.zeros(b, dtype=bool), np.zeros(b, dtype=bool)
         made["nodes"], made["corrected"] = np.zeros(b), np.zeros(b)
         return Batch(**made)  # type: ignore[arg-type]
 
@@ -195,6 +197,7 @@ def _fill_glmm(
     out.put(rows, estimate=inverse_logit(fit.mu), ci_lower=inverse_logit(lower), ci_upper=inverse_logit(upper))
     out.put(rows, tau2=tau2, tau2_lower=tau_lower**2, tau2_upper=tau_upper**2)
     out.status[rows[fit.unbounded | ~fit.settled]] = "not estimable"
+    out.unsettled[rows] = ~fit.settled & ~fit.unbounded
     out.put(rows, nodes=np.where(fit.tau > 0, fit.nodes, 0).astype(float))
     _fill_i2(out, rows, two_step.typical_variance(effects.vi[rows]))
     if options.prediction == "HTS":

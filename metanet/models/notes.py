@@ -37,6 +37,11 @@ def _one_sided(row: Row) -> list[str]:
 
 
 def _not_estimable(row: Row) -> list[str]:
+    if row["unsettled"]:
+        return [
+            "The maximum of the likelihood could not be located to the accuracy asked for, so no number is given. "
+            "Use model='inverse_variance' for a rough answer, and please report these data."
+        ]
     return [
         "The binomial-normal model has no finite estimate here: (nearly) every study stands at 0 % or at 100 %, and the "
         "likelihood rises without end as tau grows. No pooled rate is given.",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _PER_STUDY = ("weights", "shrunken")
-_INTERNAL = ("status", "common_se", "corrected", "nodes", "empty_tau2")
+_INTERNAL = ("status", "common_se", "corrected", "nodes", "empty_tau2", "unsettled")
 
 
 def pool(
