@@ -4,7 +4,7 @@ from metanet import __version__
 
 project = "metanet"
 author = "The metanet authors"
-copyright = "The metanet authors; code MIT, evidence CC BY 4.0"  # noqa: A001
+copyright = "The metanet authors; code MIT, evidence CC BY 4.0"
 version = release = __version__
 language = "en"
 
@@ -18,7 +18,6 @@ html_show_sourcelink = False
 # The examples are run by tests/docs, where a failure is a failed test; a page is built from text alone.
 nb_execution_mode = "off"
 myst_heading_anchors = 3
-
 
 napoleon_google_docstring = False
 napoleon_numpy_docstring = True
@@ -37,7 +36,8 @@ def _attributes_as_list(app, what, name, obj, options, lines):
 
 def _no_constructor(app, what, name, obj, options, signature, returns):
     """Results are made by functions, not by their constructors."""
-    return ("", None) if what in ("class", "exception") else (signature, returns)
+    hidden = what == "class" and not issubclass(obj, BaseException)
+    return ("", None) if hidden else (signature, returns)
 
 
 def setup(app):

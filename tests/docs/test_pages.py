@@ -1,0 +1,134 @@
+"""The README and the documentation say what the code does: examples, help texts, links, parameters."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import doctest
+import json
+import re
+from importlib import import_module
+
+import click
+import pytest
+import yaml
+
+import metanet as mn
+from metanet.cli import cli
+
+from .blocks import PAGES, ROOT, renewed
+
+OTHERS = tuple(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE-DATA.md", "reports/README.md"))
+ALL = (*PAGES, *OTHERS)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+#: Files that a page names in code and that must be there.
+_FILE = re.compile(r"`((?:analyses|benchmarks|docs|extracted_data|metanet|reports|tests)/[\w./-]*)`")
+
+
+def name_of(page):
+    return str(page.relative_to(ROOT))
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_example_runs_and_prints_what_the_page_shows(page, tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    text = page.read_text(encoding="utf-8")
+    with contextlib.chdir(tmp_path):
+        # When a change was meant: python -m tests.docs.blocks writes the outputs anew.
+        assert renewed(text) == text
+
+
+@pytest.mark.parametrize("page", ALL, ids=name_of)
+def test_every_link_inside_the_project_leads_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for target in _LINK.findall(text):
+        if not re.match(r"[a-z]+:", target):
+            assert (page.parent / target.split("#")[0]).exists(), target
+
+
+@pytest.mark.parametrize("page", ALL, ids=name_of)
+def test_every_file_named_is_there(page):
+    made_by_a_run = ("reports/index.html", "docs/_build/html")
+    for target in _FILE.findall(page.read_text(encoding="utf-8")):
+        assert target in made_by_a_run or (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("page", ALL, ids=name_of)
+def test_no_page_holds_a_place_of_one_machine(page):
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"(?<![\w.])/(home|work|root|tmp|Users)/|[A-Z]:\\", text)
+
+
+def test_every_link_to_the_web_is_one_that_was_looked_at():
+    known = {
+        "https://creativecommons.org/licenses/by/4.0/",
+        "https://keepachangelog.com/en/1.1.0/",
+        "https://semver.org/spec/v2.0.0.html",
+        "https://doi.org/",
+    }
+    for page in ALL:
+        assert set(re.findall(r"https?://[^\s)`>]+", page.read_text(encoding="utf-8"))) <= known, page
+
+
+def test_the_readme_counts_the_reports_of_a_run():
+    # The replication is one more.
+    pairs = len(mn.load_evidence().poolable())
+    assert f"a list of {pairs + 1} reports" in read("README.md")
+
+
+def test_the_readme_names_every_folder_of_the_checkout_that_it_shows():
+    tree = re.search(r"## Where things are\n\n```text\n(.*?)```", read("README.md"), re.DOTALL).group(1)
+    for folder in re.findall(r"^(\w+)/", tree, re.MULTILINE):
+        assert (ROOT / folder).is_dir(), folder
+
+
+def test_the_page_of_the_command_line_names_every_command_and_option():
+    page = read("docs/cli.md")
+    for name, command in cli.commands.items():
+        section = page.split(f"## metanet {name}\n", 1)[1].split("\n## ", 1)[0]
+        for parameter in command.params:
+            words = parameter.opts if isinstance(parameter, click.Option) else [parameter.name.upper()]
+            assert all(word in section for word in words), (name, parameter.name)
+    assert set(re.findall(r"^## metanet (\w+)$", page, re.MULTILINE)) == set(cli.commands)
+
+
+def test_the_page_of_reports_names_every_parameter_with_its_default():
+    page = read("docs/reports.md")
+    book = json.loads(read("analyses/modality_rate.ipynb"))
+    cell = next(c for c in book["cells"] if "parameters" in c["metadata"].get("tags", []))
+    for node in ast.parse("".join(cell["source"])).body:
+        default = ast.literal_eval(node.value)
+        shown = "none" if default is None else f"{default:g}" if isinstance(default, float) else f"`{default}`"
+        assert f"| `{node.targets[0].id}` | {shown} |" in page
+
+
+def test_every_public_name_has_its_entry():
+    page = read("docs/api.md")
+    listed = set(re.findall(r"^\.\. auto\w+:: metanet\.(\w+)$", page, re.MULTILINE))
+    assert listed == set(mn.__all__) - {"__version__"}
+
+
+def test_the_changelog_knows_this_version():
+    assert re.search(rf"^## {re.escape(mn.__version__)}\b", read("CHANGELOG.md"), re.MULTILINE)
+
+
+def test_the_citation_is_a_citation_file():
+    found = yaml.safe_load(read("CITATION.cff"))
+    assert found["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors", "version", "license"} <= set(found)
+    assert found["type"] == "software"
+    assert found["authors"] == [{"name": "The metanet authors"}]
+    assert found["version"] == mn.__version__
+
+
+@pytest.mark.parametrize("name", sorted(set(mn._HOMES)))
+def test_the_examples_in_docstrings_hold(name):
+    value = getattr(import_module(mn._HOMES[name]), name)
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    for example in doctest.DocTestFinder(recurse=False).find(value, name):
+        runner.run(example)
+    assert runner.summarize(verbose=False).failed == 0
