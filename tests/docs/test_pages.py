@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import csv
 import doctest
 import json
 import re
@@ -110,6 +111,21 @@ def test_every_public_name_has_its_entry():
     page = read("docs/api.md")
     listed = set(re.findall(r"^\.\. auto\w+:: metanet\.(\w+)$", page, re.MULTILINE))
     assert listed == set(mn.__all__) - {"__version__"}
+
+
+def test_the_coverage_table_bears_out_what_the_page_says_of_it():
+    with (ROOT / "docs" / "coverage_table.csv").open(encoding="utf-8", newline="") as file:
+        cells = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    assert len(cells) == 48
+    spread = [cell for cell in cells if cell["tau"] > 0]
+    assert min(cell["t"] for cell in cells) >= 93
+    assert all(cell["tau"] > 0 and cell["k"] >= 5 for cell in cells if cell["t"] < 94.5)
+    assert min(cell["t"] for cell in cells if cell["k"] == 3) > 95
+    assert 78 < min(cell["z"] for cell in spread if cell["k"] == 3) < 82
+    assert max(cell["z"] for cell in spread if cell["k"] == 3 and cell["rate"] > 0.1) < 90
+    assert min(cell["profile"] for cell in spread if cell["k"] <= 5) < 90
+    for cell in cells:
+        assert cell["z"] <= cell["t"]
 
 
 def test_the_changelog_knows_this_version():
