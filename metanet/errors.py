@@ -48,7 +48,7 @@ class Problem:
 
     @property
     def place(self) -> str:
-        """`file:row:column`, as far as it is known."""
+        """File, row and column joined by colons, as far as they are known."""
         return ":".join(str(part) for part in (self.file, self.row, self.column) if part is not None)
 
     def __str__(self) -> str:

@@ -117,12 +117,6 @@ class Evidence:
                 f"{counted(self._unplaced[outcome], 'row')} without a study or an arm in the tables could not be used; "
                 "the evidence was loaded without its checks."
             )
-        reports = len({row["study_id"] for row in rows})
-        if reports < len(rows):
-            notes.append(
-                f"{counted(len(rows), 'arm')} of {counted(reports, 'study', 'studies')}: arms of one study count apart, "
-                "as if they were independent."
-            )
         if not rows:
             notes.append("No row fits this selection.")
         frame.attrs = {

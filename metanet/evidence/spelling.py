@@ -97,7 +97,7 @@ def number_fault(text: str, *, whole: bool, comma: bool, percent: bool) -> tuple
             "can be read as thousands or as decimals",
             "Write the number without thousands separators and with a decimal point",
         )
-    if _DECIMAL_COMMA.fullmatch(text):
+    if _DECIMAL_COMMA.fullmatch(text) and not whole:
         return "has a decimal comma", f"Write {text.replace(',', '.')}"
     if comma and _PLAIN.fullmatch(text):
         return "has a decimal point in a file that writes decimals with a comma", "Write all numbers in one way"
@@ -110,7 +110,7 @@ def number_fault(text: str, *, whole: bool, comma: bool, percent: bool) -> tuple
     ):
         if pattern.fullmatch(text):
             return wrong, mend
-    if whole and _PLAIN.fullmatch(text):
+    if whole and (_PLAIN.fullmatch(text) or _DECIMAL_COMMA.fullmatch(text)):
         return "is not a whole number", "Write a whole number"
     return "is not a number", "Write a number in digits" + (", with a decimal point" if not whole else "")
 

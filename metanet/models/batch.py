@@ -231,6 +231,7 @@ def _clear(out: Batch, rows: NDArray[np.intp]) -> None:
         "corrected",
         "nodes",
         "empty_tau2",
+        "unsettled",
     }
     for field in fields(Batch):
         if field.name not in kept:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.errors import ArgumentError, nearest, shorten
+from metanet.models.display import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,6 +173,9 @@ def read_studies(
     else:
         check_counts(values["events"], values["total"], labels)
     extra = None if data is None else data.reset_index(drop=True)
+    if extra is not None and "study_id" in extra and extra["study_id"].nunique() < len(labels):
+        several = f"{len(labels)} arms of {plural(int(extra['study_id'].nunique()), 'study', 'studies')}"
+        notes = (*notes, f"{several}: arms of one study are pooled as if they were independent studies.")
     return Studies(
         labels,
         None if by_effect else values["events"],

@@ -43,10 +43,10 @@ def _not_estimable(row: Row) -> list[str]:
             "Use model='inverse_variance' for a rough answer, and please report these data."
         ]
     return [
-        "The binomial-normal model has no finite estimate here: (nearly) every study stands at 0 % or at 100 %, and the "
-        "likelihood rises without end as tau grows. No pooled rate is given.",
+        "The binomial-normal model has no finite estimate here: the studies stand at 0 % and at 100 %, with hardly anything "
+        "between, and the likelihood keeps rising as tau grows. No pooled rate is given.",
         f"Counted together the studies have {int(row['events'])} events in {int(row['n'])} patients "
-        f"({per_cent(row['events'] / row['n'])} %), which describes none of them.",
+        f"({per_cent(row['events'] / row['n'])} %), a figure that describes a mixture, not a rate they share.",
     ]
 
 

@@ -101,7 +101,7 @@ def pool(
     >>> import metanet as mn
     >>> fit = mn.pool(events=[117, 9, 17, 20], total=[168, 40, 33, 51])
     >>> round(fit.estimate, 3)
-    0.458
+    0.461
     """
     for name, value in (("events_control", events_control), ("total_control", total_control), ("preset", preset)):
         if value is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from metanet.errors import ArgumentError, check_choice, shorten
 from metanet.evidence import Evidence, load_evidence
-from metanet.models.display import interval, per_cent
+from metanet.models.display import interval, per_cent, plural
 from metanet.models.views import html_frame
 from metanet.reporting.files import slug
 from metanet.reporting.index import REPLICATION, write_index
@@ -81,7 +81,7 @@ class Batch:
         ]
         lines.insert(1, "  ".join("-" * w for w in widths))
         lines += [f"FAILED {made.job.title}: {made.error}" for made in self.failed]
-        lines.append(f"{len(self.outcomes)} reports, {len(self.failed)} failed. Open {self.index}")
+        lines.append(f"{plural(len(self.outcomes), 'report')}, {len(self.failed)} failed. Open {self.index}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:

@@ -15,6 +15,7 @@ from metanet.reporting.files import slug, write_text
 from metanet.reporting.page import page
 from metanet.words import html_text
 
+_MODELS = {"glmm": "exact", "inverse_variance": "two steps"}
 #: Folder of the reports that repeat a published pooling.
 REPLICATION = "replication"
 
@@ -25,6 +26,7 @@ class Line:
 
     outcome: str
     modality: str
+    model: str
     status: str
     rate: str
     ci: str
@@ -66,11 +68,12 @@ def _line(folder: str, numbers: dict[str, Any], evidence: str | None) -> Line:
     modality = str(numbers.get("modality_class") or folder.split("/")[-1])
     stale = evidence is not None and numbers.get("evidence") not in (None, evidence)
     if "error" in numbers:
-        return Line(outcome, modality, "failed", "", "", "", "", "", folder, True, stale)
+        return Line(outcome, modality, "", "failed", "", "", "", "", "", folder, True, stale)
     result = numbers.get("result") or {}
     return Line(
         outcome,
         modality,
+        _MODELS.get(str(result.get("model")), str(result.get("model", ""))),
         str(result.get("status", "")),
         per_cent(result.get("estimate")),
         interval(result.get("ci_lower"), result.get("ci_upper")),
@@ -94,8 +97,7 @@ def write_index(out: Path, evidence: str | None = None, order: Sequence[str] = (
     if failed:
         counts += f", {failed} failed"
     parts.append(
-        f"<p>{html_text(counts)}. Rates and intervals in per cent; the rate is the median of the binomial-normal model; "
-        "k counts study arms.</p>"
+        f"<p>{html_text(counts)}. Rates and intervals in per cent; the rate is the median of the model named; k counts study arms.</p>"
     )
     parts.append(
         "<p>Rates of different modalities come from different, mostly single-arm studies: a comparison between rows is "
@@ -113,13 +115,23 @@ def write_index(out: Path, evidence: str | None = None, order: Sequence[str] = (
 
 
 def _table(lines: list[Line]) -> str:
-    head = ("Modality class", "Status", "Rate", "Interval", "Prediction interval", "k", "Events/total", "Report")
-    numeric = {2, 3, 4, 5, 6}
+    head = (
+        "Modality class",
+        "Model",
+        "Status",
+        "Rate",
+        "Interval",
+        "Prediction interval",
+        "k",
+        "Events/total",
+        "Report",
+    )
+    numeric = {3, 4, 5, 6, 7}
     top = "".join(f'<th scope="col"{_num(i in numeric)}>{html_text(text)}</th>' for i, text in enumerate(head))
     body = []
     for line in lines:
         status = line.status + (" (made from other evidence)" if line.stale else "")
-        cells = [line.modality, status, line.rate, line.ci, line.prediction, line.k, line.counts]
+        cells = [line.modality, line.model, status, line.rate, line.ci, line.prediction, line.k, line.counts]
         row = "".join(f"<td{_num(i in numeric)}>{html_text(text)}</td>" for i, text in enumerate(cells))
         files = [("report", "report.html"), ("notebook", "report.ipynb")]
         if not line.failed:

@@ -74,6 +74,15 @@ def test_opposite_ends_have_no_estimate_and_say_why():
     assert fit.estimate is None
     assert fit.ci_lower is None
     assert any("no finite estimate" in note for note in fit.notes)
+    assert not any("could not be located" in note for note in fit.notes)
+
+
+def test_arms_of_one_study_are_said_to_be_arms():
+    frame = pd.DataFrame({"events": [3, 4, 5], "total": [9, 9, 9], "study_id": ["A", "A", "B"]})
+    fit = mn.pool(frame)
+    assert (fit.k, fit.study_count) == (3, 2)
+    assert "3 arms of 2 studies" in fit.sentence()
+    assert any("as if they were independent" in note for note in fit.notes)
 
 
 def test_identical_rates_flag_the_hartung_knapp_interval():
