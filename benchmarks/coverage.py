@@ -25,7 +25,8 @@ import numpy as np
 from scipy import special
 
 from metanet.effects.study_intervals import clopper_pearson
-from metanet.kernels import binomial_normal, quantiles
+from metanet.kernels import quantiles
+from metanet.kernels.binomial_normal_fit import fit as fit_binomial_normal
 from metanet.kernels.binomial_normal_profile import mu_interval
 
 K = (3, 5, 10, 20)
@@ -67,7 +68,7 @@ def intervals(events: np.ndarray, total: np.ndarray, level: float) -> tuple[np.n
     rows = np.flatnonzero(~edge)
     if rows.size:
         e, m = events[rows], total[rows]
-        fit = binomial_normal.fit(e, m)
+        fit = fit_binomial_normal(e, m)
         se = np.sqrt(fit.covariance[:, 0, 0])
         fine = np.where(fit.settled & ~fit.unbounded, 1.0, np.nan)
         for i, critical in enumerate((quantiles.two_sided_z(level), float(quantiles.two_sided_t(level, k - 1)))):

@@ -6,25 +6,21 @@ one degree of freedom. Each end is a root found by bracketing, every row of the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from metanet.kernels import quantiles
-from metanet.kernels.binomial_normal import (
-    PROFILE_RULE,
-    RULES,
-    TAU_LIMIT,
-    Fit,
-    Rule,
-    common_rate,
-    evaluate,
-    maximise_mu,
-)
+from metanet.kernels.binomial_normal import RULES, Rule, common_rate, evaluate, rounding
+from metanet.kernels.binomial_normal_fit import TAU_LIMIT, Fit, maximise_mu
 from metanet.kernels.roots import Indices, find_roots
 
 Array = NDArray[np.float64]
 
 _TOLERANCE = 1e-9
+#: The wider the random effect, the more nodes a study at 0 % or 100 % needs: rules up to a tau of 4, of 10, and beyond.
+_RULES = ((4.0, RULES[2]), (10.0, RULES[3]), (np.inf, RULES[5]))
 
 
 def tau_interval(events: Array, total: Array, fit: Fit, level: float) -> tuple[Array, Array]:
@@ -36,7 +32,10 @@ def tau_interval(events: Array, total: Array, fit: Fit, level: float) -> tuple[A
 
     def height(tau: Array, index: Indices) -> Array:
         start = current[index]
-        mu, loglik, _ = maximise_mu(events[index], total[index], start, tau, PROFILE_RULE)
+        mu, loglik = start.copy(), np.empty(tau.size)
+        for rule, rows in _by_rule(tau):
+            chosen = index[rows]
+            mu[rows], loglik[rows], _ = maximise_mu(events[chosen], total[chosen], start[rows], tau[rows], rule)
         current[index] = mu
         return loglik - target[index]
 
@@ -78,6 +77,16 @@ def tau_interval(events: Array, total: Array, fit: Fit, level: float) -> tuple[A
     return np.where(fit.unbounded, np.nan, lower), np.where(fit.unbounded, np.nan, upper)
 
 
+def _by_rule(tau: Array) -> Iterator[tuple[Rule, NDArray[np.intp]]]:
+    """The rows that each rule serves; a row's rule depends on its own tau alone."""
+    below = -np.inf
+    for limit, rule in _RULES:
+        rows = np.flatnonzero((tau > below) & (tau <= limit))
+        if rows.size:
+            yield rule, rows
+        below = limit
+
+
 def _maximise_tau(
     events: Array, total: Array, mu: Array, start: Array, rule: Rule, iterations: int = 60
 ) -> tuple[Array, Array]:
@@ -94,7 +103,7 @@ def _maximise_tau(
         if not rows.size:
             break
         length = np.ones(rows.size)
-        floor = whole.loglik[rows] - 1e-13 * (1 + np.abs(whole.loglik[rows]))
+        floor = whole.loglik[rows] - rounding(total[rows])
         for _ in range(14):
             trial = np.abs(tau[rows] + length * step)
             at = evaluate(events[rows], total[rows], mu[rows], trial, rule)
@@ -121,7 +130,10 @@ def mu_interval(events: Array, total: Array, fit: Fit, level: float) -> tuple[Ar
 
         def height(mu: Array, index: Indices, current: Array = current) -> Array:
             e, n = events[index], total[index]
-            tau, loglik = _maximise_tau(e, n, mu, np.maximum(current[index], 0.05), PROFILE_RULE)
+            tau, loglik = _maximise_tau(e, n, mu, np.maximum(current[index], 0.05), RULES[2])
+            for rule, rows in _by_rule(tau):
+                if rule is not RULES[2]:
+                    tau[rows], loglik[rows] = _maximise_tau(e[rows], n[rows], mu[rows], tau[rows], rule)
             # The climb cannot cross a dip between the boundary and an interior maximum: look at the boundary as well.
             zero = evaluate(e, n, mu, np.zeros(mu.size), RULES[0]).loglik
             current[index] = tau

@@ -11,6 +11,7 @@ from scipy.special import xlogy
 from metanet.effects.proportions import Effects, inverse_logit, logit_proportion
 from metanet.effects.study_intervals import clopper_pearson
 from metanet.kernels import binomial_normal, quantiles, two_step
+from metanet.kernels.binomial_normal_fit import fit as fit_binomial_normal
 from metanet.kernels.binomial_normal_profile import mu_interval, tau_interval
 from metanet.models.options import Options
 
@@ -182,7 +183,7 @@ def _fill_glmm(
         return
     e, n = events[rows], total[rows]
     k = out.k[rows]
-    fit = binomial_normal.fit(e, n)
+    fit = fit_binomial_normal(e, n)
     se = np.sqrt(fit.covariance[:, 0, 0])
     if options.ci == "profile":
         lower, upper = mu_interval(e, n, fit, options.level)

@@ -6,6 +6,8 @@ import pytest
 from scipy.optimize import minimize
 
 from metanet.kernels import binomial_normal as bn
+from metanet.kernels.binomial_normal_fit import fit as fit_model
+from metanet.kernels.binomial_normal_fit import maximise_mu
 
 from .direct import loglik, random_sets
 
@@ -55,7 +57,7 @@ def test_score_and_information_are_the_derivatives_of_the_likelihood(data):
 
 @pytest.mark.parametrize("data", [DEVCIC, RARE])
 def test_the_maximum_is_where_an_independent_optimiser_finds_it(data):
-    fit = bn.fit(*row(*data))
+    fit = fit_model(*row(*data))
     found = minimize(
         lambda x: -loglik(*data, x[0], x[1]),
         [fit.mu[0] + 0.3, fit.tau[0] + 0.3],
@@ -70,13 +72,13 @@ def test_the_maximum_is_where_an_independent_optimiser_finds_it(data):
 
 def test_no_grid_point_beats_the_fit_on_hard_random_data():
     events, total = random_sets(11, 250)
-    fit = bn.fit(events, total)
+    fit = fit_model(events, total)
     usable = ~fit.unbounded
     assert usable.sum() > 200
     assert fit.settled[usable].all()
     for tau in (0.0, 0.02, 0.1, 0.3, 0.6, 1.0, 1.6, 2.5, 4.0, 7.0, 12.0):
         start = np.where(usable, fit.mu, 0.0)
-        _, height, _ = bn.maximise_mu(events, total, start, np.full(start.size, tau), bn.RULES[3 if tau > 2 else 2])
+        _, height, _ = maximise_mu(events, total, start, np.full(start.size, tau), bn.RULES[3 if tau > 2 else 2])
         assert (height[usable] - fit.loglik[usable]).max() < 1e-9
     for i in np.flatnonzero(usable)[::25]:
         present = total[i] > 0
@@ -88,7 +90,7 @@ def test_two_maxima_the_higher_one_is_taken():
     # The score at tau = 0 points inwards, yet an interior maximum lies 0.0023 higher.
     data = ([5, 40, 10, 8, 0, 0, 2, 0], [356, 2718, 330, 320, 69, 9, 54, 2])
     assert bn.boundary_score(*row(*data))[0] < 0
-    fit = bn.fit(*row(*data))
+    fit = fit_model(*row(*data))
     assert fit.tau[0] > 0.05
     assert fit.loglik[0] > fit.loglik_common[0] + 0.002
 
@@ -98,23 +100,60 @@ def test_a_distant_second_maximum_is_found():
     small = [(8, 0), (2, 0), (6, 0), (16, 0), (4, 0), (19, 0), (7, 0), (7, 1), (1, 0), (14, 0), (14, 0), (1, 0), (7, 0)]
     small += [(1, 0), (15, 0), (10, 0), (1, 0), (11, 0), (6, 0), (7, 0), (2, 0), (18, 3), (5, 0), (10, 0), (4, 0)]
     small += [(5, 0), (4, 0), (1, 0), (3, 0), (19, 2), (7, 0)]
-    fit = bn.fit(*row([68, *(e for _, e in small)], [5000, *(n for n, _ in small)]))
+    fit = fit_model(*row([68, *(e for _, e in small)], [5000, *(n for n, _ in small)]))
     assert fit.tau[0] > 0.5
     assert fit.loglik[0] > fit.loglik_common[0] + 0.011
 
 
+@pytest.mark.parametrize(
+    ("events", "total", "mu", "tau"),
+    [
+        ([34456, 28775, 51331, 35698, 28547, 87518], [38208, 31963, 57178, 39750, 31713, 97401], 2.18726, 0.0),
+        ([5971, 5, 5, 14, 17], [20000, 17, 23, 40, 44], -0.853268, 0.0),
+        ([85, 0, 0, 0, 0], [87, 95, 54, 36, 97], None, None),
+        ([0, 7, 0, 0, 82], [3391, 16, 4, 196, 82], -10.07169, 18.02762),
+        ([100, 0, 3, 314, 0, 0, 0, 0], [125, 2, 3, 314, 1, 143, 104, 79], -10.252834, 21.74606),
+        ([1_000_000, 2_000_000], [10_000_000, 10_000_000], None, None),
+        ([250, 199, 320], [1_673_791, 1_000_000, 1_500_000], None, None),
+    ],
+)
+def test_huge_studies_and_nearly_separated_ones_are_fitted(events, total, mu, tau):
+    fit = fit_model(*row(events, total))
+    assert fit.settled[0]
+    assert not fit.unbounded[0]
+    assert np.isfinite(fit.covariance[0, 0, 0])
+    if mu is not None:
+        assert fit.mu[0] == pytest.approx(mu, rel=1e-6)
+        assert fit.tau[0] == pytest.approx(tau, rel=1e-6)
+
+
+def test_random_huge_studies_are_fitted():
+    rng = np.random.default_rng(21)
+    total = np.exp(rng.uniform(np.log(10), np.log(1e6), (80, 8))).round()
+    p = 1 / (
+        1 + np.exp(-(rng.uniform(-6, 3, (80, 1)) + rng.choice([0.0, 0.05, 0.6], (80, 1)) * rng.normal(size=(80, 8))))
+    )
+    events = rng.binomial(total.astype(int), p).astype(float)
+    fit = fit_model(events, total)
+    assert fit.settled.all()
+    for tau in (0.0, 0.003, 0.03, 0.3, 1.0):
+        _, height, _ = maximise_mu(events, total, fit.mu, np.full(80, tau), bn.RULES[2])
+        # The terms of these likelihoods are of the size of the counts.
+        assert (height - fit.loglik < 1e-8 + bn.rounding(total)).all()
+
+
 def test_a_padded_batch_gives_the_numbers_of_single_fits():
     events, total = random_sets(5, 40, width=12)
-    together = bn.fit(events, total)
+    together = fit_model(events, total)
     for i in range(len(events)):
         present = total[i] > 0
-        alone = bn.fit(*row(events[i, present], total[i, present]))
+        alone = fit_model(*row(events[i, present], total[i, present]))
         for name in ("mu", "tau", "loglik"):
             np.testing.assert_allclose(getattr(together, name)[i], getattr(alone, name)[0], rtol=1e-10, atol=1e-10)
 
 
 def test_separated_data_have_no_maximum_and_say_so():
-    fit = bn.fit(*row([0, 10, 0, 30], [10, 10, 20, 30]))
+    fit = fit_model(*row([0, 10, 0, 30], [10, 10, 20, 30]))
     assert fit.unbounded[0]
     assert np.isnan(fit.mu[0])
     assert np.isnan(fit.tau[0])

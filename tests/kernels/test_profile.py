@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import chi2
 
-from metanet.kernels import binomial_normal as bn
+from metanet.kernels.binomial_normal_fit import fit as fit_model
 from metanet.kernels.binomial_normal_profile import mu_interval, tau_interval
 
 from .direct import loglik, random_sets
@@ -20,7 +20,7 @@ def row(events, total):
 
 def test_ends_of_tau_lie_the_quantile_below_the_maximum():
     data = row(*DEVCIC)
-    fit = bn.fit(*data)
+    fit = fit_model(*data)
     for end in tau_interval(*data, fit, 0.95):
         best = minimize_scalar(
             lambda mu, tau=end[0]: -loglik(*DEVCIC, mu, tau), bounds=(-3, 3), method="bounded", options={"xatol": 1e-10}
@@ -30,7 +30,7 @@ def test_ends_of_tau_lie_the_quantile_below_the_maximum():
 
 def test_ends_of_mu_lie_the_quantile_below_the_maximum():
     data = row(*DEVCIC)
-    fit = bn.fit(*data)
+    fit = fit_model(*data)
     for end in mu_interval(*data, fit, 0.95):
         best = minimize_scalar(
             lambda tau, mu=end[0]: -loglik(*DEVCIC, mu, tau), bounds=(0, 5), method="bounded", options={"xatol": 1e-10}
@@ -40,7 +40,7 @@ def test_ends_of_mu_lie_the_quantile_below_the_maximum():
 
 def test_intervals_hold_the_estimate_and_nest_in_the_level_on_hard_data():
     events, total = random_sets(3, 60)
-    fit = bn.fit(events, total)
+    fit = fit_model(events, total)
     usable = ~fit.unbounded
     narrow, wide = tau_interval(events, total, fit, 0.8), tau_interval(events, total, fit, 0.95)
     assert (wide[0] <= narrow[0] + 1e-8)[usable].all()
@@ -49,9 +49,23 @@ def test_intervals_hold_the_estimate_and_nest_in_the_level_on_hard_data():
     assert (narrow[1] <= wide[1] + 1e-8)[usable].all()
 
 
+@pytest.mark.parametrize(
+    ("events", "total", "wanted"),
+    [
+        ([0, 5], [30, 35], 24.83160),
+        ([0, 40, 0, 2], [50, 50, 60, 40], 20.65272),
+        ([0, 10, 0, 30, 1, 29, 15], [10, 10, 20, 30, 30, 30, 30], 22.24913),
+    ],
+)
+def test_a_wide_end_of_tau_is_exact_too(events, total, wanted):
+    data = row(events, total)
+    # Ends found by dense integration.
+    assert tau_interval(*data, fit_model(*data), 0.95)[1][0] == pytest.approx(wanted, abs=2e-5)
+
+
 def test_tau_interval_starts_at_zero_where_zero_is_likely_enough():
     data = row([6, 12, 18, 9], [20, 40, 60, 30])
-    fit = bn.fit(*data)
+    fit = fit_model(*data)
     lower, upper = tau_interval(*data, fit, 0.95)
     assert fit.tau[0] == 0
     assert lower[0] == 0
