@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from metanet.diagnostics.leave_one_out import LeaveOneOut
 from metanet.errors import ArgumentError
-from metanet.models.display import interval, number, p_value, per_cent, plural
+from metanet.models.display import interval, level_text, number, p_value, per_cent, plural
 from metanet.models.results import Pooled
 
 
@@ -26,6 +26,8 @@ def heterogeneity_text(fit: Pooled, omitted: LeaveOneOut | None = None) -> str:
     str
         Plain text, right for every status.
     """
+    if omitted is not None and not isinstance(omitted, LeaveOneOut):
+        raise ArgumentError(f"omitted must be a result of leave_one_out, not {type(omitted).__name__}.")
     if not isinstance(fit, Pooled) or fit.measure != "PLO":
         raise ArgumentError("heterogeneity_text describes a pooled rate (measure 'PLO').")
     if fit.status == "not pooled":
@@ -37,9 +39,11 @@ def heterogeneity_text(fit: Pooled, omitted: LeaveOneOut | None = None) -> str:
             "difference between studies, but studies of this size would look the same at somewhat different true rates; "
             "neither tau nor a prediction interval can be estimated."
         )
+    if fit.status == "not estimable" and fit.method["unsettled"]:
+        return f"The model could not be fitted to these studies (test of equal rates: {p_value(fit.lrt_pvalue)})."
     if fit.status == "not estimable":
         return (
-            "The studies stand at opposite ends: some report the outcome in no patient, others in all. One rate does not "
+            "The studies stand at opposite ends, at or near no patient and all patients with the outcome. One rate does not "
             f"describe them, and the model has no finite estimate (test of equal rates: {p_value(fit.lrt_pvalue)})."
         )
     return " ".join(part for part in (_spread(fit), _certainty(fit), _test(fit), _i2(fit), _omitted(omitted)) if part)
@@ -50,7 +54,7 @@ def _spread(fit: Pooled) -> str:
         why = "needs at least three studies" if fit.k < 3 else "was not asked for"
         studies = plural(fit.k, "study", "studies")
         return f"From {studies} the spread of the true rates can hardly be judged; a prediction interval {why}."
-    share = f"{100 * fit.level:g}"
+    share = level_text(fit.level).removesuffix(" %")
     return (
         f"In {share} of 100 comparable settings the true rate is expected between {per_cent(fit.pi_lower)} % and "
         f"{per_cent(fit.pi_upper)} % (prediction interval), around a median of {per_cent(fit.estimate)} %."
@@ -62,13 +66,15 @@ def _certainty(fit: Pooled) -> str:
         return ""
     lower = None if fit.tau2_lower is None else fit.tau2_lower**0.5
     upper = None if fit.tau2_upper is None else fit.tau2_upper**0.5
-    bounds = "" if lower is None else f" ({100 * fit.level:g} % CI {number(lower)} to {number(upper)})"
+    bounds = "" if lower is None else f" ({level_text(fit.level)} CI {number(lower)} to {number(upper)})"
     if fit.tau == 0:
         text = f"The estimated spread is zero (tau 0{bounds} on the logit scale)"
-        if upper is not None and upper > 0:
+        if upper is not None and upper > 0 and upper < float("inf"):
             return (
                 f"{text}; that does not show the studies to be alike: a spread up to {number(upper)} fits these data."
             )
+        if upper is not None and upper > 0:
+            return text + "; that does not show the studies to be alike: the data set no limit to the spread."
         return text + "; the studies differ less than chance alone would let them."
     text = (
         f"The spread is tau = {number(fit.tau)}{bounds} on the logit scale; one standard deviation to either side of the "

@@ -9,7 +9,7 @@ import numpy as np
 
 from metanet.errors import ArgumentError
 from metanet.models import batch
-from metanet.models.display import ABSENT, interval, number, per_cent
+from metanet.models.display import ABSENT, interval, level_text, number, per_cent
 from metanet.models.options import options_of
 from metanet.models.results import Method, Pooled
 from metanet.models.views import html_frame, plain
@@ -107,7 +107,7 @@ class LeaveOneOut:
         head = [
             "Without",
             "Rate, %" if self.fit.measure == "PLO" else "Effect",
-            f"{100 * self.fit.level:g} % CI",
+            f"{level_text(self.fit.level)} CI",
             "tau",
             "I²",
         ]

@@ -48,5 +48,7 @@ def logit_proportion(events: ArrayLike, total: ArrayLike, *, add: float = CORREC
 
 
 def inverse_logit(value: ArrayLike) -> Array:
-    """The proportion whose logit is `value`."""
-    return np.asarray(special.expit(np.asarray(value, dtype=np.float64)))
+    """The proportion whose logit is `value`; only an infinite logit gives exactly 1, as only minus infinity gives 0."""
+    logit = np.asarray(value, dtype=np.float64)
+    rate = np.asarray(special.expit(logit))
+    return np.where((rate == 1) & np.isfinite(logit), np.nextafter(1.0, 0.0), rate)

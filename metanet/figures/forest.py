@@ -9,11 +9,12 @@ from metanet.errors import ArgumentError, check_choice
 from metanet.figures.alternative import describe
 from metanet.figures.columns import check_columns, order_of, study_cells, table_columns
 from metanet.figures.render import draw_table
-from metanet.figures.scale import Scale, is_rate, percentage, scale_of
+from metanet.figures.scale import Scale, is_rate, scale_of
 from metanet.figures.table import Bar, Diamond, Parts, Point, Row, Table, count_cell, estimate_cell
 from metanet.figures.text import harmless
 from metanet.figures.words import alt_text, heterogeneity, legend, no_prediction, reasons, summary_label
 from metanet.models import display
+from metanet.models.display import level_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -188,7 +189,7 @@ def _prediction_row(fit: Pooled, scale: Scale) -> Row:
     assert fit.pi_lower is not None  # the caller asked
     assert fit.pi_upper is not None
     return Row(
-        f"Prediction interval ({percentage(fit.level)})",
+        f"Prediction interval ({level_text(fit.level)})",
         {"rate": estimate_cell(scale, None, fit.pi_lower, fit.pi_upper)},
         Bar(fit.pi_lower, fit.pi_upper),
     )

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from metanet.errors import ArgumentError, shorten
 from metanet.figures.alternative import describe
 from metanet.figures.render import draw_table
-from metanet.figures.scale import Scale, percentage, scale_of
+from metanet.figures.scale import Scale, scale_of
 from metanet.figures.table import ESTIMATE_SIDES, PIECE_GAP, Column, Diamond, Parts, Point, Row, Table, estimate_cell
 from metanet.figures.text import harmless
 from metanet.figures.words import summary_label
 from metanet.models import display
+from metanet.models.display import level_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,7 +127,7 @@ def _heterogeneity(name: str, value: float) -> str:
 
 
 def _small_print(fit: Pooled | None, level: float) -> str:
-    text = f"Each row: the pooled estimate without that study, with its {percentage(level)} interval."
+    text = f"Each row: the pooled estimate without that study, with its {level_text(level)} interval."
     return (
         text if fit is None else f"{text} Diamond and dashed line: all studies. {harmless(fit.method.sentence(), 2000)}"
     )

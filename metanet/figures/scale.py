@@ -55,7 +55,7 @@ class Scale:
 
     def heading(self, level: float) -> str:
         """The heading of the column of numbers: "Rate, % (95 % CI)"."""
-        return f"{self.name} ({100 * level:g} % CI)"
+        return f"{self.name} ({display.level_text(level)} CI)"
 
 
 def scale_of(measure: str, per: object = "cent", estimate: float | None = None) -> Scale:
@@ -67,11 +67,6 @@ def scale_of(measure: str, per: object = "cent", estimate: float | None = None) 
     if estimate is not None and 0 < estimate * factor < 0.1:
         digits = min(6, 1 - math.floor(math.log10(estimate * factor)))
     return Scale(factor, unit, digits)
-
-
-def percentage(level: float) -> str:
-    """0.95 as "95 %"."""
-    return f"{100 * level:g} %"
 
 
 def is_rate(fit: Pooled) -> bool:

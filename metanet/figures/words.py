@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from metanet.figures.scale import Scale, is_rate, percentage, scale_of
+from metanet.figures.scale import Scale, is_rate, scale_of
 from metanet.figures.text import harmless
-from metanet.models.display import count, number, p_value, per_cent, plural
+from metanet.models.display import count, level_text, number, p_value, per_cent, plural
 
 if TYPE_CHECKING:
     from metanet.models.results import Pooled
@@ -76,7 +76,7 @@ def reasons(fit: Pooled) -> tuple[str, ...]:
 def legend(fit: Pooled, *, prediction: bool) -> str:
     """What the marks mean, and the method: the small print under a figure."""
     kind = fit.method.get("study_interval")
-    parts = [f"lines: {percentage(fit.level)} intervals" + (f" ({harmless(kind)})" if kind else "")]
+    parts = [f"lines: {level_text(fit.level)} intervals" + (f" ({harmless(kind)})" if kind else "")]
     weighted = fit.weights.size > 0 and not any(math.isnan(w) for w in fit.weights)
     if weighted and fit.k > 1:
         parts.insert(0, "squares: area by weight")

@@ -214,6 +214,10 @@ def _fill_glmm(
     out.weights[rows] = information / information.sum(-1, keepdims=True)
     out.shrunken[rows] = fit.at.rate
     _fill_marginal(out, rows, fit.covariance, options)
+    # Without spread median and average are one number, and it has one interval.
+    same = rows[fit.tau == 0]
+    for name in ("estimate", "ci_lower", "ci_upper"):
+        getattr(out, f"marginal_{name}")[same] = getattr(out, name)[same]
     _clear(out, rows[out.status[rows] == "not estimable"])
 
 

@@ -56,6 +56,11 @@ def p_value(value: float | None) -> str:
     return f"p = {value:.3f}" if value < 0.995 else f"p = {value:.2f}"
 
 
+def level_text(level: float) -> str:
+    """The coverage of an interval: "95 %". No level below one is printed as 100 %."""
+    return f"{100 * level:.12g} %"
+
+
 def count(value: float | int | None) -> str:
     """A count without decimals."""
     return ABSENT if value is None or math.isnan(value) else f"{int(value)}"

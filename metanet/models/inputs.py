@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+#: Beyond this many patients in one study the rounding of the likelihood reaches the printed digits.
+LARGEST = 10_000_000
 #: Column names that are found without being named, when `data` is given.
 EXPECTED = {"events": "events", "total": "total", "study": "study"}
 
@@ -48,30 +51,49 @@ def resolve(data: pd.DataFrame | None, argument: str, value: object) -> Any:
             near = nearest(value, [str(c) for c in data.columns])
             meant = f" Did you mean {near!r}?" if near else ""
             raise ArgumentError(f"{argument}={value!r} is not a column of data.{meant}")
-        return data[value]
+        return _column(data, argument, value)
     if value is None and data is not None and EXPECTED.get(argument) in data.columns:
-        return data[EXPECTED[argument]]
+        return _column(data, argument, EXPECTED[argument])
     return value
+
+
+def _column(data: pd.DataFrame, argument: str, name: str) -> pd.Series[Any]:
+    """One column by its name; a name that several columns share is refused."""
+    found = data[name]
+    if getattr(found, "ndim", 1) != 1:
+        raise ArgumentError(
+            f"{argument}={name!r} names several columns of data. Mend: rename them so that each has its own name."
+        )
+    return found
+
+
+def _is_sequence(values: Any) -> bool:
+    """Whether `values` has an order and one dimension: a set pairs events with the wrong totals, a dict gives its keys."""
+    if isinstance(values, (str, bytes, Mapping, AbstractSet)):
+        return False
+    return hasattr(values, "__len__") and hasattr(values, "__iter__") and getattr(values, "ndim", 1) == 1
 
 
 def _as_numbers(argument: str, values: Any) -> Array:
     """One-dimensional floats; booleans, texts and missing values are named by index and refused."""
-    if isinstance(values, (str, bytes)) or not hasattr(values, "__len__"):
+    if not _is_sequence(values):
         raise ArgumentError(f"{argument}={shorten(values)!r} must be a sequence of numbers, one for each study.")
+    if isinstance(values, np.ma.MaskedArray):
+        values = values.tolist()
     items = values.tolist() if hasattr(values, "tolist") else list(values)
     out = np.empty(len(items))
     for i, item in enumerate(items):
         where = f"{argument}[{i}]={shorten(item)!r}"
         if isinstance(item, (bool, np.bool_)):
             raise ArgumentError(f"{where} is a truth value, not a number.")
-        if item is None or type(item).__name__ in ("NAType", "NaTType"):
+        if missing(item):
             raise ArgumentError(f"{where} is missing. Mend: leave the study out or fill in the number.")
         if isinstance(item, (str, bytes, list, tuple, dict, set)):
             raise ArgumentError(f"{where} is not a number. Mend: convert the column to numbers first.")
         try:
             out[i] = float(item)
-        except (TypeError, ValueError):
-            raise ArgumentError(f"{where} is not a number.") from None
+        except (TypeError, ValueError, OverflowError):
+            raise ArgumentError(f"{where} is not a number that can be used.") from None
         if np.isnan(out[i]):
             raise ArgumentError(f"{where} is missing. Mend: leave the study out or fill in the number.")
         if np.isinf(out[i]):
@@ -101,8 +123,10 @@ def check_counts(events: Array, total: Array, labels: Sequence[str] | None = Non
             )
         for i in np.flatnonzero(values < 0):
             raise ArgumentError(f"{name}[{i}]={values[i]:g}{at(int(i))} is negative.")
-        for i in np.flatnonzero(values > 2**53):
-            raise ArgumentError(f"{name}[{i}]={values[i]:g}{at(int(i))} is larger than a count can be.")
+        for i in np.flatnonzero(values > LARGEST):
+            raise ArgumentError(
+                f"{name}[{i}]={values[i]:g}{at(int(i))} is more than {LARGEST:,}, the most one study may have."
+            )
     for i in np.flatnonzero(total == 0):
         raise ArgumentError(f"total[{i}]=0{at(int(i))}: a study without patients has no rate. Mend: leave it out.")
     for i in np.flatnonzero(events > total):
@@ -112,13 +136,19 @@ def check_counts(events: Array, total: Array, labels: Sequence[str] | None = Non
         )
 
 
+def missing(item: object) -> bool:
+    """None, NaN, pandas' NA and NaT."""
+    return item is None or type(item).__name__ in ("NAType", "NaTType") or (isinstance(item, float) and item != item)
+
+
 def _labels(study: Any, k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Labels of the studies, and a note where equal names had to be told apart."""
     if study is None:
         return tuple(f"Study {i + 1}" for i in range(k)), ()
-    if isinstance(study, (str, bytes)) or not hasattr(study, "__len__"):
-        raise ArgumentError(f"study={shorten(study)!r} must be a column of data or a sequence of names.")
-    items = [str(item) for item in (study.tolist() if hasattr(study, "tolist") else study)]
+    items = [
+        f"Study {i + 1}" if missing(item) or not str(item).strip() else str(item)
+        for i, item in enumerate(study.tolist() if hasattr(study, "tolist") else study)
+    ]
     seen: dict[str, int] = {}
     labels = []
     taken = set(items)
@@ -134,6 +164,14 @@ def _labels(study: Any, k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return tuple(labels), ()
     listed = ", ".join(shorten(name, 40) for name in repeated[:5]) + (" …" if len(repeated) > 5 else "")
     return tuple(labels), (f"Equal study names were kept apart by a number, not merged: {listed}.",)
+
+
+def count_studies(frame: pd.DataFrame) -> int:
+    """Different values of `study_id`; a row without one is a study of its own, and so is every row without the column."""
+    if "study_id" not in frame or frame["study_id"].ndim != 1:
+        return len(frame)
+    known = [str(item) for item in frame["study_id"].tolist() if not missing(item)]
+    return len(set(known)) + len(frame) - len(known)
 
 
 def read_studies(
@@ -165,16 +203,23 @@ def read_studies(
             raise ArgumentError(f"{name} is missing{hint}; measure={measure!r} takes {first} and {second}.")
         values[name] = _as_numbers(name, found)
     found_study = resolve(data, "study", study)
+    if found_study is not None and not _is_sequence(found_study):
+        raise ArgumentError(f"study={shorten(found_study)!r} must be a column of data or a sequence of names.")
     _same_length(**values, study=found_study)
     labels, notes = _labels(found_study, len(values[first]))
     if by_effect:
         for i in np.flatnonzero(values["vi"] <= 0):
             raise ArgumentError(f"vi[{i}]={values['vi'][i]:g} must be above zero: it is a sampling variance.")
+        for name in ("yi", "vi"):
+            for i in np.flatnonzero(np.abs(values[name]) > 1e100):
+                raise ArgumentError(
+                    f"{name}[{i}]={values[name][i]:g} is too large to be computed with. Mend: rescale the effects."
+                )
     else:
         check_counts(values["events"], values["total"], labels)
     extra = None if data is None else data.reset_index(drop=True)
-    if extra is not None and "study_id" in extra and extra["study_id"].nunique() < len(labels):
-        several = f"{len(labels)} arms of {plural(int(extra['study_id'].nunique()), 'study', 'studies')}"
+    if extra is not None and (studies := count_studies(extra)) < len(labels):
+        several = f"{len(labels)} arms of {plural(studies, 'study', 'studies')}"
         notes = (*notes, f"{several}: arms of one study are pooled as if they were independent studies.")
     return Studies(
         labels,
@@ -187,10 +232,18 @@ def read_studies(
     )
 
 
+def _numeric(values: object) -> Array:
+    """An array of floats in which a masked place is NaN; texts, truth values and complex numbers are refused."""
+    found: Any = np.ma.asanyarray(values)
+    if found.dtype.kind not in "iuf":
+        raise TypeError
+    return np.asarray(np.ma.filled(found.astype(np.float64), np.nan), dtype=np.float64)
+
+
 def read_arrays(events: object, total: object) -> tuple[Array, Array]:
     """Check the padded arrays of `pool_arrays`: equal two-dimensional shapes, NaN in both where a study is absent."""
     try:
-        e, n = np.asarray(events, dtype=np.float64), np.asarray(total, dtype=np.float64)
+        e, n = (_numeric(values) for values in (events, total))
     except (TypeError, ValueError):
         raise ArgumentError("events and total must be two-dimensional arrays of numbers [analyses, studies].") from None
     if e.ndim != 2 or e.shape != n.shape:
@@ -202,7 +255,7 @@ def read_arrays(events: object, total: object) -> tuple[Array, Array]:
         raise ArgumentError(f"events[{row}, {column}] and total[{row}, {column}]: one is missing, the other is not.")
     e, n = np.where(gone_e, 0.0, e), np.where(gone_n, 0.0, n)
     for name, values in (("events", e), ("total", n)):
-        wrong = ~np.isfinite(values) | (values < 0) | (values != np.round(values))
+        wrong = ~np.isfinite(values) | (values < 0) | (values != np.round(values)) | (values > LARGEST)
         for row, column in np.argwhere(wrong):
             raise ArgumentError(f"{name}[{row}, {column}]={values[row, column]:g} is not a count.")
     for row, column in np.argwhere(~gone_n & (n == 0)):

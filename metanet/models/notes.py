@@ -45,7 +45,7 @@ def _not_estimable(row: Row) -> list[str]:
     return [
         "The binomial-normal model has no finite estimate here: the studies stand at 0 % and at 100 %, with hardly anything "
         "between, and the likelihood keeps rising as tau grows. No pooled rate is given.",
-        f"Counted together the studies have {int(row['events'])} events in {int(row['n'])} patients "
+        f"Counted together the studies have {plural(int(row['events']), 'event')} in {int(row['n'])} patients "
         f"({per_cent(row['events'] / row['n'])} %), a figure that describes a mixture, not a rate they share.",
     ]
 
@@ -93,7 +93,7 @@ def _hartung_knapp(row: Row, options: Options) -> list[str]:
 
 def _heterogeneity(row: Row, options: Options) -> list[str]:
     out = []
-    if row["tau2"] == 0:
+    if row["tau2"] == 0 and not row["empty_tau2"]:
         out.append(
             "tau2 is estimated as zero, which does not show that the studies are alike: read the upper end of its interval."
         )
@@ -102,7 +102,12 @@ def _heterogeneity(row: Row, options: Options) -> list[str]:
             "The Q-profile interval of tau2 is empty: the studies differ less than chance alone would make them, at any tau2."
         )
     if row["tau2_upper"] == float("inf"):
-        out.append("The data set no upper limit to tau2 (the interval ends at infinity).")
+        out.append("The data set no upper limit to tau below 30; the interval of tau2 is left open (infinity).")
+    if row["tau2_upper"] < row["tau2"] or row["tau2_lower"] > row["tau2"]:
+        out.append(
+            "The estimate of tau2 lies outside its own interval: estimate and interval rest on different equations, which "
+            "disagree for these data."
+        )
     return out
 
 
@@ -111,4 +116,9 @@ def _prediction(row: Row, options: Options) -> list[str]:
         return ["No prediction interval was asked for."]
     if row["k"] < 3:
         return ["A prediction interval needs at least three studies (t with k - 2 degrees of freedom): none is given."]
+    if row["pi_lower"] > row["ci_lower"] or row["pi_upper"] < row["ci_upper"]:
+        return [
+            "The prediction interval does not hold the whole interval of the mean: the two are made in different ways, and the "
+            "wider one is the safer reading."
+        ]
     return []

@@ -16,6 +16,7 @@ from metanet.models.batch import Batch
 from metanet.models.inputs import Studies, read_arrays, read_studies
 from metanet.models.notes import notes_for
 from metanet.models.options import Options, check_options
+from metanet.models.results import NUMBERS as _NUMBERS
 from metanet.models.results import Pooled
 from metanet.models.stamp import stamp
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+#: Columns of the data that stand in the frame of studies already.
+_STUDY_COLUMNS = ("study", "events", "total", "yi", "vi")
 _PER_STUDY = ("weights", "shrunken")
 _INTERNAL = ("status", "common_se", "corrected", "nodes", "empty_tau2", "unsettled")
 
@@ -161,7 +164,15 @@ def pooled_from_row(fitted: Batch, index: int, studies: Studies, options: Option
     k = int(row.pop("k"))
     counts = {name: None if np.isnan(row[name]) else int(row[name]) for name in ("n", "events", "q_df")}
     status = row["status"]
-    method = stamp(options, status=status, k=k, nodes=int(row["nodes"]), corrected=int(row["corrected"]), notes=notes)
+    method = stamp(
+        options,
+        status=status,
+        k=k,
+        nodes=int(row["nodes"]),
+        corrected=int(row["corrected"]),
+        unsettled=row["unsettled"],
+        notes=notes,
+    )
     numbers: dict[str, Any] = {name: _optional(v) for name, v in row.items() if name not in (*_INTERNAL, *counts)}
     weights.setflags(write=False)
     return Pooled(
@@ -199,8 +210,11 @@ def _study_frame(studies: Studies, weights: Array, shrunken: Array, options: Opt
     columns |= {"ci_lower": lower, "ci_upper": upper, "weight": weights, "shrunken": shrunken}
     frame = pd.DataFrame(columns)
     if studies.extra is not None:
-        others = [c for c in studies.extra.columns if c not in frame.columns]
-        frame = pd.concat([frame, studies.extra[others]], axis=1)
+        # Equal names keep their first column; a column that has the name of one of ours is kept under another.
+        extra = studies.extra.loc[:, ~studies.extra.columns.duplicated()]
+        others = extra[[c for c in extra.columns if c not in _STUDY_COLUMNS]]
+        others = others.rename(columns={c: f"{c} (data)" for c in others.columns if c in frame.columns})
+        frame = pd.concat([frame, others], axis=1)
     return frame
 
 
@@ -278,15 +292,21 @@ def pool_many(
 
     if not hasattr(data, "columns"):
         raise ArgumentError(f"data must be a pandas DataFrame, not {type(data).__name__}.")
-    keys = [by] if isinstance(by, str) else list(by)
-    if not keys:
-        raise ArgumentError("by is empty. Mend: name at least one column.")
+    keys = [by] if isinstance(by, str) else list(by) if isinstance(by, Sequence) else []
+    if not keys or not all(isinstance(key, str) for key in keys):
+        raise ArgumentError(f"by={shorten(by)!r} must be the name of a column, or a list of names.")
     for key in keys:
         if key not in data.columns:
             near = nearest(key, [str(c) for c in data.columns])
             raise ArgumentError(
                 f"by={shorten(key)!r} is not a column of data." + (f" Did you mean {near!r}?" if near else "")
             )
+    own = {*_NUMBERS, "notes"}
+    for key in keys:
+        if key in own:
+            raise ArgumentError(f"by={key!r} has the name of a column of the result. Mend: rename the column of data.")
+        if data[key].ndim != 1 or any(isinstance(item, (list, dict, set)) for item in data[key]):
+            raise ArgumentError(f"by={key!r} does not name one column of plain values.")
     options = _options(measure, model, tau2, ci, prediction, level, by_effect=False)
     if options.measure == "GEN":
         raise ArgumentError("measure='GEN' takes effects; pool_many takes counts. Mend: measure='PLO'.")

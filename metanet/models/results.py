@@ -126,9 +126,9 @@ class Pooled:
     @property
     def study_count(self) -> int:
         """Number of different studies: less than `k` where several arms of one study (column `study_id`) are pooled."""
-        if "study_id" not in self._studies:
-            return self.k
-        return int(self._studies["study_id"].nunique())
+        from metanet.models.inputs import count_studies
+
+        return count_studies(self._studies)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -159,9 +159,7 @@ class Pooled:
 
     def numbers(self) -> dict[str, Any]:
         """Every number by name, without studies and method."""
-        skipped = {"method", "_weights", "_studies"}
-        out = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in skipped}
-        return {**out, "tau": self.tau}
+        return {name: getattr(self, name) for name in NUMBERS}
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain JSON-able values; infinite limits become the text "inf"."""
@@ -187,3 +185,7 @@ class Pooled:
         # Drawing lies in a later room; it is reached by name so that this room does not depend on it.
         axes: Axes = import_module("metanet.figures.forest").forest(self, **options)
         return axes
+
+
+#: Names of the numbers of a result, in the order of its fields.
+NUMBERS = (*(f.name for f in fields(Pooled) if f.name not in ("method", "_weights", "_studies")), "tau")

@@ -9,6 +9,7 @@ import numpy as np
 import scipy
 
 from metanet._version import __version__
+from metanet.models.display import level_text
 from metanet.models.options import Options
 from metanet.models.results import Method
 
@@ -36,7 +37,9 @@ _SOURCES = {
 }
 
 
-def stamp(options: Options, *, status: str, k: int, nodes: int, corrected: int, notes: Sequence[str]) -> Method:
+def stamp(
+    options: Options, *, status: str, k: int, nodes: int, corrected: int, unsettled: bool, notes: Sequence[str]
+) -> Method:
     """The stamp of one result."""
     exact = options.model == "glmm"
     entries: dict[str, Any] = {
@@ -48,6 +51,7 @@ def stamp(options: Options, *, status: str, k: int, nodes: int, corrected: int, 
         "ci": options.ci,
         "ci_text": _CI[options.ci],
         "prediction": options.prediction,
+        "unsettled": unsettled,
         "prediction_text": None if options.prediction is None else "HTS, t with k − 2 degrees of freedom",
         "marginal_ci": "delta method on the logit" if options.measure == "PLO" else None,
         "i2_definition": "tau2 / (tau2 + typical within-study variance)",
@@ -66,21 +70,21 @@ def stamp(options: Options, *, status: str, k: int, nodes: int, corrected: int, 
         "version": __version__,
         "numpy": np.__version__,
         "scipy": scipy.__version__,
-        "sources": _sources(options, status),
+        "sources": _sources(options, status, k),
         "notes": list(notes),
     }
     entries["sentence"] = _sentence(entries)
     return Method(entries)
 
 
-def _sources(options: Options, status: str) -> list[str]:
+def _sources(options: Options, status: str, k: int) -> list[str]:
     used = ["Clopper-Pearson"] if options.measure == "PLO" else []
     if status == "pooled":
         if options.model == "glmm":
             used.append("glmm")
         else:
             used += [options.tau2, "Q-profile", *(["HK"] if options.ci == "HK" else [])]
-        used += ["I2", *([options.prediction] if options.prediction else [])]
+        used += ["I2", *([options.prediction] if options.prediction and k > 2 else [])]
     return [f"{name}: doi:{_SOURCES[name]}" for name in used]
 
 
@@ -88,7 +92,7 @@ def _sentence(entries: dict[str, Any]) -> str:
     """The choices in words; only those that were used for this status."""
     version = f"metanet {entries['version']}"
     status = entries["status"]
-    level = f"{100 * entries['level']:g} %"
+    level = level_text(entries["level"])
     if status == "not pooled":
         kind = "exact (Clopper-Pearson)" if entries["measure"] == "PLO" else "normal"
         return f"One study with its {kind} {level} interval; not pooled. {version}."
@@ -100,7 +104,7 @@ def _sentence(entries: dict[str, Any]) -> str:
         parts.append(f"tau² by {entries['tau2']}")
     parts.append(f"{level} interval of the mean: {entries['ci_text']}")
     parts.append(f"interval of tau²: {entries['tau2_interval']}")
-    if entries["prediction"]:
+    if entries["prediction"] and entries["k"] > 2:
         parts.append(f"prediction interval: {entries['prediction_text']}")
     if entries["studies_corrected"]:
         parts.append("0.5 added to both cells of studies at 0 % or 100 %")

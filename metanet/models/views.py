@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from metanet.models.display import ABSENT, count, interval, number, p_value, per_cent, plural
+from metanet.models.display import ABSENT, count, interval, level_text, number, p_value, per_cent, plural
 from metanet.words import NO_MATH, html_text
 
 if TYPE_CHECKING:
@@ -24,8 +24,11 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()
+    if hasattr(value, "tolist"):
+        # A NumPy scalar becomes a Python one, an array a list.
+        value = value.tolist()
+        if isinstance(value, list):
+            return [plain(item) for item in value]
     if isinstance(value, float):
         if math.isnan(value):
             return None
@@ -38,7 +41,7 @@ def plain(value: Any) -> Any:
 
 
 def _level(fit: Pooled) -> str:
-    return f"{100 * fit.level:g} %"
+    return level_text(fit.level)
 
 
 def studies_text(fit: Pooled) -> str:
@@ -69,7 +72,7 @@ def rows_of(fit: Pooled) -> list[tuple[str, str]]:
 
     data = studies_text(fit)
     if fit.n is not None:
-        data += f", {fit.events} events in {fit.n} patients"
+        data += f", {plural(fit.events or 0, 'event')} in {plural(fit.n, 'patient')}"
     out = [("Data", data)]
     name = {
         "pooled": "Median rate" if rate else "Mean effect",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from metanet.errors import ArgumentError
-from metanet.models.display import interval, number, p_value, per_cent, plural
+from metanet.models.display import interval, level_text, number, p_value, per_cent, plural
 from metanet.models.results import Pooled
 from metanet.models.views import html_frame, plain
 from metanet.words import NO_MATH, html_text
@@ -169,7 +169,7 @@ def model_table(*fits: Pooled) -> Table:
         "Model",
         "Status",
         "Median rate, %",
-        f"{100 * fits[0].level:g} % CI",
+        f"{level_text(fits[0].level)} CI",
         "Average rate, %",
         "Prediction interval",
         "tau",

@@ -243,6 +243,15 @@ def test_a_long_batch_in_pieces_gives_the_numbers_of_each_fit():
         ({"events": [1], "total": [9], "level": True}, "level="),
         ({"events": [1], "total": [9], "measure": "PFT"}, "measure='PFT'.*not available"),
         ({"events": [1], "total": [9], "preset": "meta"}, "preset is not available"),
+        ({"events": [10**400], "total": [9]}, r"events\[0\].*not a number"),
+        ({"events": [1], "total": [10_000_001]}, "the most one study may have"),
+        ({"events": {1, 2}, "total": [9, 9]}, "must be a sequence"),
+        ({"events": {1: 2}, "total": [9]}, "must be a sequence"),
+        ({"events": np.array(3), "total": [9]}, "must be a sequence"),
+        ({"events": np.zeros((2, 2)), "total": [9, 9]}, "must be a sequence"),
+        ({"events": [1], "total": [9], "study": {"a"}}, "study=.*must be a column"),
+        ({"events": np.ma.array([1, 2], mask=[0, 1]), "total": [9, 9]}, r"events\[1\].*missing"),
+        ({"yi": [1e160], "vi": [1.0]}, "too large"),
         ({"yi": [1.0], "vi": [0.0]}, r"vi\[0\]=0 must be above zero"),
         ({"yi": [1.0], "vi": [1.0], "events": [1]}, "events does not go with measure='GEN'"),
     ],
@@ -256,6 +265,64 @@ def test_a_misspelt_column_is_refused_with_the_nearest():
     frame = pd.DataFrame({"responders": [1], "patients": [9]})
     with pytest.raises(mn.ArgumentError, match=r"'responder' is not a column.*Did you mean 'responders'"):
         mn.pool(frame, events="responder", total="patients")
+
+
+@pytest.mark.parametrize("by", [3, None, [], ["g", 4], "estimate", "notes", "h"])
+def test_groups_are_columns_that_the_result_does_not_have(by):
+    frame = pd.DataFrame({"g": ["a"], "h": [[1]], "events": [1], "total": [3], "estimate": [0.1], "notes": [""]})
+    with pytest.raises(mn.ArgumentError, match="by="):
+        mn.pool_many(frame, by)
+
+
+def test_a_column_name_that_is_shared_is_refused():
+    frame = pd.DataFrame([[1, 2, 9]], columns=["events", "events", "total"])
+    with pytest.raises(mn.ArgumentError, match="several columns"):
+        mn.pool(frame)
+
+
+def test_missing_names_get_a_number_and_columns_of_ours_are_not_lost():
+    frame = pd.DataFrame(
+        {"study": [None, "B"], "events": [1, 2], "total": [9, 9], "rate": [7, 8], "study_id": [None, None]}
+    )
+    studies = mn.pool(frame).studies
+    assert studies["study"].tolist() == ["Study 1", "B"]
+    assert studies["rate (data)"].tolist() == [7, 8]
+    assert mn.pool(frame).study_count == 2
+
+
+@pytest.mark.parametrize(
+    ("events", "total"), [([["1"]], [["9"]]), ([[True]], [[True]]), ([[1j]], [[9]]), ([[2**60]], [[2**61]])]
+)
+def test_arrays_refuse_what_single_poolings_refuse(events, total):
+    with pytest.raises(mn.ArgumentError):
+        mn.pool_arrays(events, total)
+
+
+def test_a_masked_study_is_absent():
+    batch = mn.pool_arrays(np.ma.array([[1, 2, 3]], mask=[[0, 0, 1]]), np.ma.array([[9, 9, 9]], mask=[[0, 0, 1]]))
+    assert batch.k[0] == 2
+
+
+def test_no_finite_limit_is_printed_as_certainty():
+    fit = mn.pool(events=[2, 2, 7, 6], total=[3, 2, 7, 6], level=0.999)
+    assert fit.ci_upper < 1
+    assert ">99.9" in fit.summary()
+    assert "99.9999999 % CI" in mn.pool(events=[1, 0], total=[9, 9], level=1 - 1e-9).summary()
+
+
+def test_without_spread_median_and_average_share_their_interval():
+    for ci in ("z", "t", "profile"):
+        fit = mn.pool(events=[507, 1, 0, 1], total=[5000, 6, 14, 24], ci=ci)
+        assert fit.tau2 == 0
+        assert (fit.ci_lower, fit.ci_upper) == (fit.marginal_ci_lower, fit.marginal_ci_upper)
+    assert any("does not hold the whole interval" in note for note in fit.notes)
+
+
+def test_tau2_outside_its_own_interval_is_noted():
+    total = [100000, 1, 5, 8, 3, 2, 7, 1, 4, 1, 5, 6, 8, 3, 1, 8, 1, 1, 8, 7, 5, 3, 1, 1]
+    fit = mn.pool(events=[1059] + [0] * 23, total=total, model="inverse_variance")
+    assert fit.tau2 > fit.tau2_upper
+    assert any("outside its own interval" in note for note in fit.notes)
 
 
 def test_an_error_in_a_group_names_the_group():
