@@ -120,7 +120,7 @@ def _pool_counts(events: Array, total: Array, options: Options) -> Batch:
     else:
         rows = np.flatnonzero(several)
         out.put(rows, corrected=effects.corrected[rows].sum(-1).astype(float))
-        _fill_inverse_variance(out, rows, effects.yi[rows], effects.vi[rows], options)
+        _fill_inverse_variance(out, rows, effects.yi, effects.vi, options)
         for name in ("estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper"):
             values = getattr(out, name)
             values[rows] = inverse_logit(values[rows])
@@ -145,7 +145,7 @@ def pool_effects(yi: Array, vi: Array, options: Options) -> Batch:
         out.put(rows, status="not pooled", estimate=mean, mu=mean, se=se)
         out.put(rows, ci_lower=mean - half, ci_upper=mean + half, mu_lower=mean - half, mu_upper=mean + half)
         out.weights[rows] = np.where(present[rows], 1.0, np.nan)
-    _fill_inverse_variance(out, np.flatnonzero(count > 1), yi, vi, options, index=True)
+    _fill_inverse_variance(out, np.flatnonzero(count > 1), yi, vi, options)
     out.weights[~present] = np.nan
     out.shrunken[~present] = np.nan
     return out
@@ -293,13 +293,11 @@ def _fill_marginal(out: Batch, rows: NDArray[np.intp], covariance: Array | None,
     out.put(rows, marginal_ci_lower=inverse_logit(logit - half), marginal_ci_upper=inverse_logit(logit + half))
 
 
-def _fill_inverse_variance(
-    out: Batch, rows: NDArray[np.intp], yi: Array, vi: Array, options: Options, *, index: bool = False
-) -> None:
-    """Two-step random-effects model on the effect scale; `index` says that `yi` and `vi` still hold all rows."""
+def _fill_inverse_variance(out: Batch, rows: NDArray[np.intp], yi: Array, vi: Array, options: Options) -> None:
+    """Two-step random-effects model on the effect scale."""
     if not rows.size:
         return
-    y, v = (yi[rows], vi[rows]) if index else (yi, vi)
+    y, v = yi[rows], vi[rows]
     k = out.k[rows]
     tau2 = two_step.TAU2[options.tau2](y, v)
     fit = two_step.weighted_mean(y, v, tau2)

@@ -205,8 +205,14 @@ def _pairs(
     names = evidence.outcome_names if outcome is None else (outcome,)
     classes = evidence.modality_classes if modality is None else (modality,)
     chosen = {key: extra[key] for key in ("overlap", "certainty", "definition") if extra.get(key) is not None}
-    if chosen.get("definition") is not None and outcome is None:
-        names = tuple(name for name in names if evidence.definitions(name))
+    wanted = chosen.get("definition")
+    if wanted is not None and outcome is None:
+        # A definition belongs to one outcome; the others have nothing to report under it.
+        names = tuple(
+            name
+            for name in names
+            if any(wanted in (family, *rest) for family, rest in evidence.definitions(name).items())
+        )
     return [(name, group) for name in names for group in classes if len(evidence.rates(name, modality=group, **chosen))]
 
 

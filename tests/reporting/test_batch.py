@@ -157,6 +157,16 @@ def test_nothing_to_pool_is_said_in_words(tmp_path):
     assert not (tmp_path / "never").exists()
 
 
+def test_a_definition_chooses_the_outcome_that_knows_it():
+    from metanet.reporting.batch import _plan
+
+    jobs = list(_plan(mn.load_evidence(), None, None, None, {"definition": "liver_failure"}))
+    assert jobs
+    assert {job.parameters["outcome"] for job in jobs} == {"hepatotoxicity"}
+    with pytest.raises(mn.ArgumentError, match="no poolable study"):
+        list(_plan(mn.load_evidence(), None, None, None, {"definition": "nonsense"}))
+
+
 def test_an_unknown_modality_is_refused_with_the_nearest(tmp_path):
     with pytest.raises(mn.ArgumentError, match="Did you mean 'TARE'"):
         mn.report(modality="TARRE", out=tmp_path / "never")
