@@ -135,7 +135,8 @@ def forest_table(
         summary.append(_prediction_row(fit, scale))
     elif absent is not None:
         summary.append(Row(absent))
-    if second is not None:
+    # One study is the same under every model, and a second row would say it twice.
+    if second is not None and fit.status != "not pooled":
         summary.append(_summary_row(second, scale, second=True))
     return Table(
         scale=scale,

@@ -73,7 +73,7 @@ def _line(folder: str, numbers: dict[str, Any], evidence: str | None) -> Line:
     return Line(
         outcome,
         modality,
-        _MODELS.get(str(result.get("model")), str(result.get("model", ""))),
+        "–" if result.get("status") == "not pooled" else _MODELS.get(str(result.get("model")), ""),
         str(result.get("status", "")),
         per_cent(result.get("estimate")),
         interval(result.get("ci_lower"), result.get("ci_upper")),

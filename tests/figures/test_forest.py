@@ -329,3 +329,10 @@ def test_the_callers_settings_neither_change_the_figure_nor_are_changed():
 def test_the_result_draws_itself():
     ax = fit_of("twelve").forest(title="Response", sort="weight")
     assert "Response" in texts(ax)
+
+
+def test_one_study_is_said_once_though_two_models_are_given():
+    fit, second = (mn.pool(events=[3], total=[20], model=model) for model in ("glmm", "inverse_variance"))
+    axes = fit.forest(second=second)
+    texts = [artist.get_text() for artist in axes.texts]
+    assert texts.count("One study: not pooled") == 1
