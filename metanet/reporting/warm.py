@@ -18,8 +18,8 @@ class Kernels:
     """Makes the kernels of a batch; a context manager, so that no server, kernel or socket outlives the batch."""
 
     def __init__(self, *, warm: bool) -> None:
-        # Short path: a local socket's name may have 104 characters at most. Only this user can enter the folder.
-        self._folder = Path(tempfile.mkdtemp(prefix="metanet-"))
+        # Only this user can enter the folder.
+        self._folder = Path(tempfile.mkdtemp(prefix="metanet-", dir=_short_folder()))
         # The fork of a process that has loaded Apple's frameworks is not safe, and Windows has none.
         self._server = self._start() if warm and sys.platform == "linux" else None
 
@@ -84,8 +84,10 @@ class Kernels:
             """An ordinary kernel manager with its sockets in a folder of their own."""
 
             def __init__(self, **options: Any) -> None:
-                place = {"ip": str(sockets / "s"), "connection_file": str(sockets / "kernel.json")}
-                super().__init__(**{**options, "kernel_spec_manager": Specs(), "transport": "ipc", **place})
+                place = {"kernel_spec_manager": Specs(), "connection_file": str(sockets / "kernel.json")}
+                # Windows has no local sockets for kernels; there they listen on the loopback address.
+                local = {} if sys.platform == "win32" else {"transport": "ipc", "ip": str(sockets / "s")}
+                super().__init__(**{**options, **place, **local})
 
         try:
             yield Manager
@@ -93,6 +95,11 @@ class Kernels:
             # The loop that nbclient ran on belongs to this thread's context; left open it would leak with every report.
             ensure_event_loop().close()
             shutil.rmtree(sockets, ignore_errors=True)
+
+
+def _short_folder() -> str | None:
+    """Where sockets can live: their names may have about a hundred characters, which a long TMPDIR can use up."""
+    return "/tmp" if len(tempfile.gettempdir()) > 60 and Path("/tmp").is_dir() else None
 
 
 def _close(server: subprocess.Popen[str]) -> None:

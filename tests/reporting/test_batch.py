@@ -151,6 +151,17 @@ def test_forked_and_ordinary_kernels_give_the_same_report(notebook, tmp_path):
     assert any("image/png" in o[2] or "image/svg+xml" in o[2] for o in kinds[True][:-1])
 
 
+def test_a_long_temporary_folder_does_not_break_the_sockets(notebook, tmp_path, monkeypatch):
+    long = tmp_path / ("x" * 90)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    for warm in (True, False):
+        with kernel_settings(), Kernels(warm=warm) as kernels:
+            assert kernels.warm == warm
+            outcome = run_job(Job(notebook("print(1)"), {}, "Long", "x/long", {}), tmp_path / str(warm), kernels)
+        assert outcome.error is None
+
+
 def test_nothing_to_pool_is_said_in_words(tmp_path):
     with pytest.raises(mn.ArgumentError, match="no poolable study"):
         mn.report("technical_success", out=tmp_path / "never")
