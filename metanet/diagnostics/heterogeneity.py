@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from metanet.diagnostics.leave_one_out import LeaveOneOut
+from metanet.effects.proportions import inverse_logit
 from metanet.errors import ArgumentError
 from metanet.models.display import interval, level_text, number, p_value, per_cent, plural
 from metanet.models.results import Pooled
@@ -86,8 +87,6 @@ def _certainty(fit: Pooled) -> str:
 
 
 def _one_sd(fit: Pooled) -> str:
-    from metanet.effects.proportions import inverse_logit
-
     mu, tau = fit.mu or 0.0, fit.tau or 0.0
     return f"{per_cent(float(inverse_logit(mu - tau)))} % and {per_cent(float(inverse_logit(mu + tau)))} %"
 

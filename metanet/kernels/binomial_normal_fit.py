@@ -93,7 +93,7 @@ def _ascend(
 
 
 def _score_noise(total: Array) -> Array:
-    """Squared standard errors that rounding leaves undecided; it counts from a thousand million patients on."""
+    """Squared standard errors that rounding leaves undecided; it outweighs `STEP_TOLERANCE` from fifty million patients on."""
     return np.asarray((2e-16 * total.sum(-1)) ** 2)
 
 

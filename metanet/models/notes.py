@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from metanet.kernels.quantiles import two_sided_z
 from metanet.models.display import per_cent, plural
 from metanet.models.options import Options
 
@@ -73,8 +74,6 @@ def _mean(row: Row, options: Options) -> list[str]:
 
 
 def _hartung_knapp(row: Row, options: Options) -> list[str]:
-    from metanet.kernels.quantiles import two_sided_z
-
     width = row["mu_upper"] - row["mu_lower"]
     common = 2 * two_sided_z(options.level) * row["common_se"]
     # The residual sum of equal effects is rounding noise, not zero.

@@ -154,6 +154,15 @@ def _optional(value: float) -> float | None:
     return None if np.isnan(value) else value
 
 
+def _numbers_of(row: dict[str, Any], options: Options) -> dict[str, Any]:
+    """The fields of a result that are numbers or choices: absent quantities are None, counts are whole."""
+    k = int(row["k"])
+    counts = {name: None if np.isnan(row[name]) else int(row[name]) for name in ("n", "events", "q_df")}
+    choices = {"status": row["status"], "model": options.model, "measure": options.measure, "level": options.level}
+    others = {name: _optional(value) for name, value in row.items() if name not in (*_INTERNAL, "k", *counts)}
+    return {**choices, **others, "k": k, **counts}
+
+
 def pooled_from_row(fitted: Batch, index: int, studies: Studies, options: Options) -> Pooled:
     """The result object of one row of a batch; `studies` lists the row's studies without padding."""
     row = _row(fitted, index)
@@ -161,31 +170,21 @@ def pooled_from_row(fitted: Batch, index: int, studies: Studies, options: Option
     weights = fitted.weights[index][present] if present.any() else np.full(studies.k, np.nan)
     shrunken = fitted.shrunken[index][present] if present.any() else np.full(studies.k, np.nan)
     notes = [*notes_for(row, options), *studies.notes]
-    k = int(row.pop("k"))
-    counts = {name: None if np.isnan(row[name]) else int(row[name]) for name in ("n", "events", "q_df")}
-    status = row["status"]
     method = stamp(
         options,
-        status=status,
-        k=k,
+        status=row["status"],
+        k=int(row["k"]),
         nodes=int(row["nodes"]),
         corrected=int(row["corrected"]),
         unsettled=row["unsettled"],
         notes=notes,
     )
-    numbers: dict[str, Any] = {name: _optional(v) for name, v in row.items() if name not in (*_INTERNAL, *counts)}
     weights.setflags(write=False)
     return Pooled(
-        status=status,
-        model=options.model,
-        measure=options.measure,
-        level=options.level,
         method=method,
         _weights=weights,
         _studies=_study_frame(studies, weights, shrunken, options),
-        k=k,
-        **counts,
-        **numbers,
+        **_numbers_of(row, options),
     )
 
 
@@ -332,6 +331,11 @@ def pool_many(
     fitted = _fit(e, n, None, None, options)
     rows = []
     for i, (label, found) in enumerate(groups):
-        result = pooled_from_row(fitted, i, found, options)
-        rows.append({**dict(zip(keys, label, strict=True)), **result.numbers(), "notes": " ".join(result.notes)})
+        row = _row(fitted, i)
+        numbers = _numbers_of(row, options)
+        numbers["tau"] = None if numbers["tau2"] is None else float(np.sqrt(numbers["tau2"]))
+        notes = " ".join([*notes_for(row, options), *found.notes])
+        rows.append(
+            {**dict(zip(keys, label, strict=True)), **{name: numbers[name] for name in _NUMBERS}, "notes": notes}
+        )
     return pd.DataFrame(rows)

@@ -98,6 +98,8 @@ def _sentence(entries: dict[str, Any]) -> str:
         return f"One study with its {kind} {level} interval; not pooled. {version}."
     if status in ("no events", "only events"):
         return f"Exact (Clopper-Pearson) {level} interval on the sum of the studies. {version}."
+    if status == "not estimable":
+        return f"No estimate from the {_MODEL[entries['model']]}. {version}."
     parts = [_MODEL[entries["model"]]]
     if entries["model"] == "inverse_variance":
         parts.append(entries["scale"])

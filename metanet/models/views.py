@@ -149,9 +149,8 @@ def sentence(fit: Pooled) -> str:
     text = f"Across {studies} ({total}) the median rate was {per_cent(fit.estimate)} % ({limits})"
     text += f" and the population-averaged rate {per_cent(fit.marginal_estimate)} %"
     if fit.pi_lower is not None:
-        text += f"; the rate of a new setting is expected between {interval(fit.pi_lower, fit.pi_upper)} %".replace(
-            " to ", " and "
-        )
+        ends = f"{per_cent(fit.pi_lower)} and {per_cent(fit.pi_upper)} %"
+        text += f"; the rate of a new setting is expected between {ends}"
     return text + "."
 
 

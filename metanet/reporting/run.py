@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from metanet.words import html_text
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 #: Longest time a single cell may take, in seconds.
 CELL_LIMIT = 900
+_THREAD = threading.local()
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def kernel_settings() -> Iterator[None]:
 
 
 def run_job(job: Job, out: Path, kernels: Kernels) -> Outcome:
-    """Make one report. Whatever goes wrong becomes a page with the traceback; nothing is raised but an interrupt."""
+    """Make one report. What goes wrong becomes a page with the traceback; where no page can be written, the error alone is told."""
     start = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(dir=out, prefix=".staged-"))
@@ -81,6 +83,9 @@ def run_job(job: Job, out: Path, kernels: Kernels) -> Outcome:
             _failure_page(job, staged, error, _details(fault))
         replace_folder(staged, out / job.folder)
         numbers = _read_numbers(out / job.folder)
+    except OSError as fault:
+        # A full disk or a folder without rights: the other reports go on.
+        error, numbers = error or _one_line(fault), None
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return Outcome(job, numbers, error, time.monotonic() - start)
@@ -90,43 +95,54 @@ def _execute(job: Job, staged: Path, kernels: Kernels) -> None:
     import papermill
 
     ran = staged / "report.ipynb"
-    with kernels.manager_class() as manager:
-        papermill.execute_notebook(
-            job.notebook,
-            ran,
-            parameters={**job.parameters, "output_dir": str(staged)},
-            kernel_name="python3",
-            progress_bar=False,
-            log_output=False,
-            execution_timeout=CELL_LIMIT,
-            start_timeout=120,
-            kernel_manager_class=manager,
-            shutdown_kernel="immediate",
-        )
-    _forget_staging(ran, staged)
+    try:
+        with kernels.manager_class() as manager:
+            papermill.execute_notebook(
+                job.notebook,
+                ran,
+                parameters={**job.parameters, "output_dir": str(staged)},
+                kernel_name="python3",
+                progress_bar=False,
+                log_output=False,
+                execution_timeout=CELL_LIMIT,
+                start_timeout=120,
+                kernel_manager_class=manager,
+                shutdown_kernel="immediate",
+            )
+    finally:
+        _forget_staging(ran, staged)
     write_text(staged / "report.html", _export(job, ran))
 
 
 def _forget_staging(notebook: Path, staged: Path) -> None:
     """The finished notebook names its own folder, not the staging folder that is gone."""
-    text = notebook.read_text(encoding="utf-8")
-    write_text(notebook, text.replace(json.dumps(str(staged))[1:-1], "."))
+    if notebook.exists():
+        text = notebook.read_text(encoding="utf-8")
+        write_text(notebook, text.replace(json.dumps(str(staged))[1:-1], "."))
 
 
 def _export(job: Job, notebook: Path) -> str:
     """The executed notebook as a document: text, tables and figures; the code stays in the notebook beside it."""
     import nbformat
-    from nbconvert import HTMLExporter
 
-    exporter = HTMLExporter(
-        template_name="basic", exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True
-    )
-    exporter.embed_images = True
     book = nbformat.read(notebook, as_version=4)
-    body, _ = exporter.from_notebook_node(book)
+    body, _ = _exporter().from_notebook_node(book)
     beside = (p for p in notebook.parent.rglob("*") if p.is_file() and not p.name.startswith("."))
     names = sorted(p.relative_to(notebook.parent).as_posix() for p in beside if p.name != "report.html")
     return page(job.title, f"{_navigation(job)}{file_links(names)}<main>{body}</main>")
+
+
+def _exporter() -> Any:
+    """This thread's HTML exporter: compiling its templates takes longer than exporting a report."""
+    if not hasattr(_THREAD, "exporter"):
+        from nbconvert import HTMLExporter
+
+        exporter = HTMLExporter(
+            template_name="basic", exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True
+        )
+        exporter.embed_images = True
+        _THREAD.exporter = exporter
+    return _THREAD.exporter
 
 
 def _navigation(job: Job) -> str:

@@ -114,7 +114,7 @@ def test_a_failed_report_leaves_its_traceback_and_does_not_stop_the_others(noteb
     page = (out / "x" / "bad" / "report.html").read_text(encoding="utf-8")
     assert "ZeroDivisionError" in page
     assert "Bad &lt;b&gt;" in page
-    assert (out / "x" / "bad" / "report.ipynb").is_file()
+    assert ".staged" not in (out / "x" / "bad" / "report.ipynb").read_text(encoding="utf-8")
     assert json.loads((out / "x" / "bad" / "numbers.json").read_text())["error"]
     assert (out / "x" / "good" / "numbers.json").is_file()
 
@@ -160,6 +160,19 @@ def test_a_long_temporary_folder_does_not_break_the_sockets(notebook, tmp_path, 
             assert kernels.warm == warm
             outcome = run_job(Job(notebook("print(1)"), {}, "Long", "x/long", {}), tmp_path / str(warm), kernels)
         assert outcome.error is None
+
+
+def test_a_report_that_cannot_be_put_in_its_place_does_not_stop_the_others(notebook, tmp_path):
+    source = "import metanet as mn\nmn.save_results(output_dir, mn.pool(events=[1, 2], total=[9, 9]))"
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "blocked").write_text("a file where a folder should be")
+    todo = [Job(notebook(source), {}, "Blocked", "blocked/a", {}), Job(notebook(source), {}, "Good", "x/good", {})]
+    made = _run(todo, out, 1, progress=False)
+    assert made[0].error is not None
+    assert made[0].numbers is None
+    assert made[1].error is None
+    assert not list(out.glob(".staged*"))
 
 
 def test_nothing_to_pool_is_said_in_words(tmp_path):
