@@ -19,6 +19,7 @@ def find_roots(
     f_lower: Array | None = None,
     f_upper: Array | None = None,
     relative: float = 4e-15,
+    scale: Array | None = None,
     max_iterations: int = 200,
 ) -> Array:
     """Roots of a batch of scalar functions, each inside its own bracket.
@@ -35,6 +36,8 @@ def find_roots(
     relative
         Stop when the bracket is this fraction of the root (a relative rule: a heterogeneity variance of 1e-9 gets as many digits
         as one of 1).
+    scale
+        Sizes ``[b]`` of which the bracket may be that fraction instead, for roots that may lie at zero (a mean).
     """
     x1, x2 = lower.astype(float).copy(), upper.astype(float).copy()
     everything = np.arange(x1.size)
@@ -45,6 +48,7 @@ def find_roots(
     roots[f2 == 0] = x2[f2 == 0]
     open_ = np.flatnonzero(f1 * f2 < 0)
     x1, x2, f1, f2 = x1[open_], x2[open_], f1[open_], f2[open_]
+    size = np.zeros(open_.shape) if scale is None else scale[open_]
     fraction = np.full(open_.shape, 0.5)
     for _ in range(max_iterations):
         if not open_.size:
@@ -58,7 +62,7 @@ def find_roots(
         first_is_best = np.abs(f1) < np.abs(f2)
         best, f_best = np.where(first_is_best, x1, x2), np.where(first_is_best, f1, f2)
         width = np.abs(x2 - x1)
-        tolerance = relative * np.abs(best) + 1e-300
+        tolerance = relative * np.maximum(np.abs(best), size) + 1e-300
         done = (width <= 2 * tolerance) | (f_best == 0) | ~np.isfinite(f)
         roots[open_[done]] = np.where(np.isfinite(f), best, np.nan)[done]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -71,6 +75,7 @@ def find_roots(
         fraction = np.clip(step, edge, 1 - edge)
         keep = ~done
         open_, x1, x2, f1, f2, fraction = open_[keep], x1[keep], x2[keep], f1[keep], f2[keep], fraction[keep]
+        size = size[keep]
     else:
         # A bracket that rounding keeps from closing further still holds the root: its better end is the answer.
         if open_.size:

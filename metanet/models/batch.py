@@ -10,7 +10,8 @@ from scipy.special import xlogy
 
 from metanet.effects.proportions import Effects, inverse_logit, logit_proportion
 from metanet.effects.study_intervals import clopper_pearson
-from metanet.kernels import binomial_normal, quantiles, two_step
+from metanet.kernels import binomial_normal, mean_intervals, prediction, quantiles, tau2_intervals, two_step
+from metanet.kernels import tau2 as tau2_estimators
 from metanet.kernels.binomial_normal_fit import fit as fit_binomial_normal
 from metanet.kernels.binomial_normal_profile import mu_interval, tau_interval
 from metanet.models.options import Options
@@ -202,7 +203,7 @@ def _fill_glmm(
     out.put(rows, nodes=np.where(fit.tau > 0, fit.nodes, 0).astype(float))
     _fill_i2(out, rows, two_step.typical_variance(effects.vi[rows]))
     if options.prediction == "HTS":
-        low, high = two_step.prediction_interval_hts(fit.mu, se, tau2, k, options.level)
+        low, high = prediction.student(fit.mu, se, tau2, k - 2, options.level)
         out.put(rows, pi_lower=inverse_logit(low), pi_upper=inverse_logit(high))
     # Likelihood-ratio test of equal rates: each study its own rate against one rate for all.
     saturated = _saturated_loglik(e, n)
@@ -299,11 +300,11 @@ def _fill_inverse_variance(out: Batch, rows: NDArray[np.intp], yi: Array, vi: Ar
         return
     y, v = yi[rows], vi[rows]
     k = out.k[rows]
-    tau2 = two_step.TAU2[options.tau2](y, v)
+    tau2 = tau2_estimators.ESTIMATORS[options.tau2](y, v)
     fit = two_step.weighted_mean(y, v, tau2)
-    classic = two_step.mean_interval_z(fit, options.level)
-    interval = two_step.mean_interval_hk(fit, k, options.level) if options.ci == "HK" else classic
-    low, high, empty = two_step.tau2_q_profile(y, v, options.level)
+    classic = mean_intervals.normal(fit, options.level)
+    interval = mean_intervals.hartung_knapp(fit, k, options.level) if options.ci == "HK" else classic
+    low, high, empty = tau2_intervals.q_profile(y, v, options.level)
     common = two_step.weighted_mean(y, v, np.zeros(rows.size))
     out.put(rows, status="pooled", mu=fit.mean, se=interval.se, mu_lower=interval.lower, mu_upper=interval.upper)
     out.put(rows, estimate=fit.mean, ci_lower=interval.lower, ci_upper=interval.upper)
@@ -312,7 +313,7 @@ def _fill_inverse_variance(out: Batch, rows: NDArray[np.intp], yi: Array, vi: Ar
     _fill_i2(out, rows, two_step.typical_variance(v))
     out.put(rows, q=common.q, q_df=k - 1, q_pvalue=quantiles.chi2_upper_tail(common.q, k - 1))
     if options.prediction == "HTS":
-        lower, upper = two_step.prediction_interval_hts(fit.mean, classic.se, tau2, k, options.level)
+        lower, upper = prediction.student(fit.mean, classic.se, tau2, k - 2, options.level)
         out.put(rows, pi_lower=lower, pi_upper=upper)
     out.weights[rows] = fit.weights / fit.weights.sum(-1, keepdims=True)
     shrink = tau2[:, None] * fit.weights

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metanet.kernels import two_step
+from metanet.kernels import tau2, tau2_intervals, two_step
 from metanet.kernels.roots import find_roots
 
 
@@ -28,7 +28,7 @@ def test_scale_does_not_matter():
     rng = np.random.default_rng(2)
     v = rng.uniform(0.01, 0.3, (200, 9))
     y = rng.normal(size=v.shape) * np.sqrt(v + rng.choice([0.0, 0.05, 0.4], (200, 1)))
-    for estimator in two_step.TAU2.values():
+    for estimator in tau2.ESTIMATORS.values():
         plain = estimator(y, v)
         for factor in (1e-4, 1e4):
             np.testing.assert_allclose(
@@ -45,7 +45,7 @@ def test_reml_is_the_global_maximum_on_rare_events():
         e = rng.binomial(n.astype(int), p)
         e = np.where(e == 0, 0.5, e)
         y, v = e / n, e / n * (1 - e / n) / n
-        ours = two_step.tau2_reml(y[None], v[None])[0]
+        ours = tau2.reml(y[None], v[None])[0]
         best, height = dense_reml(y, v)
         assert height(ours) >= height(best) - 1e-10
         # Where the maximum is unique both agree; the grid resolves about 1e-7 of it.
@@ -56,7 +56,7 @@ def test_paule_mandel_meets_its_equation():
     rng = np.random.default_rng(4)
     v = rng.uniform(0.001, 2, (300, 7))
     y = rng.normal(size=v.shape)
-    t = two_step.tau2_pm(y, v)
+    t = tau2.pm(y, v)
     q = two_step.weighted_mean(y, v, t).q
     np.testing.assert_allclose(q[t > 0], 6, rtol=1e-10)
     assert (two_step.weighted_mean(y, v, np.zeros(300)).q[t == 0] <= 6).all()
@@ -64,17 +64,17 @@ def test_paule_mandel_meets_its_equation():
 
 def test_dersimonian_laird_is_truncated_at_zero():
     y, v = np.array([[0.1, 0.1, 0.1]]), np.array([[1.0, 2.0, 3.0]])
-    assert two_step.tau2_dl(y, v)[0] == 0
+    assert tau2.dl(y, v)[0] == 0
 
 
 def test_an_absent_study_changes_nothing():
     rng = np.random.default_rng(1)
     y, v = rng.normal(size=(1, 6)), rng.uniform(0.05, 0.4, (1, 6))
     padded_y, padded_v = np.concatenate([y, [[0, 0]]], 1), np.concatenate([v, [[np.inf, np.inf]]], 1)
-    for estimator in two_step.TAU2.values():
+    for estimator in tau2.ESTIMATORS.values():
         np.testing.assert_allclose(estimator(padded_y, padded_v), estimator(y, v), rtol=1e-12)
     np.testing.assert_allclose(
-        two_step.tau2_q_profile(padded_y, padded_v, 0.95)[:2], two_step.tau2_q_profile(y, v, 0.95)[:2], rtol=1e-12
+        tau2_intervals.q_profile(padded_y, padded_v, 0.95)[:2], tau2_intervals.q_profile(y, v, 0.95)[:2], rtol=1e-12
     )
 
 
