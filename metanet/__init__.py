@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from metanet.evidence import validate as validate
     from metanet.figures.forest import forest as forest
     from metanet.figures.save import save_figure as save_figure
+    from metanet.models.effect_sizes import back_transform as back_transform
+    from metanet.models.effect_sizes import effect_sizes as effect_sizes
     from metanet.models.pool import pool as pool
     from metanet.models.pool import pool_arrays as pool_arrays
     from metanet.models.pool import pool_many as pool_many
@@ -46,6 +48,8 @@ _HOMES = {
     "load_evidence": "metanet.evidence",
     "validate": "metanet.evidence",
     "Evidence": "metanet.evidence",
+    "effect_sizes": "metanet.models.effect_sizes",
+    "back_transform": "metanet.models.effect_sizes",
     "pool": "metanet.models.pool",
     "pool_many": "metanet.models.pool",
     "pool_arrays": "metanet.models.pool",

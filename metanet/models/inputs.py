@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,14 @@ class Studies:
         return len(self.labels)
 
 
+def check_frame(data: object) -> None:
+    """Refuse data that are no DataFrame."""
+    if data is not None and not (hasattr(data, "columns") and hasattr(data, "loc")):
+        raise ArgumentError(
+            f"data must be a pandas DataFrame, not {type(data).__name__}. Mend: pass sequences as events= and total=."
+        )
+
+
 def resolve(data: pd.DataFrame | None, argument: str, value: object) -> Any:
     """The values behind an argument: a column of `data`, a plain sequence, or None."""
     if isinstance(value, str):
@@ -67,16 +75,16 @@ def _column(data: pd.DataFrame, argument: str, name: str) -> pd.Series[Any]:
     return found
 
 
-def _is_sequence(values: Any) -> bool:
+def is_sequence(values: Any) -> bool:
     """Whether `values` has an order and one dimension: a set pairs events with the wrong totals, a dict gives its keys."""
     if isinstance(values, (str, bytes, Mapping, AbstractSet)):
         return False
     return hasattr(values, "__len__") and hasattr(values, "__iter__") and getattr(values, "ndim", 1) == 1
 
 
-def _as_numbers(argument: str, values: Any) -> Array:
+def as_numbers(argument: str, values: Any) -> Array:
     """One-dimensional floats; booleans, texts and missing values are named by index and refused."""
-    if not _is_sequence(values):
+    if not is_sequence(values):
         raise ArgumentError(f"{argument}={shorten(values)!r} must be a sequence of numbers, one for each study.")
     if isinstance(values, np.ma.MaskedArray):
         values = values.tolist()
@@ -101,7 +109,8 @@ def _as_numbers(argument: str, values: Any) -> Array:
     return out
 
 
-def _same_length(**columns: Array | Sequence[str] | None) -> None:
+def same_length(**columns: Array | Sequence[str] | None) -> None:
+    """Refuse columns of different lengths, and no studies at all; None is not looked at."""
     lengths = {name: len(column) for name, column in columns.items() if column is not None}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name}: {length}" for name, length in lengths.items())
@@ -110,28 +119,42 @@ def _same_length(**columns: Array | Sequence[str] | None) -> None:
         raise ArgumentError(f"No studies: {next(iter(lengths))} is empty. Mend: give at least one study.")
 
 
-def check_counts(events: Array, total: Array, labels: Sequence[str] | None = None) -> None:
+def _at(labels: Sequence[str] | None, i: SupportsIndex) -> str:
+    return f" (study {shorten(labels[int(i)])!r})" if labels else ""
+
+
+def check_whole(name: str, values: Array, labels: Sequence[str] | None = None) -> None:
+    """Whole numbers from 0 to the most that one study may have; the first fault is named by index."""
+    for i in np.flatnonzero(values != np.round(values)):
+        raise ArgumentError(
+            f"{name}[{i}]={values[i]:g}{_at(labels, i)} is not a whole number; counts are needed, not rates."
+        )
+    for i in np.flatnonzero(values < 0):
+        raise ArgumentError(f"{name}[{i}]={values[i]:g}{_at(labels, i)} is negative.")
+    for i in np.flatnonzero(values > LARGEST):
+        raise ArgumentError(
+            f"{name}[{i}]={values[i]:g}{_at(labels, i)} is more than {LARGEST:,}, the most one study may have."
+        )
+
+
+def check_counts(
+    events: Array,
+    total: Array,
+    labels: Sequence[str] | None = None,
+    *,
+    names: tuple[str, str] = ("events", "total"),
+) -> None:
     """Whole numbers, totals above zero, events between 0 and the total; the first fault is named by index."""
-
-    def at(i: int) -> str:
-        return f" (study {shorten(labels[i])!r})" if labels else ""
-
-    for name, values in (("total", total), ("events", events)):
-        for i in np.flatnonzero(values != np.round(values)):
-            raise ArgumentError(
-                f"{name}[{i}]={values[i]:g}{at(int(i))} is not a whole number; counts are needed, not rates."
-            )
-        for i in np.flatnonzero(values < 0):
-            raise ArgumentError(f"{name}[{i}]={values[i]:g}{at(int(i))} is negative.")
-        for i in np.flatnonzero(values > LARGEST):
-            raise ArgumentError(
-                f"{name}[{i}]={values[i]:g}{at(int(i))} is more than {LARGEST:,}, the most one study may have."
-            )
+    first, second = names
+    check_whole(second, total, labels)
+    check_whole(first, events, labels)
     for i in np.flatnonzero(total == 0):
-        raise ArgumentError(f"total[{i}]=0{at(int(i))}: a study without patients has no rate. Mend: leave it out.")
+        raise ArgumentError(
+            f"{second}[{i}]=0{_at(labels, i)}: a study without patients has no rate. Mend: leave it out."
+        )
     for i in np.flatnonzero(events > total):
         raise ArgumentError(
-            f"events[{i}]={events[i]:g}{at(int(i))} is more than total[{i}]={total[i]:g}. "
+            f"{first}[{i}]={events[i]:g}{_at(labels, i)} is more than {second}[{i}]={total[i]:g}. "
             "Mend: check both against the source; they may be swapped."
         )
 
@@ -185,10 +208,7 @@ def read_studies(
     measure: str,
 ) -> Studies:
     """Check the data arguments of `pool` for the measure asked for."""
-    if data is not None and not (hasattr(data, "columns") and hasattr(data, "loc")):
-        raise ArgumentError(
-            f"data must be a pandas DataFrame, not {type(data).__name__}. Mend: pass sequences as events= and total=."
-        )
+    check_frame(data)
     by_effect = measure == "GEN"
     first, second = ("yi", "vi") if by_effect else ("events", "total")
     given = {"events": events, "total": total, "yi": yi, "vi": vi}
@@ -201,11 +221,11 @@ def read_studies(
         if found is None:
             hint = " (a column of data, or a sequence)" if data is not None else ""
             raise ArgumentError(f"{name} is missing{hint}; measure={measure!r} takes {first} and {second}.")
-        values[name] = _as_numbers(name, found)
+        values[name] = as_numbers(name, found)
     found_study = resolve(data, "study", study)
-    if found_study is not None and not _is_sequence(found_study):
+    if found_study is not None and not is_sequence(found_study):
         raise ArgumentError(f"study={shorten(found_study)!r} must be a column of data or a sequence of names.")
-    _same_length(**values, study=found_study)
+    same_length(**values, study=found_study)
     labels, notes = _labels(found_study, len(values[first]))
     if by_effect:
         for i in np.flatnonzero(values["vi"] <= 0):

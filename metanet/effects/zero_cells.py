@@ -1,0 +1,126 @@
+"""Zero cells: which studies get the correction, on which cells, and which are dropped; the one place where counts change.
+
+The rules are those of metafor's `escalc` (Viechtbauer 2010, doi:10.18637/jss.v036.i03): `to` says which studies get `add`,
+
+* "only0": the studies with an empty cell;
+* "if0all": every study of the analysis, if at least one of them has an empty cell;
+* "all": every study;
+* "none": no study.
+
+Programs differ here, and the choice moves the pooled rate, so it belongs into every method stamp. One analysis is one row
+``[..., k]``: "if0all" looks along the last axis. Absent and dropped studies are neither looked at nor corrected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from metanet.effects.values import Array, Effects, Mask
+
+#: Values of `to`.
+RULES = ("only0", "if0all", "all", "none")
+#: What is added to a cell (with two cells in a group, the denominator grows by twice as much).
+CORRECTION = 0.5
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Corrected cells ``[..., k]`` and the studies that are in the analysis; those that are not hold 1 in every cell.
+
+    Attributes
+    ----------
+    cells
+        One group: events, non-events. Two groups: events, non-events, and those of the control. One rate: events. Two rates:
+        events, and those of the control.
+    present, corrected, dropped
+        Studies in the analysis; of these, the corrected ones; studies that `drop00` took out.
+    """
+
+    cells: tuple[Array, ...]
+    present: Mask
+    corrected: Mask
+    dropped: Mask
+
+
+def _arrays(*values: ArrayLike) -> list[Array]:
+    return [np.asarray(a) for a in np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in values))]
+
+
+def _corrected(cells: tuple[Array, ...], present: Mask, dropped: Mask, add: float, to: str) -> Cells:
+    """Add to the cells of the studies that the rule names."""
+    if to not in RULES:
+        raise ValueError(f"to={to!r} is not one of {RULES}")
+    # What stands in the cells of an absent study has no meaning, and no root or logarithm of it is taken.
+    cells = tuple(np.where(present, cell, 1.0) for cell in cells)
+    empty = np.any([cell == 0 for cell in cells], axis=0)
+    if to == "only0":
+        touched = empty
+    elif to == "if0all":
+        touched = present & (empty.any(axis=-1, keepdims=True) if empty.ndim else empty)
+    else:
+        touched = present & (to == "all")
+    touched = touched & (add > 0)
+    plus = np.where(touched, add, 0.0)
+    return Cells(tuple(cell + plus for cell in cells), present, touched, dropped)
+
+
+def one_group(events: ArrayLike, total: ArrayLike, *, add: float = CORRECTION, to: str = "only0") -> Cells:
+    """Events and non-events of one group; `add` goes to both."""
+    x, n = _arrays(events, total)
+    present = n > 0
+    return _corrected((x, n - x), present, np.zeros_like(present), add, to)
+
+
+def two_groups(
+    events: ArrayLike,
+    total: ArrayLike,
+    events_control: ArrayLike,
+    total_control: ArrayLike,
+    *,
+    add: float = CORRECTION,
+    to: str = "only0",
+    drop00: bool = False,
+) -> Cells:
+    """The four cells of two groups; `add` goes to all of them. `drop00` takes out studies without any, or with only, events."""
+    x1, n1, x2, n2 = _arrays(events, total, events_control, total_control)
+    present = (n1 > 0) & (n2 > 0)
+    same_end = ((x1 == 0) & (x2 == 0)) | ((x1 == n1) & (x2 == n2))
+    dropped = present & same_end & drop00
+    return _corrected((x1, n1 - x1, x2, n2 - x2), present & ~dropped, dropped, add, to)
+
+
+def one_rate(events: ArrayLike, person_time: ArrayLike, *, add: float = CORRECTION, to: str = "only0") -> Cells:
+    """Events of one group in person-time; `add` goes to the events, the person-time stays."""
+    x, t = _arrays(events, person_time)
+    present = t > 0
+    return _corrected((x,), present, np.zeros_like(present), add, to)
+
+
+def two_rates(
+    events: ArrayLike,
+    person_time: ArrayLike,
+    events_control: ArrayLike,
+    person_time_control: ArrayLike,
+    *,
+    add: float = CORRECTION,
+    to: str = "only0",
+    drop00: bool = False,
+) -> Cells:
+    """Events of two groups in person-time; `add` goes to both. `drop00` takes out studies without events in either group."""
+    x1, t1, x2, t2 = _arrays(events, person_time, events_control, person_time_control)
+    present = (t1 > 0) & (t2 > 0)
+    dropped = present & (x1 == 0) & (x2 == 0) & drop00
+    return _corrected((x1, x2), present & ~dropped, dropped, add, to)
+
+
+def finish(yi: Array, vi: Array, cells: Cells) -> Effects:
+    """Effects in which every study without a finite effect or variance has effect 0 and infinite variance, that is no weight."""
+    finite = np.isfinite(yi) & np.isfinite(vi)
+    use = cells.present & finite
+    # Adding 0 turns a negative zero into zero.
+    return Effects(
+        np.where(use, yi, 0.0) + 0.0, np.where(use, vi, np.inf), cells.corrected, cells.dropped, cells.present & ~finite
+    )
