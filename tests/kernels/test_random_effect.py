@@ -1,13 +1,15 @@
-"""The binomial-normal kernel against a direct likelihood, mpmath, and a grid search."""
+"""Exact likelihoods with a normal random effect against a direct likelihood, mpmath, and a grid search."""
 
 import mpmath
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from metanet.kernels import binomial_normal as bn
-from metanet.kernels.binomial_normal_fit import fit as fit_model
-from metanet.kernels.binomial_normal_fit import maximise_mu
+from metanet.kernels import random_effect as re
+from metanet.kernels.links import LINKS, marginal_rate
+from metanet.kernels.random_effect_fit import fit as fit_model
+from metanet.kernels.random_effect_fit import maximise_mu
+from metanet.kernels.study_likelihoods import BinomialLogit
 
 from .direct import loglik, random_sets
 
@@ -16,13 +18,13 @@ RARE = ([0, 0, 1, 2, 0, 5, 3], [12, 30, 44, 51, 9, 120, 17])
 
 
 def row(events, total):
-    return np.array([events], float), np.array([total], float)
+    return BinomialLogit(np.array([events], float), np.array([total], float))
 
 
 @pytest.mark.parametrize(("mu", "tau"), [(-3.5, 0.0), (0.2, 0.4), (-1.0, 1.3), (2.0, 3.0), (-7.0, 5.0)])
 @pytest.mark.parametrize("data", [DEVCIC, RARE])
 def test_likelihood_is_that_of_direct_integration(data, mu, tau):
-    at = bn.evaluate(*row(*data), np.array([mu]), np.array([tau]), bn.RULES[-1])
+    at = re.evaluate(row(*data), np.array([mu]), np.array([tau]), re.RULES[-1])
     assert at.loglik[0] == pytest.approx(loglik(*data, mu, tau), rel=1e-11, abs=1e-10)
 
 
@@ -35,14 +37,14 @@ def test_likelihood_of_one_study_is_that_of_mpmath():
         return mpmath.binomial(n, e) * p**e * (1 - p) ** (n - e) * mpmath.npdf(z)
 
     wanted = mpmath.log(mpmath.quad(integrand, [-14, -6, -2, 0, 2, 6, 14]))
-    at = bn.evaluate(*row([e], [n]), np.array([float(mu)]), np.array([float(tau)]), bn.RULES[3])
+    at = re.evaluate(row([e], [n]), np.array([float(mu)]), np.array([float(tau)]), re.RULES[3])
     assert at.loglik[0] == pytest.approx(float(wanted), rel=1e-12)
 
 
 @pytest.mark.parametrize("data", [DEVCIC, RARE])
 def test_score_and_information_are_the_derivatives_of_the_likelihood(data):
     mu, tau, step = -0.8, 0.9, 1e-4
-    at = bn.evaluate(*row(*data), np.array([mu]), np.array([tau]), bn.RULES[3])
+    at = re.evaluate(row(*data), np.array([mu]), np.array([tau]), re.RULES[3])
     f = lambda a, b: loglik(*data, a, b)  # noqa: E731
     score = [(f(mu + step, tau) - f(mu - step, tau)) / (2 * step), (f(mu, tau + step) - f(mu, tau - step)) / (2 * step)]
     np.testing.assert_allclose(at.score[0], score, rtol=1e-6, atol=1e-6)
@@ -57,7 +59,7 @@ def test_score_and_information_are_the_derivatives_of_the_likelihood(data):
 
 @pytest.mark.parametrize("data", [DEVCIC, RARE])
 def test_the_maximum_is_where_an_independent_optimiser_finds_it(data):
-    fit = fit_model(*row(*data))
+    fit = fit_model(row(*data))
     found = minimize(
         lambda x: -loglik(*data, x[0], x[1]),
         [fit.mu[0] + 0.3, fit.tau[0] + 0.3],
@@ -72,13 +74,15 @@ def test_the_maximum_is_where_an_independent_optimiser_finds_it(data):
 
 def test_no_grid_point_beats_the_fit_on_hard_random_data():
     events, total = random_sets(11, 250)
-    fit = fit_model(events, total)
+    fit = fit_model(BinomialLogit(events, total))
     usable = ~fit.unbounded
     assert usable.sum() > 200
     assert fit.settled[usable].all()
     for tau in (0.0, 0.02, 0.1, 0.3, 0.6, 1.0, 1.6, 2.5, 4.0, 7.0, 12.0):
         start = np.where(usable, fit.mu, 0.0)
-        _, height, _ = maximise_mu(events, total, start, np.full(start.size, tau), bn.RULES[3 if tau > 2 else 2])
+        _, height, _ = maximise_mu(
+            BinomialLogit(events, total), start, np.full(start.size, tau), re.RULES[3 if tau > 2 else 2]
+        )
         assert (height[usable] - fit.loglik[usable]).max() < 1e-9
     for i in np.flatnonzero(usable)[::25]:
         present = total[i] > 0
@@ -86,11 +90,16 @@ def test_no_grid_point_beats_the_fit_on_hard_random_data():
         assert fit.loglik[i] == pytest.approx(direct, rel=1e-10, abs=1e-9)
 
 
+def boundary(data):
+    studies = row(*data)
+    return re.boundary_score(studies, re.common_mean(studies)[0])[0]
+
+
 def test_two_maxima_the_higher_one_is_taken():
     # The score at tau = 0 points inwards, yet an interior maximum lies 0.0023 higher.
     data = ([5, 40, 10, 8, 0, 0, 2, 0], [356, 2718, 330, 320, 69, 9, 54, 2])
-    assert bn.boundary_score(*row(*data))[0] < 0
-    fit = fit_model(*row(*data))
+    assert boundary(data) < 0
+    fit = fit_model(row(*data))
     assert fit.tau[0] > 0.05
     assert fit.loglik[0] > fit.loglik_common[0] + 0.002
 
@@ -100,7 +109,7 @@ def test_a_distant_second_maximum_is_found():
     small = [(8, 0), (2, 0), (6, 0), (16, 0), (4, 0), (19, 0), (7, 0), (7, 1), (1, 0), (14, 0), (14, 0), (1, 0), (7, 0)]
     small += [(1, 0), (15, 0), (10, 0), (1, 0), (11, 0), (6, 0), (7, 0), (2, 0), (18, 3), (5, 0), (10, 0), (4, 0)]
     small += [(5, 0), (4, 0), (1, 0), (3, 0), (19, 2), (7, 0)]
-    fit = fit_model(*row([68, *(e for _, e in small)], [5000, *(n for n, _ in small)]))
+    fit = fit_model(row([68, *(e for _, e in small)], [5000, *(n for n, _ in small)]))
     assert fit.tau[0] > 0.5
     assert fit.loglik[0] > fit.loglik_common[0] + 0.011
 
@@ -118,7 +127,7 @@ def test_a_distant_second_maximum_is_found():
     ],
 )
 def test_huge_studies_and_nearly_separated_ones_are_fitted(events, total, mu, tau):
-    fit = fit_model(*row(events, total))
+    fit = fit_model(row(events, total))
     assert fit.settled[0]
     assert not fit.unbounded[0]
     assert np.isfinite(fit.covariance[0, 0, 0])
@@ -134,26 +143,26 @@ def test_random_huge_studies_are_fitted():
         1 + np.exp(-(rng.uniform(-6, 3, (80, 1)) + rng.choice([0.0, 0.05, 0.6], (80, 1)) * rng.normal(size=(80, 8))))
     )
     events = rng.binomial(total.astype(int), p).astype(float)
-    fit = fit_model(events, total)
+    fit = fit_model(BinomialLogit(events, total))
     assert fit.settled.all()
     for tau in (0.0, 0.003, 0.03, 0.3, 1.0):
-        _, height, _ = maximise_mu(events, total, fit.mu, np.full(80, tau), bn.RULES[2])
+        _, height, _ = maximise_mu(BinomialLogit(events, total), fit.mu, np.full(80, tau), re.RULES[2])
         # The terms of these likelihoods are of the size of the counts.
-        assert (height - fit.loglik < 1e-8 + bn.rounding(total)).all()
+        assert (height - fit.loglik < 1e-8 + re.rounding(total.sum(-1))).all()
 
 
 def test_a_padded_batch_gives_the_numbers_of_single_fits():
     events, total = random_sets(5, 40, width=12)
-    together = fit_model(events, total)
+    together = fit_model(BinomialLogit(events, total))
     for i in range(len(events)):
         present = total[i] > 0
-        alone = fit_model(*row(events[i, present], total[i, present]))
+        alone = fit_model(row(events[i, present], total[i, present]))
         for name in ("mu", "tau", "loglik"):
             np.testing.assert_allclose(getattr(together, name)[i], getattr(alone, name)[0], rtol=1e-10, atol=1e-10)
 
 
 def test_separated_data_have_no_maximum_and_say_so():
-    fit = fit_model(*row([0, 10, 0, 30], [10, 10, 20, 30]))
+    fit = fit_model(row([0, 10, 0, 30], [10, 10, 20, 30]))
     assert fit.unbounded[0]
     assert np.isnan(fit.mu[0])
     assert np.isnan(fit.tau[0])
@@ -164,8 +173,8 @@ def test_marginal_rate_is_the_mean_of_the_rates():
         z = np.linspace(-12, 12, 400001)
         weight = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi) * (z[1] - z[0])
         wanted = (weight / (1 + np.exp(-(mu + tau * z)))).sum()
-        rate, gradient = bn.marginal_rate(np.array([mu]), np.array([tau]))
+        rate, gradient = marginal_rate(LINKS["logit"], np.array([mu]), np.array([tau]))
         assert rate[0] == pytest.approx(wanted, rel=1e-10)
         step = 1e-5
-        up, down = (bn.marginal_rate(np.array([mu]), np.array([tau + s]))[0][0] for s in (step, -step))
+        up, down = (marginal_rate(LINKS["logit"], np.array([mu]), np.array([tau + s]))[0][0] for s in (step, -step))
         assert gradient[0, 1] == pytest.approx((up - down) / (2 * step), rel=1e-5, abs=1e-10)
