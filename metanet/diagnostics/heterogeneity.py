@@ -29,7 +29,7 @@ def heterogeneity_text(fit: Pooled, omitted: LeaveOneOut | None = None) -> str:
     """
     if omitted is not None and not isinstance(omitted, LeaveOneOut):
         raise ArgumentError(f"omitted must be a result of leave_one_out, not {type(omitted).__name__}.")
-    if not isinstance(fit, Pooled) or fit.measure != "PLO":
+    if not isinstance(fit, Pooled) or fit.response != "rate":
         raise ArgumentError("heterogeneity_text describes a pooled rate (measure 'PLO').")
     if fit.status == "not pooled":
         return "There is one study, so nothing can be said about differences between studies."

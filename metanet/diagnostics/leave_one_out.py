@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metanet.errors import ArgumentError
-from metanet.models import batch
+from metanet.models.batch import pool_batch
 from metanet.models.display import ABSENT, interval, level_text, number, per_cent
 from metanet.models.options import options_of
 from metanet.models.results import Method, Pooled
@@ -70,7 +70,7 @@ class LeaveOneOut:
         if frame.empty:
             return "Without any one of the studies no estimate exists."
         rows = sorted(frame.to_dict("records"), key=lambda row: float(row["estimate"]))
-        rate = self.fit.measure == "PLO"
+        rate = self.fit.response == "rate"
 
         def shown(row: dict[Any, Any]) -> str:
             return f"{per_cent(row['estimate'])} %" if rate else number(row["estimate"], 3)
@@ -85,7 +85,7 @@ class LeaveOneOut:
         return text + (f" In {missing} of {len(self._frame)} cases no estimate exists." if missing else "")
 
     def _shown(self) -> list[tuple[str, str, str, str, str]]:
-        rate = self.fit.measure == "PLO"
+        rate = self.fit.response == "rate"
         out = []
         for row in self._frame.to_dict("records"):
             if rate:
@@ -106,7 +106,7 @@ class LeaveOneOut:
             return html_frame([], [], title=self.reason)
         head = [
             "Without",
-            "Rate, %" if self.fit.measure == "PLO" else "Effect",
+            "Rate, %" if self.fit.response == "rate" else "Effect",
             f"{level_text(self.fit.level)} CI",
             "tau",
             "I²",
@@ -147,12 +147,7 @@ def leave_one_out(fit: Pooled) -> LeaveOneOut:
         return LeaveOneOut(fit, fit.method, reason, pd.DataFrame(columns=["study", "status", *_COLUMNS]))
     options = options_of(fit.method)
     omit = np.eye(fit.k, dtype=bool)
-    if "events" in studies and fit.measure != "GEN":
-        e, n = studies["events"].to_numpy(float), studies["total"].to_numpy(float)
-        fitted = batch.pool_counts(np.where(omit, 0.0, e), np.where(omit, 0.0, n), options)
-    else:
-        yi, vi = studies["yi"].to_numpy(float), studies["vi"].to_numpy(float)
-        fitted = batch.pool_effects(np.where(omit, 0.0, yi), np.where(omit, np.inf, vi), options)
+    fitted = pool_batch(fit.data.only(~omit), options)
     columns = {name: getattr(fitted, name) for name in _COLUMNS}
     frame = pd.DataFrame({"study": studies["study"], "status": fitted.status, **columns})
     return LeaveOneOut(fit, fit.method, None, frame)

@@ -43,6 +43,20 @@ def clopper_pearson(events: ArrayLike, total: ArrayLike, level: float = 0.95) ->
     return np.where(present, lower, np.nan), np.where(present, upper, np.nan)
 
 
+def poisson_exact(events: ArrayLike, time: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
+    """Garwood (1936, doi:10.1093/biomet/28.3-4.437): the exact interval of an incidence rate, events per person-time.
+
+    The lower end is 0 without events. Arrays broadcast; a person-time of 0 gives NaN.
+    """
+    x, t = np.broadcast_arrays(np.asarray(events, dtype=np.float64), np.asarray(time, dtype=np.float64))
+    tail = (1.0 - level) / 2
+    present = t > 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lower = np.where(x > 0, special.gammaincinv(np.maximum(x, 1.0), tail), 0.0) / t
+        upper = special.gammainccinv(x + 1.0, tail) / t
+    return np.where(present, lower, np.nan), np.where(present, upper, np.nan)
+
+
 def wilson(events: ArrayLike, total: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
     """Wilson (1927, doi:10.1080/01621459.1927.10502953): the proportions that the score test does not reject.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from metanet.errors import ArgumentError, check_choice, shorten
 from metanet.figures.layout import shorten_cell
-from metanet.figures.scale import Scale
+from metanet.figures.scale import Scale, value_column
 from metanet.figures.table import COUNT_SIDES, ESTIMATE_SIDES, PIECE_GAP, Column, Parts, count_cell, estimate_cell
 from metanet.figures.text import harmless
 from metanet.models import display
@@ -43,7 +43,7 @@ def order_of(frame: pd.DataFrame, sort: object, ascending: bool | None) -> list[
     if sort is None:
         return list(range(len(frame)))
     names = [str(c) for c in frame.columns]
-    word = "yi" if sort == "rate" and "rate" not in names else sort
+    word = value_column(names) if sort == "rate" else sort
     check_choice("sort", word, names)
     up = word not in _LARGEST_FIRST if ascending is None else bool(ascending)
     column = frame.iloc[:, names.index(str(word))]
@@ -108,7 +108,7 @@ def study_cells(
         if name == "events/total":
             out[name] = count_cell(display.count(row["events"]), display.count(row["total"]))
         elif name == "rate":
-            value = row["rate" if scale.is_rate else "yi"]
+            value = row[value_column(row)]
             out[name] = estimate_cell(scale, float(value), float(row["ci_lower"]), float(row["ci_upper"]))
         elif name == "weight":
             share = display.per_cent(float(row["weight"]))

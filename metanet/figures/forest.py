@@ -9,7 +9,7 @@ from metanet.errors import ArgumentError, check_choice
 from metanet.figures.alternative import describe
 from metanet.figures.columns import check_columns, order_of, study_cells, table_columns
 from metanet.figures.render import draw_table
-from metanet.figures.scale import Scale, is_rate, scale_of
+from metanet.figures.scale import Scale, is_rate, scale_of, value_column
 from metanet.figures.table import Bar, Diamond, Parts, Point, Row, Table, count_cell, estimate_cell
 from metanet.figures.text import harmless
 from metanet.figures.words import alt_text, heterogeneity, legend, no_prediction, reasons, summary_label
@@ -121,7 +121,7 @@ def forest_table(
     if second is not None:
         _check_second(fit, second)
     frame = fit.studies
-    scale = scale_of(fit.measure, per, fit.estimate)
+    scale = scale_of(fit.response, per, fit.estimate)
     names = check_columns(columns, frame, counts=is_rate(fit))
     frame = frame.iloc[order_of(frame, sort, ascending)]
     studies = tuple(
@@ -156,14 +156,14 @@ def _check_second(fit: Pooled, second: Pooled) -> None:
 
     if not isinstance(second, Pooled):
         raise ArgumentError(f"second must be a result of mn.pool, not {type(second).__name__}.")
-    for name in ("measure", "level"):
+    for name in ("response", "level"):
         ours, other = getattr(fit, name), getattr(second, name)
         if ours != other:
             raise ArgumentError(f"second has {name}={other!r}, but fit has {ours!r}: one axis cannot hold both.")
 
 
 def _point(row: dict[Hashable, Any], scale: Scale) -> Point | None:
-    value, lower, upper = (_number(row[key]) for key in ("rate" if scale.is_rate else "yi", "ci_lower", "ci_upper"))
+    value, lower, upper = (_number(row[key]) for key in (value_column(row), "ci_lower", "ci_upper"))
     return Point(value, lower, upper, _number(row["weight"])) if value == value else None
 
 

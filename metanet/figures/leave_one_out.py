@@ -32,7 +32,7 @@ def leave_one_out_plot(
     per: Literal["cent", "thousand", "ten thousand", "hundred thousand"] = "cent",
     title: str | None = None,
     xlim: tuple[float, float] | None = None,
-    measure: str = "PLO",
+    response: str = "rate",
     level: float = 0.95,
 ) -> Axes:
     """Draw the pooled estimate without each study in turn.
@@ -48,7 +48,7 @@ def leave_one_out_plot(
         Axes to draw into; None makes a figure of the size that the content needs.
     per, title, xlim
         As in `forest`.
-    measure, level
+    response, level
         What the estimates are, and the coverage of their intervals, where `fit` does not tell.
 
     Returns
@@ -69,10 +69,10 @@ def leave_one_out_plot(
     if not len(frame):
         raise ArgumentError("frame has no rows: there is nothing to draw.")
     if fit is not None:
-        measure, level = fit.measure, fit.level
+        response, level = fit.response, fit.level
     full = None if fit is None else fit.estimate
     first = next((v for v in map(_value, frame["estimate"]) if v == v), None)
-    scale = scale_of(measure, per, first if full is None else full)
+    scale = scale_of(response, per, first if full is None else full)
     extra = tuple(name for name in ("tau2", "i2") if name in frame.columns)
     table = Table(
         scale=scale,

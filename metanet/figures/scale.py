@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from metanet.errors import check_choice
 from metanet.models import display
@@ -58,10 +59,10 @@ class Scale:
         return f"{self.name} ({display.level_text(level)} CI)"
 
 
-def scale_of(measure: str, per: object = "cent", estimate: float | None = None) -> Scale:
-    """The scale for a measure. Where one decimal would print the `estimate` as <0.1, it gets two digits of its own."""
+def scale_of(response: str, per: object = "cent", estimate: float | None = None) -> Scale:
+    """The scale for a response. Where one decimal would print the `estimate` as <0.1, it gets two digits of its own."""
     factor, unit = _PER[check_choice("per", per, tuple(_PER))]
-    if measure == "GEN":
+    if response != "rate":
         return Scale(1.0, "", display.EFFECT_DIGITS)
     digits = 1
     if estimate is not None and 0 < estimate * factor < 0.1:
@@ -70,5 +71,10 @@ def scale_of(measure: str, per: object = "cent", estimate: float | None = None) 
 
 
 def is_rate(fit: Pooled) -> bool:
-    """Whether the result pools counts."""
-    return fit.measure != "GEN"
+    """Whether the result is a pooled proportion."""
+    return fit.response == "rate"
+
+
+def value_column(names: Collection[Any]) -> str:
+    """The column of the studies' own values among the columns of a frame of studies."""
+    return next(name for name in ("rate", "effect", "yi") if name in names)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from metanet.figures.scale import Scale, is_rate, scale_of
+from metanet.figures.scale import Scale, is_rate, scale_of, value_column
 from metanet.figures.text import harmless
 from metanet.models.display import count, level_text, number, p_value, per_cent, plural
 
 if TYPE_CHECKING:
     from metanet.models.results import Pooled
 
-_MODEL = {"glmm": "binomial-normal model", "inverse_variance": "inverse-variance model"}
+
+_EFFECT = {"rate per person-time": "rate"}
 
 
 def model_name(fit: Pooled) -> str:
     """The model in words."""
-    return _MODEL.get(fit.model, fit.model.replace("_", " "))
+    name = fit.title
+    return name if name in ("Mantel-Haenszel", "Peto") else f"{name[0].lower()}{name[1:]}"
 
 
 def summary_label(fit: Pooled, *, second: bool = False) -> str:
@@ -27,7 +29,7 @@ def summary_label(fit: Pooled, *, second: bool = False) -> str:
     elif fit.status == "not pooled":
         return "One study: not pooled"
     elif fit.status == "pooled":
-        name = "Pooled rate (median)" if is_rate(fit) else "Pooled effect"
+        name = f"Pooled rate ({fit.average})" if is_rate(fit) else f"Pooled {_EFFECT.get(fit.response, fit.response)}"
     else:
         name = "No pooled rate: not estimable" if is_rate(fit) else "No pooled effect: not estimable"
     if not second:
@@ -108,11 +110,11 @@ def alt_text(fit: Pooled) -> str:
     str
         Plain text: what is drawn, from where to where the studies reach, the result, the heterogeneity.
     """
-    scale = scale_of(fit.measure, "cent", fit.estimate)
+    scale = scale_of(fit.response, "cent", fit.estimate)
     kind = "rates" if scale.is_rate else "effects"
     parts = [f"Forest plot of the {kind} of {plural(fit.k, 'study', 'studies')}."]
     frame = fit.studies
-    values = frame["rate" if scale.is_rate else "yi"]
+    values = frame[value_column(frame.columns)]
     if fit.k > 1 and values.notna().any():
         low, high = (int(i) for i in (values.argmin(), values.argmax()))
         parts.append(

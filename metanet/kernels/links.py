@@ -27,7 +27,7 @@ def _logistic_slope(theta: Array) -> Array:
 
 
 def _normal_density(theta: Array) -> Array:
-    return np.exp(-0.5 * theta * theta) / np.sqrt(2 * np.pi)
+    return np.asarray(np.exp(-0.5 * theta * theta) / np.sqrt(2 * np.pi))
 
 
 def _cloglog_inverse(theta: Array) -> Array:

@@ -17,7 +17,15 @@ from metanet.effects.values import Effects
 from metanet.effects.zero_cells import CORRECTION, RULES
 from metanet.errors import ArgumentError, MetanetWarning, check_choice, shorten
 from metanet.models.display import plural
-from metanet.models.inputs import as_numbers, check_counts, check_frame, check_whole, resolve, same_length
+from metanet.models.inputs import (
+    as_numbers,
+    check_columns,
+    check_counts,
+    check_frame,
+    check_time,
+    read_columns,
+    same_length,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -246,37 +254,14 @@ def _check_rules(measure: Measure, add: object, to: object, drop00: object) -> d
 
 def _read(data: pd.DataFrame | None, measure: Measure, given: dict[str, Column]) -> dict[str, Array]:
     """The checked counts of a measure in the order of its arguments."""
-    takes = f"measure={measure.name!r}, which takes {_listed(measure.arguments)}"
-    for name, column in given.items():
-        if column is not None and name not in measure.arguments:
-            raise ArgumentError(f"{name} does not go with {takes}.")
-    if data is not None and (taken := [name for name in _ADDED if name in data.columns]):
+    if data is not None and hasattr(data, "columns") and (taken := [name for name in _ADDED if name in data.columns]):
         raise ArgumentError(
             f"data has a column {taken[0]!r} already, which would be lost. Mend: rename it or leave it out."
         )
-    counts: dict[str, Array] = {}
-    for name in measure.arguments:
-        column = given[name]
-        found = resolve(data, name, name if column is None and data is not None and name in data.columns else column)
-        if found is None:
-            hint = " (a column of data, or a sequence)" if data is not None else ""
-            raise ArgumentError(
-                f"{name} is missing{hint}; measure={measure.name!r} takes {_listed(measure.arguments)}."
-            )
-        counts[name] = as_numbers(name, found)
+    counts = read_columns(data, given, measure.arguments, f"measure={measure.name!r}")
     same_length(**counts, **({} if data is None else {"data": [""] * len(data)}))
-    for events, size in zip(measure.arguments[::2], measure.arguments[1::2], strict=True):
-        if measure.data == "counts":
-            check_counts(counts[events], counts[size], names=(events, size))
-        else:
-            check_whole(events, counts[events])
-            _check_time(size, counts[size])
+    check_columns(counts)
     return counts
-
-
-def _check_time(name: str, values: Array) -> None:
-    for i in np.flatnonzero(values <= 0):
-        raise ArgumentError(f"{name}[{i}]={values[i]:g} must be above zero: a study without person-time has no rate.")
 
 
 def _size(measure: Measure, total: object) -> float | None:
@@ -302,12 +287,8 @@ def _size(measure: Measure, total: object) -> float | None:
     if measure.data == "counts":
         check_counts(np.zeros_like(sizes), sizes)
     else:
-        _check_time("total", sizes)
+        check_time("total", sizes)
     return float(harmonic_mean(sizes))
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:-1]) + f" and {names[-1]}"
 
 
 def _rows(mask: NDArray[np.bool_]) -> str:

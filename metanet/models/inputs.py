@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.errors import ArgumentError, nearest, shorten
+from metanet.models.data import Data
 from metanet.models.display import plural
 
 if TYPE_CHECKING:
@@ -20,19 +21,14 @@ Array = NDArray[np.float64]
 
 #: Beyond this many patients in one study the rounding of the likelihood reaches the printed digits.
 LARGEST = 10_000_000
-#: Column names that are found without being named, when `data` is given.
-EXPECTED = {"events": "events", "total": "total", "study": "study"}
 
 
 @dataclass(frozen=True)
 class Studies:
-    """Checked input of one pooling: labels, counts or effects, and the columns of `data` that travel along."""
+    """Checked input of one pooling: labels, the arrays by argument, and the columns of `data` that travel along."""
 
     labels: tuple[str, ...]
-    events: Array | None
-    total: Array | None
-    yi: Array | None
-    vi: Array | None
+    columns: Mapping[str, Array]
     extra: pd.DataFrame | None
     notes: tuple[str, ...]
 
@@ -40,6 +36,10 @@ class Studies:
     def k(self) -> int:
         """Number of studies."""
         return len(self.labels)
+
+    def data(self) -> Data:
+        """The studies as a batch of one analysis."""
+        return Data({name: values[None] for name, values in self.columns.items()})
 
 
 def check_frame(data: object) -> None:
@@ -60,8 +60,6 @@ def resolve(data: pd.DataFrame | None, argument: str, value: object) -> Any:
             meant = f" Did you mean {near!r}?" if near else ""
             raise ArgumentError(f"{argument}={value!r} is not a column of data.{meant}")
         return _column(data, argument, value)
-    if value is None and data is not None and EXPECTED.get(argument) in data.columns:
-        return _column(data, argument, EXPECTED[argument])
     return value
 
 
@@ -197,89 +195,81 @@ def count_studies(frame: pd.DataFrame) -> int:
     return len(set(known)) + len(frame) - len(known)
 
 
-def read_studies(
-    data: pd.DataFrame | None,
-    *,
-    events: object,
-    total: object,
-    yi: object,
-    vi: object,
-    study: object,
-    measure: str,
-) -> Studies:
-    """Check the data arguments of `pool` for the measure asked for."""
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: "events and total"."""
+    return ", ".join(names[:-1]) + f" and {names[-1]}"
+
+
+def read_columns(
+    data: pd.DataFrame | None, given: Mapping[str, object], arguments: Sequence[str], takes: str
+) -> dict[str, Array]:
+    """The arrays of the arguments that `takes` (in words) needs; one that does not belong to it, or is missing, is refused.
+
+    A column of `data` that bears the name of an argument is found without being named.
+    """
     check_frame(data)
-    by_effect = measure == "GEN"
-    first, second = ("yi", "vi") if by_effect else ("events", "total")
-    given = {"events": events, "total": total, "yi": yi, "vi": vi}
-    for name in set(given) - {first, second}:
-        if given[name] is not None:
-            raise ArgumentError(f"{name} does not go with measure={measure!r}, which takes {first} and {second}.")
-    values = {}
-    for name in (first, second):
-        found = resolve(data, name, given[name])
-        if found is None:
+    for name, column in given.items():
+        if column is not None and name not in arguments:
+            raise ArgumentError(f"{name} does not go with {takes}, which takes {listed(arguments)}.")
+    found = {}
+    for name in arguments:
+        values = given.get(name)
+        if values is None and data is not None and name in data.columns:
+            values = name
+        values = resolve(data, name, values)
+        if values is None:
             hint = " (a column of data, or a sequence)" if data is not None else ""
-            raise ArgumentError(f"{name} is missing{hint}; measure={measure!r} takes {first} and {second}.")
-        values[name] = as_numbers(name, found)
+            raise ArgumentError(f"{name} is missing{hint}; {takes} takes {listed(arguments)}.")
+        found[name] = as_numbers(name, values)
+    return found
+
+
+def check_columns(columns: Mapping[str, Array], labels: Sequence[str] | None = None) -> None:
+    """Counts, person-time and variances that cannot be; the first fault is named by argument and index."""
+    for events, total in (("events", "total"), ("events_control", "total_control")):
+        if total in columns:
+            check_counts(columns[events], columns[total], labels, names=(events, total))
+    for events, time in (("events", "person_time"), ("events_control", "person_time_control")):
+        if time in columns:
+            check_whole(events, columns[events], labels)
+            check_time(time, columns[time], labels)
+    if "yi" in columns:
+        for i in np.flatnonzero(columns["vi"] <= 0):
+            raise ArgumentError(f"vi[{i}]={columns['vi'][i]:g} must be above zero: it is a sampling variance.")
+        for name in ("yi", "vi"):
+            for i in np.flatnonzero(np.abs(columns[name]) > 1e100):
+                raise ArgumentError(
+                    f"{name}[{i}]={columns[name][i]:g} is too large to be computed with. Mend: rescale the effects."
+                )
+
+
+def check_time(name: str, values: Array, labels: Sequence[str] | None = None) -> None:
+    """Person-time above zero and of a size that can be computed with."""
+    for i in np.flatnonzero(values <= 0):
+        raise ArgumentError(
+            f"{name}[{i}]={values[i]:g}{_at(labels, i)} must be above zero: a study without person-time has no rate."
+        )
+    for i in np.flatnonzero((values > 1e15) | (values < 1e-15)):
+        raise ArgumentError(
+            f"{name}[{i}]={values[i]:g}{_at(labels, i)} cannot be computed with. Mend: change its unit."
+        )
+
+
+def read_studies(
+    data: pd.DataFrame | None, given: Mapping[str, object], *, study: object, arguments: Sequence[str], takes: str
+) -> Studies:
+    """Check the data arguments of `pool`: `arguments` are those that `takes`, the measure in words, needs."""
+    columns = read_columns(data, given, arguments, takes)
+    if study is None and data is not None and "study" in data.columns:
+        study = "study"
     found_study = resolve(data, "study", study)
     if found_study is not None and not is_sequence(found_study):
         raise ArgumentError(f"study={shorten(found_study)!r} must be a column of data or a sequence of names.")
-    same_length(**values, study=found_study)
-    labels, notes = _labels(found_study, len(values[first]))
-    if by_effect:
-        for i in np.flatnonzero(values["vi"] <= 0):
-            raise ArgumentError(f"vi[{i}]={values['vi'][i]:g} must be above zero: it is a sampling variance.")
-        for name in ("yi", "vi"):
-            for i in np.flatnonzero(np.abs(values[name]) > 1e100):
-                raise ArgumentError(
-                    f"{name}[{i}]={values[name][i]:g} is too large to be computed with. Mend: rescale the effects."
-                )
-    else:
-        check_counts(values["events"], values["total"], labels)
+    same_length(**columns, study=found_study)
+    labels, notes = _labels(found_study, len(columns[arguments[0]]))
+    check_columns(columns, labels)
     extra = None if data is None else data.reset_index(drop=True)
     if extra is not None and (studies := count_studies(extra)) < len(labels):
         several = f"{len(labels)} arms of {plural(studies, 'study', 'studies')}"
         notes = (*notes, f"{several}: arms of one study are pooled as if they were independent studies.")
-    return Studies(
-        labels,
-        None if by_effect else values["events"],
-        None if by_effect else values["total"],
-        values["yi"] if by_effect else None,
-        values["vi"] if by_effect else None,
-        extra,
-        notes,
-    )
-
-
-def _numeric(values: object) -> Array:
-    """An array of floats in which a masked place is NaN; texts, truth values and complex numbers are refused."""
-    found: Any = np.ma.asanyarray(values)
-    if found.dtype.kind not in "iuf":
-        raise TypeError
-    return np.asarray(np.ma.filled(found.astype(np.float64), np.nan), dtype=np.float64)
-
-
-def read_arrays(events: object, total: object) -> tuple[Array, Array]:
-    """Check the padded arrays of `pool_arrays`: equal two-dimensional shapes, NaN in both where a study is absent."""
-    try:
-        e, n = (_numeric(values) for values in (events, total))
-    except (TypeError, ValueError):
-        raise ArgumentError("events and total must be two-dimensional arrays of numbers [analyses, studies].") from None
-    if e.ndim != 2 or e.shape != n.shape:
-        raise ArgumentError(
-            f"events {e.shape} and total {n.shape} must be equal two-dimensional shapes [analyses, studies]."
-        )
-    gone_e, gone_n = np.isnan(e), np.isnan(n)
-    for row, column in np.argwhere(gone_e != gone_n):
-        raise ArgumentError(f"events[{row}, {column}] and total[{row}, {column}]: one is missing, the other is not.")
-    e, n = np.where(gone_e, 0.0, e), np.where(gone_n, 0.0, n)
-    for name, values in (("events", e), ("total", n)):
-        wrong = ~np.isfinite(values) | (values < 0) | (values != np.round(values)) | (values > LARGEST)
-        for row, column in np.argwhere(wrong):
-            raise ArgumentError(f"{name}[{row}, {column}]={values[row, column]:g} is not a count.")
-    for row, column in np.argwhere(~gone_n & (n == 0)):
-        raise ArgumentError(f"total[{row}, {column}]=0: mark an absent study by NaN in events and total.")
-    for row, column in np.argwhere(e > n):
-        raise ArgumentError(f"events[{row}, {column}]={e[row, column]:g} is more than its total {n[row, column]:g}.")
-    return e, n
+    return Studies(labels, columns, extra, notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import Any
 
 from metanet.kernels.quantiles import two_sided_z
@@ -23,32 +24,53 @@ def notes_for(row: Row, options: Options) -> list[str]:
     if status in ("no events", "only events"):
         return _one_sided(row)
     if status == "not estimable":
-        return _not_estimable(row)
+        return _not_estimable(row, options)
     return [*_mean(row, options), *_heterogeneity(row, options), *_prediction(row, options)]
 
 
 def _one_sided(row: Row) -> list[str]:
     what = "No study saw an event" if row["status"] == "no events" else "Every patient of every study had the event"
+    if isnan(row["n"]):
+        sum_of = "the exact (Garwood) one on the sum of the person-time"
+        return [f"{what}: the rate is 0 and its interval {sum_of}.", _NO_SPREAD]
     return [
         f"{what}: the rate is {per_cent(row['estimate'])} % and its interval the exact (Clopper-Pearson) one on the sum of "
         f"{int(row['n'])} patients.",
-        "tau2, I2 and the prediction interval do not exist: such data say nothing of differences between studies. "
-        "The interval supposes that the studies share one rate.",
+        _NO_SPREAD,
     ]
 
 
-def _not_estimable(row: Row) -> list[str]:
+_NO_SPREAD = (
+    "tau2, I2 and the prediction interval do not exist: such data say nothing of differences between studies. "
+    "The interval supposes that the studies share one rate."
+)
+
+
+def _not_estimable(row: Row, options: Options) -> list[str]:
     if row["unsettled"]:
         return [
             "The maximum of the likelihood could not be located to the accuracy asked for, so no number is given. "
             "Use model='inverse_variance' for a rough answer, and please report these data."
         ]
-    return [
-        "The binomial-normal model has no finite estimate here: the studies stand at 0 % and at 100 %, with hardly anything "
-        "between, and the likelihood keeps rising as tau grows. No pooled rate is given.",
-        f"Counted together the studies have {plural(int(row['events']), 'event')} in {int(row['n'])} patients "
-        f"({per_cent(row['events'] / row['n'])} %), a figure that describes a mixture, not a rate they share.",
+    if options.groups == 2 or not options.exact:
+        return [
+            "No finite effect exists: one of the groups has no events (or only events) in every study that says anything of it, or "
+            "no study has an effect of its own. No number is given."
+        ]
+    model = "beta-binomial" if options.model == "beta_binomial" else "binomial-normal"
+    what = "rho goes to one" if options.model == "beta_binomial" else "tau grows"
+    out = [
+        f"The {model} model has no finite estimate here: the studies stand at 0 % and at 100 %, with hardly anything "
+        f"between, and the likelihood keeps rising as {what}. No pooled rate is given."
+        if not isnan(row["n"])
+        else "The model has no finite estimate here: the likelihood keeps rising as tau grows. No pooled rate is given."
     ]
+    if not isnan(row["n"]):
+        out.append(
+            f"Counted together the studies have {plural(int(row['events']), 'event')} in {int(row['n'])} patients "
+            f"({per_cent(row['events'] / row['n'])} %), a figure that describes a mixture, not a rate they share."
+        )
+    return out
 
 
 def _mean(row: Row, options: Options) -> list[str]:
@@ -56,21 +78,53 @@ def _mean(row: Row, options: Options) -> list[str]:
     if row["k"] == 2:
         out.append(
             "Two studies: the mean is estimable, the spread between studies hardly; the interval of tau2 shows how little is known."
+            if options.tau2 is not None
+            else "Two studies: the common effect is estimable; whether it is common can hardly be seen."
         )
-    if options.model == "inverse_variance":
-        if row["corrected"]:
-            out.append(
-                f"{plural(int(row['corrected']), 'study', 'studies')} at 0 % or 100 %: 0.5 was added to events and to "
-                "non-events there. The correction moves the pooled rate; the exact model needs none."
-            )
-        if options.measure == "PLO" and row["events"] in (0, row["n"]):
-            out.append(
-                "All studies stand at the same end: this estimate is made by the correction, not by the data. "
-                "Use the exact model (model='glmm')."
-            )
-        if options.ci == "HK":
-            out.extend(_hartung_knapp(row, options))
+    if row["dropped"]:
+        out.append(_dropped(int(row["dropped"]), options))
+    if row["corrected"]:
+        out.append(_corrected(int(row["corrected"]), options))
+    if not options.exact and options.scale == "rate" and row["events"] in (0, row["n"]):
+        out.append(
+            "All studies stand at the same end: this estimate is made by the correction, not by the data. "
+            "Use the exact model (model='glmm')."
+        )
+    if options.model == "inverse_variance" and options.ci == "HK":
+        out.extend(_hartung_knapp(row, options))
+    if row["fallback"]:
+        out.append(
+            "The Kenward-Roger interval has less than one degree of freedom here and means nothing; the Hartung-Knapp interval that "
+            "is not narrower than the t interval stands in its place."
+        )
+    if options.model == "beta_binomial":
+        out.append(
+            "The estimate is the mean of the fitted beta distribution of rates, which is the population-averaged rate; its median is "
+            f"{per_cent(row['median'])} %. tau2 is the variance of the logits under it."
+        )
     return out
+
+
+def _corrected(studies: int, options: Options) -> str:
+    counted = plural(studies, "study", "studies")
+    if options.groups == 1 and options.scale == "rate" and options.to == "only0":
+        return (
+            f"{counted} at 0 % or 100 %: {options.add:g} was added to events and to "
+            "non-events there. The correction moves the pooled rate; the exact model needs none."
+        )
+    return (
+        f"In {counted} {options.add:g} was added to the cells (to={options.to!r}). The correction moves the result; the exact "
+        "models need none."
+    )
+
+
+def _dropped(studies: int, options: Options) -> str:
+    one = studies == 1
+    counted = f"{plural(studies, 'study', 'studies')} of those counted here {'has' if one else 'have'} no part in the estimate"
+    if options.groups == 2:
+        says = "it says" if one else "they say"
+        return f"{counted}: without events in both groups, or with events only, {says} nothing of it."
+    return f"{counted}: no effect of {'its' if one else 'their'} own with a variance above zero exists."
 
 
 def _hartung_knapp(row: Row, options: Options) -> list[str]:
@@ -92,13 +146,17 @@ def _hartung_knapp(row: Row, options: Options) -> list[str]:
 
 def _heterogeneity(row: Row, options: Options) -> list[str]:
     out = []
+    if options.tau2 is None:
+        return [
+            "One common effect is assumed: the interval does not allow for differences between the studies, and there is no tau2."
+        ]
     if row["tau2"] == 0 and not row["empty_tau2"]:
         out.append(
             "tau2 is estimated as zero, which does not show that the studies are alike: read the upper end of its interval."
         )
     if row["empty_tau2"]:
         out.append(
-            "The Q-profile interval of tau2 is empty: the studies differ less than chance alone would make them, at any tau2."
+            f"The {options.tau2_ci} interval of tau2 is empty: the studies differ less than chance alone would make them, at any tau2."
         )
     if row["tau2_upper"] == float("inf"):
         out.append("The data set no upper limit to tau below 30; the interval of tau2 is left open (infinity).")
@@ -111,10 +169,14 @@ def _heterogeneity(row: Row, options: Options) -> list[str]:
 
 
 def _prediction(row: Row, options: Options) -> list[str]:
+    if options.tau2 is None:
+        return []
     if options.prediction is None:
         return ["No prediction interval was asked for."]
     if row["k"] < 3:
-        return ["A prediction interval needs at least three studies (t with k - 2 degrees of freedom): none is given."]
+        return ["A prediction interval needs at least three studies: none is given."]
+    if isnan(row["pi_lower"]):
+        return ["The prediction interval has no degrees of freedom to stand on: none is given."]
     if row["pi_lower"] > row["ci_lower"] or row["pi_upper"] < row["ci_upper"]:
         return [
             "The prediction interval does not hold the whole interval of the mean: the two are made in different ways, and the "

@@ -3,47 +3,127 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from numbers import Real
 from typing import Any
 
+from metanet.effects.measures import MEASURES
+from metanet.effects.study_intervals import INTERVALS
+from metanet.effects.zero_cells import CORRECTION, RULES
 from metanet.errors import ArgumentError, check_choice, shorten
 
-MODELS = ("glmm", "inverse_variance")
-MEASURES = {"glmm": ("PLO",), "inverse_variance": ("PLO", "GEN")}
-TAU2 = {"glmm": ("ML",), "inverse_variance": ("DL", "PM", "REML")}
-CI = {"glmm": ("z", "t", "profile"), "inverse_variance": ("z", "HK")}
-#: The interval of the mean that a model takes when none is named.
-DEFAULT_CI = {"glmm": "t", "inverse_variance": "HK"}
-PREDICTION = ("HTS",)
-#: Words of the interface that later versions will know; they are named so that the refusal can say so.
-PLANNED = {
-    "model": ("beta_binomial", "common", "mantel_haenszel", "peto", "UM.FS", "UM.RS", "CM.EL", "CM.AL"),
-    "measure": ("PR", "PLN", "PAS", "PFT", "OR", "RR", "RD", "AS", "PETO"),
-    "tau2": ("ML", "SJ", "HS", "HSk", "HE", "EB"),
-    "ci": ("t", "HK-adhoc", "KR", "profile"),
-    "prediction": ("HK", "KR", "bootstrap", "z"),
+#: Models with a normal random effect on two groups (Stijnen 2010, Jackson 2018).
+TWO_GROUP_GLMM = ("UM.FS", "UM.RS", "CM.EL", "CM.AL")
+MODELS = ("glmm", "beta_binomial", "inverse_variance", "common", "mantel_haenszel", "peto", *TWO_GROUP_GLMM)
+#: Models of the exact likelihood of the counts.
+EXACT = ("glmm", "beta_binomial", *TWO_GROUP_GLMM)
+
+_ALL = (*MEASURES, "GEN")
+MODEL_MEASURES: dict[str, tuple[str, ...]] = {
+    "glmm": ("PLO", "IRLN"),
+    "beta_binomial": ("PLO",),
+    "inverse_variance": _ALL,
+    "common": _ALL,
+    "mantel_haenszel": ("OR", "RR", "RD"),
+    "peto": ("PETO",),
+    **dict.fromkeys(TWO_GROUP_GLMM, ("OR",)),
 }
+_TWO_STEP_TAU2 = ("DL", "PM", "REML", "ML", "SJ", "HS", "HSk", "HE", "EB")
+#: The estimators of tau2 that each model knows; the first is its default. None: the model has no tau2.
+TAU2: dict[str, tuple[str | None, ...]] = {
+    **dict.fromkeys(EXACT, ("ML",)),
+    "inverse_variance": ("REML", *(name for name in _TWO_STEP_TAU2 if name != "REML")),
+    **dict.fromkeys(("common", "mantel_haenszel", "peto"), (None,)),
+}
+#: Intervals of the mean; the first is the default (the coverage table of the documentation says why).
+CI: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(EXACT, ("t", "z", "profile")),
+    "inverse_variance": ("HK", "z", "t", "HK-adhoc", "KR", "profile"),
+    **dict.fromkeys(("common", "mantel_haenszel", "peto"), ("z",)),
+}
+TAU2_CI: dict[str, tuple[str | None, ...]] = {
+    **dict.fromkeys(EXACT, ("profile",)),
+    "inverse_variance": ("Q-profile", "profile", "Jackson"),
+    **dict.fromkeys(("common", "mantel_haenszel", "peto"), (None,)),
+}
+PREDICTION: dict[str, tuple[str | None, ...]] = {
+    "glmm": ("HTS", "z", None),
+    "beta_binomial": ("HTS", None),
+    "inverse_variance": ("HTS", "HK", "KR", "bootstrap", "z", "V", None),
+    **dict.fromkeys(TWO_GROUP_GLMM, ("HTS", "z", None)),
+    **dict.fromkeys(("common", "mantel_haenszel", "peto"), (None,)),
+}
+LINKS: dict[str, tuple[str, ...]] = {"PLO": ("logit", "probit", "cloglog"), "IRLN": ("log",)}
+I2 = ("tau2", "Q")
 
 
 @dataclass(frozen=True)
 class Options:
-    """Every choice that moves a pooled number, already checked against its vocabulary."""
+    """Every choice that moves a pooled number, already checked against its vocabulary.
+
+    `link` is None where the model has none, `tau2`, `tau2_ci` and `prediction` where there is no random effect.
+    """
 
     model: str
     measure: str
-    tau2: str
+    tau2: str | None
+    tau2_ci: str | None
     ci: str
     prediction: str | None
+    i2: str
+    link: str | None
+    study_interval: str
+    add: float
+    to: str
+    drop00: bool
     level: float
+    preset: str | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether the likelihood is that of the counts."""
+        return self.model in EXACT
+
+    @property
+    def scale(self) -> str:
+        """What the result is on the response scale: as `Measure.response`, or "effect" for effects given as such."""
+        return "effect" if self.measure == "GEN" else MEASURES[self.measure].response
+
+    @property
+    def groups(self) -> int:
+        """1 or 2; effects count as one."""
+        return 1 if self.measure == "GEN" else MEASURES[self.measure].groups
 
 
-def _choose(argument: str, value: object, allowed: tuple[str, ...], model: str) -> str:
-    where = f"for model={model!r}"
-    if isinstance(value, str) and value not in allowed and value in PLANNED.get(argument, ()):
-        known = ", ".join(repr(name) for name in allowed)
-        raise ArgumentError(f"{argument}={value!r} is not available {where} in this version. Known: {known}.")
-    return check_choice(argument, value, allowed, where=where)
+#: What the defaults of another program come to, by number of groups. Sources: the documentation of the defaults.
+PRESETS: dict[str, dict[int, dict[str, Any]]] = {
+    # metafor 5: escalc with 0.5 where a cell is zero, rma with REML, normal quantiles throughout, I2 from tau2.
+    "metafor": {
+        1: {"model": "inverse_variance", "tau2": "REML", "ci": "z", "prediction": "z", "i2": "tau2"},
+        2: {"model": "inverse_variance", "tau2": "REML", "ci": "z", "prediction": "z", "i2": "tau2"},
+    },
+    # meta 8, metaprop and metabin: inverse variance on the logit and REML; normal interval of the mean, t with k - 1 degrees of
+    # freedom for the prediction interval, I2 from Q.
+    "meta": {
+        1: {"model": "inverse_variance", "tau2": "REML", "ci": "z", "prediction": "V", "i2": "Q"},
+        2: {"model": "inverse_variance", "measure": "RR", "tau2": "REML", "ci": "z", "prediction": "V", "i2": "Q"},
+    },
+    # RevMan 2025: REML, normal interval, prediction with t and k - 1 degrees of freedom, I2 from tau2; risk ratio for two groups.
+    "revman": {
+        1: {"model": "inverse_variance", "tau2": "REML", "ci": "z", "prediction": "V", "i2": "tau2"},
+        2: {"model": "inverse_variance", "measure": "RR", "tau2": "REML", "ci": "z", "prediction": "V", "i2": "tau2"},
+    },
+}
+
+
+def _choose(argument: str, value: object, allowed: tuple[str | None, ...], model: str) -> str | None:
+    """`value` if the model knows it."""
+    words = tuple(word for word in allowed if word is not None)
+    if value is None and None in allowed:
+        return None
+    if not words:
+        raise ArgumentError(f"{argument}={shorten(value)!r} has no meaning for model={model!r}. Mend: leave it out.")
+    return check_choice(argument, value, words, where=f"for model={model!r}")
 
 
 def check_level(level: object) -> float:
@@ -55,25 +135,140 @@ def check_level(level: object) -> float:
     return value
 
 
+def _default_measure(model: str | None, *, groups: int, by_effect: bool, timed: bool) -> str:
+    if by_effect:
+        return "GEN"
+    if timed:
+        return "IRLN" if groups == 1 else "IRR"
+    if groups == 2:
+        return "PETO" if model == "peto" else "OR"
+    return "PLO"
+
+
 def check_options(
-    *, model: object, measure: object, tau2: object, ci: object, prediction: object, level: object
+    *,
+    model: object = None,
+    measure: object = None,
+    tau2: object = "REML",
+    ci: object = None,
+    prediction: object = "HTS",
+    level: object = 0.95,
+    tau2_ci: object = None,
+    i2: object = None,
+    link: object = None,
+    study_interval: object = None,
+    add: object = None,
+    to: object = None,
+    drop00: object = None,
+    preset: object = None,
+    groups: int = 1,
+    by_effect: bool = False,
+    timed: bool = False,
 ) -> Options:
-    """Check every choice of `pool` and fill in the model's own defaults."""
-    if isinstance(model, str) and model in PLANNED["model"]:
-        raise ArgumentError(f"model={model!r} is not available in this version. Known: {', '.join(map(repr, MODELS))}.")
+    """Check every choice of `pool` and fill in the preset's, then the model's own defaults.
+
+    `groups`, `by_effect` and `timed` tell what kind of data was given.
+    """
+    if preset is not None:
+        chosen = PRESETS[check_choice("preset", preset, tuple(PRESETS))][groups]
+        # A preset fills what was left at its default; a word that is named stands. The defaults of the signature are "not named".
+        model = chosen["model"] if model is None else model
+        if measure is None and not by_effect and not timed:
+            measure = chosen.get("measure")
+        tau2 = chosen["tau2"] if tau2 == "REML" and model == chosen["model"] else tau2
+        ci = chosen["ci"] if ci is None else ci
+        prediction = chosen["prediction"] if prediction == "HTS" and model == chosen["model"] else prediction
+        i2 = chosen["i2"] if i2 is None else i2
+    if model is None:
+        model = "inverse_variance" if by_effect or groups == 2 or measure not in (None, "PLO", "IRLN") else "glmm"
     name = check_choice("model", model, MODELS)
-    # The GLMM has one estimator of tau2. The signature's default, REML, belongs to the inverse-variance model and is taken
-    # as "the default" here; any other word is an error, because it could not have an effect.
-    if name == "glmm" and tau2 == "REML":
-        tau2 = "ML"
-    return Options(
+    if measure is None:
+        measure = _default_measure(name, groups=groups, by_effect=by_effect, timed=timed)
+    kind = check_choice("measure", measure, MODEL_MEASURES[name], where=f"for model={name!r}")
+    estimator = _default_or(tau2, "REML", TAU2[name])
+    predicted = _default_or(prediction, "HTS", PREDICTION[name])
+    checked = Options(
         model=name,
-        measure=_choose("measure", "PLO" if measure is None else measure, MEASURES[name], name),
-        tau2=_choose("tau2", tau2, TAU2[name], name),
-        ci=_choose("ci", DEFAULT_CI[name] if ci is None else ci, CI[name], name),
-        prediction=None if prediction is None else _choose("prediction", prediction, PREDICTION, name),
+        measure=kind,
+        tau2=_choose("tau2", estimator, TAU2[name], name),
+        tau2_ci=_choose("tau2_ci", TAU2_CI[name][0] if tau2_ci is None else tau2_ci, TAU2_CI[name], name),
+        ci=str(_choose("ci", CI[name][0] if ci is None else ci, CI[name], name)),
+        prediction=_choose("prediction", predicted, PREDICTION[name], name),
+        i2=check_choice("i2", "tau2" if i2 is None else i2, I2),
+        link=_link(name, kind, link),
+        study_interval=_study_interval(kind, study_interval),
+        **_zero_cells(name, kind, add, to, drop00),
         level=check_level(level),
+        preset=None if preset is None else str(preset),
     )
+    return _agreeing(checked, i2_named=i2 is not None)
+
+
+def _default_or(value: object, default: str, allowed: tuple[str | None, ...]) -> object:
+    """The signature's default is taken as "the model's own"; any other word has to be one that the model knows."""
+    return allowed[0] if value == default and default not in allowed else value
+
+
+def _link(model: str, measure: str, link: object) -> str | None:
+    if model != "glmm":
+        if link is not None:
+            raise ArgumentError(f"link={shorten(link)!r} has no meaning for model={model!r}. Mend: leave it out.")
+        return None
+    allowed = LINKS[measure]
+    return check_choice("link", allowed[0] if link is None else link, allowed, where=f"for measure={measure!r}")
+
+
+def _study_interval(measure: str, value: object) -> str:
+    """The interval of single proportions; other measures have one interval each."""
+    if measure == "GEN" or MEASURES[measure].response != "rate":
+        if value is not None:
+            raise ArgumentError(
+                f"study_interval={shorten(value)!r} has no meaning for measure={measure!r}. Mend: leave it out."
+            )
+        return "Clopper-Pearson"
+    return check_choice("study_interval", "Clopper-Pearson" if value is None else value, tuple(INTERVALS))
+
+
+def _zero_cells(model: str, measure: str, add: object, to: object, drop00: object) -> dict[str, Any]:
+    """The zero-cell rules; where nothing is ever added naming one is an error, because it could not have an effect."""
+    corrects = model in ("inverse_variance", "common") and measure != "GEN" and MEASURES[measure].corrects
+    for argument, value in (("add", add), ("to", to)):
+        if value is not None and not corrects:
+            raise ArgumentError(
+                f"{argument}={shorten(value)!r} has no meaning for model={model!r} and measure={measure!r}: nothing is added "
+                "to cells there. Mend: leave it out."
+            )
+    pairs = measure != "GEN" and MEASURES[measure].groups == 2
+    if drop00 is not None and not (pairs and model in ("inverse_variance", "common")):
+        raise ArgumentError(f"drop00={shorten(drop00)!r} has no meaning for model={model!r} and measure={measure!r}.")
+    if drop00 is not None and not isinstance(drop00, bool):
+        raise ArgumentError(f"drop00={shorten(drop00)!r} must be True or False.")
+    if add is not None and (isinstance(add, bool) or not isinstance(add, Real) or not 0 <= float(add) <= 1e6):
+        raise ArgumentError(f"add={shorten(add)!r} must be a number that is not negative, such as 0.5.")
+    return {
+        "add": (CORRECTION if add is None else float(add)) if corrects else 0.0,
+        "to": check_choice("to", "only0" if to is None else to, RULES) if corrects else "none",
+        "drop00": bool(drop00),
+    }
+
+
+def _agreeing(options: Options, *, i2_named: bool) -> Options:
+    """Refuse choices that contradict each other; settle what follows from others."""
+    if options.model == "inverse_variance" and options.ci == "profile" and options.tau2 != "ML":
+        raise ArgumentError(
+            f"ci='profile' is the profile of the full likelihood, and tau2={options.tau2!r} is not its maximum. Mend: tau2='ML'."
+        )
+    if options.model == "inverse_variance" and options.tau2_ci == "profile" and options.tau2 not in ("ML", "REML"):
+        raise ArgumentError(
+            f"tau2_ci='profile' needs a likelihood: tau2={options.tau2!r} has none. Mend: tau2='REML' or 'ML'."
+        )
+    if options.tau2 is None and options.i2 == "tau2":
+        if i2_named:
+            raise ArgumentError(
+                f"i2='tau2' has no meaning for model={options.model!r}, which has no tau2. Mend: i2='Q'."
+            )
+        return replace(options, i2="Q")
+    return options
 
 
 def options_of(method: Mapping[str, Any]) -> Options:

@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metanet.effects.study_intervals import clopper_pearson
-from metanet.errors import ArgumentError, nearest, shorten
-from metanet.kernels.quantiles import two_sided_z
-from metanet.models import batch as batches
-from metanet.models.batch import Batch
-from metanet.models.inputs import Studies, read_arrays, read_studies
+from metanet.effects.measures import MEASURES
+from metanet.errors import ArgumentError, check_choice, nearest, shorten
+from metanet.models.batch import PER_STUDY, Batch, pool_batch
+from metanet.models.data import Data
+from metanet.models.inputs import Studies, read_studies
 from metanet.models.notes import notes_for
-from metanet.models.options import Options, check_options
+from metanet.models.options import TWO_GROUP_GLMM, Options, check_options
+from metanet.models.read_arrays import read_arrays
 from metanet.models.results import NUMBERS as _NUMBERS
 from metanet.models.results import Pooled
 from metanet.models.stamp import stamp
+from metanet.models.study_table import StudyTable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
+Column = str | Sequence[float] | ArrayLike | None
 
-#: Columns of the data that stand in the frame of studies already.
-_STUDY_COLUMNS = ("study", "events", "total", "yi", "vi")
-_PER_STUDY = ("weights", "shrunken")
-_INTERNAL = ("status", "common_se", "corrected", "nodes", "empty_tau2", "unsettled")
+#: Fields of a batch that are no numbers of a result.
+_INTERNAL = ("status", "common_se", "corrected", "dropped", "nodes", "empty_tau2", "unsettled", "fallback")
+#: Choices of `pool` beside the data, with the defaults of its signature.
+_CHOICES = (
+    "measure", "model", "tau2", "ci", "prediction", "level", "preset",
+    "tau2_ci", "i2", "link", "study_interval", "add", "to", "drop00",
+)  # fmt: skip
+_DATA = ("events", "total", "events_control", "total_control", "person_time", "person_time_control", "yi", "vi")
 
 
 def pool(
     data: pd.DataFrame | None = None,
     *,
-    events: str | Sequence[float] | ArrayLike | None = None,
-    total: str | Sequence[float] | ArrayLike | None = None,
-    events_control: object = None,
-    total_control: object = None,
-    yi: str | Sequence[float] | ArrayLike | None = None,
-    vi: str | Sequence[float] | ArrayLike | None = None,
+    events: Column = None,
+    total: Column = None,
+    events_control: Column = None,
+    total_control: Column = None,
+    person_time: Column = None,
+    person_time_control: Column = None,
+    yi: Column = None,
+    vi: Column = None,
     study: str | Sequence[str] | None = None,
     measure: str | None = None,
     model: str | None = None,
@@ -48,35 +56,62 @@ def pool(
     prediction: str | None = "HTS",
     level: float = 0.95,
     preset: str | None = None,
+    tau2_ci: str | None = None,
+    i2: str | None = None,
+    link: str | None = None,
+    study_interval: str | None = None,
+    add: float | None = None,
+    to: str | None = None,
+    drop00: bool | None = None,
 ) -> Pooled:
     """Pool the rates of several studies.
 
     Parameters
     ----------
     data
-        A frame with one row for each study; the arguments below then name its columns. Columns called `events`,
-        `total` and `study` are found without being named.
+        A frame with one row for each study; the arguments below then name its columns. Columns that bear the name of an argument
+        are found without being named.
     events, total
-        Events and patients of each study: column names, or sequences of length k.
+        Events and patients of each study, or of its treated group: column names, or sequences of length k.
+    events_control, total_control
+        Events and patients of its control group: two groups are compared.
+    person_time, person_time_control
+        Person-time at risk instead of patients: incidence rates, per unit of that time.
     yi, vi
         Effects and sampling variances, instead of counts (``measure="GEN"``).
     study
         Names of the studies; equal names are kept apart by a number.
     measure
-        "PLO" (logit of the proportion; the default for counts) or "GEN" (the default for `yi` and `vi`).
+        One group: "PLO" logit (default), "PR" raw, "PLN" log, "PAS" arcsine, "PFT" Freeman-Tukey. Two groups: "OR" (default),
+        "RR", "RD", "AS", "PETO". Person-time: "IRLN" (default), "IR", "IRS", "IRFT"; two groups "IRR" (default), "IRD". Effects:
+        "GEN".
     model
-        "glmm" (exact binomial likelihood with a normal random effect on the logit; the default for counts) or
-        "inverse_variance" (two steps; the default for `yi` and `vi`).
+        One group: "glmm" (default; exact binomial or Poisson likelihood with a normal random effect) or "beta_binomial". Any
+        data: "inverse_variance" (two steps; the default for two groups and effects) or "common". Two groups: "mantel_haenszel",
+        "peto", and the exact random-effects models "UM.FS", "UM.RS", "CM.EL", "CM.AL". A measure other than the logit implies
+        "inverse_variance".
     tau2
-        Estimator of the inverse-variance model: "REML", "DL" or "PM". The GLMM is fitted by maximum likelihood.
+        Estimator of the inverse-variance model: "REML", "DL", "PM", "ML", "SJ", "HS", "HSk", "HE", "EB". Exact models are
+        fitted by maximum likelihood.
     ci
-        Interval of the mean. GLMM: "t" (default), "z" or "profile"; inverse variance: "HK" (default) or "z".
+        Interval of the mean. Exact models: "t" (default), "z" or "profile"; inverse variance: "HK" (default), "z", "t",
+        "HK-adhoc", "KR", or "profile" (with ``tau2="ML"``); common effect: "z".
     prediction
-        "HTS" (t with k - 2 degrees of freedom) or None.
+        "HTS" (t with k - 2 degrees of freedom), "V" (k - 1), "HK", "KR", "bootstrap", "z", or None. Exact models: "HTS" or "z".
     level
         Coverage of every interval, as a fraction.
-    events_control, total_control, preset
-        Two groups and the defaults of other programs; not available in this version, and refused.
+    preset
+        "metafor", "meta" or "revman": that program's documented defaults for every choice that is left at its own.
+    tau2_ci
+        Inverse variance: "Q-profile" (default), "profile" (of the likelihood that estimates tau2) or "Jackson" (generalised Q).
+    i2
+        Definition of I2 and H2: from "tau2" (default) or from "Q".
+    link
+        GLMM of proportions: "logit" (default), "probit" or "cloglog"; tau2 is then on that scale.
+    study_interval
+        Interval of a single proportion: "Clopper-Pearson" (default), "Wilson", "Agresti-Coull", "Jeffreys" or "normal".
+    add, to, drop00
+        Zero-cell rules of two-step models, as in `effect_sizes`; 0.5, "only0" and False when left out.
 
     Returns
     -------
@@ -96,8 +131,9 @@ def pool(
 
     References
     ----------
-    Stijnen, Hamza, Ozdemir (2010), doi:10.1002/sim.4040; Viechtbauer (2005), doi:10.3102/10769986030003261;
-    Hartung, Knapp (2001), doi:10.1002/sim.791.
+    Stijnen, Hamza, Ozdemir (2010), doi:10.1002/sim.4040; Jackson, Law, Stijnen, Viechtbauer, White (2018), doi:10.1002/sim.7588;
+    Viechtbauer (2005), doi:10.3102/10769986030003261; Hartung, Knapp (2001), doi:10.1002/sim.791. The method stamp of a result
+    lists the sources of what it used.
 
     Examples
     --------
@@ -106,47 +142,39 @@ def pool(
     >>> round(fit.estimate, 3)
     0.461
     """
-    for name, value in (("events_control", events_control), ("total_control", total_control), ("preset", preset)):
-        if value is not None:
-            raise ArgumentError(
-                f"{name} is not available in this version: rates of one group only. Mend: leave it out."
-            )
-    options = _options(measure, model, tau2, ci, prediction, level, by_effect=yi is not None or vi is not None)
-    studies = read_studies(data, events=events, total=total, yi=yi, vi=vi, study=study, measure=options.measure)
-    fitted = _fit(
-        None if studies.events is None else studies.events[None],
-        None if studies.total is None else studies.total[None],
-        None if studies.yi is None else studies.yi[None],
-        None if studies.vi is None else studies.vi[None],
-        options,
+    given = {name: value for name, value in locals().items() if name in _DATA}
+    options = options_for(given, {name: value for name, value in locals().items() if name in _CHOICES})
+    studies = read_studies(data, given, study=study, **_takes(options))
+    return pooled_from_row(pool_batch(studies.data(), options), 0, studies, options)
+
+
+def options_for(given: Mapping[str, object], choices: Mapping[str, object]) -> Options:
+    """Check the choices for the kind of data that was given."""
+    measure, model = choices.get("measure"), choices.get("model")
+    known = MEASURES.get(measure) if isinstance(measure, str) else None
+    if measure is not None and known is None and measure != "GEN":
+        check_choice("measure", measure, (*MEASURES, "GEN"))
+    named = {name for name, value in given.items() if value is not None}
+    two = model in ("mantel_haenszel", "peto", *TWO_GROUP_GLMM) or bool(
+        named & {n for n in _DATA if n.endswith("_control")}
     )
-    return pooled_from_row(fitted, 0, studies, options)
-
-
-def _options(
-    measure: object, model: object, tau2: object, ci: object, prediction: object, level: object, *, by_effect: bool
-) -> Options:
-    if by_effect:
-        measure, model = measure or "GEN", model or "inverse_variance"
-    if measure == "GEN" and model is None:
-        model = "inverse_variance"
     return check_options(
-        model="glmm" if model is None else model, measure=measure, tau2=tau2, ci=ci, prediction=prediction, level=level
+        **choices,
+        groups=known.groups if known else 2 if two else 1,
+        by_effect=measure == "GEN" or (known is None and bool(named & {"yi", "vi"})),
+        timed=known.data == "person_time" if known else any(name.startswith("person_time") for name in named),
     )
 
 
-def _fit(events: Array | None, total: Array | None, yi: Array | None, vi: Array | None, options: Options) -> Batch:
-    """The one way from arrays ``[b, k]`` to numbers."""
-    if yi is not None and vi is not None:
-        return batches.pool_effects(yi, vi, options)
-    assert events is not None  # read_studies gives either counts or effects
-    assert total is not None
-    return batches.pool_counts(events, total, options)
+def _takes(options: Options) -> dict[str, Any]:
+    """What the measure needs, and the measure in words."""
+    arguments = ("yi", "vi") if options.measure == "GEN" else MEASURES[options.measure].arguments
+    return {"arguments": arguments, "takes": f"measure={options.measure!r}"}
 
 
 def _row(fitted: Batch, index: int) -> dict[str, Any]:
     """One row of a batch as plain Python numbers."""
-    names = [name for name in fitted.__dataclass_fields__ if name not in _PER_STUDY]
+    names = [name for name in fitted.__dataclass_fields__ if name not in PER_STUDY]
     return {name: getattr(fitted, name)[index].item() for name in names}
 
 
@@ -166,9 +194,7 @@ def _numbers_of(row: dict[str, Any], options: Options) -> dict[str, Any]:
 def pooled_from_row(fitted: Batch, index: int, studies: Studies, options: Options) -> Pooled:
     """The result object of one row of a batch; `studies` lists the row's studies without padding."""
     row = _row(fitted, index)
-    present = ~np.isnan(fitted.weights[index])
-    weights = fitted.weights[index][present] if present.any() else np.full(studies.k, np.nan)
-    shrunken = fitted.shrunken[index][present] if present.any() else np.full(studies.k, np.nan)
+    weights, shrunken = fitted.weights[index][: studies.k].copy(), fitted.shrunken[index][: studies.k].copy()
     notes = [*notes_for(row, options), *studies.notes]
     method = stamp(
         options,
@@ -176,6 +202,7 @@ def pooled_from_row(fitted: Batch, index: int, studies: Studies, options: Option
         k=int(row["k"]),
         nodes=int(row["nodes"]),
         corrected=int(row["corrected"]),
+        dropped=int(row["dropped"]),
         unsettled=row["unsettled"],
         notes=notes,
     )
@@ -183,86 +210,67 @@ def pooled_from_row(fitted: Batch, index: int, studies: Studies, options: Option
     return Pooled(
         method=method,
         _weights=weights,
-        _studies=_study_frame(studies, weights, shrunken, options),
+        _table=StudyTable(studies, weights, shrunken, options),
         **_numbers_of(row, options),
     )
 
 
-def _study_frame(studies: Studies, weights: Array, shrunken: Array, options: Options) -> pd.DataFrame:
-    """One row for each study: its own numbers, its weight, its shrunken value, then the columns of the data."""
-    import pandas as pd
-
-    columns: dict[str, Any] = {"study": list(studies.labels)}
-    if studies.events is not None and studies.total is not None:
-        lower, upper = clopper_pearson(studies.events, studies.total, options.level)
-        columns |= {
-            "events": studies.events.astype(np.int64),
-            "total": studies.total.astype(np.int64),
-            "rate": studies.events / studies.total,
-        }
-    else:
-        assert studies.yi is not None
-        assert studies.vi is not None
-        half = two_sided_z(options.level) * np.sqrt(studies.vi)
-        lower, upper = studies.yi - half, studies.yi + half
-        columns |= {"yi": studies.yi, "vi": studies.vi}
-    columns |= {"ci_lower": lower, "ci_upper": upper, "weight": weights, "shrunken": shrunken}
-    frame = pd.DataFrame(columns)
-    if studies.extra is not None:
-        # Equal names keep their first column; a column that has the name of one of ours is kept under another.
-        extra = studies.extra.loc[:, ~studies.extra.columns.duplicated()]
-        others = extra[[c for c in extra.columns if c not in _STUDY_COLUMNS]]
-        others = others.rename(columns={c: f"{c} (data)" for c in others.columns if c in frame.columns})
-        frame = pd.concat([frame, others], axis=1)
-    return frame
-
-
 def pool_arrays(
-    events: ArrayLike,
-    total: ArrayLike,
+    events: ArrayLike | None = None,
+    total: ArrayLike | None = None,
     *,
-    model: str | None = None,
-    measure: str | None = None,
-    tau2: str = "REML",
-    ci: str | None = None,
-    prediction: str | None = "HTS",
-    level: float = 0.95,
+    events_control: ArrayLike | None = None,
+    total_control: ArrayLike | None = None,
+    person_time: ArrayLike | None = None,
+    person_time_control: ArrayLike | None = None,
+    yi: ArrayLike | None = None,
+    vi: ArrayLike | None = None,
+    threads: int = 1,
+    **choices: Any,
 ) -> Batch:
     """Pool many sets of studies at once, for simulation.
 
     Parameters
     ----------
-    events, total
-        Counts ``[analyses, studies]``; NaN in both where a study is absent.
-    model, measure, tau2, ci, prediction, level
-        As in `pool`.
+    events, total, events_control, total_control, person_time, person_time_control, yi, vi
+        Arrays ``[analyses, studies]`` of what the measure needs; NaN in every one of them where a study is absent.
+    threads
+        Pieces of the batch run side by side on so many threads.
+    **choices
+        measure, model, tau2, ci, prediction and every other choice of `pool`, with its defaults.
 
     Returns
     -------
     Batch
         Arrays ``[analyses]`` of every number (and ``[analyses, studies]`` of weights and shrunken rates); NaN where a
-        quantity does not exist, for the reason in ``status``.
+        quantity does not exist, for the reason in ``status``. They are the numbers that `pool` gives for each row.
+
+    Raises
+    ------
+    ArgumentError
+        A choice that is not known, or a value that cannot be, by row and column.
     """
-    options = _options(measure, model, tau2, ci, prediction, level, by_effect=False)
-    e, n = read_arrays(events, total)
-    if options.measure == "GEN":
-        raise ArgumentError("measure='GEN' takes effects; pool_arrays takes counts. Mend: measure='PLO'.")
-    return batches.pool_counts(e, n, options)
+    given = {name: value for name, value in locals().items() if name in _DATA}
+    _check_names(choices, "pool_arrays")
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise ArgumentError(f"threads={shorten(threads)!r} must be a whole number of at least 1.")
+    options = options_for(given, choices)
+    return pool_batch(read_arrays(given, **_takes(options)), options, threads=threads)
+
+
+def _check_names(choices: Mapping[str, object], where: str) -> None:
+    """Refuse a choice that does not exist, as Python would, but with the nearest known."""
+    for name in choices:
+        check_choice("argument", name, (*_CHOICES, *_DATA), where=f"to {where}")
 
 
 def pool_many(
     data: pd.DataFrame,
     by: str | Sequence[str],
     *,
-    events: str = "events",
-    total: str = "total",
     study: str | None = None,
-    model: str | None = None,
-    measure: str | None = None,
-    tau2: str = "REML",
-    ci: str | None = None,
-    prediction: str | None = "HTS",
-    level: float = 0.95,
+    threads: int = 1,
+    **choices: Any,
 ) -> pd.DataFrame:
     """Pool every group of a frame in one batch.
 
@@ -272,10 +280,12 @@ def pool_many(
         One row for each study.
     by
         Column, or columns, that form the groups; they are kept in order of appearance.
-    events, total, study
-        Names of columns of `data`.
-    model, measure, tau2, ci, prediction, level
-        As in `pool`.
+    study
+        Column of the names of the studies.
+    threads
+        As in `pool_arrays`.
+    **choices
+        events, total and the other data arguments of `pool` as names of columns, and every choice of `pool`.
 
     Returns
     -------
@@ -289,6 +299,36 @@ def pool_many(
     """
     import pandas as pd
 
+    keys = _keys(data, by)
+    _check_names(choices, "pool_many")
+    given = {name: choices.pop(name, None) for name in _DATA}
+    options = options_for(given, choices)
+    groups: list[tuple[tuple[object, ...], Studies]] = []
+    for name, part in data.groupby(keys, sort=False, dropna=False):
+        label = name if isinstance(name, tuple) else (name,)
+        try:
+            found = read_studies(part, given, study=study, **_takes(options))
+        except ArgumentError as error:
+            where = ", ".join(f"{key}={shorten(value)!r}" for key, value in zip(keys, label, strict=True))
+            raise ArgumentError(f"In the group {where}: {error}") from None
+        groups.append((label, found))
+    if not groups:
+        raise ArgumentError("data has no rows: there is no group to pool.")
+    fitted = pool_batch(_padded([found for _, found in groups]), options, threads=threads)
+    rows = []
+    for i, (label, found) in enumerate(groups):
+        row = _row(fitted, i)
+        numbers = _numbers_of(row, options)
+        numbers["tau"] = None if numbers["tau2"] is None else float(np.sqrt(numbers["tau2"]))
+        notes = " ".join([*notes_for(row, options), *found.notes])
+        rows.append(
+            {**dict(zip(keys, label, strict=True)), **{name: numbers[name] for name in _NUMBERS}, "notes": notes}
+        )
+    return pd.DataFrame(rows)
+
+
+def _keys(data: pd.DataFrame, by: object) -> list[str]:
+    """The columns that form the groups, checked."""
     if not hasattr(data, "columns"):
         raise ArgumentError(f"data must be a pandas DataFrame, not {type(data).__name__}.")
     keys = [by] if isinstance(by, str) else list(by) if isinstance(by, Sequence) else []
@@ -300,42 +340,19 @@ def pool_many(
             raise ArgumentError(
                 f"by={shorten(key)!r} is not a column of data." + (f" Did you mean {near!r}?" if near else "")
             )
-    own = {*_NUMBERS, "notes"}
-    for key in keys:
-        if key in own:
+        if key in {*_NUMBERS, "notes"}:
             raise ArgumentError(f"by={key!r} has the name of a column of the result. Mend: rename the column of data.")
         if data[key].ndim != 1 or any(isinstance(item, (list, dict, set)) for item in data[key]):
             raise ArgumentError(f"by={key!r} does not name one column of plain values.")
-    options = _options(measure, model, tau2, ci, prediction, level, by_effect=False)
-    if options.measure == "GEN":
-        raise ArgumentError("measure='GEN' takes effects; pool_many takes counts. Mend: measure='PLO'.")
-    groups: list[tuple[tuple[object, ...], Studies]] = []
-    for name, part in data.groupby(keys, sort=False, dropna=False):
-        label = name if isinstance(name, tuple) else (name,)
-        try:
-            found = read_studies(
-                part, events=events, total=total, yi=None, vi=None, study=study, measure=options.measure
-            )
-        except ArgumentError as error:
-            where = ", ".join(f"{key}={shorten(value)!r}" for key, value in zip(keys, label, strict=True))
-            raise ArgumentError(f"In the group {where}: {error}") from None
-        groups.append((label, found))
-    if not groups:
-        raise ArgumentError("data has no rows: there is no group to pool.")
-    width = max(found.k for _, found in groups)
-    e, n = np.zeros((len(groups), width)), np.zeros((len(groups), width))
-    for i, (_, found) in enumerate(groups):
-        assert found.events is not None
-        assert found.total is not None
-        e[i, : found.k], n[i, : found.k] = found.events, found.total
-    fitted = _fit(e, n, None, None, options)
-    rows = []
-    for i, (label, found) in enumerate(groups):
-        row = _row(fitted, i)
-        numbers = _numbers_of(row, options)
-        numbers["tau"] = None if numbers["tau2"] is None else float(np.sqrt(numbers["tau2"]))
-        notes = " ".join([*notes_for(row, options), *found.notes])
-        rows.append(
-            {**dict(zip(keys, label, strict=True)), **{name: numbers[name] for name in _NUMBERS}, "notes": notes}
-        )
-    return pd.DataFrame(rows)
+    return keys
+
+
+def _padded(groups: Sequence[Studies]) -> Data:
+    """The studies of several analyses as one batch."""
+    width = max(found.k for found in groups)
+    columns = {}
+    for name in groups[0].columns:
+        columns[name] = np.full((len(groups), width), np.inf if name == "vi" else 0.0)
+        for i, found in enumerate(groups):
+            columns[name][i, : found.k] = found.columns[name]
+    return Data(columns)

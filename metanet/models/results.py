@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from metanet.models.data import Data
+    from metanet.models.study_table import StudyTable
+
 
 class Method(Mapping[str, Any]):
     """The method stamp: every choice that moved a number, the versions, and the notes. Read-only, JSON-able."""
@@ -49,23 +52,29 @@ class Pooled:
         "pooled"; "not pooled" (one study, shown as itself); "no events", "only events" (exact interval on the sum);
         "not estimable" (the likelihood has no maximum).
     estimate, ci_lower, ci_upper
-        The pooled rate on the response scale: for random-effects logits the *median* of the distribution of rates.
+        The pooled mean on the response scale: for a normal random effect on a link's scale the *median* of the distribution of
+        rates; for the beta-binomial model its mean. Two groups: a ratio, or a difference.
     pi_lower, pi_upper
-        Prediction interval for the rate of a new setting.
+        Prediction interval for the rate (or effect) of a new setting.
     marginal_estimate, marginal_ci_lower, marginal_ci_upper
-        The population-averaged rate, integrated over the random effect.
+        The population-averaged rate, integrated over the random effect; None for two groups and for effects.
+    median
+        The median of the fitted beta distribution (beta-binomial model).
     mu, se, mu_lower, mu_upper
         The mean on the model scale.
     tau2, tau2_lower, tau2_upper, tau
-        Heterogeneity variance on the model scale, its interval, its square root.
-    i2, i2_lower, i2_upper, h2
-        Share of variance beyond chance, from tau2 (fraction), and H2.
+        Heterogeneity variance on the model scale, its interval, its square root. Beta-binomial: the variance of the logits
+        under the fitted distribution.
+    rho, rho_lower, rho_upper
+        Intraclass correlation of the beta-binomial model, with its interval.
+    i2, i2_lower, i2_upper, h2, h2_lower, h2_upper
+        Share of variance beyond chance (fraction) and H2, by the definition in ``method["i2"]``.
     q, q_df, q_pvalue
-        Cochran's Q (inverse variance) or the Wald test of equal logits (GLMM).
+        Cochran's Q (inverse variance) or the Wald test of equal effects (exact models).
     lrt, lrt_pvalue
-        Likelihood-ratio test of equal rates with k - 1 degrees of freedom (GLMM).
+        Likelihood-ratio test of equal effects with k - 1 degrees of freedom (exact models).
     loglik
-        Log-likelihood, binomial coefficients included (GLMM).
+        Log-likelihood, constants included (exact models).
     k, n, events
         Rows pooled (studies, or arms of studies), patients, events (None for effects without counts).
     weights
@@ -84,6 +93,7 @@ class Pooled:
     marginal_estimate: float | None
     marginal_ci_lower: float | None
     marginal_ci_upper: float | None
+    median: float | None
     mu: float | None
     se: float | None
     mu_lower: float | None
@@ -91,10 +101,15 @@ class Pooled:
     tau2: float | None
     tau2_lower: float | None
     tau2_upper: float | None
+    rho: float | None
+    rho_lower: float | None
+    rho_upper: float | None
     i2: float | None
     i2_lower: float | None
     i2_upper: float | None
     h2: float | None
+    h2_lower: float | None
+    h2_upper: float | None
     q: float | None
     q_df: int | None
     q_pvalue: float | None
@@ -106,7 +121,24 @@ class Pooled:
     events: int | None
     method: Method
     _weights: NDArray[np.float64] = field(repr=False)
-    _studies: pd.DataFrame = field(repr=False)
+    _table: StudyTable = field(repr=False)
+
+    @property
+    def response(self) -> str:
+        """What the estimate is: "rate", "ratio", "difference", "rate per person-time", or "effect" for effects given as such."""
+        return str(self.method["response"])
+
+    @property
+    def title(self) -> str:
+        """The model by its name."""
+        from metanet.models.display import MODEL_NAMES
+
+        return MODEL_NAMES["poisson" if self.method["link"] == "log" else self.model]
+
+    @property
+    def average(self) -> str:
+        """Whether the estimate is the "median" or the "mean" of the distribution of true rates."""
+        return "mean" if self.model == "beta_binomial" else "median"
 
     @property
     def tau(self) -> float | None:
@@ -120,15 +152,20 @@ class Pooled:
 
     @property
     def studies(self) -> pd.DataFrame:
-        """One row for each study: study, events, total, rate, ci_lower, ci_upper, weight, shrunken; then the columns of `data`."""
-        return self._studies.copy()
+        """One row for each study: name, counts (or `yi`, `vi`), `rate` or `effect`, interval, weight, shrunken; then `data`."""
+        return self._table.frame().copy()
+
+    @property
+    def data(self) -> Data:
+        """The studies as arrays, a batch of one analysis: what diagnostics mask and refit."""
+        return self._table.studies.data()
 
     @property
     def study_count(self) -> int:
         """Number of different studies: less than `k` where several arms of one study (column `study_id`) are pooled."""
         from metanet.models.inputs import count_studies
 
-        return count_studies(self._studies)
+        return count_studies(self._table.frame())
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -168,7 +205,7 @@ class Pooled:
         return {
             **{name: plain(value) for name, value in self.numbers().items()},
             "weights": [plain(float(w)) for w in self._weights],
-            "studies": [{str(c): plain(v) for c, v in row.items()} for row in self._studies.to_dict("records")],
+            "studies": [{str(c): plain(v) for c, v in row.items()} for row in self._table.frame().to_dict("records")],
             "method": plain(dict(self.method)),
         }
 
@@ -188,4 +225,4 @@ class Pooled:
 
 
 #: Names of the numbers of a result, in the order of its fields.
-NUMBERS = (*(f.name for f in fields(Pooled) if f.name not in ("method", "_weights", "_studies")), "tau")
+NUMBERS = (*(f.name for f in fields(Pooled) if f.name not in ("method", "_weights", "_table")), "tau")

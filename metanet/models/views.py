@@ -6,16 +6,22 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from metanet.models.display import ABSENT, count, interval, level_text, number, p_value, per_cent, plural
+from metanet.effects.measures import MEASURES
+from metanet.models.display import (
+    ABSENT,
+    EFFECT_DIGITS,
+    count,
+    interval,
+    level_text,
+    number,
+    p_value,
+    per_cent,
+    plural,
+)
 from metanet.words import NO_MATH, html_text
 
 if TYPE_CHECKING:
     from metanet.models.results import Pooled
-
-_TITLE = {
-    "glmm": "Binomial-normal model",
-    "inverse_variance": "Inverse-variance model",
-}
 
 
 def plain(value: Any) -> Any:
@@ -52,65 +58,104 @@ def studies_text(fit: Pooled) -> str:
     return f"{plural(fit.k, 'arm')} of {plural(studies, 'study', 'studies')}"
 
 
+_RESPONSE = {
+    "rate": ("rate", "Rate"),
+    "rate per person-time": ("rate per unit of time", "Rate"),
+    "ratio": ("ratio", "Ratio"),
+    "difference": ("difference", "Difference"),
+    "effect": ("effect", "Effect"),
+}
+
+
+def _shown(fit: Pooled, value: float | None) -> str:
+    """The estimate, or an end of its interval, without a unit."""
+    return per_cent(value) if fit.response == "rate" else number(value, EFFECT_DIGITS)
+
+
+def _limits(fit: Pooled, lower: float | None, upper: float | None) -> str:
+    if fit.response == "rate":
+        return interval(lower, upper)
+    return ABSENT if lower is None or upper is None else f"{_shown(fit, lower)} to {_shown(fit, upper)}"
+
+
 def rows_of(fit: Pooled) -> list[tuple[str, str]]:
     """The result as pairs of name and text, in the order in which a reader needs them."""
-    rate = fit.measure == "PLO"
+    rate = fit.response == "rate"
     unit = " %" if rate else ""
-
-    def shown(value: float | None) -> str:
-        return per_cent(value) if rate else number(value, 3)
-
-    def limits(lower: float | None, upper: float | None) -> str:
-        if rate:
-            return interval(lower, upper)
-        return ABSENT if lower is None or upper is None else f"{number(lower, 3)} to {number(upper, 3)}"
 
     def line(value: float | None, lower: float | None, upper: float | None) -> str:
         if value is None:
             return ABSENT
-        return f"{shown(value)}{unit} ({_level(fit)} CI {limits(lower, upper)})"
+        return f"{_shown(fit, value)}{unit} ({_level(fit)} CI {_limits(fit, lower, upper)})"
 
     data = studies_text(fit)
     if fit.n is not None:
         data += f", {plural(fit.events or 0, 'event')} in {plural(fit.n, 'patient')}"
+    elif fit.events is not None:
+        data += f", {plural(fit.events, 'event')}"
     out = [("Data", data)]
-    name = {
-        "pooled": "Median rate" if rate else "Mean effect",
-        "not pooled": "Rate of the one study" if rate else "Effect of the one study",
-        "no events": "Rate (exact, on the sum)",
-        "only events": "Rate (exact, on the sum)",
-    }.get(fit.status, "Rate")
-    out.append((name, line(fit.estimate, fit.ci_lower, fit.ci_upper)))
+    out.append((_estimate_name(fit), line(fit.estimate, fit.ci_lower, fit.ci_upper)))
+    tests = _tests(fit)
     if fit.status != "pooled":
-        if fit.lrt is not None:
-            out.append(("Equal rates?", f"likelihood ratio {number(fit.lrt)}, {p_value(fit.lrt_pvalue)}"))
-        return out
-    if rate:
+        return [*out, *tests] if fit.lrt is not None else out
+    if fit.model == "beta_binomial":
+        out.append(("Median rate", f"{per_cent(fit.median)} %"))
+    elif fit.marginal_estimate is not None:
         average = line(fit.marginal_estimate, fit.marginal_ci_lower, fit.marginal_ci_upper)
         out.append(("Population-averaged rate", average))
     if fit.method["prediction"]:
-        predicted = limits(fit.pi_lower, fit.pi_upper)
+        predicted = _limits(fit, fit.pi_lower, fit.pi_upper)
         out.append(("Prediction interval", predicted if predicted == ABSENT else predicted + unit))
+    return [*out, *_heterogeneity(fit), *tests]
+
+
+def _estimate_name(fit: Pooled) -> str:
+    word, name = _RESPONSE[fit.response]
+    if fit.status == "pooled":
+        if fit.response.startswith("rate"):
+            return f"{fit.average.capitalize()} {word}"
+        return f"{MEASURES[fit.measure].title.capitalize()}" if fit.measure in MEASURES else f"Mean {word}"
+    if fit.status == "not pooled":
+        return f"{name} of the one study"
+    return f"{name} (exact, on the sum)" if fit.status in ("no events", "only events") else name
+
+
+def _heterogeneity(fit: Pooled) -> list[tuple[str, str]]:
+    """tau, rho and I2 as far as they exist."""
+    out = []
     if fit.tau2 is not None:
         upper = None if fit.tau2_upper is None else math.sqrt(fit.tau2_upper)
         lower = None if fit.tau2_lower is None else math.sqrt(fit.tau2_lower)
-        scale = " on the logit scale" if rate else ""
+        scale = f" on the {fit.method['link'] or 'logit'} scale" if fit.measure == "PLO" else ""
         bounds = "" if lower is None else f" ({_level(fit)} CI {number(lower)} to {number(upper)})"
         out.append(("tau" + scale, f"{number(fit.tau)}{bounds}; tau2 {number(fit.tau2, 4)}"))
+    if fit.rho is not None:
+        bounds = (
+            ""
+            if fit.rho_lower is None
+            else f" ({_level(fit)} CI {number(fit.rho_lower, 3)} to {number(fit.rho_upper, 3)})"
+        )
+        out.append(("Intraclass correlation", f"{number(fit.rho, 3)}{bounds}"))
     if fit.i2 is not None:
         bounds = "" if fit.i2_lower is None else f" ({interval(fit.i2_lower, fit.i2_upper)})"
         out.append(("I2", f"{per_cent(fit.i2)} %{bounds}"))
-    if fit.lrt is not None:
-        text = f"likelihood ratio {number(fit.lrt)} on {count(fit.q_df)} df, {p_value(fit.lrt_pvalue)}"
-        out.append(("Equal rates?", text))
-    elif fit.q is not None:
-        out.append(("Equal effects?", f"Q {number(fit.q)} on {count(fit.q_df)} df, {p_value(fit.q_pvalue)}"))
     return out
+
+
+def _tests(fit: Pooled) -> list[tuple[str, str]]:
+    """The test of equal rates or effects; the likelihood ratio where there is one."""
+    what = "Equal rates?" if fit.response.startswith("rate") and fit.lrt is not None else "Equal effects?"
+    if fit.lrt is not None:
+        df = f" on {count(fit.q_df)} df" if fit.status == "pooled" else ""
+        return [(what, f"likelihood ratio {number(fit.lrt)}{df}, {p_value(fit.lrt_pvalue)}")]
+    if fit.q is not None:
+        return [("Equal effects?", f"Q {number(fit.q)} on {count(fit.q_df)} df, {p_value(fit.q_pvalue)}")]
+    return []
 
 
 def short_text(fit: Pooled) -> str:
     """At most a dozen lines for a console."""
-    lines = [f"{_TITLE[fit.model]} ({fit.status})"]
+    lines = [f"{fit.title} ({fit.status})"]
     rows = rows_of(fit)
     width = max(len(name) for name, _ in rows)
     lines += [f"  {name:<{width}}  {text}" for name, text in rows]
@@ -132,11 +177,8 @@ def summary_text(fit: Pooled) -> str:
 
 def sentence(fit: Pooled) -> str:
     """The result in one plain sentence, right for one study, no events and data without an estimate."""
-    if fit.measure != "PLO":
-        if fit.estimate is None:
-            return "No effect could be estimated."
-        limits = f"{number(fit.ci_lower, 3)} to {number(fit.ci_upper, 3)}"
-        return f"The effect was {number(fit.estimate, 3)} ({_level(fit)} CI {limits}; {studies_text(fit)})."
+    if fit.response != "rate":
+        return _effect_sentence(fit)
     total = f"{fit.events} of {fit.n} patients"
     limits = f"{_level(fit)} CI {interval(fit.ci_lower, fit.ci_upper)} %"
     if fit.status == "not pooled":
@@ -146,11 +188,27 @@ def sentence(fit: Pooled) -> str:
         return f"{studies} reported the outcome in {total}; no pooled rate can be estimated from them."
     if fit.status in ("no events", "only events"):
         return f"Across {studies} the outcome was seen in {total} ({per_cent(fit.estimate)} %; exact {limits})."
-    text = f"Across {studies} ({total}) the median rate was {per_cent(fit.estimate)} % ({limits})"
-    text += f" and the population-averaged rate {per_cent(fit.marginal_estimate)} %"
+    text = f"Across {studies} ({total}) the {fit.average} rate was {per_cent(fit.estimate)} % ({limits})"
+    if fit.average == "median":
+        text += f" and the population-averaged rate {per_cent(fit.marginal_estimate)} %"
     if fit.pi_lower is not None:
         ends = f"{per_cent(fit.pi_lower)} and {per_cent(fit.pi_upper)} %"
         text += f"; the rate of a new setting is expected between {ends}"
+    return text + "."
+
+
+def _effect_sentence(fit: Pooled) -> str:
+    what = MEASURES[fit.measure].title if fit.measure in MEASURES else "effect"
+    if fit.estimate is None:
+        return f"No {what} could be estimated."
+    limits = f"{_level(fit)} CI {_limits(fit, fit.ci_lower, fit.ci_upper)}"
+    if fit.status == "not pooled":
+        return f"One study: the {what} was {_shown(fit, fit.estimate)} ({limits}); nothing was pooled."
+    text = f"The {what} was {_shown(fit, fit.estimate)} ({limits}; {studies_text(fit)})"
+    if fit.pi_lower is not None:
+        text += (
+            f"; that of a new setting is expected between {_shown(fit, fit.pi_lower)} and {_shown(fit, fit.pi_upper)}"
+        )
     return text + "."
 
 
@@ -185,7 +243,7 @@ def html_card(fit: Pooled) -> str:
     listed = f"<ul class='metanet-notes'>{notes}</ul>" if notes else ""
     return (
         f"<div class='metanet-card {NO_MATH}'>"
-        f"<div><strong>{html_text(_TITLE[fit.model])}</strong> ({html_text(fit.status)})</div>"
+        f"<div><strong>{html_text(fit.title)}</strong> ({html_text(fit.status)})</div>"
         f"{html_table(rows_of(fit))}{listed}"
         f"<div><small>{html_text(fit.method.sentence())}</small></div></div>"
     )

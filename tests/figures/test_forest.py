@@ -165,7 +165,7 @@ def test_a_second_model_is_a_hollow_diamond_with_its_name():
 
 def test_a_second_result_of_another_measure_or_level_is_refused():
     fit = fit_of("twelve")
-    with pytest.raises(ArgumentError, match="measure='GEN'"):
+    with pytest.raises(ArgumentError, match="response='effect'"):
         forest(fit, second=fit_of("effects"))
     with pytest.raises(ArgumentError, match=re.escape("level=0.9,")):
         forest(fit, second=mn.pool(events=[3, 5], total=[20, 30], level=0.9))

@@ -1,0 +1,272 @@
+"""Filling a batch with rates of one group: counts over patients, or events over person-time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, gammaln, xlogy
+
+from metanet.effects.measures import MEASURES
+from metanet.effects.study_intervals import clopper_pearson, poisson_exact
+from metanet.kernels import (
+    beta_binomial,
+    beta_binomial_prediction,
+    beta_binomial_profile,
+    prediction,
+    quantiles,
+    two_step,
+)
+from metanet.kernels.links import LINKS, Link, marginal_rate
+from metanet.kernels.random_effect import RULES, posterior
+from metanet.kernels.random_effect_fit import Fit
+from metanet.kernels.random_effect_fit import fit as fit_random_effect
+from metanet.kernels.random_effect_profile import mu_interval, tau_interval
+from metanet.kernels.study_likelihoods import (
+    BinomialCloglog,
+    BinomialLogit,
+    BinomialProbit,
+    Likelihood,
+    Poisson,
+    log_binomial,
+)
+from metanet.models.batch import Batch
+from metanet.models.data import Data
+from metanet.models.fill_two_step import fill_inconsistency, fill_two_step
+from metanet.models.options import Options
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+_LIKELIHOODS = {"logit": BinomialLogit, "probit": BinomialProbit, "cloglog": BinomialCloglog, "log": Poisson}
+
+
+def fill_one_group(out: Batch, data: Data, options: Options) -> None:
+    """Answer every row: one study as itself, edges exactly, the rest by the model."""
+    size = data["person_time" if data.timed else "total"]
+    events, several = data["events"], data.present.sum(-1) > 1
+    if not options.exact:
+        fill_two_step(out, data, options)
+        _fill_single(out, np.flatnonzero(data.present.sum(-1) == 1), events, size, options)
+        return
+    x = events.sum(-1)
+    _fill_single(out, np.flatnonzero(data.present.sum(-1) == 1), events, size, options)
+    none = several & (x == 0)
+    only = several & ~none & (x == size.sum(-1)) if not data.timed else np.zeros_like(none)
+    _fill_edge(out, np.flatnonzero(none), events, size, "no events", options)
+    _fill_edge(out, np.flatnonzero(only), events, size, "only events", options)
+    rows = np.flatnonzero(several & ~none & ~only)
+    if not rows.size:
+        return
+    if options.model == "beta_binomial":
+        _fill_beta_binomial(out, rows, events[rows], size[rows], options)
+    else:
+        _fill_glmm(out, rows, events[rows], size[rows], options)
+
+
+def _exact(events: Array, size: Array, options: Options) -> tuple[Array, Array]:
+    """Exact interval of one rate."""
+    if options.measure.startswith("IR"):
+        return poisson_exact(events, size, options.level)
+    return clopper_pearson(events, size, options.level)
+
+
+def _fill_single(out: Batch, rows: Rows, events: Array, size: Array, options: Options) -> None:
+    """One study is shown as itself, with its exact interval; nothing is pooled."""
+    if not rows.size:
+        return
+    x, n = events[rows].sum(-1), size[rows].sum(-1)
+    lower, upper = _exact(x, n, options)
+    out.put(rows, status="not pooled", estimate=x / n, ci_lower=lower, ci_upper=upper)
+    out.put(rows, mu=np.nan, se=np.nan, mu_lower=np.nan, mu_upper=np.nan)  # type: ignore[arg-type]
+    out.weights[rows] = np.where(size[rows] > 0, 1.0, np.nan)
+
+
+def _fill_edge(out: Batch, rows: Rows, events: Array, size: Array, status: str, options: Options) -> None:
+    """No events anywhere, or only events: the likelihood has its maximum at the edge, and the sum has an exact interval."""
+    if not rows.size:
+        return
+    x, n = events[rows].sum(-1), size[rows].sum(-1)
+    lower, upper = _exact(x, n, options)
+    edge = x / n
+    out.put(rows, status=status, estimate=edge, ci_lower=lower, ci_upper=upper)
+    out.put(rows, marginal_estimate=edge, marginal_ci_lower=lower, marginal_ci_upper=upper)
+    # At the edge every patient weighs the same.
+    out.weights[rows] = size[rows] / n[:, None]
+
+
+def _critical(options: Options, k: Array) -> Array | float:
+    return quantiles.two_sided_z(options.level) if options.ci == "z" else quantiles.two_sided_t(options.level, k - 1)
+
+
+def _fill_glmm(out: Batch, rows: Rows, events: Array, size: Array, options: Options) -> None:
+    """Normal random effect on the link's scale: estimate, intervals, heterogeneity, prediction, weights."""
+    assert options.link is not None
+    link = LINKS[options.link]
+    studies: Likelihood = _LIKELIHOODS[options.link](events, size)
+    k = out.k[rows]
+    fit = fit_random_effect(studies)
+    fill_random_effect(out, rows, studies, fit, options)
+    for target, source in (("estimate", "mu"), ("ci_lower", "mu_lower"), ("ci_upper", "mu_upper")):
+        getattr(out, target)[rows] = _rate(link, getattr(out, source)[rows])
+    for name in ("pi_lower", "pi_upper"):
+        getattr(out, name)[rows] = _rate(link, getattr(out, name)[rows])
+    lrt = np.maximum(0.0, 2 * (_saturated(events, size, options) - fit.loglik_common))
+    _fill_tests(out, rows, events, size, k, lrt, options)
+    fill_inconsistency(out, rows, _typical(events, size, fit, studies, options), options)
+    _fill_averaged(out, rows, fit, link, k, options)
+    out.clear(rows[out.status[rows] == "not estimable"])
+
+
+def _rate(link: Link, value: Array) -> Array:
+    """The rate at a predictor; only an infinite one gives exactly 0 or 1."""
+    with np.errstate(over="ignore"):
+        rate = link.inverse(value)
+    if link is LINKS["log"]:
+        return rate
+    rate = np.where((rate == 1) & np.isfinite(value), np.nextafter(1.0, 0.0), rate)
+    return np.where((rate == 0) & np.isfinite(value), np.nextafter(0.0, 1.0), rate)
+
+
+def fill_random_effect(out: Batch, rows: Rows, studies: Likelihood, fit: Fit, options: Options) -> None:
+    """What every exact model with a normal random effect shares, on the model scale."""
+    k = out.k[rows]
+    se = np.sqrt(fit.covariance[:, 0, 0])
+    if options.ci == "profile":
+        lower, upper = mu_interval(studies, fit, options.level)
+    else:
+        half = se * _critical(options, k)
+        lower, upper = fit.mu - half, fit.mu + half
+    tau_lower, tau_upper = tau_interval(studies, fit, options.level)
+    tau2 = fit.tau**2
+    out.put(rows, status="pooled", mu=fit.mu, se=se, mu_lower=lower, mu_upper=upper, loglik=fit.loglik)
+    out.put(rows, tau2=tau2, tau2_lower=tau_lower**2, tau2_upper=tau_upper**2)
+    out.status[rows[fit.unbounded | ~fit.settled]] = "not estimable"
+    out.unsettled[rows] = ~fit.settled & ~fit.unbounded
+    out.put(rows, nodes=np.where(fit.tau > 0, fit.nodes, 0).astype(float))
+    if options.prediction is not None:
+        if options.prediction == "z":
+            low, high = prediction.normal(fit.mu, se, tau2, options.level)
+        else:
+            low, high = prediction.student(fit.mu, se, tau2, k - 2, options.level)
+        out.put(rows, pi_lower=np.where(k > 2, low, np.nan), pi_upper=np.where(k > 2, high, np.nan))
+    information = fit.study_information
+    with np.errstate(invalid="ignore"):
+        out.weights[rows] = information / information.sum(-1, keepdims=True)
+    out.shrunken[rows] = _shrunken(studies, fit)
+
+
+def _shrunken(studies: Likelihood, fit: Fit) -> Array:
+    """Posterior mean of every study's rate or effect; the common one without spread."""
+    fine = np.flatnonzero(~fit.unbounded & fit.settled)
+    out = np.full(studies.guess.shape, np.nan)
+    for nodes in np.unique(fit.nodes[fine]):
+        chosen = fine[fit.nodes[fine] == nodes]
+        part = studies.take(chosen)
+        if nodes == 0:
+            out[chosen] = part.response(fit.mu[chosen][:, None] + np.zeros_like(part.guess))
+        else:
+            rule = next(rule for rule in RULES if rule.nodes == nodes)
+            out[chosen] = posterior(part, fit.mu[chosen], fit.tau[chosen], rule)[1]
+    return out
+
+
+def _saturated(events: Array, size: Array, options: Options) -> Array:
+    """Log-likelihood of one free rate for each study."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = np.where(size > 0, events / size, 0.0)
+    if options.link == "log":
+        return np.asarray((xlogy(events, np.where(events > 0, events, 1.0)) - events - gammaln(events + 1)).sum(-1))
+    kernel = xlogy(events, p) + xlogy(size - events, 1 - p)
+    return np.asarray(kernel.sum(-1) + log_binomial(events, size))
+
+
+def _fill_tests(out: Batch, rows: Rows, events: Array, size: Array, k: Array, lrt: Array, options: Options) -> None:
+    """Equal rates? Likelihood ratio, and Wald on the studies whose effect is finite: the others have a weight of zero."""
+    q = _wald_q(events, size, options)
+    out.put(rows, lrt=lrt, lrt_pvalue=quantiles.chi2_upper_tail(lrt, k - 1))
+    out.put(rows, q=q, q_df=k - 1, q_pvalue=quantiles.chi2_upper_tail(q, k - 1))
+
+
+def _wald_q(events: Array, size: Array, options: Options) -> Array:
+    inside = (events > 0) & ((events < size) | (options.link == "log"))
+    found = MEASURES[options.measure].effects(
+        np.where(inside, events, 0.0), np.where(inside, size, 0.0), add=0.0, to="none"
+    )
+    some = np.asarray(inside.any(-1))
+    q = two_step.weighted_mean(found.yi, np.where(some[:, None], found.vi, 1.0), np.zeros(events.shape[0])).q
+    return np.where(some, q, np.nan)
+
+
+def _typical(events: Array, size: Array, fit: Fit, studies: Likelihood, options: Options) -> Array:
+    """Typical sampling variance on the model scale: of the corrected effects, as metafor takes it, where there is such a measure."""
+    if options.link in (None, "logit", "log"):
+        return two_step.typical_variance(MEASURES[options.measure].effects(events, size).vi)
+    with np.errstate(divide="ignore"):
+        return two_step.typical_variance(1.0 / studies.precision)
+
+
+def _fill_averaged(out: Batch, rows: Rows, fit: Fit, link: Link, k: Array, options: Options) -> None:
+    """Population-averaged rate; interval by the delta method on its logit (or logarithm), with the covariance of (mu, tau)."""
+    rate, gradient = marginal_rate(link, fit.mu, fit.tau)
+    variance = np.einsum("bi,bij,bj->b", gradient, fit.covariance, gradient)
+    critical = (
+        quantiles.two_sided_t(options.level, k - 1) if options.ci == "t" else quantiles.two_sided_z(options.level)
+    )
+    timed = link is LINKS["log"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = rate if timed else rate * (1 - rate)
+        half = critical * np.sqrt(variance) / scale
+        centre = np.log(rate) - (0.0 if timed else np.log1p(-rate))
+        lower, upper = (np.exp(end) if timed else expit(end) for end in (centre - half, centre + half))
+    out.put(rows, marginal_estimate=rate, marginal_ci_lower=lower, marginal_ci_upper=upper)
+    # Without spread median and average are one number, and it has one interval.
+    same = rows[fit.tau == 0]
+    for name in ("estimate", "ci_lower", "ci_upper"):
+        getattr(out, f"marginal_{name}")[same] = getattr(out, name)[same]
+
+
+def _fill_beta_binomial(out: Batch, rows: Rows, events: Array, size: Array, options: Options) -> None:
+    """Beta distribution of rates: its mean is the estimate, and the average over the population as well."""
+    k = out.k[rows]
+    fit = beta_binomial.fit(events, size)
+    if options.ci == "profile":
+        lower, upper = beta_binomial_profile.mu_interval(events, size, fit, options.level)
+    else:
+        half = fit.se * _critical(options, k)
+        lower, upper = fit.mu - half, fit.mu + half
+    rho_lower, rho_upper = beta_binomial_profile.rho_interval(events, size, fit, options.level)
+    out.put(rows, status="pooled", mu=fit.mu, se=fit.se, mu_lower=lower, mu_upper=upper, loglik=fit.loglik)
+    link = LINKS["logit"]
+    for name, value in (("estimate", fit.mu), ("ci_lower", lower), ("ci_upper", upper)):
+        rate = _rate(link, value)
+        out.put(rows, **{name: rate, f"marginal_{name}": rate})
+    out.put(
+        rows,
+        median=beta_binomial_prediction.median(fit.mu, fit.rho),
+        rho=fit.rho,
+        rho_lower=rho_lower,
+        rho_upper=rho_upper,
+    )
+    # Variance of the logits under the fitted distribution: comparable with the tau2 of the normal random effect.
+    for name, rho in (("tau2", fit.rho), ("tau2_lower", rho_lower), ("tau2_upper", rho_upper)):
+        out.put(rows, **{name: _logit_variance(fit.mu, rho)})
+    out.status[rows[fit.unbounded | ~fit.settled]] = "not estimable"
+    out.unsettled[rows] = ~fit.settled & ~fit.unbounded
+    if options.prediction is not None:
+        low, high = beta_binomial_prediction.prediction_interval(fit.mu, fit.se, fit.rho, k, options.level)
+        out.put(rows, pi_lower=low, pi_upper=high)
+    information = fit.study_information
+    with np.errstate(invalid="ignore"):
+        out.weights[rows] = information / information.sum(-1, keepdims=True)
+    out.shrunken[rows] = fit.rate
+    lrt = np.maximum(0.0, 2 * (_saturated(events, size, options) - fit.loglik_common))
+    _fill_tests(out, rows, events, size, k, lrt, options)
+    fill_inconsistency(out, rows, two_step.typical_variance(MEASURES["PLO"].effects(events, size).vi), options)
+    out.clear(rows[out.status[rows] == "not estimable"])
+
+
+def _logit_variance(mu: Array, rho: Array) -> Array:
+    inner = np.where((rho > 0) & (rho < 1), rho, 0.5)
+    variance = beta_binomial_prediction.logit_variance(mu, inner)
+    edge = np.where(rho == 0, 0.0, np.where(rho >= 1, np.inf, variance))
+    return np.where(np.isnan(rho), np.nan, edge)

@@ -1,0 +1,129 @@
+"""Filling a batch with comparisons of two groups by their counts: Mantel-Haenszel, Peto, and the exact random-effects models."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import xlogy
+
+from metanet.effects.measures import MEASURES
+from metanet.kernels import mantel_haenszel, peto, quantiles, two_step
+from metanet.kernels.random_effect_fit import fit as fit_random_effect
+from metanet.kernels.study_likelihoods import BinomialLogit, Hypergeometric, Likelihood, log_binomial
+from metanet.models.batch import Batch
+from metanet.models.data import Data
+from metanet.models.fill_one_group import fill_random_effect
+from metanet.models.fill_two_step import back, fill_inconsistency, fill_single
+from metanet.models.options import Options
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Rows = NDArray[np.intp]
+
+
+def fill_two_groups(out: Batch, data: Data, options: Options) -> None:
+    """One study as itself, the rest by the model; the response is taken at the end."""
+    columns = tuple(data[name] for name in ("events", "total", "events_control", "total_control"))
+    count = data.present.sum(-1)
+    single = np.flatnonzero(count == 1)
+    if single.size:
+        found = MEASURES[options.measure].effects(*columns)
+        out.corrected[:] = found.corrected.sum(-1)
+        fill_single(out, single, found.yi, found.vi, options)
+        # A single study's correction is noted; the models below need none.
+        out.corrected[count != 1] = 0.0
+    rows = np.flatnonzero(count > 1)
+    if rows.size:
+        chosen = tuple(column[rows] for column in columns)
+        if options.model in ("mantel_haenszel", "peto"):
+            _fill_classic(out, rows, chosen, options)
+        else:
+            _fill_exact(out, rows, chosen, options)
+    for name in ("estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper", "shrunken"):
+        getattr(out, name)[:] = back(options, getattr(out, name), None)
+
+
+def _fill_classic(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Options) -> None:
+    """Common effect by Mantel-Haenszel or Peto, normal interval."""
+    found = peto.pool(*counts) if options.model == "peto" else mantel_haenszel.pool(options.measure, *counts)
+    half = quantiles.two_sided_z(options.level) * found.se
+    lower, upper = found.estimate - half, found.estimate + half
+    out.put(rows, status="pooled", mu=found.estimate, se=found.se, mu_lower=lower, mu_upper=upper)
+    out.put(rows, estimate=found.estimate, ci_lower=lower, ci_upper=upper, common_se=found.se)
+    out.put(rows, q=found.q, q_df=found.q_df, q_pvalue=found.q_pvalue)
+    out.weights[rows] = found.weights
+    present = (counts[1] > 0) & (counts[3] > 0)
+    out.put(rows, dropped=(present & ~found.used).sum(-1).astype(float))
+    out.shrunken[rows] = found.estimate[:, None]
+    fill_inconsistency(out, rows, None, options)
+    gone = rows[~found.estimable]
+    out.put(gone, status="not estimable")
+    out.clear(gone)
+
+
+def _fill_exact(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Options) -> None:
+    """Random-effects models on the exact likelihood of the counts, log odds ratio."""
+    e, n, ec, nc = counts
+    present = (n > 0) & (nc > 0)
+    # Without events in both groups, or with events only, a study says nothing of the odds ratio; UM.RS alone keeps it.
+    silent = present & ((e + ec == 0) | (e + ec == n + nc))
+    kept = present if options.model == "UM.RS" else present & ~silent
+    e, n, ec, nc = (np.where(kept, column, 0.0) for column in (e, n, ec, nc))
+    k = kept.sum(-1)
+    out.put(rows, dropped=(present & ~kept).sum(-1).astype(float))
+    # One arm without (or with only) events in every study: the common odds ratio is not finite.
+    rising, falling = ((e == 0) | (ec == nc)) | ~kept, ((ec == 0) | (e == n)) | ~kept
+    usable = (k > 1) & ~rising.all(-1) & ~falling.all(-1)
+    fine = np.flatnonzero(usable)
+    gone = rows[~usable]
+    out.put(gone, status="not estimable")
+    if not fine.size:
+        return
+    chosen, part = rows[fine], tuple(column[fine] for column in (e, n, ec, nc))
+    if options.model in ("CM.EL", "CM.AL"):
+        studies = _conditional(part, options.model)
+        fit = fit_random_effect(studies)
+        fill_random_effect(out, chosen, studies, fit, options)
+        common = fit.loglik_common
+    else:
+        common = _fill_unconditional(out, chosen, part, options)
+    lrt = np.maximum(0.0, 2 * (_saturated(part, options) - common))
+    df = kept[fine].sum(-1) - 1.0
+    found = MEASURES["OR"].effects(*part)
+    q = two_step.weighted_mean(found.yi, found.vi, np.zeros(fine.size)).q
+    out.put(chosen, lrt=lrt, lrt_pvalue=quantiles.chi2_upper_tail(lrt, df))
+    out.put(chosen, q=q, q_df=df, q_pvalue=quantiles.chi2_upper_tail(q, df))
+    fill_inconsistency(out, chosen, two_step.typical_variance(found.vi), options)
+    for target, source in (("estimate", "mu"), ("ci_lower", "mu_lower"), ("ci_upper", "mu_upper")):
+        getattr(out, target)[chosen] = getattr(out, source)[chosen]
+    out.weights[chosen] = np.where(kept[fine], out.weights[chosen], 0.0)
+    out.clear(chosen[out.status[chosen] == "not estimable"])
+
+
+def _conditional(counts: tuple[Array, ...], model: str) -> Likelihood:
+    """Events of the treated given the events of both: the exact distribution, or its binomial approximation."""
+    e, n, ec, nc = counts
+    if model == "CM.EL":
+        return Hypergeometric(e, n, ec, nc)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        offset = np.where(n > 0, np.log(n) - np.log(nc), 0.0)
+    return BinomialLogit(e, e + ec, offset)
+
+
+def _fill_unconditional(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Options) -> Array:
+    """The models with a rate of its own (UM.FS), or a random one (UM.RS), for each study; gives the likelihood at tau2 = 0."""
+    raise NotImplementedError
+
+
+def _saturated(counts: tuple[Array, ...], options: Options) -> Array:
+    """Log-likelihood of a free odds ratio for each study."""
+    e, n, ec, nc = counts
+    if options.model == "CM.EL":
+        return Hypergeometric(e, n, ec, nc).saturated()
+    pairs = ((e, e + ec),) if options.model == "CM.AL" else ((e, n), (ec, nc))
+    total = np.zeros(e.shape[0])
+    for x, size in pairs:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            p = np.where(size > 0, x / size, 0.0)
+        total += (xlogy(x, p) + xlogy(size - x, 1 - p)).sum(-1) + log_binomial(x, size)
+    return total
