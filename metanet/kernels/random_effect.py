@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,40 +54,46 @@ _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 class Evaluation:
     """Likelihood and its derivatives at one point, by fit ``[b]`` and by study ``[b, k]``.
 
-    `score` is ``[b, 2]`` (mu, tau), `information` ``[b, 2, 2]`` the negative Hessian; `study_information` is each
-    study's share of the information on mu. `half_score` and `half_loglik` are what every second node alone would have given.
+    `score` is ``[b, 2]`` (mu, tau), `information` ``[b, 2, 2]`` the negative Hessian. `study_score` and `study_information` are each
+    study's share of the score and of the information on mu; the first is the posterior mean of the slope of the study's own
+    likelihood. `half_score` and `half_loglik` are what every second node alone would have given.
     """
 
     loglik: Array
     score: Array
     information: Array
+    study_score: Array
     study_information: Array
     half_loglik: Array
     half_score: Array
 
     def take(self, rows: Mask | Indices) -> Evaluation:
         """The chosen rows of every array."""
-        return Evaluation(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return Evaluation(*(getattr(self, name)[rows] for name in _FIELDS))
 
     def put(self, rows: Indices, part: Evaluation) -> None:
         """Write the rows of `part` into these arrays."""
-        for field in fields(self):
-            getattr(self, field.name)[rows] = getattr(part, field.name)
+        for name in _FIELDS:
+            getattr(self, name)[rows] = getattr(part, name)
 
 
-def _modes(studies: Likelihood, mu: Array, tau: Array, iterations: int = 4) -> tuple[Array, Array, Array]:
+_FIELDS = tuple(field.name for field in fields(Evaluation))
+
+
+def _modes(studies: Likelihood, mu: Array, tau: Array, start: Array | None = None) -> tuple[Array, Array, Array]:
     """Posterior mode of every ``z``, its curvature, and the length of the last step, ``[b, k]``.
 
     The mode solves ``z = tau slope(mu + tau z)``, hence lies between zero and the right-hand side at zero. Newton steps
-    inside that bracket, which a flat tail cannot throw out of it, start from the study's own estimate, shrunken as two normal
-    distributions would be. They need not arrive: the mode is an anchor for the interval, not a result.
+    inside that bracket, which a flat tail cannot throw out of it, begin at the study's own estimate, shrunken as two normal
+    distributions would be, or at `start`, the mode at a point nearby. They need not arrive: the mode is an anchor, not a result.
     """
+    square = tau * tau
     at_zero = tau * studies.bend(mu + np.zeros_like(studies.guess))[0]
     lower, upper = np.minimum(at_zero, 0.0), np.maximum(at_zero, 0.0)
-    square = tau * tau
-    pull = square * studies.precision
-    z = tau * studies.precision * (studies.guess - mu) / (1.0 + pull)
-    z = np.minimum(np.maximum(z, lower), upper)
+    iterations = 4 if start is None else 2
+    if start is None:
+        start = tau * studies.precision * (studies.guess - mu) / (1.0 + square * studies.precision)
+    z = np.minimum(np.maximum(start, lower), upper)
     bend = step = z
     for _ in range(iterations):
         slope, bend = studies.bend(mu + tau * z)
@@ -103,6 +110,18 @@ def _modes(studies: Likelihood, mu: Array, tau: Array, iterations: int = 4) -> t
             new = np.where(outside, 0.5 * (lower + upper), new)
         step, z = new - z, new
     return z, bend, step
+
+
+class Interval(NamedTuple):
+    """Lower end and length of the interval of every study's nodes, and the mode inside it, ``[b, k]``."""
+
+    low: Array
+    length: Array
+    mode: Array
+
+    def take(self, rows: Indices) -> Interval:
+        """The chosen fits."""
+        return Interval(self.low[rows], self.length[rows], self.mode[rows])
 
 
 _OUTWARD = np.array([-1.0, 1.0]).reshape(2, 1, 1)
@@ -140,23 +159,26 @@ def nodes_interval(
     mu: Array,
     tau: Array,
     drop: float,
-    iterations: int = 2,
+    *,
+    start: Array | None = None,
     anchor: tuple[Array, Array, Array] | None = None,
-) -> tuple[Array, Array]:
-    """Lower end and length of an interval outside which the log integrand lies more than `drop` below its peak, ``[b, k]``.
+) -> Interval:
+    """Where the log integrand lies less than `drop` below its peak.
+
+    `start` holds the modes at a point nearby, `anchor` what `joint_modes` found.
 
     The log integrand is concave and bends at least as much as the prior, so the ends lie within ``sqrt(2 drop)`` of the mode. For a
     concave function every Newton step, wherever it starts, ends outside the root or on it: stopping early only widens
     the interval.
     """
     m, t = mu[:, None], tau[:, None]
-    mode, bend, error = _modes(studies, m, t) if anchor is None else anchor
+    mode, bend, error = _modes(studies, m, t, start) if anchor is None else anchor
     floor = studies.slope(m + t * mode)[0] - 0.5 * mode * mode - drop
     reach = np.sqrt(2 * drop)
     most = reach + 2.0 * np.abs(error)
     z = mode + _OUTWARD * (reach / np.sqrt(bend))
     with np.errstate(divide="ignore", invalid="ignore"):
-        for _ in range(iterations):
+        for _ in range(2):
             loglik, slope = studies.slope(m + t * z)
             slope *= t
             slope -= z
@@ -167,17 +189,15 @@ def nodes_interval(
             z -= mode
             np.abs(z, out=z)
             z = mode + _OUTWARD * np.fmin(z, most)
-    return z[0], z[1] - z[0]
+    return Interval(z[0], z[1] - z[0], mode)
 
 
-def evaluate(
-    studies: Likelihood, mu: Array, tau: Array, rule: Rule, interval: tuple[Array, Array] | None = None
-) -> Evaluation:
+def evaluate(studies: Likelihood, mu: Array, tau: Array, rule: Rule, interval: Interval | None = None) -> Evaluation:
     """Log-likelihood (constant included), score and information at ``(mu, tau)``, each ``[b]``.
 
     `interval` may hold the nodes' interval from a point nearby, which a short step leaves good enough.
     """
-    low, length = nodes_interval(studies, mu, tau, rule.drop) if interval is None else interval
+    low, length, _ = nodes_interval(studies, mu, tau, rule.drop) if interval is None else interval
     b, k = low.shape
     size = max(1, _BLOCK // (rule.nodes * k))
     if b <= size:
@@ -240,7 +260,7 @@ def _evaluate(studies: Likelihood, mu: Array, tau: Array, rule: Rule, low: Array
     score[:, 0], score[:, 1] = mean_r.sum(-1), mean_rz.sum(-1)
     half_score[:, 0], half_score[:, 1] = (half_r * share).sum(-1), (half_rz * share).sum(-1)
     # The marginal likelihood is log-concave in mu (Prekopa), so only rounding can make a share negative.
-    return Evaluation(loglik, score, information, np.maximum(mm, 0.0), half_loglik, half_score)
+    return Evaluation(loglik, score, information, mean_r, np.maximum(mm, 0.0), half_loglik, half_score)
 
 
 def _sum(values: Array) -> Array:
@@ -263,7 +283,7 @@ def _mean(weight: Array, values: Array, mass: Array) -> Array:
 def posterior(studies: Likelihood, mu: Array, tau: Array, rule: Rule) -> tuple[Array, Array]:
     """Posterior mean of each study's predictor and of its response, ``[b, k]``."""
     m, t = mu[:, None], tau[:, None]
-    low, length = nodes_interval(studies, mu, tau, rule.drop)
+    low, length, _ = nodes_interval(studies, mu, tau, rule.drop)
     z = low + _indices(rule.nodes) * (length / (rule.nodes - 1))
     theta = m + t * z
     weight = studies.slope(theta)[0] - 0.5 * z * z

@@ -17,6 +17,7 @@ from metanet.kernels.random_effect import (
     Array,
     Evaluation,
     Indices,
+    Interval,
     Mask,
     Rule,
     boundary_score,
@@ -81,8 +82,8 @@ def _ascend(
     mu, tau = mu.copy(), tau.copy()
     done = np.zeros(mu.shape, dtype=bool)
     rows, part = np.arange(mu.size), studies
-    low, length = nodes_interval(studies, mu, tau, rule.drop)
-    at = whole = evaluate(studies, mu, tau, rule, (low, length))
+    interval = nodes_interval(studies, mu, tau, rule.drop)
+    at = whole = evaluate(studies, mu, tau, rule, interval)
     for _ in range(iterations):
         step, decrement = _newton_step(at)
         settled = decrement < STEP_TOLERANCE**2 + _score_noise(part.size)
@@ -92,7 +93,7 @@ def _ascend(
             break
         if keep.size < rows.size:
             rows, part, step, decrement = rows[keep], part.take(keep), step[keep], decrement[keep]
-            low, length = low[keep], length[keep]
+            interval = interval.take(keep)
         scale = np.ones(rows.size)
         floor = whole.loglik[rows] - rounding(part.size)
         far = np.flatnonzero(decrement > _SAME_NODES**2)
@@ -100,9 +101,8 @@ def _ascend(
             trial_mu = mu[rows] + scale * step[:, 0]
             trial_tau = np.abs(tau[rows] + scale * step[:, 1])
             if far.size:
-                moved = part if far.size == rows.size else part.take(far)
-                low[far], length[far] = nodes_interval(moved, trial_mu[far], trial_tau[far], rule.drop)
-            at = evaluate(part, trial_mu, trial_tau, rule, (low, length))
+                interval = renewed(part, trial_mu, trial_tau, rule, interval, far)
+            at = evaluate(part, trial_mu, trial_tau, rule, interval)
             worse = ~(at.loglik >= floor)
             if not worse.any():
                 break
@@ -119,10 +119,20 @@ def _ascend(
                 trial_mu[fine],
                 trial_tau[fine],
             )
-            low, length = low[fine], length[fine]
+            interval = interval.take(fine)
         mu[rows], tau[rows] = trial_mu, trial_tau
         whole.put(rows, at)
     return mu, tau, whole, done
+
+
+def renewed(studies: Likelihood, mu: Array, tau: Array, rule: Rule, interval: Interval, rows: Indices) -> Interval:
+    """The intervals, those of the chosen fits found anew from the modes they have."""
+    if rows.size == mu.size:
+        return nodes_interval(studies, mu, tau, rule.drop, start=interval.mode)
+    found = nodes_interval(studies.take(rows), mu[rows], tau[rows], rule.drop, start=interval.mode[rows])
+    for whole, part in zip(interval, found, strict=True):
+        whole[rows] = part
+    return interval
 
 
 def _score_noise(size: Array) -> Array:
@@ -171,6 +181,7 @@ class Fit:
     mu_common: Array
     loglik_common: Array
     covariance: Array
+    study_score: Array
     study_information: Array
     nodes: NDArray[np.int64]
     unbounded: Mask
@@ -227,19 +238,21 @@ def fit(studies: Likelihood) -> Fit:
     if back.size:
         at.put(back, _on_boundary(studies.take(back), mu0[back], loglik0[back], information0[back]))
     covariance = _covariance(at.information, on_boundary)
-    for gone in (mu, tau, loglik, covariance, at.study_information):
+    for gone in (mu, tau, loglik, covariance, at.study_score, at.study_information):
         gone[unbounded] = np.nan
     settled &= ~unbounded
-    return Fit(mu, tau, loglik, mu0, loglik0, covariance, at.study_information, nodes, unbounded, settled)
+    return Fit(
+        mu, tau, loglik, mu0, loglik0, covariance, at.study_score, at.study_information, nodes, unbounded, settled
+    )
 
 
 def _on_boundary(studies: Likelihood, mu: Array, loglik: Array, information: Array) -> Evaluation:
     """The evaluation at tau = 0, where no quadrature is needed; only mu has a derivative there."""
-    _, _, bend = studies.terms(mu[:, None] + np.zeros_like(studies.guess))
+    _, slope, bend = studies.terms(mu[:, None] + np.zeros_like(studies.guess))
     zero = np.zeros((mu.size, 2))
     matrix = np.zeros((mu.size, 2, 2))
     matrix[:, 0, 0], matrix[:, 1, 1] = information, 1.0
-    return Evaluation(loglik.copy(), zero, matrix, bend, loglik.copy(), zero.copy())
+    return Evaluation(loglik.copy(), zero, matrix, slope, bend, loglik.copy(), zero.copy())
 
 
 def _starts(studies: Likelihood, mu0: Array, information0: Array, wanted: Indices) -> tuple[Array, Array, Indices]:

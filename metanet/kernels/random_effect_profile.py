@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.kernels import quantiles
-from metanet.kernels.random_effect import RULES, Evaluation, Rule, evaluate, nodes_interval, rounding
-from metanet.kernels.random_effect_fit import TAU_LIMIT, Fit
+from metanet.kernels.random_effect import RULES, Evaluation, Interval, Rule, evaluate, nodes_interval, rounding
+from metanet.kernels.random_effect_fit import TAU_LIMIT, Fit, renewed
 from metanet.kernels.roots import Indices, find_roots
 from metanet.kernels.study_likelihoods import Likelihood
 
@@ -68,8 +68,11 @@ def _walk(studies: Likelihood, fit: Fit, upward: NDArray[np.bool_], drop: float,
     tau, mu = np.minimum(tau, TAU_LIMIT), fit.mu.copy()
     target = fit.loglik
     rows, level = np.arange(mu.size), np.zeros(mu.size, dtype=np.int64)
+    interval, far = nodes_interval(studies, mu, tau, RULES[0].drop), np.empty(0, dtype=np.intp)
     for iteration in range(1, iterations + 1):
-        at = _evaluate(studies, mu, tau, level)
+        if far.size:
+            interval = renewed(studies, mu, tau, RULES[0], interval, far)
+        at = _evaluate(studies, mu, tau, level, interval)
         information = np.maximum(at.information[:, 0, 0], 1e-12)
         step = np.clip(at.score[:, 0] / information, -(1.0 + tau), 1.0 + tau)
         gain = 0.5 * step * at.score[:, 0]
@@ -105,22 +108,24 @@ def _walk(studies: Likelihood, fit: Fit, upward: NDArray[np.bool_], drop: float,
             return answer
         rows, studies, fit = rows[keep], studies.take(keep), fit.take(keep)
         upward, target, level = upward[keep], target[keep], level[keep]
+        # Near the end the steps are short, and the nodes stay where they are.
+        far = np.flatnonzero((np.abs(new - tau) > 0.01 * tau)[keep] | (gain[keep] > 1e-4))
         low, high, mu, tau = low[keep], high[keep], mean[keep], new[keep]
-        first_low, first_high = first_low[keep], first_high[keep]
+        first_low, first_high, interval = first_low[keep], first_high[keep], interval.take(keep)
     answer[rows] = tau
     return answer
 
 
-def _evaluate(studies: Likelihood, mu: Array, tau: Array, level: NDArray[np.int64]) -> Evaluation:
+def _evaluate(studies: Likelihood, mu: Array, tau: Array, level: NDArray[np.int64], interval: Interval) -> Evaluation:
     """`evaluate`, each row by the rule of its own level."""
     first = int(level[0])
     if (level == first).all():
-        return evaluate(studies, mu, tau, RULES[first])
-    whole = evaluate(studies, mu, tau, RULES[0])
+        return evaluate(studies, mu, tau, RULES[first], interval)
+    whole = evaluate(studies, mu, tau, RULES[0], interval)
     for each in np.unique(level):
         rows = np.flatnonzero(level == each)
         if each:
-            whole.put(rows, evaluate(studies.take(rows), mu[rows], tau[rows], RULES[each]))
+            whole.put(rows, evaluate(studies.take(rows), mu[rows], tau[rows], RULES[each], interval.take(rows)))
     return whole
 
 
@@ -140,8 +145,8 @@ def _maximise_tau(
     """Climb over tau >= 0 at fixed mu from a start; returns tau and the profile log-likelihood, ``[b]``."""
     tau = start.copy()
     rows, part = np.arange(mu.size), studies
-    low, length = nodes_interval(part, mu, tau, rule.drop)
-    at = evaluate(part, mu, tau, rule, (low, length))
+    interval = nodes_interval(part, mu, tau, rule.drop)
+    at = evaluate(part, mu, tau, rule, interval)
     loglik = at.loglik.copy()
     for _ in range(iterations):
         curvature, score = at.information[:, 1, 1], at.score[:, 1]
@@ -151,7 +156,7 @@ def _maximise_tau(
         if not keep.size:
             break
         if keep.size < rows.size:
-            rows, part, step, low, length = rows[keep], part.take(keep), step[keep], low[keep], length[keep]
+            rows, part, step, interval = rows[keep], part.take(keep), step[keep], interval.take(keep)
             score = score[keep]
         scale = np.ones(rows.size)
         floor = loglik[rows] - rounding(part.size)
@@ -159,8 +164,8 @@ def _maximise_tau(
         for _ in range(14):
             trial = np.abs(tau[rows] + scale * step)
             if far.size:
-                low[far], length[far] = nodes_interval(part.take(far), mu[rows[far]], trial[far], rule.drop)
-            at = evaluate(part, mu[rows], trial, rule, (low, length))
+                interval = renewed(part, mu[rows], trial, rule, interval, far)
+            at = evaluate(part, mu[rows], trial, rule, interval)
             worse = ~(at.loglik >= floor)
             if not worse.any():
                 break
@@ -168,7 +173,7 @@ def _maximise_tau(
         fine = np.flatnonzero(~worse)
         if fine.size < rows.size:
             rows, part, at, trial = rows[fine], part.take(fine), at.take(fine), trial[fine]
-            low, length = low[fine], length[fine]
+            interval = interval.take(fine)
         if not fine.size:
             break
         tau[rows], loglik[rows] = trial, at.loglik

@@ -52,6 +52,10 @@ class Likelihood(Protocol):
         """The rate (or effect) that belongs to theta."""
         ...
 
+    def shrunken(self, mu: Array, tau: Array, score: Array) -> Array | None:
+        """Posterior mean of each study's response from that of its slope; None where the slope does not tell it."""
+        ...
+
     def centre(self, common: Array, tau: Array) -> Array:
         """Where the mean is likely to lie at a given tau, from the common mean: a start, not an answer."""
         ...
@@ -76,6 +80,10 @@ class _Binomial:
 
     def _approximation(self, p: Array) -> tuple[Array, Array]:
         raise NotImplementedError
+
+    def shrunken(self, mu: Array, tau: Array, score: Array) -> Array | None:
+        """With these links the posterior mean of the rate needs nodes of its own."""
+        return None
 
     def take(self, rows: Indices | slice) -> Self:
         """The chosen fits."""
@@ -136,8 +144,14 @@ class BinomialLogit(_Binomial):
         return self.events - expected, expected - p
 
     def response(self, theta: Array) -> Array:
-        """The rate of a study: the inverse logit."""
-        return np.asarray(special.expit(theta if self.offset is None else theta + self.offset))
+        """The rate of a study: the inverse logit. With an offset theta is the effect, and the response."""
+        return np.asarray(special.expit(theta)) if self.offset is None else theta
+
+    def shrunken(self, mu: Array, tau: Array, score: Array) -> Array | None:
+        """The slope is ``events - total p``; with an offset theta itself is wanted, by Stein's identity."""
+        if self.offset is not None:
+            return mu[:, None] + (tau * tau)[:, None] * score
+        return np.asarray((self.events - score) / np.where(self.total > 0, self.total, 1.0))
 
     def centre(self, common: Array, tau: Array) -> Array:
         """A mean of logits lies farther out than the logit of a mean rate (Zeger, Liang and Albert 1988, doi:10.2307/2531734)."""
@@ -246,6 +260,10 @@ class Poisson(_Binomial):
         """The incidence rate of a study."""
         return np.exp(theta)
 
+    def shrunken(self, mu: Array, tau: Array, score: Array) -> Array | None:
+        """The slope is ``events - time exp(theta)``."""
+        return np.asarray((self.events - score) / np.where(self.total > 0, self.total, 1.0))
+
     def centre(self, common: Array, tau: Array) -> Array:
         """The mean of a lognormal rate is ``exp(mu + tau^2 / 2)``."""
         return np.asarray(common - 0.5 * np.minimum(tau * tau, 2.0 * tau))
@@ -276,7 +294,8 @@ class Hypergeometric:
         others, others_control = total - events, total_control - events_control
         seen = (events, others, events_control, others_control)
         observed = -sum(log_factorial(cell + 1) for cell in seen)
-        self.constant = (observed - peak).sum(-1)
+        self._observed = observed - peak
+        self.constant = self._observed.sum(-1)
         self.size = (total + total_control).sum(-1)
         a, b, c, d = (cell + 0.5 for cell in seen)
         present = high > low
@@ -317,9 +336,26 @@ class Hypergeometric:
         log_sum, mean, variance = self._moments(theta)
         return -log_sum, -mean, variance
 
+    def saturated(self) -> Array:
+        """Log-likelihood of an odds ratio of its own for each study, ``[b]``; at an edge its limit, zero."""
+        inside = ~self.edge & (self.precision > 0)
+        theta = np.where(inside, self.guess, 0.0)
+        for _ in range(100):
+            _, slope, bend = self.terms(theta)
+            step = np.where(inside, np.clip(slope / np.maximum(bend, 1e-300), -1.0, 1.0), 0.0)
+            theta = theta + step
+            if np.abs(step).max(initial=0.0) < 1e-12:
+                break
+        # At an edge the whole mass goes to the observed count.
+        return np.asarray(np.where(inside, self._observed + self.terms(theta)[0], 0.0).sum(-1))
+
     def response(self, theta: Array) -> Array:
         """The log odds ratio itself."""
         return theta
+
+    def shrunken(self, mu: Array, tau: Array, score: Array) -> Array | None:
+        """The posterior mean of a normal random effect is its variance times that of the slope (Stein's identity)."""
+        return np.asarray(mu[:, None] + (tau * tau)[:, None] * score)
 
     def centre(self, common: Array, tau: Array) -> Array:
         """The common log odds ratio."""

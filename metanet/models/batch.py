@@ -81,19 +81,19 @@ class Batch:
     def blank(b: int, k: int) -> Batch:
         """A batch in which nothing is known yet."""
         made: dict[str, NDArray[np.generic]] = {}
-        for field in fields(Batch):
-            if field.name in _FLAGS:
-                made[field.name] = np.zeros(b, dtype=bool)
-            elif field.name in _COUNTS:
-                made[field.name] = np.zeros(b)
+        for name in _FIELDS:
+            if name in _FLAGS:
+                made[name] = np.zeros(b, dtype=bool)
+            elif name in _COUNTS:
+                made[name] = np.zeros(b)
             else:
-                made[field.name] = np.full((b, k) if field.name in PER_STUDY else b, np.nan)
+                made[name] = np.full((b, k) if name in PER_STUDY else b, np.nan)
         made["status"] = np.full(b, "no studies", dtype="<U13")
         return Batch(**made)  # type: ignore[arg-type]
 
     def view(self, rows: slice) -> Batch:
         """Some rows, as views: what is written there stands here."""
-        return Batch(*(getattr(self, field.name)[rows] for field in fields(Batch)))
+        return Batch(*(getattr(self, name)[rows] for name in _FIELDS))
 
     def put(self, rows: NDArray[np.intp], **values: Array | str) -> None:
         """Write values into some rows while the batch is being filled."""
@@ -102,11 +102,12 @@ class Batch:
 
     def clear(self, rows: NDArray[np.intp]) -> None:
         """Leave only what does not depend on the fitted maximum: counts and the tests against equal effects."""
-        for field in fields(Batch):
-            if field.name not in _KEPT:
-                getattr(self, field.name)[rows] = np.nan
+        for name in _FIELDS:
+            if name not in _KEPT:
+                getattr(self, name)[rows] = np.nan
 
 
+_FIELDS = tuple(field.name for field in fields(Batch))
 _KEPT = {"status", "k", "n", "events", "q", "q_df", "q_pvalue", "lrt", "lrt_pvalue", *_COUNTS, *_FLAGS}
 
 
@@ -125,7 +126,10 @@ def pool_batch(data: Data, options: Options, *, threads: int = 1) -> Batch:
         _fill(out.view(rows), data.rows(rows), options)
 
     starts = range(0, b, size)
-    if threads > 1 and len(starts) > 1:
+    if len(starts) == 1:
+        _fill(out, data, options)
+        return out
+    if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(fill, starts))
     else:

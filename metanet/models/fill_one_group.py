@@ -111,8 +111,11 @@ def _fill_glmm(out: Batch, rows: Rows, events: Array, size: Array, options: Opti
     for name in ("pi_lower", "pi_upper"):
         getattr(out, name)[rows] = _rate(link, getattr(out, name)[rows])
     lrt = np.maximum(0.0, 2 * (_saturated(events, size, options) - fit.loglik_common))
-    _fill_tests(out, rows, events, size, k, lrt, options)
-    fill_inconsistency(out, rows, _typical(events, size, fit, studies, options), options)
+    typical = _fill_tests(out, rows, events, size, lrt, options)
+    if options.link in ("probit", "cloglog"):
+        with np.errstate(divide="ignore"):
+            typical = two_step.typical_variance(1.0 / studies.precision)
+    fill_inconsistency(out, rows, typical, options)
     _fill_averaged(out, rows, fit, link, k, options)
     out.clear(rows[out.status[rows] == "not estimable"])
 
@@ -157,6 +160,9 @@ def fill_random_effect(out: Batch, rows: Rows, studies: Likelihood, fit: Fit, op
 
 def _shrunken(studies: Likelihood, fit: Fit) -> Array:
     """Posterior mean of every study's rate or effect; the common one without spread."""
+    direct = studies.shrunken(fit.mu, fit.tau, fit.study_score)
+    if direct is not None:
+        return direct
     fine = np.flatnonzero(~fit.unbounded & fit.settled)
     out = np.full(studies.guess.shape, np.nan)
     for nodes in np.unique(fit.nodes[fine]):
@@ -180,29 +186,20 @@ def _saturated(events: Array, size: Array, options: Options) -> Array:
     return np.asarray(kernel.sum(-1) + log_binomial(events, size))
 
 
-def _fill_tests(out: Batch, rows: Rows, events: Array, size: Array, k: Array, lrt: Array, options: Options) -> None:
-    """Equal rates? Likelihood ratio, and Wald on the studies whose effect is finite: the others have a weight of zero."""
-    q = _wald_q(events, size, options)
-    out.put(rows, lrt=lrt, lrt_pvalue=quantiles.chi2_upper_tail(lrt, k - 1))
-    out.put(rows, q=q, q_df=k - 1, q_pvalue=quantiles.chi2_upper_tail(q, k - 1))
+def _fill_tests(out: Batch, rows: Rows, events: Array, size: Array, lrt: Array, options: Options) -> Array:
+    """Equal rates? Likelihood ratio, and Wald on the studies whose effect is finite: the others have a weight of zero.
 
-
-def _wald_q(events: Array, size: Array, options: Options) -> Array:
-    inside = (events > 0) & ((events < size) | (options.link == "log"))
-    found = MEASURES[options.measure].effects(
-        np.where(inside, events, 0.0), np.where(inside, size, 0.0), add=0.0, to="none"
-    )
-    some = np.asarray(inside.any(-1))
-    q = two_step.weighted_mean(found.yi, np.where(some[:, None], found.vi, 1.0), np.zeros(events.shape[0])).q
-    return np.where(some, q, np.nan)
-
-
-def _typical(events: Array, size: Array, fit: Fit, studies: Likelihood, options: Options) -> Array:
-    """Typical sampling variance on the model scale: of the corrected effects, as metafor takes it, where there is such a measure."""
-    if options.link in (None, "logit", "log"):
-        return two_step.typical_variance(MEASURES[options.measure].effects(events, size).vi)
-    with np.errstate(divide="ignore"):
-        return two_step.typical_variance(1.0 / studies.precision)
+    Gives the typical sampling variance, of the corrected effects as metafor takes it.
+    """
+    df = out.k[rows] - 1
+    found = MEASURES[options.measure].effects(events, size)
+    inside = ~found.corrected
+    some = np.asarray((inside & (size > 0)).any(-1))
+    vi = np.where(inside | ~some[:, None], found.vi, np.inf)
+    q = np.where(some, two_step.weighted_mean(found.yi, vi, np.zeros(rows.size)).q, np.nan)
+    out.put(rows, lrt=lrt, lrt_pvalue=quantiles.chi2_upper_tail(lrt, df))
+    out.put(rows, q=q, q_df=df, q_pvalue=quantiles.chi2_upper_tail(q, df))
+    return two_step.typical_variance(found.vi)
 
 
 def _fill_averaged(out: Batch, rows: Rows, fit: Fit, link: Link, k: Array, options: Options) -> None:
@@ -260,8 +257,7 @@ def _fill_beta_binomial(out: Batch, rows: Rows, events: Array, size: Array, opti
         out.weights[rows] = information / information.sum(-1, keepdims=True)
     out.shrunken[rows] = fit.rate
     lrt = np.maximum(0.0, 2 * (_saturated(events, size, options) - fit.loglik_common))
-    _fill_tests(out, rows, events, size, k, lrt, options)
-    fill_inconsistency(out, rows, two_step.typical_variance(MEASURES["PLO"].effects(events, size).vi), options)
+    fill_inconsistency(out, rows, _fill_tests(out, rows, events, size, lrt, options), options)
     out.clear(rows[out.status[rows] == "not estimable"])
 
 

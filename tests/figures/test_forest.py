@@ -62,7 +62,7 @@ def test_every_study_has_its_numbers_its_interval_and_its_place(name):
     ax = forest(fit, sort=None)
     shown = texts(ax)
     studies = fit.studies
-    digits = scale_of("PLO", "cent", fit.estimate).digits
+    digits = scale_of("rate", "cent", fit.estimate).digits
     drawn = lines(ax, "_interval")
     assert len(drawn) == fit.k
     low, high = ax.get_xlim()
