@@ -150,7 +150,8 @@ def fill_random_effect(out: Batch, rows: Rows, studies: Likelihood, fit: Fit, op
         if options.prediction == "z":
             low, high = prediction.normal(fit.mu, se, tau2, options.level)
         else:
-            low, high = prediction.student(fit.mu, se, tau2, k - 2, options.level)
+            df = k - (2 if options.prediction == "HTS" else 1)
+            low, high = prediction.student(fit.mu, se, tau2, df, options.level)
         out.put(rows, pi_lower=np.where(k > 2, low, np.nan), pi_upper=np.where(k > 2, high, np.nan))
     information = fit.study_information
     with np.errstate(invalid="ignore"):

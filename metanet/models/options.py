@@ -47,10 +47,10 @@ TAU2_CI: dict[str, tuple[str | None, ...]] = {
     **dict.fromkeys(("common", "mantel_haenszel", "peto"), (None,)),
 }
 PREDICTION: dict[str, tuple[str | None, ...]] = {
-    "glmm": ("HTS", "z", None),
+    "glmm": ("HTS", "z", "V", None),
     "beta_binomial": ("HTS", None),
     "inverse_variance": ("HTS", "HK", "KR", "bootstrap", "z", "V", None),
-    **dict.fromkeys(TWO_GROUP_GLMM, ("HTS", "z", None)),
+    **dict.fromkeys(TWO_GROUP_GLMM, ("HTS", "z", "V", None)),
     **dict.fromkeys(("common", "mantel_haenszel", "peto"), (None,)),
 }
 LINKS: dict[str, tuple[str, ...]] = {"PLO": ("logit", "probit", "cloglog"), "IRLN": ("log",)}
@@ -95,25 +95,19 @@ class Options:
         return 1 if self.measure == "GEN" else MEASURES[self.measure].groups
 
 
-#: What the defaults of another program come to, by number of groups. Sources: the documentation of the defaults.
-PRESETS: dict[str, dict[int, dict[str, Any]]] = {
-    # metafor 5: escalc with 0.5 where a cell is zero, rma with REML, normal quantiles throughout, I2 from tau2.
-    "metafor": {
-        1: {"model": "inverse_variance", "tau2": "REML", "ci": "z", "prediction": "z", "i2": "tau2"},
-        2: {"model": "inverse_variance", "tau2": "REML", "ci": "z", "prediction": "z", "i2": "tau2"},
-    },
-    # meta 8, metaprop and metabin: inverse variance on the logit and REML; normal interval of the mean, t with k - 1 degrees of
-    # freedom for the prediction interval, I2 from Q.
-    "meta": {
-        1: {"model": "inverse_variance", "tau2": "REML", "ci": "z", "prediction": "V", "i2": "Q"},
-        2: {"model": "inverse_variance", "measure": "RR", "tau2": "REML", "ci": "z", "prediction": "V", "i2": "Q"},
-    },
-    # RevMan 2025: REML, normal interval, prediction with t and k - 1 degrees of freedom, I2 from tau2; risk ratio for two groups.
-    "revman": {
-        1: {"model": "inverse_variance", "tau2": "REML", "ci": "z", "prediction": "V", "i2": "tau2"},
-        2: {"model": "inverse_variance", "measure": "RR", "tau2": "REML", "ci": "z", "prediction": "V", "i2": "tau2"},
-    },
+_METAFOR = {"model": "inverse_variance", "tau2": "REML", "ci": "z", "prediction": "z", "i2": "tau2"}
+_META = {"model": "inverse_variance", "tau2": "REML", "ci": "z", "prediction": "V", "i2": "Q"}
+#: What the defaults of another program come to, by the measure that is pooled ("" stands for every other one).
+PRESETS: dict[str, dict[str, dict[str, str]]] = {
+    # metafor: escalc and rma with their defaults; 0.5 where a cell is zero, normal quantiles throughout.
+    "metafor": {"": _METAFOR},
+    # meta: metaprop pools logits by rma.glmm, everything else by inverse variance; metabin's measure is the risk ratio.
+    "meta": {"PLO": {**_META, "model": "glmm"}, "": _META},
+    # RevMan since 2025: REML, I2 from tau2; its interval of the mean is the normal one unless Hartung-Knapp is chosen.
+    "revman": {"": _METAFOR},
 }
+#: The measure of two groups where a program's own is another than the odds ratio.
+PRESET_MEASURE = {"meta": "RR", "revman": "RR"}
 
 
 def _choose(argument: str, value: object, allowed: tuple[str | None, ...], model: str) -> str | None:
@@ -170,14 +164,18 @@ def check_options(
     `groups`, `by_effect` and `timed` tell what kind of data was given.
     """
     if preset is not None:
-        chosen = PRESETS[check_choice("preset", preset, tuple(PRESETS))][groups]
+        name = check_choice("preset", preset, tuple(PRESETS))
+        if measure is None and groups == 2 and not timed and model in (None, "inverse_variance", "common"):
+            measure = PRESET_MEASURE.get(name)
+        kind = measure or ("PLO" if groups == 1 and not by_effect and not timed else "")
+        chosen = PRESETS[name].get(str(kind), PRESETS[name][""])
         # A preset fills what was left at its default; a word that is named stands. The defaults of the signature are "not named".
-        model = chosen["model"] if model is None else model
-        if measure is None and not by_effect and not timed:
-            measure = chosen.get("measure")
-        tau2 = chosen["tau2"] if tau2 == "REML" and model == chosen["model"] else tau2
-        ci = chosen["ci"] if ci is None else ci
-        prediction = chosen["prediction"] if prediction == "HTS" and model == chosen["model"] else prediction
+        if model in (None, chosen["model"]):
+            model = chosen["model"]
+            ci = chosen["ci"] if ci is None else ci
+            if prediction == "HTS":
+                # With t quantiles for the mean these programs take them for the prediction as well.
+                prediction = "HK" if ci in ("HK", "HK-adhoc") and chosen["prediction"] == "z" else chosen["prediction"]
         i2 = chosen["i2"] if i2 is None else i2
     if model is None:
         model = "inverse_variance" if by_effect or groups == 2 or measure not in (None, "PLO", "IRLN") else "glmm"
