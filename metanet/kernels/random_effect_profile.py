@@ -6,15 +6,12 @@ one degree of freedom. Every row of a batch walks its own path.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
 from metanet.kernels import quantiles
 from metanet.kernels.random_effect import RULES, Evaluation, Interval, Rule, evaluate, nodes_interval, rounding
 from metanet.kernels.random_effect_fit import TAU_LIMIT, Fit, renewed
-from metanet.kernels.roots import Indices, find_roots
 from metanet.kernels.study_likelihoods import Likelihood
 
 Array = NDArray[np.float64]
@@ -129,25 +126,15 @@ def _evaluate(studies: Likelihood, mu: Array, tau: Array, level: NDArray[np.int6
     return whole
 
 
-def _by_rule(tau: Array) -> Iterator[tuple[Rule, Indices]]:
-    """The rows that each rule serves; a row's rule depends on its own tau alone."""
-    below = -np.inf
-    for limit, rule in _RULES:
-        rows = np.flatnonzero((tau > below) & (tau <= limit))
-        if rows.size:
-            yield rule, rows
-        below = limit
-
-
 def _maximise_tau(
     studies: Likelihood, mu: Array, start: Array, rule: Rule, iterations: int = 60
-) -> tuple[Array, Array]:
-    """Climb over tau >= 0 at fixed mu from a start; returns tau and the profile log-likelihood, ``[b]``."""
+) -> tuple[Array, Array, Array]:
+    """Climb over tau >= 0 at fixed mu from a start; gives tau, the profile log-likelihood and its derivative in mu, ``[b]``."""
     tau = start.copy()
     rows, part = np.arange(mu.size), studies
     interval = nodes_interval(part, mu, tau, rule.drop)
     at = evaluate(part, mu, tau, rule, interval)
-    loglik = at.loglik.copy()
+    loglik, slope = at.loglik.copy(), at.score[:, 0].copy()
     for _ in range(iterations):
         curvature, score = at.information[:, 1, 1], at.score[:, 1]
         size = np.where(curvature > 1e-6, curvature, np.maximum(np.abs(curvature), 1e-2))
@@ -176,56 +163,69 @@ def _maximise_tau(
             interval = interval.take(fine)
         if not fine.size:
             break
-        tau[rows], loglik[rows] = trial, at.loglik
-    return tau, loglik
+        tau[rows], loglik[rows], slope[rows] = trial, at.loglik, at.score[:, 0]
+    return tau, loglik, slope
 
 
-def mu_interval(studies: Likelihood, fit: Fit, level: float) -> tuple[Array, Array]:
-    """Lower and upper end of mu, ``[b]``; infinite where the profile never falls far enough."""
-    drop = float(quantiles.chi2_quantile(level, 1)) / 2
-    b = fit.mu.size
-    target = fit.loglik - drop
-    least = 1.0 / np.maximum(studies.precision.sum(-1), 1e-300)
-    scale = np.sqrt(np.clip(np.nan_to_num(fit.covariance[:, 0, 0], nan=1.0), np.minimum(least, 25.0), 25.0))
-    ends = []
-    for direction in (-1.0, 1.0):
-        current = np.maximum(np.nan_to_num(fit.tau), 0.3 * scale)
-
-        def height(mu: Array, index: Indices, current: Array = current) -> Array:
-            part = studies.take(index)
-            tau, loglik = _maximise_tau(part, mu, np.maximum(current[index], 0.05), RULES[1])
-            for rule, rows in _by_rule(tau):
-                if rule is not _RULES[0][1]:
-                    tau[rows], loglik[rows] = _maximise_tau(part.take(rows), mu[rows], tau[rows], rule)
-            # The climb cannot cross a dip between the boundary and an interior maximum: look at the boundary as well.
-            zero = part.slope(mu[:, None] + np.zeros_like(part.guess))[0].sum(-1) + part.constant
-            current[index] = tau
-            return np.asarray(np.maximum(loglik, zero) - target[index])
-
-        inner, f_inner = fit.mu.copy(), np.full(b, drop)
-        outer, f_outer = fit.mu + direction * 2 * scale, np.full(b, np.nan)
-        closed = np.zeros(b, dtype=bool)
-        rows = np.flatnonzero(~fit.unbounded)
-        for _ in range(12):
-            if not rows.size:
-                break
-            f_outer[rows] = height(outer[rows], rows)
-            below = f_outer[rows] < 0
-            closed[rows[below]] = True
-            rows = rows[~below]
-            inner[rows], f_inner[rows] = outer[rows], f_outer[rows]
-            outer[rows] = fit.mu[rows] + 1.6 * (outer[rows] - fit.mu[rows])
-        end = np.full(b, direction * np.inf)
-        rows = np.flatnonzero(closed)
+def _ridge(studies: Likelihood, mu: Array, start: Array) -> tuple[Array, Array, Array]:
+    """The highest tau at each mu, the profile log-likelihood there, and its derivative in mu, ``[b]``."""
+    tau, loglik, slope = _maximise_tau(studies, mu, start, RULES[1])
+    below = _RULES[0][0]
+    for limit, rule in _RULES[1:]:
+        rows = np.flatnonzero((tau > below) & (tau <= limit))
         if rows.size:
-            end[rows] = find_roots(
-                lambda m, i, rows=rows, height=height: height(m, rows[i]),  # type: ignore[misc]
-                inner[rows],
-                outer[rows],
-                f_lower=f_inner[rows],
-                f_upper=f_outer[rows],
-                relative=_TOLERANCE,
-                scale=scale[rows],
-            )
-        ends.append(np.where(fit.unbounded, np.nan, end))
-    return ends[0], ends[1]
+            tau[rows], loglik[rows], slope[rows] = _maximise_tau(studies.take(rows), mu[rows], tau[rows], rule)
+        below = limit
+    # The climb cannot cross a dip between the boundary and an interior maximum: look at the boundary as well.
+    at_zero, slope_zero = (x.sum(-1) for x in studies.slope(mu[:, None] + np.zeros_like(studies.guess)))
+    at_zero = at_zero + studies.constant
+    higher = at_zero > loglik
+    return tau, np.where(higher, at_zero, loglik), np.where(higher, slope_zero, slope)
+
+
+def mu_interval(studies: Likelihood, fit: Fit, level: float, iterations: int = 80) -> tuple[Array, Array]:
+    """Lower and upper end of mu, ``[b]``; infinite where the profile never falls far enough.
+
+    Both ends at once, by Newton's method on the square root of the fall, inside a bracket; tau follows its maximum at each mu.
+    """
+    b = fit.mu.size
+    drop = float(quantiles.chi2_quantile(level, 1)) / 2
+    goal = np.sqrt(2 * drop)
+    fine = np.flatnonzero(~fit.unbounded)
+    owner, outward = np.concatenate([fine, fine]), np.repeat([-1.0, 1.0], fine.size)
+    least = 1.0 / np.maximum(studies.precision.sum(-1), 1e-300)
+    scale = np.sqrt(np.clip(np.nan_to_num(fit.covariance[:, 0, 0], nan=1.0), np.minimum(least, 25.0), 25.0))[owner]
+    top, part = fit.loglik[owner], studies.take(owner)
+    inner, outer = fit.mu[owner], outward * np.inf
+    mu, tau = inner + outward * goal * scale, np.maximum(np.nan_to_num(fit.tau[owner]), 0.3 * scale)
+    ends, rows = outward * np.inf, np.arange(owner.size)
+    centre, widenings = inner.copy(), np.zeros(owner.size)
+    for _ in range(iterations):
+        if not rows.size:
+            break
+        tau, height, slope = _ridge(part, mu, np.maximum(tau, 0.05))
+        fall = np.maximum(top - height, 0.0)
+        beyond = fall > drop
+        inner, outer = np.where(beyond, inner, mu), np.where(beyond, mu, outer)
+        root = np.sqrt(2 * fall)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            new = mu + (goal - root) * root / -slope
+            inside = ((new - inner) * outward > 0) & ((outer - new) * outward > 0)
+        wider = centre + 1.6 * (mu - centre)
+        closed = np.isfinite(outer)
+        # Without an outer end no step goes far beyond what is known.
+        inside &= closed | ((new - wider) * outward <= 0)
+        with np.errstate(invalid="ignore"):
+            new = np.where(inside, new, np.where(closed, 0.5 * (inner + outer), wider))
+        widenings += ~closed
+        with np.errstate(invalid="ignore"):
+            small = (np.abs(new - mu) <= _TOLERANCE * scale) | (np.abs(outer - inner) <= 1e-14 * np.abs(mu))
+        done = small & (inside | closed)
+        ends[rows[done]] = new[done]
+        keep = np.flatnonzero(~done & (widenings < 16))
+        rows, part, top, scale, outward = rows[keep], part.take(keep), top[keep], scale[keep], outward[keep]
+        inner, outer, mu, tau, centre, widenings = (x[keep] for x in (inner, outer, new, tau, centre, widenings))
+    ends[rows] = mu
+    lower, upper = np.full(b, np.nan), np.full(b, np.nan)
+    lower[fine], upper[fine] = ends[: fine.size], ends[fine.size :]
+    return lower, upper
