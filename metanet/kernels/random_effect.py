@@ -128,7 +128,7 @@ _OUTWARD = np.array([-1.0, 1.0]).reshape(2, 1, 1)
 
 
 def joint_modes(
-    studies: Likelihood, mu: Array, tau: Array, sweeps: int = 7
+    studies: Likelihood, mu: Array, tau: Array, sweeps: int = 5
 ) -> tuple[Array, tuple[Array, Array, Array]]:
     """The mean and the random effects ``z`` that together maximise the integrand, at a given tau: mu ``[b]``, modes as `_modes` gives.
 
@@ -298,9 +298,7 @@ def common_mean(studies: Likelihood, iterations: int = 60) -> tuple[Array, Array
     Newton's method with halving on a concave function; a fit whose studies all lie at the same edge has no maximum, and gets what the
     last step left.
     """
-    weight = studies.precision
-    total = weight.sum(-1)
-    mu = (weight * studies.guess).sum(-1) / np.where(total > 0, total, 1.0)
+    mu = studies.common()
 
     def at(rows: Indices, point: Array) -> tuple[Array, Array, Array]:
         part = studies if rows.size == mu.size else studies.take(rows)

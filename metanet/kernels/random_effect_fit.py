@@ -120,8 +120,11 @@ def _ascend(
                 trial_tau[fine],
             )
             interval = interval.take(fine)
-        mu[rows], tau[rows] = trial_mu, trial_tau
-        whole.put(rows, at)
+        if rows.size == mu.size:
+            mu, tau, whole = trial_mu, trial_tau, at
+        else:
+            mu[rows], tau[rows] = trial_mu, trial_tau
+            whole.put(rows, at)
     return mu, tau, whole, done
 
 
@@ -150,9 +153,11 @@ def _newton_step(at: Evaluation) -> tuple[Array, Array]:
     a, d = a + shift, d + shift
     determinant = a * d - b * b
     g0, g1 = at.score[:, 0], at.score[:, 1]
-    step = np.stack([(d * g0 - b * g1) / determinant, (a * g1 - b * g0) / determinant], -1)
+    step = np.empty_like(at.score)
+    step[:, 0], step[:, 1] = (d * g0 - b * g1) / determinant, (a * g1 - b * g0) / determinant
     longest = np.abs(step).max(-1)
-    step *= np.minimum(1.0, 3.0 / np.maximum(longest, 1e-300))[:, None]
+    if longest.max(initial=0.0) > 3.0:
+        step *= np.minimum(1.0, 3.0 / np.maximum(longest, 1e-300))[:, None]
     return step, step[:, 0] * g0 + step[:, 1] * g1
 
 
@@ -289,14 +294,46 @@ def _starts(studies: Likelihood, mu0: Array, information0: Array, wanted: Indice
         best[found, cell[found]] = -np.inf
     owner, left = np.concatenate(owners), np.concatenate(cells)
     right = np.minimum(left + 1, width)
-    # Where the line through both slopes crosses zero; next to zero the slope per tau is that per tau2 times tau.
+    tau, mean = _crossing(taus, mu, slope, owner, left, right)
+    return mean, tau, wanted[owner]
+
+
+def _crossing(
+    taus: Array, mu: Array, slope: Array, owner: Indices, left: Indices, right: Indices
+) -> tuple[Array, Array]:
+    """Where the scanned slope crosses zero between two points, and the mean there.
+
+    By inverse cubic interpolation of ``tau slope``, the derivative in log tau, over the two points and their neighbours where it
+    falls through all four; by a straight line elsewhere, and next to zero, where the slope in tau vanishes.
+    """
     a, c = slope[owner, left], slope[owner, right]
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.clip(np.where(left == right, 1.0, a / (a - c)), 0.1, 0.9)
+        share = np.clip(a / (a - c), 0.1, 0.9)
     share = np.where(left == right, 1.0, np.where(left == 0, 0.6, share))
     tau = taus[owner, left] + share * (taus[owner, right] - taus[owner, left])
     mean = mu[owner, left] + share * (mu[owner, right] - mu[owner, left])
-    return mean, tau, wanted[owner]
+    inner = np.flatnonzero((left > 1) & (right > left) & (right < taus.shape[1] - 1))
+    if not inner.size:
+        return tau, mean
+    places = left[inner][:, None] + np.arange(-1, 3)
+    rows = owner[inner][:, None]
+    x, m = np.log(taus[rows, places]), mu[rows, places]
+    y = taus[rows, places] * slope[rows, places]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at = (x * _lagrange(y, np.zeros(inner.size))).sum(-1)
+        there = (m * _lagrange(x, at)).sum(-1)
+    good = (np.diff(y, axis=1) < 0).all(-1) & (at > x[:, 1]) & (at < x[:, 2]) & np.isfinite(there)
+    tau[inner[good]], mean[inner[good]] = np.exp(at[good]), there[good]
+    return tau, mean
+
+
+def _lagrange(x: Array, at: Array) -> Array:
+    """Weights of the values at four points ``x`` ``[b, 4]`` in the cubic through them, read at ``at`` ``[b]``."""
+    distance = at[:, None] - x
+    others = x[:, :, None] - x[:, None, :]
+    np.einsum("bii->bi", others)[:] = 1.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(distance.prod(-1)[:, None] / distance / others.prod(-1))
 
 
 def _scan_points(studies: Likelihood, mu0: Array) -> Array:

@@ -56,6 +56,10 @@ class Likelihood(Protocol):
         """Posterior mean of each study's response from that of its slope; None where the slope does not tell it."""
         ...
 
+    def common(self) -> Array:
+        """A start for the common mean, ``[b]``; the answer itself where there is a formula."""
+        ...
+
     def centre(self, common: Array, tau: Array) -> Array:
         """Where the mean is likely to lie at a given tau, from the common mean: a start, not an answer."""
         ...
@@ -66,6 +70,12 @@ def log_binomial(events: Array, total: Array) -> Array:
     return np.asarray(
         (special.gammaln(total + 1) - special.gammaln(events + 1) - special.gammaln(total - events + 1)).sum(-1)
     )
+
+
+def _weighted_guess(guess: Array, precision: Array) -> Array:
+    """Mean of the studies' own estimates, each by its precision."""
+    total = precision.sum(-1)
+    return np.asarray((precision * guess).sum(-1) / np.where(total > 0, total, 1.0))
 
 
 class _Binomial:
@@ -84,6 +94,10 @@ class _Binomial:
     def shrunken(self, mu: Array, tau: Array, score: Array) -> Array | None:
         """With these links the posterior mean of the rate needs nodes of its own."""
         return None
+
+    def common(self) -> Array:
+        """The mean of the studies' own estimates."""
+        return _weighted_guess(self.guess, self.precision)
 
     def take(self, rows: Indices | slice) -> Self:
         """The chosen fits."""
@@ -135,6 +149,15 @@ class BinomialLogit(_Binomial):
         p *= -self.total
         p += self.events
         return loglik, p, tail
+
+    def common(self) -> Array:
+        """The logit of the summed counts, where there is no offset."""
+        if self.offset is not None:
+            return super().common()
+        events, total = self.events.sum(-1), self.total.sum(-1)
+        # At an edge there is none: a rate of half an event.
+        events = np.clip(events, 0.5, np.maximum(total - 0.5, 0.5))
+        return np.asarray(np.log(events) - np.log(np.maximum(total - events, 0.5)))
 
     def bend(self, theta: Array) -> tuple[Array, Array]:
         """Slope and negative second derivative; plain products that lose digits in the upper tail."""
@@ -335,6 +358,10 @@ class Hypergeometric:
         """Log-likelihood, its slope and its negative second derivative."""
         log_sum, mean, variance = self._moments(theta)
         return -log_sum, -mean, variance
+
+    def common(self) -> Array:
+        """The mean of the studies' own estimates."""
+        return _weighted_guess(self.guess, self.precision)
 
     def saturated(self) -> Array:
         """Log-likelihood of an odds ratio of its own for each study, ``[b]``; at an edge its limit, zero."""

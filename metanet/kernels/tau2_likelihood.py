@@ -33,8 +33,8 @@ Kind = Literal["restricted", "full", "at a mean"]
 GRID = {"restricted": 14, "full": 20, "at a mean": 20}
 #: Below this many elements the whole grid is evaluated at once: for few fits the calls cost more than the arithmetic.
 _SMALL = 8_000
-#: Where the Newton step is this fraction of tau2 the next one is below rounding.
-_STEP = 1e-9
+#: Where the Newton step is this fraction of tau2 the next one is its square: below rounding.
+_STEP = 1e-7
 
 
 class Problem:
@@ -149,9 +149,8 @@ def _best_of(problem: Problem, bottom: Array, top: Array) -> Array:
     b, grid = top.size, GRID[problem.kind]
     ratio = (top / bottom) ** (1.0 / (grid - 1))
     points, scores = np.empty((grid + 1, b)), np.empty((grid + 1, b))
-    points[0], points[1] = 0.0, bottom
-    for j in range(2, grid + 1):
-        np.multiply(points[j - 1], ratio, out=points[j])
+    points[0] = 0.0
+    np.multiply(bottom, ratio ** np.arange(grid, dtype=np.float64)[:, None], out=points[1:])
     if problem.y.size * grid <= _SMALL:
         scores[:grid] = score(problem.repeated(grid), points[:grid].ravel()).reshape(grid, b)
     else:
@@ -199,6 +198,12 @@ def _refine(problem: Problem, low: Array, high: Array, f_low: Array, f_high: Arr
     count = np.isfinite(problem.v).sum(0)
     # With equal weights the line through both ends, drawn for the scaled score, is already the answer.
     x = np.where(low > 0, low + (high - low) * _line(low, high, f_low, f_high), 0.5 * high)
+    for _ in range(2):
+        # Most brackets need no more care than this.
+        first, second, s1 = _derivatives(problem, x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            new = x - first / (second + 2.0 * first * s1 / count)
+        x = np.where((new > low) & (new < high), new, x)
     answer = x.copy()
     rows = np.arange(x.size)
     closed = np.zeros(x.size, dtype=bool)
