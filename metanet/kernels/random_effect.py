@@ -172,13 +172,16 @@ def nodes_interval(
     the interval.
     """
     m, t = mu[:, None], tau[:, None]
+    # On the steep side of a double exponential Newton's method crawls: there every search begins at the study's own estimate.
+    if studies.end_steps > 2:
+        start = None
     mode, bend, error = _modes(studies, m, t, start) if anchor is None else anchor
     floor = studies.slope(m + t * mode)[0] - 0.5 * mode * mode - drop
     reach = np.sqrt(2 * drop)
     most = reach + 2.0 * np.abs(error)
     z = mode + _OUTWARD * (reach / np.sqrt(bend))
     with np.errstate(divide="ignore", invalid="ignore"):
-        for _ in range(2):
+        for _ in range(studies.end_steps):
             loglik, slope = studies.slope(m + t * z)
             slope *= t
             slope -= z
@@ -225,8 +228,8 @@ def _evaluate(studies: Likelihood, mu: Array, tau: Array, rule: Rule, low: Array
     peak = weight.max(0)
     weight -= peak
     np.exp(weight, out=weight)
-    # Share of the half rule's mass; both rules then use the same weights.
-    mass, half_mass = _sum(weight), _sum(weight[::2])
+    # A study so sharp that every second node misses it has no mass there; more nodes follow.
+    mass, half_mass = _sum(weight), np.maximum(_sum(weight[::2]), 1e-290)
     constant = studies.constant - low.shape[1] * _LOG_SQRT_2PI
     height = peak + np.log(mass * width)
     loglik = height.sum(-1) + constant

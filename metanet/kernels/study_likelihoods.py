@@ -23,7 +23,8 @@ class Likelihood(Protocol):
 
     `constant` is ``[b]``, the part of the log-likelihood without theta; `size` ``[b]`` what its rounding grows with; `guess` and
     `precision` ``[b, k]`` a normal approximation of every study's own likelihood, precision 0 where it is absent.
-    `edge` is ``[b, k]``: the study's likelihood has no maximum at a finite theta (all of its patients had the same outcome).
+    `end_steps` is how many Newton steps find the end of a study's integrand from outside: more where a tail falls as a double
+    exponential. `edge` is ``[b, k]``: the study's likelihood has no maximum at a finite theta (all of its patients had the same outcome).
     """
 
     constant: Array
@@ -31,6 +32,7 @@ class Likelihood(Protocol):
     guess: Array
     precision: Array
     edge: Mask
+    end_steps: int
 
     def take(self, rows: Indices | slice) -> Likelihood:
         """The chosen fits."""
@@ -80,6 +82,8 @@ def _weighted_guess(guess: Array, precision: Array) -> Array:
 
 class _Binomial:
     """Counts and what every link shares."""
+
+    end_steps = 2
 
     def __init__(self, events: Array, total: Array) -> None:
         self.events, self.total = events, total
@@ -219,6 +223,8 @@ class BinomialProbit(_Binomial):
 class BinomialCloglog(_Binomial):
     """``events ~ Binomial(total, 1 - exp(-exp(theta)))``."""
 
+    end_steps = 8
+
     def _approximation(self, p: Array) -> tuple[Array, Array]:
         hazard = -np.log1p(-p)
         return np.log(hazard), self.total * (1 - p) / p * hazard * hazard
@@ -234,19 +240,21 @@ class BinomialCloglog(_Binomial):
     def terms(self, theta: Array) -> tuple[Array, Array, Array]:
         """Log-likelihood, its slope and its negative second derivative."""
         others = self.total - self.events
-        hazard = np.exp(np.minimum(theta, 300.0))
+        # Beyond, a single patient without the event has a likelihood of exp(-1e13).
+        theta = np.minimum(theta, 30.0)
+        hazard = np.exp(theta)
         p = -np.expm1(-hazard)
         # h / (exp(h) - 1), 1 at h = 0: the slope of log p.
         ratio = np.where(hazard > 1e-12, hazard * np.exp(-np.minimum(hazard, 745.0)) / np.maximum(p, 1e-300), 1.0)
         with np.errstate(divide="ignore"):
-            log_p = np.where(hazard > 1e-12, np.log(np.maximum(p, 1e-300)), np.minimum(theta, 300.0))
+            log_p = np.where(hazard > 1e-12, np.log(np.maximum(p, 1e-300)), theta)
         loglik = self.events * log_p - others * hazard
         bend = self.events * ratio * (hazard + ratio - 1.0) + others * hazard
         return loglik, self.events * ratio - others * hazard, bend
 
     def response(self, theta: Array) -> Array:
         """The rate of a study."""
-        return np.asarray(-np.expm1(-np.exp(theta)))
+        return np.asarray(-np.expm1(-np.exp(np.minimum(theta, 30.0))))
 
     def centre(self, common: Array, tau: Array) -> Array:
         """A mean rate that is small behaves as that of a lognormal one, a larger one less so."""
@@ -255,6 +263,8 @@ class BinomialCloglog(_Binomial):
 
 class Poisson(_Binomial):
     """``events ~ Poisson(time exp(theta))``; `total` holds the person-time, zero where a study is absent."""
+
+    end_steps = 8
 
     def __init__(self, events: Array, time: Array) -> None:
         self.events, self.total = events, time
@@ -276,7 +286,7 @@ class Poisson(_Binomial):
 
     def terms(self, theta: Array) -> tuple[Array, Array, Array]:
         """Log-likelihood, its slope and its negative second derivative."""
-        expected = self.total * np.exp(np.minimum(theta, 600.0))
+        expected = self.total * np.exp(np.minimum(theta, 200.0))
         return self.events * theta - expected, self.events - expected, expected
 
     def response(self, theta: Array) -> Array:
@@ -297,6 +307,8 @@ class Hypergeometric:
 
     Stijnen, Hamza and Ozdemir (2010, doi:10.1002/sim.4040). The sum over the support is written out, so that nothing is approximated.
     """
+
+    end_steps = 3
 
     def __init__(self, events: Array, total: Array, events_control: Array, total_control: Array) -> None:
         both = events + events_control
