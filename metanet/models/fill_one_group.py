@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, gammaln, xlogy
@@ -130,33 +133,66 @@ def _rate(link: Link, value: Array) -> Array:
     return np.where((rate == 0) & np.isfinite(value), np.nextafter(0.0, 1.0), rate)
 
 
+@dataclass(frozen=True)
+class Maximum:
+    """What any model with a normal random effect on the model scale gives: numbers ``[b]``, shares and effects ``[b, k]``."""
+
+    mu: Array
+    se: Array
+    tau: Array
+    loglik: Array
+    mean_profile: Callable[[], tuple[Array, Array]]
+    tau_profile: Callable[[], tuple[Array, Array]]
+    information: Array
+    shrunken: Array
+    nodes: Array
+    unbounded: NDArray[np.bool_]
+    settled: NDArray[np.bool_]
+
+
 def fill_random_effect(out: Batch, rows: Rows, studies: Likelihood, fit: Fit, options: Options) -> None:
-    """What every exact model with a normal random effect shares, on the model scale."""
-    k = out.k[rows]
-    se = np.sqrt(fit.covariance[:, 0, 0])
+    """The models whose studies have one predictor each."""
+    found = Maximum(
+        mu=fit.mu,
+        se=np.sqrt(fit.covariance[:, 0, 0]),
+        tau=fit.tau,
+        loglik=fit.loglik,
+        mean_profile=lambda: mu_interval(studies, fit, options.level),
+        tau_profile=lambda: tau_interval(studies, fit, options.level),
+        information=fit.study_information,
+        shrunken=_shrunken(studies, fit),
+        nodes=np.where(fit.tau > 0, fit.nodes, 0).astype(float),
+        unbounded=fit.unbounded,
+        settled=fit.settled,
+    )
+    fill_maximum(out, rows, found, options)
+
+
+def fill_maximum(out: Batch, rows: Rows, found: Maximum, options: Options) -> None:
+    """Estimate, intervals, prediction and weights, on the model scale."""
+    k = out.k[rows] - out.dropped[rows]
     if options.ci == "profile":
-        lower, upper = mu_interval(studies, fit, options.level)
+        lower, upper = found.mean_profile()
     else:
-        half = se * _critical(options, k)
-        lower, upper = fit.mu - half, fit.mu + half
-    tau_lower, tau_upper = tau_interval(studies, fit, options.level)
-    tau2 = fit.tau**2
-    out.put(rows, status="pooled", mu=fit.mu, se=se, mu_lower=lower, mu_upper=upper, loglik=fit.loglik)
+        half = found.se * _critical(options, k)
+        lower, upper = found.mu - half, found.mu + half
+    tau_lower, tau_upper = found.tau_profile()
+    tau2 = found.tau**2
+    out.put(rows, status="pooled", mu=found.mu, se=found.se, mu_lower=lower, mu_upper=upper, loglik=found.loglik)
     out.put(rows, tau2=tau2, tau2_lower=tau_lower**2, tau2_upper=tau_upper**2)
-    out.status[rows[fit.unbounded | ~fit.settled]] = "not estimable"
-    out.unsettled[rows] = ~fit.settled & ~fit.unbounded
-    out.put(rows, nodes=np.where(fit.tau > 0, fit.nodes, 0).astype(float))
+    out.status[rows[found.unbounded | ~found.settled]] = "not estimable"
+    out.unsettled[rows] = ~found.settled & ~found.unbounded
+    out.put(rows, nodes=found.nodes)
     if options.prediction is not None:
         if options.prediction == "z":
-            low, high = prediction.normal(fit.mu, se, tau2, options.level)
+            low, high = prediction.normal(found.mu, found.se, tau2, options.level)
         else:
             df = k - (2 if options.prediction == "HTS" else 1)
-            low, high = prediction.student(fit.mu, se, tau2, df, options.level)
+            low, high = prediction.student(found.mu, found.se, tau2, df, options.level)
         out.put(rows, pi_lower=np.where(k > 2, low, np.nan), pi_upper=np.where(k > 2, high, np.nan))
-    information = fit.study_information
     with np.errstate(invalid="ignore"):
-        out.weights[rows] = information / information.sum(-1, keepdims=True)
-    out.shrunken[rows] = _shrunken(studies, fit)
+        out.weights[rows] = found.information / found.information.sum(-1, keepdims=True)
+    out.shrunken[rows] = found.shrunken
 
 
 def _shrunken(studies: Likelihood, fit: Fit) -> Array:

@@ -7,12 +7,21 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from metanet.effects.measures import MEASURES
-from metanet.kernels import mantel_haenszel, peto, quantiles, two_step
+from metanet.kernels import (
+    mantel_haenszel,
+    peto,
+    quantiles,
+    two_step,
+    um_fs,
+    um_fs_profile,
+    um_rs,
+    um_rs_profile,
+)
 from metanet.kernels.random_effect_fit import fit as fit_random_effect
 from metanet.kernels.study_likelihoods import BinomialLogit, Hypergeometric, Likelihood, log_binomial
 from metanet.models.batch import Batch
 from metanet.models.data import Data
-from metanet.models.fill_one_group import fill_random_effect
+from metanet.models.fill_one_group import Maximum, fill_maximum, fill_random_effect
 from metanet.models.fill_two_step import back, fill_inconsistency, fill_single
 from metanet.models.options import Options
 
@@ -84,10 +93,9 @@ def _fill_exact(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Opti
         studies = _conditional(part, options.model)
         fit = fit_random_effect(studies)
         fill_random_effect(out, chosen, studies, fit, options)
-        common = fit.loglik_common
+        lrt = np.maximum(0.0, 2 * (_saturated(part, options) - fit.loglik_common))
     else:
-        common = _fill_unconditional(out, chosen, part, options)
-    lrt = np.maximum(0.0, 2 * (_saturated(part, options) - common))
+        lrt = _fill_unconditional(out, chosen, part, options)
     df = kept[fine].sum(-1) - 1.0
     found = MEASURES["OR"].effects(*part)
     q = two_step.weighted_mean(found.yi, found.vi, np.zeros(fine.size)).q
@@ -111,19 +119,34 @@ def _conditional(counts: tuple[Array, ...], model: str) -> Likelihood:
 
 
 def _fill_unconditional(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Options) -> Array:
-    """The models with a rate of its own (UM.FS), or a random one (UM.RS), for each study; gives the likelihood at tau2 = 0."""
-    raise NotImplementedError
+    """The models with a rate of its own (UM.FS), or a random one (UM.RS), for each study; gives the test of equal effects."""
+    fixed = options.model == "UM.FS"
+    module = um_fs if fixed else um_rs
+    profile = um_fs_profile if fixed else um_rs_profile
+    fit = module.fit(*counts)
+    found = Maximum(
+        mu=fit.theta,
+        se=fit.se,
+        tau=fit.tau,
+        loglik=fit.loglik,
+        mean_profile=lambda: profile.theta_interval(*counts, fit, options.level),
+        tau_profile=lambda: profile.tau_interval(*counts, fit, options.level),
+        information=np.nan_to_num(fit.study_information),
+        shrunken=fit.effect,
+        nodes=np.zeros(rows.size),
+        unbounded=fit.unbounded,
+        settled=fit.settled,
+    )
+    fill_maximum(out, rows, found, options)
+    return (um_fs.heterogeneity_test(fit) if fixed else um_rs.heterogeneity_test(*counts, fit))[0]
 
 
 def _saturated(counts: tuple[Array, ...], options: Options) -> Array:
-    """Log-likelihood of a free odds ratio for each study."""
+    """Log-likelihood of a free odds ratio for each study in the conditional models."""
     e, n, ec, nc = counts
     if options.model == "CM.EL":
         return Hypergeometric(e, n, ec, nc).saturated()
-    pairs = ((e, e + ec),) if options.model == "CM.AL" else ((e, n), (ec, nc))
-    total = np.zeros(e.shape[0])
-    for x, size in pairs:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            p = np.where(size > 0, x / size, 0.0)
-        total += (xlogy(x, p) + xlogy(size - x, 1 - p)).sum(-1) + log_binomial(x, size)
-    return total
+    size = e + ec
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = np.where(size > 0, e / size, 0.0)
+    return np.asarray((xlogy(e, p) + xlogy(size - e, 1 - p)).sum(-1) + log_binomial(e, size))
