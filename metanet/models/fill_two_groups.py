@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
@@ -28,6 +30,7 @@ from metanet.models.options import Options
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.intp]
+Profile = Callable[[], tuple[Array, Array]]
 
 
 def fill_two_groups(out: Batch, data: Data, options: Options) -> None:
@@ -120,25 +123,42 @@ def _conditional(counts: tuple[Array, ...], model: str) -> Likelihood:
 
 def _fill_unconditional(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Options) -> Array:
     """The models with a rate of its own (UM.FS), or a random one (UM.RS), for each study; gives the test of equal effects."""
-    fixed = options.model == "UM.FS"
-    module = um_fs if fixed else um_rs
-    profile = um_fs_profile if fixed else um_rs_profile
-    fit = module.fit(*counts)
-    found = Maximum(
+    level = options.level
+    if options.model == "UM.FS":
+        fs = um_fs.fit(*counts)
+        found = _maximum(
+            fs,
+            lambda: um_fs_profile.theta_interval(*counts, fs, level),
+            lambda: um_fs_profile.tau_interval(*counts, fs, level),
+        )
+        test = um_fs.heterogeneity_test(fs)[0]
+    else:
+        rs = um_rs.fit(*counts)
+        found = _maximum(
+            rs,
+            lambda: um_rs_profile.theta_interval(*counts, rs, level),
+            lambda: um_rs_profile.tau_interval(*counts, rs, level),
+        )
+        test = um_rs.heterogeneity_test(*counts, rs)[0]
+    fill_maximum(out, rows, found, options)
+    return test
+
+
+def _maximum(fit: um_fs.Fit | um_rs.Fit, mean_profile: Profile, tau_profile: Profile) -> Maximum:
+    """What the two models give, under the names that all models share."""
+    return Maximum(
         mu=fit.theta,
         se=fit.se,
         tau=fit.tau,
         loglik=fit.loglik,
-        mean_profile=lambda: profile.theta_interval(*counts, fit, options.level),
-        tau_profile=lambda: profile.tau_interval(*counts, fit, options.level),
+        mean_profile=mean_profile,
+        tau_profile=tau_profile,
         information=np.nan_to_num(fit.study_information),
         shrunken=fit.effect,
-        nodes=np.zeros(rows.size),
+        nodes=np.zeros(fit.theta.size),
         unbounded=fit.unbounded,
         settled=fit.settled,
     )
-    fill_maximum(out, rows, found, options)
-    return (um_fs.heterogeneity_test(fit) if fixed else um_rs.heterogeneity_test(*counts, fit))[0]
 
 
 def _saturated(counts: tuple[Array, ...], options: Options) -> Array:
