@@ -7,18 +7,16 @@ batch on its own path, in the coordinates of the fit: mu, and log(1 + scale psi)
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from metanet.kernels import quantiles
 from metanet.kernels.beta_binomial import Fit, scale, search
 from metanet.kernels.beta_binomial_likelihood import Counts, count, evaluate
+from metanet.kernels.profile_ends import outer_end
 from metanet.kernels.roots import Indices, find_roots
 
 Array = NDArray[np.float64]
-Height = Callable[[Array, Indices], Array]
 
 _TOLERANCE = 1e-10
 
@@ -69,7 +67,6 @@ def rho_interval(events: Array, total: Array, fit: Fit, level: float) -> tuple[A
         return loglik - target[index]
 
     top = np.log1p(size * fit.psi)
-    full = np.full(top.shape, drop)
     lower = np.zeros(top.shape)
     rows = np.flatnonzero((fit.loglik_common < target) & (top > 0))
     if rows.size:
@@ -78,12 +75,12 @@ def rho_interval(events: Array, total: Array, fit: Fit, level: float) -> tuple[A
             np.zeros(rows.size),
             top[rows],
             f_lower=fit.loglik_common[rows] - target[rows],
-            f_upper=full[rows],
+            f_upper=np.full(rows.size, drop),
             relative=_TOLERANCE,
         )
     current = fit.mu.copy()
     rows = np.flatnonzero(~fit.unbounded & (counts.total > 1).any(-1))
-    upper = _outer_end(height, top, full, rows, np.ones(top.shape), 1.0)
+    upper = outer_end(height, top, drop, top + 1.0, rows, relative=_TOLERANCE)
     ends = []
     for end in (lower, upper):
         with np.errstate(over="ignore", invalid="ignore"):
@@ -107,34 +104,8 @@ def mu_interval(events: Array, total: Array, fit: Fit, level: float) -> tuple[Ar
 
     rows = np.flatnonzero(~fit.unbounded)
     reach = np.clip(np.nan_to_num(fit.se, nan=1.0), 1e-8, 4.0) * np.sqrt(2.0 * drop)
-    full = np.full(target.shape, drop)
-    lower, upper = (_outer_end(height, fit.mu, full, rows, reach, side) for side in (-1.0, 1.0))
+    lower, upper = (
+        outer_end(height, fit.mu, drop, fit.mu + side * reach, rows, side=side, relative=_TOLERANCE)
+        for side in (-1.0, 1.0)
+    )
     return np.where(fit.unbounded, np.nan, lower), np.where(fit.unbounded, np.nan, upper)
-
-
-def _outer_end(height: Height, top: Array, f_top: Array, rows: Indices, reach: Array, side: float) -> Array:
-    """Where the height falls below zero on one side of the maximum; infinite for rows not asked for, or never low enough."""
-    inner, f_inner = top.copy(), f_top.copy()
-    outer, f_outer = top + side * reach, np.full(top.shape, np.nan)
-    closed = []
-    for _ in range(40):
-        f_outer[rows] = height(outer[rows], rows)
-        below = f_outer[rows] < 0
-        closed.append(rows[below])
-        rows = rows[~below]
-        if not rows.size:
-            break
-        inner[rows], f_inner[rows] = outer[rows], f_outer[rows]
-        outer[rows] = top[rows] + 1.6 * (outer[rows] - top[rows])
-    end = np.full(top.shape, side * np.inf)
-    rows = np.concatenate(closed)
-    if rows.size:
-        end[rows] = find_roots(
-            lambda t, i: height(t, rows[i]),
-            inner[rows],
-            outer[rows],
-            f_lower=f_inner[rows],
-            f_upper=f_outer[rows],
-            relative=_TOLERANCE,
-        )
-    return end

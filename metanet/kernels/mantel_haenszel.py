@@ -69,7 +69,7 @@ class Tables:
     @property
     def empty(self) -> Mask:
         """Tables present without events, or without non-events, in both arms."""
-        return self.present & ((self.a + self.c == 0) | (self.b + self.d == 0))
+        return np.asarray(self.present & ((self.a + self.c == 0) | (self.b + self.d == 0)))
 
 
 def tables(events: Array, total: Array, events_control: Array, total_control: Array) -> Tables:

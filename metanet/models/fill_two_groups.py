@@ -123,23 +123,24 @@ def _conditional(counts: tuple[Array, ...], model: str) -> Likelihood:
 
 def _fill_unconditional(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Options) -> Array:
     """The models with a rate of its own (UM.FS), or a random one (UM.RS), for each study; gives the test of equal effects."""
+    e, n, ec, nc = counts
     level = options.level
     if options.model == "UM.FS":
-        fs = um_fs.fit(*counts)
+        fs = um_fs.fit(e, n, ec, nc)
         found = _maximum(
             fs,
-            lambda: um_fs_profile.theta_interval(*counts, fs, level),
-            lambda: um_fs_profile.tau_interval(*counts, fs, level),
+            lambda: um_fs_profile.theta_interval(e, n, ec, nc, fs, level),
+            lambda: um_fs_profile.tau_interval(e, n, ec, nc, fs, level),
         )
         test = um_fs.heterogeneity_test(fs)[0]
     else:
-        rs = um_rs.fit(*counts)
+        rs = um_rs.fit(e, n, ec, nc)
         found = _maximum(
             rs,
-            lambda: um_rs_profile.theta_interval(*counts, rs, level),
-            lambda: um_rs_profile.tau_interval(*counts, rs, level),
+            lambda: um_rs_profile.theta_interval(e, n, ec, nc, rs, level),
+            lambda: um_rs_profile.tau_interval(e, n, ec, nc, rs, level),
         )
-        test = um_rs.heterogeneity_test(*counts, rs)[0]
+        test = um_rs.heterogeneity_test(e, n, ec, nc, rs)[0]
     fill_maximum(out, rows, found, options)
     return test
 
