@@ -40,7 +40,7 @@ def sizes_of(data: Data, options: Options, used: NDArray[np.bool_]) -> Array | N
     if data.by_effect or not MEASURES[options.measure].needs_size:
         return None
     values = data["person_time" if data.timed else "total"]
-    return harmonic_mean(np.where(used, values, np.inf))
+    return harmonic_mean(np.where(used, values, 0.0))
 
 
 def back(options: Options, value: Array, size: Array | None) -> Array:
