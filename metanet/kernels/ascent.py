@@ -146,14 +146,20 @@ def _step(at: Local, free: list[int]) -> tuple[Array, Array]:
     step = np.zeros_like(at.score)
     decrement = at.own_gain.copy()
     if free:
-        score = at.score[:, free]
-        value, vector = np.linalg.eigh(at.information[:, free][:, :, free])
+        score, information = at.score[:, free], at.information[:, free][:, :, free]
+        # A point so far out that its derivatives overflow gives no direction, and is no maximum.
+        sound = np.asarray((np.abs(score) < 1e150).all(1) & (np.abs(information) < 1e150).all((1, 2)))
+        if not sound.all():
+            score = np.where(sound[:, None], score, 0.0)
+            information = np.where(sound[:, None, None], information, np.eye(len(free)))
+        value, vector = np.linalg.eigh(information)
         largest = np.maximum(np.abs(value).max(1, keepdims=True), 1e-12)
         size = np.maximum(np.abs(value), 1e-9 * largest)
         along = np.einsum("mpi,mp->mi", vector, score)
         move = np.einsum("mpi,mi->mp", vector, along / size)
         gain = (along * along / size).sum(1)
         decrement += np.where((value > 1e-10 * largest).all(1), gain, np.where(gain > 0, np.inf, 0.0))
+        decrement[~sound] = np.inf
         longest = np.maximum(np.abs(move).max(1, keepdims=True) / 3.0, 1.0)
         step[:, free] = move / longest
     return step, decrement
