@@ -60,7 +60,7 @@ lab: $(READY)  ## JupyterLab on the analyses
 	@$(BIN)/jupyter lab analyses
 
 lock:  ## resolve requirements.lock anew (needs uv)
-	uv pip compile pyproject.toml --all-extras --generate-hashes --universal --python-version 3.11 --no-header --upgrade --quiet -o requirements.lock
+	uv pip compile pyproject.toml --extra forestplot --extra lab --extra docs --extra test --extra lint --extra build --generate-hashes --universal --python-version 3.11 --no-header --upgrade --quiet -o requirements.lock
 
 clean:  ## remove the virtual environment, caches and reports
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build docs/jupyter_execute

@@ -35,7 +35,10 @@ def summary_label(fit: Pooled, *, second: bool = False) -> str:
     if not second:
         return name
     model = model_name(fit)
-    return f"{model[0].upper()}{model[1:]}" if fit.status == "pooled" else f"{name} ({model})"
+    if fit.status != "pooled":
+        return f"{name} ({model})"
+    # A mean on an axis of medians says so.
+    return f"{model[0].upper()}{model[1:]}" + (" (mean)" if is_rate(fit) and fit.average == "mean" else "")
 
 
 def heterogeneity(fit: Pooled) -> str:

@@ -23,8 +23,9 @@ class Likelihood(Protocol):
 
     `constant` is ``[b]``, the part of the log-likelihood without theta; `size` ``[b]`` what its rounding grows with; `guess` and
     `precision` ``[b, k]`` a normal approximation of every study's own likelihood, precision 0 where it is absent.
-    `end_steps` is how many Newton steps find the end of a study's integrand from outside: more where a tail falls as a double
-    exponential. `edge` is ``[b, k]``: the study's likelihood has no maximum at a finite theta (all of its patients had the same outcome).
+    `end_steps` is how many Newton steps find the end of a study's integrand from outside: more where a tail falls as a
+    double exponential. `edge` is ``[b, k]``: the study's likelihood has no maximum at a finite theta (all of its patients had
+    the same outcome).
     """
 
     constant: Array

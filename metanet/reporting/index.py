@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from metanet._version import __version__
-from metanet.models.display import interval, per_cent
+from metanet.models.display import MODEL_NAMES, interval, per_cent
 from metanet.reporting.files import slug, write_text
 from metanet.reporting.page import page
 from metanet.words import html_text
 
-_MODELS = {"glmm": "exact", "inverse_variance": "two steps"}
 #: Folder of the reports that repeat a published pooling.
 REPLICATION = "replication"
 
@@ -73,7 +72,7 @@ def _line(folder: str, numbers: dict[str, Any], evidence: str | None) -> Line:
     return Line(
         outcome,
         modality,
-        "–" if result.get("status") == "not pooled" else _MODELS.get(str(result.get("model")), ""),
+        "–" if result.get("status") == "not pooled" else MODEL_NAMES.get(str(result.get("model")), ""),
         str(result.get("status", "")),
         per_cent(result.get("estimate")),
         interval(result.get("ci_lower"), result.get("ci_upper")),

@@ -145,39 +145,59 @@ def left_out_table(rates: pd.DataFrame) -> Table:
 
 
 def model_table(*fits: Pooled) -> Table:
-    """Several results of the same studies side by side."""
+    """Several results of the same studies side by side, with a sentence on whether they read alike."""
     if not fits or any(not isinstance(fit, Pooled) for fit in fits):
         raise ArgumentError("model_table takes results of pool.")
     rows = []
-    names = {"glmm": "Binomial-normal (exact)", "inverse_variance": "Inverse variance, two steps"}
     for fit in fits:
         tests = f"likelihood ratio {p_value(fit.lrt_pvalue)}" if fit.lrt is not None else f"Q {p_value(fit.q_pvalue)}"
+        mean = fit.average == "mean"
         rows.append(
             [
-                names[fit.model],
+                fit.title,
                 fit.status,
-                per_cent(fit.estimate),
-                interval(fit.ci_lower, fit.ci_upper),
-                per_cent(fit.marginal_estimate),
+                per_cent(fit.median) if mean else _with_limits(fit.estimate, fit.ci_lower, fit.ci_upper),
+                _with_limits(fit.marginal_estimate, fit.marginal_ci_lower, fit.marginal_ci_upper),
                 interval(fit.pi_lower, fit.pi_upper),
                 number(fit.tau),
                 per_cent(fit.i2),
                 tests if fit.status == "pooled" else "–",
             ]
         )
+    level = level_text(fits[0].level)
     head = [
         "Model",
         "Status",
-        "Median rate, %",
-        f"{level_text(fits[0].level)} CI",
-        "Average rate, %",
+        f"Median rate, % ({level} CI)",
+        f"Average rate, % ({level} CI)",
         "Prediction interval",
         "tau",
         "I², %",
         "Equal rates?",
     ]
-    foot = tuple(f"{names[fit.model]}: {' '.join([fit.method.sentence(), *fit.notes])}" for fit in fits)
-    return _table("The same studies under two models", "No result.", head, rows, foot)
+    foot = [f"{fit.title}: {' '.join([fit.method.sentence(), *fit.notes])}" for fit in fits]
+    if len(fits) == 2 and (text := _alike(*fits)):
+        foot.insert(0, text)
+    return _table("The same studies under two models", "No result.", head, rows, tuple(foot))
+
+
+def _with_limits(value: float | None, lower: float | None, upper: float | None) -> str:
+    return per_cent(value) if lower is None else f"{per_cent(value)} ({interval(lower, upper)})"
+
+
+def _alike(first: Pooled, second: Pooled) -> str:
+    """Whether two models of the same studies would be read alike: each average rate inside the other's interval, or not."""
+    rates = [(fit.marginal_estimate, fit.marginal_ci_lower, fit.marginal_ci_upper) for fit in (first, second)]
+    if first.response != "rate" or any(value is None for rate in rates for value in rate):
+        return ""
+    (a, a_low, a_high), (b, b_low, b_high) = [tuple(float(x or 0.0) for x in rate) for rate in rates]
+    shown = f"{per_cent(a)} % and {per_cent(b)} %"
+    if a_low <= b <= a_high and b_low <= a <= b_high:
+        return f"The two models read alike: average rates of {shown}, each inside the interval of the other."
+    return (
+        f"The two models read differently: average rates of {shown}, and one lies outside the interval of the other. "
+        "The choice of model moves the answer here; report both."
+    )
 
 
 def published_table(evidence: Evidence, outcome: str, modality_class: str, fit: Pooled | None = None) -> Table:

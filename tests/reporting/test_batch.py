@@ -31,7 +31,7 @@ def test_a_report_has_notebook_page_figures_and_numbers(hostile_report):
     fit = mn.pool(mn.load_evidence().rates("objective_response", modality="TARE"))
     assert numbers["result"]["estimate"] == pytest.approx(fit.estimate, rel=1e-12)
     assert numbers["result"]["k"] == fit.k
-    assert numbers["second"]["model"] == "inverse_variance"
+    assert numbers["second"]["model"] == "beta_binomial"
     assert len(numbers["leave_one_out"]["rows"]) == fit.k
     assert numbers["selection"]["overlap"] == "keep_largest"
 
@@ -53,7 +53,8 @@ def test_the_page_has_every_section(hostile_report):
         "Forest plot",
         "In 95 of 100 comparable settings",
         "Leave-one-out",
-        "Inverse variance, two steps",
+        "Beta-binomial model",
+        "The two models read",
         "Certainty",
         "left out",
         "Devcic Z et al",

@@ -50,6 +50,96 @@ def test_pool_prints_the_result(monkeypatch, capsys, tmp_path):
     assert "not pooled" in out
 
 
+GROUPS = "s,e,n,ec,nc,t,tc\nA,4,20,1,21,10.5,11\nB,6,40,9,38,20,19.25\nC,2,15,5,16,8,7\n"
+
+
+def numbers(monkeypatch, capsys, path, *arguments):
+    code, out, err = run(monkeypatch, capsys, "pool", str(path), "--events", "e", "--json", *arguments)
+    assert (code, err) == (0, "")
+    return json.loads(out)
+
+
+def test_pool_compares_two_groups_by_every_model(monkeypatch, capsys, tmp_path):
+    import metanet as mn
+
+    (tmp_path / "a.csv").write_text(GROUPS, encoding="utf-8")
+    columns = ("--total", "n", "--events-control", "ec", "--total-control", "nc", "--study", "s")
+    counts = {"events": [4, 6, 2], "total": [20, 40, 15], "events_control": [1, 9, 5], "total_control": [21, 38, 16]}
+    for model in ("inverse_variance", "common", "mantel_haenszel", "peto", "UM.FS", "UM.RS", "CM.EL", "CM.AL"):
+        found = numbers(monkeypatch, capsys, tmp_path / "a.csv", *columns, "--model", model)
+        fit = mn.pool(**counts, model=model)
+        assert (found["estimate"], found["ci_upper"]) == (fit.estimate, fit.ci_upper)
+    found = numbers(monkeypatch, capsys, tmp_path / "a.csv", *columns, "--measure", "RD", "--preset", "meta")
+    fit = mn.pool(**counts, measure="RD", preset="meta")
+    assert (found["estimate"], found["pi_lower"]) == (fit.estimate, fit.pi_lower)
+    assert found["method"]["preset"] == "meta"
+
+
+def test_pool_reads_person_time(monkeypatch, capsys, tmp_path):
+    import metanet as mn
+
+    (tmp_path / "a.csv").write_text(GROUPS.replace(",", ";"), encoding="utf-8")
+    found = numbers(monkeypatch, capsys, tmp_path / "a.csv", "--person-time", "t")
+    assert found["measure"] == "IRLN"
+    assert found["estimate"] == mn.pool(events=[4, 6, 2], person_time=[10.5, 20, 8]).estimate
+    columns = ("--person-time", "t", "--events-control", "ec", "--person-time-control", "tc")
+    assert numbers(monkeypatch, capsys, tmp_path / "a.csv", *columns)["measure"] == "IRR"
+
+
+def test_pool_takes_the_prediction_interval_or_none(monkeypatch, capsys, tmp_path):
+    (tmp_path / "a.csv").write_text(GROUPS, encoding="utf-8")
+    hts, normal, none = (
+        numbers(monkeypatch, capsys, tmp_path / "a.csv", "--total", "n", "--prediction", word)
+        for word in ("HTS", "z", "none")
+    )
+    assert hts["pi_upper"] > normal["pi_upper"]
+    assert none["pi_upper"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "--total is missing; measure='PLO' takes --events, --total"),
+        (("--total", "n", "--events-control", "ec"), "--total-control is missing; measure='OR' takes"),
+        (("--total", "n", "--person-time", "t"), "--total does not go with the others; measure='IRLN' takes"),
+        (("--total", "n", "--measure", "PLOG"), "Did you mean"),
+        (("--total", "n", "--measure", "GEN"), "measure='GEN' is not known"),
+        (("--total", "n", "--preset", "metaphor"), "Did you mean 'metafor'"),
+        (("--total", "n", "--prediction", "HTZ"), "Did you mean 'HTS'"),
+        (("--total", "n", "--model", "CM.EL"), "--events-control is missing"),
+        (("--total", "n", "--events-control", "ec", "--total-control", "mc"), "Did you mean 'nc'|not among the column"),
+    ],
+)
+def test_columns_and_choices_that_do_not_fit_are_one_message(monkeypatch, capsys, tmp_path, arguments, words):
+    import re
+
+    (tmp_path / "a.csv").write_text(GROUPS, encoding="utf-8")
+    code, _, err = run(monkeypatch, capsys, "pool", str(tmp_path / "a.csv"), "--events", "e", *arguments)
+    assert code == 2
+    assert re.search(words, err)
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("", "a.csv:3:t: .*empty. Mend: Write the person-time"),
+        ("10,5", "a.csv:3:t: '10,5' has a decimal comma. Mend: Write 10.5"),
+        ("1.200", "a.csv:3:t: '1.200' can be read as thousands or as decimals"),
+        ("2 y", "a.csv:3:t: '2 y' holds a unit"),
+        ("0", "person_time\\[1\\]=0 .*must be above zero"),
+        ("-3", "person_time\\[1\\]=-3 .*must be above zero"),
+    ],
+)
+def test_a_faulty_person_time_is_named_by_file_row_and_column(monkeypatch, capsys, tmp_path, cell, words):
+    import re
+
+    (tmp_path / "a.csv").write_text(f"e;t\n1;2.5\n2;{cell}\n", encoding="utf-8")
+    code, _, err = run(monkeypatch, capsys, "pool", str(tmp_path / "a.csv"), "--events", "e", "--person-time", "t")
+    assert code == 2
+    assert re.search(words, err), err
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
