@@ -247,7 +247,7 @@ def _fill_averaged(out: Batch, rows: Rows, fit: Fit, link: Link, k: Array, optio
         quantiles.two_sided_t(options.level, k - 1) if options.ci == "t" else quantiles.two_sided_z(options.level)
     )
     timed = link is LINKS["log"]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         scale = rate if timed else rate * (1 - rate)
         half = critical * np.sqrt(variance) / scale
         centre = np.log(rate) - (0.0 if timed else np.log1p(-rate))

@@ -19,8 +19,9 @@ from metanet.kernels import (
     um_rs,
     um_rs_profile,
 )
+from metanet.kernels.hypergeometric import Hypergeometric
 from metanet.kernels.random_effect_fit import fit as fit_random_effect
-from metanet.kernels.study_likelihoods import BinomialLogit, Hypergeometric, Likelihood, log_binomial
+from metanet.kernels.study_likelihoods import BinomialLogit, Likelihood, log_binomial
 from metanet.models.batch import Batch
 from metanet.models.data import Data
 from metanet.models.fill_one_group import Maximum, fill_maximum, fill_random_effect

@@ -207,14 +207,15 @@ def main() -> None:
     """Run it all and print what was done."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sets", type=int, default=50_000)
+    parser.add_argument("--first", type=int, default=0, help="where to begin")
     given = parser.parse_args()
     warnings.simplefilter("error")
     began = time.monotonic()
     totals: dict[str, Counter[str]] = {}
     piece = 5_000
-    for i in range(0, given.sets, piece):
+    for i in range(given.first, given.sets, piece):
         b = min(piece, given.sets - i)
-        for part in (one_group(i, b, profile=b // 5), two_groups(i + 1, b, exact=b // 5)):
+        for part in (one_group(i, b, profile=b // 10), two_groups(i + 1, b, exact=b // 10)):
             for name, found in part.items():
                 totals[name] = totals.get(name, Counter()) + found
         worst = maxima(i + 2, b // 5)
