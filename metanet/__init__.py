@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from metanet.evidence import validate as validate
     from metanet.figures.forest import forest as forest
     from metanet.figures.save import save_figure as save_figure
+    from metanet.models.bayes import bayes_pool as bayes_pool
     from metanet.models.effect_sizes import back_transform as back_transform
     from metanet.models.effect_sizes import effect_sizes as effect_sizes
     from metanet.models.pool import pool as pool
@@ -54,6 +55,7 @@ _HOMES = {
     "pool_many": "metanet.models.pool",
     "pool_arrays": "metanet.models.pool",
     "Pooled": "metanet.models.results",
+    "bayes_pool": "metanet.models.bayes",
     "leave_one_out": "metanet.diagnostics.leave_one_out",
     "heterogeneity_text": "metanet.diagnostics.heterogeneity",
     "forest": "metanet.figures.forest",

@@ -33,8 +33,8 @@ from metanet.kernels.study_likelihoods import BinomialLogit
 TOLERANCE = 1e-7
 #: Nodes in tau and mu to begin with, and the most.
 _FIRST, _MOST = (33, 41), (513, 2561)
-#: The most nodes times studies: a bound on time and memory.
-_MOST_POINTS = 4_000_000
+#: A bound on time and memory: the most nodes times studies, of which even many studies may have so many nodes each.
+_MOST_POINTS, _EACH = 400_000, 25_000
 #: What lies so far below the peak of a log density is left out.
 _DROP = 27.0
 _SCAN_RULE = Rule(17, 20.0)
@@ -98,7 +98,7 @@ def posterior(events: Array, total: Array, mu_prior: MuPrior, tau_prior: TauPrio
         more_tau = by_tau > TOLERANCE and nodes < _MOST[0]
         more_mu = by_mu > TOLERANCE and width < _MOST[1]
         nodes, width = 2 * nodes - 1 if more_tau else nodes, 2 * width - 1 if more_mu else width
-        if not (more_tau or more_mu) or nodes * width * events.size > _MOST_POINTS:
+        if not (more_tau or more_mu) or nodes * width > max(_EACH, _MOST_POINTS / events.size):
             return found
 
 
@@ -231,7 +231,7 @@ def _locate(events: Array, total: Array, mu_prior: MuPrior, tau_prior: TauPrior)
     smallest = min(0.02 * finest, 0.02 * tau_prior.scale, 0.01 * top)
     points = int(16 + 1.3 * np.log(top / smallest))
     tau = np.concatenate([[0.0], np.geomspace(smallest, top, points)])
-    _, _, height = _conditional(studies, mu_prior, tau)
+    _, _, height = _conditional(studies, mu_prior, tau, ends=False)
     height += tau_prior.log_density(tau)
     # Where sinh turns from a line to a curve: the smallest tau that weighs, on a logarithmic axis, more than the tails do.
     weight = height[1:] + np.log(tau[1:])
@@ -252,8 +252,13 @@ def _support(u: Array, log_density: Array) -> NDArray[np.intp]:
     return np.arange(max(above[0] - 1, 0), min(above[-1] + 2, u.size))
 
 
-def _conditional(studies: BinomialLogit, prior: MuPrior, tau: Array) -> tuple[Array, Array, Array]:
-    """At each tau ``[b]``: an interval of mu that holds all that matters, and Laplace's log marginal density without tau's prior."""
+def _conditional(
+    studies: BinomialLogit, prior: MuPrior, tau: Array, *, ends: bool = True
+) -> tuple[Array, Array, Array]:
+    """At each tau ``[b]``: an interval of mu that holds all that matters, and Laplace's log marginal density without tau's prior.
+
+    Without `ends` the interval is only the mode.
+    """
     many = studies.take(np.zeros(tau.size, dtype=np.intp))
     precision = 1.0 / prior.sd**2
 
@@ -289,20 +294,28 @@ def _conditional(studies: BinomialLogit, prior: MuPrior, tau: Array) -> tuple[Ar
         better = height > best_height
         best, best_height = np.where(better, mu, best), np.where(better, height, best_height)
     height, slope, bend = at(best)
+    marginal = height + 0.5 * np.log(2 * np.pi / bend)
+    if not ends:
+        return best, best, marginal
     # No conditional density is wider than the prior's own.
     most = np.sqrt(2 * _DROP) * prior.sd + np.abs(slope) / precision
-    ends = []
+    floor = height - _DROP
+    found = []
     for side in (-1.0, 1.0):
-        end = best + side * np.minimum(np.sqrt(2 * _DROP / bend), most)
-        for _ in range(4):
-            value, rise, _ = at(end)
-            gap = value - (height - _DROP)
-            # Newton's step on a concave function ends outside the root: the interval is never too narrow.
-            step = np.where(side * rise < 0, -gap / np.where(rise == 0, -side, rise), side * np.inf)
-            reach = side * (end + step - best)
-            end = best + side * np.clip(reach, 0.0, most)
-        ends.append(end)
-    return ends[0], ends[1], height + 0.5 * np.log(2 * np.pi / bend)
+        inner, outer = np.zeros(mu.shape), most
+        reach = np.minimum(np.sqrt(2 * _DROP / bend), most)
+        for _ in range(10):
+            value, rise, _ = at(best + side * reach)
+            below = value <= floor
+            inner, outer = np.where(below, inner, reach), np.where(below, np.minimum(outer, reach), outer)
+            if np.all(outer - inner < 0.2 * outer):
+                break
+            # Newton's step on a concave function ends outside the root; far out, where the quadrature is rough, half the way is kept.
+            fall = np.where(side * rise < 0, -side * rise, 1.0)
+            new = reach + (value - floor) / fall + 0.02 * outer
+            reach = np.where((new > inner) & (new < outer), new, 0.5 * (inner + outer))
+        found.append(best + side * outer)
+    return found[0], found[1], marginal
 
 
 def marginal_exists(events: Array, total: Array, tau_prior: TauPrior, power: float) -> bool:

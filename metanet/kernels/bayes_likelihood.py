@@ -86,7 +86,8 @@ def _pairs(studies: BinomialLogit, study: Indices, mu: Array, tau: Array, rule: 
         np.exp(weight, out=weight)
         mass = weight.sum(0)
         loglik[rows] = (peak + np.log(mass * width))[:, 0] + part.constant - _LOG_SQRT_2PI
-        half[rows] = np.log(2.0 * weight[::2].sum(0) / mass)[:, 0]
+        # A spike between the nodes leaves half of them nothing.
+        half[rows] = np.log(np.maximum(2.0 * weight[::2].sum(0) / mass, 1e-300))[:, 0]
     return loglik, half
 
 
@@ -122,8 +123,8 @@ def edge_nodes(n: float, step: float = _STEP) -> tuple[Array, Array]:
 def averaged_rate(mu: Array, tau: Array) -> tuple[Array, Array]:
     """``E[expit(mu + tau Z)]`` and its derivative in mu, for points of any one shape; small rates keep their digits.
 
-    Under a large tau it is the probability that a logistic variable lies below a normal one, by the rule for one patient; far out in the
-    lower tail ``exp(mu + tau^2 / 2) E[expit(-(mu + tau^2) - tau Z)]``, of which the second factor is not small.
+    Under a large tau it is the probability that a logistic variable lies below a normal one, by the rule for one patient; far out in
+    the lower tail ``exp(mu + tau^2 / 2) E[expit(-(mu + tau^2) - tau Z)]``, of which the second factor is not small.
     """
     shape = mu.shape
     mu, tau = mu.ravel(), np.broadcast_to(tau, shape).ravel()

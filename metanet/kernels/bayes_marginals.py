@@ -19,7 +19,7 @@ from metanet.kernels.bayes import Posterior
 from metanet.kernels.bayes_likelihood import averaged_rate
 from metanet.kernels.random_effect import Array
 
-#: Points on which a distribution is kept; cubic pieces between them are exact to 1e-8.
+#: Points on which a distribution is kept; cubic pieces between them are exact to 1e-7.
 _POINTS, _FINE = 801, 640
 _Z = np.linspace(-8.0, 8.0, 49)
 _NORMAL = np.exp(-0.5 * _Z * _Z) / np.exp(-0.5 * _Z * _Z).sum()

@@ -43,6 +43,8 @@ def _normal_nodes(step: float) -> _NormalNodes:
 
 #: For a tau below half the spacing of mu, where the rest of the integrand hardly changes within tau, and above it.
 _COARSE, _CLOSE = _normal_nodes(1.0), _normal_nodes(0.5)
+#: Points of (mu, tau) that are summed at once.
+_BLOCK = 4000
 #: The density of theta must integrate to one this closely, on every second node alone as well.
 _TOLERANCE = 1e-6
 
@@ -136,9 +138,11 @@ def _density(study: BinomialLogit, loglik: Array, marginals: Marginals, rows: In
     row = wide[row]
     tau, mu = p.tau[row], p.mu[row, column]
     level = np.log(p.weight[row, column]) - loglik[row, column] - np.log(tau) - _LOG_SQRT_2PI
-    z = (theta[:, None] - mu) / tau
-    exponent = own[:, None] + level - 0.5 * z * z
-    density = np.exp(exponent).sum(1)
+    density = np.zeros(theta.size)
+    for start in range(0, tau.size, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        z = (theta[:, None] - mu[part]) / tau[part]
+        density += np.exp(own[:, None] + level[part] - 0.5 * z * z).sum(1)
     for j in rows[p.tau[rows] < 1.5 * step[rows]]:
         small = p.tau[j]
         nodes = _COARSE if small < 0.5 * step[j] else _CLOSE

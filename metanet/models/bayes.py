@@ -70,9 +70,9 @@ def bayes_pool(
         Names of the studies.
     tau_prior
         Prior of the standard deviation of the logits between studies: ``("half-normal", scale)``, ``("half-cauchy", scale)``,
-        ``("half-t", df, scale)`` or ``("uniform", upper)``.
+        ``("half-t", df, scale)`` or ``("uniform", upper)``, with scales from 0.001 to 20, df from 1 and an upper end to 100.
     mu_prior
-        Prior of the mean logit: ``("normal", mean, sd)``.
+        Prior of the mean logit: ``("normal", mean, sd)``, with sd from 0.001 to 20.
     level
         Probability of every interval, as a fraction.
 

@@ -26,7 +26,7 @@ _PARAMETERS = {
     "normal": ("mean", "sd"),
 }
 #: Scales on the logit axis: below the first a prior leaves nothing open, above the last a wider one changes nothing that is seen.
-_LEAST, _MOST = 1e-3, {"scale": 100.0, "upper": 100.0, "sd": 50.0}
+_LEAST, _MOST = 1e-3, {"scale": 20.0, "upper": 100.0, "sd": 20.0}
 #: The farthest mean of mu.
 _FARTHEST = 30.0
 

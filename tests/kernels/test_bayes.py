@@ -68,7 +68,7 @@ class Direct:
     def grid(self, tau_ends=(0, 0.4, 1, 2, 4, 8), mu_ends=None, nodes=None):
         """Nodes (mu, tau) and the posterior mass at each, not normalised."""
         mu_ends = np.linspace(*self.reach, 15) if mu_ends is None else mu_ends
-        (tau, a), (mu, b) = panels(tau_ends, nodes or 10), panels(mu_ends, nodes or 12)
+        (tau, a), (mu, b) = panels(tau_ends, nodes or 9), panels(mu_ends, nodes or 11)
         m, t = (x.ravel() for x in np.meshgrid(mu, tau))
         weight = np.outer(a, b).ravel()
         return m, t, weight * np.exp(self.log_density(m, t))
@@ -309,21 +309,21 @@ def test_hard_random_data_are_always_answered():
     priors = itertools.cycle(
         [DEFAULT[1], HALF_CAUCHY, TauPrior("uniform", 5.0), DEFAULT[1], TauPrior("half-t", 0.5, 3.0)]
     )
-    unsettled = 0
-    for (e, n), prior in zip(random_counts(20, 200), priors, strict=False):
+    for i, ((e, n), prior) in enumerate(zip(random_counts(20, 200), priors, strict=False)):
         found = bayes.posterior(e, n, DEFAULT[0], prior)
-        marginals = Marginals(found)
+        assert found.settled, (e, n, prior)
+        assert np.isfinite(found.log_evidence)
         assert found.weight.sum() == pytest.approx(1.0, abs=1e-12)
         assert found.u_weight.min() >= 0
-        unsettled += not found.settled
-        numbers = [found.log_evidence, *marginals.mu().quantile(np.array([0.025, 0.5, 0.975]))]
-        numbers += marginals.tau().central(0.95)
-        assert np.isfinite(numbers).all()
-    assert unsettled == 0
+        if i % 5 in (0, 1):
+            marginals = Marginals(found)
+            lower, middle, upper = marginals.mu().quantile(np.array([0.025, 0.5, 0.975]))
+            assert -60 < lower < middle < upper < 60
+            assert 0 < marginals.tau().central(0.95)[0] < marginals.tau().median() < np.inf
 
 
 def test_studies_of_hard_random_data_have_posteriors_of_mass_one():
-    for e, n in random_counts(3, 25):
+    for e, n in random_counts(3, 20):
         marginals = Marginals(bayes.posterior(e, n, *DEFAULT))
         for one, x, size in zip(study_posteriors(e, n, marginals), e, n, strict=True):
             assert one.settled
