@@ -13,6 +13,8 @@ from metanet._version import __version__
 from metanet.errors import ArgumentError, MetanetError
 
 _LOCAL = Path("extracted_data")
+#: Arguments of `pool` that name a column of counts or of person-time; the options are called the same.
+_COLUMNS = ("events", "total", "events_control", "total_control", "person_time", "person_time_control")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -89,36 +91,64 @@ def validate(path: str | None, as_json: bool) -> None:
 @cli.command()
 @click.argument("file")
 @click.option("--events", required=True, help="Column of the events.")
-@click.option("--total", required=True, help="Column of the patients.")
+@click.option("--total", help="Column of the patients.")
+@click.option("--events-control", help="Column of the events of the control group.")
+@click.option("--total-control", help="Column of the patients of the control group.")
+@click.option("--person-time", help="Column of the person-time, instead of patients.")
+@click.option("--person-time-control", help="Column of the person-time of the control group.")
 @click.option("--study", help="Column of the study names.")
 @click.option("--by", help="Column that forms groups; each is pooled.")
-@click.option("--model", help="glmm (default) or inverse_variance.")
 @click.option(
-    "--tau2", default="REML", show_default=True, help="Estimator of the inverse-variance model: DL, PM, REML."
+    "--measure",
+    help="PLO (default), PR, PLN, PAS, PFT; two groups OR (default), RR, RD, AS, PETO; person-time IRLN (default), IR, IRS, "
+    "IRFT; two groups IRR (default), IRD.",
 )
-@click.option("--ci", help="Interval of the mean; the model's own when left out.")
+@click.option(
+    "--model",
+    help="One group: glmm (default), beta_binomial; two groups: UM.FS, UM.RS, CM.EL, CM.AL, mantel_haenszel, peto; any: "
+    "inverse_variance (default of two groups), common.",
+)
+@click.option(
+    "--tau2",
+    default="REML",
+    show_default=True,
+    help="Estimator of the inverse-variance model: REML, DL, PM, ML, SJ, HS, HSk, HE, EB.",
+)
+@click.option(
+    "--ci", help="Interval of the mean: t, z, profile, HK, HK-adhoc, KR; the model's own default when left out."
+)
+@click.option(
+    "--prediction",
+    default="HTS",
+    show_default=True,
+    help="Prediction interval: HTS, V, HK, KR, bootstrap, z, or none.",
+)
+@click.option("--preset", help="Defaults of another program: metafor, meta, revman.")
 @click.option("--level", type=float, default=0.95, show_default=True, help="Coverage of the intervals.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def pool(
     file: str,
-    events: str,
-    total: str,
     study: str | None,
     by: str | None,
-    model: str | None,
-    tau2: str,
-    ci: str | None,
-    level: float,
+    prediction: str,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Pool the rates of any CSV FILE: a row for each study."""
     from metanet.evidence.table import read_counts
     from metanet.models.pool import pool as fit
     from metanet.models.views import plain
 
-    frame = read_counts(file, events=events, total=total)
-    choices: dict[str, Any] = {"model": model, "tau2": tau2, "ci": ci, "level": level}
-    choices |= {"events": events, "total": total, "study": study}
+    columns = {name: given.pop(name) for name in _COLUMNS}
+    choices: dict[str, Any] = {**given, "prediction": None if prediction == "none" else prediction}
+    _check_columns(columns, choices)
+    named = {name: column for name, column in columns.items() if column is not None}
+    frame = read_counts(
+        file,
+        counts=[column for name, column in named.items() if not name.startswith("person_time")],
+        times=[column for name, column in named.items() if name.startswith("person_time")],
+    )
+    choices |= {**columns, "study": study}
     if by is None:
         one = fit(frame, **choices)
         click.echo(json.dumps(one.to_dict(), indent=2, ensure_ascii=False) if as_json else one.summary())
@@ -130,6 +160,28 @@ def pool(
         click.echo(json.dumps(plain({name: one.to_dict() for name, one in fits.items()}), indent=2, ensure_ascii=False))
     else:
         click.echo("\n\n".join(f"{by}: {name}\n{one.summary()}" for name, one in fits.items()))
+
+
+def _check_columns(columns: dict[str, str | None], choices: dict[str, Any]) -> None:
+    """Every column that the measure takes is named, and no other; the error names the option, not the argument of `pool`."""
+    from metanet.effects.measures import MEASURES
+    from metanet.errors import check_choice
+    from metanet.models.pool import options_for
+
+    if choices["measure"] is not None:
+        check_choice("measure", choices["measure"], tuple(MEASURES))
+    measure = options_for(columns, choices).measure
+    needed = MEASURES[measure].arguments
+    takes = f"measure={measure!r} takes {', '.join(map(_option, needed))}"
+    for name, column in columns.items():
+        if column is None and name in needed:
+            raise ArgumentError(f"{_option(name)} is missing; {takes}.")
+        if column is not None and name not in needed:
+            raise ArgumentError(f"{_option(name)} does not go with the others; {takes}.")
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,20 +19,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_counts(path: str | Path, *, events: str, total: str) -> pd.DataFrame:
-    """Read a CSV with a column of events and a column of totals; the other columns stay text.
+def read_counts(path: str | Path, *, counts: Sequence[str], times: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a CSV with columns of counts, and of person-time where there is some; the other columns stay text.
 
     Parameters
     ----------
     path
         The file: commas, semicolons or tabs; UTF-8, UTF-16 or Windows-1252.
-    events, total
-        Names of the two columns of whole numbers.
+    counts
+        Names of the columns of whole numbers, such as events and totals.
+    times
+        Names of the columns of person-time: numbers with a decimal point.
 
     Raises
     ------
     DataError
-        Every fault of the file and of the two columns at once, each with its row.
+        Every fault of the file and of these columns at once, each with its row.
     """
     import pandas as pd
 
@@ -40,14 +43,16 @@ def read_counts(path: str | Path, *, events: str, total: str) -> pd.DataFrame:
     findings = Findings()
     data = read_bytes(place, file, findings)
     text = None if data is None else decode(data, file, findings)
-    sheet = None if text is None else split(text, file, (events, total), findings)
-    columns: dict[str, list[Any]] = {} if sheet is None else _columns(sheet, (events, total), findings)
+    whole = {**dict.fromkeys(times, False), **dict.fromkeys(counts, True)}
+    sheet = None if text is None else split(text, file, tuple(whole), findings)
+    columns: dict[str, list[Any]] = {} if sheet is None else _columns(sheet, whole, findings)
     if findings.faults:
         raise data_error(str(place), findings.faults)
     return pd.DataFrame(columns)
 
 
-def _columns(sheet: Sheet, counts: tuple[str, str], findings: Findings) -> dict[str, list[Any]]:
+def _columns(sheet: Sheet, numbers: Mapping[str, bool], findings: Findings) -> dict[str, list[Any]]:
+    """The cells by column; `numbers` says of each column of numbers whether they are whole."""
     header = sheet.header.cells
     while header and not header[-1] and not any(record.cells[len(header) - 1 :] for record in sheet.records):
         header = header[:-1]
@@ -56,7 +61,7 @@ def _columns(sheet: Sheet, counts: tuple[str, str], findings: Findings) -> dict[
         findings.cannot_read(
             file, "stands twice among the column names", "Rename one", row=sheet.header.line, value=name
         )
-    for name in counts:
+    for name in numbers:
         if name not in header:
             near = nearest(name, header)
             mend = f"Did you mean {near!r}?" if near else f"The columns are {listing(header)}"
@@ -77,21 +82,21 @@ def _columns(sheet: Sheet, counts: tuple[str, str], findings: Findings) -> dict[
             )
             continue
         for name, cell in zip(header, cells, strict=False):
-            if name in counts:
-                columns[name].append(_count(cell, name, record.line, sheet, findings))
+            if name in numbers:
+                columns[name].append(_number(cell, name, record.line, sheet, findings, whole=numbers[name]))
             elif name:
                 columns[name].append(cell)
     return columns
 
 
-def _count(cell: str, name: str, line: int, sheet: Sheet, findings: Findings) -> int | None:
-    plain = plain_number(cell, whole=True, comma=False, foreign=sheet.separator != ",")
+def _number(cell: str, name: str, line: int, sheet: Sheet, findings: Findings, *, whole: bool) -> float | None:
+    plain = plain_number(cell, whole=whole, comma=False, foreign=sheet.separator != ",")
     try:
-        return int(plain or "")
+        return int(plain or "") if whole else float(plain or "")
     except ValueError:
         if not cell:
-            wrong, mend = "is empty", "Write the count, or delete the row"
+            wrong, mend = "is empty", f"Write the {'count' if whole else 'person-time'}, or delete the row"
         else:
-            wrong, mend = number_fault(cell, whole=True, comma=False, percent=False)
+            wrong, mend = number_fault(cell, whole=whole, comma=False, percent=False)
         findings.cannot_read(sheet.file, wrong, mend, row=line, column=name, value=cell)
         return None

@@ -268,7 +268,8 @@ def _evaluate(studies: Likelihood, mu: Array, tau: Array, rule: Rule, low: Array
 
 def _sum(values: Array) -> Array:
     """Sum over the nodes."""
-    return np.asarray(np.add.reduce(values, axis=0))
+    total: Array = np.add.reduce(values, axis=0)
+    return total
 
 
 @cache

@@ -80,14 +80,15 @@ class Batch:
     @staticmethod
     def blank(b: int, k: int) -> Batch:
         """A batch in which nothing is known yet."""
-        made: dict[str, NDArray[np.generic]] = {}
-        for name in _FIELDS:
-            if name in _FLAGS:
-                made[name] = np.zeros(b, dtype=bool)
-            elif name in _COUNTS:
-                made[name] = np.zeros(b)
-            else:
-                made[name] = np.full((b, k) if name in PER_STUDY else b, np.nan)
+        # One block for all numbers by fit: its rows are the fields.
+        block = np.full((len(_FIELDS), b), np.nan)
+        made: dict[str, NDArray[np.generic]] = dict(zip(_FIELDS, block, strict=True))
+        for name in _COUNTS:
+            made[name][:] = 0.0
+        for name in _FLAGS:
+            made[name] = np.zeros(b, dtype=bool)
+        for name in PER_STUDY:
+            made[name] = np.full((b, k), np.nan)
         made["status"] = np.full(b, "no studies", dtype="<U13")
         return Batch(**made)  # type: ignore[arg-type]
 

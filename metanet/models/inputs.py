@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -87,6 +88,12 @@ def as_numbers(argument: str, values: Any) -> Array:
     if isinstance(values, np.ma.MaskedArray):
         values = values.tolist()
     items = values.tolist() if hasattr(values, "tolist") else list(values)
+    if set(map(type, items)) <= {int, float}:
+        # Plain numbers need no look at each; what is wrong among them is named below.
+        with suppress(OverflowError):
+            plain = np.array(items, dtype=np.float64)
+            if np.isfinite(plain).all():
+                return plain
     out = np.empty(len(items))
     for i, item in enumerate(items):
         where = f"{argument}[{i}]={shorten(item)!r}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -115,7 +115,7 @@ def stamp(
     notes: Sequence[str],
 ) -> Method:
     """The stamp of one result."""
-    chosen = asdict(options)
+    chosen = {field.name: getattr(options, field.name) for field in fields(options)}
     entries: dict[str, Any] = {
         **chosen,
         "scale": "effects and variances as given" if options.measure == "GEN" else MEASURES[options.measure].title,
