@@ -32,9 +32,7 @@ _CONSOLE = re.compile(
     r"```console\n\$ (?P<command>metanet (?:validate my_data|pool )[^\n]*)\n(?P<out>.*?)```", re.DOTALL
 )
 _HELP = re.compile(r"```text\nUsage: (?P<command>metanet[a-z ]*?) \[OPTIONS\].*?```", re.DOTALL)
-_COVERAGE = re.compile(
-    r"```console\n\$ python benchmarks/coverage.py --sets (?P<sets>\d+)\n```\n\n```text\n.*?```", re.DOTALL
-)
+_COVERAGE = re.compile(r"```console\n\$ python benchmarks/coverage.py\n```\n\n```text\n.*?```", re.DOTALL)
 _TABLE = re.compile(r"```text\n(?P<rows>study,[^`]*)```")
 
 #: What somebody spoilt in the folder `my_data` of the README: file, line, column, what stands there now.
@@ -83,19 +81,19 @@ def help_text(command: str) -> str:
     return found.get_help(context)
 
 
-def coverage_summary() -> tuple[str, str]:
-    """Sets in each cell of the coverage table, and its summary as benchmarks/coverage.py prints it."""
+def coverage_summary() -> str:
+    """The summary of the coverage table as benchmarks/coverage.py prints it."""
     names = runpy.run_path(str(ROOT / "benchmarks" / "coverage.py"))
-    table = ROOT / "docs" / "coverage_table.csv"
-    with table.open(encoding="utf-8", newline="") as file:
-        return next(csv.DictReader(file))["sets"], names["summary"](table)
+    summary: str = names["summary"](ROOT / "docs" / "coverage_table.csv")
+    return summary
 
 
 def renewed(text: str) -> str:
     """A page with every output as it is now; relative paths belong to the working folder."""
     names: dict[str, object] = {}
     for found in _TABLE.finditer(text):
-        Path("rates.csv").write_text(found["rows"], encoding="utf-8")
+        name = "trials.csv" if "events_control" in found["rows"] else "rates.csv"
+        Path(name).write_text(found["rows"], encoding="utf-8")
     if "my_data" in text:
         spoil(Path("my_data"))
 
@@ -107,8 +105,7 @@ def renewed(text: str) -> str:
         return f"```console\n$ {found['command']}\n{run_command(found['command'])}```"
 
     def coverage(found: re.Match[str]) -> str:
-        sets, summary = coverage_summary()
-        return f"```console\n$ python benchmarks/coverage.py --sets {sets}\n```\n\n```text\n{summary}\n```"
+        return f"```console\n$ python benchmarks/coverage.py\n```\n\n```text\n{coverage_summary()}\n```"
 
     text = _COVERAGE.sub(coverage, text)
     text = _PYTHON.sub(python, text)

@@ -86,3 +86,8 @@ def test_roots_are_found_to_relative_precision_on_every_scale():
 
 def test_a_bracket_without_a_change_of_sign_is_not_answered():
     assert np.isnan(find_roots(lambda x, i: x * x + 1, np.array([-1.0]), np.array([1.0])))[0]
+
+
+def test_r2_is_the_share_of_the_heterogeneity_that_is_accounted_for():
+    before, after = np.array([0.4, 0.4, 0.2, 0.0]), np.array([0.1, 0.5, 0.0, 0.0])
+    np.testing.assert_allclose(two_step.r2(before, after), [0.75, 0.0, 1.0, np.nan])

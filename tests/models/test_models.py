@@ -91,16 +91,8 @@ def test_padded_arrays_give_the_numbers_of_single_fits(data, choices):
         if name in ("status", "model", "measure", "level", "tau"):
             continue
         for row, fit in ((0, whole), (1, part)):
-            # Profile ends are roots of a likelihood that rounding fixes to about 1e-12 of itself.
-            loose = name.endswith(("lower", "upper")) and (
-                "profile" in choices.values() or "tau2" in name or name[:2] in "i2h2rho"
-            )
-            close(
-                getattr(made, name)[row],
-                getattr(fit, name),
-                name,
-                rtol=1e-8 if loose else 1e-10 if whole.loglik else 1e-12,
-            )
+            close(getattr(made, name)[row], getattr(fit, name), name)
+        # Another order of the studies changes the rounding of the sums, and with it a root by a little more.
         close(getattr(made, name)[2], getattr(whole, name), name, rtol=1e-7)
     assert made.status.tolist() == [whole.status, part.status, whole.status]
 
@@ -114,7 +106,7 @@ def test_groups_of_a_frame_give_the_numbers_of_single_fits(data, choices):
         fit = mn.pool(part, **{name: name for name in data}, **choices)
         assert row["status"] == fit.status
         for name in ("estimate", "mu", "se", "tau2", "q", "ci_lower", "pi_upper"):
-            close(np.nan if row[name] is None else row[name], getattr(fit, name), name, rtol=1e-8)
+            close(np.nan if row[name] is None else row[name], getattr(fit, name), name)
 
 
 @pytest.mark.parametrize(("data", "choices"), CASES, ids=NAMES)
