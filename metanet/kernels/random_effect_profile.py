@@ -16,8 +16,8 @@ from metanet.kernels.study_likelihoods import Likelihood
 
 Array = NDArray[np.float64]
 
-#: An end is settled when the next step is this fraction of it.
-_TOLERANCE = 1e-9
+#: An end is settled when the Newton step that is still taken is this fraction of it: what is left is about the square.
+_TOLERANCE = 1e-6
 #: What half the nodes may differ in the log-likelihood of one end; the error of all of them is about the square.
 _HALF_TOLERANCE = 1e-5
 #: And what makes a point on the way useless.
@@ -94,7 +94,7 @@ def _walk(studies: Likelihood, fit: Fit, upward: NDArray[np.bool_], drop: float,
         open_end = near & upward & ~beyond & (tau >= TAU_LIMIT)
         new = np.where(open_end, tau, new)
         mean = mu + np.where(blurred, 0.0, step - at.information[:, 0, 1] / information * (new - tau))
-        small = near & (gain < 1e-16) & ((np.abs(new - tau) <= _TOLERANCE * tau) | (high - low <= 1e-14 * high))
+        small = near & (gain < 1e-11) & ((np.abs(new - tau) <= _TOLERANCE * tau) | (high - low <= 1e-14 * high))
         finer = blurred | (more & small & (doubt > np.maximum(_HALF_TOLERANCE, 1e3 * rounding(studies.size))))
         level = level + finer
         low, high = np.where(finer, first_low, low), np.where(finer, first_high, high)
