@@ -16,6 +16,10 @@ import yaml
 
 import metanet as mn
 from metanet.cli import cli
+from metanet.effects.measures import MEASURES
+from metanet.effects.study_intervals import INTERVALS
+from metanet.effects.zero_cells import RULES
+from metanet.models.options import CI, I2, LINKS, MODELS, PREDICTION, PRESETS, TAU2, TAU2_CI
 
 from .blocks import PAGES, ROOT, renewed
 
@@ -111,6 +115,43 @@ def test_every_public_name_has_its_entry():
     page = read("docs/api.md")
     listed = set(re.findall(r"^\.\. auto\w+:: metanet\.(\w+)$", page, re.MULTILINE))
     assert listed == set(mn.__all__) - {"__version__"}
+
+
+def test_the_page_of_methods_names_every_word_that_pool_takes():
+    page = read("docs/methods.md")
+    words = {*MODELS, *MEASURES, "GEN", *I2, *PRESETS, *INTERVALS, *RULES}
+    for table in (TAU2, CI, TAU2_CI, PREDICTION, LINKS):
+        words |= {word for choices in table.values() for word in choices if word is not None}
+    # Each model has one link with person-time, which is not chosen, and the first interval of a study is "exact".
+    for word in words - {"log", "Clopper-Pearson"}:
+        assert re.search(rf"[`\"]{re.escape(word)}[`\"]", page), word
+
+
+def test_the_table_of_presets_is_what_they_fill_in():
+    page = read("docs/methods.md").split("## Presets", 1)[1]
+    header = next(line for line in page.splitlines() if line.startswith("| |"))
+    programs = re.findall(r'"(\w+)"', header)
+    assert programs == list(PRESETS)
+    counts, control = (
+        {"events": [3, 9, 2], "total": [21, 40, 18]},
+        {"events_control": [4, 5, 6], "total_control": [20, 30, 20]},
+    )
+    models = {"glmm": "GLMM", "inverse_variance": "inverse variance"}
+    rows = {
+        line.split(" | ")[0].lstrip("| "): line.strip("| ").split(" | ")[1:]
+        for line in page.splitlines()
+        if " | " in line
+    }
+    for i, program in enumerate(programs):
+        one, two = mn.pool(**counts, preset=program), mn.pool(**counts, **control, preset=program)
+        assert rows["model of one group, `PLO`"][i] == models[one.model]
+        assert rows["model of everything else"][i] == models[two.model]
+        assert rows["measure of two groups"][i] == f"`{two.measure}`"
+        assert rows["τ² (inverse variance)"][i] == two.method["tau2"]
+        for fit in (one, two):
+            assert rows["`ci`"][i] == fit.method["ci"]
+            assert re.match(r"\w+", rows["`prediction`"][i])[0] == fit.method["prediction"]
+            assert rows["`i2`"][i] == fit.method["i2"]
 
 
 def test_the_coverage_table_bears_out_what_the_page_says_of_it():
