@@ -1,3 +1,4 @@
+# ruff: noqa: E402
 """Speed against metafor, a plain C loop, statsmodels and PyMARE: ratios in one run, because absolute times belong to a machine.
 
     python benchmarks/speed.py [--rounds 5] [--out docs/speed_table.csv]
@@ -167,17 +168,48 @@ def compare(machine: Machine, rounds: int) -> list[Row | None]:
     tenth_y, tenth_v = huge_y[:, :10_000], huge_v[:, :10_000]
     glmm = lambda: mn.pool(events=e[0], total=n[0])  # noqa: E731
     out = [
-        versus("REML + HK, k = 20, one fit (kernel)", lambda: fit_kernel(y, v), lambda: machine.metafor("rma"), "metafor rma", 20, rounds, 200),
-        versus("pool, GLMM, k = 20, one fit", glmm, lambda: machine.metafor("glmm"), "metafor rma.glmm", 15, rounds, 40),
-        versus("leave-one-out, REML, k = 200", lambda: mn.leave_one_out(wide), lambda: machine.metafor("leave"), "metafor leave1out", 500, min(rounds, 2), 3),
-        versus("REML, k = 10, per fit of 100,000", lambda: reml_in_pieces(many_y, many_v), lambda: scaled(machine.metafor("many"), 100_000), "metafor rma", 1000, min(rounds, 2), 1),
+        versus(
+            "REML + HK, k = 20, one fit (kernel)",
+            lambda: fit_kernel(y, v),
+            lambda: machine.metafor("rma"),
+            "metafor rma",
+            20,
+            rounds,
+            200,
+        ),
+        versus(
+            "pool, GLMM, k = 20, one fit", glmm, lambda: machine.metafor("glmm"), "metafor rma.glmm", 15, rounds, 40
+        ),
+        versus(
+            "leave-one-out, REML, k = 200",
+            lambda: mn.leave_one_out(wide),
+            lambda: machine.metafor("leave"),
+            "metafor leave1out",
+            500,
+            min(rounds, 2),
+            3,
+        ),
+        versus(
+            "REML, k = 10, per fit of 100,000",
+            lambda: reml_in_pieces(many_y, many_v),
+            lambda: scaled(machine.metafor("many"), 100_000),
+            "metafor rma",
+            1000,
+            min(rounds, 2),
+            1,
+        ),
         loop_row(machine, many_y, many_v, rounds),
         limit("10,000 GLMM fits, k = 12", lambda: glmm_in_pieces(batch_e, batch_n), 1.5, rounds),
         limit("one REML fit, k = 100,000", lambda: fit_kernel(huge_y, huge_v), 0.5, rounds),
-        linear("one REML fit, k = 100,000 against 10,000", lambda: fit_kernel(huge_y, huge_v), lambda: fit_kernel(tenth_y, tenth_v), rounds),
+        linear(
+            "one REML fit, k = 100,000 against 10,000",
+            lambda: fit_kernel(huge_y, huge_v),
+            lambda: fit_kernel(tenth_y, tenth_v),
+            rounds,
+        ),
         *python_peers(y, v, rounds),
         memory(),
-    ]  # fmt: skip
+    ]
     return out
 
 
@@ -236,7 +268,17 @@ def python_peers(y: np.ndarray, v: np.ndarray, rounds: int) -> list[Row | None]:
             fit = two_step.weighted_mean(y, v, tau2.dl(y, v))
             return mean_intervals.hartung_knapp(fit, two_step.study_count(v), 0.95)
 
-        rows.append(versus("DerSimonian-Laird + HK, k = 20, one fit", moment, lambda: clock(lambda: combine_effects(y[0], v[0], method_re="dl"), 50), "statsmodels combine_effects", None, rounds, 200))  # fmt: skip
+        rows.append(
+            versus(
+                "DerSimonian-Laird + HK, k = 20, one fit",
+                moment,
+                lambda: clock(lambda: combine_effects(y[0], v[0], method_re="dl"), 50),
+                "statsmodels combine_effects",
+                None,
+                rounds,
+                200,
+            )
+        )
         try:
             from pymare import Dataset
             from pymare.estimators import VarianceBasedLikelihoodEstimator
@@ -247,7 +289,11 @@ def python_peers(y: np.ndarray, v: np.ndarray, rounds: int) -> list[Row | None]:
             data = Dataset(y[0][:, None], v[0][:, None], add_intercept=True)
             return VarianceBasedLikelihoodEstimator(method="REML").fit_dataset(data).summary().get_re_stats()
 
-        rows.append(versus("REML, k = 20, one fit", lambda: fit_kernel(y, v), lambda: clock(pymare, 3), "PyMARE", None, rounds, 200))  # fmt: skip
+        rows.append(
+            versus(
+                "REML, k = 20, one fit", lambda: fit_kernel(y, v), lambda: clock(pymare, 3), "PyMARE", None, rounds, 200
+            )
+        )
     return rows
 
 

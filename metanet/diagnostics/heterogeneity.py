@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from metanet.diagnostics.leave_one_out import LeaveOneOut
-from metanet.effects.proportions import inverse_logit
 from metanet.errors import ArgumentError
 from metanet.models.display import interval, level_text, number, p_value, per_cent, plural
+from metanet.models.response import response_at
 from metanet.models.results import Pooled
 
 
@@ -30,7 +30,7 @@ def heterogeneity_text(fit: Pooled, omitted: LeaveOneOut | None = None) -> str:
     if omitted is not None and not isinstance(omitted, LeaveOneOut):
         raise ArgumentError(f"omitted must be a result of leave_one_out, not {type(omitted).__name__}.")
     if not isinstance(fit, Pooled) or fit.response != "rate":
-        raise ArgumentError("heterogeneity_text describes a pooled rate (measure 'PLO').")
+        raise ArgumentError("heterogeneity_text describes a pooled proportion; other results have .summary().")
     if fit.status == "not pooled":
         return "There is one study, so nothing can be said about differences between studies."
     if fit.status in ("no events", "only events"):
@@ -58,7 +58,7 @@ def _spread(fit: Pooled) -> str:
     share = level_text(fit.level).removesuffix(" %")
     return (
         f"In {share} of 100 comparable settings the true rate is expected between {per_cent(fit.pi_lower)} % and "
-        f"{per_cent(fit.pi_upper)} % (prediction interval), around a median of {per_cent(fit.estimate)} %."
+        f"{per_cent(fit.pi_upper)} % (prediction interval), around a {fit.average} of {per_cent(fit.estimate)} %."
     )
 
 
@@ -68,8 +68,9 @@ def _certainty(fit: Pooled) -> str:
     lower = None if fit.tau2_lower is None else fit.tau2_lower**0.5
     upper = None if fit.tau2_upper is None else fit.tau2_upper**0.5
     bounds = "" if lower is None else f" ({level_text(fit.level)} CI {number(lower)} to {number(upper)})"
+    scale = _scale(fit)
     if fit.tau == 0:
-        text = f"The estimated spread is zero (tau 0{bounds} on the logit scale)"
+        text = f"The estimated spread is zero (tau 0{bounds}{scale})"
         if upper is not None and upper > 0 and upper < float("inf"):
             return (
                 f"{text}; that does not show the studies to be alike: a spread up to {number(upper)} fits these data."
@@ -77,18 +78,28 @@ def _certainty(fit: Pooled) -> str:
         if upper is not None and upper > 0:
             return text + "; that does not show the studies to be alike: the data set no limit to the spread."
         return text + "; the studies differ less than chance alone would let them."
-    text = (
-        f"The spread is tau = {number(fit.tau)}{bounds} on the logit scale; one standard deviation to either side of the "
-        f"median lie {_one_sd(fit)}."
-    )
+    text = f"The spread is tau = {number(fit.tau)}{bounds}{scale}"
+    if fit.average == "median":
+        text += f"; one standard deviation to either side of the median lie {_one_sd(fit)}"
+    text += "."
     if fit.k < 5:
         text += f" With {plural(fit.k, 'study', 'studies')} tau is itself very uncertain."
     return text
 
 
+def _scale(fit: Pooled) -> str:
+    """The scale that tau is on, in words."""
+    if fit.model == "beta_binomial":
+        return ", the standard deviation of the logits under the fitted beta distribution"
+    return f" on the {fit.method['link'] or _SCALES.get(fit.measure, 'model')} scale"
+
+
+_SCALES = {"PLO": "logit", "PLN": "log", "PR": "raw", "PAS": "arcsine", "PFT": "Freeman-Tukey"}
+
+
 def _one_sd(fit: Pooled) -> str:
     mu, tau = fit.mu or 0.0, fit.tau or 0.0
-    return f"{per_cent(float(inverse_logit(mu - tau)))} % and {per_cent(float(inverse_logit(mu + tau)))} %"
+    return f"{per_cent(response_at(fit, mu - tau))} % and {per_cent(response_at(fit, mu + tau))} %"
 
 
 def _test(fit: Pooled) -> str:

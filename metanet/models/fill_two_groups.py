@@ -25,7 +25,7 @@ from metanet.kernels.study_likelihoods import BinomialLogit, Likelihood, log_bin
 from metanet.models.batch import Batch
 from metanet.models.data import Data
 from metanet.models.fill_one_group import Maximum, fill_maximum, fill_random_effect
-from metanet.models.fill_two_step import back, fill_inconsistency, fill_single
+from metanet.models.fill_two_step import back, fill_inconsistency, fill_single, show_single
 from metanet.models.options import Options
 
 Array = NDArray[np.float64]
@@ -88,7 +88,8 @@ def _fill_exact(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Opti
     rising, falling = ((e == 0) | (ec == nc)) | ~kept, ((ec == 0) | (e == n)) | ~kept
     usable = (k > 1) & ~rising.all(-1) & ~falling.all(-1)
     fine = np.flatnonzero(usable)
-    gone = rows[~usable]
+    _fill_last(out, rows[k == 1], tuple(column[k == 1] for column in (e, n, ec, nc)), options)
+    gone = rows[~usable & (k != 1)]
     out.put(gone, status="not estimable")
     if not fine.size:
         return
@@ -110,6 +111,14 @@ def _fill_exact(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Opti
         getattr(out, target)[chosen] = getattr(out, source)[chosen]
     out.weights[chosen] = np.where(kept[fine], out.weights[chosen], 0.0)
     out.clear(chosen[out.status[chosen] == "not estimable"])
+
+
+def _fill_last(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Options) -> None:
+    """Where one study alone says something of the odds ratio it is shown as itself."""
+    if rows.size:
+        found = MEASURES[options.measure].effects(*counts)
+        out.put(rows, corrected=found.corrected.sum(-1).astype(float))
+        show_single(out, rows, found.yi, found.vi, options)
 
 
 def _conditional(counts: tuple[Array, ...], model: str) -> Likelihood:

@@ -79,12 +79,18 @@ def fill_two_step(out: Batch, data: Data, options: Options) -> None:
 
 def fill_single(out: Batch, rows: Rows, yi: Array, vi: Array, options: Options) -> None:
     """One usable study is shown with its own normal interval; nothing is pooled."""
-    column = np.isfinite(vi[rows]).argmax(-1)
-    mean, se = yi[rows, column], np.sqrt(vi[rows, column])
+    show_single(out, rows, yi[rows], vi[rows], options)
+
+
+def show_single(out: Batch, rows: Rows, yi: Array, vi: Array, options: Options) -> None:
+    """`fill_single` with the effects ``[rows, k]`` of the rows alone."""
+    known = np.isfinite(vi)
+    column, each = known.argmax(-1), np.arange(rows.size)
+    mean, se = yi[each, column], np.sqrt(vi[each, column])
     half = quantiles.two_sided_z(options.level) * se
     out.put(rows, status="not pooled", estimate=mean, mu=mean, se=se)
     out.put(rows, ci_lower=mean - half, ci_upper=mean + half, mu_lower=mean - half, mu_upper=mean + half)
-    out.weights[rows] = np.where(np.isfinite(vi[rows]), 1.0, np.nan)
+    out.weights[rows] = np.where(known, 1.0, 0.0)
 
 
 def fill_pooled(out: Batch, rows: Rows, y: Array, v: Array, options: Options) -> None:

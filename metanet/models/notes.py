@@ -19,7 +19,9 @@ def notes_for(row: Row, options: Options) -> list[str]:
         return ["There is no study to pool."]
     if status == "not pooled":
         return [
-            "One study: it is shown with its own interval and not pooled; tau2, I2 and a prediction interval do not exist."
+            "One study: it is shown with its own interval and not pooled; tau2, I2 and a prediction interval do not exist.",
+            *([_dropped(int(row["dropped"]), options)] if row["dropped"] else []),
+            *([_corrected(int(row["corrected"]), options)] if row["corrected"] and options.groups == 2 else []),
         ]
     if status in ("no events", "only events"):
         return _one_sided(row)
@@ -52,10 +54,14 @@ def _not_estimable(row: Row, options: Options) -> list[str]:
             "The maximum of the likelihood could not be located to the accuracy asked for, so no number is given. "
             "Use model='inverse_variance' for a rough answer, and please report these data."
         ]
-    if options.groups == 2 or not options.exact:
+    if options.groups == 2:
         return [
             "No finite effect exists: one of the groups has no events (or only events) in every study that says anything of it, or "
             "no study has an effect of its own. No number is given."
+        ]
+    if not options.exact:
+        return [
+            "No study has an effect of its own with a variance above zero: there is nothing to pool. No number is given."
         ]
     model = "beta-binomial" if options.model == "beta_binomial" else "binomial-normal"
     what = "rho goes to one" if options.model == "beta_binomial" else "tau grows"
@@ -75,7 +81,7 @@ def _not_estimable(row: Row, options: Options) -> list[str]:
 
 def _mean(row: Row, options: Options) -> list[str]:
     out = []
-    if row["k"] == 2:
+    if row["k"] - row["dropped"] == 2:
         out.append(
             "Two studies: the mean is estimable, the spread between studies hardly; the interval of tau2 shows how little is known."
             if options.tau2 is not None
@@ -87,8 +93,8 @@ def _mean(row: Row, options: Options) -> list[str]:
         out.append(_corrected(int(row["corrected"]), options))
     if not options.exact and options.scale == "rate" and row["events"] in (0, row["n"]):
         out.append(
-            "All studies stand at the same end: this estimate is made by the correction, not by the data. "
-            "Use the exact model (model='glmm')."
+            "All studies stand at the same end: this estimate is made by the "
+            f"{'correction' if row['corrected'] else 'transformation'}, not by the data. Use the exact model (model='glmm')."
         )
     if options.model == "inverse_variance" and options.ci == "HK":
         out.extend(_hartung_knapp(row, options))
@@ -112,10 +118,17 @@ def _corrected(studies: int, options: Options) -> str:
             f"{counted} at 0 % or 100 %: {options.add:g} was added to events and to "
             "non-events there. The correction moves the pooled rate; the exact model needs none."
         )
+    if options.model not in ("inverse_variance", "common"):
+        return "0.5 was added to all cells of the study shown, because one of them is empty: the effect shown is made by it."
     return (
-        f"In {counted} {options.add:g} was added to the cells (to={options.to!r}). The correction moves the result; the exact "
-        "models need none."
+        f"In {counted} {options.add:g} was added to the {_cells(options)} (to={options.to!r}). The correction moves the result; "
+        "the exact models need none."
     )
+
+
+def _cells(options: Options) -> str:
+    """Which cells a correction touches."""
+    return "events" if options.scale == "rate per person-time" or options.measure in ("IRR", "IRD") else "cells"
 
 
 def _dropped(studies: int, options: Options) -> str:
@@ -173,7 +186,7 @@ def _prediction(row: Row, options: Options) -> list[str]:
         return []
     if options.prediction is None:
         return ["No prediction interval was asked for."]
-    if row["k"] < 3:
+    if row["k"] - row["dropped"] < 3:
         return ["A prediction interval needs at least three studies: none is given."]
     if isnan(row["pi_lower"]):
         return ["The prediction interval has no degrees of freedom to stand on: none is given."]

@@ -170,13 +170,18 @@ def check_options(
         kind = measure or ("PLO" if groups == 1 and not by_effect and not timed else "")
         chosen = PRESETS[name].get(str(kind), PRESETS[name][""])
         # A preset fills what was left at its default; a word that is named stands. The defaults of the signature are "not named".
-        if model in (None, chosen["model"]):
-            model = chosen["model"]
-            ci = chosen["ci"] if ci is None else ci
-            if prediction == "HTS":
-                # With t quantiles for the mean these programs take them for the prediction as well.
-                prediction = "HK" if ci in ("HK", "HK-adhoc") and chosen["prediction"] == "z" else chosen["prediction"]
-        i2 = chosen["i2"] if i2 is None else i2
+        model = chosen["model"] if model is None else model
+        known = str(model) if model in MODELS else chosen["model"]
+        if ci is None and chosen["ci"] in CI[known]:
+            ci = chosen["ci"]
+        if prediction == "HTS":
+            # With another quantile for the mean these programs take it for the prediction as well.
+            wanted = {"t": "V", "HK": "HK", "HK-adhoc": "HK"}.get(str(ci)) if chosen["prediction"] == "z" else None
+            prediction = next(
+                (word for word in (wanted, chosen["prediction"]) if word and word in PREDICTION[known]), "HTS"
+            )
+        if i2 is None and TAU2[known] != (None,):
+            i2 = chosen["i2"]
     if model is None:
         model = "inverse_variance" if by_effect or groups == 2 or measure not in (None, "PLO", "IRLN") else "glmm"
     name = check_choice("model", model, MODELS)

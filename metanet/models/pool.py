@@ -97,7 +97,8 @@ def pool(
         Interval of the mean. Exact models: "t" (default), "z" or "profile"; inverse variance: "HK" (default), "z", "t",
         "HK-adhoc", "KR", or "profile" (with ``tau2="ML"``); common effect: "z".
     prediction
-        "HTS" (t with k - 2 degrees of freedom), "V" (k - 1), "HK", "KR", "bootstrap", "z", or None. Exact models: "HTS" or "z".
+        "HTS" (t with k - 2 degrees of freedom), "V" (k - 1), "HK", "KR", "bootstrap", "z", or None. Exact models: "HTS", "V" or
+        "z"; beta-binomial: "HTS".
     level
         Coverage of every interval, as a fraction.
     preset

@@ -78,6 +78,14 @@ _SOURCES = {
 }
 
 
+_WEIGHTS = {
+    "inverse_variance": "1 / (v + tau2)",
+    "common": "1 / v",
+    "mantel_haenszel": "share in the Mantel-Haenszel sums",
+    "peto": "hypergeometric variance",
+}
+
+
 def _model_text(options: Options) -> str:
     if options.model == "glmm" and options.link == "log":
         return _MODEL["poisson"]
@@ -92,9 +100,12 @@ def study_interval(options: Options) -> str:
 
 
 def _correction(options: Options) -> str:
+    if options.model == "mantel_haenszel":
+        return "none in the estimate; 0.5 to all cells of studies with an empty cell in Q"
     if options.to == "none" or options.add == 0:
         return "none"
-    cells = "both cells" if options.groups == 1 else "all cells"
+    timed = MEASURES[options.measure].data == "person_time"
+    cells = "the events" if timed else "both cells" if options.groups == 1 else "all cells"
     which = {
         "only0": "of studies with an empty cell",
         "if0all": "of all studies if one has an empty cell",
@@ -127,11 +138,13 @@ def stamp(
         "marginal_ci": _marginal(options),
         "i2_definition": "tau2 / (tau2 + typical within-study variance)" if options.i2 == "tau2" else "(Q − df) / Q",
         "study_interval": study_interval(options),
-        "weights": "share of the observed information on mu" if options.exact else "1 / (v + tau2)",
+        "weights": _WEIGHTS.get(options.model, "share of the observed information on mu"),
         "continuity_correction": _correction(options),
         "studies_corrected": corrected,
         "studies_dropped": dropped,
-        "quadrature": "trapezoidal, adaptive" if nodes else None,
+        "quadrature": "trapezoidal, adaptive"
+        if nodes or (options.model in ("UM.FS", "UM.RS") and status == "pooled")
+        else None,
         "quadrature_nodes": nodes or None,
         "status": status,
         "k": k,
@@ -195,7 +208,7 @@ def _sentence(entries: dict[str, Any], options: Options) -> str:
     if entries["prediction"] and entries["k"] > 2:
         parts.append(f"prediction interval: {entries['prediction_text']}")
     if entries["studies_corrected"]:
-        if options.groups == 1 and options.to == "only0":
+        if options.scale == "rate" and options.to == "only0":
             parts.append(f"{options.add:g} added to both cells of studies at 0 % or 100 %")
         else:
             parts.append(f"added {entries['continuity_correction']}")

@@ -198,18 +198,30 @@ def sentence(fit: Pooled) -> str:
 
 
 def _effect_sentence(fit: Pooled) -> str:
-    what = MEASURES[fit.measure].title if fit.measure in MEASURES else "effect"
+    what = _what(fit)
     if fit.estimate is None:
-        return f"No {what} could be estimated."
+        return f"No {what.removeprefix('the ')} could be estimated."
+    unit = " per unit of time" if fit.response == "rate per person-time" else ""
     limits = f"{_level(fit)} CI {_limits(fit, fit.ci_lower, fit.ci_upper)}"
+    shown = f"{_shown(fit, fit.estimate)}{unit}"
     if fit.status == "not pooled":
-        return f"One study: the {what} was {_shown(fit, fit.estimate)} ({limits}); nothing was pooled."
-    text = f"The {what} was {_shown(fit, fit.estimate)} ({limits}; {studies_text(fit)})"
+        return f"One study: {what} was {shown} ({limits}); nothing was pooled."
+    text = f"{what[0].upper()}{what[1:]} was {shown} ({limits}; {studies_text(fit)})"
     if fit.pi_lower is not None:
         text += (
             f"; that of a new setting is expected between {_shown(fit, fit.pi_lower)} and {_shown(fit, fit.pi_upper)}"
         )
     return text + "."
+
+
+def _what(fit: Pooled) -> str:
+    """What an estimate that is no proportion is, with its article."""
+    if fit.response == "rate per person-time":
+        return f"the {fit.average} incidence rate" if fit.status == "pooled" else "the incidence rate"
+    if fit.measure not in MEASURES:
+        return "the effect"
+    title = MEASURES[fit.measure].title
+    return title if title.startswith("Peto") else f"the {title}"
 
 
 def html_table(rows: list[tuple[str, str]]) -> str:

@@ -96,7 +96,8 @@ def write_index(out: Path, evidence: str | None = None, order: Sequence[str] = (
     if failed:
         counts += f", {failed} failed"
     parts.append(
-        f"<p>{html_text(counts)}. Rates and intervals in per cent; the rate is the median of the model named; k counts study arms.</p>"
+        f"<p>{html_text(counts)}. Rates and intervals in per cent; the rate is the median of the model named (of a beta-binomial "
+        "model the mean); k counts study arms.</p>"
     )
     parts.append(
         "<p>Rates of different modalities come from different, mostly single-arm studies: a comparison between rows is "

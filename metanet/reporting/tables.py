@@ -151,7 +151,7 @@ def model_table(*fits: Pooled) -> Table:
     rows = []
     for fit in fits:
         tests = f"likelihood ratio {p_value(fit.lrt_pvalue)}" if fit.lrt is not None else f"Q {p_value(fit.q_pvalue)}"
-        mean = fit.average == "mean"
+        mean = fit.average == "mean" and fit.status == "pooled"
         rows.append(
             [
                 fit.title,
@@ -188,7 +188,11 @@ def _with_limits(value: float | None, lower: float | None, upper: float | None) 
 def _alike(first: Pooled, second: Pooled) -> str:
     """Whether two models of the same studies would be read alike: each average rate inside the other's interval, or not."""
     rates = [(fit.marginal_estimate, fit.marginal_ci_lower, fit.marginal_ci_upper) for fit in (first, second)]
-    if first.response != "rate" or any(value is None for rate in rates for value in rate):
+    if (
+        first.response != "rate"
+        or any(fit.status != "pooled" for fit in (first, second))
+        or any(value is None for rate in rates for value in rate)
+    ):
         return ""
     (a, a_low, a_high), (b, b_low, b_high) = [tuple(float(x or 0.0) for x in rate) for rate in rates]
     shown = f"{per_cent(a)} % and {per_cent(b)} %"

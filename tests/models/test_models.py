@@ -1,4 +1,4 @@
-"""Every model through the same doors: single fits, padded arrays and groups give the same numbers, and statistics that fit together."""
+"""Every model through the same doors: single fits, padded arrays and groups give the same numbers."""
 
 import dataclasses
 
@@ -377,3 +377,49 @@ def test_the_beta_binomial_model_prints_mean_and_median():
     assert fit.median < fit.estimate
     assert "Median rate" in repr(fit)
     assert "mean rate" in fit.sentence()
+
+
+def test_a_preset_goes_as_far_as_the_model_knows_its_words():
+    counts = {"events": [3, 9, 2, 15], "total": [21, 40, 18, 35]}
+    assert (lambda m: (m["ci"], m["prediction"]))(mn.pool(**counts, preset="metafor", model="glmm").method) == (
+        "z",
+        "z",
+    )
+    inverse = mn.pool(**counts, preset="meta", model="inverse_variance").method
+    assert (inverse["ci"], inverse["prediction"], inverse["i2"]) == ("z", "V", "Q")
+    assert mn.pool(**counts, preset="metafor", model="common").method["i2"] == "Q"
+    # metafor with the t test: prediction -3.599 to 1.209 on the logit scale.
+    wanted = mn.pool(**counts, preset="metafor", ci="t")
+    assert wanted.method["prediction"] == "V"
+    assert round(float(np.log(wanted.pi_lower / (1 - wanted.pi_lower))), 3) == -3.599
+
+
+@pytest.mark.parametrize("model", ["UM.FS", "CM.EL", "CM.AL"])
+def test_a_single_informative_study_is_shown_as_itself(model):
+    fit = mn.pool(events=[0, 3], total=[20, 20], events_control=[0, 5], total_control=[22, 19], model=model)
+    assert fit.status == "not pooled"
+    alone = mn.effect_sizes(measure="OR", events=[3], total=[20], events_control=[5], total_control=[19])
+    assert fit.mu == pytest.approx(alone["yi"][0])
+    assert any("1 study of those counted here" in note for note in fit.notes)
+
+
+def test_a_correction_is_named_where_it_makes_the_effect_and_only_there():
+    fit = mn.pool(events=[0], total=[20], events_control=[0], total_control=[22])
+    assert any("0.5 was added" in note for note in fit.notes)
+    arcsine = mn.pool(events=[0, 0, 0], total=[20, 30, 12], measure="PAS")
+    assert not any("correction" in note for note in arcsine.notes)
+    assert any("transformation" in note for note in arcsine.notes)
+    rates = mn.pool(events=[0, 4, 7], person_time=[12.0, 30.0, 41.0], model="inverse_variance")
+    assert "0.5 to the events" in rates.method["continuity_correction"]
+    assert mn.pool(events=EVENTS, total=TOTAL, **CONTROL, model="peto").method["weights"] == "hypergeometric variance"
+
+
+def test_the_words_on_heterogeneity_follow_the_model():
+    arcsine = mn.pool(events=EVENTS, total=TOTAL, measure="PAS")
+    text = mn.heterogeneity_text(arcsine)
+    assert "arcsine scale" in text
+    low, high = (mn.back_transform(arcsine.mu + s * arcsine.tau, "PAS") for s in (-1, 1))
+    assert f"{100 * low:.1f} % and {100 * high:.1f} %" in text
+    beta = mn.heterogeneity_text(mn.pool(events=EVENTS, total=TOTAL, model="beta_binomial"))
+    assert "around a mean of" in beta
+    assert "median" not in beta

@@ -150,7 +150,9 @@ def test_every_number_is_finite_or_has_a_reason(studies, model):
     for name, value in fit.numbers().items():
         if isinstance(value, float):
             assert not math.isnan(value), name
-            assert math.isfinite(value) or (name in ("tau2_upper", "h2_upper") and any("no upper limit" in s for s in fit.notes))
+            assert math.isfinite(value) or (
+                name in ("tau2_upper", "h2_upper") and any("no upper limit" in s for s in fit.notes)
+            )
     if any(value is None for value in (fit.estimate, fit.tau2, fit.pi_lower)):
         assert fit.notes
     json.dumps(fit.to_dict(), allow_nan=False)
@@ -235,13 +237,19 @@ def test_a_long_batch_in_pieces_gives_the_numbers_of_each_fit():
         ({"events": 5, "total": [9]}, "events=.*must be a sequence"),
         ({"events": "events", "total": [9]}, "no data were given"),
         ({"events": [1], "total": [9], "model": "glm"}, "model='glm' is not known.*Did you mean 'glmm'"),
-        ({"events": [1], "total": [9], "model": "peto"}, "events_control is missing; measure='PETO' takes events, total"),
+        (
+            {"events": [1], "total": [9], "model": "peto"},
+            "events_control is missing; measure='PETO' takes events, total",
+        ),
         ({"events": [1], "total": [9], "ci": "HK"}, "ci='HK' is not known for model='glmm'"),
         ({"events": [1], "total": [9], "tau2": "DL"}, "tau2='DL' is not known for model='glmm'"),
         ({"events": [1], "total": [9], "tau2": "reml", "model": "inverse_variance"}, "Did you mean 'REML'"),
         ({"events": [1], "total": [9], "level": 95}, r"level=.*Did you mean 0.95"),
         ({"events": [1], "total": [9], "level": True}, "level="),
-        ({"events": [1], "total": [9], "measure": "PFT", "model": "glmm"}, "measure='PFT' is not known for model='glmm'"),
+        (
+            {"events": [1], "total": [9], "measure": "PFT", "model": "glmm"},
+            "measure='PFT' is not known for model='glmm'",
+        ),
         ({"events": [1], "total": [9], "preset": "metaphor"}, "preset='metaphor' is not known. Did you mean 'metafor'"),
         ({"events": [10**400], "total": [9]}, r"events\[0\].*not a number"),
         ({"events": [1], "total": [10_000_001]}, "the most one study may have"),
