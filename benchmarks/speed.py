@@ -158,6 +158,7 @@ def compare(machine: Machine, rounds: int) -> list[Row | None]:
     effect = mn.effect_sizes(measure="PLO", events=e[0], total=n[0])
     y, v = effect["yi"].to_numpy()[None], effect["vi"].to_numpy()[None]
     many_y, many_v = effects(rng, 100_000, 10)
+    thousand_y, thousand_v = effects(rng, 1_000, 20)
     rows = np.repeat(np.arange(300), 10)
     write(machine.folder / "ten.csv", fit=rows, yi=many_y[:300].ravel(), vi=many_v[:300].ravel())
     long_y, long_v = effects(rng, 1, 200)
@@ -176,6 +177,15 @@ def compare(machine: Machine, rounds: int) -> list[Row | None]:
             20,
             rounds,
             200,
+        ),
+        versus(
+            "REML + HK, k = 20, per fit of 1,000 (kernel)",
+            lambda: fit_kernel(thousand_y, thousand_v),
+            lambda: scaled(machine.metafor("rma"), 1_000),
+            "metafor rma",
+            20,
+            rounds,
+            5,
         ),
         versus(
             "pool, GLMM, k = 20, one fit", glmm, lambda: machine.metafor("glmm"), "metafor rma.glmm", 15, rounds, 40
