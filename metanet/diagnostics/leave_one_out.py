@@ -9,7 +9,7 @@ import numpy as np
 
 from metanet.errors import ArgumentError
 from metanet.models.batch import pool_batch
-from metanet.models.display import ABSENT, interval, level_text, number, per_cent
+from metanet.models.display import ABSENT, effect_digits, interval, level_text, number, per_cent, rate_digits
 from metanet.models.options import options_of
 from metanet.models.results import Method, Pooled
 from metanet.models.views import html_frame, plain
@@ -73,7 +73,9 @@ class LeaveOneOut:
         rate = self.fit.response == "rate"
 
         def shown(row: dict[Any, Any]) -> str:
-            return f"{per_cent(row['estimate'])} %" if rate else number(row["estimate"], 3)
+            if rate:
+                return f"{per_cent(row['estimate'], rate_digits(self.fit.estimate))} %"
+            return number(row["estimate"], effect_digits(self.fit.estimate))
 
         low, high = rows[0], rows[-1]
         if shown(low) == shown(high):
@@ -89,10 +91,12 @@ class LeaveOneOut:
         out = []
         for row in self._frame.to_dict("records"):
             if rate:
-                shown, limits = per_cent(row["estimate"]), interval(row["ci_lower"], row["ci_upper"])
+                digits = rate_digits(self.fit.estimate)
+                shown, limits = per_cent(row["estimate"], digits), interval(row["ci_lower"], row["ci_upper"], digits)
             else:
-                shown = number(row["estimate"], 3)
-                limits = f"{number(row['ci_lower'], 3)} to {number(row['ci_upper'], 3)}"
+                digits = effect_digits(self.fit.estimate)
+                shown = number(row["estimate"], digits)
+                limits = f"{number(row['ci_lower'], digits)} to {number(row['ci_upper'], digits)}"
             tau = number(float(np.sqrt(row["tau2"])))
             i2 = ABSENT if np.isnan(row["i2"]) else f"{per_cent(row['i2'])} %"
             out.append((str(row["study"]), shown, limits, tau, i2))

@@ -88,6 +88,10 @@ def _ascend(
         step, decrement = _newton_step(at)
         settled = decrement < STEP_TOLERANCE**2 + _score_noise(part.size)
         done[rows[settled]] = True
+        # The last step is taken without another look: it leaves an error of its square.
+        arrived = rows[settled]
+        mu[arrived] += step[settled, 0]
+        tau[arrived] = np.abs(tau[arrived] + step[settled, 1])
         keep = np.flatnonzero(~settled & (tau[rows] < 2 * TAU_LIMIT))
         if not keep.size:
             break

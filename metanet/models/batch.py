@@ -145,9 +145,9 @@ def _piece(data: Data, options: Options) -> int:
     if options.model == "CM.EL":
         # The support of every study's distribution is written out.
         widest = float(np.minimum(data["total"], data["events"] + data["events_control"]).max(initial=1.0))
-        return max(1, int(20_000 / (k * (widest + 1))))
+        return max(1, int(20_000 / (max(k, 1) * (widest + 1))))
     if options.model in ("UM.FS", "UM.RS"):
-        return max(1, 400 // k)
+        return max(1, 400 // max(k, 1))
     return max(16, (2_400 if options.exact else 40_000) // max(k, 1))
 
 

@@ -39,6 +39,20 @@ def rate(value: float | None, per: float = 100.0, digits: int = 1) -> str:
     return text
 
 
+def rate_digits(estimate: float | None, per: float = 100.0) -> int:
+    """Decimals of a rate and of everything printed beside it: one, or two significant digits where one would print <0.1."""
+    if estimate is None or not 0 < estimate * per < 0.1:
+        return 1
+    return min(8, 1 - math.floor(math.log10(estimate * per)))
+
+
+def effect_digits(estimate: float | None) -> int:
+    """Decimals of an effect and of its interval: three, or two significant digits where that is more."""
+    if estimate is None or estimate == 0 or not math.isfinite(estimate):
+        return EFFECT_DIGITS
+    return min(12, max(EFFECT_DIGITS, 1 - math.floor(math.log10(abs(estimate)))))
+
+
 def per_cent(value: float | None, digits: int = 1) -> str:
     """A fraction as per cent, without the sign: 0.4889 is "48.9". A rate that is not 0 (or 1) is never printed as 0 (or 100)."""
     return rate(value, 100.0, digits)
@@ -58,7 +72,7 @@ def number(value: float | None, digits: int = 2) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     if value != 0 and abs(value) < 0.5 * 10.0**-digits:
-        return f"{value:.1e}"
+        return f"{value:.1e}".replace("-", "−")
     return f"{value:.{digits}f}".replace("-", "−")
 
 

@@ -201,6 +201,8 @@ def back_transform(
     """
     chosen = _measure(measure)
     size = _size(chosen, total)
+    if value is np.ma.masked:
+        raise ArgumentError("value is missing.")
     if _is_scalar(value):
         return float(chosen.back(_number("value", value), size))
     items: Any = np.ma.asanyarray(value) if getattr(value, "ndim", 1) > 1 else None

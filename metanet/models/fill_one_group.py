@@ -80,7 +80,8 @@ def _fill_single(out: Batch, rows: Rows, events: Array, size: Array, options: Op
     x, n = events[rows].sum(-1), size[rows].sum(-1)
     lower, upper = _exact(x, n, options)
     out.put(rows, status="not pooled", estimate=x / n, ci_lower=lower, ci_upper=upper)
-    out.put(rows, mu=np.nan, se=np.nan, mu_lower=np.nan, mu_upper=np.nan)  # type: ignore[arg-type]
+    # A two-step model has left its own, corrected numbers here.
+    out.put(rows, mu=np.nan, se=np.nan, mu_lower=np.nan, mu_upper=np.nan, corrected=0.0)  # type: ignore[arg-type]
     out.weights[rows] = np.where(size[rows] > 0, 1.0, np.nan)
 
 

@@ -69,7 +69,14 @@ def _fill_classic(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Op
     out.put(rows, dropped=(present & ~found.used).sum(-1).astype(float))
     out.shrunken[rows] = found.estimate[:, None]
     fill_inconsistency(out, rows, None, options)
-    gone = rows[~found.estimable]
+    last = np.flatnonzero(found.used.sum(-1) == 1)
+    if last.size:
+        kept = tuple(np.where(found.used[last], column[last], 0.0) for column in counts)
+        out.clear(rows[last])
+        for name in ("q", "q_df", "q_pvalue"):
+            getattr(out, name)[rows[last]] = np.nan
+        _fill_last(out, rows[last], kept, options)
+    gone = rows[~found.estimable & (found.used.sum(-1) != 1)]
     out.put(gone, status="not estimable")
     out.clear(gone)
 
@@ -103,7 +110,11 @@ def _fill_exact(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Opti
         lrt = _fill_unconditional(out, chosen, part, options)
     df = kept[fine].sum(-1) - 1.0
     found = MEASURES["OR"].effects(*part)
-    q = two_step.weighted_mean(found.yi, found.vi, np.zeros(fine.size)).q
+    # Wald, on the studies whose odds ratio is finite: a correction has no place beside an exact likelihood.
+    finite = ~found.corrected & np.isfinite(found.vi)
+    some = np.asarray(finite.any(-1))
+    vi = np.where(finite | ~some[:, None], found.vi, np.inf)
+    q = np.where(some, two_step.weighted_mean(found.yi, vi, np.zeros(fine.size)).q, np.nan)
     out.put(chosen, lrt=lrt, lrt_pvalue=quantiles.chi2_upper_tail(lrt, df))
     out.put(chosen, q=q, q_df=df, q_pvalue=quantiles.chi2_upper_tail(q, df))
     fill_inconsistency(out, chosen, two_step.typical_variance(found.vi), options)

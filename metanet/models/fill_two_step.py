@@ -174,7 +174,7 @@ def _prediction(
         case "V":
             ends = prediction.student(fit.mean, se, tau2, k - 1, level)
         case "HK":
-            knapp = interval if options.ci == "HK" else mean_intervals.hartung_knapp(fit, k, level)
+            knapp = interval if options.ci in ("HK", "HK-adhoc") else mean_intervals.hartung_knapp(fit, k, level)
             ends = prediction.student(fit.mean, knapp.se, tau2, k - 1, level)
         case "KR":
             roger = mean_intervals.kenward_roger(fit, level)

@@ -81,12 +81,30 @@ def is_sequence(values: Any) -> bool:
     return hasattr(values, "__len__") and hasattr(values, "__iter__") and getattr(values, "ndim", 1) == 1
 
 
+_NOT_NUMBERS = (
+    str,
+    bytes,
+    bytearray,
+    list,
+    tuple,
+    dict,
+    set,
+    complex,
+    np.complexfloating,
+    np.ndarray,
+    np.datetime64,
+    np.timedelta64,
+)
+
+
 def as_numbers(argument: str, values: Any) -> Array:
     """One-dimensional floats; booleans, texts and missing values are named by index and refused."""
     if not is_sequence(values):
         raise ArgumentError(f"{argument}={shorten(values)!r} must be a sequence of numbers, one for each study.")
     if isinstance(values, np.ma.MaskedArray):
         values = values.tolist()
+    if getattr(getattr(values, "dtype", None), "kind", "f") in "mMc":
+        raise ArgumentError(f"{argument} holds dates, durations or complex numbers, not numbers that can be pooled.")
     items = values.tolist() if hasattr(values, "tolist") else list(values)
     if set(map(type, items)) <= {int, float}:
         # Plain numbers need no look at each; what is wrong among them is named below.
@@ -101,7 +119,7 @@ def as_numbers(argument: str, values: Any) -> Array:
             raise ArgumentError(f"{where} is a truth value, not a number.")
         if missing(item):
             raise ArgumentError(f"{where} is missing. Mend: leave the study out or fill in the number.")
-        if isinstance(item, (str, bytes, list, tuple, dict, set)):
+        if isinstance(item, _NOT_NUMBERS):
             raise ArgumentError(f"{where} is not a number. Mend: convert the column to numbers first.")
         try:
             out[i] = float(item)
@@ -219,6 +237,12 @@ def read_columns(
         if column is not None and name not in arguments:
             raise ArgumentError(f"{name} does not go with {takes}, which takes {listed(arguments)}.")
     found = {}
+    indexes = [value.index for value in given.values() if hasattr(value, "index") and hasattr(value, "iloc")]
+    if any(not index.equals(indexes[0]) for index in indexes[1:]):
+        raise ArgumentError(
+            "The arguments are Series with different indexes, so it is not known which values belong together. "
+            "Mend: align them, or pass one frame as data."
+        )
     for name in arguments:
         values = given.get(name)
         if values is None and data is not None and name in data.columns:
@@ -244,10 +268,14 @@ def check_columns(columns: Mapping[str, Array], labels: Sequence[str] | None = N
         for i in np.flatnonzero(columns["vi"] <= 0):
             raise ArgumentError(f"vi[{i}]={columns['vi'][i]:g} must be above zero: it is a sampling variance.")
         for name in ("yi", "vi"):
-            for i in np.flatnonzero(np.abs(columns[name]) > 1e100):
+            for i in np.flatnonzero(np.abs(columns[name]) > 1e30):
                 raise ArgumentError(
                     f"{name}[{i}]={columns[name][i]:g} is too large to be computed with. Mend: rescale the effects."
                 )
+        for i in np.flatnonzero(columns["vi"] < 1e-30):
+            raise ArgumentError(
+                f"vi[{i}]={columns['vi'][i]:g} is too small to be computed with. Mend: rescale the effects."
+            )
 
 
 def check_time(name: str, values: Array, labels: Sequence[str] | None = None) -> None:
@@ -279,4 +307,11 @@ def read_studies(
     if extra is not None and (studies := count_studies(extra)) < len(labels):
         several = f"{len(labels)} arms of {plural(studies, 'study', 'studies')}"
         notes = (*notes, f"{several}: arms of one study are pooled as if they were independent studies.")
+    controls = [name for name in ("events_control", "total_control") if extra is not None and name in extra.columns]
+    if len(controls) == 2 and "events" in columns and "events_control" not in columns:
+        notes = (
+            *notes,
+            "data has columns events_control and total_control, which were not used: one group was pooled. To compare the groups "
+            "name them, or name a measure of two groups.",
+        )
     return Studies(labels, columns, extra, notes)

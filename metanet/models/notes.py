@@ -159,9 +159,12 @@ def _hartung_knapp(row: Row, options: Options) -> list[str]:
 
 def _heterogeneity(row: Row, options: Options) -> list[str]:
     out = []
+    if options.i2 == "Q" and isnan(row["i2_lower"]):
+        out.append("The intervals of I2 and H2 from Q need three studies: none is given.")
     if options.tau2 is None:
         return [
-            "One common effect is assumed: the interval does not allow for differences between the studies, and there is no tau2."
+            *out,
+            "One common effect is assumed: the interval does not allow for differences between the studies, and there is no tau2.",
         ]
     if row["tau2"] == 0 and not row["empty_tau2"]:
         out.append(
@@ -169,7 +172,8 @@ def _heterogeneity(row: Row, options: Options) -> list[str]:
         )
     if row["empty_tau2"]:
         out.append(
-            f"The {options.tau2_ci} interval of tau2 is empty: the studies differ less than chance alone would make them, at any tau2."
+            f"The {options.tau2_ci} interval of tau2 is empty: the studies differ less than chance alone would make them, at any "
+            "tau2. I2 and H2 have no interval either."
         )
     if row["tau2_upper"] == float("inf"):
         out.append("The data set no upper limit to tau below 30; the interval of tau2 is left open (infinity).")

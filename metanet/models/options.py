@@ -123,6 +123,10 @@ def _choose(argument: str, value: object, allowed: tuple[str | None, ...], model
 def check_level(level: object) -> float:
     """The coverage of the intervals as a fraction; 95 is refused rather than guessed to be 0.95."""
     value = float("nan") if isinstance(level, bool) or not isinstance(level, Real) else float(level)
+    if 0 < value < 1 and not 1e-6 <= value <= 1 - 1e-9:
+        raise ArgumentError(
+            f"level={shorten(level)!r} is too near an end: intervals of that coverage cannot be computed."
+        )
     if not 0 < value < 1:
         mend = f" Did you mean {value / 100:g}?" if 1 < value < 100 else ""
         raise ArgumentError(f"level={shorten(level)!r} must be a fraction between 0 and 1, such as 0.95.{mend}")
@@ -200,7 +204,7 @@ def check_options(
         i2=check_choice("i2", "tau2" if i2 is None else i2, I2),
         link=_link(name, kind, link),
         study_interval=_study_interval(kind, study_interval),
-        **_zero_cells(name, kind, add, to, drop00),
+        **_zero_cells(name, kind, add, to, drop00, preset),
         level=check_level(level),
         preset=None if preset is None else str(preset),
     )
@@ -232,7 +236,7 @@ def _study_interval(measure: str, value: object) -> str:
     return check_choice("study_interval", "Clopper-Pearson" if value is None else value, tuple(INTERVALS))
 
 
-def _zero_cells(model: str, measure: str, add: object, to: object, drop00: object) -> dict[str, Any]:
+def _zero_cells(model: str, measure: str, add: object, to: object, drop00: object, preset: object) -> dict[str, Any]:
     """The zero-cell rules; where nothing is ever added naming one is an error, because it could not have an effect."""
     corrects = model in ("inverse_variance", "common") and measure != "GEN" and MEASURES[measure].corrects
     for argument, value in (("add", add), ("to", to)):
@@ -251,7 +255,10 @@ def _zero_cells(model: str, measure: str, add: object, to: object, drop00: objec
     return {
         "add": (CORRECTION if add is None else float(add)) if corrects else 0.0,
         "to": check_choice("to", "only0" if to is None else to, RULES) if corrects else "none",
-        "drop00": bool(drop00),
+        # meta and RevMan leave studies without events in both groups out of ratios.
+        "drop00": bool(drop00)
+        if drop00 is not None
+        else preset in ("meta", "revman") and corrects and measure in ("OR", "RR"),
     }
 
 

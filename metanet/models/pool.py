@@ -34,6 +34,8 @@ _CHOICES = (
     "measure", "model", "tau2", "ci", "prediction", "level", "preset",
     "tau2_ci", "i2", "link", "study_interval", "add", "to", "drop00",
 )  # fmt: skip
+#: Those of them that are words.
+_WORDS = ("measure", "model", "tau2", "ci", "prediction", "preset", "tau2_ci", "i2", "link", "study_interval", "to")
 _DATA = ("events", "total", "events_control", "total_control", "person_time", "person_time_control", "yi", "vi")
 
 
@@ -151,6 +153,12 @@ def pool(
 
 def options_for(given: Mapping[str, object], choices: Mapping[str, object]) -> Options:
     """Check the choices for the kind of data that was given."""
+    for name in _WORDS:
+        value = choices.get(name)
+        if value is not None and not isinstance(value, str):
+            raise ArgumentError(
+                f"{name}={shorten(value)!r} must be a word, such as those in the documentation of pool."
+            )
     measure, model = choices.get("measure"), choices.get("model")
     known = MEASURES.get(measure) if isinstance(measure, str) else None
     if measure is not None and known is None and measure != "GEN":
@@ -253,10 +261,14 @@ def pool_arrays(
     """
     given = {name: value for name, value in locals().items() if name in _DATA}
     _check_names(choices, "pool_arrays")
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise ArgumentError(f"threads={shorten(threads)!r} must be a whole number of at least 1.")
+    _check_threads(threads)
     options = options_for(given, choices)
     return pool_batch(read_arrays(given, **_takes(options)), options, threads=threads)
+
+
+def _check_threads(threads: object) -> None:
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise ArgumentError(f"threads={shorten(threads)!r} must be a whole number of at least 1.")
 
 
 def _check_names(choices: Mapping[str, object], where: str) -> None:
@@ -301,11 +313,12 @@ def pool_many(
     import pandas as pd
 
     keys = _keys(data, by)
+    _check_threads(threads)
     _check_names(choices, "pool_many")
     given = {name: choices.pop(name, None) for name in _DATA}
     options = options_for(given, choices)
     groups: list[tuple[tuple[object, ...], Studies]] = []
-    for name, part in data.groupby(keys, sort=False, dropna=False):
+    for name, part in data.reset_index(drop=True).groupby(keys, sort=False, dropna=False):
         label = name if isinstance(name, tuple) else (name,)
         try:
             found = read_studies(part, given, study=study, **_takes(options))
@@ -343,7 +356,7 @@ def _keys(data: pd.DataFrame, by: object) -> list[str]:
             )
         if key in {*_NUMBERS, "notes"}:
             raise ArgumentError(f"by={key!r} has the name of a column of the result. Mend: rename the column of data.")
-        if data[key].ndim != 1 or any(isinstance(item, (list, dict, set)) for item in data[key]):
+        if data[key].ndim != 1 or any(isinstance(item, (list, dict, set, np.ndarray)) for item in data[key]):
             raise ArgumentError(f"by={key!r} does not name one column of plain values.")
     return keys
 

@@ -63,9 +63,12 @@ def read_arrays(given: Mapping[str, object], arguments: Sequence[str], takes: st
 def _check(name: str, values: Array, gone: NDArray[np.bool_]) -> None:
     """The values of one argument where a study is present."""
     if name == "yi":
-        wrong, what = ~(np.abs(values) <= 1e100), "is no effect that can be computed with"
+        wrong, what = ~(np.abs(values) <= 1e30), "is no effect that can be computed with"
     elif name == "vi":
-        wrong, what = ~((values > 0) & (values <= 1e100)), "must be above zero and finite: it is a sampling variance"
+        wrong, what = (
+            ~((values >= 1e-30) & (values <= 1e30)),
+            "must be above zero, and of a size that can be computed with",
+        )
     elif name.startswith("person_time"):
         wrong, what = ~((values >= 1e-15) & (values <= 1e15)), "is no person-time that can be computed with"
     else:

@@ -137,7 +137,9 @@ class Pooled:
 
     @property
     def average(self) -> str:
-        """Whether the estimate is the "median" or the "mean" of the distribution of true rates."""
+        """What the estimate is of the distribution of true rates: its "median", its "mean", or the one "common" rate."""
+        if self.method["tau2"] is None:
+            return "common"
         return "mean" if self.model == "beta_binomial" else "median"
 
     @property

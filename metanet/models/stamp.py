@@ -152,7 +152,7 @@ def stamp(
         "version": __version__,
         "numpy": np.__version__,
         "scipy": scipy.__version__,
-        "sources": _sources(options, status, k),
+        "sources": _sources(options, status, k - dropped),
         "notes": list(notes),
     }
     entries["sentence"] = _sentence(entries, options)
@@ -190,6 +190,8 @@ def _sentence(entries: dict[str, Any], options: Options) -> str:
     level = level_text(entries["level"])
     own = entries["study_interval"]
     kind = f"exact ({own})" if own in ("Clopper-Pearson", "Garwood") else own
+    if status == "not pooled" and entries["k"] > 1 and options.groups == 1:
+        kind = "normal"
     if status == "not pooled":
         return f"One study with its {kind} {level} interval; not pooled. {version}."
     if status in ("no events", "only events"):
@@ -205,7 +207,7 @@ def _sentence(entries: dict[str, Any], options: Options) -> str:
     parts.append(f"{level} interval of the mean: {entries['ci_text']}")
     if options.tau2 is not None:
         parts.append(f"interval of tau²: {entries['tau2_interval']}")
-    if entries["prediction"] and entries["k"] > 2:
+    if entries["prediction"] and entries["k"] - entries["studies_dropped"] > 2:
         parts.append(f"prediction interval: {entries['prediction_text']}")
     if entries["studies_corrected"]:
         if options.scale == "rate" and options.to == "only0":

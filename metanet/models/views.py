@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 from metanet.effects.measures import MEASURES
 from metanet.models.display import (
     ABSENT,
-    EFFECT_DIGITS,
     count,
+    effect_digits,
     interval,
     level_text,
     number,
     p_value,
     per_cent,
     plural,
+    rate_digits,
 )
 from metanet.words import NO_MATH, html_text
 
@@ -53,6 +54,9 @@ def _level(fit: Pooled) -> str:
 def studies_text(fit: Pooled) -> str:
     """How many studies were pooled; arms of one study that count apart are said to be arms."""
     studies = fit.study_count
+    dropped = int(fit.method["studies_dropped"])
+    if dropped and fit.status == "pooled":
+        return f"{fit.k - dropped} of {plural(fit.k, 'study', 'studies')}"
     if studies == fit.k:
         return plural(fit.k, "study", "studies")
     return f"{plural(fit.k, 'arm')} of {plural(studies, 'study', 'studies')}"
@@ -69,12 +73,14 @@ _RESPONSE = {
 
 def _shown(fit: Pooled, value: float | None) -> str:
     """The estimate, or an end of its interval, without a unit."""
-    return per_cent(value) if fit.response == "rate" else number(value, EFFECT_DIGITS)
+    if fit.response == "rate":
+        return per_cent(value, rate_digits(fit.estimate))
+    return number(value, effect_digits(fit.estimate))
 
 
 def _limits(fit: Pooled, lower: float | None, upper: float | None) -> str:
     if fit.response == "rate":
-        return interval(lower, upper)
+        return interval(lower, upper, rate_digits(fit.estimate))
     return ABSENT if lower is None or upper is None else f"{_shown(fit, lower)} to {_shown(fit, upper)}"
 
 
@@ -99,8 +105,8 @@ def rows_of(fit: Pooled) -> list[tuple[str, str]]:
     if fit.status != "pooled":
         return [*out, *tests] if fit.lrt is not None else out
     if fit.model == "beta_binomial":
-        out.append(("Median rate", f"{per_cent(fit.median)} %"))
-    elif fit.marginal_estimate is not None:
+        out.append(("Median rate", f"{_shown(fit, fit.median)} %"))
+    elif fit.marginal_estimate is not None and fit.average == "median":
         average = line(fit.marginal_estimate, fit.marginal_ci_lower, fit.marginal_ci_upper)
         out.append(("Population-averaged rate", average))
     if fit.method["prediction"]:
@@ -180,19 +186,22 @@ def sentence(fit: Pooled) -> str:
     if fit.response != "rate":
         return _effect_sentence(fit)
     total = f"{fit.events} of {fit.n} patients"
-    limits = f"{_level(fit)} CI {interval(fit.ci_lower, fit.ci_upper)} %"
-    if fit.status == "not pooled":
-        return f"One study reported the outcome in {total} ({per_cent(fit.estimate)} %; {limits}); nothing was pooled."
+    estimate = f"{_shown(fit, fit.estimate)} %"
+    limits = f"{_level(fit)} CI {_limits(fit, fit.ci_lower, fit.ci_upper)} %"
     studies = studies_text(fit)
+    if fit.status == "not pooled" and fit.k > 1:
+        return f"Of {fit.k} studies one alone has an effect of its own ({estimate}; {limits}); nothing was pooled."
+    if fit.status == "not pooled":
+        return f"One study reported the outcome in {total} ({estimate}; {limits}); nothing was pooled."
     if fit.status == "not estimable":
         return f"{studies} reported the outcome in {total}; no pooled rate can be estimated from them."
     if fit.status in ("no events", "only events"):
-        return f"Across {studies} the outcome was seen in {total} ({per_cent(fit.estimate)} %; exact {limits})."
-    text = f"Across {studies} ({total}) the {fit.average} rate was {per_cent(fit.estimate)} % ({limits})"
+        return f"Across {studies} the outcome was seen in {total} ({estimate}; exact {limits})."
+    text = f"Across {studies} ({total}) the {fit.average} rate was {estimate} ({limits})"
     if fit.average == "median":
-        text += f" and the population-averaged rate {per_cent(fit.marginal_estimate)} %"
+        text += f" and the population-averaged rate {_shown(fit, fit.marginal_estimate)} %"
     if fit.pi_lower is not None:
-        ends = f"{per_cent(fit.pi_lower)} and {per_cent(fit.pi_upper)} %"
+        ends = f"{_shown(fit, fit.pi_lower)} and {_shown(fit, fit.pi_upper)} %"
         text += f"; the rate of a new setting is expected between {ends}"
     return text + "."
 

@@ -68,9 +68,12 @@ def test_columns_that_bear_the_names_of_arguments_are_found():
     assert found["yi"].tolist() == mn.effect_sizes(measure="IRR", **RATES)["yi"].tolist()
 
 
-def test_series_are_paired_by_position_not_by_index():
-    events, total = pd.Series([4, 3], index=[0, 1]), pd.Series([20, 10], index=[1, 0])
-    assert mn.effect_sizes(measure="PR", events=events, total=total)["yi"].tolist() == [0.2, 0.3]
+def test_series_with_different_indexes_are_refused_not_guessed():
+    events = pd.Series([1, 2, 3], index=list("abc"))
+    with pytest.raises(mn.ArgumentError, match="Series with different indexes"):
+        mn.effect_sizes(measure="PR", events=events, total=pd.Series([40, 30, 20], index=list("cba")))
+    made = mn.effect_sizes(measure="PR", events=events, total=pd.Series([40, 30, 20], index=list("abc")))
+    np.testing.assert_allclose(made["yi"], [1 / 40, 2 / 30, 3 / 20])
 
 
 def test_the_stamp_names_every_choice():

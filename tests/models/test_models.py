@@ -423,3 +423,82 @@ def test_the_words_on_heterogeneity_follow_the_model():
     beta = mn.heterogeneity_text(mn.pool(events=EVENTS, total=TOTAL, model="beta_binomial"))
     assert "around a mean of" in beta
     assert "median" not in beta
+
+
+def test_small_numbers_keep_two_digits_and_their_intervals_the_same():
+    fit = mn.pool(events=[26, 27, 25], person_time=[50_000, 52_000, 48_000])
+    assert "0.00052" in fit.sentence()
+    assert "e-0" not in fit.sentence()
+    rare = mn.pool(events=[52, 60, 48, 55], total=[100_000, 110_000, 95_000, 105_000])
+    assert "0.052 % (95 % CI 0.042 to 0.065 %)" in rare.sentence()
+
+
+def test_the_prediction_interval_follows_the_floored_error():
+    data = {
+        "events": [6, 13, 17, 9],
+        "total": [20, 40, 60, 30],
+        "events_control": [4, 9, 12, 6],
+        "total_control": [20, 40, 60, 30],
+    }
+    fit = mn.pool(**data, measure="RD", ci="HK-adhoc", prediction="HK")
+    # metafor: rma(test="adhoc") and predict().
+    assert (round(fit.pi_lower, 4), round(fit.pi_upper, 4)) == (-0.0656, 0.2519)
+
+
+def test_walds_test_leaves_studies_without_a_finite_ratio_out():
+    fit = mn.pool(events=[89, 12], total=[160, 22], events_control=[5, 42], total_control=[5, 105], model="CM.AL")
+    assert fit.q == pytest.approx(0, abs=1e-12)
+    corrected = mn.pool(events=[89, 12], total=[160, 22], events_control=[5, 42], total_control=[5, 105])
+    assert corrected.q > 1
+
+
+def test_one_study_with_an_effect_of_its_own_is_not_said_to_be_all_of_them():
+    fit = mn.pool(events=[0, 0, 5], total=[10, 20, 30], model="inverse_variance", to="none")
+    assert fit.status == "not pooled"
+    assert "Of 3 studies one alone" in fit.sentence()
+    assert "5 of 60" not in fit.sentence()
+    assert "normal" in fit.method.sentence()
+
+
+@pytest.mark.parametrize("model", ["mantel_haenszel", "peto"])
+def test_one_informative_study_is_not_pooled_by_the_classic_methods_either(model):
+    fit = mn.pool(
+        events=[0, 5, 0], total=[20, 20, 20], events_control=[0, 3, 0], total_control=[20, 20, 20], model=model
+    )
+    assert fit.status == "not pooled"
+    assert fit.q is None
+
+
+def test_a_common_rate_is_called_common():
+    fit = mn.pool(events=EVENTS, total=TOTAL, model="common")
+    assert "common rate" in fit.sentence()
+    assert "median" not in fit.summary().lower()
+
+
+def test_a_control_group_that_is_not_used_is_named():
+    frame = pd.DataFrame({"events": EVENTS, "total": TOTAL, **CONTROL})
+    assert any("were not used" in note for note in mn.pool(frame).notes)
+    assert not any("were not used" in note for note in mn.pool(frame, measure="OR").notes)
+
+
+def test_presets_leave_double_zero_studies_out_of_ratios_where_their_programs_do():
+    data = {"events": [0, 5, 6], "total": [20, 20, 30], "events_control": [0, 9, 8], "total_control": [22, 21, 31]}
+    assert [mn.pool(**data, preset=p).method["studies_dropped"] for p in ("metafor", "meta", "revman")] == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"measure": np.array(["PLO", "PR"])}, "measure=.*must be a word"),
+        ({"tau2": pd.NA}, "tau2=.*must be a word"),
+        ({"level": 1 - 1e-16}, "too near an end"),
+        ({"events": [np.complex128(1 + 5j), 2]}, r"events\[0\].*is not a number"),
+        ({"events": [np.array("5"), 2]}, r"events\[0\].*is not a number"),
+        ({"events": np.array(["2020-01-01", "2020-01-02"], "datetime64[ns]")}, "holds dates"),
+    ],
+)
+def test_hostile_choices_and_values_are_refused_in_words(arguments, words):
+    with pytest.raises(mn.ArgumentError, match=words):
+        mn.pool(**{"events": [1, 2], "total": [9, 9], **arguments})
+    with pytest.raises(mn.ArgumentError, match="too small to be computed with"):
+        mn.pool(yi=[1.0, 2.0], vi=[1e-320, 1.0])
