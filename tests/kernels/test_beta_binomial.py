@@ -329,7 +329,7 @@ def test_prediction_interval_is_continuous_where_the_beta_gets_narrow():
 
 def test_prediction_interval_stays_inside_and_needs_three_studies():
     rng = np.random.default_rng(4)
-    n = 400
+    n = 150
     mu, se = rng.uniform(-12, 12, n), 10 ** rng.uniform(-4, 1, n)
     rho = np.where(rng.random(n) < 0.1, 0, 10 ** rng.uniform(-9, -0.001, n))
     k = rng.integers(3, 40, n).astype(float)

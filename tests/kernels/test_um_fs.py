@@ -251,7 +251,7 @@ def test_the_heterogeneity_test_is_twice_the_difference_of_the_likelihoods():
 
 
 def test_ends_lie_the_quantile_below_the_maximum():
-    data = hard_sets(11, 24, width=12)
+    data = hard_sets(11, 12, width=12)
     fit = um_fs.fit(*data)
     counts = um_fs.count(*data, fit.used)
     lower_tau, upper_tau = tau_interval(*data, fit, 0.95)

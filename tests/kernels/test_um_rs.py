@@ -113,9 +113,9 @@ def test_no_point_of_a_grid_beats_the_fit_on_hard_sets():
 
 
 def test_a_padded_batch_gives_the_numbers_of_single_fits():
-    data = hard_sets(2, 12, width=8)
+    data = hard_sets(2, 6, width=6)
     together = um_rs.fit(*data)
-    for i in range(12):
+    for i in range(6):
         alone = um_rs.fit(*(values[i : i + 1, data[1][i] > 0] for values in data))
         for name in ("theta", "se", "tau", "sigma", "loglik", "loglik_common"):
             np.testing.assert_allclose(getattr(together, name)[i], getattr(alone, name)[0], rtol=1e-12, atol=1e-12)
