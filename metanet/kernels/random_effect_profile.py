@@ -59,10 +59,17 @@ def _walk(studies: Likelihood, fit: Fit, upward: NDArray[np.bool_], drop: float,
     )
     low = first_low = np.where(upward, fit.tau, 0.0)
     high = first_high = np.where(upward, TAU_LIMIT, fit.tau)
-    tau = np.where(
+    # A profile of a standard deviation is nearly a parabola in its logarithm, where that is not too flat to tell.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        width = goal * se / fit.tau
+        along = np.where(fit.tau > 0, fit.covariance[:, 0, 1] / fit.covariance[:, 1, 1], 0.0)
+    sharp = (fit.tau > 0) & (width < 1.2)
+    rough = np.where(
         upward, np.minimum(fit.tau + goal * se, 2 * fit.tau + 1.0), np.maximum(fit.tau - goal * se, 0.3 * fit.tau)
     )
-    tau, mu = np.minimum(tau, TAU_LIMIT), fit.mu.copy()
+    tau = np.where(sharp, fit.tau * np.exp(np.where(upward, 1.0, -1.0) * np.where(sharp, width, 0.0)), rough)
+    tau = np.minimum(tau, TAU_LIMIT)
+    mu = fit.mu + np.where(np.isfinite(along), along, 0.0) * (tau - fit.tau)
     target = fit.loglik
     rows, level = np.arange(mu.size), np.zeros(mu.size, dtype=np.int64)
     interval, far = nodes_interval(studies, mu, tau, RULES[0].drop), np.empty(0, dtype=np.intp)
