@@ -40,6 +40,8 @@ _SAME_NODES = 0.05
 TAU_LIMIT = 30.0
 #: Values of tau that are scanned, zero apart, and the largest.
 _SCANNED, _SCAN_TOP = 8, 9.0
+#: A mean in the scan from which a step still gains this much of the log-likelihood is not yet on the ridge.
+_SCAN_GAIN = 0.01
 
 
 def maximise_mu(
@@ -279,8 +281,18 @@ def _starts(studies: Likelihood, mu0: Array, information0: Array, wanted: Indice
     centre = long.centre(np.repeat(mu0, width), flat)
     mu, anchor = joint_modes(long, centre, flat)
     interval = nodes_interval(long, mu, flat, SCAN_RULE.drop, anchor=anchor)
-    step, _, height, rise = _mean_step(evaluate(long, mu, flat, SCAN_RULE, interval), flat)
-    mu = (mu + step).reshape(b, width)
+    step, gain, height, rise = _mean_step(evaluate(long, mu, flat, SCAN_RULE, interval), flat)
+    mu = mu + step
+    # Where studies are sparse the joint mode lies far from the mean, and the slope is read only after more steps.
+    rows = np.flatnonzero(gain > _SCAN_GAIN)
+    for _ in range(8):
+        if not rows.size:
+            break
+        at = evaluate(long.take(rows), mu[rows], flat[rows], SCAN_RULE)
+        step, gain, height[rows], rise[rows] = _mean_step(at, flat[rows])
+        mu[rows] += step
+        rows = rows[gain > _SCAN_GAIN]
+    mu = mu.reshape(b, width)
     # Zero stands first: there the slope in tau vanishes, and the one in tau2 tells whether the profile rises.
     loglik = np.concatenate([np.full((b, 1), -np.inf), height.reshape(b, width)], axis=1)
     slope = np.concatenate([boundary_score(studies, mu0)[:, None], rise.reshape(b, width)], axis=1)

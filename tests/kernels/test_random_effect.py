@@ -114,6 +114,16 @@ def test_a_distant_second_maximum_is_found():
     assert fit.loglik[0] > fit.loglik_common[0] + 0.011
 
 
+def test_a_maximum_far_out_is_found_where_studies_are_tiny():
+    # tau = 0 is a local maximum; the one beyond tau = 4 lies 0.37 higher, and most studies have one to five patients.
+    events = [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 2, 0]
+    total = [2, 1, 5, 17, 14, 1, 1, 2, 12, 13, 2, 1, 2, 11, 2, 1, 3, 2, 36, 3]
+    fit = fit_model(row(events, total))
+    assert fit.tau[0] > 4
+    assert fit.loglik[0] > fit.loglik_common[0] + 0.36
+    assert fit.loglik[0] == pytest.approx(loglik(events, total, fit.mu[0], fit.tau[0]), rel=1e-8)
+
+
 @pytest.mark.parametrize(
     ("events", "total", "mu", "tau"),
     [
