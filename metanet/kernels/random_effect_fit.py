@@ -271,7 +271,7 @@ def _starts(studies: Likelihood, mu0: Array, information0: Array, wanted: Indice
     if not wanted.size:
         return np.empty(0), np.empty(0), wanted
     if wanted.size < mu0.size:
-        studies, mu0 = studies.take(wanted), mu0[wanted]
+        studies, mu0, information0 = studies.take(wanted), mu0[wanted], information0[wanted]
     b = mu0.size
     taus = _scan_points(studies, mu0)
     width = taus.shape[1]
@@ -295,7 +295,9 @@ def _starts(studies: Likelihood, mu0: Array, information0: Array, wanted: Indice
     mu = mu.reshape(b, width)
     # Zero stands first: there the slope in tau vanishes, and the one in tau2 tells whether the profile rises.
     loglik = np.concatenate([np.full((b, 1), -np.inf), height.reshape(b, width)], axis=1)
-    slope = np.concatenate([boundary_score(studies, mu0)[:, None], rise.reshape(b, width)], axis=1)
+    # A slope that rounding cannot tell from zero counts as rising: the climb then decides.
+    at_zero = boundary_score(studies, mu0) + 1e-12 * information0
+    slope = np.concatenate([at_zero[:, None], rise.reshape(b, width)], axis=1)
     taus, mu = np.concatenate([np.zeros((b, 1)), taus], axis=1), np.concatenate([mu0[:, None], mu], axis=1)
     peak = (slope[:, :-1] > 0) & (slope[:, 1:] <= 0)
     best = np.where(peak, np.maximum(loglik[:, :-1], loglik[:, 1:]), -np.inf)

@@ -81,20 +81,21 @@ def weighted_guess(guess: Array, precision: Array) -> Array:
     return np.asarray((precision * guess).sum(-1) / np.where(total > 0, total, 1.0))
 
 
-class _Binomial:
-    """Counts and what every link shares."""
+def _corrected_rate(events: Array, total: Array) -> Array:
+    """A rate that is never 0 or 1, for a start."""
+    return (events + 0.5) / (total + 1.0)
+
+
+class _Counts:
+    """Events of a total (of patients, or of person-time), and what the likelihoods of a single count share."""
 
     end_steps = 2
 
-    def __init__(self, events: Array, total: Array) -> None:
+    def __init__(self, events: Array, total: Array, guess: Array, precision: Array) -> None:
         self.events, self.total = events, total
+        self.guess, self.precision = guess, precision
         self.constant, self.size = log_binomial(events, total), total.sum(-1)
         self.edge = (events == 0) | (events == total)
-        p = (events + 0.5) / (total + 1.0)
-        self.guess, self.precision = self._approximation(p)
-
-    def _approximation(self, p: Array) -> tuple[Array, Array]:
-        raise NotImplementedError
 
     def shrunken(self, mu: Array, tau: Array, score: Array) -> Array | None:
         """With these links the posterior mean of the rate needs nodes of its own."""
@@ -112,15 +113,14 @@ class _Binomial:
         return part
 
 
-class BinomialLogit(_Binomial):
+class BinomialLogit(_Counts):
     """``events ~ Binomial(total, expit(theta + offset))``."""
 
     def __init__(self, events: Array, total: Array, offset: Array | None = None) -> None:
         self.offset = offset
-        super().__init__(events, total)
-
-    def _approximation(self, p: Array) -> tuple[Array, Array]:
-        return np.log(p) - np.log1p(-p) - (0.0 if self.offset is None else self.offset), self.total * p * (1 - p)
+        p = _corrected_rate(events, total)
+        logit = np.log(p) - np.log1p(-p)
+        super().__init__(events, total, logit if offset is None else logit - offset, total * p * (1 - p))
 
     def slope(self, theta: Array) -> tuple[Array, Array]:
         """Log-likelihood and its slope."""
@@ -186,13 +186,14 @@ class BinomialLogit(_Binomial):
         return np.asarray(common * np.sqrt(1.0 + 0.346 * tau * tau))
 
 
-class BinomialProbit(_Binomial):
+class BinomialProbit(_Counts):
     """``events ~ Binomial(total, Phi(theta))``."""
 
-    def _approximation(self, p: Array) -> tuple[Array, Array]:
+    def __init__(self, events: Array, total: Array) -> None:
+        p = _corrected_rate(events, total)
         theta = special.ndtri(p)
         density = np.exp(-0.5 * theta * theta) / np.sqrt(2 * np.pi)
-        return theta, self.total * density * density / (p * (1 - p))
+        super().__init__(events, total, theta, total * density * density / (p * (1 - p)))
 
     def slope(self, theta: Array) -> tuple[Array, Array]:
         """Log-likelihood and its slope."""
@@ -221,14 +222,15 @@ class BinomialProbit(_Binomial):
         return np.asarray(common * np.sqrt(1.0 + tau * tau))
 
 
-class BinomialCloglog(_Binomial):
+class BinomialCloglog(_Counts):
     """``events ~ Binomial(total, 1 - exp(-exp(theta)))``."""
 
     end_steps = 8
 
-    def _approximation(self, p: Array) -> tuple[Array, Array]:
+    def __init__(self, events: Array, total: Array) -> None:
+        p = _corrected_rate(events, total)
         hazard = -np.log1p(-p)
-        return np.log(hazard), self.total * (1 - p) / p * hazard * hazard
+        super().__init__(events, total, np.log(hazard), total * (1 - p) / p * hazard * hazard)
 
     def slope(self, theta: Array) -> tuple[Array, Array]:
         """Log-likelihood and its slope."""
@@ -262,7 +264,7 @@ class BinomialCloglog(_Binomial):
         return np.asarray(common - 0.5 * np.minimum(tau * tau, 2.0 * tau))
 
 
-class Poisson(_Binomial):
+class Poisson(_Counts):
     """``events ~ Poisson(time exp(theta))``; `total` holds the person-time, zero where a study is absent."""
 
     end_steps = 8

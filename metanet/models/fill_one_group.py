@@ -34,7 +34,7 @@ from metanet.kernels.study_likelihoods import (
 )
 from metanet.models.batch import Batch
 from metanet.models.data import Data
-from metanet.models.fill_two_step import fill_inconsistency, fill_two_step
+from metanet.models.fill_two_step import fill_inconsistency, fill_two_step, wald
 from metanet.models.options import Options
 
 Array = NDArray[np.float64]
@@ -216,25 +216,27 @@ def _shrunken(studies: Likelihood, fit: Fit) -> Array:
 
 def _saturated(events: Array, size: Array, options: Options) -> Array:
     """Log-likelihood of one free rate for each study."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = np.where(size > 0, events / size, 0.0)
     if options.link == "log":
         return np.asarray((xlogy(events, np.where(events > 0, events, 1.0)) - events - gammaln(events + 1)).sum(-1))
-    kernel = xlogy(events, p) + xlogy(size - events, 1 - p)
-    return np.asarray(kernel.sum(-1) + log_binomial(events, size))
+    return saturated_binomial(events, size)
+
+
+def saturated_binomial(events: Array, total: Array) -> Array:
+    """Log-likelihood of one free binomial probability for each study, ``[b]``."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = np.where(total > 0, events / total, 0.0)
+    kernel = xlogy(events, p) + xlogy(total - events, 1 - p)
+    return np.asarray(kernel.sum(-1) + log_binomial(events, total))
 
 
 def _fill_tests(out: Batch, rows: Rows, events: Array, size: Array, lrt: Array, options: Options) -> Array:
-    """Equal rates? Likelihood ratio, and Wald on the studies whose effect is finite: the others have a weight of zero.
+    """Equal rates? Likelihood ratio and Wald.
 
     Gives the typical sampling variance, of the corrected effects as metafor takes it.
     """
     df = out.k[rows] - 1
     found = MEASURES[options.measure].effects(events, size)
-    inside = ~found.corrected
-    some = np.asarray((inside & (size > 0)).any(-1))
-    vi = np.where(inside | ~some[:, None], found.vi, np.inf)
-    q = np.where(some, two_step.weighted_mean(found.yi, vi, np.zeros(rows.size)).q, np.nan)
+    q = wald(found)
     out.put(rows, lrt=lrt, lrt_pvalue=quantiles.chi2_upper_tail(lrt, df))
     out.put(rows, q=q, q_df=df, q_pvalue=quantiles.chi2_upper_tail(q, df))
     return two_step.typical_variance(found.vi)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 from metanet.effects.measures import MEASURES
 from metanet.kernels import (
@@ -21,11 +20,11 @@ from metanet.kernels import (
 )
 from metanet.kernels.hypergeometric import Hypergeometric
 from metanet.kernels.random_effect_fit import fit as fit_random_effect
-from metanet.kernels.study_likelihoods import BinomialLogit, Likelihood, log_binomial
+from metanet.kernels.study_likelihoods import BinomialLogit, Likelihood
 from metanet.models.batch import Batch
 from metanet.models.data import Data
-from metanet.models.fill_one_group import Maximum, fill_maximum, fill_random_effect
-from metanet.models.fill_two_step import back, fill_inconsistency, fill_single, show_single
+from metanet.models.fill_one_group import Maximum, fill_maximum, fill_random_effect, saturated_binomial
+from metanet.models.fill_two_step import back, fill_inconsistency, fill_single, show_single, wald
 from metanet.models.options import Options
 
 Array = NDArray[np.float64]
@@ -110,11 +109,7 @@ def _fill_exact(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Opti
         lrt = _fill_unconditional(out, chosen, part, options)
     df = kept[fine].sum(-1) - 1.0
     found = MEASURES["OR"].effects(*part)
-    # Wald, on the studies whose odds ratio is finite: a correction has no place beside an exact likelihood.
-    finite = ~found.corrected & np.isfinite(found.vi)
-    some = np.asarray(finite.any(-1))
-    vi = np.where(finite | ~some[:, None], found.vi, np.inf)
-    q = np.where(some, two_step.weighted_mean(found.yi, vi, np.zeros(fine.size)).q, np.nan)
+    q = wald(found)
     out.put(chosen, lrt=lrt, lrt_pvalue=quantiles.chi2_upper_tail(lrt, df))
     out.put(chosen, q=q, q_df=df, q_pvalue=quantiles.chi2_upper_tail(q, df))
     fill_inconsistency(out, chosen, two_step.typical_variance(found.vi), options)
@@ -188,7 +183,4 @@ def _saturated(counts: tuple[Array, ...], options: Options) -> Array:
     e, n, ec, nc = counts
     if options.model == "CM.EL":
         return Hypergeometric(e, n, ec, nc).saturated()
-    size = e + ec
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = np.where(size > 0, e / size, 0.0)
-    return np.asarray((xlogy(e, p) + xlogy(size - e, 1 - p)).sum(-1) + log_binomial(e, size))
+    return saturated_binomial(e, e + ec)

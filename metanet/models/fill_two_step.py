@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from metanet.effects.back_transforms import harmonic_mean
 from metanet.effects.measures import MEASURES
+from metanet.effects.values import Effects
 from metanet.kernels import heterogeneity, mean_intervals, prediction, quantiles, tau2_intervals, two_step
 from metanet.kernels import tau2 as tau2_estimators
 from metanet.kernels.links import averaged
@@ -33,6 +34,14 @@ def effects_of(data: Data, options: Options) -> tuple[Array, Array, Array, Array
     gone = data.present & (np.isinf(found.vi) | ~usable)
     yi, vi = np.where(usable, found.yi, 0.0), np.where(usable, found.vi, np.inf)
     return yi, vi, (found.corrected & usable).sum(-1).astype(float), gone.sum(-1).astype(float)
+
+
+def wald(found: Effects) -> Array:
+    """Wald test of equal effects ``[b]``: the studies whose effect is finite by itself; a corrected one has a weight of zero."""
+    inside = ~found.corrected & np.isfinite(found.vi)
+    some = np.asarray(inside.any(-1))
+    vi = np.where(inside | ~some[:, None], found.vi, np.inf)
+    return np.where(some, two_step.weighted_mean(found.yi, vi, np.zeros(some.size)).q, np.nan)
 
 
 def sizes_of(data: Data, options: Options, used: NDArray[np.bool_]) -> Array | None:

@@ -9,7 +9,7 @@ from metanet.kernels import random_effect as re
 from metanet.kernels.links import LINKS, marginal_rate
 from metanet.kernels.random_effect_fit import fit as fit_model
 from metanet.kernels.random_effect_fit import maximise_mu
-from metanet.kernels.study_likelihoods import BinomialLogit
+from metanet.kernels.study_likelihoods import BinomialCloglog, BinomialLogit
 
 from .direct import loglik, random_sets
 
@@ -122,6 +122,15 @@ def test_a_maximum_far_out_is_found_where_studies_are_tiny():
     assert fit.tau[0] > 4
     assert fit.loglik[0] > fit.loglik_common[0] + 0.36
     assert fit.loglik[0] == pytest.approx(loglik(events, total, fit.mu[0], fit.tau[0]), rel=1e-8)
+
+
+def test_a_boundary_that_is_exactly_flat_is_left_where_the_likelihood_rises():
+    # The slope in tau2 at zero is 0 but for rounding; the maximum near tau = 0.1 lies 1.5e-6 higher.
+    studies = BinomialCloglog(np.array([[2.0, 2, 3, 0]]), np.array([[4.0, 6, 3, 1]]))
+    fit = fit_model(studies)
+    assert abs(re.boundary_score(studies, re.common_mean(studies)[0])[0]) < 1e-12
+    assert fit.tau[0] == pytest.approx(0.0965, abs=0.01)
+    assert fit.loglik[0] > fit.loglik_common[0] + 1.5e-6
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ import numpy as np
 from scipy.special import expit
 
 import metanet as mn
-from metanet.kernels import random_effect_fit, tau2
+from metanet.kernels import beta_binomial, beta_binomial_likelihood, beta_binomial_profile, random_effect_fit, tau2
 from metanet.kernels.random_effect import RULES
-from metanet.kernels.study_likelihoods import BinomialLogit
+from metanet.kernels.study_likelihoods import BinomialCloglog, BinomialLogit, BinomialProbit, Poisson
 from metanet.kernels.tau2_likelihood import Problem, loglik
 from metanet.models.batch import STATUSES, Batch
 from metanet.models.options import CI, TAU2
@@ -174,22 +174,43 @@ def two_groups(seed: int, b: int, *, exact: int) -> dict[str, Counter[str]]:
 
 
 def maxima(seed: int, b: int) -> dict[str, float]:
-    """The largest amount by which a point of a grid beats the returned maximum, for the GLMM and for REML and ML."""
+    """By how much a point of a grid beats the returned maximum at most: the likelihoods of single counts, REML and ML."""
     rng = np.random.default_rng(seed)
     total = np.nan_to_num(sizes(rng, b, 20))
     events = np.nan_to_num(counts(rng, np.where(total > 0, total, np.nan)))
     several = ((total > 0).sum(-1) > 1) & (events.sum(-1) > 0) & (events.sum(-1) < total.sum(-1))
     events, total = events[several], total[several]
-    studies = BinomialLogit(events, total)
-    fit = random_effect_fit.fit(studies)
-    usable = np.flatnonzero(fit.settled)
-    worst = {"GLMM": -np.inf}
+    worst = {}
     allowed = 1e-9 + 1e-14 * total.sum(-1)
-    for tau in (0.0, 0.03, 0.1, 0.25, 0.5, 0.9, 1.5, 2.5, 4.0, 7.0, 12.0):
-        rule = RULES[1 if tau < 1 else 3]
+    control = np.where(total > 0, np.maximum(1.0, (total * rng.uniform(0.3, 2.0, total.shape)).round()), 0.0)
+    other = np.nan_to_num(counts(rng, np.where(control > 0, control, np.nan)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        offset = np.where(total > 0, np.log(total) - np.log(control), 0.0)
+    likelihoods = {
+        "GLMM": BinomialLogit(events, total),
+        "probit": BinomialProbit(events, total),
+        "cloglog": BinomialCloglog(events, total),
+        "Poisson": Poisson(events, total * rng.uniform(0.1, 3.0, total.shape)),
+        "CM.AL": BinomialLogit(events, events + other, offset),
+    }
+    for name, studies in likelihoods.items():
+        fit = random_effect_fit.fit(studies)
+        usable = np.flatnonzero(fit.settled)
         part = studies.take(usable)
-        height = random_effect_fit.maximise_mu(part, fit.mu[usable], np.full(usable.size, tau), rule)[1]
-        worst["GLMM"] = max(worst["GLMM"], float((height - fit.loglik[usable] - allowed[usable]).max()))
+        worst[name] = -np.inf
+        for tau in (0.0, 0.03, 0.1, 0.25, 0.5, 0.9, 1.5, 2.5, 4.0, 7.0, 12.0):
+            rule = RULES[1 if tau < 1 else 3]
+            height = random_effect_fit.maximise_mu(part, fit.mu[usable], np.full(usable.size, tau), rule)[1]
+            worst[name] = max(worst[name], float((height - fit.loglik[usable] - allowed[usable]).max()))
+    beta = beta_binomial.fit(events, total)
+    usable = np.flatnonzero(beta.settled)
+    table = beta_binomial_likelihood.count(events[usable], total[usable])
+    worst["beta-binomial"] = -np.inf
+    for psi in (0.0, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 20.0):
+        height = beta_binomial_profile.maximise_mu(table, beta.mu[usable], np.full(usable.size, psi))[1]
+        worst["beta-binomial"] = max(
+            worst["beta-binomial"], float((height - beta.loglik[usable] - allowed[usable]).max())
+        )
     present = total > 0
     x, n = events + 0.5, total + 1.0
     y = np.where(present, np.log(x / (n - x)), 0.0)
