@@ -67,6 +67,16 @@ class Hypergeometric:
         off *= exponent
         return np.squeeze(peak, axis) + np.log(mass), mean, off.sum(axis) / mass
 
+    def tails(self, theta: Array) -> tuple[Array, Array]:
+        """Probabilities of fewer and of more events than were observed."""
+        axis = theta.ndim - 2
+        exponent = self._log_weight + np.expand_dims(theta, axis) * self._support
+        exponent -= exponent.max(axis, keepdims=True)
+        np.exp(exponent, out=exponent)
+        mass = exponent.sum(axis)
+        below, above = (np.where(side, exponent, 0.0).sum(axis) for side in (self._support < 0, self._support > 0))
+        return below / mass, above / mass
+
     def slope(self, theta: Array) -> tuple[Array, Array]:
         """Log-likelihood and its slope."""
         return self.terms(theta)[:2]

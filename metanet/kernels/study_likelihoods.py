@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from metanet.kernels.count_tails import binomial_tails, poisson_tails
+
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
@@ -57,6 +59,10 @@ class Likelihood(Protocol):
 
     def shrunken(self, mu: Array, tau: Array, score: Array) -> Array | None:
         """Posterior mean of each study's response from that of its slope; None where the slope does not tell it."""
+        ...
+
+    def tails(self, theta: Array) -> tuple[Array, Array]:
+        """Probabilities of fewer and of more events than were observed."""
         ...
 
     def common(self) -> Array:
@@ -181,6 +187,11 @@ class BinomialLogit(_Counts):
             return mu[:, None] + (tau * tau)[:, None] * score
         return np.asarray((self.events - score) / np.where(self.total > 0, self.total, 1.0))
 
+    def tails(self, theta: Array) -> tuple[Array, Array]:
+        """Probabilities of fewer and of more events than were observed."""
+        rate = special.expit(theta if self.offset is None else theta + self.offset)
+        return binomial_tails(self.events, self.total, rate)
+
     def centre(self, common: Array, tau: Array) -> Array:
         """A mean of logits lies farther out than the logit of a mean rate (Zeger, Liang and Albert 1988, doi:10.2307/2531734)."""
         return np.asarray(common * np.sqrt(1.0 + 0.346 * tau * tau))
@@ -216,6 +227,10 @@ class BinomialProbit(_Counts):
     def response(self, theta: Array) -> Array:
         """The rate of a study: the normal distribution function."""
         return np.asarray(special.ndtr(theta))
+
+    def tails(self, theta: Array) -> tuple[Array, Array]:
+        """Probabilities of fewer and of more events than were observed."""
+        return binomial_tails(self.events, self.total, self.response(theta))
 
     def centre(self, common: Array, tau: Array) -> Array:
         """The mean rate is ``Phi(mu / sqrt(1 + tau^2))``."""
@@ -259,6 +274,10 @@ class BinomialCloglog(_Counts):
         """The rate of a study."""
         return np.asarray(-np.expm1(-np.exp(np.minimum(theta, 30.0))))
 
+    def tails(self, theta: Array) -> tuple[Array, Array]:
+        """Probabilities of fewer and of more events than were observed."""
+        return binomial_tails(self.events, self.total, self.response(theta))
+
     def centre(self, common: Array, tau: Array) -> Array:
         """A mean rate that is small behaves as that of a lognormal one, a larger one less so."""
         return np.asarray(common - 0.5 * np.minimum(tau * tau, 2.0 * tau))
@@ -291,6 +310,10 @@ class Poisson(_Counts):
         """Log-likelihood, its slope and its negative second derivative."""
         expected = self.total * np.exp(np.minimum(theta, 200.0))
         return self.events * theta - expected, self.events - expected, expected
+
+    def tails(self, theta: Array) -> tuple[Array, Array]:
+        """Probabilities of fewer and of more events than were observed."""
+        return poisson_tails(self.events, self.total * np.exp(np.minimum(theta, 200.0)))
 
     def response(self, theta: Array) -> Array:
         """The incidence rate of a study."""

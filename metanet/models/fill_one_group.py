@@ -24,23 +24,15 @@ from metanet.kernels.random_effect import RULES, posterior
 from metanet.kernels.random_effect_fit import Fit
 from metanet.kernels.random_effect_fit import fit as fit_random_effect
 from metanet.kernels.random_effect_profile import mu_interval, tau_interval
-from metanet.kernels.study_likelihoods import (
-    BinomialCloglog,
-    BinomialLogit,
-    BinomialProbit,
-    Likelihood,
-    Poisson,
-    log_binomial,
-)
+from metanet.kernels.study_likelihoods import Likelihood, log_binomial
 from metanet.models.batch import Batch
 from metanet.models.data import Data
 from metanet.models.fill_two_step import fill_inconsistency, fill_two_step, wald
+from metanet.models.likelihoods import linked
 from metanet.models.options import Options
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
-
-_LIKELIHOODS = {"logit": BinomialLogit, "probit": BinomialProbit, "cloglog": BinomialCloglog, "log": Poisson}
 
 
 def fill_one_group(out: Batch, data: Data, options: Options) -> None:
@@ -106,7 +98,7 @@ def _fill_glmm(out: Batch, rows: Rows, events: Array, size: Array, options: Opti
     """Normal random effect on the link's scale: estimate, intervals, heterogeneity, prediction, weights."""
     assert options.link is not None
     link = LINKS[options.link]
-    studies: Likelihood = _LIKELIHOODS[options.link](events, size)
+    studies = linked(events, size, options)
     k = out.k[rows]
     fit = fit_random_effect(studies)
     fill_random_effect(out, rows, studies, fit, options)
@@ -114,7 +106,7 @@ def _fill_glmm(out: Batch, rows: Rows, events: Array, size: Array, options: Opti
         getattr(out, target)[rows] = _rate(link, getattr(out, source)[rows])
     for name in ("pi_lower", "pi_upper"):
         getattr(out, name)[rows] = _rate(link, getattr(out, name)[rows])
-    lrt = np.maximum(0.0, 2 * (_saturated(events, size, options) - fit.loglik_common))
+    lrt = np.maximum(0.0, 2 * (saturated(events, size, options) - fit.loglik_common))
     typical = _fill_tests(out, rows, events, size, lrt, options)
     if options.link in ("probit", "cloglog"):
         with np.errstate(divide="ignore"):
@@ -177,7 +169,8 @@ def fill_maximum(out: Batch, rows: Rows, found: Maximum, options: Options) -> No
     else:
         half = found.se * _critical(options, k)
         lower, upper = found.mu - half, found.mu + half
-    tau_lower, tau_upper = found.tau_profile()
+    # A diagnostic that refits thousands of times asks for no interval of tau2.
+    tau_lower, tau_upper = (found.tau * np.nan, found.tau * np.nan) if options.tau2_ci is None else found.tau_profile()
     tau2 = found.tau**2
     out.put(rows, status="pooled", mu=found.mu, se=found.se, mu_lower=lower, mu_upper=upper, loglik=found.loglik)
     out.put(rows, tau2=tau2, tau2_lower=tau_lower**2, tau2_upper=tau_upper**2)
@@ -214,7 +207,7 @@ def _shrunken(studies: Likelihood, fit: Fit) -> Array:
     return out
 
 
-def _saturated(events: Array, size: Array, options: Options) -> Array:
+def saturated(events: Array, size: Array, options: Options) -> Array:
     """Log-likelihood of one free rate for each study."""
     if options.link == "log":
         return np.asarray((xlogy(events, np.where(events > 0, events, 1.0)) - events - gammaln(events + 1)).sum(-1))
@@ -271,7 +264,10 @@ def _fill_beta_binomial(out: Batch, rows: Rows, events: Array, size: Array, opti
     else:
         half = fit.se * _critical(options, k)
         lower, upper = fit.mu - half, fit.mu + half
-    rho_lower, rho_upper = beta_binomial_profile.rho_interval(events, size, fit, options.level)
+    if options.tau2_ci is None:
+        rho_lower, rho_upper = fit.rho * np.nan, fit.rho * np.nan
+    else:
+        rho_lower, rho_upper = beta_binomial_profile.rho_interval(events, size, fit, options.level)
     out.put(rows, status="pooled", mu=fit.mu, se=fit.se, mu_lower=lower, mu_upper=upper, loglik=fit.loglik)
     link = LINKS["logit"]
     for name, value in (("estimate", fit.mu), ("ci_lower", lower), ("ci_upper", upper)):
@@ -286,7 +282,7 @@ def _fill_beta_binomial(out: Batch, rows: Rows, events: Array, size: Array, opti
     )
     # Variance of the logits under the fitted distribution: comparable with the tau2 of the normal random effect.
     for name, rho in (("tau2", fit.rho), ("tau2_lower", rho_lower), ("tau2_upper", rho_upper)):
-        out.put(rows, **{name: _logit_variance(fit.mu, rho)})
+        out.put(rows, **{name: logit_variance(fit.mu, rho)})
     out.status[rows[fit.unbounded | ~fit.settled]] = "not estimable"
     out.unsettled[rows] = ~fit.settled & ~fit.unbounded
     if options.prediction is not None:
@@ -296,12 +292,12 @@ def _fill_beta_binomial(out: Batch, rows: Rows, events: Array, size: Array, opti
     with np.errstate(invalid="ignore"):
         out.weights[rows] = information / information.sum(-1, keepdims=True)
     out.shrunken[rows] = fit.rate
-    lrt = np.maximum(0.0, 2 * (_saturated(events, size, options) - fit.loglik_common))
+    lrt = np.maximum(0.0, 2 * (saturated(events, size, options) - fit.loglik_common))
     fill_inconsistency(out, rows, _fill_tests(out, rows, events, size, lrt, options), options)
     out.clear(rows[out.status[rows] == "not estimable"])
 
 
-def _logit_variance(mu: Array, rho: Array) -> Array:
+def logit_variance(mu: Array, rho: Array) -> Array:
     inner = np.where((rho > 0) & (rho < 1), rho, 0.5)
     variance = beta_binomial_prediction.logit_variance(mu, inner)
     edge = np.where(rho == 0, 0.0, np.where(rho >= 1, np.inf, variance))

@@ -20,11 +20,11 @@ from metanet.kernels import (
 )
 from metanet.kernels.hypergeometric import Hypergeometric
 from metanet.kernels.random_effect_fit import fit as fit_random_effect
-from metanet.kernels.study_likelihoods import BinomialLogit, Likelihood
 from metanet.models.batch import Batch
 from metanet.models.data import Data
 from metanet.models.fill_one_group import Maximum, fill_maximum, fill_random_effect, saturated_binomial
 from metanet.models.fill_two_step import back, fill_inconsistency, fill_single, show_single, wald
+from metanet.models.likelihoods import conditional
 from metanet.models.options import Options
 
 Array = NDArray[np.float64]
@@ -101,7 +101,7 @@ def _fill_exact(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Opti
         return
     chosen, part = rows[fine], tuple(column[fine] for column in (e, n, ec, nc))
     if options.model in ("CM.EL", "CM.AL"):
-        studies = _conditional(part, options.model)
+        studies = conditional(part, exact=options.model == "CM.EL")
         fit = fit_random_effect(studies)
         fill_random_effect(out, chosen, studies, fit, options)
         lrt = np.maximum(0.0, 2 * (_saturated(part, options) - fit.loglik_common))
@@ -125,16 +125,6 @@ def _fill_last(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Optio
         found = MEASURES[options.measure].effects(*counts)
         out.put(rows, corrected=found.corrected.sum(-1).astype(float))
         show_single(out, rows, found.yi, found.vi, options)
-
-
-def _conditional(counts: tuple[Array, ...], model: str) -> Likelihood:
-    """Events of the treated given the events of both: the exact distribution, or its binomial approximation."""
-    e, n, ec, nc = counts
-    if model == "CM.EL":
-        return Hypergeometric(e, n, ec, nc)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        offset = np.where(n > 0, np.log(n) - np.log(nc), 0.0)
-    return BinomialLogit(e, e + ec, offset)
 
 
 def _fill_unconditional(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Options) -> Array:

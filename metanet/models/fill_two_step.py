@@ -117,9 +117,11 @@ def fill_pooled(out: Batch, rows: Rows, y: Array, v: Array, options: Options) ->
     out.put(rows, common_se=np.sqrt(common.variance))
     out.put(rows, q=common.q, q_df=k - 1, q_pvalue=quantiles.chi2_upper_tail(common.q, k - 1))
     if random:
-        low, high, empty = _tau2_interval(y, v, tau2, options)
-        out.put(rows, tau2=tau2, tau2_lower=low, tau2_upper=high)
-        out.empty_tau2[rows] = empty
+        out.put(rows, tau2=tau2)
+        if options.tau2_ci is not None:
+            low, high, empty = _tau2_interval(y, v, tau2, options)
+            out.put(rows, tau2_lower=low, tau2_upper=high)
+            out.empty_tau2[rows] = empty
         if options.prediction is not None:
             lower, upper = _prediction(fit, interval, y, v, tau2, k, options)
             out.put(rows, pi_lower=lower, pi_upper=upper)

@@ -38,6 +38,13 @@ class Studies:
         """Number of studies."""
         return len(self.labels)
 
+    def only(self, keep: NDArray[np.bool_]) -> Studies:
+        """Some of the studies, with the names they have here."""
+        chosen = np.flatnonzero(keep)
+        extra = None if self.extra is None else self.extra.iloc[chosen].reset_index(drop=True)
+        columns = {name: values[chosen] for name, values in self.columns.items()}
+        return Studies(tuple(self.labels[i] for i in chosen), columns, extra, self.notes)
+
     def data(self) -> Data:
         """The studies as a batch of one analysis."""
         return Data({name: values[None] for name, values in self.columns.items()})

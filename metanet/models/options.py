@@ -281,6 +281,11 @@ def _agreeing(options: Options, *, i2_named: bool) -> Options:
     return options
 
 
+def lean(options: Options) -> Options:
+    """The same model without the interval of tau2 and without prediction: what a diagnostic of thousands of refits needs."""
+    return replace(options, tau2_ci=None, prediction=None)
+
+
 def options_of(method: Mapping[str, Any]) -> Options:
     """The choices that a method stamp records, to fit the same model again."""
     return Options(**{field.name: method[field.name] for field in fields(Options)})

@@ -147,7 +147,11 @@ def pool(
     """
     given = {name: value for name, value in locals().items() if name in _DATA}
     options = options_for(given, {name: value for name, value in locals().items() if name in _CHOICES})
-    studies = read_studies(data, given, study=study, **_takes(options))
+    return pool_studies(read_studies(data, given, study=study, **_takes(options)), options)
+
+
+def pool_studies(studies: Studies, options: Options) -> Pooled:
+    """The result of studies that are read and choices that are checked."""
     return pooled_from_row(pool_batch(studies.data(), options), 0, studies, options)
 
 

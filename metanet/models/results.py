@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from metanet.models.data import Data
+    from metanet.models.inputs import Studies
     from metanet.models.study_table import StudyTable
 
 
@@ -156,6 +157,11 @@ class Pooled:
     def studies(self) -> pd.DataFrame:
         """One row for each study: name, counts (or `yi`, `vi`), `rate` or `effect`, interval, weight, shrunken; then `data`."""
         return self._table.frame().copy()
+
+    @property
+    def inputs(self) -> Studies:
+        """The studies as they were read: what a diagnostic pools anew in part."""
+        return self._table.studies
 
     @property
     def data(self) -> Data:

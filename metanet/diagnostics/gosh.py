@@ -1,0 +1,277 @@
+"""GOSH: the model fitted to all subsets of the studies, the groups that the results form, and the studies that form them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metanet.diagnostics.series import check_fit, rate_or_effect
+from metanet.diagnostics.subset_fits import fit_subsets
+from metanet.errors import ArgumentError, shorten
+from metanet.kernels.mixture import two_groups
+from metanet.models.display import number, per_cent
+from metanet.models.options import options_of
+from metanet.models.results import Method, Pooled
+from metanet.models.views import html_frame, plain
+from metanet.words import listing, visible
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+#: All subsets up to this many studies.
+EVERY = 20
+_RANDOM = 100_000
+#: Models whose single fit takes milliseconds take fewer.
+_SLOW = {"UM.FS": 4_096, "UM.RS": 512}
+_MOST = 5_000_000
+#: The mixture is fitted to so many of the points.
+_SAMPLE = 20_000
+#: Two groups of results are called that where Ashman's D passes 2, and a study drives them when it is in so much larger a share of one.
+_SEPARATE, _DRIVES = 2.0, 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Gosh:
+    """Results of the subsets; `reason` says why there are none.
+
+    Attributes
+    ----------
+    estimate, mu, tau2, i2
+        By subset ``[b]``; the estimate on the response scale, `mu` on the model scale. NaN where they do not exist (tau2 of a single
+        study).
+    masks
+        Which studies each subset holds, ``[b, k]``.
+    complete
+        Whether these are all subsets.
+    separation
+        Ashman's D between the two groups of results that fit best; above 2 they stand apart. None where none could be fitted.
+    studies
+        A frame by study: the mean estimate of the subsets with it and without it, the mean tau2 of both, its share in either group,
+        and whether it drives them.
+    """
+
+    fit: Pooled = field(repr=False)
+    method: Method = field(repr=False)
+    reason: str | None
+    complete: bool
+    estimate: Array = field(repr=False)
+    mu: Array = field(repr=False)
+    tau2: Array = field(repr=False)
+    i2: Array = field(repr=False)
+    masks: Mask = field(repr=False)
+    separation: float | None
+    group: NDArray[np.int8] = field(repr=False)
+    _studies: pd.DataFrame = field(repr=False)
+
+    @property
+    def size(self) -> NDArray[np.intp]:
+        """Studies in each subset."""
+        return np.asarray(self.masks.sum(-1))
+
+    @property
+    def studies(self) -> pd.DataFrame:
+        """What each study does to the subsets; a copy."""
+        return self._studies.copy()
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each subset: k, estimate, mu, tau2, i2, and its group (0 or 1; -1 where it has none)."""
+        import pandas as pd
+
+        columns = {"k": self.size, "estimate": self.estimate, "mu": self.mu, "tau2": self.tau2, "i2": self.i2}
+        return pd.DataFrame({**columns, "group": self.group})
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the studies do, and quantiles of the estimates, as plain JSON-able values; not the subsets themselves."""
+        known = self.estimate[~np.isnan(self.estimate)]
+        quantiles = {} if not known.size else {str(q): float(np.quantile(known, q)) for q in (0, 0.05, 0.5, 0.95, 1)}
+        rows = [{str(c): plain(v) for c, v in row.items()} for row in self._studies.to_dict("records")]
+        return {
+            "reason": self.reason,
+            "subsets": int(self.estimate.size),
+            "complete": self.complete,
+            "quantiles": plain(quantiles),
+            "separation": plain(self.separation),
+            "studies": rows,
+            "method": plain(dict(self.method)),
+        }
+
+    def sentence(self) -> str:
+        """How far the estimates of the subsets reach, whether they form groups, and which studies form them."""
+        if self.reason:
+            return self.reason
+        several = self.size > 1
+        known = self.estimate[several & ~np.isnan(self.estimate)]
+        which = f"all {several.sum():,}" if self.complete else f"{several.sum():,} random"
+        if not known.size:
+            return f"In none of the {which} subsets of two or more studies does an estimate exist."
+        low, high = (rate_or_effect(self.fit, float(np.quantile(known, q))) for q in (0.05, 0.95))
+        text = f"In {which} subsets of two or more studies the estimate lies between {low} and {high} in nine of ten."
+        if self.separation is None or self.separation <= _SEPARATE:
+            return f"{text} The results form one cloud, not separate groups."
+        names = list(self._studies.loc[self._studies["drives"], "study"])
+        text += f" The results form two separate groups (Ashman's D {number(self.separation, 1)})"
+        return f"{text}, formed by {listing(names)}." if names else f"{text}, which no single study explains."
+
+    def summary(self) -> str:
+        """The sentence, and a line for each study."""
+        if self.reason:
+            return self.reason
+        rows = self._shown()
+        width = max(len(row[0]) for row in rows)
+        return "\n".join(
+            [self.sentence(), *(f"  {name:<{width}}  with {a}, without {b}{mark}" for name, a, b, *_, mark in rows)]
+        )
+
+    def _shown(self) -> list[tuple[str, ...]]:
+        return [
+            (
+                visible(row["study"]),
+                rate_or_effect(self.fit, row["estimate_with"]),
+                rate_or_effect(self.fit, row["estimate_without"]),
+                number(row["tau2_with"], 3),
+                number(row["tau2_without"], 3),
+                " *" if row["drives"] else "",
+            )
+            for row in self._studies.to_dict("records")
+        ]
+
+    def __repr__(self) -> str:
+        return self.reason or f"<Gosh of {self.estimate.size:,} subsets: {self.sentence()}>"
+
+    def _repr_html_(self) -> str:
+        if self.reason:
+            return html_frame([], [], title=self.reason)
+        head = ["Study", "Mean with", "Mean without", "tau² with", "tau² without", ""]
+        return html_frame(head, self._shown(), title=self.sentence())
+
+    def plot(self, **options: Any) -> Axes:
+        """Draw estimate against heterogeneity; see `metanet.figures`."""
+        from importlib import import_module
+
+        axes: Axes = import_module("metanet.figures.gosh").gosh_plot(self, **options)
+        return axes
+
+
+def gosh(fit: Pooled, subsets: int | None = None, *, seed: int = 0) -> Gosh:
+    """Fit the model to the subsets of its studies.
+
+    Parameters
+    ----------
+    fit
+        The result of `pool`, whatever its model.
+    subsets
+        How many; None takes all of them up to 20 studies (UM.FS: 12, UM.RS: 9), and beyond a random sample in which each study is in
+        every other subset. A number at or above that of all subsets takes all.
+    seed
+        Of the random sample.
+
+    Returns
+    -------
+    Gosh
+        Every subset's estimate, tau2 and I2; whether they form groups, and which studies form them.
+
+    Notes
+    -----
+    For the exact models with two parameters the log-likelihood of every study is tabulated once, and the subsets are climbed on
+    sums of polynomials: a million exact fits take seconds.
+
+    References
+    ----------
+    Olkin, Dahabreh, Trikalinos (2012), doi:10.1002/jrsm.1053; Ashman, Bird, Zepf (1994), doi:10.1086/117248.
+    """
+    check_fit(fit)
+    if subsets is not None and (
+        isinstance(subsets, bool) or not isinstance(subsets, (int, np.integer)) or not 2 <= subsets <= _MOST
+    ):
+        raise ArgumentError(f"subsets={shorten(subsets)!r} must be a whole number from 2 to {_MOST:,}, or None for all.")
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ArgumentError(f"seed={shorten(seed)!r} must be a whole number that is not negative.")
+    k = fit.k
+    if k < 3:
+        nothing = np.empty(0)
+        reason = "Fewer than three studies have too few subsets to compare."
+        none = _by_study(fit, nothing, nothing, np.empty((0, k), dtype=bool), np.empty(0, dtype=np.int8))
+        empty = np.empty((0, k), dtype=bool)
+        return Gosh(fit, fit.method, reason, True, nothing, nothing, nothing, nothing, empty, None, np.empty(0, np.int8), none)
+    options = options_of(fit.method)
+    limit = _SLOW.get(options.model, 2**EVERY)
+    wanted = int(subsets) if subsets is not None else limit if 2**k <= limit else min(_RANDOM, limit)
+    complete = k <= 60 and 2**k - 1 <= wanted
+    masks = _every(k) if complete else _random(k, wanted, np.random.default_rng(seed))
+    found = fit_subsets(fit, options, masks)
+    group, separation = _groups(found.mu, found.tau2, masks.sum(-1))
+    studies = _by_study(fit, found.estimate, found.tau2, masks, group)
+    if separation is None or separation <= _SEPARATE:
+        studies["drives"] = False
+    return Gosh(
+        fit,
+        fit.method,
+        None,
+        complete,
+        found.estimate,
+        found.mu,
+        found.tau2,
+        found.i2,
+        masks,
+        separation,
+        group,
+        studies,
+    )
+
+
+def _every(k: int) -> Mask:
+    """All subsets but the empty one, ``[2^k - 1, k]``."""
+    numbers = np.arange(1, 2**k, dtype=np.uint32)
+    out = np.empty((numbers.size, k), dtype=bool)
+    for study in range(k):
+        out[:, study] = (numbers >> np.uint32(study)) & 1
+    return out
+
+
+def _random(k: int, wanted: int, random: np.random.Generator) -> Mask:
+    """Subsets of at least two studies, each study in half of them."""
+    out = random.random((wanted, k)) < 0.5
+    while (poor := np.flatnonzero(out.sum(-1) < 2)).size:
+        out[poor] = random.random((poor.size, k)) < 0.5
+    return out
+
+
+def _groups(mu: Array, tau2: Array, size: NDArray[np.intp]) -> tuple[NDArray[np.int8], float | None]:
+    """Which of two groups each subset belongs to (-1 for none), and how far they stand apart."""
+    group = np.full(mu.size, -1, dtype=np.int8)
+    rows = np.flatnonzero(np.isfinite(mu) & np.isfinite(tau2) & (size > 2))
+    # Equally spaced rows of a list that runs through the subsets in order are no fair sample: a fixed shuffle is.
+    sample = np.random.default_rng(0).permutation(rows)[:_SAMPLE]
+    points = np.stack([mu, np.sqrt(np.maximum(tau2, 0.0))], 1)
+    mixture = two_groups(points[sample]) if sample.size else None
+    if mixture is None:
+        return group, None
+    group[rows] = mixture.assign(points[rows])
+    return group, mixture.separation
+
+
+def _by_study(fit: Pooled, estimate: Array, tau2: Array, masks: Mask, group: NDArray[np.int8]) -> pd.DataFrame:
+    import pandas as pd
+
+    def mean(values: Array, chosen: Mask) -> float:
+        part = values[chosen & np.isfinite(values)]
+        return float(part.mean()) if part.size else float("nan")
+
+    several = masks.sum(-1) > 1
+    rows = []
+    for study, name in enumerate(fit.studies["study"]):
+        with_, without = masks[:, study] & several, ~masks[:, study] & several
+        row: dict[str, Any] = {"study": name}
+        for label, values in (("estimate", estimate), ("tau2", tau2)):
+            row[f"{label}_with"], row[f"{label}_without"] = mean(values, with_), mean(values, without)
+        shares = [float(masks[group == g, study].mean()) if (group == g).any() else float("nan") for g in (0, 1)]
+        row |= {"share_first": shares[0], "share_second": shares[1], "drives": abs(shares[0] - shares[1]) > _DRIVES}
+        rows.append(row)
+    return pd.DataFrame(rows)

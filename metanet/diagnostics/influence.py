@@ -1,0 +1,241 @@
+"""Influence of single studies: how the result changes without each of them, from one batch of refits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metanet.diagnostics.exact_influence import deviance_shares, displacement, residuals
+from metanet.diagnostics.series import check_fit, refit
+from metanet.diagnostics.twin import twin_effects
+from metanet.kernels import quantiles, two_step
+from metanet.models.batch import Batch
+from metanet.models.display import number, per_cent
+from metanet.models.options import options_of
+from metanet.models.results import Method, Pooled
+from metanet.models.views import html_frame, plain
+from metanet.words import listing, visible
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+Array = NDArray[np.float64]
+
+_COLUMNS = (
+    "rstudent",
+    "dffits",
+    "cook_d",
+    "cov_ratio",
+    "tau2_deleted",
+    "q_deleted",
+    "lrt_deleted",
+    "hat",
+    "weight",
+    "dfbetas",
+    "displacement",
+    "heterogeneity",
+    "shift",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Influence:
+    """One row for each study; `reason` says why there is none.
+
+    The frame holds, in the order of ``fit.studies``:
+
+    rstudent
+        Standardised deleted residual. Two-step models: ``(y - mu_d) / sqrt(s2_d (v + tau2_d) + se_d^2)``, where ``_d`` is the fit
+        without the study and ``s2_d`` the Hartung-Knapp scale (1 for other intervals). Exact models: the normal quantile of the
+        mid-p value of the study's count under what the others predict for it; it exists without events as well.
+    dffits
+        Change of the estimate in standard errors of the fitted value: ``(mu - mu_d) / sqrt(s2_d hat (v + tau2_d))``; exact
+        models: ``(mu - mu_d) / se``.
+    cook_d
+        Cook's distance, ``(mu - mu_d)^2 / se^2``.
+    cov_ratio
+        ``se_d^2 / se^2``: above 1 the study makes the estimate more precise.
+    tau2_deleted, q_deleted, lrt_deleted
+        Heterogeneity variance and the tests of equal effects without the study.
+    hat, weight
+        Leverage, and the share in the estimate; for these models with one mean they are one number.
+    dfbetas
+        ``(mu - mu_d)`` in standard errors that the full data have at ``tau2_d``; exact models: ``(mu - mu_d) / se_d``.
+    displacement
+        Exact models: twice the fall of the log-likelihood of all studies at the maximum without the study (Cook 1986,
+        doi:10.1111/j.2517-6161.1986.tb01398.x).
+    heterogeneity, shift
+        The axes of Baujat's plot: the study's share of Q (exact models: of the likelihood-ratio statistic), and the squared change
+        of the estimate over its variance without the study.
+    influential
+        Whether a customary limit is passed: ``|dffits| > 3 / sqrt(k - 1)``, Cook's distance beyond the median of chi-squared with one
+        df, ``hat > 3 / k`` (k above 3), or ``|dfbetas| > 1``; or no fit exists without the study.
+    """
+
+    fit: Pooled = field(repr=False)
+    method: Method = field(repr=False)
+    reason: str | None
+    _frame: pd.DataFrame = field(repr=False)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The measures by study; a copy."""
+        return self._frame.copy()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The rows as plain JSON-able values."""
+        rows = [{str(c): plain(v) for c, v in row.items()} for row in self._frame.to_dict("records")]
+        return {"reason": self.reason, "rows": rows, "method": plain(dict(self.method))}
+
+    def sentence(self) -> str:
+        """Which studies stand out, and by what."""
+        if self.reason:
+            return self.reason
+        names = list(self._frame.loc[self._frame["influential"], "study"])
+        if not names:
+            return "By the customary limits no single study drives the result."
+        verb = "drives" if len(names) == 1 else "drive"
+        return f"By the customary limits {listing(names)} {verb} the result."
+
+    def summary(self) -> str:
+        """The sentence and a line for each study; a star marks those that pass a limit."""
+        if self.reason:
+            return self.reason
+        rows = self._shown()
+        width = max(len(row[0]) for row in rows)
+        lines = [
+            f"  {name:<{width}}  residual {r}, dffits {d}, Cook's distance {c}, covariance ratio {v}, tau2 without {t}, weight {w}{m}"
+            for name, r, d, c, v, t, w, m in rows
+        ]
+        return "\n".join([self.sentence(), *lines])
+
+    def _shown(self) -> list[tuple[str, ...]]:
+        return [
+            (
+                visible(row["study"]),
+                number(row["rstudent"]),
+                number(row["dffits"]),
+                number(row["cook_d"]),
+                number(row["cov_ratio"]),
+                number(row["tau2_deleted"], 3),
+                f"{per_cent(row['weight'])} %",
+                " *" if row["influential"] else "",
+            )
+            for row in self._frame.to_dict("records")
+        ]
+
+    def __repr__(self) -> str:
+        return self.reason or f"<Influence of {len(self._frame)} studies: {self.sentence()}>"
+
+    def _repr_html_(self) -> str:
+        if self.reason:
+            return html_frame([], [], title=self.reason)
+        head = ["Study", "Residual", "DFFITS", "Cook's D", "Covariance ratio", "tau² without", "Weight", ""]
+        return html_frame(head, self._shown(), title=self.sentence())
+
+    def plot(self, **options: Any) -> Any:
+        """Draw the measures by study; see `metanet.figures`."""
+        from importlib import import_module
+
+        return import_module("metanet.figures.influence").influence_plot(self, **options)
+
+    def baujat(self, **options: Any) -> Axes:
+        """Draw heterogeneity against influence; see `metanet.figures`."""
+        from importlib import import_module
+
+        axes: Axes = import_module("metanet.figures.baujat").baujat_plot(self, **options)
+        return axes
+
+
+def influence(fit: Pooled) -> Influence:
+    """Measure how single studies move the result.
+
+    Parameters
+    ----------
+    fit
+        The result of `pool`, whatever its model.
+
+    Returns
+    -------
+    Influence
+        A row for each study; NaN where the fit without it does not exist. One study, or a result without an estimate on the
+        model scale (no events), has no rows, and a reason.
+
+    References
+    ----------
+    Viechtbauer, Cheung (2010), doi:10.1002/jrsm.11; Baujat, Mahe, Pignon, Hill (2002), doi:10.1002/sim.1221; Cook (1986),
+    doi:10.1111/j.2517-6161.1986.tb01398.x; Dunn, Smyth (1996), doi:10.1080/10618600.1996.10474708.
+    """
+    import pandas as pd
+
+    check_fit(fit)
+    reason = _reason(fit)
+    if reason:
+        return Influence(fit, fit.method, reason, pd.DataFrame(columns=["study", "status", *_COLUMNS, "influential"]))
+    deleted = refit(fit, ~np.eye(fit.k, dtype=bool))
+    columns = _measures(fit, deleted)
+    k = fit.k
+    limit = float(quantiles.chi2_quantile(0.5, 1))
+    with np.errstate(invalid="ignore"):
+        influential = (
+            # Where no fit is left without it, it carries the result.
+            ((deleted.status != "pooled") & (k > 2))
+            | (np.abs(columns["dffits"]) > 3 / np.sqrt(k - 1))
+            | (columns["cook_d"] > limit)
+            | ((columns["hat"] > 3 / k) & (k > 3))
+            | (np.abs(columns["dfbetas"]) > 1)
+        )
+    frame = pd.DataFrame(
+        {"study": fit.studies["study"], "status": deleted.status, **columns, "influential": influential}
+    )
+    return Influence(fit, fit.method, None, frame)
+
+
+def _reason(fit: Pooled) -> str | None:
+    """Why there is nothing to measure, if so."""
+    if fit.k < 2:
+        return "One study: there is nothing to compare it with, so there are no influence measures."
+    if fit.mu is None or fit.se is None:
+        return f"The result has no estimate on the model scale ({fit.status}), so there are no influence measures."
+    return None
+
+
+def _measures(fit: Pooled, deleted: Batch) -> dict[str, Array]:
+    options = options_of(fit.method)
+    assert fit.mu is not None
+    assert fit.se is not None
+    # Without the study there may be only one left, which is not pooled: its own standard error is no measure of the mean.
+    pooled = deleted.status == "pooled"
+    mu, se, tau2 = (np.where(pooled, x, np.nan) for x in (deleted.mu, deleted.se, deleted.tau2))
+    tau2 = np.where(pooled & np.isnan(tau2), 0.0, tau2) if options.tau2 is None else tau2
+    change = fit.mu - mu
+    out = dict.fromkeys(_COLUMNS, np.full(fit.k, np.nan))
+    out |= {"cook_d": change**2 / fit.se**2, "cov_ratio": se**2 / fit.se**2, "shift": change**2 / se**2}
+    out |= {"q_deleted": deleted.q, "lrt_deleted": deleted.lrt, "hat": fit.weights, "weight": fit.weights}
+    out["tau2_deleted"] = np.where(pooled, deleted.tau2, np.nan)
+    y, v = twin_effects(fit)
+    if options.exact:
+        out |= {"dffits": change / fit.se, "dfbetas": change / se}
+        out["rstudent"] = residuals(fit, options, mu, se, deleted)
+        out["displacement"] = displacement(fit, options, mu, deleted)
+        out["heterogeneity"] = deviance_shares(fit, options)
+        return out
+    usable = np.isfinite(v)
+    weights = np.where(usable, 1.0 / (v + tau2[:, None]), 0.0)
+    np.fill_diagonal(without := weights.copy(), 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # What Hartung and Knapp multiply the variance by; 1 for the other two-step intervals, and for the classical models the
+        # ratio of their own variance to that of inverse variance.
+        scale = se**2 * without.sum(-1)
+        out["rstudent"] = (y - mu) / np.sqrt(scale * (v + tau2) + se**2)
+        out["dffits"] = change / np.sqrt(scale * fit.weights * (v + tau2))
+        out["dfbetas"] = change / np.sqrt(scale / weights.sum(-1))
+    common = two_step.weighted_mean(y[None], v[None], np.zeros(1))
+    out["heterogeneity"] = np.where(usable, common.weights[0] * (y - common.mean[0]) ** 2, 0.0)
+    gone = ~usable
+    for name in ("rstudent", "dffits"):
+        out[name] = np.where(gone, np.nan, out[name])
+    return out

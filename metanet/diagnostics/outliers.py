@@ -1,0 +1,126 @@
+"""Outliers: studies whose result is unlikely given the others, and the result without them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from metanet.diagnostics.influence import influence
+from metanet.diagnostics.series import check_fit
+from metanet.errors import check_choice
+from metanet.models.display import number, p_value, per_cent
+from metanet.models.options import check_level, options_of
+from metanet.models.pool import pool_studies
+from metanet.models.results import Method, Pooled
+from metanet.models.views import html_frame, plain
+from metanet.words import listing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+ADJUSTMENTS = ("none", "holm")
+
+
+@dataclass(frozen=True, eq=False)
+class Outliers:
+    """Studies whose result the others do not predict; `without` is the same model without them, None where nothing is left."""
+
+    fit: Pooled = field(repr=False)
+    method: Method = field(repr=False)
+    reason: str | None
+    studies: tuple[str, ...]
+    without: Pooled | None
+    level: float
+    adjust: str
+    _frame: pd.DataFrame = field(repr=False)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Study, standardised deleted residual, p-value (adjusted where asked for) and whether it counts as an outlier."""
+        return self._frame.copy()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON-able values."""
+        rows = [{str(c): plain(v) for c, v in row.items()} for row in self._frame.to_dict("records")]
+        without = None if self.without is None else self.without.to_dict()
+        return {"reason": self.reason, "studies": list(self.studies), "rows": rows, "without": without}
+
+    def sentence(self) -> str:
+        """Which studies are outliers, and what remains without them."""
+        if self.reason:
+            return self.reason
+        found = self._frame[self._frame["outlier"]]
+        if found.empty:
+            return "No study's result lies where the others make it unlikely."
+        named = listing(f"{row['study']} ({p_value(row['p'])})" for row in found.to_dict("records"))
+        rest = "" if self.without is None else f" Without: {self.without.sentence()}"
+        return f"Less likely than {per_cent(1 - self.level, 0)} % given the others: {named}.{rest}"
+
+    def summary(self) -> str:
+        """The sentence."""
+        return self.sentence()
+
+    def __repr__(self) -> str:
+        return f"<Outliers: {self.sentence()}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (row["study"], number(row["rstudent"]), p_value(row["p"]), "outlier" if row["outlier"] else "")
+            for row in self._frame.to_dict("records")
+        ]
+        return html_frame([] if self.reason else ["Study", "Residual", "p", ""], rows, title=self.sentence())
+
+
+def outliers(fit: Pooled, *, level: float = 0.95, adjust: str = "holm") -> Outliers:
+    """Find the studies that the others do not predict, and pool without them.
+
+    Parameters
+    ----------
+    fit
+        The result of `pool`, whatever its model.
+    level
+        A study is an outlier where its standardised deleted residual has a two-sided p-value below ``1 - level``.
+    adjust
+        "holm" (default) keeps the chance of naming any study in a set without outliers at that level; "none" keeps it for each
+        study by itself, which with twenty studies names one by chance.
+
+    Returns
+    -------
+    Outliers
+        The studies, their residuals, and the same model without them. It is a check, not a licence to leave studies out.
+
+    References
+    ----------
+    Viechtbauer, Cheung (2010), doi:10.1002/jrsm.11; Holm (1979), Scandinavian Journal of Statistics 6:65-70.
+    """
+    check_fit(fit)
+    check_choice("adjust", adjust, ADJUSTMENTS)
+    alpha = 1.0 - check_level(level)
+    measured = influence(fit)
+    frame = measured.to_frame()[["study", "rstudent"]]
+    if measured.reason:
+        return Outliers(fit, fit.method, measured.reason, (), None, level, adjust, frame.assign(p=[], outlier=[]))
+    residual = frame["rstudent"].to_numpy()
+    p = 2 * special.ndtr(-np.abs(residual))
+    frame["p"] = _holm(p) if adjust == "holm" else p
+    frame["outlier"] = frame["p"].to_numpy() < alpha
+    found = frame["outlier"].to_numpy()
+    without = None
+    if found.any() and not found.all():
+        without = pool_studies(fit.inputs.only(~found), options_of(fit.method))
+    return Outliers(fit, fit.method, None, tuple(frame.loc[found, "study"]), without, level, adjust, frame)
+
+
+def _holm(p: Array) -> Array:
+    """Holm's adjusted p-values; NaN stays NaN and does not count."""
+    out = np.full(p.shape, np.nan)
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    steps = p[order] * np.arange(order.size, 0, -1)
+    out[order] = np.minimum(1.0, np.maximum.accumulate(steps)) if order.size else steps
+    return out
