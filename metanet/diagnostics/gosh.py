@@ -12,7 +12,7 @@ from metanet.diagnostics.series import check_fit, rate_or_effect
 from metanet.diagnostics.subset_fits import fit_subsets
 from metanet.errors import ArgumentError, shorten
 from metanet.kernels.mixture import two_groups
-from metanet.models.display import number, per_cent
+from metanet.models.display import number
 from metanet.models.options import options_of
 from metanet.models.results import Method, Pooled
 from metanet.models.views import html_frame, plain
@@ -33,7 +33,7 @@ _SLOW = {"UM.FS": 4_096, "UM.RS": 512}
 _MOST = 5_000_000
 #: The mixture is fitted to so many of the points.
 _SAMPLE = 20_000
-#: Two groups of results are called that where Ashman's D passes 2, and a study drives them when it is in so much larger a share of one.
+#: Groups of results stand apart where Ashman's D passes 2; a study drives them when its shares in the two differ by this much.
 _SEPARATE, _DRIVES = 2.0, 0.5
 
 

@@ -29,7 +29,7 @@ _WORTH_A_TABLE = 2_000
 _PIECE = 1 << 15
 #: Two-step fits in a piece that stays in the processor's cache.
 _CACHED = 2_000
-#: The table reaches so far beyond the outermost study on the model scale, and to so large a tau; what lies outside is fitted one by one.
+#: The table reaches so far beyond the outermost study on the model scale, and to so large a tau; the rest is fitted one by one.
 _MARGIN, _TOP = 1.0, 4.0
 
 

@@ -112,7 +112,8 @@ def _fill_glmm(out: Batch, rows: Rows, events: Array, size: Array, options: Opti
         with np.errstate(divide="ignore"):
             typical = two_step.typical_variance(1.0 / studies.precision)
     fill_inconsistency(out, rows, typical, options)
-    _fill_averaged(out, rows, fit, link, k, options)
+    if not options.is_lean:
+        _fill_averaged(out, rows, fit, link, k, options)
     out.clear(rows[out.status[rows] == "not estimable"])
 
 

@@ -82,7 +82,7 @@ def fill_two_step(out: Batch, data: Data, options: Options) -> None:
         getattr(out, name)[:] = back(options, getattr(out, name), size)
     own = None if size is None else np.broadcast_to(size[:, None], out.shrunken.shape)
     out.shrunken[:] = back(options, out.shrunken, own)
-    if several.size and options.scale in ("rate", "rate per person-time"):
+    if several.size and options.scale in ("rate", "rate per person-time") and not options.is_lean:
         fill_averaged(out, several, options, None if size is None else size[several])
 
 

@@ -85,6 +85,11 @@ class Options:
         return self.model in EXACT
 
     @property
+    def is_lean(self) -> bool:
+        """Whether a random-effects model is fitted for its estimate alone (`lean`)."""
+        return self.tau2 is not None and self.tau2_ci is None
+
+    @property
     def scale(self) -> str:
         """What the result is on the response scale: as `Measure.response`, or "effect" for effects given as such."""
         return "effect" if self.measure == "GEN" else MEASURES[self.measure].response
@@ -282,7 +287,7 @@ def _agreeing(options: Options, *, i2_named: bool) -> Options:
 
 
 def lean(options: Options) -> Options:
-    """The same model without the interval of tau2 and without prediction: what a diagnostic of thousands of refits needs."""
+    """The same model without interval of tau2, prediction and averaged rate: what a diagnostic of thousands of refits needs."""
     return replace(options, tau2_ci=None, prediction=None)
 
 

@@ -30,13 +30,22 @@ Column = str | Sequence[float] | ArrayLike | None
 #: Fields of a batch that are no numbers of a result.
 _INTERNAL = ("status", "common_se", "corrected", "dropped", "nodes", "empty_tau2", "unsettled", "fallback")
 #: Choices of `pool` beside the data, with the defaults of its signature.
-_CHOICES = (
+CHOICES = (
     "measure", "model", "tau2", "ci", "prediction", "level", "preset",
     "tau2_ci", "i2", "link", "study_interval", "add", "to", "drop00",
 )  # fmt: skip
 #: Those of them that are words.
 _WORDS = ("measure", "model", "tau2", "ci", "prediction", "preset", "tau2_ci", "i2", "link", "study_interval", "to")
-_DATA = ("events", "total", "events_control", "total_control", "person_time", "person_time_control", "yi", "vi")
+DATA_ARGUMENTS = (
+    "events",
+    "total",
+    "events_control",
+    "total_control",
+    "person_time",
+    "person_time_control",
+    "yi",
+    "vi",
+)
 
 
 def pool(
@@ -145,9 +154,9 @@ def pool(
     >>> round(fit.estimate, 3)
     0.461
     """
-    given = {name: value for name, value in locals().items() if name in _DATA}
-    options = options_for(given, {name: value for name, value in locals().items() if name in _CHOICES})
-    return pool_studies(read_studies(data, given, study=study, **_takes(options)), options)
+    given = {name: value for name, value in locals().items() if name in DATA_ARGUMENTS}
+    options = options_for(given, {name: value for name, value in locals().items() if name in CHOICES})
+    return pool_studies(read_studies(data, given, study=study, **takes_of(options)), options)
 
 
 def pool_studies(studies: Studies, options: Options) -> Pooled:
@@ -169,7 +178,7 @@ def options_for(given: Mapping[str, object], choices: Mapping[str, object]) -> O
         check_choice("measure", measure, (*MEASURES, "GEN"))
     named = {name for name, value in given.items() if value is not None}
     two = model in ("mantel_haenszel", "peto", *TWO_GROUP_GLMM) or bool(
-        named & {n for n in _DATA if n.endswith("_control")}
+        named & {n for n in DATA_ARGUMENTS if n.endswith("_control")}
     )
     return check_options(
         **choices,
@@ -179,7 +188,7 @@ def options_for(given: Mapping[str, object], choices: Mapping[str, object]) -> O
     )
 
 
-def _takes(options: Options) -> dict[str, Any]:
+def takes_of(options: Options) -> dict[str, Any]:
     """What the measure needs, and the measure in words."""
     arguments = ("yi", "vi") if options.measure == "GEN" else MEASURES[options.measure].arguments
     return {"arguments": arguments, "takes": f"measure={options.measure!r}"}
@@ -263,11 +272,11 @@ def pool_arrays(
     ArgumentError
         A choice that is not known, or a value that cannot be, by row and column.
     """
-    given = {name: value for name, value in locals().items() if name in _DATA}
+    given = {name: value for name, value in locals().items() if name in DATA_ARGUMENTS}
     _check_names(choices, "pool_arrays")
     _check_threads(threads)
     options = options_for(given, choices)
-    return pool_batch(read_arrays(given, **_takes(options)), options, threads=threads)
+    return pool_batch(read_arrays(given, **takes_of(options)), options, threads=threads)
 
 
 def _check_threads(threads: object) -> None:
@@ -278,7 +287,7 @@ def _check_threads(threads: object) -> None:
 def _check_names(choices: Mapping[str, object], where: str) -> None:
     """Refuse a choice that does not exist, as Python would, but with the nearest known."""
     for name in choices:
-        check_choice("argument", name, (*_CHOICES, *_DATA), where=f"to {where}")
+        check_choice("argument", name, (*CHOICES, *DATA_ARGUMENTS), where=f"to {where}")
 
 
 def pool_many(
@@ -319,20 +328,20 @@ def pool_many(
     keys = _keys(data, by)
     _check_threads(threads)
     _check_names(choices, "pool_many")
-    given = {name: choices.pop(name, None) for name in _DATA}
+    given = {name: choices.pop(name, None) for name in DATA_ARGUMENTS}
     options = options_for(given, choices)
     groups: list[tuple[tuple[object, ...], Studies]] = []
     for name, part in data.reset_index(drop=True).groupby(keys, sort=False, dropna=False):
         label = name if isinstance(name, tuple) else (name,)
         try:
-            found = read_studies(part, given, study=study, **_takes(options))
+            found = read_studies(part, given, study=study, **takes_of(options))
         except ArgumentError as error:
             where = ", ".join(f"{key}={shorten(value)!r}" for key, value in zip(keys, label, strict=True))
             raise ArgumentError(f"In the group {where}: {error}") from None
         groups.append((label, found))
     if not groups:
         raise ArgumentError("data has no rows: there is no group to pool.")
-    fitted = pool_batch(_padded([found for _, found in groups]), options, threads=threads)
+    fitted = pool_batch(pad([found for _, found in groups]), options, threads=threads)
     rows = []
     for i, (label, found) in enumerate(groups):
         row = _row(fitted, i)
@@ -365,7 +374,7 @@ def _keys(data: pd.DataFrame, by: object) -> list[str]:
     return keys
 
 
-def _padded(groups: Sequence[Studies]) -> Data:
+def pad(groups: Sequence[Studies]) -> Data:
     """The studies of several analyses as one batch."""
     width = max(found.k for found in groups)
     columns = {}

@@ -114,6 +114,11 @@ def _correction(options: Options) -> str:
     return f"{options.add:g} to {cells} {which[options.to]}"
 
 
+def versions() -> dict[str, str]:
+    """Of this package and of those that its numbers rest on."""
+    return {"version": __version__, "numpy": np.__version__, "scipy": scipy.__version__}
+
+
 def stamp(
     options: Options,
     *,
@@ -149,9 +154,7 @@ def stamp(
         "status": status,
         "k": k,
         "package": "metanet",
-        "version": __version__,
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
+        **versions(),
         "sources": _sources(options, status, k - dropped),
         "notes": list(notes),
     }

@@ -1,0 +1,203 @@
+"""Permutation test and interval of a pooled effect, which rest on symmetry alone and not on large numbers of studies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+
+from metanet.diagnostics.series import check_fit, rate_or_effect
+from metanet.diagnostics.twin import twin_effects, twin_options
+from metanet.errors import ArgumentError, shorten
+from metanet.kernels.sign_flips import all_signs, interval, p_values, random_signs, statistics
+from metanet.kernels.tau2 import ESTIMATORS
+from metanet.models.display import level_text, p_value
+from metanet.models.fill_two_step import back, sizes_of
+from metanet.models.options import Options
+from metanet.models.results import Method, Pooled
+from metanet.models.views import html_frame, plain
+
+Array = NDArray[np.float64]
+
+#: All assignments of signs up to this many.
+_EVERY = 4_096
+_MOST = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class PermutationTest:
+    """Two-sided permutation p-value of a null, and the nulls that are not refused; `reason` says why there is none.
+
+    `null`, `ci_lower` and `ci_upper` are on the response scale; an end is None where no null can be refused on that side.
+    `has_interval` tells whether the interval was computed,
+    `exact` whether all assignments were taken; `permutations` how many (mirror images count as one).
+    """
+
+    fit: Pooled = field(repr=False)
+    method: Method = field(repr=False)
+    reason: str | None
+    null: float | None
+    statistic: float | None
+    pvalue: float | None
+    ci_lower: float | None
+    ci_upper: float | None
+    level: float
+    permutations: int
+    exact: bool
+    has_interval: bool
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON-able values."""
+        names = ("reason", "null", "statistic", "pvalue", "ci_lower", "ci_upper", "level", "permutations", "exact")
+        numbers = {name: plain(getattr(self, name)) for name in names}
+        return {**numbers, "notes": list(self.notes), "method": plain(dict(self.method))}
+
+    def to_frame(self) -> Any:
+        """The numbers as a frame of one row."""
+        import pandas as pd
+
+        row = {name: value for name, value in self.to_dict().items() if name not in ("notes", "method")}
+        return pd.DataFrame([row])
+
+    def sentence(self) -> str:
+        """The test and the interval in words."""
+        if self.reason:
+            return self.reason
+        parts = []
+        if self.null is not None:
+            parts.append(f"test against {rate_or_effect(self.fit, self.null)} {p_value(self.pvalue)}")
+        if self.has_interval:
+            ends = [
+                "no limit" if end is None else rate_or_effect(self.fit, end) for end in (self.ci_lower, self.ci_upper)
+            ]
+            parts.append(f"{level_text(self.level)} interval {ends[0]} to {ends[1]}")
+        which = "all" if self.exact else f"{self.permutations:,} random"
+        return f"By {which} sign changes: {', '.join(parts)}."
+
+    def summary(self) -> str:
+        """The sentence and the notes."""
+        return " ".join([self.sentence(), *self.notes])
+
+    def __repr__(self) -> str:
+        return f"<PermutationTest: {self.sentence()}>"
+
+    def _repr_html_(self) -> str:
+        return html_frame([], [], title=self.summary())
+
+
+def permutation_test(
+    fit: Pooled,
+    null: float | None = None,
+    *,
+    permutations: int | None = None,
+    ci: bool = True,
+    seed: int = 0,
+) -> PermutationTest:
+    """Test a pooled effect by changing the signs of the studies' deviations from the null.
+
+    Parameters
+    ----------
+    fit
+        The result of `pool`. Exact and classical models are tested on their two-step twin, with a note.
+    null
+        The value to test, on the response scale. Two groups and effects: None is no effect. Pooled rates have no natural null: the
+        rate to test has to be given; without it there is the interval alone.
+    permutations
+        Random sign changes; None takes all of them where they are at most 4,096, and as many random ones beyond.
+    ci
+        Whether the interval is computed: all nulls that the test does not refuse.
+    seed
+        Of the random sign changes.
+
+    Returns
+    -------
+    PermutationTest
+        With k studies the smallest possible p-value is ``1 / 2^(k - 1)``: below six studies nothing can be refused at 5 %.
+
+    References
+    ----------
+    Follmann, Proschan (1999), doi:10.1111/j.0006-341X.1999.00732.x.
+    """
+    check_fit(fit)
+    if permutations is not None and (
+        isinstance(permutations, bool)
+        or not isinstance(permutations, (int, np.integer))
+        or not 2 <= permutations <= _MOST
+    ):
+        raise ArgumentError(
+            f"permutations={shorten(permutations)!r} must be a whole number from 2 to {_MOST:,}, or None."
+        )
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ArgumentError(f"seed={shorten(seed)!r} must be a whole number that is not negative.")
+    y, v = twin_effects(fit)
+    used = np.isfinite(v)
+    options = twin_options(fit)
+    size = None if fit.data.by_effect else sizes_of(fit.data, options, used[None])
+    value, scaled_null = _null(fit, null, options, size)
+    y, v = y[used], v[used]
+    k = int(used.sum())
+    if k < 2:
+        reason = "Fewer than two studies with an effect: there are no signs to change."
+        return PermutationTest(fit, fit.method, reason, value, None, None, None, None, fit.level, 0, True, False, ())
+    notes = []
+    if options.model != fit.model:
+        notes.append("Tested on the two-step effects of the studies, because signs of counts cannot be changed.")
+    total = 2 ** (k - 1)
+    wanted = int(permutations) if permutations is not None else _EVERY
+    exact = total <= wanted
+    signs = all_signs(k) if exact else random_signs(k, wanted, np.random.default_rng(seed))
+    estimator = ESTIMATORS[options.tau2] if options.tau2 else None
+    scaled = options.ci in ("HK", "HK-adhoc", "KR")
+    lower = upper = p = statistic = None
+    if scaled_null is not None:
+        statistic = float(statistics((y - scaled_null)[None], v[None], estimator, scaled=scaled)[0])
+        p = float(p_values(y, v, np.array([scaled_null]), signs, estimator, scaled=scaled)[0])
+    if ci:
+        ends = np.array(interval(y, v, signs, estimator, scaled=scaled, level=fit.level))
+        finite = np.isfinite(ends)
+        shown = back(options, np.where(finite, ends, np.nan), None if size is None else np.repeat(size, 2))
+        lower, upper = (float(end) if fine else None for end, fine in zip(shown, finite, strict=True))
+        if not finite.all():
+            notes.append(f"With {k} studies no null can be refused at this level on a side without a limit.")
+    reason = None
+    if p is None and not ci:
+        reason = "A pooled rate has no natural null. Mend: give null, the rate to test."
+    return PermutationTest(
+        fit, fit.method, reason, value, statistic, p, lower, upper, fit.level, signs.shape[0], exact, ci, tuple(notes)
+    )
+
+
+def _null(fit: Pooled, null: object, options: Options, size: Array | None) -> tuple[float | None, float | None]:
+    """The null on the response scale, and on the model scale."""
+    if null is None:
+        if fit.response in ("rate", "rate per person-time"):
+            return None, None
+        return (1.0 if fit.response == "ratio" else 0.0), 0.0
+    if isinstance(null, bool) or not isinstance(null, (int, float, np.number)) or not np.isfinite(float(null)):
+        raise ArgumentError(f"null={shorten(null)!r} must be a number.")
+    value = float(null)
+    if fit.response == "rate" and not 0 < value < 1:
+        raise ArgumentError(f"null={value:g} must be a fraction between 0 and 1.")
+    if fit.response in ("ratio", "rate per person-time") and value <= 0:
+        raise ArgumentError(f"null={value:g} must be above zero.")
+    if fit.response == "difference" and options.measure != "IRD" and not -1 < value < 1:
+        raise ArgumentError(f"null={value:g} must lie between -1 and 1.")
+    return value, _on_model_scale(value, options, size)
+
+
+def _on_model_scale(value: float, options: Options, size: Array | None) -> float:
+    """Where the way back from the model scale reaches `value`."""
+
+    def gap(x: float) -> float:
+        return float(back(options, np.array([x]), size)[0]) - value
+
+    low, high = -1.0, 1.0
+    while gap(low) > 0 and low > -1e9:
+        low *= 2
+    while gap(high) < 0 and high < 1e9:
+        high *= 2
+    return float(brentq(gap, low, high, xtol=1e-14, rtol=1e-14))
