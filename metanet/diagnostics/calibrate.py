@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metanet.diagnostics.series import check_fit
-from metanet.diagnostics.simulate import Truth, draw
+from metanet.diagnostics.two_step_twin import check_fit
 from metanet.errors import ArgumentError, shorten
 from metanet.kernels import quantiles
 from metanet.kernels.links import LINKS
@@ -19,6 +19,7 @@ from metanet.models.display import level_text, number, per_cent
 from metanet.models.labels import method_label
 from metanet.models.options import EXACT, Options, check_options, lean, options_of
 from metanet.models.results import Method, Pooled
+from metanet.models.simulate import Truth, draw
 from metanet.models.views import html_frame, plain
 
 if TYPE_CHECKING:
@@ -232,15 +233,15 @@ def _check(simulations: object, seed: object, rate: object, tau: object) -> None
         raise ArgumentError(f"simulations={shorten(simulations)!r} must be a whole number from 10 to {_MOST:,}.")
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ArgumentError(f"seed={shorten(seed)!r} must be a whole number that is not negative.")
-    for name, value, fine in (
-        ("rate", rate, lambda x: 0 < x < 1),
-        ("tau", tau, lambda x: 0 <= x < 20),
-    ):
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not fine(float(value)):  # type: ignore[arg-type]
-            allowed = "a fraction between 0 and 1" if name == "rate" else "a number from 0 to below 20"
-            raise ArgumentError(f"{name}={shorten(value)!r} must be {allowed}.")
+    _check_number("rate", rate, 1e-12, 1 - 1e-12, "a fraction between 0 and 1")
+    _check_number("tau", tau, 0.0, 20.0, "a number from 0 to 20")
+
+
+def _check_number(name: str, value: object, low: float, high: float, allowed: str) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, Real) or not low <= float(value) <= high:
+        raise ArgumentError(f"{name}={shorten(value)!r} must be {allowed}.")
 
 
 def _truth(fit: Pooled, options: Options, rate: float | None, tau: float | None) -> tuple[Truth | None, str | None]:

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from metanet.diagnostics.series import COLUMNS, Series, check_fit, rate_or_effect, refit
+from metanet.diagnostics.series import COLUMNS, Series, rate_or_effect, refit
+from metanet.diagnostics.two_step_twin import check_fit, two_step_twin
 from metanet.errors import ArgumentError, nearest, shorten
 from metanet.models.display import plural
 from metanet.models.inputs import is_sequence, missing
@@ -123,9 +124,7 @@ def _values(fit: Pooled, order: object) -> tuple[list[Any], str]:
                 raise ArgumentError("order='size': effects without counts have no size. Mend: order='precision'.")
             return [float(value) for value in studies[sizes].sum(axis=1)], order
         if order == "precision":
-            from metanet.diagnostics.twin import twin_effects
-
-            return [float(value) for value in twin_effects(fit)[1]], order
+            return [float(value) for value in two_step_twin(fit).vi[0]], order
         known = [str(c) for c in studies.columns]
         near = nearest(order, [*known, *ORDERS])
         meant = f" Did you mean {near!r}?" if near else ""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metanet.diagnostics.series import check_fit, rate_or_effect
+from metanet.diagnostics.series import rate_or_effect
 from metanet.diagnostics.subset_fits import fit_subsets
+from metanet.diagnostics.two_step_twin import check_fit
 from metanet.errors import ArgumentError, shorten
 from metanet.kernels.mixture import two_groups
 from metanet.models.display import number
@@ -190,7 +191,9 @@ def gosh(fit: Pooled, subsets: int | None = None, *, seed: int = 0) -> Gosh:
     if subsets is not None and (
         isinstance(subsets, bool) or not isinstance(subsets, (int, np.integer)) or not 2 <= subsets <= _MOST
     ):
-        raise ArgumentError(f"subsets={shorten(subsets)!r} must be a whole number from 2 to {_MOST:,}, or None for all.")
+        raise ArgumentError(
+            f"subsets={shorten(subsets)!r} must be a whole number from 2 to {_MOST:,}, or None for all."
+        )
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ArgumentError(f"seed={shorten(seed)!r} must be a whole number that is not negative.")
     k = fit.k
@@ -199,7 +202,9 @@ def gosh(fit: Pooled, subsets: int | None = None, *, seed: int = 0) -> Gosh:
         reason = "Fewer than three studies have too few subsets to compare."
         none = _by_study(fit, nothing, nothing, np.empty((0, k), dtype=bool), np.empty(0, dtype=np.int8))
         empty = np.empty((0, k), dtype=bool)
-        return Gosh(fit, fit.method, reason, True, nothing, nothing, nothing, nothing, empty, None, np.empty(0, np.int8), none)
+        return Gosh(
+            fit, fit.method, reason, True, nothing, nothing, nothing, nothing, empty, None, np.empty(0, np.int8), none
+        )
     options = options_of(fit.method)
     limit = _SLOW.get(options.model, 2**EVERY)
     wanted = int(subsets) if subsets is not None else limit if 2**k <= limit else min(_RANDOM, limit)

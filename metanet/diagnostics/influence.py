@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.diagnostics.exact_influence import deviance_shares, displacement, residuals
-from metanet.diagnostics.series import check_fit, refit
-from metanet.diagnostics.twin import twin_effects
+from metanet.diagnostics.series import refit
+from metanet.diagnostics.two_step_twin import check_fit, two_step_twin
 from metanet.kernels import quantiles, two_step
 from metanet.models.batch import Batch
 from metanet.models.display import number, per_cent
@@ -216,13 +216,14 @@ def _measures(fit: Pooled, deleted: Batch) -> dict[str, Array]:
     out |= {"cook_d": change**2 / fit.se**2, "cov_ratio": se**2 / fit.se**2, "shift": change**2 / se**2}
     out |= {"q_deleted": deleted.q, "lrt_deleted": deleted.lrt, "hat": fit.weights, "weight": fit.weights}
     out["tau2_deleted"] = np.where(pooled, deleted.tau2, np.nan)
-    y, v = twin_effects(fit)
     if options.exact:
         out |= {"dffits": change / fit.se, "dfbetas": change / se}
         out["rstudent"] = residuals(fit, options, mu, se, deleted)
         out["displacement"] = displacement(fit, options, mu, deleted)
         out["heterogeneity"] = deviance_shares(fit, options)
         return out
+    twin = two_step_twin(fit)
+    y, v = twin.yi[0], twin.vi[0]
     usable = np.isfinite(v)
     weights = np.where(usable, 1.0 / (v + tau2[:, None]), 0.0)
     np.fill_diagonal(without := weights.copy(), 0.0)

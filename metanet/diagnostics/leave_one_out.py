@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from metanet.diagnostics.series import COLUMNS, Series, check_fit, rate_or_effect, refit
+from metanet.diagnostics.series import COLUMNS, Series, rate_or_effect, refit
+from metanet.diagnostics.two_step_twin import check_fit
 from metanet.models.results import Pooled
 
 

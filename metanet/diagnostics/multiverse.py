@@ -266,7 +266,7 @@ def multiverse(
     distinct = full.drop_duplicates(["set", "method"]).copy()
     distinct["ways"] = distinct["set"].map(pd.Series(owner[owner >= 0]).value_counts())
     frame = distinct.sort_values(["estimate", "ci_lower"], kind="stable").drop(columns="set").reset_index(drop=True)
-    stamp = {**versions(), "analyses": sorted({method_label(each) for each in chosen}), "notes": []}
+    stamp: dict[str, Any] = {**versions(), "analyses": sorted({method_label(each) for each in chosen}), "notes": []}
     if isinstance(data, Evidence):
         stamp |= {"outcome": outcome, "modality": plain(modality), "fingerprint": data.fingerprint}
     return Multiverse(None, chosen[0].scale, level, threshold, stamp, frame, drivers)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy import special
 
 from metanet.diagnostics.influence import influence
-from metanet.diagnostics.series import check_fit
+from metanet.diagnostics.two_step_twin import check_fit
 from metanet.errors import check_choice
+from metanet.models.compare import holm
 from metanet.models.display import number, p_value, per_cent
 from metanet.models.options import check_level, options_of
 from metanet.models.pool import pool_studies
@@ -107,20 +108,10 @@ def outliers(fit: Pooled, *, level: float = 0.95, adjust: str = "holm") -> Outli
         return Outliers(fit, fit.method, measured.reason, (), None, level, adjust, frame.assign(p=[], outlier=[]))
     residual = frame["rstudent"].to_numpy()
     p = 2 * special.ndtr(-np.abs(residual))
-    frame["p"] = _holm(p) if adjust == "holm" else p
+    frame["p"] = holm(p) if adjust == "holm" else p
     frame["outlier"] = frame["p"].to_numpy() < alpha
     found = frame["outlier"].to_numpy()
     without = None
     if found.any() and not found.all():
         without = pool_studies(fit.inputs.only(~found), options_of(fit.method))
     return Outliers(fit, fit.method, None, tuple(frame.loc[found, "study"]), without, level, adjust, frame)
-
-
-def _holm(p: Array) -> Array:
-    """Holm's adjusted p-values; NaN stays NaN and does not count."""
-    out = np.full(p.shape, np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    steps = p[order] * np.arange(order.size, 0, -1)
-    out[order] = np.minimum(1.0, np.maximum.accumulate(steps)) if order.size else steps
-    return out

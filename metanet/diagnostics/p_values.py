@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from metanet.diagnostics.series import check_fit
-from metanet.diagnostics.twin import twin_effects
+from metanet.diagnostics.two_step_twin import check_fit, two_step_twin
 from metanet.errors import ArgumentError, shorten
 from metanet.kernels.count_tails import binomial_tails, poisson_tails
 from metanet.models.options import options_of
@@ -58,7 +57,8 @@ def p_value_function(fit: Pooled, points: int = 401) -> pd.DataFrame:
     if isinstance(points, bool) or not isinstance(points, (int, np.integer)) or not 3 <= points <= 100_000:
         raise ArgumentError(f"points={shorten(points)!r} must be a whole number from 3 to 100,000.")
     options = options_of(fit.method)
-    y, v = twin_effects(fit)
+    twin = two_step_twin(fit)
+    y, v = twin.yi[0], twin.vi[0]
     used = np.isfinite(v)
     ends = [y[used] - _REACH * np.sqrt(v[used]), y[used] + _REACH * np.sqrt(v[used])]
     low = float(np.min(ends[0], initial=np.inf)) if used.any() else -1.0
@@ -100,7 +100,7 @@ def _study(fit: Pooled, i: int, grid: Array, value: Array, y: Array, v: Array) -
             below, above = poisson_tails(events, data["person_time"][0, i] * value)
         else:
             below, above = binomial_tails(events, np.full(value.shape, data["total"][0, i]), value)
-        return np.minimum(1.0, 2 * np.minimum(1 - below, 1 - above))
+        return np.asarray(np.minimum(1.0, 2 * np.minimum(1 - below, 1 - above)))
     if not np.isfinite(v[i]):
         return np.full(grid.shape, np.nan)
     return np.asarray(2 * special.ndtr(-np.abs(grid - y[i]) / np.sqrt(v[i])))
@@ -127,7 +127,8 @@ def radial(fit: Pooled) -> pd.DataFrame:
     import pandas as pd
 
     check_fit(fit)
-    y, v = twin_effects(fit)
+    twin = two_step_twin(fit)
+    y, v = twin.yi[0], twin.vi[0]
     with np.errstate(divide="ignore"):
         precision = np.where(np.isfinite(v), 1.0 / np.sqrt(v + (fit.tau2 or 0.0)), np.nan)
     return pd.DataFrame({"study": fit.studies["study"], "precision": precision, "standardised": y * precision})

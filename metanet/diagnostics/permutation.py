@@ -7,16 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
-from metanet.diagnostics.series import check_fit, rate_or_effect
-from metanet.diagnostics.twin import twin_effects, twin_options
+from metanet.diagnostics.null_value import null_on_scale
+from metanet.diagnostics.series import rate_or_effect
+from metanet.diagnostics.two_step_twin import check_fit, two_step_twin
 from metanet.errors import ArgumentError, shorten
 from metanet.kernels.sign_flips import all_signs, interval, p_values, random_signs, statistics
 from metanet.kernels.tau2 import ESTIMATORS
 from metanet.models.display import level_text, p_value
-from metanet.models.fill_two_step import back, sizes_of
-from metanet.models.options import Options
 from metanet.models.results import Method, Pooled
 from metanet.models.views import html_frame, plain
 
@@ -133,19 +131,18 @@ def permutation_test(
         )
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ArgumentError(f"seed={shorten(seed)!r} must be a whole number that is not negative.")
-    y, v = twin_effects(fit)
+    twin = two_step_twin(fit)
+    y, v, options = twin.yi[0], twin.vi[0], twin.options
+    scaled_null = null_on_scale(twin, null)
+    value = None if scaled_null is None else float(twin.response(scaled_null) if null is None else null)  # type: ignore[arg-type]
     used = np.isfinite(v)
-    options = twin_options(fit)
-    size = None if fit.data.by_effect else sizes_of(fit.data, options, used[None])
-    value, scaled_null = _null(fit, null, options, size)
     y, v = y[used], v[used]
     k = int(used.sum())
+    reason: str | None = None
     if k < 2:
         reason = "Fewer than two studies with an effect: there are no signs to change."
         return PermutationTest(fit, fit.method, reason, value, None, None, None, None, fit.level, 0, True, False, ())
-    notes = []
-    if options.model != fit.model:
-        notes.append("Tested on the two-step effects of the studies, because signs of counts cannot be changed.")
+    notes = list(twin.notes)
     total = 2 ** (k - 1)
     wanted = int(permutations) if permutations is not None else _EVERY
     exact = total <= wanted
@@ -159,45 +156,11 @@ def permutation_test(
     if ci:
         ends = np.array(interval(y, v, signs, estimator, scaled=scaled, level=fit.level))
         finite = np.isfinite(ends)
-        shown = back(options, np.where(finite, ends, np.nan), None if size is None else np.repeat(size, 2))
-        lower, upper = (float(end) if fine else None for end, fine in zip(shown, finite, strict=True))
+        lower, upper = (twin.response(float(end)) if fine else None for end, fine in zip(ends, finite, strict=True))
         if not finite.all():
             notes.append(f"With {k} studies no null can be refused at this level on a side without a limit.")
-    reason = None
     if p is None and not ci:
         reason = "A pooled rate has no natural null. Mend: give null, the rate to test."
     return PermutationTest(
         fit, fit.method, reason, value, statistic, p, lower, upper, fit.level, signs.shape[0], exact, ci, tuple(notes)
     )
-
-
-def _null(fit: Pooled, null: object, options: Options, size: Array | None) -> tuple[float | None, float | None]:
-    """The null on the response scale, and on the model scale."""
-    if null is None:
-        if fit.response in ("rate", "rate per person-time"):
-            return None, None
-        return (1.0 if fit.response == "ratio" else 0.0), 0.0
-    if isinstance(null, bool) or not isinstance(null, (int, float, np.number)) or not np.isfinite(float(null)):
-        raise ArgumentError(f"null={shorten(null)!r} must be a number.")
-    value = float(null)
-    if fit.response == "rate" and not 0 < value < 1:
-        raise ArgumentError(f"null={value:g} must be a fraction between 0 and 1.")
-    if fit.response in ("ratio", "rate per person-time") and value <= 0:
-        raise ArgumentError(f"null={value:g} must be above zero.")
-    if fit.response == "difference" and options.measure != "IRD" and not -1 < value < 1:
-        raise ArgumentError(f"null={value:g} must lie between -1 and 1.")
-    return value, _on_model_scale(value, options, size)
-
-
-def _on_model_scale(value: float, options: Options, size: Array | None) -> float:
-    """Where the way back from the model scale reaches `value`."""
-
-    def gap(x: float) -> float:
-        return float(back(options, np.array([x]), size)[0]) - value
-
-    low, high = -1.0, 1.0
-    while gap(low) > 0 and low > -1e9:
-        low *= 2
-    while gap(high) < 0 and high < 1e9:
-        high *= 2
-    return float(brentq(gap, low, high, xtol=1e-14, rtol=1e-14))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from metanet.errors import ArgumentError
 from metanet.models.batch import Batch, pool_batch
 from metanet.models.data import Mask
 from metanet.models.display import (
@@ -45,13 +44,6 @@ COLUMNS = (
     "lrt",
     "lrt_pvalue",
 )
-
-
-def check_fit(fit: object) -> Pooled:
-    """`fit`, if it is a result of `pool`."""
-    if not isinstance(fit, Pooled):
-        raise ArgumentError(f"fit must be a result of pool, not {type(fit).__name__}.")
-    return fit
 
 
 def refit(fit: Pooled, keep: Mask, *, whole: bool = False, threads: int = 1) -> Batch:

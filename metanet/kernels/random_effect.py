@@ -15,6 +15,8 @@ half the nodes the error is about the square root of what it is, so every evalua
 posterior is close to normal it needs about as many nodes as adaptive Gauss-Hermite quadrature; for a study without events under
 a large tau, whose posterior is a normal curve cut off at an edge, Gauss-Hermite with 120 nodes was still wrong in the fifth digit.
 Nodes are the first axis of the arrays: sums over them are whole vector additions.
+
+Where a study has a mean of its own (moderators), `mu` is ``[b, k]``; `nodes_interval` and `study_moments` take either.
 """
 
 from __future__ import annotations
@@ -78,6 +80,30 @@ class Evaluation:
 
 
 _FIELDS = tuple(field.name for field in fields(Evaluation))
+
+
+class Moments(NamedTuple):
+    """What the quadrature gives of every study, ``[b, k]``.
+
+    `loglik` lacks the study's constant. `score` and `tau_score` are its slopes in its mean and in tau; `information`, `cross` and
+    `tau_information` the negative second derivatives in (mean, mean), (mean, tau), (tau, tau). Those that begin with `half`
+    come from every second node.
+    """
+
+    loglik: Array
+    score: Array
+    tau_score: Array
+    information: Array
+    cross: Array
+    tau_information: Array
+    half_loglik: Array
+    half_score: Array
+    half_tau_score: Array
+
+
+def per_study(mu: Array) -> Array:
+    """A mean by fit ``[b]`` or by study ``[b, k]`` as an array over studies."""
+    return mu if mu.ndim == 2 else mu[:, None]
 
 
 def _modes(studies: Likelihood, mu: Array, tau: Array, start: Array | None = None) -> tuple[Array, Array, Array]:
@@ -171,7 +197,7 @@ def nodes_interval(
     concave function every Newton step, wherever it starts, ends outside the root or on it: stopping early only widens
     the interval.
     """
-    m, t = mu[:, None], tau[:, None]
+    m, t = per_study(mu), tau[:, None]
     # On the steep side of a double exponential Newton's method crawls: there every search begins at the study's own estimate.
     if studies.end_steps > 2:
         start = None
@@ -216,11 +242,27 @@ def evaluate(studies: Likelihood, mu: Array, tau: Array, rule: Rule, interval: I
 
 def _evaluate(studies: Likelihood, mu: Array, tau: Array, rule: Rule, low: Array, length: Array) -> Evaluation:
     """`evaluate` on nodes that are few enough for the cache."""
+    at = study_moments(studies, mu, tau, rule, low, length)
+    loglik = at.loglik.sum(-1) + studies.constant
+    information = np.empty((mu.size, 2, 2))
+    information[:, 0, 0] = at.information.sum(-1)
+    information[:, 0, 1] = information[:, 1, 0] = at.cross.sum(-1)
+    information[:, 1, 1] = at.tau_information.sum(-1)
+    score, half_score = np.empty((mu.size, 2)), np.empty((mu.size, 2))
+    score[:, 0], score[:, 1] = at.score.sum(-1), at.tau_score.sum(-1)
+    half_score[:, 0], half_score[:, 1] = at.half_score.sum(-1), at.half_tau_score.sum(-1)
+    half_loglik = at.half_loglik.sum(-1) + studies.constant
+    # The marginal likelihood is log-concave in mu (Prekopa), so only rounding can make a share negative.
+    return Evaluation(loglik, score, information, at.score, np.maximum(at.information, 0.0), half_loglik, half_score)
+
+
+def study_moments(studies: Likelihood, mu: Array, tau: Array, rule: Rule, low: Array, length: Array) -> Moments:
+    """Likelihood and derivatives of every study on the nodes of one interval each; few fits at a time stay in the cache."""
     width = length / (rule.nodes - 1)
     z = _indices(rule.nodes) * width
     z += low
     theta = tau[:, None] * z
-    theta += mu[:, None]
+    theta += per_study(mu)
     weight, r, w = studies.terms(theta)
     wz = z * z
     wz *= 0.5
@@ -230,10 +272,9 @@ def _evaluate(studies: Likelihood, mu: Array, tau: Array, rule: Rule, low: Array
     np.exp(weight, out=weight)
     # A study so sharp that every second node misses it has no mass there; more nodes follow.
     mass, half_mass = _sum(weight), np.maximum(_sum(weight[::2]), 1e-290)
-    constant = studies.constant - low.shape[1] * _LOG_SQRT_2PI
-    height = peak + np.log(mass * width)
-    loglik = height.sum(-1) + constant
-    half_loglik = loglik + np.log(2.0 * half_mass / mass).sum(-1)
+    loglik = peak + np.log(mass * width)
+    loglik -= _LOG_SQRT_2PI
+    half_loglik = loglik + np.log(2.0 * half_mass / mass)
     weight /= mass
     rz = r * z
     product = weight * r
@@ -254,16 +295,9 @@ def _evaluate(studies: Likelihood, mu: Array, tau: Array, rule: Rule, low: Array
     w *= weight
     wz *= weight
     z *= weight
-    mm = _sum(w)
-    information = np.empty((mu.size, 2, 2))
-    information[:, 0, 0] = mm.sum(-1)
-    information[:, 0, 1] = information[:, 1, 0] = _sum(wz).sum(-1)
-    information[:, 1, 1] = _sum(z).sum(-1)
-    score, half_score = np.empty((mu.size, 2)), np.empty((mu.size, 2))
-    score[:, 0], score[:, 1] = mean_r.sum(-1), mean_rz.sum(-1)
-    half_score[:, 0], half_score[:, 1] = (half_r * share).sum(-1), (half_rz * share).sum(-1)
-    # The marginal likelihood is log-concave in mu (Prekopa), so only rounding can make a share negative.
-    return Evaluation(loglik, score, information, mean_r, np.maximum(mm, 0.0), half_loglik, half_score)
+    half_r *= share
+    half_rz *= share
+    return Moments(loglik, mean_r, mean_rz, _sum(w), _sum(wz), _sum(z), half_loglik, half_r, half_rz)
 
 
 def _sum(values: Array) -> Array:

@@ -1,0 +1,135 @@
+"""The likelihoods of a comparison of groups: means of their own against one mean, with a common or a separate spread.
+
+An effect of groups is tested by the likelihood ratio. Wald's test fails exactly where it is needed: a group without events has an
+infinite estimate and an infinite standard error, and its p-value goes to one the clearer the difference is (Hauck and Donner 1977,
+doi:10.1080/01621459.1977.10479969).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metanet.kernels import quantiles, regression, regression_exact, two_step
+from metanet.kernels.random_effect import RULES, Evaluation, evaluate
+from metanet.kernels.roots import find_roots
+from metanet.kernels.tau2 import ESTIMATORS
+from metanet.models.data import Data
+from metanet.models.fill_two_step import effects_of
+from metanet.models.likelihoods import likelihood_of
+from metanet.models.options import Options
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+#: Enough nodes for every spread that a group of studies has by itself.
+_RULE = RULES[3]
+
+
+@dataclass(frozen=True)
+class CommonFit:
+    """Every group a mean of its own, one spread for all.
+
+    `mu` and `se` are ``[g]``, NaN for a group whose likelihood has no finite maximum; `df` counts what is left for their t quantiles.
+    """
+
+    mu: Array
+    se: Array
+    tau2: float
+    df: float
+    settled: bool
+
+
+@dataclass(frozen=True)
+class RatioTest:
+    """Likelihood-ratio test of equal means."""
+
+    statistic: float
+    df: int
+    pvalue: float
+
+
+def design(group: NDArray[np.intp], count: int) -> Array:
+    """A column for each group, ``[k, g]``."""
+    return np.asarray(group[:, None] == np.arange(count), dtype=np.float64)
+
+
+def common_fit(data: Data, group: NDArray[np.intp], count: int, options: Options) -> CommonFit:
+    """Means of `count` groups with one spread; `group` ``[k]`` says which a study belongs to."""
+    x = design(group, count)
+    if options.exact:
+        found = regression_exact.fit(likelihood_of(data, options), x)
+        values, errors = found.combine(np.eye(count)[None])
+        df = float(data.shape[1] - count)
+        return CommonFit(
+            values[0], errors[0], float(found.tau[0] ** 2), df, bool(found.settled[0] | found.unbounded[0])
+        )
+    y, v, _, _ = effects_of(data, options)
+    fitted = regression.fit(y, v, x, options.tau2 or np.zeros(1))
+    factor = regression.scale_factor(fitted, "z" if options.ci == "KR" else options.ci)
+    se = np.sqrt(np.diagonal(fitted.covariance[0]) * factor[0])
+    return CommonFit(fitted.beta[0], se, float(fitted.tau2[0]), float(fitted.df[0]), True)
+
+
+def ratio_common(data: Data, group: NDArray[np.intp], count: int, options: Options) -> Array:
+    """Likelihood-ratio statistics ``[b]`` of every row of `data`, one spread for all groups under both hypotheses.
+
+    Two-step models are compared by their full likelihood, whatever the estimator of tau2.
+    """
+    one, own = np.ones((data.shape[1], 1)), design(group, count)
+    if options.exact:
+        studies = likelihood_of(data, options)
+        null = regression_exact.fit(studies, one)
+        full = regression_exact.fit(studies, own)
+        # Both likelihoods rise for ever with tau where every study stands at an edge; they have no finite difference.
+        return np.where(null.unbounded | full.unbounded, np.nan, np.maximum(0.0, 2 * (full.loglik - null.loglik)))
+    y, v, _, _ = effects_of(data, options)
+    estimator = "ML" if options.tau2 else np.zeros(data.shape[0])
+    heights = [regression.fit(y, v, x, estimator).loglik for x in (own, one)]
+    return np.maximum(0.0, 2 * (heights[0] - heights[1]))
+
+
+def ratio_separate(data: Data, group: NDArray[np.intp], count: int, options: Options) -> float:
+    """Likelihood-ratio statistic of one analysis at the spread that each group has by itself: the analogue of Q between groups.
+
+    A group of one study, or at an edge, tells nothing about its spread, which is taken as none. For two-step models the statistic is
+    Q between groups itself.
+    """
+    keep = group == np.arange(count)[:, None]
+    parts = data.only(keep)
+    if not options.exact:
+        y, v, _, _ = effects_of(parts, options)
+        several = np.isfinite(v).sum(-1) > 1
+        tau2 = np.zeros(count)
+        if options.tau2:
+            tau2[several] = ESTIMATORS[options.tau2](y[several], v[several])
+        found = two_step.weighted_mean(y, v, tau2)
+        precision = 1.0 / found.variance
+        return float((precision * (found.mean - (precision * found.mean).sum() / precision.sum()) ** 2).sum())
+    studies = likelihood_of(parts, options)
+    own = regression_exact.fit(studies, np.ones((data.shape[1], 1)))
+    alone = (keep.sum(-1) < 2) | own.unbounded | own.separated
+    tau = np.where(alone, 0.0, own.tau)
+    highest = np.where(alone, own.loglik_common, own.loglik)
+
+    def at(mu: Array) -> Evaluation:
+        return evaluate(studies, np.broadcast_to(mu, (count,)), tau, _RULE)
+
+    guess, known = studies.guess, studies.precision > 0
+    ends = np.array([[float(guess[known].min()) - 1.0], [float(guess[known].max()) + 1.0]])
+    # Every group's likelihood is log-concave in the mean (Prekopa): its sum has one maximum.
+    root = find_roots(
+        lambda mu, _: np.array([float(at(each).score[:, 0].sum()) for each in mu]),
+        ends[0],
+        ends[1],
+        relative=1e-10,
+        scale=np.ones(1),
+    )
+    return max(0.0, 2 * float((highest - at(root).loglik).sum()))
+
+
+def ratio_test(statistic: float, df: int) -> RatioTest:
+    """The test of a likelihood-ratio statistic."""
+    return RatioTest(statistic, df, float(quantiles.chi2_upper_tail(statistic, df)))

@@ -1,0 +1,171 @@
+"""Selection models against integrals and the truth; trim and fill by its symmetries."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+from metanet.kernels.selection_model import _evaluate, fit_selection
+from metanet.kernels.selection_weights import P_CLIP, BetaWeights, StepWeights, p_values
+from metanet.kernels.tau2 import ESTIMATORS
+from metanet.kernels.trim_fill import trim_fill
+
+STARTS = np.log([[0.9], [0.4], [0.1]])
+
+
+def drawn(seed, b=1, k=20):
+    rng = np.random.default_rng(seed)
+    v = np.exp(rng.uniform(-4, -1, (b, k)))
+    return rng.normal(0.3, np.sqrt(v + 0.05)), v
+
+
+KINDS = {
+    "one step": lambda y, v: StepWeights.of(y, v, np.array([0.025]), False),
+    "two steps": lambda y, v: StepWeights.of(y, v, np.array([0.025, 0.4]), False),
+    "two-sided": lambda y, v: StepWeights.of(y, v, np.array([0.05, 0.3]), True),
+    "beta": lambda y, v: BetaWeights.of(y, v),
+}
+
+
+def weight(kind, p, shape):
+    """The weight of a p-value, written out."""
+    if kind == "beta":
+        p = np.clip(p, P_CLIP, 1 - P_CLIP)
+        a, b = np.exp(shape)
+        return p ** (a - 1) * (1 - p) ** (b - 1)
+    limits = {"one step": [0.025], "two steps": [0.025, 0.4], "two-sided": [0.05, 0.3]}[kind]
+    return np.concatenate([[1.0], np.exp(shape)])[np.searchsorted(limits, p)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_likelihood_is_that_of_the_integrated_density(kind):
+    y, v = drawn(1, k=5)
+    weights = KINDS[kind](y, v)
+    shape = np.linspace(-0.6, 0.4, weights.parameters)
+    mu, tau2 = 0.25, 0.08
+    total = 0.0
+    for effect, variance in zip(y[0], v[0], strict=True):
+        se, s = np.sqrt(variance), np.sqrt(variance + tau2)
+
+        def p_of(x, se=se):
+            return 2 * stats.norm.sf(np.abs(x) / se) if kind == "two-sided" else stats.norm.sf(x / se)
+
+        ends = [P_CLIP, 0.0125, 0.025, 0.05, 0.15, 0.3, 0.4, 0.5, 1 - P_CLIP]
+        breaks = sorted({sign * se * stats.norm.isf(p / d) for p in ends for d in (1, 2) for sign in (-1, 1)})
+        edges = np.clip([mu - 12 * s, *breaks, mu + 12 * s], mu - 12 * s, mu + 12 * s)
+        mean = sum(
+            integrate.quad(lambda x, s=s: weight(kind, p_of(x), shape) * stats.norm.pdf(x, mu, s), a, b, epsabs=1e-14)[
+                0
+            ]
+            for a, b in pairwise(edges)
+            if b > a
+        )
+        total += np.log(weight(kind, p_of(effect), shape)) + stats.norm.logpdf(effect, mu, s) - np.log(mean)
+    got, _ = _evaluate(y, v, weights, np.array([[mu, tau2, *shape]]))
+    # scipy's quadrature of the written-out density is good to about 1e-10 here.
+    assert got[0] == pytest.approx(total, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_gradient_is_the_slope_of_the_likelihood(kind):
+    y, v = drawn(2)
+    weights = KINDS[kind](y, v)
+    x = np.array([[0.25, 0.08, *np.linspace(-0.6, 0.4, weights.parameters)]])
+    _, slope = _evaluate(y, v, weights, x)
+    for j in range(x.shape[1]):
+        step = np.zeros_like(x)
+        step[0, j] = 1e-5
+        up, down = _evaluate(y, v, weights, x + step)[0], _evaluate(y, v, weights, x - step)[0]
+        assert slope[0, j] == pytest.approx((up[0] - down[0]) / 2e-5, rel=1e-5, abs=1e-6)
+
+
+def test_a_selection_model_finds_the_truth_in_many_studies():
+    rng = np.random.default_rng(3)
+    v = np.exp(rng.uniform(-5, -2, 40_000))
+    y = rng.normal(0.15, np.sqrt(v + 0.04))
+    p = p_values(y[None], v[None], False)[0]
+    seen = (p <= 0.025) | (rng.uniform(size=p.size) < 0.3)
+    y, v = y[seen][None, :12_000], v[seen][None, :12_000]
+    fit = fit_selection(y, v, StepWeights.of(y, v, np.array([0.025]), False), STARTS)
+    errors = np.sqrt(np.diag(fit.covariance[0]))
+    found = np.array([fit.mu[0], fit.tau2[0], fit.shape[0, 0]])
+    assert np.all(np.abs(found - [0.15, 0.04, np.log(0.3)]) < 3.5 * errors)
+    # Without selection the mean lies far off.
+    assert 2 * (fit.loglik[0] - fit.loglik_unselected[0]) > 500
+
+
+def test_the_likelihood_ratio_keeps_its_level_without_selection():
+    rng = np.random.default_rng(4)
+    v = np.exp(rng.uniform(-4, -2, (200, 30)))
+    y = rng.normal(0.2, np.sqrt(v + 0.03))
+    weights = StepWeights.of(y, v, np.array([0.025]), False)
+    usable = np.flatnonzero((weights.counts() > 0).all(1))
+    fit = fit_selection(y[usable], v[usable], weights.take(usable), STARTS)
+    lrt = 2 * (fit.loglik - fit.loglik_unselected)
+    assert (lrt > -1e-8).all()
+    assert fit.settled.mean() > 0.97
+    # Four standard errors of a share of 200 about 5 %.
+    assert abs((lrt > stats.chi2.isf(0.05, 1)).mean() - 0.05) < 4 * np.sqrt(0.05 * 0.95 / usable.size)
+
+
+def test_variances_of_every_size_at_once_raise_nothing():
+    rng = np.random.default_rng(9)
+    y, v = rng.normal(0, 100, (6, 10)), np.exp(rng.uniform(-20, 10, (6, 10)))
+    for kind, of in KINDS.items():
+        if kind in ("one step", "beta"):
+            weights = of(y, v)
+            fit = fit_selection(y, v, weights, np.full((1, weights.parameters), -0.3))
+            assert np.isfinite(fit.loglik[fit.settled]).all()
+
+
+def test_selection_is_the_same_in_batches_and_in_other_units():
+    y, v = drawn(5, b=4, k=15)
+    whole = fit_selection(y, v, BetaWeights.of(y, v), np.zeros((1, 2)))
+    scaled = fit_selection(1e-3 * y, 1e-6 * v, BetaWeights.of(1e-3 * y, 1e-6 * v), np.zeros((1, 2)))
+    np.testing.assert_allclose(scaled.mu, 1e-3 * whole.mu, rtol=1e-5)
+    np.testing.assert_allclose(scaled.shape, whole.shape, atol=1e-5)
+    for i in np.flatnonzero(whole.settled):
+        part = y[i : i + 1], v[i : i + 1]
+        alone = fit_selection(*part, BetaWeights.of(*part), np.zeros((1, 2)))
+        assert alone.mu[0] == pytest.approx(whole.mu[i], rel=1e-6)
+
+
+def test_an_absent_study_has_no_part_in_a_selection_model():
+    y, v = drawn(6, k=16)
+    gone = v.copy()
+    gone[0, 2] = np.inf
+    rest = np.delete(y, 2, 1), np.delete(v, 2, 1)
+    for of in (BetaWeights.of, KINDS["one step"]):
+        a = fit_selection(y, gone, of(y, gone), np.full((1, of(y, gone).parameters), -0.2))
+        b = fit_selection(*rest, of(*rest), np.full((1, of(*rest).parameters), -0.2))
+        np.testing.assert_allclose([a.mu[0], a.loglik[0]], [b.mu[0], b.loglik[0]], rtol=1e-7)
+
+
+@pytest.mark.parametrize("estimator", ["L0", "R0", "Q0"])
+def test_filling_is_mirrored_with_the_effects_and_the_same_in_batches(estimator):
+    y, v = drawn(7, b=40, k=12)
+    v[:, 4] = np.inf
+    left = trim_fill(y, v, np.full(40, -1.0), tau2=ESTIMATORS["DL"], estimator=estimator)
+    right = trim_fill(-y, v, np.full(40, 1.0), tau2=ESTIMATORS["DL"], estimator=estimator)
+    np.testing.assert_array_equal(left.k0, right.k0)
+    np.testing.assert_allclose(left.filled, -right.filled, rtol=1e-12)
+    assert left.k0.max() > 0
+    for i in range(40):
+        alone = trim_fill(y[i : i + 1], v[i : i + 1], np.array([-1.0]), tau2=ESTIMATORS["DL"], estimator=estimator)
+        np.testing.assert_array_equal(alone.k0, left.k0[i : i + 1])
+        assert alone.mirrored.sum() == (left.k0[i] if left.settled[i] else 0)
+
+
+def test_filling_puts_back_the_studies_that_were_taken_away():
+    # Precise studies around 0, and of small ones in pairs of mirror images the upper ones alone. They hold the ranks 10 to 13, the
+    # upper precise ones 2, 4, 6 and 8: S = 66, so L0 = (4 * 66 - 13 * 14) / 25 = 3.28.
+    small = np.array([0.3, 0.5, 0.7, 0.9])
+    y = np.concatenate([np.linspace(-0.02, 0.02, 9), small])
+    v = np.concatenate([np.full(9, 1e-4), np.full(4, 0.1)])
+    found = trim_fill(y[None], v[None], np.array([-1.0]), tau2=None)
+    assert found.k0[0] == 3
+    np.testing.assert_allclose(np.sort(found.filled[found.mirrored]), 2 * found.centre[0] - small[:0:-1], atol=1e-12)
+    assert abs(found.centre[0]) < 1e-3
+    whole = np.concatenate([y, -small])[None], np.concatenate([v, np.full(4, 0.1)])[None]
+    assert trim_fill(*whole, np.array([-1.0]), tau2=None).k0[0] == 0
