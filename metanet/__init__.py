@@ -19,22 +19,51 @@ from metanet.errors import (
 )
 
 if TYPE_CHECKING:
+    from metanet.diagnostics.calibrate import Calibration as Calibration
+    from metanet.diagnostics.calibrate import calibrate as calibrate
+    from metanet.diagnostics.cumulative import cumulative as cumulative
+    from metanet.diagnostics.gosh import gosh as gosh
     from metanet.diagnostics.heterogeneity import heterogeneity_text as heterogeneity_text
+    from metanet.diagnostics.heterogeneity_report import heterogeneity_report as heterogeneity_report
+    from metanet.diagnostics.influence import influence as influence
     from metanet.diagnostics.leave_one_out import leave_one_out as leave_one_out
+    from metanet.diagnostics.limit_meta_analysis import limit_meta_analysis as limit_meta_analysis
+    from metanet.diagnostics.multiverse import Multiverse as Multiverse
+    from metanet.diagnostics.multiverse import multiverse as multiverse
+    from metanet.diagnostics.outliers import outliers as outliers
+    from metanet.diagnostics.p_values import p_value_function as p_value_function
+    from metanet.diagnostics.p_values import radial as radial
+    from metanet.diagnostics.permutation import permutation_test as permutation_test
+    from metanet.diagnostics.pet_peese import pet_peese as pet_peese
+    from metanet.diagnostics.selection_model import selection_model as selection_model
+    from metanet.diagnostics.share_beyond import share_beyond as share_beyond
+    from metanet.diagnostics.small_study import small_study_effects as small_study_effects
+    from metanet.diagnostics.trim_and_fill import trim_and_fill as trim_and_fill
     from metanet.evidence import Evidence as Evidence
     from metanet.evidence import load_evidence as load_evidence
     from metanet.evidence import validate as validate
     from metanet.figures.forest import forest as forest
     from metanet.figures.save import save_figure as save_figure
     from metanet.models.bayes import bayes_pool as bayes_pool
+    from metanet.models.benefit_risk import benefit_risk as benefit_risk
+    from metanet.models.compare import compare as compare
+    from metanet.models.comparison import Comparison as Comparison
     from metanet.models.effect_sizes import back_transform as back_transform
     from metanet.models.effect_sizes import effect_sizes as effect_sizes
+    from metanet.models.meta_regression import meta_regression as meta_regression
     from metanet.models.pool import pool as pool
     from metanet.models.pool import pool_arrays as pool_arrays
     from metanet.models.pool import pool_many as pool_many
+    from metanet.models.regression_result import Regression as Regression
     from metanet.models.results import Pooled as Pooled
+    from metanet.models.robust import cluster_robust as cluster_robust
+    from metanet.models.three_level import three_level as three_level
+    from metanet.models.within_studies import within_studies as within_studies
+    from metanet.reporting.analysis_files import save_analysis as save_analysis
     from metanet.reporting.batch import report as report
     from metanet.reporting.results_files import save_results as save_results
+    from metanet.reporting.tables import analysis_heading as analysis_heading
+    from metanet.reporting.tables import analysis_table as analysis_table
     from metanet.reporting.tables import heading as heading
     from metanet.reporting.tables import left_out_table as left_out_table
     from metanet.reporting.tables import method_table as method_table
@@ -57,6 +86,32 @@ _HOMES = {
     "Pooled": "metanet.models.results",
     "bayes_pool": "metanet.models.bayes",
     "leave_one_out": "metanet.diagnostics.leave_one_out",
+    "Comparison": "metanet.models.comparison",
+    "Regression": "metanet.models.regression_result",
+    "compare": "metanet.models.compare",
+    "meta_regression": "metanet.models.meta_regression",
+    "benefit_risk": "metanet.models.benefit_risk",
+    "within_studies": "metanet.models.within_studies",
+    "cluster_robust": "metanet.models.robust",
+    "three_level": "metanet.models.three_level",
+    "cumulative": "metanet.diagnostics.cumulative",
+    "influence": "metanet.diagnostics.influence",
+    "outliers": "metanet.diagnostics.outliers",
+    "gosh": "metanet.diagnostics.gosh",
+    "permutation_test": "metanet.diagnostics.permutation",
+    "p_value_function": "metanet.diagnostics.p_values",
+    "radial": "metanet.diagnostics.p_values",
+    "small_study_effects": "metanet.diagnostics.small_study",
+    "trim_and_fill": "metanet.diagnostics.trim_and_fill",
+    "selection_model": "metanet.diagnostics.selection_model",
+    "pet_peese": "metanet.diagnostics.pet_peese",
+    "limit_meta_analysis": "metanet.diagnostics.limit_meta_analysis",
+    "multiverse": "metanet.diagnostics.multiverse",
+    "Multiverse": "metanet.diagnostics.multiverse",
+    "calibrate": "metanet.diagnostics.calibrate",
+    "Calibration": "metanet.diagnostics.calibrate",
+    "share_beyond": "metanet.diagnostics.share_beyond",
+    "heterogeneity_report": "metanet.diagnostics.heterogeneity_report",
     "heterogeneity_text": "metanet.diagnostics.heterogeneity",
     "forest": "metanet.figures.forest",
     "save_figure": "metanet.figures.save",
@@ -68,6 +123,9 @@ _HOMES = {
     "published_table": "metanet.reporting.tables",
     "source_table": "metanet.reporting.tables",
     "method_table": "metanet.reporting.tables",
+    "save_analysis": "metanet.reporting.analysis_files",
+    "analysis_table": "metanet.reporting.tables",
+    "analysis_heading": "metanet.reporting.tables",
     "save_results": "metanet.reporting.results_files",
     "report": "metanet.reporting.batch",
 }

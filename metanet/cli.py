@@ -43,6 +43,13 @@ def _data_folder(given: str | None) -> str | None:
 @click.option("--format", "formats", default="html", show_default=True, help="Formats, separated by commas.")
 @click.option("--data", help="Folder of the evidence; ./extracted_data when there is one, else the curated tables.")
 @click.option(
+    "--analysis",
+    "analyses",
+    multiple=True,
+    help="rates, comparison, benefit_risk, heterogeneity, sensitivity or replication; several times for several. All in a complete "
+    "run, the rates alone where an outcome, a modality or a parameter is named.",
+)
+@click.option(
     "-p", "--parameter", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the notebook."
 )
 def report(
@@ -52,6 +59,7 @@ def report(
     jobs: int | None,
     formats: str,
     data: str | None,
+    analyses: tuple[str, ...],
     pairs: tuple[tuple[str, str], ...],
 ) -> None:
     """Make the reports of every outcome and modality class that has a poolable study."""
@@ -67,6 +75,7 @@ def report(
         formats=tuple(part.strip() for part in formats.split(",")),
         data=folder,
         parameters=dict(pairs),
+        analyses=analyses or None,
         progress=True,
     )
     click.echo(made.summary())

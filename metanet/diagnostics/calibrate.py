@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metanet.diagnostics.two_step_twin import check_fit
-from metanet.errors import ArgumentError, shorten
+from metanet.errors import ArgumentError
 from metanet.kernels import quantiles
 from metanet.kernels.links import LINKS
+from metanet.models import arguments
+from metanet.models.arguments import number_between, whole_number
 from metanet.models.batch import Batch, pool_batch
 from metanet.models.data import Data
 from metanet.models.display import level_text, number, per_cent
@@ -225,23 +226,12 @@ def calibrate(
 
 
 def _check(simulations: object, seed: object, rate: object, tau: object) -> None:
-    if (
-        isinstance(simulations, bool)
-        or not isinstance(simulations, (int, np.integer))
-        or not 10 <= simulations <= _MOST
-    ):
-        raise ArgumentError(f"simulations={shorten(simulations)!r} must be a whole number from 10 to {_MOST:,}.")
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ArgumentError(f"seed={shorten(seed)!r} must be a whole number that is not negative.")
-    _check_number("rate", rate, 1e-12, 1 - 1e-12, "a fraction between 0 and 1")
-    _check_number("tau", tau, 0.0, 20.0, "a number from 0 to 20")
-
-
-def _check_number(name: str, value: object, low: float, high: float, allowed: str) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, Real) or not low <= float(value) <= high:
-        raise ArgumentError(f"{name}={shorten(value)!r} must be {allowed}.")
+    whole_number("simulations", simulations, 10, _MOST)
+    whole_number("seed", seed, 0)
+    if rate is not None:
+        arguments.rate("rate", rate)
+    if tau is not None:
+        number_between("tau", tau, 0, 20)
 
 
 def _truth(fit: Pooled, options: Options, rate: float | None, tau: float | None) -> tuple[Truth | None, str | None]:

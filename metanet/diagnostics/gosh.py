@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from metanet.diagnostics.series import rate_or_effect
 from metanet.diagnostics.subset_fits import fit_subsets
 from metanet.diagnostics.two_step_twin import check_fit
-from metanet.errors import ArgumentError, shorten
 from metanet.kernels.mixture import two_groups
+from metanet.models.arguments import whole_number
 from metanet.models.display import number
 from metanet.models.options import options_of
 from metanet.models.results import Method, Pooled
@@ -188,14 +188,9 @@ def gosh(fit: Pooled, subsets: int | None = None, *, seed: int = 0) -> Gosh:
     Olkin, Dahabreh, Trikalinos (2012), doi:10.1002/jrsm.1053; Ashman, Bird, Zepf (1994), doi:10.1086/117248.
     """
     check_fit(fit)
-    if subsets is not None and (
-        isinstance(subsets, bool) or not isinstance(subsets, (int, np.integer)) or not 2 <= subsets <= _MOST
-    ):
-        raise ArgumentError(
-            f"subsets={shorten(subsets)!r} must be a whole number from 2 to {_MOST:,}, or None for all."
-        )
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ArgumentError(f"seed={shorten(seed)!r} must be a whole number that is not negative.")
+    if subsets is not None:
+        whole_number("subsets", subsets, 2, _MOST)
+    whole_number("seed", seed, 0)
     k = fit.k
     if k < 3:
         nothing = np.empty(0)
@@ -213,6 +208,9 @@ def gosh(fit: Pooled, subsets: int | None = None, *, seed: int = 0) -> Gosh:
     found = fit_subsets(fit, options, masks)
     group, separation = _groups(found.mu, found.tau2, masks.sum(-1))
     studies = _by_study(fit, found.estimate, found.tau2, masks, group)
+    if separation is not None and not studies["drives"].any() and _is_line(found.tau2, group):
+        # Subsets without spread lie on one line, which a mixture takes for a group of its own wherever they are many.
+        separation = None
     if separation is None or separation <= _SEPARATE:
         studies["drives"] = False
     return Gosh(
@@ -229,6 +227,11 @@ def gosh(fit: Pooled, subsets: int | None = None, *, seed: int = 0) -> Gosh:
         group,
         studies,
     )
+
+
+def _is_line(tau2: Array, group: NDArray[np.int8]) -> bool:
+    """Whether one of the groups is that of the subsets without spread."""
+    return any(bool((tau2[group == g] == 0).mean() > 0.5) for g in (0, 1) if (group == g).any())
 
 
 def _every(k: int) -> Mask:

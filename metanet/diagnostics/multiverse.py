@@ -13,6 +13,7 @@ from metanet.diagnostics.specifications import RowSet, analyses_for, check_choic
 from metanet.effects.measures import MEASURES
 from metanet.errors import ArgumentError, check_choice, shorten
 from metanet.evidence.evidence import Evidence
+from metanet.models.arguments import number_between
 from metanet.models.batch import pool_batch
 from metanet.models.data import Data
 from metanet.models.display import effect_digits, number, per_cent, plural, rate_digits
@@ -248,10 +249,8 @@ def multiverse(
     if not isinstance(data, Evidence) and not hasattr(data, "columns"):
         raise ArgumentError(f"data must be evidence or a pandas DataFrame, not {type(data).__name__}.")
     check_level(level)
-    if threshold is not None and (
-        isinstance(threshold, bool) or not isinstance(threshold, (int, float, np.number)) or not np.isfinite(threshold)
-    ):
-        raise ArgumentError(f"threshold={shorten(threshold)!r} must be a number on the response scale.")
+    if threshold is not None:
+        number_between("threshold", threshold, -1e30, 1e30)
     study, given, base = _columns(columns)
     choices = check_choices(overlap=overlap, certainty=certainty, unit=unit, derived=derived, grouping=grouping)
     sets = row_sets(data, outcome, modality, definition, choices)

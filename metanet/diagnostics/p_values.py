@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from metanet.diagnostics.two_step_twin import check_fit, two_step_twin
-from metanet.errors import ArgumentError, shorten
 from metanet.kernels.count_tails import binomial_tails, poisson_tails
+from metanet.models.arguments import whole_number
 from metanet.models.options import options_of
 from metanet.models.response import responses_at
 from metanet.models.results import Pooled
@@ -54,8 +54,7 @@ def p_value_function(fit: Pooled, points: int = 401) -> pd.DataFrame:
     import pandas as pd
 
     check_fit(fit)
-    if isinstance(points, bool) or not isinstance(points, (int, np.integer)) or not 3 <= points <= 100_000:
-        raise ArgumentError(f"points={shorten(points)!r} must be a whole number from 3 to 100,000.")
+    whole_number("points", points, 3, 100_000)
     options = options_of(fit.method)
     twin = two_step_twin(fit)
     y, v = twin.yi[0], twin.vi[0]

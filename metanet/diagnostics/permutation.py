@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from metanet.diagnostics.null_value import null_on_scale
 from metanet.diagnostics.series import rate_or_effect
 from metanet.diagnostics.two_step_twin import check_fit, two_step_twin
-from metanet.errors import ArgumentError, shorten
 from metanet.kernels.sign_flips import all_signs, interval, p_values, random_signs, statistics
 from metanet.kernels.tau2 import ESTIMATORS
+from metanet.models.arguments import whole_number
 from metanet.models.display import level_text, p_value
 from metanet.models.results import Method, Pooled
 from metanet.models.views import html_frame, plain
@@ -121,16 +121,9 @@ def permutation_test(
     Follmann, Proschan (1999), doi:10.1111/j.0006-341X.1999.00732.x.
     """
     check_fit(fit)
-    if permutations is not None and (
-        isinstance(permutations, bool)
-        or not isinstance(permutations, (int, np.integer))
-        or not 2 <= permutations <= _MOST
-    ):
-        raise ArgumentError(
-            f"permutations={shorten(permutations)!r} must be a whole number from 2 to {_MOST:,}, or None."
-        )
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ArgumentError(f"seed={shorten(seed)!r} must be a whole number that is not negative.")
+    if permutations is not None:
+        whole_number("permutations", permutations, 2, _MOST)
+    whole_number("seed", seed, 0)
     twin = two_step_twin(fit)
     y, v, options = twin.yi[0], twin.vi[0], twin.options
     scaled_null = null_on_scale(twin, null)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from metanet.effects.measures import MEASURES
 from metanet.kernels import beta_binomial_likelihood, heterogeneity, two_step
 from metanet.kernels.subset_maxima import Table, study_surfaces
 from metanet.kernels.tau2 import ESTIMATORS
@@ -129,8 +130,9 @@ def _typical(data: Data, options: Options, precision: Array, masks: Mask) -> Arr
     if options.link in ("probit", "cloglog"):
         weight = precision[0]
     else:
-        vi = effects_of(data, options)[1][0]
-        weight = 1.0 / vi
+        # The exact models take the corrected effects of their studies for this, whatever their own zero-cell rule.
+        measure = MEASURES[options.measure]
+        weight = 1.0 / measure.effects(*(data[name] for name in measure.arguments)).vi[0]
     s1, s2 = masks @ weight, masks @ weight**2
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray((masks.sum(-1) - 1) * s1 / (s1 * s1 - s2))

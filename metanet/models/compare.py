@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from metanet.errors import ArgumentError, check_choice, nearest, shorten
 from metanet.kernels import contingency, mover, prediction, quantiles
+from metanet.models.arguments import whole_number
 from metanet.models.batch import pool_batch
 from metanet.models.comparison import OBSERVATIONAL, Comparison
 from metanet.models.comparison_fit import CommonFit, RatioTest, common_fit, ratio_common, ratio_separate, ratio_test
@@ -97,7 +98,9 @@ def compare(
     doi:10.1177/0962280210383082; Holm (1979), Scandinavian Journal of Statistics 6:65-70; Fisher (1922), doi:10.2307/2340521.
     """
     check_choice("tau2", tau2, SPREADS)
-    _check_numbers(bootstrap, seed)
+    if bootstrap is not None:
+        whole_number("bootstrap", bootstrap, 0, _MOST_SETS)
+    whole_number("seed", seed, 0)
     given, options = _options(choices, estimator)
     frame, names, group, notes = _groups(data, by)
     studies = read_studies(frame, given, study=study, **takes_of(options))
@@ -145,18 +148,6 @@ def compare(
         method=Method(method),
         _differences=_pairs(counts, group, parts, options, tau2),
     )
-
-
-def _check_numbers(bootstrap: object, seed: object) -> None:
-    whole = (int, np.integer)
-    if bootstrap is not None and (
-        isinstance(bootstrap, bool) or not isinstance(bootstrap, whole) or not 0 <= bootstrap <= _MOST_SETS
-    ):
-        raise ArgumentError(
-            f"bootstrap={shorten(bootstrap)!r} must be a whole number from 0 to {_MOST_SETS:,}, or None."
-        )
-    if isinstance(seed, bool) or not isinstance(seed, whole) or seed < 0:
-        raise ArgumentError(f"seed={shorten(seed)!r} must be a whole number that is not negative.")
 
 
 def _options(choices: Mapping[str, Any], estimator: str) -> tuple[dict[str, Any], Options]:

@@ -225,10 +225,32 @@ class Pooled:
 
     def forest(self, **options: Any) -> Axes:
         """Draw the forest plot; see `metanet.figures.forest.forest`."""
+        return self._drawn("forest", "forest", **options)
+
+    def funnel(self, **options: Any) -> Axes:
+        """Draw the funnel plot, of rates against size; see `metanet.figures.funnel.funnel`."""
+        return self._drawn("funnel", "funnel", **options)
+
+    def drapery(self, **options: Any) -> Axes:
+        """Draw the p-value of every value; see `metanet.figures.drapery.drapery`."""
+        return self._drawn("drapery", "drapery", **options)
+
+    def radial(self, **options: Any) -> Axes:
+        """Draw Galbraith's radial plot; see `metanet.figures.radial.radial_plot`."""
+        return self._drawn("radial", "radial_plot", **options)
+
+    def baujat(self, **options: Any) -> Axes:
+        """Draw heterogeneity against influence of each study; see `metanet.figures.baujat.baujat_plot`."""
+        from importlib import import_module
+
+        axes: Axes = import_module("metanet.diagnostics.influence").influence(self).baujat(**options)
+        return axes
+
+    def _drawn(self, module: str, function: str, **options: Any) -> Axes:
         from importlib import import_module
 
         # Drawing lies in a later room; it is reached by name so that this room does not depend on it.
-        axes: Axes = import_module("metanet.figures.forest").forest(self, **options)
+        axes: Axes = getattr(import_module(f"metanet.figures.{module}"), function)(self, **options)
         return axes
 
 

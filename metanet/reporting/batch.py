@@ -13,8 +13,9 @@ from metanet.errors import ArgumentError, check_choice, shorten
 from metanet.evidence import Evidence, load_evidence
 from metanet.models.display import interval, per_cent, plural
 from metanet.models.views import html_frame
+from metanet.reporting.analysis_files import KINDS
 from metanet.reporting.files import slug
-from metanet.reporting.index import REPLICATION, write_index
+from metanet.reporting.index import ANALYSES_FOLDER, REPLICATION, write_index
 from metanet.reporting.locate import analyses_folder
 from metanet.reporting.parameters import check_parameters
 from metanet.reporting.run import Job, Outcome, kernel_settings, run_job
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 FORMATS = ("html",)
 #: Parameters of a report that the batch sets itself.
 _OWN = ("outcome", "modality_class", "data", "output_dir")
+#: What a run can make: the pooled rates, what is said about them, and a published pooling repeated.
+ANALYSES = ("rates", *KINDS, "replication")
+#: Studies from which on the analyses of one outcome and modality have something to look at.
+_LEAST_STUDIES = 3
+#: Outcomes that are set against each other.
+_BENEFITS, _RISK = ("objective_response", "disease_control"), "hepatotoxicity"
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ class Batch:
         out = []
         for made in self.outcomes:
             result = (made.numbers or {}).get("result") or {}
-            status = "FAILED" if made.error else str(result.get("status", ""))
+            status = "FAILED" if made.error else str(result.get("status") or (made.numbers or {}).get("kind", ""))
             rate, ci = per_cent(result.get("estimate")), interval(result.get("ci_lower"), result.get("ci_upper"))
             out.append((made.job.title, status, rate, ci, str(result.get("k", "")), str(result.get("n", ""))))
         return out
@@ -102,6 +109,7 @@ def report(
     formats: Sequence[str] = FORMATS,
     data: str | Path | None = None,
     parameters: Mapping[str, Any] | None = None,
+    analyses: Sequence[str] | None = None,
     progress: bool = False,
 ) -> Batch:
     """Make the reports: the notebook of every outcome and modality class that has a poolable study.
@@ -123,6 +131,10 @@ def report(
     parameters
         Further parameters of the notebook ``modality_rate.ipynb``, such as ``{"overlap": "keep_all"}``. They are checked before
         anything runs.
+    analyses
+        "rates" (the pooled rates), "comparison" (of the modalities, by outcome), "benefit_risk", "heterogeneity" and "sensitivity" (by
+        outcome and modality, from three studies on), "replication". None makes all of them in a complete run, and the rates alone
+        where an outcome, a modality or parameters are named.
     progress
         Show a progress bar on standard error.
 
@@ -146,7 +158,9 @@ def report(
         check_choice("formats", wanted, FORMATS)
     workers = _workers(jobs)
     evidence = load_evidence(data)
-    todo = list(_plan(evidence, outcome, modality, None if data is None else str(data), dict(parameters or {})))
+    wanted_kinds = _kinds(analyses, complete=outcome is None and modality is None and not parameters)
+    folder = None if data is None else str(data)
+    todo = list(_plan(evidence, outcome, modality, folder, dict(parameters or {}), wanted_kinds))
     to = Path(out)
     if to.exists() and not to.is_dir():
         raise ArgumentError(f"out={shorten(str(out))!r} is a file, not a folder.")
@@ -164,8 +178,23 @@ def _workers(jobs: int | None) -> int:
     return jobs
 
 
+def _kinds(analyses: Sequence[str] | None, *, complete: bool) -> tuple[str, ...]:
+    """The kinds of reports to make."""
+    if analyses is None:
+        return ANALYSES if complete else ("rates",)
+    words = (analyses,) if isinstance(analyses, str) else tuple(analyses)
+    if not words:
+        raise ArgumentError(f"analyses is empty. Mend: name at least one of {', '.join(map(repr, ANALYSES))}.")
+    return tuple(dict.fromkeys(check_choice("analyses", word, ANALYSES) for word in words))
+
+
 def _plan(
-    evidence: Evidence, outcome: str | None, modality: str | None, data: str | None, extra: dict[str, Any]
+    evidence: Evidence,
+    outcome: str | None,
+    modality: str | None,
+    data: str | None,
+    extra: dict[str, Any],
+    kinds: Sequence[str],
 ) -> Iterator[Job]:
     """The jobs of a run, everything checked before the first is given out."""
     notebook = analyses_folder() / "modality_rate.ipynb"
@@ -182,13 +211,14 @@ def _plan(
         raise ArgumentError(
             f"There is no poolable study for outcome={outcome or 'any'!r}, modality={modality or 'any'!r} under these choices."
         )
-    for name, modality_class in pairs:
+    for name, modality_class in pairs if "rates" in kinds else ():
         label = evidence.label(name)
         parameters = {**extra, "outcome": name, "modality_class": modality_class, "data": data}
         identity = {"outcome": name, "label": label, "modality_class": modality_class, "evidence": evidence.fingerprint}
         title = f"{label}: {modality_class}"
         yield Job(notebook, parameters, title, f"{slug(name)}/{slug(modality_class)}", identity)
-    if outcome is None and modality is None and data is None and not extra:
+    yield from _analyses(evidence, pairs, data, kinds)
+    if "replication" in kinds and outcome is None and modality is None and data is None and not extra:
         replication = analyses_folder() / "replicate_devcic2014.ipynb"
         identity = {
             "outcome": "replication",
@@ -196,6 +226,40 @@ def _plan(
             "modality_class": "Devcic 2014, TARE",
         }
         yield Job(replication, {}, "Replication: Devcic 2014", f"{REPLICATION}/devcic2014", identity)
+
+
+def _analyses(
+    evidence: Evidence, pairs: Sequence[tuple[str, str]], data: str | None, kinds: Sequence[str]
+) -> Iterator[Job]:
+    """The analyses beside the pooled rates."""
+    folder = analyses_folder()
+
+    def job(kind: str, notebook: str, about: str, title: str, **parameters: Any) -> Job:
+        identity = {"kind": kind, "title": title, "evidence": evidence.fingerprint}
+        return Job(
+            folder / notebook, {**parameters, "data": data}, title, f"{ANALYSES_FOLDER}/{kind}/{about}", identity
+        )
+
+    for name in dict.fromkeys(name for name, _ in pairs) if "comparison" in kinds else ():
+        if sum(outcome == name for outcome, _ in pairs) > 1:
+            title = f"{evidence.label(name)}: modalities compared"
+            yield job("comparison", "compare_modalities.ipynb", slug(name), title, outcome=name)
+    for benefit in _BENEFITS if "benefit_risk" in kinds else ():
+        shared = {group for name, group in pairs if name == benefit} & {group for name, group in pairs if name == _RISK}
+        if shared:
+            title = f"{evidence.label(benefit)} against {evidence.label(_RISK).lower()}"
+            yield job(
+                "benefit_risk", "benefit_risk.ipynb", slug(f"{benefit}-{_RISK}"), title, benefit=benefit, risk=_RISK
+            )
+    for kind, notebook, words in (
+        ("heterogeneity", "heterogeneity.ipynb", "heterogeneity"),
+        ("sensitivity", "method_sensitivity.ipynb", "sensitivity"),
+    ):
+        for name, group in pairs if kind in kinds else ():
+            if len(evidence.rates(name, modality=group)) >= _LEAST_STUDIES:
+                title = f"{evidence.label(name)}: {group}, {words}"
+                about = f"{slug(name)}-{slug(group)}"
+                yield job(kind, notebook, about, title, outcome=name, modality_class=group)
 
 
 def _pairs(

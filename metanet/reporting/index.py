@@ -11,12 +11,15 @@ from typing import Any
 
 from metanet._version import __version__
 from metanet.models.display import MODEL_NAMES, interval, per_cent
+from metanet.reporting.analysis_files import KINDS
 from metanet.reporting.files import slug, write_text
 from metanet.reporting.page import page
 from metanet.words import html_text
 
 #: Folder of the reports that repeat a published pooling.
 REPLICATION = "replication"
+#: Folder of the analyses beside the pooled rates: one folder for each kind, one in it for each analysis.
+ANALYSES_FOLDER = "analyses"
 
 
 @dataclass(frozen=True)
@@ -106,12 +109,43 @@ def write_index(out: Path, evidence: str | None = None, order: Sequence[str] = (
     parts.extend(
         f"<h2>{html_text(name)}</h2>{_table([line for line in lines if line.outcome == name])}" for name in outcomes
     )
+    parts.append(_analyses(out, evidence))
     made = datetime.now().astimezone().isoformat(timespec="minutes")
     source = f" Evidence sha256 {html_text(evidence[:12])}." if evidence else ""
     parts.append(f"<p><small>metanet {html_text(__version__)}, {html_text(made)}.{source}</small></p>")
     path = out / "index.html"
     write_text(path, page("Pooled rates: all reports", f'<main class="tex2jax_ignore">{"".join(parts)}</main>'))
     return path
+
+
+def _analyses(out: Path, evidence: str | None) -> str:
+    """The analyses beside the pooled rates, by kind, each with what it shows in words."""
+    parts = []
+    for kind, heading in KINDS.items():
+        rows = []
+        for path in sorted(out.glob(f"{ANALYSES_FOLDER}/{kind}/*/numbers.json")):
+            try:
+                found = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            if not isinstance(found, dict) or path.parent.name.startswith("."):
+                continue
+            failed = "error" in found
+            words = "failed" if failed else str(found.get("sentence", ""))
+            if evidence is not None and found.get("evidence") not in (None, evidence):
+                words = f"(made from other evidence) {words}"
+            folder = html_text(path.parent.relative_to(out).as_posix())
+            links = f'<a href="{folder}/report.html">report</a> · <a href="{folder}/report.ipynb">notebook</a>'
+            links += "" if failed else f' · <a href="{folder}/numbers.json">numbers</a>'
+            mark = ' class="failed"' if failed else ""
+            rows.append(
+                f"<tr{mark}><td>{html_text(found.get('title', path.parent.name))}</td><td>{html_text(words)}</td><td>{links}</td></tr>"
+            )
+        if rows:
+            head = "".join(f'<th scope="col">{text}</th>' for text in ("Analysis", "What it shows", "Report"))
+            table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+            parts.append(f'<h2>{html_text(heading)}</h2><div class="scroll">{table}</div>')
+    return "".join(parts)
 
 
 def _table(lines: list[Line]) -> str:

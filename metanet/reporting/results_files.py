@@ -68,10 +68,10 @@ def save_results(
     rows = [[name, *(plain(f.numbers()[name]) for f in fits)] for name in names]
     rows += [["method", *(f.method.sentence() for f in fits)], ["notes", *(" ".join(f.notes) for f in fits)]]
     write_csv(files[1], ["quantity", *(f.model for f in fits)], rows)
-    _write_frame(files[2], fit.studies)
+    write_frame(files[2], fit.studies)
     if omitted is not None and not omitted.reason:
         files.append(to / "leave_one_out.csv")
-        _write_frame(files[3], omitted.to_frame())
+        write_frame(files[3], omitted.to_frame())
     return files
 
 
@@ -80,6 +80,7 @@ def plain_tree(content: dict[str, Any]) -> dict[str, Any]:
     return {str(key): plain(value) for key, value in content.items()}
 
 
-def _write_frame(path: Path, frame: pd.DataFrame) -> None:
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """A frame as CSV, whole or not at all, with harmless cells."""
     rows = ([plain(value) for value in row] for row in frame.itertuples(index=False))
     write_csv(path, [str(c) for c in frame.columns], rows)

@@ -80,6 +80,20 @@ def paragraph(text: str) -> Text:
     return Text("", text)
 
 
+def analysis_heading(title: str, text: str) -> Text:
+    """A title and what the analysis shows."""
+    return Text(title, text)
+
+
+def analysis_table(frame: pd.DataFrame, title: str, empty: str = "Nothing to show.") -> Table:
+    """A frame as a table of a report: numbers with three decimals, small ones with two significant digits."""
+    shown = frame.copy()
+    for name in shown.columns:
+        if shown[name].dtype.kind == "f":
+            shown[name] = [number(float(value), 3) for value in shown[name]]
+    return Table(title, empty, shown)
+
+
 def method_table(fit: Pooled) -> Table:
     """Every choice that moved a number, one line each."""
     hidden = {"notes", "sentence", "sources"}

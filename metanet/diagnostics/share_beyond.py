@@ -1,0 +1,123 @@
+"""The share of settings whose true rate lies beyond a threshold, with its uncertainty: the spread in words a clinician uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from metanet.diagnostics.two_step_twin import check_fit
+from metanet.kernels.links import LINKS
+from metanet.models.arguments import rate
+from metanet.models.batch import pool_batch
+from metanet.models.display import level_text, per_cent
+from metanet.models.options import lean, options_of
+from metanet.models.results import Pooled
+from metanet.models.simulate import Truth, draw
+
+_SETS = 2_000
+#: Below so many studies a bootstrap draws too little spread, and its interval would promise too much (Mathur and VanderWeele 2019).
+_LEAST = 10
+
+
+@dataclass(frozen=True)
+class ShareBeyond:
+    """Share of true rates above a threshold; `reason` says why there is none.
+
+    `above` is that of the fitted distribution, `lower` and `upper` its bootstrap interval (from ten studies on), `predictive` the
+    probability that the rate of a new setting lies above, which counts the uncertainty of the estimate as well (t with k - 2 degrees
+    of freedom, as the prediction interval; from three studies on).
+    """
+
+    threshold: float
+    above: float | None
+    lower: float | None
+    upper: float | None
+    predictive: float | None
+    level: float
+    reason: str | None
+
+    def sentence(self) -> str:
+        """The share in words."""
+        if self.reason or self.above is None:
+            return str(self.reason)
+        bounds = ""
+        if self.lower is not None:
+            bounds = f" ({level_text(self.level)} CI {per_cent(self.lower, 0)} to {per_cent(self.upper, 0)} %)"
+        text = (
+            f"The true rate lies above {per_cent(self.threshold)} % in {per_cent(self.above, 0)} % of settings{bounds}"
+        )
+        if self.predictive is None:
+            return f"{text}."
+        return f"{text}; counting how uncertain that is, in a new one with a probability of {per_cent(self.predictive, 0)} %."
+
+
+def share_beyond(fit: Pooled, threshold: float, *, sets: int = _SETS, seed: int = 0) -> ShareBeyond:
+    """Estimate in which share of settings the true rate lies above a threshold.
+
+    Parameters
+    ----------
+    fit
+        A pooled rate with a random effect on the logit (or another link's) scale, or of the beta-binomial model.
+    threshold
+        A rate, as a fraction.
+    sets
+        Data sets of the parametric bootstrap that gives the interval; 0 gives none.
+    seed
+        Of the bootstrap.
+
+    Returns
+    -------
+    ShareBeyond
+        ``P(true rate > threshold)`` under the fitted distribution, and percentiles of it over data sets drawn from the fit.
+
+    References
+    ----------
+    Mathur, VanderWeele (2019), doi:10.1002/sim.8057.
+    """
+    check_fit(fit)
+    at, level = rate("threshold", threshold), fit.level
+    options = options_of(fit.method)
+    spread = fit.rho if options.model == "beta_binomial" else fit.tau
+    linked = options.model in ("glmm", "beta_binomial") or (
+        options.model == "inverse_variance" and options.measure == "PLO"
+    )
+    if fit.response != "rate" or not linked:
+        reason = "The share of settings beyond a threshold is given for proportions on the logit scale."
+        return ShareBeyond(at, None, None, None, None, level, reason)
+    if fit.mu is None or spread is None:
+        return ShareBeyond(
+            at, None, None, None, None, level, f"No spread was estimated ({fit.status}), so no share can be told."
+        )
+    kind = "beta" if options.model == "beta_binomial" else str(options.link or "logit")
+    truth = Truth(kind, fit.mu, spread)
+    above = float(truth.share_between(np.array([at]), np.array([1.0]))[0])
+    predictive = _predictive(fit, truth, at)
+    if not sets or fit.k < _LEAST:
+        return ShareBeyond(at, above, None, None, predictive, level, None)
+    drawn = draw(truth, fit.data, options, sets, np.random.default_rng(seed))
+    again = pool_batch(drawn, lean(options))
+    pooled = again.status == "pooled"
+    second = again.rho if kind == "beta" else np.sqrt(again.tau2)
+    shares = np.array(
+        [
+            Truth(kind, float(m), float(s)).share_between(np.array([at]), np.array([1.0]))[0]
+            for m, s in zip(again.mu[pooled], second[pooled], strict=True)
+        ]
+    )
+    # Without any event every rate is below, with events only above.
+    edges = again.estimate[np.isin(again.status, ("no events", "only events"))] > at
+    shares = np.concatenate([shares, edges.astype(float)])
+    if shares.size < sets / 2:
+        return ShareBeyond(at, above, None, None, predictive, level, None)
+    low, high = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2])
+    return ShareBeyond(at, above, float(min(low, above)), float(max(high, above)), predictive, level, None)
+
+
+def _predictive(fit: Pooled, truth: Truth, at: float) -> float | None:
+    """Probability that a new setting lies above, by the distribution behind the prediction interval."""
+    if fit.k < 3 or fit.se is None or fit.mu is None or fit.tau is None or truth.kind == "beta":
+        return None
+    threshold = float(LINKS[truth.kind].forward(np.array([at]))[0])
+    return float(special.stdtr(fit.k - 2, (fit.mu - threshold) / float(np.hypot(fit.tau, fit.se))))
