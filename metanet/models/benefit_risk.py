@@ -241,6 +241,7 @@ def benefit_risk(
     ]
     joined = {name: (compared[0].groups[name], compared[1].groups[name]) for name in both}
     pairs = _verdicts(both, compared, level)
+    stamp["notes"] = list(dict.fromkeys([OBSERVATIONAL, *(note for each in compared for note in each.notes)]))
     return BenefitRisk(*words, by, level, None, joined, missing, compared[0], compared[1], stamp, pairs)
 
 

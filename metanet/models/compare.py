@@ -103,6 +103,11 @@ def compare(
     whole_number("seed", seed, 0)
     given, options = _options(choices, estimator)
     frame, names, group, notes = _groups(data, by)
+    if any(str(entry.get("reason", "")).startswith("shares patients") for entry in data.attrs.get("left_out", [])):
+        notes.append(
+            "Of reports on overlapping cohorts one report is kept for all groups together, so that groups share no patients; a "
+            "group pooled alone may hold others."
+        )
     studies = read_studies(frame, given, study=study, **takes_of(options))
     counts = studies.data()
     parts = {name: pool_studies(_quiet(studies).only(group == g), options) for g, name in enumerate(names)}

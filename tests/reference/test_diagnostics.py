@@ -61,7 +61,9 @@ def test_all_subsets_are_those_of_metafor():
     cloud = mn.gosh(mn.pool(events=found["xi"][:6], total=found["ni"][:6], model="inverse_variance", ci="z"))
     ours = {tuple(mask): i for i, mask in enumerate(cloud.masks.astype(int).tolist())}
     assert len(ours) == len(expected["k"]) == 63
-    for include, k, estimate, tau2, i2 in zip(*(expected[n] for n in ("include", "k", "estimate", "tau2", "i2")), strict=True):
+    for include, k, estimate, tau2, i2 in zip(
+        *(expected[n] for n in ("include", "k", "estimate", "tau2", "i2")), strict=True
+    ):
         i = ours[tuple(int(each) for each in include)]
         assert cloud.size[i] == k
         if k > 1:
@@ -94,7 +96,9 @@ def test_a_group_without_events_is_told_apart_by_the_likelihood_ratio_and_not_by
     expected = REFERENCE["groups"]["empty"]
     data = pd.DataFrame({"events": expected["events"], "total": expected["total"], "group": expected["group"]})
     # At the spread within the groups, which is none here, the ratio is that of two plain binomials.
-    assert mn.compare(data, "group", tau2="separate", bootstrap=0).lrt_pvalue == pytest.approx(expected["plain"], rel=1e-6)
+    assert mn.compare(data, "group", tau2="separate", bootstrap=0).lrt_pvalue == pytest.approx(
+        expected["plain"], rel=1e-6
+    )
     found = mn.compare(data, "group", seed=1)
     assert found.lrt_pvalue == pytest.approx(0.00055, abs=5e-6)
     assert found.exact_pvalue == pytest.approx(expected["fisher"], rel=1e-9)
@@ -122,7 +126,13 @@ def test_influence_of_the_shared_files_is_reached_or_improved(name, measure):
     case, fit = shared(name, measure)
     expected, found = case["influence"], mn.influence(fit).to_frame()
     np.testing.assert_allclose(found["q_deleted"], expected["QE.del"], rtol=1e-8, atol=1e-9)
-    names = {"rstudent": "rstudent", "dffits": "dffits", "cook.d": "cook_d", "cov.r": "cov_ratio", "tau2.del": "tau2_deleted"}
+    names = {
+        "rstudent": "rstudent",
+        "dffits": "dffits",
+        "cook.d": "cook_d",
+        "cov.r": "cov_ratio",
+        "tau2.del": "tau2_deleted",
+    }
     close = True
     for theirs, ours in names.items():
         scale = np.maximum(np.abs(expected[theirs]), np.abs(expected[theirs]).max() * 1e-2 + 1e-12)
@@ -139,7 +149,9 @@ def test_influence_of_the_shared_files_is_reached_or_improved(name, measure):
         assert (ours > theirs + 1e-12).any()
 
 
-@pytest.mark.parametrize(("name", "measure"), [case for case in USABLE if "cumulative" in load(case[0])["fits"][case[1]]])
+@pytest.mark.parametrize(
+    ("name", "measure"), [case for case in USABLE if "cumulative" in load(case[0])["fits"][case[1]]]
+)
 def test_cumulative_results_of_the_shared_files_are_reached_or_improved(name, measure):
     case, fit = shared(name, measure)
     found = mn.cumulative(fit, "given").to_frame()

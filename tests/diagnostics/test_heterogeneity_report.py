@@ -1,0 +1,109 @@
+"""The heterogeneity report, the share of settings beyond a threshold, and the worksheet for GRADE."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy import special, stats
+
+import metanet as mn
+from metanet.diagnostics.grade import OPEN
+
+EVIDENCE = mn.load_evidence()
+RATES = EVIDENCE.rates("objective_response", modality="TARE")
+FIT = mn.pool(RATES)
+
+
+@pytest.fixture(scope="module")
+def report():
+    return mn.heterogeneity_report(FIT, thresholds=[0.3], by="modality", decision=0.3, subsets=False)
+
+
+def test_the_parts_are_those_of_the_single_analyses(report):
+    assert report.subgroups.lrt == pytest.approx(mn.compare(RATES, "modality").lrt, rel=1e-9)
+    alone = mn.meta_regression(RATES, "~ pct_pancreatic")
+    found = report.moderators["pct_pancreatic"]
+    assert found.lrt_pvalue == pytest.approx(alone.lrt_pvalue, rel=1e-6)
+    assert found.r2 == pytest.approx(alone.r2, rel=1e-5)
+    assert found.k == 13
+    row = report.to_frame().set_index("moderator").loc["pct_pancreatic"]
+    assert row["coefficient"] == pytest.approx(alone.coefficients["estimate"].iloc[1], rel=1e-5)
+
+
+def test_a_moderator_that_few_studies_report_is_skipped_with_a_word(report):
+    assert "reported by" in report.skipped["median_age"]
+    assert "median_age" not in report.moderators
+
+
+def test_the_words_name_the_numbers(report):
+    parts = report.paragraphs()
+    assert list(parts) == ["Spread", "Single studies", "Subgroups", "Moderators"]
+    assert "The true rate lies above 30.0 % in" in parts["Spread"]
+    assert "pct_pancreatic: 13 studies, likelihood ratio p = 0.003" in parts["Moderators"]
+    assert "observational comparison" in parts["Subgroups"].lower()
+    json.dumps(report.to_dict(), allow_nan=False)
+    assert "Worksheet for GRADE" in report._repr_html_()
+
+
+def test_the_worksheet_leaves_the_judgement_open(report):
+    sheet = report.worksheet()
+    assert set(sheet["domain"]) == {"inconsistency", "imprecision"}
+    assert (sheet["judgement"] == OPEN).all()
+    facts = dict(zip(sheet["question"], sheet["fact"], strict=True))
+    assert facts["Does the interval cross 30.0 %?"] == "no, it lies above"
+    studies = FIT.studies
+    missed = ((studies["ci_lower"] > FIT.estimate) | (studies["ci_upper"] < FIT.estimate)).sum()
+    assert facts["How many study intervals miss the pooled rate?"].startswith(f"{missed} of {FIT.k}")
+
+
+def test_the_share_is_that_of_the_fitted_distribution():
+    found = mn.share_beyond(FIT, 0.3, sets=400, seed=1)
+    assert found.above == pytest.approx(stats.norm.sf(special.logit(0.3), FIT.mu, FIT.tau), rel=1e-12)
+    spread = np.hypot(FIT.tau, FIT.se)
+    assert found.predictive == pytest.approx(stats.t.sf((special.logit(0.3) - FIT.mu) / spread, FIT.k - 2), rel=1e-12)
+    assert found.lower <= found.above <= found.upper
+    assert found.upper - found.lower < 0.6
+
+
+def test_the_share_of_the_beta_binomial_model_is_that_of_its_beta_distribution():
+    fit = mn.pool(RATES, model="beta_binomial")
+    size = 1 / fit.rho - 1
+    expected = stats.beta.sf(0.3, fit.estimate * size, (1 - fit.estimate) * size)
+    assert mn.share_beyond(fit, 0.3, sets=0).above == pytest.approx(expected, rel=1e-9)
+
+
+def test_few_studies_have_no_interval_of_the_share():
+    found = mn.share_beyond(mn.pool(events=[2, 9, 4, 17], total=[20, 30, 25, 40]), 0.2)
+    assert found.lower is None
+    assert found.predictive is not None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"events": [3], "total": [10]},
+        {"events": [0, 0, 0], "total": [10, 12, 9]},
+        {"events": [0, 10], "total": [12, 10]},
+    ],
+)
+def test_every_status_has_a_report(data):
+    found = mn.heterogeneity_report(mn.pool(**data), thresholds=[0.2], moderators=())
+    assert found.summary()
+    assert len(found.worksheet()) >= 2
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"by": "modalty"}, "Did you mean 'modality'"),
+        ({"moderators": ["yeer"]}, "Did you mean 'year'"),
+        ({"thresholds": [30]}, "Did you mean 0.3"),
+        ({"decision": 1}, "decision="),
+    ],
+)
+def test_arguments_that_cannot_be_are_refused(arguments, message):
+    with pytest.raises(mn.ArgumentError, match=message):
+        mn.heterogeneity_report(FIT, subsets=False, **{"moderators": (), **arguments})

@@ -1,0 +1,87 @@
+"""Benefit against harm: the rates are those of pool, the verdicts follow from the pairs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import metanet as mn
+
+EVIDENCE = mn.load_evidence()
+
+
+@pytest.fixture(scope="module")
+def found():
+    return mn.benefit_risk(EVIDENCE)
+
+
+def test_both_rates_are_those_of_pool(found):
+    for name, (benefit, risk) in found.groups.items():
+        for outcome, fit in (("objective_response", benefit), ("hepatotoxicity", risk)):
+            rates = EVIDENCE.rates(outcome)
+            one = mn.pool(rates[rates["modality_class"] == name])
+            assert fit.estimate == pytest.approx(one.estimate, rel=1e-12)
+            assert fit.ci_upper == pytest.approx(one.ci_upper, rel=1e-12)
+
+
+def test_a_group_with_one_of_the_two_outcomes_is_named(found):
+    assert "ablation" in found.missing
+    assert found.missing["ablation"] == "hepatotoxicity"
+    assert "ablation" in found.sentence()
+
+
+def test_verdicts_follow_from_differences_and_adjusted_p_values(found):
+    frame = found.to_frame().set_index("group")
+    for row in found.pairs.to_dict("records"):
+        benefit = frame.loc[row["better"], "benefit"] - frame.loc[row["worse"], "benefit"]
+        risk = frame.loc[row["better"], "risk"] - frame.loc[row["worse"], "risk"]
+        assert row["benefit_difference"] == pytest.approx(benefit)
+        assert row["risk_difference"] == pytest.approx(risk)
+        assert benefit >= 0
+        if row["verdict"] == "dominates":
+            assert risk < 0
+            assert max(row["benefit_pvalue"], row["risk_pvalue"]) < 0.05
+        elif row["verdict"] == "better in estimate":
+            assert risk < 0
+        elif row["verdict"] == "trade-off":
+            assert risk > 0
+        else:
+            assert risk == 0 or benefit == 0
+
+
+def test_a_cohort_that_stands_once_for_all_groups_is_said(found):
+    assert any("one report is kept for all groups together" in note for note in found.method["notes"])
+
+
+def test_it_is_labelled_and_can_be_written(found):
+    assert "observational comparison" in found.summary().lower()
+    json.dumps(found.to_dict(), allow_nan=False)
+    assert "<table" in found._repr_html_()
+
+
+def test_groups_can_be_chosen():
+    few = mn.benefit_risk(EVIDENCE, groups=["TARE", "PRRT"])
+    assert list(few.groups) == ["TARE", "PRRT"]
+    assert len(few.pairs) == 1
+
+
+def test_outcomes_without_a_shared_group_have_a_reason():
+    none = mn.benefit_risk(EVIDENCE, "local_control", "biliary_infection")
+    assert none.reason
+    assert none.to_frame().empty
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"benefit": "hepatotoxicity"}, "is a harm by the tables"),
+        ({"risk": "disease_control"}, "is a benefit by the tables"),
+        ({"benefit": "objectiv_response"}, "Did you mean 'objective_response'"),
+        ({"groups": ["TARR"]}, "Did you mean 'TARE'"),
+        ({"by": "modality_clas"}, "Did you mean 'modality_class'"),
+    ],
+)
+def test_arguments_that_cannot_be_are_refused(arguments, message):
+    with pytest.raises(mn.ArgumentError, match=message):
+        mn.benefit_risk(EVIDENCE, **arguments)

@@ -1,0 +1,234 @@
+"""Comparison of groups: estimates, tests and pairs, against single models and direct computation."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from math import comb
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import metanet as mn
+from metanet.kernels import contingency, mover
+
+DATA = pd.DataFrame(
+    {
+        "study": list("abcdefghi"),
+        "study_id": list("abcdefghh"),
+        "events": [3, 9, 4, 12, 7, 20, 1, 2, 8],
+        "total": [20, 30, 25, 30, 22, 41, 18, 25, 40],
+        "group": ["A"] * 3 + ["B"] * 3 + ["C"] * 3,
+    }
+)
+
+
+def test_groups_with_their_own_spread_are_single_poolings():
+    found = mn.compare(DATA, "group", tau2="separate")
+    for name, part in DATA.groupby("group"):
+        one = mn.pool(part)
+        assert found.groups[name].estimate == pytest.approx(one.estimate, rel=1e-12)
+        assert found.groups[name].ci_upper == pytest.approx(one.ci_upper, rel=1e-12)
+
+
+@pytest.mark.parametrize("model", ["glmm", "inverse_variance"])
+def test_groups_with_one_spread_are_those_of_a_regression_on_the_group(model):
+    found = mn.compare(DATA, "group", model=model)
+    other = mn.meta_regression(DATA, "~ 0 + group", model=model)
+    for term, name in zip(other.coefficients.to_dict("records"), "ABC", strict=True):
+        assert found.groups[name].mu == pytest.approx(term["estimate"], rel=1e-7)
+        assert found.groups[name].se == pytest.approx(term["se"], rel=1e-6)
+        assert found.groups[name].mu_lower == pytest.approx(term["ci_lower"], rel=1e-6)
+    assert found.tau2_common == pytest.approx(other.tau2, rel=1e-6, abs=1e-12)
+    if model == "glmm":
+        assert found.lrt == pytest.approx(mn.meta_regression(DATA, "~ group").lrt, rel=1e-8)
+
+
+def test_two_step_groups_by_their_own_spread_have_q_between():
+    found = mn.compare(DATA, "group", model="inverse_variance", tau2="separate", ci="z")
+    means = np.array([fit.mu for fit in found.groups.values()])
+    w = 1 / np.array([fit.se for fit in found.groups.values()]) ** 2
+    q = (w * (means - (w * means).sum() / w.sum()) ** 2).sum()
+    assert found.lrt == pytest.approx(q, rel=1e-9)
+    assert found.lrt_pvalue == pytest.approx(stats.chi2.sf(q, 2), rel=1e-9)
+
+
+def test_at_the_spread_of_each_group_the_ratio_is_that_of_the_likelihoods():
+    from scipy.optimize import minimize_scalar
+
+    from metanet.kernels.random_effect import RULES, evaluate
+    from metanet.kernels.study_likelihoods import BinomialLogit
+
+    found = mn.compare(DATA, "group", tau2="separate")
+    parts = [
+        BinomialLogit(*(part[name].to_numpy(dtype=float)[None] for name in ("events", "total")))
+        for _, part in DATA.groupby("group")
+    ]
+    taus = [fit.tau for fit in found.groups.values()]
+    own = sum(fit.loglik for fit in found.groups.values())
+
+    def fall(mu: float) -> float:
+        at = [
+            evaluate(part, np.array([mu]), np.array([tau]), RULES[3]).loglik[0]
+            for part, tau in zip(parts, taus, strict=True)
+        ]
+        return -sum(at)
+
+    best = minimize_scalar(fall, bounds=(-4, 3), method="bounded", options={"xatol": 1e-10})
+    assert found.lrt == pytest.approx(2 * (own + best.fun), rel=1e-7)
+
+
+def test_pairs_are_comparisons_of_two_groups_adjusted_by_holm():
+    found = mn.compare(DATA, "group")
+    pairs = found.differences
+    assert len(pairs) == 3
+    for row in pairs.to_dict("records"):
+        two = mn.compare(DATA[DATA["group"].isin([row["first"], row["second"]])], "group")
+        assert row["pvalue"] == pytest.approx(two.lrt_pvalue, rel=1e-9)
+        first, second = (found.groups[row[name]] for name in ("first", "second"))
+        assert row["difference"] == pytest.approx(first.estimate - second.estimate)
+        assert row["ratio"] == pytest.approx(first.estimate / second.estimate)
+        assert row["difference_lower"] < row["difference"] < row["difference_upper"]
+        assert row["ratio_lower"] < row["ratio"] < row["ratio_upper"]
+    p = np.sort(pairs["pvalue"].to_numpy())
+    expected = np.minimum(1, np.maximum.accumulate(p * [3, 2, 1]))
+    np.testing.assert_allclose(np.sort(pairs["pvalue_adjusted"].to_numpy()), expected)
+
+
+def test_the_difference_of_wilson_intervals_is_newcombes():
+    # Newcombe (1998), Statistics in Medicine 17:873-890, table II, method 10, case a: 56/70 less 48/80.
+    first, second = (0.8, 0.69194, 0.87701), (0.6, 0.49050, 0.70037)
+    gap, low, high = mover.difference(*(np.array([x]) for x in (*first, *second)))
+    assert gap[0] == pytest.approx(0.2)
+    assert low[0] == pytest.approx(0.0524, abs=5e-4)
+    assert high[0] == pytest.approx(0.3339, abs=5e-4)
+
+
+def test_a_ratio_has_limits_where_one_rate_is_zero():
+    value, low, high = (x[0] for x in mover.ratio(*(np.array([x]) for x in (0.0, 0.0, 0.05, 0.2, 0.1, 0.3))))
+    assert (value, low) == (0.0, 0.0)
+    assert 0 < high < 1
+    value, low, high = (x[0] for x in mover.ratio(*(np.array([x]) for x in (0.2, 0.1, 0.3, 0.0, 0.0, 0.05))))
+    assert value == np.inf
+    assert 1 < low < np.inf
+    assert high == np.inf
+    assert np.isnan(mover.ratio(*(np.array([x]) for x in (0.0, 0.0, 0.1, 0.0, 0.0, 0.1)))[0][0])
+
+
+def test_the_ratio_holds_its_own_inverse():
+    one = mover.ratio(*(np.array([x]) for x in (0.2, 0.1, 0.3, 0.4, 0.3, 0.5)))
+    other = mover.ratio(*(np.array([x]) for x in (0.4, 0.3, 0.5, 0.2, 0.1, 0.3)))
+    assert one[1][0] == pytest.approx(1 / other[2][0], rel=1e-12)
+    assert one[2][0] == pytest.approx(1 / other[1][0], rel=1e-12)
+
+
+@pytest.mark.parametrize(("events", "total"), [([0, 13], [65, 95]), ([3, 7, 1], [20, 18, 25]), ([2, 2], [10, 10])])
+def test_fishers_test_counts_the_tables_that_are_no_likelier(events, total):
+    whole = sum(events)
+    weight = {
+        counts: np.prod([comb(n, x) for n, x in zip(total, counts, strict=True)], dtype=float)
+        for counts in product(*(range(min(n, whole) + 1) for n in total))
+        if sum(counts) == whole
+    }
+    expected = sum(w for w in weight.values() if w <= weight[tuple(events)] * (1 + 1e-9)) / sum(weight.values())
+    p, listed = contingency.fisher(np.array(events, dtype=float), np.array(total, dtype=float))
+    assert listed
+    assert p == pytest.approx(expected, rel=1e-9)
+    if len(events) == 2:
+        table = np.array([events, np.subtract(total, events)])
+        assert p == pytest.approx(stats.fisher_exact(table).pvalue, rel=1e-9)
+
+
+def test_too_many_tables_are_sampled():
+    p, listed = contingency.fisher(np.full(8, 12.0), np.full(8, 60.0), seed=1)
+    assert not listed
+    assert p == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_bootstrap_keeps_its_size_where_the_groups_are_alike():
+    # 40 data sets of equal groups: about 4 p-values are below 0.1; more than 10 happen less than once in 1,000 times.
+    random = np.random.default_rng(4)
+    low = 0
+    for seed in range(40):
+        total = random.integers(15, 60, 8)
+        theta = -1.5 + 0.6 * random.standard_normal(8)
+        frame = DATA.iloc[:8].assign(
+            events=random.binomial(total, 1 / (1 + np.exp(-theta))), total=total, group=["A", "B"] * 4
+        )
+        low += mn.compare(frame, "group", bootstrap=99, seed=seed).bootstrap_pvalue < 0.1
+    assert low <= 10
+
+
+def test_arms_of_one_study_in_two_groups_are_named():
+    frame = DATA.assign(group=["A"] * 3 + ["B"] * 3 + ["C", "A", "C"])
+    assert any("within_studies" in note for note in mn.compare(frame, "group").notes)
+
+
+def test_the_label_stands_wherever_it_is_printed():
+    found = mn.compare(DATA, "group")
+    for text in (found.sentence(), found.summary(), found._repr_html_(), " ".join(found.notes)):
+        assert "observational comparison" in text.lower()
+    json.dumps(found.to_dict(), allow_nan=False)
+    assert found.to_frame()["group"].tolist() == ["A", "B", "C"]
+
+
+@pytest.mark.parametrize("tau2", ["common", "separate"])
+def test_groups_that_cannot_be_told_apart_have_a_reason(tau2):
+    none = mn.compare(DATA.assign(events=0), "group", tau2=tau2)
+    assert none.lrt_pvalue is None
+    assert any("no events" in note for note in none.notes)
+    one = mn.compare(DATA.assign(group="A"), "group", tau2=tau2)
+    assert one.lrt_pvalue is None
+    assert one.differences.empty
+
+
+def test_single_studies_and_edges_are_answered():
+    frame = pd.DataFrame({"events": [0, 5, 9, 4], "total": [12, 20, 9, 31], "g": ["A", "B", "C", "B"]})
+    for tau2 in ("common", "separate"):
+        found = mn.compare(frame, "g", tau2=tau2, bootstrap=0)
+        assert [fit.status for fit in found.groups.values()] == ["not pooled", "pooled", "not pooled"]
+        assert 0 < found.lrt_pvalue < 0.01
+        assert found.exact_pvalue < 0.01
+
+
+def test_rows_without_a_group_are_left_out_and_counted():
+    frame = DATA.assign(group=["A", None, "A", "B", "B", "B", np.nan, "A", " "])
+    found = mn.compare(frame, "group")
+    assert sum(fit.k for fit in found.groups.values()) == 6
+    assert any("3 rows without a value of group left out" in note for note in found.notes)
+
+
+def test_two_groups_of_trials_are_compared_on_the_log_scale():
+    frame = pd.DataFrame(
+        {
+            "events": [2, 9, 4, 7],
+            "total": [20, 30, 25, 40],
+            "events_control": [5, 12, 9, 11],
+            "total_control": [21, 29, 26, 39],
+            "g": ["A", "A", "B", "B"],
+        }
+    )
+    names = {name: name for name in frame.columns if name != "g"}
+    found = mn.compare(frame, "g", **names)
+    row = found.differences.iloc[0]
+    assert row["ratio"] == pytest.approx(found.groups["A"].estimate / found.groups["B"].estimate)
+    exact = mn.compare(frame, "g", model="CM.EL", **names)
+    assert exact.lrt_df == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"by": "grup"}, "Did you mean 'group'"),
+        ({"tau2": "comon"}, "Did you mean 'common'"),
+        ({"model": "peto"}, "model='peto' is not known for compare"),
+        ({"bootstrap": -1}, "bootstrap='-1'"),
+        ({"modle": "glmm"}, "Did you mean 'model'"),
+        ({"ci": "KR", "model": "inverse_variance"}, "ci='KR'"),
+    ],
+)
+def test_arguments_that_cannot_be_are_refused(arguments, message):
+    with pytest.raises(mn.ArgumentError, match=message):
+        mn.compare(DATA, **{"by": "group", **arguments})
