@@ -325,6 +325,21 @@ def memory() -> Row:
     return Row("peak memory of 1,000,000 fits, k = 10 (GB)", peak, None, "", "under 1 GB", peak < 1.0)
 
 
+def save(path: Path, rows: list[Row]) -> None:
+    """The table, whole or not at all."""
+    partial = path.with_name(f".{path.name}.part")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["task", "ours", "theirs", "ratio", "against", "goal", "met"])
+        for row in rows:
+            ratio = "" if row.theirs is None else f"{row.theirs / row.ours:.3g}"
+            theirs = "" if row.theirs is None else f"{row.theirs:.3g}"
+            writer.writerow(
+                [row.task, f"{row.ours:.3g}", theirs, ratio, row.other, row.goal, "yes" if row.met else "no"]
+            )
+    os.replace(partial, path)
+
+
 def main() -> None:
     """Measure, write the table, print it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -336,17 +351,7 @@ def main() -> None:
         rows = [row for row in compare(machine, given.rounds) if row is not None]
         if machine.r is None:
             print("Rscript with metafor is not here: its rows are left out.", file=sys.stderr)
-    partial = given.out.with_name(f".{given.out.name}.part")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["task", "ours", "theirs", "ratio", "against", "goal", "met"])
-        for row in rows:
-            ratio = "" if row.theirs is None else f"{row.theirs / row.ours:.3g}"
-            theirs = "" if row.theirs is None else f"{row.theirs:.3g}"
-            writer.writerow(
-                [row.task, f"{row.ours:.3g}", theirs, ratio, row.other, row.goal, "yes" if row.met else "no"]
-            )
-    os.replace(partial, given.out)
+    save(given.out, rows)
     print(given.out.read_text(encoding="utf-8"))
 
 

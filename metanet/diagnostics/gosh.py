@@ -33,7 +33,7 @@ _RANDOM = 100_000
 _SLOW = {"UM.FS": 4_096, "UM.RS": 512}
 _MOST = 5_000_000
 #: The mixture is fitted to so many of the points.
-_SAMPLE = 20_000
+_SAMPLE = 5_000
 #: Groups of results stand apart where Ashman's D passes 2; a study drives them when its shares in the two differ by this much.
 _SEPARATE, _DRIVES = 2.0, 0.5
 

@@ -34,7 +34,8 @@ _DECREMENT = 1e-13
 #: A step may end this far beyond a cell, in halves of its width, before the next cell takes over.
 _OVERHANG = 1.02
 _ROUNDS = 12
-_CHUNK = 1 << 16
+#: Subsets that are scanned together, and those whose polynomials stay in the processor's cache.
+_CHUNK, _CACHED = 1 << 15, 1_500
 
 
 def study_surfaces(studies: Likelihood) -> Callable[[Array, Array], Array]:
@@ -159,19 +160,19 @@ class Table:
             rows, cell = rows[order], cell[order]
             edges = np.flatnonzero(np.diff(cell, prepend=-1))
             open_ = []
+            climb = self._within if free else self._along_boundary
             for first, last in zip(edges, [*edges[1:], rows.size], strict=True):
-                chosen = rows[first:last]
-                settled, rises[chosen] = self._within(int(cell[first]), masks[chosen], chosen, mu, w, height, free)
-                found[chosen[settled]] = True
-                open_.append(chosen[~settled])
+                for start in range(first, last, _CACHED):
+                    chosen = rows[start : min(start + _CACHED, last)]
+                    settled, rises[chosen] = climb(int(cell[first]), masks[chosen], chosen, mu, w, height)
+                    found[chosen[settled]] = True
+                    open_.append(chosen[~settled])
             rows = np.concatenate(open_)
             if not rows.size:
                 break
         return mu, w, height, found, rises
 
-    def _within(
-        self, cell: int, masks: Array, rows: Indices, mu: Array, w: Array, height: Array, free: bool
-    ) -> tuple[Mask, Mask]:
+    def _within(self, cell: int, masks: Array, rows: Indices, mu: Array, w: Array, height: Array) -> tuple[Mask, Mask]:
         """Climb inside one cell; writes where each subset got to, and tells which have arrived and where w bends upwards."""
         column, row = divmod(cell, self._rows)
         middle_mu, middle_w = self._low + _WIDTH_MU * (column + 0.5), _WIDTH_W * (row + 0.5)
@@ -182,8 +183,6 @@ class Table:
         for _ in range(8):
             p, pu, pv, puu, puv, pvv = _polynomial(coefficients, u, v)
             rises = pvv > 1e-6 * np.abs(puu)
-            if not free:
-                pv, puv, pvv = np.zeros_like(p), np.zeros_like(p), np.full_like(p, -1.0)
             step_u, step_v = _newton(pu, pv, puu, puv, pvv)
             decrement = step_u * pu + step_v * pv
             settled = decrement < _DECREMENT
@@ -197,6 +196,32 @@ class Table:
                 break
         mu[rows], w[rows] = middle_mu + 0.5 * _WIDTH_MU * u, middle_w + 0.5 * _WIDTH_W * v
         height[rows] = p
+        return settled & ~out, rises
+
+    def _along_boundary(
+        self, cell: int, masks: Array, rows: Indices, mu: Array, w: Array, height: Array
+    ) -> tuple[Mask, Mask]:
+        """The climb in mu alone at w = 0, the lower edge of a cell in the first row; as `_within`."""
+        middle_mu = self._low + _WIDTH_MU * (cell // self._rows + 0.5)
+        power = np.arange(_ORDER)
+        # At v = -1 the polynomial in v is a sum of its coefficients with changing signs, and so is its second derivative.
+        edge, bend = (-1.0) ** power, power * (power - 1) * (-1.0) ** power
+        surface = self._cell(cell)
+        line = np.einsum("abk,b->ak", surface, edge) @ masks.T
+        u = (mu[rows] - middle_mu) / (0.5 * _WIDTH_MU)
+        for _ in range(8):
+            p, pu, puu = _horner(line, u)
+            step = np.clip(-pu / np.minimum(puu, -1e-12), -2.0, 2.0)
+            decrement = step * pu
+            settled = decrement < _DECREMENT
+            new = u + step
+            out = np.abs(new) > _OVERHANG
+            u = np.clip(new, -1.5, 1.5)
+            p += 0.5 * decrement
+            if (settled | out).all():
+                break
+        rises = _horner(np.einsum("abk,b->ak", surface, bend) @ masks.T, u)[0] > 1e-6 * np.abs(puu)
+        mu[rows], height[rows] = middle_mu + 0.5 * _WIDTH_MU * u, p
         return settled & ~out, rises
 
 

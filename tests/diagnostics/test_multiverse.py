@@ -26,13 +26,8 @@ def test_every_analysis_is_that_of_pool():
     found = mn.multiverse(DATA).to_frame()
     assert len(found) > 100
     for row in found.sample(25, random_state=1).to_dict("records"):
-        rows = DATA
-        rows = rows[
-            [
-                ("low", "moderate", "high").index(c) >= ("low", "moderate", "high").index(row["certainty"])
-                for c in rows["certainty"]
-            ]
-        ]
+        order = ("low", "moderate", "high")
+        rows = DATA[[order.index(word) >= order.index(row["certainty"]) for word in DATA["certainty"]]]
         rows = rows if row["unit"] == "any" else rows[rows["unit"] == "patients"]
         rows = rows if row["derived"] == "in" else rows[~rows["derived"]]
         if row["model"] == "Binomial-normal model":
