@@ -42,6 +42,10 @@ _COLUMNS = (
 )
 
 
+#: A residual sum of squares this small, in sampling variances, is rounding.
+_NO_RESIDUAL = 1e-20
+
+
 @dataclass(frozen=True, eq=False)
 class Influence:
     """One row for each study; `reason` says why there is none.
@@ -211,32 +215,35 @@ def _measures(fit: Pooled, deleted: Batch) -> dict[str, Array]:
     pooled = deleted.status == "pooled"
     mu, se, tau2 = (np.where(pooled, x, np.nan) for x in (deleted.mu, deleted.se, deleted.tau2))
     tau2 = np.where(pooled & np.isnan(tau2), 0.0, tau2) if options.tau2 is None else tau2
-    change = fit.mu - mu
+    change, unit = fit.mu - mu, np.full(fit.k, fit.se)
     out = dict.fromkeys(_COLUMNS, np.full(fit.k, np.nan))
-    out |= {"cook_d": change**2 / fit.se**2, "cov_ratio": se**2 / fit.se**2, "shift": change**2 / se**2}
     out |= {"q_deleted": deleted.q, "lrt_deleted": deleted.lrt, "hat": fit.weights, "weight": fit.weights}
     out["tau2_deleted"] = np.where(pooled, deleted.tau2, np.nan)
     if options.exact:
-        out |= {"dffits": change / fit.se, "dfbetas": change / se}
+        out |= {"dffits": change / unit, "dfbetas": change / se}
         out["rstudent"] = residuals(fit, options, mu, se, deleted)
         out["displacement"] = displacement(fit, options, mu, deleted)
         out["heterogeneity"] = deviance_shares(fit, options)
-        return out
-    twin = two_step_twin(fit)
-    y, v = twin.yi[0], twin.vi[0]
-    usable = np.isfinite(v)
-    weights = np.where(usable, 1.0 / (v + tau2[:, None]), 0.0)
-    np.fill_diagonal(without := weights.copy(), 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # What Hartung and Knapp multiply the variance by; 1 for the other two-step intervals, and for the classical models the
-        # ratio of their own variance to that of inverse variance.
+    else:
+        twin = two_step_twin(fit)
+        y, v = twin.yi[0], twin.vi[0]
+        usable = np.isfinite(v)
+        weights = np.where(usable, 1.0 / (v + tau2[:, None]), 0.0)
+        np.fill_diagonal(without := weights.copy(), 0.0)
+        # What Hartung and Knapp multiply the variance by; 1 for the other two-step intervals, and for the classical models the ratio
+        # of their own variance to that of inverse variance. Effects that agree exactly leave rounding, and no unit to measure in.
         scale = se**2 * without.sum(-1)
-        out["rstudent"] = (y - mu) / np.sqrt(scale * (v + tau2) + se**2)
-        out["dffits"] = change / np.sqrt(scale * fit.weights * (v + tau2))
-        out["dfbetas"] = change / np.sqrt(scale / weights.sum(-1))
-    common = two_step.weighted_mean(y[None], v[None], np.zeros(1))
-    out["heterogeneity"] = np.where(usable, common.weights[0] * (y - common.mean[0]) ** 2, 0.0)
-    gone = ~usable
-    for name in ("rstudent", "dffits"):
-        out[name] = np.where(gone, np.nan, out[name])
+        se, scale = (np.where(scale > _NO_RESIDUAL, x, np.nan) for x in (se, scale))
+        own = fit.se**2 * (1.0 / (v + (fit.tau2 or 0.0))).sum()
+        unit = np.where(own > _NO_RESIDUAL, unit, np.nan)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            out["rstudent"] = (y - mu) / np.sqrt(scale * (v + tau2) + se**2)
+            out["dffits"] = change / np.sqrt(scale * fit.weights * (v + tau2))
+            out["dfbetas"] = change / np.sqrt(scale / weights.sum(-1))
+        for name in ("rstudent", "dffits"):
+            out[name] = np.where(usable, out[name], np.nan)
+        if usable.any():
+            common = two_step.weighted_mean(y[None], v[None], np.zeros(1))
+            out["heterogeneity"] = np.where(usable, common.weights[0] * (y - common.mean[0]) ** 2, 0.0)
+    out |= {"cook_d": change**2 / unit**2, "cov_ratio": se**2 / unit**2, "shift": change**2 / se**2}
     return out

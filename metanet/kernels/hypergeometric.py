@@ -53,6 +53,19 @@ class Hypergeometric:
             setattr(part, name, value[:, rows] if name in ("_support", "_log_weight") else value[rows])
         return part
 
+    def without(self, gone: NDArray[np.bool_]) -> Hypergeometric:
+        """The same studies, those of `gone` ``[b, k]`` absent: one possible count, and its probability one."""
+        part = object.__new__(Hypergeometric)
+        first = np.zeros(self._support.shape[:1])
+        first[1:] = -np.inf
+        part._support = np.where(gone, 0.0, self._support)
+        part._log_weight = np.where(gone, first.reshape(-1, *([1] * gone.ndim)), self._log_weight)
+        part._observed = np.where(gone, 0.0, self._observed)
+        part.constant, part.size = part._observed.sum(-1), self.size
+        part.edge = self.edge | gone
+        part.guess, part.precision = np.where(gone, 0.0, self.guess), np.where(gone, 0.0, self.precision)
+        return part
+
     def _moments(self, theta: Array) -> tuple[Array, Array, Array]:
         """Log of the weighted sum and the first two moments of ``x - events``, with the support as an inner axis."""
         axis = theta.ndim - 2

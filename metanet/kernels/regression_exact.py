@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metanet.kernels.hypergeometric import Hypergeometric
 from metanet.kernels.random_effect import RULES, SCAN_RULE, Evaluation, Interval, Rule, nodes_interval, rounding
 from metanet.kernels.random_effect_fit import HALF_TOLERANCE, STEP_TOLERANCE, TAU_LIMIT
 from metanet.kernels.regression_design import Basis, basis_of, estimable, movable
@@ -180,6 +181,8 @@ def fit(studies: Likelihood, x: Array) -> ExactFit:
 
 def without(studies: Likelihood, gone: Mask) -> Likelihood:
     """The same studies, those of `gone` ``[b, k]`` absent; a study at its edge has no constant, so that none is lost."""
+    if isinstance(studies, Hypergeometric):
+        return studies.without(gone)
     part = studies.take(slice(None))
     for name in ("events", "total", "precision"):
         setattr(part, name, np.where(gone, 0.0, getattr(part, name)))

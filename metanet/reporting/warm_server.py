@@ -33,13 +33,21 @@ _PRELOAD = (
     "metanet.evidence",
     "metanet.models.pool",
     "metanet.models.views",
-    "metanet.diagnostics.leave_one_out",
-    "metanet.diagnostics.heterogeneity",
+    "formulaic",
+    "metanet.models.benefit_risk",
+    "metanet.models.meta_regression",
+    "metanet.models.within_studies",
+    "metanet.diagnostics.heterogeneity_report",
+    "metanet.diagnostics.multiverse",
+    "metanet.diagnostics.calibrate",
+    "metanet.diagnostics.permutation",
+    "metanet.diagnostics.small_study",
     "metanet.figures.forest",
     "metanet.figures.save",
     "metanet.figures.leave_one_out",
     "metanet.reporting.tables",
     "metanet.reporting.results_files",
+    "metanet.reporting.analysis_files",
 )
 
 

@@ -131,3 +131,10 @@ def test_something_else_than_a_result_is_refused():
         mn.influence([1, 2])
     with pytest.raises(mn.ArgumentError, match=r"Did you mean .holm."):
         mn.outliers(mn.pool(**COUNTS), adjust="holms")
+
+
+def test_effects_that_agree_exactly_have_no_unit_to_measure_in():
+    fit = mn.pool(yi=[0.2, 0.2, 0.2], vi=[0.1, 0.2, 0.3])
+    frame = mn.influence(fit).to_frame()
+    assert frame["cook_d"].isna().all()
+    assert not frame["influential"].any()

@@ -218,6 +218,26 @@ def test_two_groups_of_trials_are_compared_on_the_log_scale():
     assert exact.lrt_df == 1
 
 
+@pytest.mark.parametrize("model", ["CM.EL", "CM.AL"])
+def test_a_group_of_trials_without_events_in_one_arm_is_compared(model):
+    frame = pd.DataFrame(
+        {
+            "events": [0, 0, 3, 5],
+            "total": [54, 45, 30, 41],
+            "events_control": [18, 13, 4, 6],
+            "total_control": [54, 45, 30, 40],
+            "g": ["A", "A", "B", "B"],
+        }
+    )
+    names = {name: name for name in frame.columns if name != "g"}
+    found = mn.compare(frame, "g", model=model, bootstrap=0, **names)
+    assert found.groups["A"].status == "not estimable"
+    # The group without events adds the supremum of its likelihood, one; the other its own maximum.
+    rest = mn.pool(frame[frame["g"] == "B"].drop(columns="g"), model=model, **names)
+    whole = mn.pool(frame.drop(columns="g"), model=model, **names)
+    assert found.lrt == pytest.approx(2 * (rest.loglik - whole.loglik), abs=2e-6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -185,11 +185,11 @@ def test_nothing_to_pool_is_said_in_words(tmp_path):
 def test_a_definition_chooses_the_outcome_that_knows_it():
     from metanet.reporting.batch import _plan
 
-    jobs = list(_plan(mn.load_evidence(), None, None, None, {"definition": "liver_failure"}))
+    jobs = list(_plan(mn.load_evidence(), None, None, None, {"definition": "liver_failure"}, ("rates",)))
     assert jobs
     assert {job.parameters["outcome"] for job in jobs} == {"hepatotoxicity"}
     with pytest.raises(mn.ArgumentError, match="no poolable study"):
-        list(_plan(mn.load_evidence(), None, None, None, {"definition": "nonsense"}))
+        list(_plan(mn.load_evidence(), None, None, None, {"definition": "nonsense"}, ("rates",)))
 
 
 def test_an_unknown_modality_is_refused_with_the_nearest(tmp_path):

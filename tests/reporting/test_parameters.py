@@ -51,7 +51,7 @@ def test_defaults_are_read_and_never_run(tmp_path, notebook):
         known_parameters(tmp_path / "hostile.ipynb")
 
 
-@pytest.mark.parametrize("name", ["modality_rate.ipynb", "replicate_devcic2014.ipynb"])
+@pytest.mark.parametrize("name", sorted(path.name for path in analyses_folder().glob("*.ipynb")))
 def test_the_notebooks_are_thin_and_without_outputs(name):
     import ast
 

@@ -1,0 +1,91 @@
+"""The analyses beside the pooled rates: what a run makes of them, and that nothing from a CSV runs."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+import metanet as mn
+from metanet.reporting.batch import ANALYSES, _kinds, _plan
+
+from .conftest import HOSTILE
+
+
+def jobs(*kinds: str, outcome: str | None = None, modality: str | None = None) -> list[str]:
+    return [job.folder for job in _plan(mn.load_evidence(), outcome, modality, None, {}, kinds)]
+
+
+def test_a_complete_run_makes_all_kinds_and_a_part_the_rates_alone():
+    assert _kinds(None, complete=True) == ANALYSES
+    assert _kinds(None, complete=False) == ("rates",)
+    assert _kinds("comparison", complete=False) == ("comparison",)
+    with pytest.raises(mn.ArgumentError, match="Did you mean 'comparison'"):
+        _kinds(["comparisons"], complete=True)
+    with pytest.raises(mn.ArgumentError, match="analyses is empty"):
+        _kinds([], complete=True)
+
+
+def test_there_is_one_comparison_for_each_outcome_with_two_classes():
+    evidence = mn.load_evidence()
+    table = evidence.poolable()
+    several = {name for name, part in table.groupby("outcome") if len(part) > 1}
+    assert set(jobs("comparison")) == {f"analyses/comparison/{name}" for name in several}
+
+
+def test_heterogeneity_and_sensitivity_start_at_three_rows():
+    table = mn.load_evidence().poolable()
+    enough = table[table["arms"] >= 3]
+    for kind in ("heterogeneity", "sensitivity"):
+        names = {f"analyses/{kind}/{row.outcome}-{row.modality_class}" for row in enough.itertuples()}
+        assert set(jobs(kind)) == names
+    assert jobs("heterogeneity", outcome="objective_response", modality="TARE") == [
+        "analyses/heterogeneity/objective_response-TARE"
+    ]
+
+
+def test_benefits_are_set_against_hepatotoxicity():
+    assert jobs("benefit_risk") == [
+        "analyses/benefit_risk/objective_response-hepatotoxicity",
+        "analyses/benefit_risk/disease_control-hepatotoxicity",
+    ]
+    assert jobs("benefit_risk", outcome="mortality") == []
+
+
+def test_a_run_makes_pages_numbers_and_figures_and_runs_nothing_from_a_csv(hostile_evidence, tmp_path):
+    made = mn.report("objective_response", out=tmp_path, data=hostile_evidence, analyses=("comparison",))
+    assert made.ok, made.summary()
+    both = mn.report(
+        "objective_response", "TARE", out=tmp_path, data=hostile_evidence, analyses=("heterogeneity", "sensitivity")
+    )
+    assert both.ok, both.summary()
+    folders = {
+        "comparison/objective_response": {"groups.csv", "pairs.csv", "within_studies.csv", "forest.svg", "forest.png"},
+        "heterogeneity/objective_response-TARE": {"moderators.csv", "grade.csv", "influence.csv", "baujat.svg", "gosh.svg"},
+        "sensitivity/objective_response-TARE": {"analyses.csv", "choices.csv", "calibration.csv", "funnel.svg"},
+    }  # fmt: skip
+    for name, files in folders.items():
+        folder = tmp_path / "analyses" / name
+        assert files | {"report.html", "report.ipynb", "numbers.json"} <= {p.name for p in folder.iterdir()}
+        page = (folder / "report.html").read_text(encoding="utf-8")
+        assert not re.search(r"<script|\son\w+=", page.replace("&lt;script", ""))
+        assert HOSTILE not in page
+        numbers = json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
+        assert numbers["kind"] == name.split("/")[0]
+        assert numbers["sentence"]
+    index = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "<h2>Comparison of modalities</h2>" in index
+    assert 'href="analyses/heterogeneity/objective_response-TARE/report.html"' in index
+    assert HOSTILE not in index
+    found = json.loads((tmp_path / "analyses/comparison/objective_response/numbers.json").read_text(encoding="utf-8"))
+    rates = mn.load_evidence(hostile_evidence).rates("objective_response")
+    assert found["analysis"]["lrt"] == pytest.approx(mn.compare(rates).lrt, rel=1e-12)
+
+
+def test_saving_refuses_what_is_no_analysis(tmp_path):
+    with pytest.raises(mn.ArgumentError, match="is no result of an analysis"):
+        mn.save_analysis(tmp_path, "comparison", "x", 3)
+    with pytest.raises(mn.ArgumentError, match="Did you mean 'comparison'"):
+        mn.save_analysis(tmp_path, "comparisn", "x", 3)
+    assert not list(tmp_path.iterdir())
