@@ -16,7 +16,7 @@ from metanet.models import arguments
 from metanet.models.arguments import number_between, whole_number
 from metanet.models.batch import Batch, pool_batch
 from metanet.models.data import Data
-from metanet.models.display import level_text, number, per_cent
+from metanet.models.display import ABSENT, level_text, number, per_cent
 from metanet.models.labels import method_label
 from metanet.models.options import EXACT, Options, check_options, lean, options_of
 from metanet.models.results import Method, Pooled
@@ -133,7 +133,7 @@ class Calibration:
             [
                 self.sentence(),
                 *(
-                    f"  {name:<{width}}  coverage {c} %, prediction {p} %, bias {b}, width {w}"
+                    f"  {name:<{width}}  coverage {c} %, {f'prediction {p} %, ' if p != ABSENT else ''}bias {b}, width {w}"
                     for name, c, p, b, w in rows
                 ),
             ]

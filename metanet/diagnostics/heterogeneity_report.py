@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from metanet.diagnostics.gosh import EVERY, Gosh, gosh
+from metanet.diagnostics.gosh import Gosh, gosh
 from metanet.diagnostics.grade import grade_facts
 from metanet.diagnostics.heterogeneity import heterogeneity_text
 from metanet.diagnostics.influence import Influence, influence
@@ -35,8 +35,8 @@ MODERATORS = (
 )  # fmt: skip
 #: A moderator is looked at where so many studies report it, in at least three different values.
 _LEAST_STUDIES, _LEAST_VALUES = 4, 3
-#: All subsets take too long in a report with more models than one.
-_SUBSETS = 100_000
+#: All subsets up to so many studies, and a sample of so many beyond: a report is one of many.
+_EVERY, _SUBSETS = 16, 50_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +192,7 @@ def heterogeneity_report(
         Columns to regress on, one at a time; None takes those of the evidence (year, age, grades, prior treatment ...). One that
         fewer than four studies report, or that hardly varies, is skipped with a word.
     subsets
-        Whether GOSH runs (all subsets up to 20 studies, a sample beyond).
+        Whether GOSH runs (all subsets up to 16 studies, a sample of 50,000 beyond; `gosh` itself takes more).
     decision
         A rate on which a decision turns: the worksheet says whether the interval crosses it.
 
@@ -229,7 +229,7 @@ def heterogeneity_report(
         studies, moderators, choices, options.tau2 if options.model == "inverse_variance" else None
     )
     omitted, measured = leave_one_out(fit), influence(fit)
-    cloud = gosh(fit, None if fit.k <= EVERY else _SUBSETS) if subsets and fit.k > 2 and fit.mu is not None else None
+    cloud = gosh(fit, None if fit.k <= _EVERY else _SUBSETS) if subsets and fit.k > 2 and fit.mu is not None else None
     facts = grade_facts(fit, decision=decision, subgroups=groups, moderators=fitted)
     found = tuple(share_beyond(fit, each) for each in thresholds) if fit.k > 1 else ()
     return HeterogeneityReport(fit, fit.method, found, measured, omitted, cloud, groups, fitted, skipped, facts)

@@ -113,7 +113,7 @@ class Multiverse:
         text = f"{plural(len(answered), 'analysis', 'analyses')} put the estimate between {low} and {high} (median {centre})."
         missing = len(self._frame) - len(answered)
         if missing:
-            text += f" {missing} more had no answer."
+            text += f" {missing} more have one study or no estimate."
         if self.threshold is not None:
             shares = self.shares()
             at = self._shown(self.threshold, self.threshold)

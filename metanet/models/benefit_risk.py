@@ -39,8 +39,9 @@ class BenefitRisk:
         Name -> which of the two outcomes no study of the group reports.
     pairs
         A frame of ordered pairs: ``better``, ``worse``, ``verdict`` ("dominates": more benefit and less harm, each with an adjusted
-        p-value below ``1 - level``; "better in estimate": both estimates point that way, at least one of them within chance;
-        "trade-off": more benefit with more harm; "no verdict": equal on one), both differences and adjusted p-values.
+        p-value below ``1 - level``; "better in estimate": both rates point that way, at least one of them within chance;
+        "trade-off": more benefit with more harm; "no verdict": equal on one, or average and median rate point opposite ways), both
+        differences of average rates and adjusted p-values.
     """
 
     benefit: str
@@ -60,15 +61,25 @@ class BenefitRisk:
         """Every pair of groups; a copy."""
         return self._pairs.copy()
 
+    @property
+    def split(self) -> list[str]:
+        """Pairs without a verdict because average and median rates point opposite ways."""
+        chosen = self._pairs[self._pairs["split"]] if "split" in self._pairs else self._pairs.iloc[:0]
+        return [f"{row['better']} against {row['worse']}" for row in chosen.to_dict("records")]
+
     def to_frame(self) -> pd.DataFrame:
-        """One row for each group: both rates (fractions) with intervals, studies, patients and status."""
+        """One row for each group: both population-averaged rates (fractions) with intervals, medians, studies, patients and status.
+
+        A single study's rate is its own.
+        """
         import pandas as pd
 
         rows = []
         for name, fits in self.groups.items():
             row: dict[str, Any] = {"group": name}
             for word, fit in zip(("benefit", "risk"), fits, strict=True):
-                row |= {word: fit.estimate, f"{word}_lower": fit.ci_lower, f"{word}_upper": fit.ci_upper}
+                rate, lower, upper = averaged_rate(fit)
+                row |= {word: rate, f"{word}_lower": lower, f"{word}_upper": upper, f"{word}_median": fit.estimate}
                 row |= {f"{word}_k": fit.k, f"{word}_n": fit.n, f"{word}_status": fit.status}
             rows.append(row)
         return pd.DataFrame(rows)
@@ -106,6 +117,10 @@ class BenefitRisk:
         text = f"{'; '.join(parts)}. " if parts else "No group is better than another on both. "
         if trade:
             text += f"In {trade} of {len(self._pairs)} pairs more {self.benefit} comes with more {self.risk}. "
+        if self.split:
+            text += (
+                f"For {listing(self.split, 6)} average and median rates point opposite ways, and there is no verdict. "
+            )
         if self.missing:
             text += f"Without a place here, because one outcome is not reported: {listing(self.missing, 12)}. "
         return text + OBSERVATIONAL
@@ -124,9 +139,10 @@ class BenefitRisk:
         for name, (benefit, risk) in self.groups.items():
             cells = [visible(name)]
             for fit in (benefit, risk):
-                digits = rate_digits(fit.estimate)
+                rate, lower, upper = averaged_rate(fit)
+                digits = rate_digits(rate)
                 cells += [
-                    f"{per_cent(fit.estimate, digits)} % ({interval(fit.ci_lower, fit.ci_upper, digits)})",
+                    f"{per_cent(rate, digits)} % ({interval(lower, upper, digits)})",
                     f"k {fit.k}" + (", not pooled" if fit.status == "not pooled" else ""),
                 ]
             out.append(tuple(cells))
@@ -196,7 +212,9 @@ def benefit_risk(
 
     Notes
     -----
-    The two rates come partly from different studies of the same group, so the plane shows groups, not patients who had both.
+    Rates are population averages, because what is weighed is how many patients to expect with each outcome: the median of rare and
+    uneven harms can be near zero where a fifth of all patients had them. The two rates of a group come partly from different
+    studies, so the plane shows groups, not patients who had both.
     """
     import pandas as pd
 
@@ -245,6 +263,13 @@ def benefit_risk(
     return BenefitRisk(*words, by, level, None, joined, missing, compared[0], compared[1], stamp, pairs)
 
 
+def averaged_rate(fit: Pooled) -> tuple[float | None, float | None, float | None]:
+    """The population-averaged rate with its interval; of a single study its own rate."""
+    if fit.marginal_estimate is None:
+        return fit.estimate, fit.ci_lower, fit.ci_upper
+    return fit.marginal_estimate, fit.marginal_ci_lower, fit.marginal_ci_upper
+
+
 def _check_direction(word: str, outcome: str, direction: str, wanted: str) -> None:
     if direction and direction != wanted:
         other = "harm" if word == "benefit" else "benefit"
@@ -262,14 +287,18 @@ def _verdicts(names: Sequence[str], compared: Sequence[Comparison], level: float
     rows = []
     for pair in combinations(names, 2):
         gaps, ps = [], []
-        for table in found:
+        agree = True
+        for table, comparison in zip(found, compared, strict=True):
             row, sign = (table[pair], 1.0) if pair in table else (table[pair[::-1]], -1.0)
-            gaps.append(sign * float(row["difference"]))
+            first, second = (averaged_rate(comparison.groups[name])[0] for name in pair)
+            gap = float("nan") if first is None or second is None else first - second
+            agree &= not gap * sign * float(row["difference"]) < 0
+            gaps.append(gap)
             ps.append(float(row["pvalue_adjusted"]))
         # More benefit is good, more harm is not.
         first_better = [gaps[0], -gaps[1]]
         order = pair if gaps[0] >= 0 else pair[::-1]
-        if any(np.isnan(gap) or gap == 0 for gap in gaps):
+        if not agree or any(np.isnan(gap) or gap == 0 for gap in gaps):
             verdict = "no verdict"
         elif first_better[0] * first_better[1] < 0:
             verdict = "trade-off"
@@ -287,6 +316,7 @@ def _verdicts(names: Sequence[str], compared: Sequence[Comparison], level: float
                 "benefit_pvalue": ps[0],
                 "risk_difference": sign * gaps[1],
                 "risk_pvalue": ps[1],
+                "split": not agree,
             }
         )
     return pd.DataFrame(
@@ -299,5 +329,6 @@ def _verdicts(names: Sequence[str], compared: Sequence[Comparison], level: float
             "benefit_pvalue",
             "risk_difference",
             "risk_pvalue",
+            "split",
         ],
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from metanet.errors import ArgumentError, check_choice, nearest, shorten
 from metanet.kernels import contingency, mover, prediction, quantiles
+from metanet.kernels.links import averaged
 from metanet.models.arguments import whole_number
 from metanet.models.batch import pool_batch
 from metanet.models.comparison import OBSERVATIONAL, Comparison
@@ -225,6 +226,10 @@ def _joined(fit: Pooled, common: CommonFit, g: int, options: Options) -> Pooled:
         )
         pi = (float(responses_at(fit, low)[0]), float(responses_at(fit, high)[0]))
     estimate, lower, upper = (float(x) for x in responses_at(fit, ends))
+    mean: tuple[float | None, ...] = (None, None, None)
+    if fit.response.startswith("rate"):
+        # As in two-step models: averaged at the mean and at the ends of its interval, tau taken as known.
+        mean = tuple(averaged(lambda x: responses_at(fit, x), ends, np.full(3, common.tau2**0.5)).tolist())
     notes = [
         *fit.method["notes"],
         "Mean, spread and intervals are those of the joint model with one tau for all groups.",
@@ -232,7 +237,7 @@ def _joined(fit: Pooled, common: CommonFit, g: int, options: Options) -> Pooled:
     return replace(
         fit,
         estimate=estimate, ci_lower=lower, ci_upper=upper, pi_lower=pi[0], pi_upper=pi[1],
-        marginal_estimate=None, marginal_ci_lower=None, marginal_ci_upper=None,
+        marginal_estimate=mean[0], marginal_ci_lower=mean[1], marginal_ci_upper=mean[2],
         mu=mu, se=se, mu_lower=float(ends[1]), mu_upper=float(ends[2]),
         tau2=common.tau2, tau2_lower=None, tau2_upper=None,
         i2=None, i2_lower=None, i2_upper=None, h2=None, h2_lower=None, h2_upper=None, loglik=None,

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from metanet.models.display import effect_digits, interval, level_text, number, p_value, per_cent, plural, rate_digits
+from metanet.models.display import (
+    ABSENT,
+    effect_digits,
+    interval,
+    level_text,
+    number,
+    p_value,
+    per_cent,
+    plural,
+    rate_digits,
+)
 from metanet.models.results import Method, Pooled
 from metanet.models.views import html_frame, plain
 from metanet.words import listing, visible
@@ -29,8 +39,8 @@ class Comparison:
     Attributes
     ----------
     groups
-        Name -> `Pooled`. With ``tau2="common"`` estimate, interval, prediction interval and tau2 of the pooled groups are those of the
-        joint model.
+        Name -> `Pooled`. With ``tau2="common"`` estimate, average rate, intervals and tau2 of the pooled groups are those of the joint
+        model.
     lrt, lrt_df, lrt_pvalue
         Likelihood-ratio test of equal means; None with the reason in the notes.
     exact_pvalue, exact_method
@@ -101,7 +111,7 @@ class Comparison:
     def sentence(self) -> str:
         """The groups' estimates and the test between them, labelled as what they are."""
         shown = [
-            f"{visible(name)} {_value(fit, fit.estimate)} ({level_text(self.level)} CI {_limits(fit)}; "
+            f"{visible(name)} {_value(fit, fit.estimate)} ({level_text(self.level)} CI {_limits(fit)}; {_average(fit)}"
             f"{plural(fit.k, 'study' if fit.study_count == fit.k else 'arm', 'studies' if fit.study_count == fit.k else 'arms')})"
             for name, fit in self.groups.items()
         ]
@@ -145,13 +155,14 @@ class Comparison:
         return f"<Comparison of {len(self.groups)} groups by {visible(self.by)}: {self.test_sentence()}>"
 
     def _repr_html_(self) -> str:
-        head = ["Group", "Arms", "Estimate", f"{level_text(self.level)} CI", "Prediction interval", "tau"]
+        head = ["Group", "Arms", "Estimate", f"{level_text(self.level)} CI", "Average", "Prediction interval", "tau"]
         rows = [
             (
                 name,
                 str(fit.k),
                 _value(fit, fit.estimate),
                 _limits(fit),
+                _value(fit, fit.marginal_estimate),
                 _pair(fit, fit.pi_lower, fit.pi_upper),
                 number(fit.tau),
             )
@@ -169,7 +180,16 @@ class Comparison:
         return axes
 
 
+def _average(fit: Pooled) -> str:
+    """The population-averaged rate, where it is printed otherwise than the median."""
+    if fit.marginal_estimate is None or _value(fit, fit.marginal_estimate) == _value(fit, fit.estimate):
+        return ""
+    return f"average {_value(fit, fit.marginal_estimate)}; "
+
+
 def _value(fit: Pooled, value: float | None) -> str:
+    if value is None:
+        return ABSENT
     if fit.response == "rate":
         return f"{per_cent(value, rate_digits(fit.estimate))} %"
     return number(value, effect_digits(fit.estimate))

@@ -42,7 +42,7 @@ def influence_of(name: str):
 
 @cache
 def gosh_of(name: str):
-    return gosh(fit_of(name), subsets=600)
+    return gosh(fit_of(name), subsets=300)
 
 
 @cache
