@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metanet.diagnostics.small_study_tests import check_biased
-from metanet.diagnostics.small_study_views import check_html, check_text, shown_effect, shown_interval, stamp_of
+from metanet.diagnostics.small_study_views import Check, shown_effect, shown_interval, stamp_of
 from metanet.diagnostics.two_step_twin import check_fit, number_or_none, two_step_twin
 from metanet.kernels import quantiles
 from metanet.kernels.limit_meta import limit_meta
@@ -29,8 +29,8 @@ _REASON = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class LimitMetaAnalysis:
+@dataclass(frozen=True, eq=False, repr=False)
+class LimitMetaAnalysis(Check):
     """The limit of the effects as studies grow without bound.
 
     Attributes
@@ -76,9 +76,9 @@ class LimitMetaAnalysis:
     _frame: pd.DataFrame = field(repr=False)
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader has to know beside the numbers."""
-        return tuple(self.method["notes"])
+    def heading(self) -> str:
+        """What the check is called."""
+        return "Limit meta-analysis"
 
     def to_frame(self) -> pd.DataFrame:
         """Each study with its effect `yi` and its effect in the limit, on the model scale; a copy."""
@@ -118,16 +118,6 @@ class LimitMetaAnalysis:
             f"effects: {p_value(self.q_small_study_pvalue)}."
         )
         return f"{text} {self.notes[0]}" if self.method["biased"] else text
-
-    def summary(self) -> str:
-        """Everything as text."""
-        return check_text("Limit meta-analysis", self.reason, self.rows(), self.method)
-
-    def __repr__(self) -> str:
-        return f"<LimitMetaAnalysis: {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        return check_html(self.sentence(), self.reason, self.rows(), self.method)
 
 
 def limit_meta_analysis(fit: Pooled, *, allow_biased: bool = False) -> LimitMetaAnalysis:

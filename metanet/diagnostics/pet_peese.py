@@ -9,7 +9,7 @@ import numpy as np
 
 from metanet.diagnostics.null_value import null_on_scale
 from metanet.diagnostics.small_study_tests import check_biased
-from metanet.diagnostics.small_study_views import check_html, check_text, shown_effect, shown_interval, stamp_of
+from metanet.diagnostics.small_study_views import Check, shown_effect, shown_interval, stamp_of
 from metanet.diagnostics.two_step_twin import Twin, check_fit, is_rate, two_step_twin
 from metanet.errors import ArgumentError
 from metanet.kernels import quantiles, small_study
@@ -45,8 +45,8 @@ class Corrected:
     ci_upper: float | None
 
 
-@dataclass(frozen=True, eq=False)
-class PetPeese:
+@dataclass(frozen=True, eq=False, repr=False)
+class PetPeese(Check):
     """Precision-effect test and estimate.
 
     Attributes
@@ -101,9 +101,9 @@ class PetPeese:
         return None if self.chosen is None else self.chosen.se
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader has to know beside the numbers."""
-        return tuple(self.method["notes"])
+    def heading(self) -> str:
+        """What the check is called."""
+        return "PET-PEESE"
 
     def to_frame(self) -> pd.DataFrame:
         """One row for PET and one for PEESE."""
@@ -158,16 +158,6 @@ class PetPeese:
                 f"standard error of zero is that of {self.conditional}: {shown}."
             )
         return f"{text} {self.notes[0]}" if self.method["biased"] else text
-
-    def summary(self) -> str:
-        """Everything as text."""
-        return check_text("PET-PEESE", self.reason, self.rows(), self.method)
-
-    def __repr__(self) -> str:
-        return f"<PetPeese: {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        return check_html(self.sentence(), self.reason, self.rows(), self.method)
 
 
 def pet_peese(fit: Pooled, *, null: float | None = None, alpha: float = 0.10, allow_biased: bool = False) -> PetPeese:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metanet.diagnostics.null_value import null_on_scale
-from metanet.diagnostics.small_study_views import check_html, check_text, shown_effect, shown_interval, stamp_of
+from metanet.diagnostics.small_study_views import Check, shown_effect, shown_interval, stamp_of
 from metanet.diagnostics.two_step_twin import Twin, check_fit, two_step_twin
 from metanet.errors import ArgumentError, check_choice, shorten
 from metanet.kernels import quantiles
@@ -36,8 +36,8 @@ _NO_NULL = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class SelectionModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class SelectionModel(Check):
     """A fitted selection model.
 
     Attributes
@@ -77,9 +77,9 @@ class SelectionModel:
     _weights: pd.DataFrame = field(repr=False)
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader has to know beside the numbers."""
-        return tuple(self.method["notes"])
+    def heading(self) -> str:
+        """What the check is called."""
+        return f"Selection model ({self.kind})"
 
     @property
     def weights(self) -> pd.DataFrame:
@@ -123,16 +123,6 @@ class SelectionModel:
             f"{shown_effect(scale, self.unselected)} ({plural(self.k, 'study', 'studies')}; test of no selection: "
             f"{p_value(self.lrt_pvalue)})."
         )
-
-    def summary(self) -> str:
-        """Everything as text."""
-        return check_text(f"Selection model ({self.kind})", self.reason, self.rows(), self.method)
-
-    def __repr__(self) -> str:
-        return f"<SelectionModel: {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        return check_html(self.sentence(), self.reason, self.rows(), self.method)
 
 
 def selection_model(

@@ -15,7 +15,7 @@ from metanet.diagnostics.small_study_tests import (
     default_test,
     inapplicable,
 )
-from metanet.diagnostics.small_study_views import check_html, check_text, shown_interval, stamp_of
+from metanet.diagnostics.small_study_views import Check, shown_interval, stamp_of
 from metanet.diagnostics.two_step_twin import Twin, check_fit, is_rate, two_step_twin
 from metanet.errors import ArgumentError, check_choice
 from metanet.models.display import level_text, number, p_value, plural
@@ -33,8 +33,8 @@ _NUMBERS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class SmallStudyEffects:
+@dataclass(frozen=True, eq=False, repr=False)
+class SmallStudyEffects(Check):
     """A test for small-study effects.
 
     Quantities that do not exist are None; `reason` says why there is no test at all, `notes` what else a reader has to know.
@@ -95,9 +95,9 @@ class SmallStudyEffects:
         return self._spec.title
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader has to know beside the numbers."""
-        return tuple(self.method["notes"])
+    def heading(self) -> str:
+        """What the check is called."""
+        return self.title
 
     def to_dict(self) -> dict[str, Any]:
         """Every number by name, the null hypothesis, the reason, the method, as JSON-able values."""
@@ -163,16 +163,6 @@ class SmallStudyEffects:
         higher = (along > 0) == self._spec.falls_with_size
         what = "rates" if is_rate(self.fit) else "effects"
         return f"Small studies report {'higher' if higher else 'lower'} {what} than large ones."
-
-    def summary(self) -> str:
-        """Everything as text."""
-        return check_text(self.title, self.reason, self.rows(), self.method)
-
-    def __repr__(self) -> str:
-        return f"<SmallStudyEffects: {self.reason or f'{self.title}, {self._statistic()}'}>"
-
-    def _repr_html_(self) -> str:
-        return check_html(self.sentence(), self.reason, self.rows(), self.method)
 
 
 def small_study_effects(

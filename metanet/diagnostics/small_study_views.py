@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from metanet._version import __version__
@@ -46,22 +47,47 @@ def shown_interval(scale: str, value: float | None, lower: float | None, upper: 
     return f"{shown_effect(scale, value)} ({level_text(level)} CI {shown_effect(scale, lower)} to {shown_effect(scale, upper)})"
 
 
-def check_text(title: str, reason: str | None, rows: Sequence[tuple[str, str]], method: Method) -> str:
-    """A check as text: its numbers or the reason why there are none, the notes, the method."""
-    lines = [title]
-    if reason:
-        lines.append(f"  {reason}")
-    else:
-        width = max(len(name) for name, _ in rows)
-        lines += [f"  {name:<{width}}  {text}" for name, text in rows]
-    if method["notes"]:
-        lines += ["Notes", *(f"  - {note}" for note in method["notes"])]
-    return "\n".join([*lines, "Method", f"  {method.sentence()}"])
+class Check(ABC):
+    """What every result of this kind shows: a sentence, its numbers by name, the notes and the method."""
 
+    reason: str | None
+    method: Method
 
-def check_html(sentence: str, reason: str | None, rows: Sequence[tuple[str, str]], method: Method) -> str:
-    """The same as escaped HTML."""
-    foot = tuple(method["notes"])
-    if reason:
-        return html_frame([], [], title=reason, foot=foot)
-    return html_frame(["Quantity", "Value"], rows, title=sentence, foot=foot)
+    @property
+    @abstractmethod
+    def heading(self) -> str:
+        """What the check is called."""
+
+    @abstractmethod
+    def rows(self) -> list[tuple[str, str]]:
+        """Name and text of every number."""
+
+    @abstractmethod
+    def sentence(self) -> str:
+        """What was found, in a plain sentence."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader has to know beside the numbers."""
+        return tuple(self.method["notes"])
+
+    def summary(self) -> str:
+        """Everything as text: the numbers or the reason why there are none, the notes, the method."""
+        lines = [self.heading]
+        if self.reason:
+            lines.append(f"  {self.reason}")
+        else:
+            rows = self.rows()
+            width = max(len(name) for name, _ in rows)
+            lines += [f"  {name:<{width}}  {text}" for name, text in rows]
+        if self.notes:
+            lines += ["Notes", *(f"  - {note}" for note in self.notes)]
+        return "\n".join([*lines, "Method", f"  {self.method.sentence()}"])
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.sentence()}>"
+
+    def _repr_html_(self) -> str:
+        if self.reason:
+            return html_frame([], [], title=self.reason, foot=self.notes)
+        return html_frame(["Quantity", "Value"], self.rows(), title=self.sentence(), foot=self.notes)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metanet.diagnostics.small_study_tests import check_biased
-from metanet.diagnostics.small_study_views import check_html, check_text, shown_effect, shown_interval, stamp_of
+from metanet.diagnostics.small_study_views import Check, shown_effect, shown_interval, stamp_of
 from metanet.diagnostics.two_step_twin import Array, Twin, check_fit, number_or_none, two_step_twin
 from metanet.errors import ArgumentError, check_choice, shorten
 from metanet.kernels import small_study
@@ -35,8 +35,8 @@ _REASON = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class TrimAndFill:
+@dataclass(frozen=True, eq=False, repr=False)
+class TrimAndFill(Check):
     """The missing studies and the pooled effect with them.
 
     Attributes
@@ -74,9 +74,9 @@ class TrimAndFill:
     _imputed: pd.DataFrame = field(repr=False)
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader has to know beside the numbers."""
-        return tuple(self.method["notes"])
+    def heading(self) -> str:
+        """What the check is called."""
+        return "Trim and fill"
 
     @property
     def imputed(self) -> pd.DataFrame:
@@ -123,16 +123,6 @@ class TrimAndFill:
             f"{shown_effect(scale, self.observed)} to {filled}. It shows how far the result may lean on small studies."
         )
         return f"{text} {self.notes[0]}" if self.method["biased"] else text
-
-    def summary(self) -> str:
-        """Everything as text."""
-        return check_text("Trim and fill", self.reason, self.rows(), self.method)
-
-    def __repr__(self) -> str:
-        return f"<TrimAndFill: {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        return check_html(self.sentence(), self.reason, self.rows(), self.method)
 
 
 def trim_and_fill(

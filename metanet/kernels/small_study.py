@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 from scipy import special
 
+from metanet.kernels import regression_tau2
 from metanet.kernels.count_line import Family, count_line
-from metanet.kernels.line_tau2 import line_tau2
-from metanet.kernels.weighted_line import Array, Line, Mask, weighted_line
+from metanet.kernels.weighted_line import Array, Line, Mask, varies, weighted_line
 
 Judge = Literal["t", "z", "HK", "HK-adhoc"]
 
@@ -58,6 +58,23 @@ def egger(y: Array, v: Array) -> Asymmetry:
     """
     present = np.isfinite(v)
     return _judged(weighted_line(y, np.sqrt(np.where(present, v, 1.0)), 1.0 / v))
+
+
+def line_tau2(name: str, y: Array, x: Array, v: Array) -> Array:
+    """tau2 around the line of `y` on `x` by the estimator of that name, ``[b]``; NaN below three studies and where x does not vary."""
+    present = np.isfinite(v)
+    out = np.full(y.shape[0], np.nan)
+    rows = np.flatnonzero((present.sum(-1) > 2) & varies(x, present))
+    if not rows.size:
+        return out
+    spread = varies(y[rows], present[rows])
+    out[rows[~spread]] = 0.0
+    rows = rows[spread]
+    if rows.size:
+        kept = present[rows]
+        y, x = np.where(kept, y[rows], 0.0), np.where(kept, x[rows], 0.0)
+        out[rows] = regression_tau2.estimate(name, y, v[rows], np.stack([np.ones_like(x), x], -1))
+    return out
 
 
 def mixed(y: Array, v: Array, x: Array, estimator: str, judge: Judge) -> Asymmetry:

@@ -61,7 +61,8 @@ def save_analysis(
     content = {
         "kind": kind,
         "title": title,
-        "sentence": result.sentence(),
+        # The list of reports has room for the test of a comparison, not for every group.
+        "sentence": getattr(result, "test_sentence", result.sentence)(),
         "analysis": plain(result.to_dict()),
         "evidence": evidence,
     }

@@ -32,6 +32,7 @@ class Line:
     status: str
     rate: str
     ci: str
+    average: str
     prediction: str
     k: str
     counts: str
@@ -70,7 +71,7 @@ def _line(folder: str, numbers: dict[str, Any], evidence: str | None) -> Line:
     modality = str(numbers.get("modality_class") or folder.split("/")[-1])
     stale = evidence is not None and numbers.get("evidence") not in (None, evidence)
     if "error" in numbers:
-        return Line(outcome, modality, "", "failed", "", "", "", "", "", folder, True, stale)
+        return Line(outcome, modality, "", "failed", "", "", "", "", "", "", folder, True, stale)
     result = numbers.get("result") or {}
     return Line(
         outcome,
@@ -79,6 +80,7 @@ def _line(folder: str, numbers: dict[str, Any], evidence: str | None) -> Line:
         str(result.get("status", "")),
         per_cent(result.get("estimate")),
         interval(result.get("ci_lower"), result.get("ci_upper")),
+        per_cent(result.get("marginal_estimate")),
         interval(result.get("pi_lower"), result.get("pi_upper")),
         str(result.get("k", "")),
         f"{result.get('events')}/{result.get('n')}",
@@ -100,7 +102,7 @@ def write_index(out: Path, evidence: str | None = None, order: Sequence[str] = (
         counts += f", {failed} failed"
     parts.append(
         f"<p>{html_text(counts)}. Rates and intervals in per cent; the rate is the median of the model named (of a beta-binomial "
-        "model the mean); k counts study arms.</p>"
+        "model the mean), the average is over the population: where studies differ widely they lie far apart. k counts study arms.</p>"
     )
     parts.append(
         "<p>Rates of different modalities come from different, mostly single-arm studies: a comparison between rows is "
@@ -155,17 +157,28 @@ def _table(lines: list[Line]) -> str:
         "Status",
         "Rate",
         "Interval",
+        "Average",
         "Prediction interval",
         "k",
         "Events/total",
         "Report",
     )
-    numeric = {3, 4, 5, 6, 7}
+    numeric = {3, 4, 5, 6, 7, 8}
     top = "".join(f'<th scope="col"{_num(i in numeric)}>{html_text(text)}</th>' for i, text in enumerate(head))
     body = []
     for line in lines:
         status = line.status + (" (made from other evidence)" if line.stale else "")
-        cells = [line.modality, line.model, status, line.rate, line.ci, line.prediction, line.k, line.counts]
+        cells = [
+            line.modality,
+            line.model,
+            status,
+            line.rate,
+            line.ci,
+            line.average,
+            line.prediction,
+            line.k,
+            line.counts,
+        ]
         row = "".join(f"<td{_num(i in numeric)}>{html_text(text)}</td>" for i, text in enumerate(cells))
         files = [("report", "report.html"), ("notebook", "report.ipynb")]
         if not line.failed:

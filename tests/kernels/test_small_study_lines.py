@@ -11,8 +11,9 @@ from metanet.kernels import small_study
 from metanet.kernels.asymmetry_index import lfk
 from metanet.kernels.count_line import count_line
 from metanet.kernels.limit_meta import limit_meta
-from metanet.kernels.line_tau2 import NAMES, line_tau2
 from metanet.kernels.rank_correlation import begg, kendall
+from metanet.kernels.regression_tau2 import ESTIMATORS
+from metanet.kernels.small_study import line_tau2
 from metanet.kernels.weighted_line import weighted_line
 
 
@@ -63,7 +64,7 @@ def test_a_batch_is_a_loop_and_absent_studies_change_nothing():
         np.testing.assert_allclose(index(y, gone), alone, rtol=1e-12)
 
 
-@pytest.mark.parametrize("estimator", NAMES)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_tau2_about_a_line_is_the_same_in_batches_and_in_other_units(estimator):
     y, v = drawn(2)
     x = np.sqrt(v)

@@ -9,10 +9,10 @@ from scipy import integrate, stats
 
 from metanet.kernels import small_study
 from metanet.kernels.count_line import count_line
-from metanet.kernels.line_tau2 import NAMES, line_tau2
 from metanet.kernels.rank_correlation import begg
 from metanet.kernels.selection_model import _evaluate, fit_selection
 from metanet.kernels.selection_weights import P_CLIP, BetaWeights, StepWeights
+from metanet.kernels.small_study import line_tau2
 from metanet.kernels.tau2 import ESTIMATORS
 from metanet.kernels.trim_fill import trim_fill
 from metanet.kernels.two_step import weighted_mean
@@ -129,7 +129,7 @@ def test_every_predictor_agrees(name, kind):
         )
 
 
-@pytest.mark.parametrize("estimator", NAMES)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("name", CASES)
 def test_every_estimator_about_the_line_agrees(name, estimator):
     case = CASES[name]
