@@ -1,12 +1,14 @@
-"""The leave-one-out plot: the pooled estimate without each study in turn."""
+"""The pooled estimate without each study in turn (leave-one-out), and with one study after another (cumulative)."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from metanet.errors import ArgumentError, shorten
 from metanet.figures.alternative import describe
+from metanet.figures.columns import _data_cell, _heading
 from metanet.figures.render import draw_table
 from metanet.figures.scale import Scale, scale_of
 from metanet.figures.table import ESTIMATE_SIDES, PIECE_GAP, Column, Diamond, Parts, Point, Row, Table, estimate_cell
@@ -61,36 +63,143 @@ def leave_one_out_plot(
     ArgumentError
         A frame without a needed column or without rows.
     """
+    _check(frame, _NEEDED)
+    table = _table(frame, fit, per, title, xlim, response, level, heading="Study left out", each="without that study")
+    axes = draw_table(table, ax)
+    describe(axes, table.title or "Leave-one-out plot", _words(table))
+    return axes
+
+
+def cumulative_plot(
+    frame: pd.DataFrame,
+    fit: Pooled | None = None,
+    ax: Axes | None = None,
+    *,
+    order: str | None = None,
+    per: Literal["cent", "thousand", "ten thousand", "hundred thousand"] = "cent",
+    title: str | None = None,
+    xlim: tuple[float, float] | None = None,
+    response: str = "rate",
+    level: float = 0.95,
+) -> Axes:
+    """Draw the pooled estimate as one study after another came in.
+
+    Parameters
+    ----------
+    frame
+        The frame of `cumulative`: one row for each study added, in that order: study, k (studies so far), estimate, ci_lower,
+        ci_upper; added (what the studies were sorted by), tau2 and i2 where they are known. Rates are fractions.
+    order
+        What the studies were sorted by, as the heading of the column ``added``. None takes the name of the column of
+        ``fit.studies`` that has these values.
+    fit, ax, per, title, xlim, response, level
+        As in `leave_one_out_plot`.
+
+    Returns
+    -------
+    Axes
+        The axes of the panel.
+
+    Raises
+    ------
+    ArgumentError
+        A frame without a needed column or without rows.
+    """
+    _check(frame, (*_NEEDED, "k"))
+    left: tuple[Column, ...] = (Column("k", "Studies", "right"),)
+    # The place in the data says no more than the number of studies does.
+    if "added" in frame.columns and list(frame["added"]) != list(frame["k"]):
+        left = (Column("added", _heading(order) if order else _sorted_by(frame, fit), "right"), *left)
+    table = _table(
+        frame, fit, per, title, xlim, response, level, heading="Study added", each="of the studies so far", left=left
+    )
+    axes = draw_table(table, ax)
+    describe(axes, table.title or "Cumulative plot", _course(table, frame))
+    return axes
+
+
+def _check(frame: object, needed: tuple[str, ...]) -> None:
     if not hasattr(frame, "columns"):
         raise ArgumentError(f"frame must be a pandas DataFrame, not {type(frame).__name__}.")
-    missing = [name for name in _NEEDED if name not in frame.columns]
+    missing = [name for name in needed if name not in frame.columns]
     if missing:
-        raise ArgumentError(f"frame has no column {missing[0]!r}; it needs {', '.join(_NEEDED)}.")
-    if not len(frame):
+        raise ArgumentError(f"frame has no column {missing[0]!r}; it needs {', '.join(needed)}.")
+    if not len(frame):  # type: ignore[arg-type]
         raise ArgumentError("frame has no rows: there is nothing to draw.")
+
+
+def _table(
+    frame: pd.DataFrame,
+    fit: Pooled | None,
+    per: str,
+    title: str | None,
+    xlim: tuple[float, float] | None,
+    response: str,
+    level: float,
+    *,
+    heading: str,
+    each: str,
+    left: tuple[Column, ...] = (),
+) -> Table:
+    """One row for each refit, and one for all studies."""
     if fit is not None:
         response, level = fit.response, fit.level
     full = None if fit is None else fit.estimate
     first = next((v for v in map(_value, frame["estimate"]) if v == v), None)
     scale = scale_of(response, per, first if full is None else full)
     extra = tuple(name for name in ("tau2", "i2") if name in frame.columns)
-    table = Table(
+    beside = tuple(column.key for column in left)
+    rows = []
+    for row in frame.to_dict("records"):
+        made = _row(row, scale, extra)
+        rows.append(replace(made, cells={**made.cells, **{name: _data_cell(row, name, frame) for name in beside}}))
+    return Table(
         scale=scale,
         columns=(
-            Column("study", "Study left out"),
+            Column("study", heading),
+            *left,
             Column("rate", scale.heading(level), "right", ESTIMATE_SIDES, PIECE_GAP, right=True),
             *(Column(name, {"tau2": "τ", "i2": "I²"}[name], "right", right=True) for name in extra),
         ),
-        studies=tuple(_row(row, scale, extra) for row in frame.to_dict("records")),
+        studies=tuple(rows),
         summary=() if fit is None else (_full_row(fit, scale, extra),),
         reference=full,
-        method=_small_print(fit, level),
+        method=_small_print(fit, level, each),
         title=harmless(title, 300) if title else "",
         xlim=xlim,
     )
-    axes = draw_table(table, ax)
-    describe(axes, table.title or "Leave-one-out plot", _words(table))
-    return axes
+
+
+def _sorted_by(frame: pd.DataFrame, fit: Pooled | None) -> str:
+    """The heading of the values that the studies were sorted by: the column of the data that has them, if one has."""
+    values = {name: str(value) for name, value in zip(frame["study"], frame["added"], strict=True)}
+    if fit is not None:
+        studies = fit.studies
+        for column in studies.columns:
+            if (
+                column != "study"
+                and {n: str(v) for n, v in zip(studies["study"], studies[column], strict=True)} == values
+            ):
+                return _heading(str(column))
+    return "Sorted by"
+
+
+def _course(table: Table, frame: pd.DataFrame) -> str:
+    """The figure in words: where the estimate began and where it ended."""
+    known = [
+        (row.mark.value, row.label, k)
+        for row, k in zip(table.studies, frame["k"], strict=True)
+        if isinstance(row.mark, Point)
+    ]
+    text = f"Cumulative plot of {display.plural(len(table.studies), 'study', 'studies')}."
+    if not known:
+        return f"{text} No estimate exists, with however many studies."
+    unit = f" {table.scale.unit}" if table.scale.is_rate else ""
+    (first, name, k), (last, _, many) = known[0], known[-1]
+    text += (
+        f" The estimate goes from {table.scale.show(first)}{unit} with {display.plural(int(k), 'study', 'studies')} "
+    )
+    return f"{text}({name[:120]}) to {table.scale.show(last)}{unit} with {int(many)}."
 
 
 def _value(value: object) -> float:
@@ -126,8 +235,8 @@ def _heterogeneity(name: str, value: float) -> str:
     return display.number(math.sqrt(value)) if name == "tau2" else f"{display.per_cent(value)} %"
 
 
-def _small_print(fit: Pooled | None, level: float) -> str:
-    text = f"Each row: the pooled estimate without that study, with its {level_text(level)} interval."
+def _small_print(fit: Pooled | None, level: float, each: str) -> str:
+    text = f"Each row: the pooled estimate {each}, with its {level_text(level)} interval."
     return (
         text if fit is None else f"{text} Diamond and dashed line: all studies. {harmless(fit.method.sentence(), 2000)}"
     )

@@ -170,7 +170,6 @@ BY_FIT: dict[str, Callable[[str], Axes]] = {
     "drapery": lambda name: drapery(fit_of(name)),
     "radial": lambda name: radial_plot(fit_of(name)),
     "funnel": lambda name: funnel(fit_of(name)),
-    "cumulative": lambda name: cumulative(fit_of(name), "given").plot(),
 }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from metanet.diagnostics.cumulative import cumulative
 from metanet.errors import MetanetWarning
 from metanet.figures.alternative import description_of
 from metanet.figures.bubble import bubble
@@ -15,6 +16,7 @@ from metanet.figures.calibration import calibration_plot
 from metanet.figures.comparison import comparison_forest
 from metanet.figures.save import save_figure
 from metanet.figures.specification_curve import specification_curve
+from tests.figures.cases import fit_of
 from tests.figures.chart_cases import (
     BY_FIT,
     PLAIN,
@@ -41,6 +43,8 @@ HARD = (
 )
 #: A drawing of every hard case that is no fit: groups with awkward names, regressions without a line, thousands of analyses.
 OTHERS = {
+    "cumulative, long names": lambda: cumulative(fit_of("long names"), "given").plot(),
+    "cumulative, one giant": lambda: cumulative(fit_of("one giant"), "precision").plot(),
     "baujat of sixty": lambda: BY_FIT["baujat"]("sixty"),
     "influence of sixty": lambda: BY_FIT["influence"]("sixty"),
     "funnel of sixty": lambda: BY_FIT["funnel"]("sixty"),
