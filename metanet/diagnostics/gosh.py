@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metanet.diagnostics.outliers import outliers
 from metanet.diagnostics.series import rate_or_effect
 from metanet.diagnostics.subset_fits import fit_subsets
 from metanet.diagnostics.two_step_twin import check_fit
@@ -55,7 +56,9 @@ class Gosh:
         Ashman's D between the two groups of results that fit best; above 2 they stand apart. None where none could be fitted.
     studies
         A frame by study: the mean estimate of the subsets with it and without it, the mean tau2 of both, its share in either group,
-        and whether it drives them.
+        whether it divides them (its shares differ by more than a half), and whether it drives them: it divides them, and is an
+        outlier by its deleted residual (`outliers`). Without that second condition two in three sets without any outlier would
+        name a study.
     """
 
     fit: Pooled = field(repr=False)
@@ -118,7 +121,15 @@ class Gosh:
             return f"{text} The results form one cloud, not separate groups."
         names = list(self._studies.loc[self._studies["drives"], "study"])
         text += f" The results form two separate groups (Ashman's D {number(self.separation, 1)})"
-        return f"{text}, formed by {listing(names)}." if names else f"{text}, which no single study explains."
+        if names:
+            return f"{text}, formed by {listing(names)}, whose result the others do not predict."
+        near = list(self._studies.loc[self._studies["divides"], "study"])
+        if near:
+            return (
+                f"{text}, with and without {listing(near)}. Such groups arise by chance in about half of all reviews of this kind, "
+                "and no residual stands out."
+            )
+        return f"{text}, which no single study explains."
 
     def summary(self) -> str:
         """The sentence, and a line for each study."""
@@ -195,7 +206,9 @@ def gosh(fit: Pooled, subsets: int | None = None, *, seed: int = 0) -> Gosh:
     if k < 3:
         nothing = np.empty(0)
         reason = "Fewer than three studies have too few subsets to compare."
-        none = _by_study(fit, nothing, nothing, np.empty((0, k), dtype=bool), np.empty(0, dtype=np.int8))
+        none = _by_study(fit, nothing, nothing, np.empty((0, k), dtype=bool), np.empty(0, dtype=np.int8)).assign(
+            drives=False
+        )
         empty = np.empty((0, k), dtype=bool)
         return Gosh(
             fit, fit.method, reason, True, nothing, nothing, nothing, nothing, empty, None, np.empty(0, np.int8), none
@@ -208,11 +221,12 @@ def gosh(fit: Pooled, subsets: int | None = None, *, seed: int = 0) -> Gosh:
     found = fit_subsets(fit, options, masks)
     group, separation = _groups(found.mu, found.tau2, masks.sum(-1))
     studies = _by_study(fit, found.estimate, found.tau2, masks, group)
-    if separation is not None and not studies["drives"].any() and _is_line(found.tau2, group):
+    if separation is not None and not studies["divides"].any() and _is_line(found.tau2, group):
         # Subsets without spread lie on one line, which a mixture takes for a group of its own wherever they are many.
         separation = None
     if separation is None or separation <= _SEPARATE:
-        studies["drives"] = False
+        studies["divides"] = False
+    studies["drives"] = studies["divides"] & studies["study"].isin(outliers(fit).studies)
     return Gosh(
         fit,
         fit.method,
@@ -280,6 +294,6 @@ def _by_study(fit: Pooled, estimate: Array, tau2: Array, masks: Mask, group: NDA
         for label, values in (("estimate", estimate), ("tau2", tau2)):
             row[f"{label}_with"], row[f"{label}_without"] = mean(values, with_), mean(values, without)
         shares = [float(masks[group == g, study].mean()) if (group == g).any() else float("nan") for g in (0, 1)]
-        row |= {"share_first": shares[0], "share_second": shares[1], "drives": abs(shares[0] - shares[1]) > _DRIVES}
+        row |= {"share_first": shares[0], "share_second": shares[1], "divides": abs(shares[0] - shares[1]) > _DRIVES}
         rows.append(row)
     return pd.DataFrame(rows)

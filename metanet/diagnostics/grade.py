@@ -101,7 +101,10 @@ def _inconsistency(
 def _imprecision(fit: Pooled, decision: float | None) -> list[tuple[str, str]]:
     digits = rate_digits(fit.estimate)
     rows = [
-        ("How much evidence is there?", f"{fit.events} events in {fit.n} patients, {plural(fit.k, 'study', 'studies')}")
+        (
+            "How much evidence is there?",
+            f"{plural(fit.events or 0, 'event')} in {plural(fit.n or 0, 'patient')}, {plural(fit.k, 'study', 'studies')}",
+        )
     ]
     if fit.estimate is None or fit.ci_lower is None or fit.ci_upper is None:
         return [*rows, ("How wide is the interval?", "No interval: no rate could be estimated.")]

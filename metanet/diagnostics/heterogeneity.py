@@ -51,10 +51,15 @@ def heterogeneity_text(fit: Pooled, omitted: LeaveOneOut | None = None) -> str:
 
 
 def _spread(fit: Pooled) -> str:
-    if fit.pi_lower is None:
-        why = "needs at least three studies" if fit.k < 3 else "was not asked for"
+    if fit.pi_lower is None and fit.k < 3:
         studies = plural(fit.k, "study", "studies")
-        return f"From {studies} the spread of the true rates can hardly be judged; a prediction interval {why}."
+        return f"From {studies} the spread of the true rates can hardly be judged; a prediction interval needs at least three studies."
+    if fit.pi_lower is None and fit.tau is None:
+        return "The model takes all studies to have one rate, so it says nothing of a spread between them."
+    if fit.pi_lower is None:
+        return (
+            f"The {fit.average} of the true rates is {per_cent(fit.estimate)} %; no prediction interval was asked for."
+        )
     share = level_text(fit.level).removesuffix(" %")
     return (
         f"In {share} of 100 comparable settings the true rate is expected between {per_cent(fit.pi_lower)} % and "

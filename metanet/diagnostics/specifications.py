@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from metanet.errors import ArgumentError, check_choice, shorten
 from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.evidence import Evidence
@@ -81,6 +83,9 @@ def row_sets(
         return found
     if outcome is not None or modality is not None or definition is not None:
         raise ArgumentError("outcome, modality and definition belong to evidence; a frame holds one outcome already.")
+    for name in ("certainty", "unit", "derived"):
+        if name in data.columns and data[name].ndim != 1:
+            raise ArgumentError(f"data has several columns named {name!r}. Mend: rename all but one.")
     found = []
     levels = choices.certainty if "certainty" in data.columns else ("",)
     for certainty in levels:
@@ -115,6 +120,8 @@ def _filtered(rows: pd.DataFrame, start: dict[str, str], choices: DataChoices) -
     """The choices that are filters of rows: units, and counts that were derived."""
     units = choices.unit if "unit" in rows.columns else ("",)
     derived = choices.derived if "derived" in rows.columns else ("",)
+    if "derived" in rows.columns and not all(isinstance(value, (bool, np.bool_)) for value in rows["derived"].tolist()):
+        raise ArgumentError("The column 'derived' must hold True or False. Mend: turn its words into truth values.")
     found = []
     for unit, origin in product(units, derived):
         part, said = rows, dict(start)

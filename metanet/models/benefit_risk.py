@@ -14,6 +14,7 @@ from metanet.evidence.evidence import Evidence
 from metanet.models.compare import compare
 from metanet.models.comparison import OBSERVATIONAL, Comparison
 from metanet.models.display import interval, per_cent, rate_digits
+from metanet.models.inputs import missing as is_missing
 from metanet.models.results import Pooled
 from metanet.models.stamp import versions
 from metanet.models.views import html_frame, plain
@@ -39,7 +40,7 @@ class BenefitRisk:
         Name -> which of the two outcomes no study of the group reports.
     pairs
         A frame of ordered pairs: ``better``, ``worse``, ``verdict`` ("dominates": more benefit and less harm, each with an adjusted
-        p-value below ``1 - level``; "better in estimate": both rates point that way, at least one of them within chance;
+        p-value (by F) below ``1 - level``; "better in estimate": both rates point that way, at least one of them within chance;
         "trade-off": more benefit with more harm; "no verdict": equal on one, or average and median rate point opposite ways), both
         differences of average rates and adjusted p-values.
     """
@@ -177,7 +178,7 @@ def benefit_risk(
     risk_definition: str | None = None,
     overlap: str = "keep_largest",
     certainty: str | None = None,
-    tau2: str = "separate",
+    tau2: str = "common",
     level: float = 0.95,
     **choices: Any,
 ) -> BenefitRisk:
@@ -197,7 +198,9 @@ def benefit_risk(
         Definition of an outcome that has several, as in `Evidence.rates`.
     overlap, certainty
         As in `Evidence.rates`.
-    tau2, level, **choices
+    tau2
+        The spread that the tests of the pairs take, as in `compare`; the rates shown are each group's own.
+    level, **choices
         As in `compare`.
 
     Returns
@@ -234,11 +237,15 @@ def benefit_risk(
         raise ArgumentError(
             f"by={shorten(by)!r} is not a column of the rates." + (f" Did you mean {near!r}?" if near else "")
         )
-    present = [list(dict.fromkeys(str(v) for v in rows[by])) for rows in frames]
+    # Rows without a group have no place here.
+    present = [
+        list(dict.fromkeys(text for value in rows[by] if not is_missing(value) and (text := str(value).strip())))
+        for rows in frames
+    ]
     names = [*present[0], *(name for name in present[1] if name not in present[0])]
     if groups is not None:
         wanted = [groups] if isinstance(groups, str) else list(groups)
-        names = [check_choice("groups", name, names) for name in wanted]
+        names = list(dict.fromkeys(check_choice("groups", name, names) for name in wanted))
     both = [name for name in names if name in present[0] and name in present[1]]
     words = (evidence.label(benefit).lower(), evidence.label(risk).lower())
     missing = {name: words[1] if name in present[0] else words[0] for name in names if name not in both}
@@ -254,13 +261,21 @@ def benefit_risk(
     if not both:
         reason = f"No group has studies of both {words[0]} and {words[1]}."
         return BenefitRisk(*words, by, level, reason, {}, missing, None, None, stamp, nothing)
-    compared = [
-        compare(rows[rows[by].astype(str).isin(both)], by, tau2=tau2, level=level, **choices) for rows in frames
-    ]
-    joined = {name: (compared[0].groups[name], compared[1].groups[name]) for name in both}
-    pairs = _verdicts(both, compared, level)
+    compared, joined = [], []
+    for rows in frames:
+        kept = rows[rows[by].astype(str).str.strip().isin(both)]
+        compared.append(compare(kept, by, tau2=tau2, level=level, bootstrap=0, **choices))
+        # The rates are each group's own, whatever the test takes their spread to be.
+        own = (
+            compared[-1]
+            if tau2 == "separate"
+            else compare(kept, by, tau2="separate", level=level, bootstrap=0, **choices)
+        )
+        joined.append(own.groups)
+    shown = {name: (joined[0][name], joined[1][name]) for name in both}
+    pairs = _verdicts(both, shown, compared, level)
     stamp["notes"] = list(dict.fromkeys([OBSERVATIONAL, *(note for each in compared for note in each.notes)]))
-    return BenefitRisk(*words, by, level, None, joined, missing, compared[0], compared[1], stamp, pairs)
+    return BenefitRisk(*words, by, level, None, shown, missing, compared[0], compared[1], stamp, pairs)
 
 
 def averaged_rate(fit: Pooled) -> tuple[float | None, float | None, float | None]:
@@ -276,7 +291,13 @@ def _check_direction(word: str, outcome: str, direction: str, wanted: str) -> No
         raise ArgumentError(f"{word}={outcome!r} is a {other} by the tables. Mend: name it as the other argument.")
 
 
-def _verdicts(names: Sequence[str], compared: Sequence[Comparison], level: float) -> pd.DataFrame:
+def _gap(first: float | None, second: float | None) -> float:
+    return float("nan") if first is None or second is None else first - second
+
+
+def _verdicts(
+    names: Sequence[str], shown: Mapping[str, tuple[Pooled, Pooled]], compared: Sequence[Comparison], level: float
+) -> pd.DataFrame:
     """Every pair, the better group first."""
     import pandas as pd
 
@@ -288,11 +309,11 @@ def _verdicts(names: Sequence[str], compared: Sequence[Comparison], level: float
     for pair in combinations(names, 2):
         gaps, ps = [], []
         agree = True
-        for table, comparison in zip(found, compared, strict=True):
-            row, sign = (table[pair], 1.0) if pair in table else (table[pair[::-1]], -1.0)
-            first, second = (averaged_rate(comparison.groups[name])[0] for name in pair)
-            gap = float("nan") if first is None or second is None else first - second
-            agree &= not gap * sign * float(row["difference"]) < 0
+        for which, table in enumerate(found):
+            row = table[pair] if pair in table else table[pair[::-1]]
+            first, second = (shown[name][which] for name in pair)
+            gap = _gap(averaged_rate(first)[0], averaged_rate(second)[0])
+            agree &= not gap * _gap(first.estimate, second.estimate) < 0
             gaps.append(gap)
             ps.append(float(row["pvalue_adjusted"]))
         # More benefit is good, more harm is not.

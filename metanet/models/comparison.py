@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from metanet.errors import shorten
 from metanet.models.display import (
     ABSENT,
     effect_digits,
@@ -32,6 +33,10 @@ OBSERVATIONAL = (
 )
 
 
+#: How the reasons end for which there is no test.
+_NO_TEST = ("nothing to compare it with.", "cannot be told apart.", "no maximum to compare.")
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Groups side by side.
@@ -43,16 +48,18 @@ class Comparison:
         model.
     lrt, lrt_df, lrt_pvalue
         Likelihood-ratio test of equal means; None with the reason in the notes.
+    lrt_pvalue_f, lrt_df_f
+        The same ratio over its df, referred to F with studies less groups as second df: nearer to its size with few studies.
     exact_pvalue, exact_method
         Fisher's exact test on the patients of the groups, where a group has no events or only events; None elsewhere. It takes studies
         of a group as one.
     bootstrap_pvalue, bootstrap
-        p-value of the same likelihood ratio by parametric bootstrap under equal means, and its number of data sets.
-    tau2_common, tau_common
-        The joint spread, or None.
+        p-value of the likelihood ratio with one tau by parametric bootstrap under equal means, and its number of data sets.
+    tau2_common, tau_common, tau2_total
+        The spread within groups, or None; and that of the same studies taken as one group.
     differences
         A frame of all pairs: difference, ratio and odds ratio of the rates (differences and ratios of effects) with intervals, the
-        p-value of the pair's likelihood ratio, and that p-value adjusted for all pairs by Holm's method.
+        p-value of the pair's likelihood ratio by chi-squared and by F, and the latter adjusted for all pairs by Holm's method.
     """
 
     by: str
@@ -63,11 +70,14 @@ class Comparison:
     lrt: float | None
     lrt_df: int | None
     lrt_pvalue: float | None
+    lrt_pvalue_f: float | None
+    lrt_df_f: int
     exact_pvalue: float | None
     exact_method: str | None
     bootstrap_pvalue: float | None
     bootstrap: int
     tau2_common: float | None
+    tau2_total: float | None
     method: Method = field(repr=False)
     _differences: pd.DataFrame = field(repr=False)
 
@@ -90,15 +100,17 @@ class Comparison:
         """One row for each group, with the numbers of its `Pooled`."""
         import pandas as pd
 
+        # A column of data may bear the name of a number.
+        column = self.by if self.by not in ("studies", *next(iter(self.groups.values())).numbers()) else "group"
         return pd.DataFrame(
-            [{self.by: name, "studies": fit.study_count, **fit.numbers()} for name, fit in self.groups.items()]
+            [{column: name, "studies": fit.study_count, **fit.numbers()} for name, fit in self.groups.items()]
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain JSON-able values."""
         names = (
-            "by", "spread", "level", "lrt", "lrt_df", "lrt_pvalue", "exact_pvalue", "exact_method", "bootstrap_pvalue",
-            "bootstrap", "tau2_common",
+            "by", "spread", "level", "lrt", "lrt_df", "lrt_pvalue", "lrt_pvalue_f", "lrt_df_f", "exact_pvalue", "exact_method",
+            "bootstrap_pvalue", "bootstrap", "tau2_common", "tau2_total",
         )  # fmt: skip
         rows = [{str(c): plain(v) for c, v in row.items()} for row in self._differences.to_dict("records")]
         return {
@@ -111,7 +123,7 @@ class Comparison:
     def sentence(self) -> str:
         """The groups' estimates and the test between them, labelled as what they are."""
         shown = [
-            f"{visible(name)} {_value(fit, fit.estimate)} ({level_text(self.level)} CI {_limits(fit)}; {_average(fit)}"
+            f"{_name(name)} {_value(fit, fit.estimate)} ({level_text(self.level)} CI {_limits(fit)}; {_average(fit)}"
             f"{plural(fit.k, 'study' if fit.study_count == fit.k else 'arm', 'studies' if fit.study_count == fit.k else 'arms')})"
             for name, fit in self.groups.items()
         ]
@@ -120,12 +132,17 @@ class Comparison:
     def test_sentence(self) -> str:
         """The test between the groups in words."""
         if self.lrt_pvalue is None:
-            return "No test of equal rates could be made."
+            return next(
+                (note for note in self.notes if note.endswith(_NO_TEST)), "No test of equal rates could be made."
+            )
         tau = "one tau for all" if self.spread == "common" else "a tau for each"
         text = f"Likelihood-ratio test of equal {'rates' if self.response.startswith('rate') else 'effects'} ({tau}): "
         text += f"{number(self.lrt)} on {self.lrt_df} df, {p_value(self.lrt_pvalue)}"
+        if self.lrt_pvalue_f is not None:
+            text += f" (for few studies, by F on {self.lrt_df} and {self.lrt_df_f} df, {p_value(self.lrt_pvalue_f)})"
         if self.bootstrap_pvalue is not None:
-            text += f"; by parametric bootstrap {p_value(self.bootstrap_pvalue)}"
+            which = "" if self.spread == "common" else " of the test with one tau"
+            text += f"; by parametric bootstrap{which} {p_value(self.bootstrap_pvalue)}"
         if self.exact_pvalue is not None:
             text += f"; Fisher's exact test {p_value(self.exact_pvalue)}"
         return f"{text}."
@@ -147,8 +164,10 @@ class Comparison:
                 digits = effect_digits(row["difference"])
                 shown = number(row["difference"], digits)
                 ends = f"{number(row['difference_lower'], digits)} to {number(row['difference_upper'], digits)}"
-            p = f"{p_value(row['pvalue'])}, adjusted {p_value(row['pvalue_adjusted'])}"
-            out.append((f"{visible(row['first'])} less {visible(row['second'])}", shown, ends, p))
+            p = "no test" if row["pvalue"] != row["pvalue"] else p_value(row["pvalue"])
+            if row["pvalue_adjusted"] == row["pvalue_adjusted"]:
+                p += f", adjusted {p_value(row['pvalue_adjusted'])}"
+            out.append((f"{_name(row['first'])} less {_name(row['second'])}", shown, ends, p))
         return out
 
     def __repr__(self) -> str:
@@ -178,6 +197,11 @@ class Comparison:
         # Drawing lies in a later room; it is reached by name so that this room does not depend on it.
         axes: Axes = import_module("metanet.figures.comparison").comparison_forest(self, **options)
         return axes
+
+
+def _name(text: object) -> str:
+    """A group's name in a sentence: visible, and not longer than one."""
+    return visible(shorten(text, 80))
 
 
 def _average(fit: Pooled) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from metanet.kernels import quantiles, regression, regression_exact, two_step
 from metanet.kernels.random_effect import RULES, Evaluation, evaluate
@@ -33,6 +34,7 @@ class CommonFit:
     """Every group a mean of its own, one spread for all.
 
     `mu` and `se` are ``[g]``, NaN for a group whose likelihood has no finite maximum; `df` counts what is left for their t quantiles.
+    `shrunk` marks a Hartung-Knapp error that is smaller than the common effect's.
     """
 
     mu: Array
@@ -40,15 +42,17 @@ class CommonFit:
     tau2: float
     df: float
     settled: bool
+    shrunk: bool = False
 
 
 @dataclass(frozen=True)
 class RatioTest:
-    """Likelihood-ratio test of equal means."""
+    """Likelihood-ratio test of equal means: p-values by chi-squared and, the ratio over its df, by F with `k - G` df (NaN without)."""
 
     statistic: float
     df: int
     pvalue: float
+    pvalue_f: float
 
 
 def design(group: NDArray[np.intp], count: int) -> Array:
@@ -69,8 +73,11 @@ def common_fit(data: Data, group: NDArray[np.intp], count: int, options: Options
     y, v, _, _ = effects_of(data, options)
     fitted = regression.fit(y, v, x, options.tau2 or np.zeros(1))
     factor = regression.scale_factor(fitted, "z" if options.ci == "KR" else options.ci)
-    se = np.sqrt(np.diagonal(fitted.covariance[0]) * factor[0])
-    return CommonFit(fitted.beta[0], se, float(fitted.tau2[0]), float(fitted.df[0]), True)
+    variance = np.diagonal(fitted.covariance[0])
+    se = np.sqrt(np.maximum(variance * factor[0], 0.0))
+    plain = np.diagonal(regression.fit(y, v, x, np.zeros(1)).covariance[0])
+    shrunk = options.ci == "HK" and bool((se**2 < plain * (1 - 1e-9)).any())
+    return CommonFit(fitted.beta[0], se, float(fitted.tau2[0]), float(fitted.df[0]), True, shrunk)
 
 
 def ratio_common(data: Data, group: NDArray[np.intp], count: int, options: Options) -> Array:
@@ -130,6 +137,27 @@ def ratio_separate(data: Data, group: NDArray[np.intp], count: int, options: Opt
     return max(0.0, 2 * float((highest - at(root).loglik).sum()))
 
 
-def ratio_test(statistic: float, df: int) -> RatioTest:
-    """The test of a likelihood-ratio statistic."""
-    return RatioTest(statistic, df, float(quantiles.chi2_upper_tail(statistic, df)))
+def ratio_test(statistic: float, df: int, residual: int) -> RatioTest:
+    """The test of a likelihood-ratio statistic; `residual` counts studies less groups."""
+    f = float(special.fdtrc(df, residual, statistic / df)) if residual > 0 else float("nan")
+    return RatioTest(statistic, df, float(quantiles.chi2_upper_tail(statistic, df)), f)
+
+
+def test_groups(
+    counts: Data, group: NDArray[np.intp], count: int, options: Options, spread: str
+) -> tuple[RatioTest | None, str | None]:
+    """The test of equal means, or why there is none."""
+    if count < 2:
+        return None, "One group: there is nothing to compare it with."
+    if options.groups == 1 and not counts.by_effect:
+        x, n = counts["events"].sum(), counts["person_time" if counts.timed else "total"].sum()
+        if x == 0 or (not counts.timed and x == n):
+            which = "no events" if x == 0 else "only events"
+            return None, f"All groups have {which}, so they cannot be told apart."
+    if spread == "separate" and options.tau2 is not None:
+        statistic = ratio_separate(counts, group, count, options)
+    else:
+        statistic = float(ratio_common(counts, group, count, options)[0])
+    if np.isnan(statistic):
+        return None, "Every study stands at no events or at only events: the likelihood has no maximum to compare."
+    return ratio_test(statistic, count - 1, counts.shape[1] - count), None

@@ -101,6 +101,17 @@ def test_the_frame_and_the_words_hold_what_was_fitted():
     assert "<table" in cloud._repr_html_()
 
 
+def test_without_an_outlier_no_study_is_blamed():
+    # 25 sets of eight studies: at 10 % two or three blame one; more than seven do less than once in a thousand times.
+    random = np.random.default_rng(8)
+    blamed = 0
+    for _ in range(25):
+        total = random.integers(15, 150, 8)
+        events = random.binomial(total, 1 / (1 + np.exp(0.4 - 0.5 * random.standard_normal(8))))
+        blamed += bool(mn.gosh(mn.pool(events=events, total=total, model="inverse_variance")).studies["drives"].any())
+    assert blamed <= 7
+
+
 @pytest.mark.parametrize("data", [{"events": [3], "total": [10]}, {"events": [3, 4], "total": [10, 12]}])
 def test_fewer_than_three_studies_have_a_reason(data):
     cloud = mn.gosh(mn.pool(**data))

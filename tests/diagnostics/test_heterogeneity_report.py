@@ -74,6 +74,33 @@ def test_the_share_of_the_beta_binomial_model_is_that_of_its_beta_distribution()
     assert mn.share_beyond(fit, 0.3, sets=0).above == pytest.approx(expected, rel=1e-9)
 
 
+def test_without_spread_the_share_is_not_told_as_a_fact():
+    flat = mn.pool(events=[3] * 4, total=[10] * 4)
+    found = mn.share_beyond(flat, 0.29)
+    assert found.flat
+    assert found.above == 1.0
+    assert "No spread of the true rates was found" in found.sentence()
+    assert 0.5 < found.predictive < 0.8
+    json.dumps(found.to_dict(), allow_nan=False)
+    twin = mn.pool(events=[3] * 4, total=[10] * 4, model="inverse_variance")
+    assert mn.share_beyond(twin, 0.29).predictive is None
+
+
+def test_subgroups_and_moderators_are_fitted_by_the_same_link():
+    fit = mn.pool(RATES, link="probit")
+    found = mn.heterogeneity_report(fit, by="modality", moderators=["year"], subsets=False)
+    assert found.subgroups.tau2_total == pytest.approx(fit.tau2, rel=1e-6)
+    share = 1 - found.subgroups.tau2_common / fit.tau2
+    assert f"account for {100 * share:.0f} %" in found.paragraphs()["Subgroups"]
+    assert found.moderators["year"].method["link"] == "probit"
+
+
+def test_single_words_and_numbers_are_lists_of_one():
+    found = mn.heterogeneity_report(FIT, thresholds=0.3, moderators="year", subsets=False)
+    assert len(found.shares) == 1
+    assert list(found.moderators) == ["year"]
+
+
 def test_few_studies_have_no_interval_of_the_share():
     found = mn.share_beyond(mn.pool(events=[2, 9, 4, 17], total=[20, 30, 25, 40]), 0.2)
     assert found.lower is None

@@ -134,7 +134,24 @@ def test_something_else_than_a_result_is_refused():
 
 
 def test_effects_that_agree_exactly_have_no_unit_to_measure_in():
-    fit = mn.pool(yi=[0.2, 0.2, 0.2], vi=[0.1, 0.2, 0.3])
-    frame = mn.influence(fit).to_frame()
-    assert frame["cook_d"].isna().all()
-    assert not frame["influential"].any()
+    found = mn.influence(mn.pool(yi=[0.2, 0.2, 0.2], vi=[0.1, 0.2, 0.3]))
+    assert "their error is zero" in found.reason
+    assert found.to_frame().empty
+
+
+def test_sets_without_outliers_seldom_name_one():
+    # 60 sets of five studies: at 10 % six name one, and more than fourteen do once in a thousand times. A normal tail names half.
+    random = np.random.default_rng(6)
+    named = 0
+    for _ in range(60):
+        total = random.integers(15, 150, 5)
+        rate = 1 / (1 + np.exp(0.4 - random.standard_normal(5)))
+        found = mn.outliers(mn.pool(events=random.binomial(total, rate), total=total))
+        named += bool(found.studies)
+    assert named <= 14
+
+
+def test_two_studies_that_leave_nothing_to_compare_have_a_reason():
+    fit = mn.pool(events=[1, 9], total=[10, 12])
+    assert "No study can be set against the others" in mn.influence(fit).sentence()
+    assert mn.outliers(fit).reason

@@ -79,3 +79,11 @@ def test_heterogeneity_in_words_for_every_kind_of_answer(events, total, words):
     assert words in text
     assert "nan" not in text.lower()
     assert "None %" not in text
+
+
+def test_names_do_not_reach_a_terminal_as_commands():
+    fit = mn.pool(events=[1, 5, 20], total=[20, 25, 30], study=["a\x1b[31m", "b\u202e", "c"])
+    found = mn.leave_one_out(fit)
+    for text in (found.sentence(), found.summary(), repr(found)):
+        assert "\x1b" not in text
+        assert "\u202e" not in text

@@ -74,11 +74,29 @@ def test_a_driver_is_the_main_effect_over_the_whole_factorial():
     full = pd.DataFrame(rows, columns=["certainty", "model", "estimate"])
     centre = full["estimate"].mean()
     total = ((full["estimate"] - centre) ** 2).sum()
+    assert "ci" not in drivers.index or drivers.loc["ci", "share"] == 0
     for name in ("certainty", "model"):
         means = full.groupby(name)["estimate"].transform("mean")
         assert drivers.loc[name, "share"] == pytest.approx(((means - centre) ** 2).sum() / total)
         groups = full.groupby(name)["estimate"].mean()
         assert drivers.loc[name, "range"] == pytest.approx(groups.max() - groups.min())
+
+
+def test_analyses_that_differ_in_a_correction_alone_both_stand():
+    found = mn.multiverse(
+        DATA.assign(events=[0, 9, 4, 1, 7, 12]),
+        certainty="low",
+        unit="any",
+        derived="in",
+        analyses=[{"model": "inverse_variance", "add": 0.5}, {"model": "inverse_variance", "add": 0.05}],
+    )
+    assert len(found.to_frame()) == 2
+    assert found.to_frame()["estimate"].nunique() == 2
+
+
+def test_a_column_of_words_is_not_taken_for_truth():
+    with pytest.raises(mn.ArgumentError, match="'derived' must hold True or False"):
+        mn.multiverse(DATA.assign(derived="no"))
 
 
 def test_evidence_brings_overlap_and_grouping():
@@ -135,6 +153,7 @@ def test_no_row_leaves_a_reason():
         ({"analyses": [{"modl": "glmm"}]}, "Did you mean 'model'"),
         ({"analyses": "glmm"}, "analyses must be a list"),
         ({"threshold": "0.3"}, "threshold="),
+        ({"threshold": 30}, "Did you mean 0.3"),
         ({"evnts": "events"}, "Did you mean 'events'"),
         ({"outcome": "objective_response"}, "a frame holds one outcome"),
     ],

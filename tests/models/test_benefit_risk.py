@@ -80,6 +80,12 @@ def test_groups_can_be_chosen():
     assert len(few.pairs) == 1
 
 
+def test_rows_without_a_group_and_groups_named_twice_do_no_harm():
+    by_country = mn.benefit_risk(EVIDENCE, by="country")
+    assert "" not in by_country.groups
+    assert list(mn.benefit_risk(EVIDENCE, groups=["TARE", "TARE", "PRRT"]).groups) == ["TARE", "PRRT"]
+
+
 def test_outcomes_without_a_shared_group_have_a_reason():
     none = mn.benefit_risk(EVIDENCE, "local_control", "biliary_infection")
     assert none.reason

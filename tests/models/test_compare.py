@@ -92,7 +92,9 @@ def test_pairs_are_comparisons_of_two_groups_adjusted_by_holm():
         assert row["ratio"] == pytest.approx(first.estimate / second.estimate)
         assert row["difference_lower"] < row["difference"] < row["difference_upper"]
         assert row["ratio_lower"] < row["ratio"] < row["ratio_upper"]
-    p = np.sort(pairs["pvalue"].to_numpy())
+        f = stats.f.sf(row["lrt"], 1, two.groups[row["first"]].k + two.groups[row["second"]].k - 2)
+        assert row["pvalue_f"] == pytest.approx(f, rel=1e-9)
+    p = np.sort(pairs["pvalue_f"].to_numpy())
     expected = np.minimum(1, np.maximum.accumulate(p * [3, 2, 1]))
     np.testing.assert_allclose(np.sort(pairs["pvalue_adjusted"].to_numpy()), expected)
 
@@ -177,6 +179,7 @@ def test_the_label_stands_wherever_it_is_printed():
 @pytest.mark.parametrize("tau2", ["common", "separate"])
 def test_groups_that_cannot_be_told_apart_have_a_reason(tau2):
     none = mn.compare(DATA.assign(events=0), "group", tau2=tau2)
+    assert none.test_sentence() == "All groups have no events, so they cannot be told apart."
     assert none.lrt_pvalue is None
     assert any("no events" in note for note in none.notes)
     one = mn.compare(DATA.assign(group="A"), "group", tau2=tau2)
@@ -216,6 +219,41 @@ def test_two_groups_of_trials_are_compared_on_the_log_scale():
     assert row["ratio"] == pytest.approx(found.groups["A"].estimate / found.groups["B"].estimate)
     exact = mn.compare(frame, "g", model="CM.EL", **names)
     assert exact.lrt_df == 1
+
+
+def test_with_few_studies_f_keeps_the_size_that_chi_squared_does_not():
+    from metanet.models.comparison_fit import ratio_common
+    from metanet.models.data import Data
+    from metanet.models.options import check_options
+
+    random = np.random.default_rng(9)
+    total = np.exp(random.uniform(np.log(15), np.log(150), (800, 8))).round()
+    theta = -0.85 + 0.8 * random.standard_normal((800, 8))
+    events = random.binomial(total.astype(int), 1 / (1 + np.exp(-theta))).astype(float)
+    statistic = ratio_common(
+        Data({"events": events, "total": total}), np.repeat([0, 1], 4), 2, check_options(model="glmm")
+    )
+    # Standard error of a share of 5 % in 800 sets: 0.8 points.
+    assert (statistic > stats.chi2.isf(0.05, 1)).mean() > 0.075
+    assert (statistic > stats.f.isf(0.05, 1, 6)).mean() < 0.06
+
+
+def test_hartung_knapp_groups_that_agree_too_well_are_named():
+    frame = pd.DataFrame({"events": [3, 6, 10, 13], "total": [10, 20, 30, 40], "g": ["A", "A", "B", "B"]})
+    found = mn.compare(frame, "g", model="inverse_variance")
+    assert any("narrower than those of the common effect" in note for note in found.notes)
+    same = mn.compare(frame.assign(events=[3, 6, 9, 12]), "g", model="inverse_variance")
+    assert same.differences["difference"].tolist() == [0.0]
+
+
+def test_groups_at_both_ends_do_not_break_two_steps():
+    frame = pd.DataFrame({"events": [0, 0, 20, 20], "total": [20] * 4, "g": ["A", "A", "B", "B"]})
+    assert mn.compare(frame, "g", model="inverse_variance").lrt_pvalue < 0.001
+
+
+def test_a_column_named_like_a_number_keeps_the_group_names():
+    found = mn.compare(DATA.rename(columns={"group": "status"}), "status")
+    assert found.to_frame()["group"].tolist() == ["A", "B", "C"]
 
 
 @pytest.mark.parametrize("model", ["CM.EL", "CM.AL"])
