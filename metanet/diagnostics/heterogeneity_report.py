@@ -12,7 +12,7 @@ from metanet.diagnostics.grade import grade_facts
 from metanet.diagnostics.heterogeneity import heterogeneity_text
 from metanet.diagnostics.influence import Influence, influence
 from metanet.diagnostics.leave_one_out import LeaveOneOut, leave_one_out
-from metanet.diagnostics.share_beyond import ShareBeyond, share_beyond
+from metanet.diagnostics.share_beyond import ShareBeyond, shares_beyond
 from metanet.diagnostics.two_step_twin import check_fit
 from metanet.errors import ArgumentError, nearest, shorten
 from metanet.models.compare import compare
@@ -255,7 +255,7 @@ def heterogeneity_report(
     omitted, measured = leave_one_out(fit), influence(fit)
     cloud = gosh(fit, None if fit.k <= _EVERY else _SUBSETS) if subsets and fit.k > 2 and fit.mu is not None else None
     facts = grade_facts(fit, decision=decision, subgroups=groups, moderators=fitted)
-    found = tuple(share_beyond(fit, each) for each in wanted) if fit.k > 1 else ()
+    found = shares_beyond(fit, wanted) if fit.k > 1 else ()
     return HeterogeneityReport(fit, fit.method, found, measured, omitted, cloud, groups, fitted, skipped, facts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from metanet.diagnostics.two_step_twin import check_fit
 from metanet.errors import ArgumentError
 from metanet.kernels.links import LINKS
 from metanet.models.arguments import rate, whole_number
-from metanet.models.batch import pool_batch
+from metanet.models.batch import Batch, pool_batch
 from metanet.models.display import level_text, per_cent
 from metanet.models.options import lean, options_of
 from metanet.models.results import Pooled
@@ -111,8 +112,15 @@ def share_beyond(fit: Pooled, threshold: float, *, sets: int = _SETS, seed: int 
     ----------
     Mathur, VanderWeele (2019), doi:10.1002/sim.8057.
     """
+    return shares_beyond(fit, [threshold], sets=sets, seed=seed)[0]
+
+
+def shares_beyond(
+    fit: Pooled, thresholds: Sequence[float], *, sets: int = _SETS, seed: int = 0
+) -> tuple[ShareBeyond, ...]:
+    """`share_beyond` of several thresholds, from one bootstrap."""
     check_fit(fit)
-    at, level = rate("threshold", threshold), fit.level
+    points, level = [rate("threshold", each) for each in thresholds], fit.level
     whole_number("sets", sets, 0, 1_000_000)
     whole_number("seed", seed, 0)
     if 0 < sets < _LEAST_SETS:
@@ -122,21 +130,26 @@ def share_beyond(fit: Pooled, threshold: float, *, sets: int = _SETS, seed: int 
     linked = options.model in ("glmm", "beta_binomial") or (
         options.model == "inverse_variance" and options.measure == "PLO"
     )
-    if fit.response != "rate" or not linked:
+    if fit.response != "rate" or not linked or fit.mu is None or spread is None:
         reason = "The share of settings beyond a threshold is given for proportions on the logit scale."
-        return ShareBeyond(at, None, None, None, None, level, reason)
-    if fit.mu is None or spread is None:
-        return ShareBeyond(
-            at, None, None, None, None, level, f"No spread was estimated ({fit.status}), so no share can be told."
-        )
+        if fit.response == "rate" and linked:
+            reason = f"No spread was estimated ({fit.status}), so no share can be told."
+        return tuple(ShareBeyond(at, None, None, None, None, level, reason) for at in points)
     kind = "beta" if options.model == "beta_binomial" else str(options.link or "logit")
     truth = Truth(kind, fit.mu, spread)
-    above = float(truth.share_between(np.array([at]), np.array([1.0]))[0])
-    predictive = _predictive(fit, truth, at)
-    if not sets or fit.k < _LEAST:
-        return ShareBeyond(at, above, None, None, predictive, level, None, spread == 0)
-    drawn = draw(truth, fit.data, options, sets, np.random.default_rng(seed))
-    again = pool_batch(drawn, lean(options))
+    again = None
+    if points and sets and fit.k >= _LEAST:
+        again = pool_batch(draw(truth, fit.data, options, sets, np.random.default_rng(seed)), lean(options))
+    found = []
+    for at in points:
+        above = float(truth.share_between(np.array([at]), np.array([1.0]))[0])
+        ends = (None, None) if again is None else _limits(again, kind, at, above, level)
+        found.append(ShareBeyond(at, above, *ends, _predictive(fit, truth, at), level, None, spread == 0))
+    return tuple(found)
+
+
+def _limits(again: Batch, kind: str, at: float, above: float, level: float) -> tuple[float | None, float | None]:
+    """Percentiles of the share over refitted data sets; None where most of them have no fit."""
     pooled = again.status == "pooled"
     second = again.rho if kind == "beta" else np.sqrt(again.tau2)
     shares = np.array(
@@ -148,10 +161,10 @@ def share_beyond(fit: Pooled, threshold: float, *, sets: int = _SETS, seed: int 
     # Without any event every rate is below, with events only above.
     edges = again.estimate[np.isin(again.status, ("no events", "only events"))] > at
     shares = np.concatenate([shares, edges.astype(float)])
-    if shares.size < sets / 2:
-        return ShareBeyond(at, above, None, None, predictive, level, None, spread == 0)
+    if shares.size < again.mu.size / 2:
+        return None, None
     low, high = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2])
-    return ShareBeyond(at, above, float(min(low, above)), float(max(high, above)), predictive, level, None, spread == 0)
+    return float(min(low, above)), float(max(high, above))
 
 
 def _predictive(fit: Pooled, truth: Truth, at: float) -> float | None:

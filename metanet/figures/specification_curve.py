@@ -128,7 +128,7 @@ def specification_curve(
     beside = width_of(right, LETTER * unit) + 0.8 * unit if right else 0.0
     left = (
         MARGIN * unit
-        + max([width_of(t, LETTER * unit, r.bold) for r in rows for t in r.text.split("\n")], default=0.0) * 1.03
+        + max([width_of(t, LETTER * unit, r.bold) for r in rows for t in r.text.split("\n")], default=0.0) * 1.06
         + 1.4 * unit
     )
     below = 1.9 * unit

@@ -25,6 +25,7 @@ from metanet.models.pool import CHOICES, DATA_ARGUMENTS, options_for, pool_studi
 from metanet.models.response import responses_at
 from metanet.models.results import Method, Pooled
 from metanet.models.simulate import Truth, draw
+from metanet.models.stamp import joint_sentence
 from metanet.words import listing
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def compare(
         **next(iter(parts.values())).method,
     }
     method |= {"notes": list(dict.fromkeys(notes)), "k": studies.k, "status": "pooled"}
+    if common is not None:
+        method["sentence"] = joint_sentence(options, common.df)
     return Comparison(
         by=by,
         spread=tau2,
@@ -248,7 +251,9 @@ def _joined(fit: Pooled, common: CommonFit, g: int, options: Options) -> Pooled:
         mu=mu, se=se, mu_lower=float(ends[1]), mu_upper=float(ends[2]),
         tau2=common.tau2, tau2_lower=None, tau2_upper=None,
         i2=None, i2_lower=None, i2_upper=None, h2=None, h2_lower=None, h2_upper=None, loglik=None,
-        method=Method({**fit.method, "spread": "common", "notes": notes}),
+        method=Method(
+            {**fit.method, "spread": "common", "sentence": joint_sentence(options, common.df), "notes": notes}
+        ),
     )  # fmt: skip
 
 

@@ -94,10 +94,10 @@ class Factor:
             if self.reference is not None:
                 if self.reference not in found:
                     near = nearest(self.reference, found)
-                    meant = f" Did you mean {near!r}?" if near else ""
+                    meant = f" Did you mean {shorten(near)!r}?" if near else ""
                     raise ArgumentError(
                         f"formula: {shorten(self.reference)!r} is no category of {self.names[0]!r} here.{meant} "
-                        f"Known: {listing(found)}."
+                        f"Known: {listing(shorten(each, 60) for each in found)}."
                     )
                 found = [self.reference, *(c for c in found if c != self.reference)]
             return replace(self, categories=tuple(found))
@@ -113,10 +113,10 @@ class Factor:
             for text, label in zip(texts, labels, strict=True):
                 if text not in places:
                     near = nearest(text, self.categories)
-                    meant = f" Did you mean {near!r}?" if near else ""
+                    meant = f" Did you mean {shorten(near)!r}?" if near else ""
                     raise ArgumentError(
                         f"{visible(label)}: {self.names[0]}={shorten(text)!r} is no category of the fitted studies.{meant} "
-                        f"Known: {listing(self.categories)}."
+                        f"Known: {listing(shorten(each, 60) for each in self.categories)}."
                     )
             return np.array([places[text] for text in texts], dtype=np.float64)
         values = _compute(self._node, columns, dict(self._state), learning=False)
@@ -151,7 +151,7 @@ def read_factor(source: str, quoted: Mapping[str, str], frame: pd.DataFrame, ind
         real = quoted.get(name, name)
         if real not in frame.columns:
             near = nearest(real, [str(c) for c in frame.columns])
-            meant = f" Did you mean {near!r}?" if near else ""
+            meant = f" Did you mean {shorten(near)!r}?" if near else ""
             raise ArgumentError(f"formula: {shorten(real)!r} is not a column of data.{meant}")
         return real
 
@@ -190,7 +190,7 @@ def _called(node: ast.Call, label: str) -> str:
     name = node.func.id
     if name not in FUNCTIONS:
         near = nearest(name, FUNCTIONS)
-        meant = f" Did you mean {near!r}?" if near else ""
+        meant = f" Did you mean {shorten(near)!r}?" if near else ""
         raise ArgumentError(f"formula: the function {shorten(name)!r} is not known.{meant} Allowed: {_ALLOWED}.")
     return name
 

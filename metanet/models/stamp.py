@@ -162,6 +162,21 @@ def stamp(
     return Method(entries)
 
 
+def joint_sentence(options: Options, df: float) -> str:
+    """A joint model of several groups in words: one tau, and the degrees of freedom that its intervals have."""
+    parts = [f"{_model_text(options)} with a mean for each group and one tau"]
+    if options.model == "inverse_variance":
+        parts.append(f"tau² by {options.tau2}")
+    kind = {"HK": "Hartung-Knapp, ", "HK-adhoc": "Hartung-Knapp, not narrower than t, "}.get(options.ci, "")
+    quantile = "normal quantile" if options.ci in ("z", "profile") else f"{kind}t with {df:g} degrees of freedom"
+    parts.append(f"{level_text(options.level)} intervals of the means: {quantile}")
+    if options.prediction is not None and df > 1:
+        of = "normal quantile" if options.prediction == "z" else f"t with {df - 1:g} degrees of freedom"
+        parts.append(f"prediction intervals: {of}")
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}. metanet {__version__}."
+
+
 def _marginal(options: Options) -> str | None:
     if options.scale not in ("rate", "rate per person-time"):
         return None

@@ -290,3 +290,12 @@ def test_a_group_of_trials_without_events_in_one_arm_is_compared(model):
 def test_arguments_that_cannot_be_are_refused(arguments, message):
     with pytest.raises(mn.ArgumentError, match=message):
         mn.compare(DATA, **{"by": "group", **arguments})
+
+
+def test_the_stamp_of_a_joint_model_names_its_own_degrees_of_freedom():
+    found = mn.compare(DATA, "group")
+    for text in (found.method.sentence(), found.groups["A"].method.sentence()):
+        assert "one tau" in text
+        assert "t with 6 degrees of freedom" in text
+        assert "prediction intervals: t with 5 degrees of freedom" in text
+    assert "k − 1" in mn.compare(DATA, "group", tau2="separate").method.sentence()
