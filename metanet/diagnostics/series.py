@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -63,7 +64,7 @@ def rate_or_effect(fit: Pooled, value: float) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Series:
+class Series(ABC):
     """Rows of refits; `reason` says why there are none."""
 
     fit: Pooled = field(repr=False)
@@ -77,9 +78,9 @@ class Series:
     #: The module and function that draw it.
     drawn_by: ClassVar[tuple[str, str]]
 
+    @abstractmethod
     def sentence(self) -> str:
         """What the rows show."""
-        raise NotImplementedError(f"{type(self).__name__} has no sentence")
 
     def to_frame(self) -> pd.DataFrame:
         """Study, status, estimate, interval, tau2, I2 and tests of every row; a copy."""
