@@ -340,15 +340,15 @@ def save(path: Path, rows: list[Row]) -> None:
     os.replace(partial, path)
 
 
-def main() -> None:
-    """Measure, write the table, print it."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of each comparison (default 5)")
-    parser.add_argument("--out", type=Path, default=HERE.parent / "docs/speed_table.csv")
+def run(measure: Callable[[Machine, int], list[Row | None]], *, rounds: int, out: Path, about: str) -> None:
+    """Read the command line, measure, write the table, print it."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"rounds of each comparison (default {rounds})")
+    parser.add_argument("--out", type=Path, default=out)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         machine = Machine(Path(folder))
-        rows = [row for row in compare(machine, given.rounds) if row is not None]
+        rows = [row for row in measure(machine, given.rounds) if row is not None]
         if machine.r is None:
             print("Rscript with metafor is not here: its rows are left out.", file=sys.stderr)
     save(given.out, rows)
@@ -356,4 +356,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(compare, rounds=5, out=HERE.parent / "docs/speed_table.csv", about=str(__doc__).split("\n")[0])

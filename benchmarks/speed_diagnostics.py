@@ -11,14 +11,9 @@ import os
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
-import argparse
-import sys
-import tempfile
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
-from speed import HERE, SEED, Machine, Row, counts, effects, limit, save, scaled, versus, write
+from speed import HERE, SEED, Machine, Row, counts, effects, limit, run, scaled, versus, write
 
 import metanet as mn
 
@@ -100,20 +95,10 @@ def measure(machine: Machine, rounds: int) -> list[Row | None]:
     ]
 
 
-def main() -> None:
-    """Measure, write the table, print it."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of each comparison (default 3)")
-    parser.add_argument("--out", type=Path, default=HERE.parent / "docs/speed_diagnostics_table.csv")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        machine = Machine(Path(folder))
-        rows = [row for row in measure(machine, given.rounds) if row is not None]
-        if machine.r is None:
-            print("Rscript with metafor is not here: its rows are left out.", file=sys.stderr)
-    save(given.out, rows)
-    print(given.out.read_text(encoding="utf-8"))
-
-
 if __name__ == "__main__":
-    main()
+    run(
+        measure,
+        rounds=3,
+        out=HERE.parent / "docs/speed_diagnostics_table.csv",
+        about=str(__doc__).split("\n")[0],
+    )
