@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from metanet.diagnostics.two_step_twin import two_step_twin
 from metanet.kernels import beta_binomial_likelihood, two_step
 from metanet.kernels.hypergeometric import Hypergeometric
 from metanet.kernels.predictive import beta_binomial_residual, normal_residual, predictive_residual
@@ -13,7 +14,6 @@ from metanet.kernels.random_effect import RULES, common_mean, evaluate
 from metanet.models.batch import Batch
 from metanet.models.data import Data
 from metanet.models.fill_one_group import saturated
-from metanet.models.fill_two_step import effects_of
 from metanet.models.likelihoods import likelihood_of
 from metanet.models.options import Options
 from metanet.models.results import Pooled
@@ -111,7 +111,10 @@ def deviance_shares(fit: Pooled, options: Options) -> Array:
     """
     data = fit.data
     if options.model not in (*ONE_PREDICTOR, "beta_binomial"):
-        y, v, _, _ = effects_of(data, options)
+        twin = two_step_twin(fit)
+        y, v = twin.yi, twin.vi
+        if not np.isfinite(v).any():
+            return np.full(fit.k, np.nan)
         common = two_step.weighted_mean(y, v, np.zeros(1))
         return np.asarray(np.where(np.isfinite(v), common.weights * (y - common.mean[:, None]) ** 2, 0.0)[0])
     data = _informative(data, options)

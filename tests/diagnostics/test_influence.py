@@ -155,3 +155,9 @@ def test_two_studies_that_leave_nothing_to_compare_have_a_reason():
     fit = mn.pool(events=[1, 9], total=[10, 12])
     assert "No study can be set against the others" in mn.influence(fit).sentence()
     assert mn.outliers(fit).reason
+
+
+def test_shares_of_heterogeneity_exist_where_cells_are_empty():
+    data = {"events": [0, 9, 4], "total": [5, 30, 25], "events_control": [7, 1, 6], "total_control": [21, 10, 26]}
+    shares = mn.influence(mn.pool(**data, model="UM.FS")).to_frame()["heterogeneity"]
+    assert (shares > 0).all()
