@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from metanet.models.data import Data
 from metanet.models.display import effect_digits, number, per_cent, plural, rate_digits
 from metanet.models.inputs import Studies, read_studies
 from metanet.models.labels import method_label, model_label
-from metanet.models.options import Options, check_level
+from metanet.models.options import Options, check_level, lean
 from metanet.models.pool import CHOICES, DATA_ARGUMENTS, options_for, pad, takes_of
 from metanet.models.stamp import versions
 from metanet.models.views import html_frame, plain
@@ -296,7 +296,7 @@ def _analyses(
             "by_effect": first.measure == "GEN",
             "timed": first.measure != "GEN" and MEASURES[first.measure].data == "person_time",
         }
-        return [_short(each) for each in analyses_for(first.scale, first.measure, level, kind)]
+        return [lean(each) for each in analyses_for(first.scale, first.measure, level, kind)]
     if isinstance(analyses, (str, Mapping)) or not len(analyses):
         raise ArgumentError("analyses must be a list of choices, each a dictionary such as {'model': 'glmm'}.")
     found = []
@@ -305,15 +305,10 @@ def _analyses(
             raise ArgumentError(f"analyses holds {shorten(each)!r}, which is no dictionary of choices.")
         for name in each:
             check_choice("argument", name, CHOICES, where="to an analysis")
-        found.append(_short(options_for(given, {**base, "level": level, **each})))
+        found.append(lean(options_for(given, {**base, "level": level, **each})))
     if len({each.scale for each in found}) > 1:
         raise ArgumentError("analyses mix measures on different response scales, which cannot stand in one curve.")
     return list(dict.fromkeys(found))
-
-
-def _short(options: Options) -> Options:
-    """Without what a specification curve does not show."""
-    return replace(options, tau2_ci=None, prediction=None)
 
 
 def _distinct(

@@ -27,6 +27,7 @@ from metanet.kernels.random_effect import (
     nodes_interval,
     rounding,
 )
+from metanet.kernels.random_effect_scan import highest_rises, scan_points
 from metanet.kernels.study_likelihoods import Likelihood
 
 #: The quadrature is settled when every second node alone would place the maximum within this many standard errors: the error
@@ -38,8 +39,6 @@ STEP_TOLERANCE = 1e-8
 _SAME_NODES = 0.05
 #: A standard deviation of 30 on the logit scale says only that every study is near 0 % or near 100 %.
 TAU_LIMIT = 30.0
-#: Values of tau that are scanned, zero apart, and the largest.
-_SCANNED, _SCAN_TOP = 8, 9.0
 #: A mean in the scan from which a step still gains this much of the log-likelihood is not yet on the ridge.
 _SCAN_GAIN = 0.01
 
@@ -273,7 +272,7 @@ def _starts(studies: Likelihood, mu0: Array, information0: Array, wanted: Indice
     if wanted.size < mu0.size:
         studies, mu0, information0 = studies.take(wanted), mu0[wanted], information0[wanted]
     b = mu0.size
-    taus = _scan_points(studies, mu0)
+    taus = scan_points(studies.bend(mu0[:, None] + np.zeros_like(studies.guess))[1])
     width = taus.shape[1]
     # The same evaluation over a longer batch; a fit and its values of tau lie side by side.
     long = studies.take(np.repeat(np.arange(b), width))
@@ -299,18 +298,7 @@ def _starts(studies: Likelihood, mu0: Array, information0: Array, wanted: Indice
     at_zero = boundary_score(studies, mu0) + 1e-12 * information0
     slope = np.concatenate([at_zero[:, None], rise.reshape(b, width)], axis=1)
     taus, mu = np.concatenate([np.zeros((b, 1)), taus], axis=1), np.concatenate([mu0[:, None], mu], axis=1)
-    peak = (slope[:, :-1] > 0) & (slope[:, 1:] <= 0)
-    best = np.where(peak, np.maximum(loglik[:, :-1], loglik[:, 1:]), -np.inf)
-    # A profile that still rises at the end of the scan is followed from there.
-    best = np.concatenate([best, np.where(slope[:, -1:] > 0, loglik[:, -1:], -np.inf)], axis=1)
-    owners, cells = [], []
-    for _ in range(2):
-        cell = best.argmax(1)
-        found = np.flatnonzero(np.isfinite(best[np.arange(b), cell]))
-        owners.append(found)
-        cells.append(cell[found])
-        best[found, cell[found]] = -np.inf
-    owner, left = np.concatenate(owners), np.concatenate(cells)
+    owner, left = highest_rises(loglik, slope)
     right = np.minimum(left + 1, width)
     tau, mean = _crossing(taus, mu, slope, owner, left, right)
     return mean, tau, wanted[owner]
@@ -352,14 +340,6 @@ def _lagrange(x: Array, at: Array) -> Array:
     np.einsum("bii->bi", others)[:] = 1.0
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(distance.prod(-1)[:, None] / distance / others.prod(-1))
-
-
-def _scan_points(studies: Likelihood, mu0: Array) -> Array:
-    """Values of tau to scan, ``[b, points]``: a geometric grid from a fraction of the most precise study's error to 9."""
-    precision = studies.bend(mu0[:, None] + np.zeros_like(studies.guess))[1].max(-1)
-    first = np.clip(0.4 / np.sqrt(np.maximum(precision, 1e-300)), 1e-4, 0.3)
-    steps = np.linspace(0.0, 1.0, _SCANNED)
-    return np.asarray(first[:, None] * (_SCAN_TOP / first)[:, None] ** steps)
 
 
 def _covariance(information: Array, on_boundary: Mask) -> Array:

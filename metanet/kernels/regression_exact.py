@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from metanet.kernels.hypergeometric import Hypergeometric
 from metanet.kernels.random_effect import RULES, SCAN_RULE, Evaluation, Interval, Rule, nodes_interval, rounding
 from metanet.kernels.random_effect_fit import HALF_TOLERANCE, STEP_TOLERANCE, TAU_LIMIT
+from metanet.kernels.random_effect_scan import highest_rises, scan_points
 from metanet.kernels.regression_design import Basis, basis_of, estimable, movable
 from metanet.kernels.regression_exact_likelihood import (
     boundary_score,
@@ -34,7 +35,6 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
-_SCANNED, _SCAN_TOP = 8, 9.0
 _SCAN_GAIN = 0.01
 _SAME_NODES = 0.05
 #: What half the nodes may differ in the log-likelihood; the error of all of them is about the square.
@@ -312,7 +312,7 @@ def _starts(
         return gamma0[:0], np.empty(0), wanted
     studies, u, active, gamma0 = studies.take(wanted), u[wanted], active[wanted], gamma0[wanted]
     b, p = gamma0.shape
-    taus = _scan_points(studies, predictor(u, gamma0))
+    taus = scan_points(studies.bend(predictor(u, gamma0))[1])
     width = taus.shape[1]
     long_rows = np.repeat(np.arange(b), width)
     long, long_u, long_active, flat = studies.take(long_rows), u[long_rows], active[long_rows], taus.ravel()
@@ -338,18 +338,7 @@ def _starts(
     slope = np.concatenate([at_zero[:, None], rise.reshape(b, width)], axis=1)
     taus = np.concatenate([np.zeros((b, 1)), taus], axis=1)
     gamma = np.concatenate([gamma0[:, None], gamma], axis=1)
-    peak = (slope[:, :-1] > 0) & (slope[:, 1:] <= 0)
-    best = np.where(peak, np.maximum(loglik[:, :-1], loglik[:, 1:]), -np.inf)
-    # A profile that still rises at the end of the scan is followed from there.
-    best = np.concatenate([best, np.where(slope[:, -1:] > 0, loglik[:, -1:], -np.inf)], axis=1)
-    owners, cells = [], []
-    for _ in range(2):
-        cell = best.argmax(1)
-        found = np.flatnonzero(np.isfinite(best[np.arange(b), cell]))
-        owners.append(found)
-        cells.append(cell[found])
-        best[found, cell[found]] = -np.inf
-    owner, left = np.concatenate(owners), np.concatenate(cells)
+    owner, left = highest_rises(loglik, slope)
     right = np.minimum(left + 1, width)
     a, c = slope[owner, left], slope[owner, right]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -358,10 +347,3 @@ def _starts(
     tau = taus[owner, left] + share * (taus[owner, right] - taus[owner, left])
     mean = gamma[owner, left] + share[:, None] * (gamma[owner, right] - gamma[owner, left])
     return mean, tau, wanted[owner]
-
-
-def _scan_points(studies: Likelihood, eta: Array) -> Array:
-    """Values of tau to scan, ``[b, points]``: a geometric grid from a fraction of the most precise study's error to 9."""
-    precision = studies.bend(eta)[1].max(-1)
-    first = np.clip(0.4 / np.sqrt(np.maximum(precision, 1e-300)), 1e-4, 0.3)
-    return np.asarray(first[:, None] * (_SCAN_TOP / first)[:, None] ** np.linspace(0.0, 1.0, _SCANNED))

@@ -17,7 +17,7 @@ from metanet.models.display import plural
 from metanet.models.formulas import Design, read_formula
 from metanet.models.inputs import Studies, check_frame, read_studies
 from metanet.models.options import Options
-from metanet.models.pool import options_for
+from metanet.models.pool import DATA_ARGUMENTS, options_for
 from metanet.models.regression_fit import fit_counts, fit_two_step, permute, usable
 from metanet.models.regression_notes import notes_for, stamp
 from metanet.models.regression_result import Regression
@@ -32,7 +32,6 @@ Column = str | Sequence[float] | ArrayLike | None
 MODELS = ("glmm", "inverse_variance")
 #: Intervals of the coefficients; the first is the default.
 CI = {"glmm": ("t", "z"), "inverse_variance": ("HK", "z", "t", "HK-adhoc")}
-_DATA = ("events", "total", "events_control", "total_control", "person_time", "person_time_control", "yi", "vi")
 _CHOICES = ("measure", "model", "tau2", "ci", "level", "link", "add", "to", "drop00")
 #: Arrangements of a permutation test that can be held.
 _MOST = 1_000_000
@@ -130,7 +129,7 @@ def meta_regression(
         raise ArgumentError("data is missing: the moderators of the formula are columns of a DataFrame.")
     check_frame(data)
     _check_test(permutations, seed)
-    given = {name: arguments[name] for name in _DATA}
+    given = {name: arguments[name] for name in DATA_ARGUMENTS}
     options = _options(given, {name: arguments[name] for name in _CHOICES})
     takes = ("yi", "vi") if options.measure == "GEN" else MEASURES[options.measure].arguments
     frame = data.reset_index(drop=True)

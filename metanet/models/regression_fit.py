@@ -15,22 +15,16 @@ from metanet.kernels.links import LINKS, marginal_rate
 from metanet.kernels.random_effect_fit import fit as fit_mean
 from metanet.kernels.regression_exact import fit as fit_exact
 from metanet.kernels.regression_exact_profile import tau_interval
-from metanet.kernels.study_likelihoods import (
-    BinomialCloglog,
-    BinomialLogit,
-    BinomialProbit,
-    Likelihood,
-    Poisson,
-)
+from metanet.kernels.study_likelihoods import Likelihood
 from metanet.models.data import Data
 from metanet.models.fill_one_group import saturated_binomial
 from metanet.models.fill_two_step import back, effects_of, sizes_of
+from metanet.models.likelihoods import likelihood_of
 from metanet.models.options import Options
 
 Array = NDArray[np.float64]
 Combine = Callable[[Array], tuple[Array, Array, Array]]
 
-_LIKELIHOODS = {"logit": BinomialLogit, "probit": BinomialProbit, "cloglog": BinomialCloglog, "log": Poisson}
 NAN = float("nan")
 #: A residual sum of squares this small, in sampling variances, is rounding.
 _NO_RESIDUAL = 1e-20
@@ -171,17 +165,10 @@ def _study_sizes(data: Data) -> Array:
     return data["person_time" if data.timed else "total"]
 
 
-def likelihood(data: Data, options: Options) -> Likelihood:
-    """The studies' likelihoods of an exact model of one group."""
-    assert options.link is not None
-    studies: Likelihood = _LIKELIHOODS[options.link](data["events"], _study_sizes(data))
-    return studies
-
-
 def fit_counts(data: Data, x: Array, contrast: Array, options: Options) -> Numbers:
     """Regression of the counts themselves, with a normal random effect."""
     assert options.link is not None
-    studies, link = likelihood(data, options), LINKS[options.link]
+    studies, link = likelihood_of(data, options), LINKS[options.link]
     events, size = data["events"], _study_sizes(data)
     k, p = x.shape
     found, null = fit_exact(studies, x), _without_moderators(studies)
@@ -273,7 +260,7 @@ def permute(data: Data, x: Array, contrast: Array, options: Options, most: int, 
     """The permutation test of the same model; every arrangement is fitted anew, in batches."""
     index, complete = regression_permutation.arrangements(x, most, seed)
     if options.exact:
-        studies = likelihood(data, options)
+        studies = likelihood_of(data, options)
         null = _without_moderators(studies)[0]
         moderators = np.flatnonzero((contrast != 0).any(0))
         # Without an intercept a single column cannot be left out: the others would no longer make up the mean.

@@ -20,7 +20,7 @@ from metanet.models.display import level_text, plural
 from metanet.models.fill_two_step import back, effects_of, sizes_of
 from metanet.models.inputs import Studies, read_studies
 from metanet.models.options import Options
-from metanet.models.pool import options_for, pool_studies, takes_of
+from metanet.models.pool import DATA_ARGUMENTS, options_for, pool_studies, takes_of
 from metanet.models.results import Method, Pooled
 from metanet.models.stamp import versions
 from metanet.models.three_level_result import FEW, ThreeLevel
@@ -120,16 +120,11 @@ def three_level(
     check_choice("model", model, ("inverse_variance",), where="for three_level")
     check_choice("method", method, METHODS)
     check_choice("ci", ci, CI)
-    given = {name: arguments[name] for name in _DATA}
+    given = {name: arguments[name] for name in DATA_ARGUMENTS}
     chosen = {name: arguments[name] for name in ("measure", "level", "add", "to", "drop00")}
     options = options_for(given, {**chosen, "model": "inverse_variance", "tau2": method, "ci": ci})
     studies = read_studies(data, given, study=study, **takes_of(options))
     return _result(studies, options, cluster)
-
-
-_DATA = (
-    "events", "total", "events_control", "total_control", "person_time", "person_time_control", "yi", "vi",
-)  # fmt: skip
 
 
 def _result(studies: Studies, options: Options, cluster: str | Sequence[object]) -> ThreeLevel:
