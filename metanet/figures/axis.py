@@ -24,11 +24,14 @@ class Axis:
     upper: float
     ticks: tuple[float, ...]
     labels: tuple[str, ...]
+    log: bool = False
 
 
 def axis_for(table: Table) -> Axis:
     """The axis of a table; `xlim` is obeyed as given."""
     scale = table.scale
+    if scale.log:
+        return _ratio_axis(table)
     if table.xlim is not None:
         lower, upper = check_limits(table.xlim, scale)
         step = _step(upper - lower, 5)
@@ -38,7 +41,11 @@ def axis_for(table: Table) -> Axis:
     last = math.floor(upper / step + 1e-9)
     ticks = tuple(i * step for i in range(first, last + 1))
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    return Axis(lower, upper, ticks, tuple(f"{t:.{digits}f}".replace("-", "−") for t in ticks))
+    return Axis(lower, upper, ticks, tuple(_tick(t, digits, scale) for t in ticks))
+
+
+def _tick(value: float, digits: int, scale: Scale) -> str:
+    return f"{value:.{digits}f}".replace("-", "−").replace(".", scale.decimal)
 
 
 def check_limits(xlim: object, scale: Scale) -> tuple[float, float]:
@@ -52,6 +59,10 @@ def check_limits(xlim: object, scale: Scale) -> tuple[float, float]:
     if scale.is_rate and (low < 0 or high > 1):
         mend = f" Did you mean ({low / 100:g}, {high / 100:g})?" if 1 < high <= 100 else ""
         raise ArgumentError(f"xlim={shorten(xlim)} must lie within 0 and 1: rates are fractions.{mend}")
+    if scale.log and low <= 0:
+        raise ArgumentError(
+            f"xlim={shorten(xlim)} must lie above 0: ratios stand on a logarithmic axis. Mend: (0.1, 10)."
+        )
     return scale.place(low), scale.place(high)
 
 
@@ -128,6 +139,70 @@ def _effect_limits(table: Table) -> tuple[float, float, float]:
     if low == high:
         low, high = low - 1, high + 1
     return _round_limits(low, high, -math.inf, math.inf)
+
+
+#: Ticks of a logarithmic axis, the densest that leaves its labels apart first.
+_MANTISSAS = ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))
+_MOST_TICKS = 7
+
+
+def _ratio_axis(table: Table) -> Axis:
+    """A logarithmic axis for ratios, around 1 and the studies; what lies at 0 or infinity ends in an arrow."""
+    scale = table.scale
+    if table.xlim is not None:
+        lower, upper = check_limits(table.xlim, scale)
+        choices = [t for m in _MANTISSAS for t in [_log_ticks(m, lower, upper)] if len(t) <= _MOST_TICKS]
+        ticks = choices[0] if choices else _decades(lower, upper)
+        return Axis(lower, upper, ticks, tuple(_ratio_label(t, scale) for t in ticks), log=True)
+    marks = [row.mark for row in table.rows]
+    values = [v for v in _extent(marks, whole=False) if v > 0]
+    middle = math.log(table.reference) if table.reference is not None and table.reference > 0 else 0.0
+    reaching = [abs(math.log(v) - middle) for v in values] + [abs(middle)]
+    half = max(reaching)
+    ends = [
+        (abs(math.log(end) - middle), 1.0)
+        for mark in marks
+        if isinstance(mark, Point)
+        for end in (mark.lower, mark.upper)
+        if 0 < end < math.inf
+    ]
+    if ends:
+        half = max(half, min(max(e for e, _ in ends), max(1.5 * half, _quantile(ends))))
+    half = max(half, math.log(2.0))
+    low, high = math.exp(middle - half), math.exp(middle + half)
+    for mantissas in _MANTISSAS:
+        grid = _log_ticks(mantissas, low / 10, high * 10)
+        first = max((t for t in grid if t <= low * (1 + 1e-9)), default=grid[0])
+        last = min((t for t in grid if t >= high * (1 - 1e-9)), default=grid[-1])
+        ticks = tuple(t for t in grid if first <= t <= last)
+        if len(ticks) <= _MOST_TICKS:
+            break
+    else:
+        ticks = _decades(first, last)
+    return Axis(first, last, ticks, tuple(_ratio_label(t, scale) for t in ticks), log=True)
+
+
+def _log_ticks(mantissas: tuple[float, ...], lower: float, upper: float) -> tuple[float, ...]:
+    powers = range(math.floor(math.log10(lower)), math.ceil(math.log10(upper)) + 1)
+    ticks = (float(f"{m}e{power}") for power in powers for m in mantissas)
+    return tuple(t for t in ticks if lower * (1 - 1e-9) <= t <= upper * (1 + 1e-9))
+
+
+def _decades(lower: float, upper: float) -> tuple[float, ...]:
+    """Every second, third ... power of ten, counted from 1."""
+    first, last = math.ceil(math.log10(lower) - 1e-9), math.floor(math.log10(upper) + 1e-9)
+    step = max(1, -(-(last - first) // (_MOST_TICKS - 1)))
+    return tuple(10.0**p for p in range(first, last + 1) if p % step == 0)
+
+
+def _ratio_label(value: float, scale: Scale) -> str:
+    if not 1e-4 <= value <= 1e5:
+        return f"1e{math.log10(value):.0f}".replace("-", "−")
+    return (
+        f"{value:,.10g}".replace(".", scale.decimal)
+        if value >= 1
+        else f"{value:.10f}".rstrip("0").replace(".", scale.decimal)
+    )
 
 
 def _round_limits(low: float, high: float, least: float, most: float) -> tuple[float, float, float]:

@@ -13,7 +13,7 @@ from metanet.figures.alternative import describe
 from metanet.figures.page import check_kind, saying
 from metanet.figures.render import draw_table
 from metanet.figures.scale import Scale
-from metanet.figures.table import ESTIMATE_SIDES, PIECE_GAP, Column, Parts, Point, Row, Table, estimate_cell
+from metanet.figures.table import ESTIMATE_SIDES, PIECE_GAP, Cell, Column, Point, Row, Table, estimate_cell
 from metanet.figures.text import harmless
 from metanet.kernels.quantiles import two_sided_z
 from metanet.models.display import ABSENT, level_text, number, per_cent
@@ -112,8 +112,8 @@ def _point(row: dict[Any, Any], z: float) -> Point | None:
     return Point(value, max(0.0, value - error), min(1.0, value + error))
 
 
-def _cells(row: dict[Any, Any], point: Point | None, scale: Scale, rate: bool) -> dict[str, str | Parts]:
-    cells: dict[str, str | Parts] = {
+def _cells(row: dict[Any, Any], point: Point | None, scale: Scale, rate: bool) -> dict[str, Cell]:
+    cells: dict[str, Cell] = {
         "coverage": ABSENT if point is None else estimate_cell(scale, point.value, point.lower, point.upper)
     }
     predicted, bias = float(row["pi_coverage"]), float(row["bias"])

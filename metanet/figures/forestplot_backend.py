@@ -22,7 +22,7 @@ from metanet.errors import ArgumentError, MetanetError
 from metanet.figures import style
 from metanet.figures.axis import axis_for
 from metanet.figures.canvas import discard, new_figure, shown_by_pyplot
-from metanet.figures.table import Bar, Column, Diamond, Parts, Point, Row, Table
+from metanet.figures.table import Bar, Cell, Column, Diamond, Judgement, Parts, Point, Row, Table
 from metanet.figures.text import LINE, Label, harmless, wrap
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _record(table: Table, row: Row) -> dict[str, Any]:
     return out
 
 
-def _padded(cell: str | Parts, column: Column, rows: tuple[Row, ...]) -> str:
+def _padded(cell: Cell, column: Column, rows: tuple[Row, ...]) -> str:
     """A cell padded in a monospaced face so that its numbers stand under those of the other rows."""
     cells = [row.cells.get(column.key, "") for row in rows]
     blocks = [c for c in cells if isinstance(c, Parts)]
@@ -126,6 +126,8 @@ def _padded(cell: str | Parts, column: Column, rows: tuple[Row, ...]) -> str:
     if isinstance(cell, Parts):
         pieces = zip(cell.pieces, widths, column.sides, strict=True)
         return between.join(p.rjust(w) if side == "right" else p.ljust(w) for p, w, side in pieces)
+    if isinstance(cell, Judgement):
+        raise ArgumentError("risk_of_bias has no effect with backend='forestplot'. Mend: leave it out.")
     plain = max((len(c) for c in cells if isinstance(c, str)), default=0)
     whole = max(plain, sum(widths) + len(between) * (len(widths) - 1))
     return cell.ljust(whole) if column.align == "left" else cell.rjust(whole)

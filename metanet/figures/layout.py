@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from metanet.figures import style
-from metanet.figures.table import Column, Parts, Row, Table
+from metanet.figures.table import Cell, Column, Judgement, Parts, Row, Table
 from metanet.figures.text import BASELINE, LINE, Side, width_of, wrap
 
 #: In text sizes: widths ...
@@ -24,6 +24,10 @@ _TIGHT_FROM = 26
 _RULE_GAP = 0.45
 _AXIS = 3.6
 _PARAGRAPH_GAP = 0.55
+#: How far the rows of a group are set in; a column of judgements and its discs.
+_INDENT = 1.0
+_JUDGED = 1.5
+DISC = 1.28
 #: Hinting moves glyphs by fractions of a pixel; a little room keeps neighbours apart at every resolution.
 _SLACK = 1.02
 
@@ -43,6 +47,15 @@ class Placed:
 
 
 @dataclass(frozen=True)
+class Disc:
+    """The ground of a judgement's sign; its middle, in points from the upper left corner of the panel."""
+
+    x: float
+    y: float
+    colour: str
+
+
+@dataclass(frozen=True)
 class Layout:
     """Sizes in points. `left` and `top` are the place of the panel in the canvas; `rows` the middle of each row."""
 
@@ -57,6 +70,7 @@ class Layout:
     rows: tuple[float, ...]
     rules: tuple[float, ...]
     texts: tuple[Placed, ...]
+    discs: tuple[Disc, ...]
 
 
 @dataclass(frozen=True)
@@ -70,7 +84,7 @@ class _Measured:
 
 def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = None) -> Layout:
     """Place a table set in `size` points; the panel takes what `width` leaves to it (None: its natural width)."""
-    columns = [_measure(column, table.rows, size) for column in table.columns]
+    columns = _with_room([_measure(column, table.rows, size) for column in table.columns], table.rows, size)
     edges, panel_left, panel, canvas = _across(columns, size, width)
     left, inner = _MARGIN * size - panel_left, canvas - 2 * _MARGIN * size
 
@@ -92,17 +106,28 @@ def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = N
         if i == len(table.studies):
             rules.append(y + _RULE_GAP * size)
             y += 2 * _RULE_GAP * size
-        label = _row_label(row, size)
+        # A label without cells beside it may run on up to the panel.
+        room = panel_left - _PANEL_GAP * size - edges[0]
+        label = _row_label(row, size, room / _SLACK if row.wide else None)
         further = label.count("\n") * LINE * size
         middles.append(y + (pitch + further) / 2)
         y += pitch + further
         last = middles[-1] + further / 2 + BASELINE * size
-        texts.append(Placed(label, edges[0] - panel_left, last, "left", size, row.bold))
+        texts.append(Placed(label, edges[0] - panel_left + _indent(row, size), last, "left", size, row.bold))
     panel_height = y + _RULE_GAP * size
+    discs: list[Disc] = []
     for c, edge in zip(columns, edges, strict=True):
         texts += _column_texts(c, edge - panel_left, table.rows, middles, -heading / 2, size)
+        discs += [
+            Disc(edge - panel_left + c.width / 2, middle, cell.colour)
+            for row, middle in zip(table.rows, middles, strict=True)
+            if isinstance(cell := row.cells.get(c.column.key), Judgement)
+        ]
 
     y = panel_height + _AXIS * size
+    if table.favours is not None:
+        y += 1.1 * size
+        texts += _favours(table.favours, panel, y - 0.75 * size, size)
     small = style.NOTE_SIZE * size / style.TEXT_SIZE
     paragraphs = [*((note, size, style.INK) for note in table.notes), (table.method, small, style.SOFT)]
     for text, letter, colour in paragraphs:
@@ -123,7 +148,16 @@ def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = N
         rows=tuple(middles),
         rules=tuple(rules),
         texts=tuple(texts),
+        discs=tuple(discs),
     )
+
+
+def _favours(favours: tuple[str, str], panel: float, y: float, size: float) -> list[Placed]:
+    """What the two ends of the axis stand for, under its name, each in its half."""
+    letter = 0.9 * size
+    room = panel / 2 / _SLACK - letter
+    left, right = (wrap(text, room, letter, lines=1) for text in favours)
+    return [Placed(left, 0.0, y, "left", letter), Placed(right, panel, y, "right", letter)]
 
 
 def _across(columns: list[_Measured], size: float, width: float | None) -> tuple[list[float], float, float, float]:
@@ -147,16 +181,38 @@ def _across(columns: list[_Measured], size: float, width: float | None) -> tuple
     return edges, panel_left, panel, fixed + panel
 
 
-def _row_label(row: Row, size: float) -> str:
-    return wrap(row.label, _LABEL_MOST * size, size, bold=row.bold, lines=3)
+def _indent(row: Row, size: float) -> float:
+    return _INDENT * size if row.indent else 0.0
+
+
+def _row_label(row: Row, size: float, room: float | None = None) -> str:
+    """A label in lines, as wide as the column of labels may be, or as the given `room`."""
+    width = (_LABEL_MOST * size if room is None else room) - _indent(row, size)
+    return wrap(row.label, width, size, bold=row.bold, lines=3)
+
+
+def _with_room(columns: list[_Measured], rows: tuple[Row, ...], size: float) -> list[_Measured]:
+    """The columns with a first one that leaves wide labels enough room up to the panel."""
+    left = [c.width for c in columns if not c.column.right]
+    there = sum(left) + _COLUMN_GAP * size * (len(left) - 1)
+    wanted = max((width_of(row.label, size, row.bold) * _SLACK**2 for row in rows if row.wide), default=0.0)
+    missing = min(wanted, _LABEL_MOST * size) - there
+    return columns if missing <= 0 else [replace(columns[0], width=columns[0].width + missing), *columns[1:]]
 
 
 def _measure(column: Column, rows: tuple[Row, ...], size: float) -> _Measured:
     """Width of a column: its widest cell or its heading."""
     heading = width_of(column.heading, size, True)
     if column.key == "study":
-        lines = [(line, row.bold) for row in rows for line in _row_label(row, size).split("\n")]
-        widest = max((width_of(line, size, bold) for line, bold in lines), default=0.0)
+        widest = max(
+            (
+                _indent(row, size) + width_of(line, size, row.bold)
+                for row in rows
+                if not row.wide
+                for line in _row_label(row, size).split("\n")
+            ),
+            default=0.0,
+        )
         return _Measured(column, max(widest, heading) * _SLACK, (), 0.0)
     cells = [row.cells[column.key] for row in rows if column.key in row.cells]
     blocks = [cell for cell in cells if isinstance(cell, Parts)]
@@ -166,8 +222,14 @@ def _measure(column: Column, rows: tuple[Row, ...], size: float) -> _Measured:
         for i in range(len(column.sides))
     )
     block = sum(pieces) + column.gap * size * max(0, len(pieces) - 1)
-    plain = max((width_of(cell, size) for cell in cells if isinstance(cell, str)), default=0.0)
+    plain = max((_plain_width(cell, size) for cell in cells), default=0.0)
     return _Measured(column, max(heading, plain, block) * _SLACK, pieces, block)
+
+
+def _plain_width(cell: Cell, size: float) -> float:
+    if isinstance(cell, Judgement):
+        return _JUDGED * size
+    return width_of(cell, size) if isinstance(cell, str) else 0.0
 
 
 def shorten_cell(text: str, size: float = style.TEXT_SIZE) -> str:
@@ -188,7 +250,10 @@ def _column_texts(
     start = edge + (c.width - c.block) / (2 if c.column.align == "center" else 1)
     for row, y in zip(rows, middles, strict=True):
         cell = row.cells.get(c.column.key)
-        if isinstance(cell, str):
+        if isinstance(cell, Judgement):
+            if cell.sign:
+                out.append(Placed(cell.sign, anchor, y + drop, "center", size, True))
+        elif isinstance(cell, str):
             out.append(Placed(cell, anchor, y + drop, c.column.align, size))
         elif cell is not None:
             parts: list[tuple[float, str, Side, bool]] = []

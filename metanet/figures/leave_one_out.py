@@ -11,7 +11,7 @@ from metanet.figures.alternative import describe
 from metanet.figures.columns import _data_cell, _heading
 from metanet.figures.render import draw_table
 from metanet.figures.scale import Scale, scale_of
-from metanet.figures.table import ESTIMATE_SIDES, PIECE_GAP, Column, Diamond, Parts, Point, Row, Table, estimate_cell
+from metanet.figures.table import ESTIMATE_SIDES, PIECE_GAP, Cell, Column, Diamond, Point, Row, Table, estimate_cell
 from metanet.figures.text import harmless
 from metanet.figures.words import summary_label
 from metanet.models import display
@@ -214,13 +214,13 @@ def _value(value: object) -> float:
 
 def _row(row: dict[Any, Any], scale: Scale, extra: tuple[str, ...]) -> Row:
     value, lower, upper = (_value(row[name]) for name in ("estimate", "ci_lower", "ci_upper"))
-    cells: dict[str, str | Parts] = {"rate": estimate_cell(scale, value, lower, upper)}
+    cells: dict[str, Cell] = {"rate": estimate_cell(scale, value, lower, upper)}
     cells |= {name: _heterogeneity(name, _value(row[name])) for name in extra}
     return Row(harmless(row["study"]), cells, Point(value, lower, upper) if value == value else None)
 
 
 def _full_row(fit: Pooled, scale: Scale, extra: tuple[str, ...]) -> Row:
-    cells: dict[str, str | Parts] = {name: _heterogeneity(name, _value(getattr(fit, name))) for name in extra}
+    cells: dict[str, Cell] = {name: _heterogeneity(name, _value(getattr(fit, name))) for name in extra}
     mark = None
     if fit.estimate is not None and fit.ci_lower is not None and fit.ci_upper is not None:
         cells["rate"] = estimate_cell(scale, fit.estimate, fit.ci_lower, fit.ci_upper, strong=True)

@@ -12,6 +12,7 @@ from matplotlib.patches import Polygon
 from metanet.figures import style
 from metanet.figures.axis import Axis
 from metanet.figures.layout import Layout
+from metanet.figures.presets import ForestPreset
 from metanet.figures.scale import Scale
 from metanet.figures.table import Bar, Diamond, Point, Table
 
@@ -35,10 +36,11 @@ class Panel:
     scale: Scale
     axis: Axis
     layout: Layout
+    preset: ForestPreset
 
     def draw(self, table: Table) -> None:
         """All marks of a table."""
-        self._guides(table.reference)
+        self._guides(table)
         placed = list(zip((row.mark for row in table.rows), self.layout.rows, strict=True))
         self._points([(mark, y) for mark, y in placed if isinstance(mark, Point)])
         for mark, y in placed:
@@ -46,14 +48,15 @@ class Panel:
                 self._diamond(mark, y)
             elif isinstance(mark, Bar):
                 width = _BAR * self.layout.pitch
-                self._line(mark.lower, mark.upper, y, style.PREDICTION, width, "_prediction")
-                self._arrows(mark.lower, mark.upper, y, style.PREDICTION, _BAR_ARROW)
+                self._line(mark.lower, mark.upper, y, self.preset.prediction, width, "_prediction")
+                self._arrows(mark.lower, mark.upper, y, self.preset.prediction, _BAR_ARROW)
 
-    def _guides(self, reference: float | None) -> None:
+    def _guides(self, table: Table) -> None:
         """The dashed line at the estimate; for effects also a line at no effect."""
         down = (0.0, self.layout.panel_height)
-        if not self.scale.is_rate and self.axis.lower < 0 < self.axis.upper:
-            self._add(Line2D((0, 0), down, color=style.FAINT, linewidth=0.8, zorder=0.4, label="_no effect"))
+        reference, none = table.reference, self.scale.no_effect
+        if none is not None and self.axis.lower < none < self.axis.upper:
+            self._add(Line2D((none, none), down, color=style.FAINT, linewidth=0.8, zorder=0.4, label="_no effect"))
         if reference is not None and self._inside(reference):
             x = self.scale.place(reference)
             self._add(
@@ -80,7 +83,7 @@ class Panel:
                 [y for _, y, _ in weighted],
                 s=[side**2 * share / largest for _, _, share in weighted],
                 marker="s",
-                color=style.SQUARE,
+                color=self.preset.square,
                 linewidths=0,
                 clip_on=False,
                 zorder=2,
@@ -117,10 +120,12 @@ class Panel:
     def _arrows(self, lower: float, upper: float, y: float, colour: str, size: float) -> None:
         """An arrow at each end of the axis beyond which the interval goes on."""
         # An interval that ends on the axis's end must not get an arrow for a rounding error.
-        slack = 1e-9 * (self.axis.upper - self.axis.lower)
+        first, last = self.axis.lower, self.axis.upper
+        slack = 1e-9 * (last - first)
+        low_slack = 1e-9 * first if self.axis.log else slack
         for beyond, x, marker in (
-            (self.scale.place(lower) < self.axis.lower - slack, self.axis.lower, "<"),
-            (self.scale.place(upper) > self.axis.upper + slack, self.axis.upper, ">"),
+            (self.scale.place(lower) < first - low_slack, first, "<"),
+            (self.scale.place(upper) > last + slack, last, ">"),
         ):
             if beyond:
                 arrow = Line2D(
@@ -134,10 +139,13 @@ class Panel:
         low, middle, high = (self.scale.place(v) for v in (mark.lower, mark.value, mark.upper))
         if not all(math.isfinite(v) for v in (low, middle, high)):
             return
+        if self.axis.log and low <= 0:
+            # A ratio of zero has no place on this axis: the diamond is cut at its edge, and gets an arrow.
+            low = self.axis.lower / 1e3
         polygon = Polygon(
             [(low, y), (middle, y - half), (high, y), (middle, y + half)],
             closed=True,
-            facecolor="white" if mark.hollow else style.DIAMOND,
+            facecolor="white" if mark.hollow else self.preset.diamond,
             edgecolor=style.INK,
             linewidth=0.09 * self.layout.size,
             joinstyle="miter",

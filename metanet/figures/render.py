@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from matplotlib.transforms import blended_transform_factory
 
 from metanet.errors import ArgumentError, MetanetWarning
 from metanet.figures import style
 from metanet.figures.axis import Axis, axis_for
 from metanet.figures.canvas import discard, new_figure
-from metanet.figures.layout import Layout, lay_out
+from metanet.figures.layout import DISC, Layout, lay_out
 from metanet.figures.marks import Panel
 from metanet.figures.table import Table
 from metanet.figures.text import AlignedLabel, Label
@@ -90,10 +90,11 @@ def _draw(table: Table, axis: Axis, layout: Layout, ax: Axes, left: float, top: 
             layout.panel_height / height,
         )
     )
+    ax.set_xscale("log" if axis.log else "linear")
     ax.set_xlim(axis.lower, axis.upper)
     ax.set_ylim(layout.panel_height, 0.0)
     _dress(ax, table, axis, layout)
-    Panel(ax, table.scale, axis, layout).draw(table)
+    Panel(ax, table.scale, axis, layout, table.preset).draw(table)
     # Across in shares of the figure, so that text and panel stay together whatever is done to the figure; down in points.
     transform = blended_transform_factory(parent.transSubfigure, ax.transData)
     for rule, weight in zip(layout.rules, (0.9, 0.5), strict=False):
@@ -102,6 +103,19 @@ def _draw(table: Table, axis: Axis, layout: Layout, ax: Axes, left: float, top: 
         line.set_label("_rule")
         ax.add_line(line)
         line.set_transform(transform)
+    if layout.discs:
+        ax.scatter(
+            [(x0 + disc.x) / width for disc in layout.discs],
+            [disc.y for disc in layout.discs],
+            s=(DISC * layout.size) ** 2,
+            color=[disc.colour for disc in layout.discs],
+            edgecolors=style.INK,
+            linewidths=0.4,
+            transform=transform,
+            clip_on=False,
+            zorder=3.5,
+            label="_judgements",
+        )
     for text in layout.texts:
         label: Label
         properties: dict[str, Any] = {
@@ -131,6 +145,7 @@ def _dress(ax: Axes, table: Table, axis: Axis, layout: Layout) -> None:
     ax.yaxis.set_visible(False)
     ax.xaxis.set_major_locator(FixedLocator(list(axis.ticks)))
     ax.xaxis.set_major_formatter(FixedFormatter(list(axis.labels)))
+    ax.xaxis.set_minor_locator(NullLocator())
     ax.tick_params(
         axis="x",
         which="major",

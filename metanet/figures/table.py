@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from metanet.figures.presets import FOREST_PRESETS, ForestPreset
 from metanet.figures.scale import Scale
 from metanet.figures.text import Side
 
@@ -19,6 +20,15 @@ class Parts:
     text: str
     pieces: tuple[str, ...]
     strong: bool = False
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A mark in a cell, such as a judgement of the risk of bias: a disc of a colour with a sign on it."""
+
+    sign: str
+    colour: str
+    word: str
 
 
 @dataclass(frozen=True)
@@ -65,19 +75,31 @@ class Bar:
     upper: float
 
 
+#: What a cell holds.
+Cell = str | Parts | Judgement
+
+
 @dataclass(frozen=True)
 class Row:
-    """One row; `mark` values are fractions or effects, not places on the axis."""
+    """One row; `mark` values are fractions or effects, not places on the axis.
+
+    `indent` sets the label in; a `wide` label has no cells beside it and runs on up to the panel.
+    """
 
     label: str
-    cells: Mapping[str, str | Parts] = field(default_factory=dict)
+    cells: Mapping[str, Cell] = field(default_factory=dict)
     mark: Point | Diamond | Bar | None = None
     bold: bool = False
+    indent: bool = False
+    wide: bool = False
 
 
 @dataclass(frozen=True)
 class Table:
-    """A whole figure: what stands in it, in order. `reference` is the value of the dashed line."""
+    """A whole figure: what stands in it, in order.
+
+    `reference` is the value of the dashed line, `favours` what stands under the two ends of the axis.
+    """
 
     scale: Scale
     columns: tuple[Column, ...]
@@ -88,6 +110,8 @@ class Table:
     method: str = ""
     title: str = ""
     xlim: tuple[float, float] | None = None
+    favours: tuple[str, str] | None = None
+    preset: ForestPreset = FOREST_PRESETS["metanet"]
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -102,11 +126,20 @@ ESTIMATE_SIDES: tuple[Side, ...] = ("right", "right", "right")
 COUNT_SIDES: tuple[Side, ...] = ("right", "left")
 
 
-def estimate_cell(scale: Scale, value: float | None, lower: float, upper: float, *, strong: bool = False) -> Parts:
+def estimate_cell(
+    scale: Scale,
+    value: float | None,
+    lower: float,
+    upper: float,
+    *,
+    strong: bool = False,
+    preset: ForestPreset = FOREST_PRESETS["metanet"],
+) -> Parts:
     """An estimate with its interval; the interval alone where `value` is None."""
     if lower != lower or upper != upper:
-        return Parts(scale.show(value), (scale.show(value), "", ""), strong)
-    pieces = ("" if value is None else scale.show(value), f"({scale.show(lower)}", f"to {scale.show(upper)})")
+        return Parts(scale.show(value), (scale.show(value), *[""] * (len(preset.pieces) - 1)), strong)
+    limits = preset.limits(scale.show(lower), scale.show(upper))
+    pieces = ("" if value is None else scale.show(value), *limits)
     return Parts(" ".join(pieces).lstrip(), pieces, strong)
 
 

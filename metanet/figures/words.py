@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from metanet.figures.scale import Scale, is_rate, scale_of, value_column
+from metanet.figures.scale import Scale, effect_scale, is_rate, value_column
 from metanet.figures.text import harmless
+from metanet.models.comparison import OBSERVATIONAL
 from metanet.models.display import count, level_text, number, p_value, per_cent, plural
+from metanet.words import listing
 
 if TYPE_CHECKING:
+    from metanet.models.comparison import Comparison
     from metanet.models.results import Pooled
 
 
@@ -41,8 +44,13 @@ def summary_label(fit: Pooled, *, second: bool = False) -> str:
     return f"{model[0].upper()}{model[1:]}" + (" (mean)" if is_rate(fit) and fit.average == "mean" else "")
 
 
-def heterogeneity(fit: Pooled) -> str:
-    """One line on how much the studies differ; empty where nothing of it exists."""
+def heterogeneity(fit: Pooled, kind: str = "sentence") -> str:
+    """One line on how much the studies differ; empty where nothing of it exists. `kind` as in `ForestPreset`."""
+    parts = _listed(fit) if kind == "list" else _said(fit)
+    return f"Heterogeneity: {', '.join(parts)}" if parts else ""
+
+
+def _said(fit: Pooled) -> list[str]:
     parts: list[str] = []
     if fit.tau2 is not None:
         parts.append(f"τ = {number(fit.tau)}{_limits(_root(fit.tau2_lower), _root(fit.tau2_upper))}")
@@ -55,7 +63,20 @@ def heterogeneity(fit: Pooled) -> str:
         parts.append(f"likelihood-ratio test {_test(fit.lrt, fit.q_df, fit.lrt_pvalue)}")
     elif fit.q is not None:
         parts.append(f"Q = {_test(fit.q, fit.q_df, fit.q_pvalue)}")
-    return f"Heterogeneity: {', '.join(parts)}" if parts else ""
+    return parts
+
+
+def _listed(fit: Pooled) -> list[str]:
+    """As a Cochrane review lists it; where the test is a likelihood ratio, it is said."""
+    parts = [] if fit.tau2 is None else [f"Tau² = {number(fit.tau2)}"]
+    test, p, name = (
+        (fit.lrt, fit.lrt_pvalue, "Chi² (likelihood ratio)") if fit.lrt is not None else (fit.q, fit.q_pvalue, "Chi²")
+    )
+    if test is not None:
+        parts.append(f"{name} = {number(test)}, df = {count(fit.q_df)} ({p_value(p).replace('p', 'P')})")
+    if fit.i2 is not None:
+        parts.append(f"I² = {per_cent(fit.i2, 0)} %")
+    return parts
 
 
 def _root(value: float | None) -> float | None:
@@ -86,11 +107,55 @@ def legend(fit: Pooled, *, prediction: bool) -> str:
     if weighted and fit.k > 1:
         parts.insert(0, "squares: area by weight")
     if fit.estimate is not None and fit.status != "not pooled":
-        parts.append("diamond: estimate and its interval")
+        what = f"{fit.average} rate" if is_rate(fit) and fit.status == "pooled" else "estimate"
+        parts.append(f"diamond: {what} and its interval")
     if prediction:
         parts.append("thick bar: prediction interval")
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}. {harmless(fit.method.sentence(), 2000)}"
+
+
+def doubts(comparison: Comparison) -> tuple[str, ...]:
+    """What kind of number a group's is where it is not a pooled one."""
+    kinds = (
+        ("not pooled", "One study, shown as itself"),
+        ("no events", "No events: exact rate on the sum"),
+        ("only events", "Only events: exact rate on the sum"),
+        ("not estimable", "No pooled value can be estimated"),
+    )
+    groups = [(harmless(name), fit.status) for name, fit in comparison.groups.items()]
+    found = ((word, [name for name, its in groups if its == status]) for status, word in kinds)
+    return tuple(f"{word}: {listing(names, 12)}." for word, names in found if names)
+
+
+def groups_legend(
+    comparison: Comparison,
+    overall: Pooled | None = None,
+    *,
+    studies: bool = True,
+    shared: bool = False,
+    prediction: bool,
+) -> str:
+    """What the marks of a comparison mean, what kind of comparison it is, and its method."""
+    level = level_text(comparison.level)
+    fits = [*comparison.groups.values(), *([] if overall is None else [overall])]
+    among = "among all studies" if shared else "within the group"
+    parts = [f"squares: studies, area by weight {among}"] if studies else []
+    parts.append(
+        f"diamonds: estimates of the groups{' and of all studies' if overall else ''} and their {level} intervals"
+    )
+    if prediction and any(fit.pi_lower is not None for fit in fits):
+        parts.append(f"thick bars: {level} prediction intervals")
+    text = "; ".join(parts)
+    label = OBSERVATIONAL if comparison.response.startswith("rate") or OBSERVATIONAL in comparison.notes else ""
+    method = harmless(comparison.method.sentence(), 2000)
+    out = " ".join(part for part in (f"{text[0].upper()}{text[1:]}.", label, method) if part)
+    return out if overall is None else f"{out} All studies: {harmless(overall.method.sentence(), 2000)}"
+
+
+def groups_alt_text(comparison: Comparison) -> str:
+    """A comparison in words, for readers who cannot see it."""
+    return f"Forest plot of {plural(len(comparison.groups), 'group')}. {comparison.sentence()}"
 
 
 def no_prediction(fit: Pooled) -> str | None:
@@ -113,7 +178,7 @@ def alt_text(fit: Pooled) -> str:
     str
         Plain text: what is drawn, from where to where the studies reach, the result, the heterogeneity.
     """
-    scale = scale_of(fit.response, "cent", fit.estimate)
+    scale = effect_scale(fit.response, fit.measure, "cent", fit.estimate)
     kind = "rates" if scale.is_rate else "effects"
     parts = [f"Forest plot of the {kind} of {plural(fit.k, 'study', 'studies')}."]
     frame = fit.studies

@@ -58,11 +58,11 @@ def per_cent(value: float | None, digits: int = 1) -> str:
     return rate(value, 100.0, digits)
 
 
-def interval(lower: float | None, upper: float | None, digits: int = 1) -> str:
-    """Two fractions as "37.5 to 60.5" (per cent)."""
+def interval(lower: float | None, upper: float | None, digits: int = 1, per: float = 100.0) -> str:
+    """Two fractions as "37.5 to 60.5", per cent if nothing else is said."""
     if lower is None or upper is None or math.isnan(lower) or math.isnan(upper):
         return ABSENT
-    return f"{per_cent(lower, digits)} to {per_cent(upper, digits)}"
+    return f"{rate(lower, per, digits)} to {rate(upper, per, digits)}"
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -74,6 +74,17 @@ def number(value: float | None, digits: int = 2) -> str:
     if value != 0 and abs(value) < 0.5 * 10.0**-digits:
         return f"{value:.1e}".replace("-", "−")
     return f"{value:.{digits}f}".replace("-", "−")
+
+
+def ratio(value: float | None, digits: int = 2) -> str:
+    """A ratio with fixed decimals; from 100 on without, under 0.01 with one significant digit, and never as 0."""
+    if value is None or not 0 < value < math.inf:
+        return number(value, digits)
+    if value >= 99.5:
+        return f"{value:,.0f}" if value < 1e6 else f"{value:.0e}".replace("e+0", "e")
+    if float(f"{value:.{digits}f}") >= 10.0**-digits:
+        return f"{value:.{digits}f}"
+    return f"{value:.{-math.floor(math.log10(value))}f}" if value >= 1e-4 else "<0.0001"
 
 
 def p_value(value: float | None) -> str:

@@ -520,7 +520,8 @@ def test_with_studies_each_group_lists_its_own():
     order = [
         text for _, text in sorted((t.get_position()[1], t.get_text()) for t in ax.texts if t.get_position()[1] > 0)
     ]
-    place = {name: order.index(name) for name in (HOSTILE, "TAE", "Pavel", "Ito")}
+    header = {HOSTILE: f"{HOSTILE} (1 study)", "TAE": "TAE (4 studies)"}
+    place = {name: order.index(header.get(name, name)) for name in (HOSTILE, "TAE", "Pavel", "Ito")}
     assert place[HOSTILE] < place["Pavel"] < place["TAE"] < place["Ito"]
     assert len(squares(ax).get_offsets()) == 12
     assert "Exact rate on the sum" in order
