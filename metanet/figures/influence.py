@@ -101,9 +101,12 @@ def influence_plot(influence: Influence, *, title: str | None = None) -> NDArray
     notes = [_legend(panels, fit), harmless(influence.sentence(), 600), harmless(influence.method.sentence(), 2000)]
     out = np.empty(len(panels), dtype=object)
     with page(None, width=width, height=height, least=(width, height), title=title, notes=notes) as sheet:
+        # Everything was measured at the ordinary size; a narrow column shrinks all of it alike.
+        share = sheet.size / size
+        size, row = sheet.size, row * share
         below = depth(("0",), size, across=False) + 0.4 * size
         for i, panel in enumerate(panels):
-            axes = sheet.panel(places[i], below, _PANEL * size, len(names) * row)
+            axes = sheet.panel(places[i] * share, below, _PANEL * size, len(names) * row)
             out[i] = axes
             _draw(axes, panel, strong, size)
         _names(out[0], sheet, names, heavy, row, below)

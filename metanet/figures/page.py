@@ -17,6 +17,7 @@ from metanet.figures import style
 from metanet.figures.alternative import describe
 from metanet.figures.axis import Axis
 from metanet.figures.canvas import discard, new_figure
+from metanet.figures.journal_column import wanted_width, warn_if_unreadable
 from metanet.figures.text import LINE, Label, harmless, width_of, wrap
 
 #: In text sizes.
@@ -113,13 +114,19 @@ def page(
         with style.settings():
             yield _inside(ax, least, title, notes)
         return
-    above, below, _ = _around(style.TEXT_SIZE, width, title, notes)
+    size = style.TEXT_SIZE
+    column = wanted_width()
+    if column is not None:
+        size = min(size, size * column / least[0])
+        warn_if_unreadable(size, 4)
+        width, height = column, max(height * column / width, least[1] * size / style.TEXT_SIZE)
+    above, below, _ = _around(size, width, title, notes)
     total = above + height + below
     # Outside of our settings: the first figure of a notebook imports pyplot, whose backend sets the notebook's own.
     figure = new_figure(width / 72, total / 72)
     try:
         with style.settings():
-            yield _page(figure, None, (width, total), (0.0, 0.0, width, total), style.TEXT_SIZE, title, notes)
+            yield _page(figure, None, (width, total), (0.0, 0.0, width, total), size, title, notes)
     except BaseException:
         discard(figure)
         raise

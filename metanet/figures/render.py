@@ -14,6 +14,7 @@ from metanet.errors import ArgumentError, MetanetWarning
 from metanet.figures import style
 from metanet.figures.axis import Axis, axis_for
 from metanet.figures.canvas import discard, new_figure
+from metanet.figures.journal_column import wanted_width, warn_if_unreadable
 from metanet.figures.layout import DISC, Layout, lay_out
 from metanet.figures.marks import Panel
 from metanet.figures.table import Table
@@ -35,7 +36,7 @@ def draw_table(table: Table, ax: Axes | None) -> Axes:
         with style.settings():
             layout, left, top = _fit(table, ax)
             return _draw(table, axis, layout, ax, left, top)
-    layout = lay_out(table)
+    layout = _for_column(table)
     # Outside of our settings: the first figure of a notebook imports pyplot, whose backend sets the notebook's own.
     figure = new_figure(layout.width / 72, layout.height / 72)
     try:
@@ -44,6 +45,22 @@ def draw_table(table: Table, ax: Axes | None) -> Axes:
     except BaseException:
         discard(figure)
         raise
+
+
+def _for_column(table: Table) -> Layout:
+    """The natural layout, or one as wide as the column that was asked for: the panel gives way first, then the text shrinks."""
+    width = wanted_width()
+    if width is None:
+        return lay_out(table)
+    size = style.TEXT_SIZE
+    layout = lay_out(table, size, width)
+    for _ in range(12):
+        if layout.width <= width * 1.0001:
+            break
+        size *= max(0.5, 0.999 * width / layout.width)
+        layout = lay_out(table, size, width)
+    warn_if_unreadable(size, 4)
+    return layout
 
 
 def _canvas(ax: Axes) -> tuple[Figure | SubFigure, float, float]:
