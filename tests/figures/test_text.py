@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from metanet.figures.save import save_figure
 from metanet.figures.text import ELLIPSIS, AlignedLabel, Label, harmless, width_of, wrap
+from tests.figures.cases import fit_of
 
 
 @pytest.mark.parametrize(
@@ -134,3 +136,11 @@ def test_an_aligned_label_is_one_text_and_follows_its_properties():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         label.draw(renderer)
+
+
+@pytest.mark.parametrize("name", ["twelve", "hostile names", "scripts"])
+def test_the_short_way_to_svg_writes_the_bytes_of_matplotlibs_own(name, tmp_path, monkeypatch):
+    save_figure(fit_of(name).forest(title="A $title$"), tmp_path / "short", formats=("svg",))
+    monkeypatch.setattr(Label, "_plain", lambda self: False)
+    save_figure(fit_of(name).forest(title="A $title$"), tmp_path / "long", formats=("svg",))
+    assert (tmp_path / "short.svg").read_bytes() == (tmp_path / "long.svg").read_bytes()
