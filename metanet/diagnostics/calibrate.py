@@ -15,13 +15,14 @@ from metanet.kernels.links import LINKS
 from metanet.models import arguments
 from metanet.models.arguments import number_between, whole_number
 from metanet.models.batch import Batch, pool_batch
+from metanet.models.cards import card
 from metanet.models.data import Data
 from metanet.models.display import ABSENT, level_text, number, per_cent
 from metanet.models.labels import method_label
 from metanet.models.options import EXACT, Options, check_options, lean, options_of
 from metanet.models.results import Method, Pooled
 from metanet.models.simulate import Truth, draw
-from metanet.models.views import html_frame, plain
+from metanet.models.views import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,7 +158,10 @@ class Calibration:
 
     def _repr_html_(self) -> str:
         head = ["Method", "Coverage, %", "Prediction, %", "Bias", "Width"]
-        return html_frame([] if self.reason else head, [] if self.reason else self._shown(), title=self.sentence())
+        rows = [] if self.reason else self._shown()
+        return card(
+            "Calibration", self.sentence(), head=head if rows else [], rows=rows, method=self.fit.method.sentence()
+        )
 
     def plot(self, **options: Any) -> Axes:
         """Draw coverage by method; see `metanet.figures`."""

@@ -14,10 +14,11 @@ from metanet.diagnostics.subset_fits import fit_subsets
 from metanet.diagnostics.two_step_twin import check_fit
 from metanet.kernels.mixture import two_groups
 from metanet.models.arguments import whole_number
+from metanet.models.cards import card
 from metanet.models.display import number
 from metanet.models.options import options_of
 from metanet.models.results import Method, Pooled
-from metanet.models.views import html_frame, plain
+from metanet.models.views import plain
 from metanet.words import listing, visible
 
 if TYPE_CHECKING:
@@ -159,9 +160,11 @@ class Gosh:
 
     def _repr_html_(self) -> str:
         if self.reason:
-            return html_frame([], [], title=self.reason)
+            return card("All subsets (GOSH)", self.reason)
         head = ["Study", "Mean with", "Mean without", "tau² with", "tau² without", ""]
-        return html_frame(head, self._shown(), title=self.sentence())
+        return card(
+            "All subsets (GOSH)", self.sentence(), head=head, rows=self._shown(), method=self.fit.method.sentence()
+        )
 
     def plot(self, **options: Any) -> Axes:
         """Draw estimate against heterogeneity; see `metanet.figures`."""

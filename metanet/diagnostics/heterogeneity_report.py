@@ -15,6 +15,7 @@ from metanet.diagnostics.leave_one_out import LeaveOneOut, leave_one_out
 from metanet.diagnostics.share_beyond import ShareBeyond, shares_beyond
 from metanet.diagnostics.two_step_twin import check_fit
 from metanet.errors import ArgumentError, nearest, shorten
+from metanet.models.cards import card
 from metanet.models.compare import compare
 from metanet.models.comparison import Comparison
 from metanet.models.display import number, p_value, per_cent, plural
@@ -23,11 +24,12 @@ from metanet.models.meta_regression import meta_regression
 from metanet.models.options import options_of
 from metanet.models.regression_result import Regression
 from metanet.models.results import Method, Pooled
-from metanet.models.views import html_frame, plain
+from metanet.models.views import plain
 from metanet.words import visible
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 #: What the tables of evidence say about the patients of a study.
 MODERATORS = (
@@ -172,13 +174,21 @@ class HeterogeneityReport:
             "method": plain(dict(self.method)),
         }
 
+    def plot(self, **options: Any) -> Axes:
+        """Draw the spread of the true rates; see `metanet.figures.heterogeneity.heterogeneity_plot`."""
+        from importlib import import_module
+
+        # Drawing lies in a later room; it is reached by name so that this room does not depend on it.
+        axes: Axes = import_module("metanet.figures.heterogeneity").heterogeneity_plot(self, **options)
+        return axes
+
     def __repr__(self) -> str:
         return f"<HeterogeneityReport of {plural(self.fit.k, 'study', 'studies')}: {self.sentence()}>"
 
     def _repr_html_(self) -> str:
-        out = [html_frame([], [], title=f"{head}. {text}") for head, text in self.paragraphs().items()]
+        out = [card(head, text) for head, text in self.paragraphs().items()]
         rows = [[str(cell) for cell in row] for row in self._facts.itertuples(index=False)]
-        return "".join([*out, html_frame(list(self._facts.columns), rows, title="Worksheet for GRADE")])
+        return "".join([*out, card("Worksheet for GRADE", head=list(self._facts.columns), rows=rows)])
 
 
 def heterogeneity_report(

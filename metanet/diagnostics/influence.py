@@ -13,10 +13,11 @@ from metanet.diagnostics.series import refit
 from metanet.diagnostics.two_step_twin import check_fit, two_step_twin
 from metanet.kernels import quantiles, two_step
 from metanet.models.batch import Batch
+from metanet.models.cards import card
 from metanet.models.display import number, per_cent
 from metanet.models.options import options_of
 from metanet.models.results import Method, Pooled
-from metanet.models.views import html_frame, plain
+from metanet.models.views import plain
 from metanet.words import listing, visible
 
 if TYPE_CHECKING:
@@ -136,9 +137,9 @@ class Influence:
 
     def _repr_html_(self) -> str:
         if self.reason:
-            return html_frame([], [], title=self.reason)
+            return card("Influence", self.reason)
         head = ["Study", "Residual", "DFFITS", "Cook's D", "Covariance ratio", "tau² without", "Weight", ""]
-        return html_frame(head, self._shown(), title=self.sentence())
+        return card("Influence", self.sentence(), head=head, rows=self._shown(), method=self.method.sentence())
 
     def plot(self, **options: Any) -> Any:
         """Draw the measures by study; see `metanet.figures`."""

@@ -49,6 +49,11 @@ class LimitMetaAnalysis(Check):
         Why there is no answer.
     """
 
+    _listed = (
+        "estimate", "ci_lower", "ci_upper", "alpha", "beta", "g2", "q_small_study_pvalue", "tau2", "reason",
+        "fit", "notes", "method", "summary", "sentence", "to_frame", "to_dict",
+    )  # fmt: skip
+
     fit: Pooled = field(repr=False)
     method: Method = field(repr=False)
     reason: str | None

@@ -15,6 +15,7 @@ from metanet.errors import ArgumentError, check_choice, shorten
 from metanet.evidence.evidence import Evidence
 from metanet.models.arguments import number_between, rate
 from metanet.models.batch import pool_batch
+from metanet.models.cards import card
 from metanet.models.data import Data
 from metanet.models.display import effect_digits, number, per_cent, plural, rate_digits
 from metanet.models.inputs import Studies, read_studies
@@ -22,7 +23,7 @@ from metanet.models.labels import method_label, model_label
 from metanet.models.options import Options, check_level, lean
 from metanet.models.pool import CHOICES, DATA_ARGUMENTS, options_for, pad, takes_of
 from metanet.models.stamp import versions
-from metanet.models.views import html_frame, plain
+from metanet.models.views import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,9 +159,8 @@ class Multiverse:
 
     def _repr_html_(self) -> str:
         head = ["Choice", "Levels", "Range of means", "Share of variance"]
-        return html_frame(
-            [] if self.reason else head, [] if self.reason else self._driver_rows(), title=self.sentence()
-        )
+        rows = [] if self.reason else self._driver_rows()
+        return card("Multiverse", self.sentence(), head=head if rows else [], rows=rows)
 
     def plot(self, **options: Any) -> Axes:
         """Draw the specification curve; see `metanet.figures`."""

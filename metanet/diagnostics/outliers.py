@@ -12,12 +12,13 @@ from scipy import special
 from metanet.diagnostics.influence import influence
 from metanet.diagnostics.two_step_twin import check_fit
 from metanet.errors import check_choice
+from metanet.models.cards import card
 from metanet.models.comparison_pairs import holm
 from metanet.models.display import number, p_value, per_cent
 from metanet.models.options import check_level, options_of
 from metanet.models.pool import pool_studies
 from metanet.models.results import Method, Pooled
-from metanet.models.views import html_frame, plain
+from metanet.models.views import plain
 from metanet.words import listing
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class Outliers:
             (row["study"], number(row["rstudent"]), p_value(row["p"]), "outlier" if row["outlier"] else "")
             for row in self._frame.to_dict("records")
         ]
-        return html_frame([] if self.reason else ["Study", "Residual", "p", ""], rows, title=self.sentence())
+        head = [] if self.reason else ["Study", "Residual", "p", ""]
+        return card("Outliers", self.sentence(), head=head, rows=rows)
 
 
 def outliers(fit: Pooled, *, level: float = 0.95, adjust: str = "holm") -> Outliers:

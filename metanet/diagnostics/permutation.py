@@ -14,9 +14,10 @@ from metanet.diagnostics.two_step_twin import check_fit, two_step_twin
 from metanet.kernels.sign_flips import all_signs, interval, p_values, random_signs, statistics
 from metanet.kernels.tau2 import ESTIMATORS
 from metanet.models.arguments import whole_number
+from metanet.models.cards import card
 from metanet.models.display import level_text, p_value
 from metanet.models.results import Method, Pooled
-from metanet.models.views import html_frame, plain
+from metanet.models.views import plain
 
 Array = NDArray[np.float64]
 
@@ -84,7 +85,7 @@ class PermutationTest:
         return f"<PermutationTest: {self.sentence()}>"
 
     def _repr_html_(self) -> str:
-        return html_frame([], [], title=self.summary())
+        return card("Permutation test", self.sentence(), notes=self.notes)
 
 
 def permutation_test(

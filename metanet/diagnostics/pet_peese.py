@@ -61,6 +61,11 @@ class PetPeese(Check):
         Why there is no answer.
     """
 
+    _listed = (
+        "chosen", "pet", "peese", "conditional", "estimate", "ci_lower", "ci_upper", "reason", "fit", "notes",
+        "method", "summary", "sentence", "to_frame", "to_dict",
+    )  # fmt: skip
+
     fit: Pooled = field(repr=False)
     method: Method = field(repr=False)
     reason: str | None

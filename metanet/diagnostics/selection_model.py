@@ -55,6 +55,11 @@ class SelectionModel(Check):
         Why there is no answer.
     """
 
+    _listed = (
+        "weights", "estimate", "ci_lower", "ci_upper", "unselected", "lrt", "lrt_pvalue", "tau2", "reason",
+        "fit", "notes", "method", "summary", "sentence", "to_frame", "to_dict",
+    )  # fmt: skip
+
     fit: Pooled = field(repr=False)
     method: Method = field(repr=False)
     kind: str

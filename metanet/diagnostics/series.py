@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from metanet.models.batch import Batch, pool_batch
+from metanet.models.cards import card
 from metanet.models.data import Mask
 from metanet.models.display import (
     ABSENT,
@@ -21,7 +22,7 @@ from metanet.models.display import (
 )
 from metanet.models.options import lean, options_of
 from metanet.models.results import Method, Pooled
-from metanet.models.views import html_frame, plain
+from metanet.models.views import plain
 from metanet.words import visible
 
 if TYPE_CHECKING:
@@ -121,11 +122,13 @@ class Series(ABC):
         return self.reason or f"<{type(self).__name__} of {len(self._frame)} studies: {self.sentence()}>"
 
     def _repr_html_(self) -> str:
+        title = type(self).__name__
+        title = {"LeaveOneOut": "Leave-one-out", "Cumulative": "Cumulative pooling"}.get(title, title)
         if self.reason:
-            return html_frame([], [], title=self.reason)
+            return card(title, self.reason)
         value = "Rate, %" if self.fit.response == "rate" else "Effect"
         head = [self.heading, value, f"{level_text(self.fit.level)} CI", "tau", "I²"]
-        return html_frame(head, self._shown(), title=self.sentence())
+        return card(title, self.sentence(), head=head, rows=self._shown(), method=self.fit.method.sentence())
 
     def plot(self, **options: Any) -> Axes:
         """Draw the estimates; see `metanet.figures`."""

@@ -14,11 +14,12 @@ from metanet.errors import ArgumentError
 from metanet.kernels.links import LINKS
 from metanet.models.arguments import rate, whole_number
 from metanet.models.batch import Batch, pool_batch
+from metanet.models.cards import card
 from metanet.models.display import level_text, per_cent
 from metanet.models.options import lean, options_of
 from metanet.models.results import Pooled
 from metanet.models.simulate import Truth, draw
-from metanet.models.views import html_frame, plain
+from metanet.models.views import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,7 @@ class ShareBeyond:
         return self.sentence()
 
     def _repr_html_(self) -> str:
-        return html_frame([], [], title=self.sentence())
+        return card("Share beyond a value", self.sentence())
 
     def sentence(self) -> str:
         """The share in words."""

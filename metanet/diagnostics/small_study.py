@@ -62,6 +62,11 @@ class SmallStudyEffects(Check):
         Whether the method is known to raise false alarms on this kind of data.
     """
 
+    _listed = (
+        "test", "statistic", "df", "p_value", "slope", "slope_lower", "slope_upper", "estimate", "reason",
+        "fit", "notes", "method", "summary", "sentence", "to_frame", "to_dict",
+    )  # fmt: skip
+
     fit: Pooled = field(repr=False)
     method: Method = field(repr=False)
     test: str

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from metanet._version import __version__
+from metanet.models.cards import card
 from metanet.models.display import ABSENT, effect_digits, level_text, number, per_cent, rate_digits
+from metanet.models.listed import Listed
 from metanet.models.results import Method, Pooled
-from metanet.models.views import html_frame
 
 
 def stamp_of(title: str, source: str, weights: str, fit: Pooled, notes: Sequence[str], **choices: object) -> Method:
@@ -47,7 +48,7 @@ def shown_interval(scale: str, value: float | None, lower: float | None, upper: 
     return f"{shown_effect(scale, value)} ({level_text(level)} CI {shown_effect(scale, lower)} to {shown_effect(scale, upper)})"
 
 
-class Check(ABC):
+class Check(Listed, ABC):
     """What every result of this kind shows: a sentence, its numbers by name, the notes and the method."""
 
     reason: str | None
@@ -88,6 +89,5 @@ class Check(ABC):
         return f"<{type(self).__name__}: {self.sentence()}>"
 
     def _repr_html_(self) -> str:
-        if self.reason:
-            return html_frame([], [], title=self.reason, foot=self.notes)
-        return html_frame(["Quantity", "Value"], self.rows(), title=self.sentence(), foot=self.notes)
+        pairs = [] if self.reason else self.rows()
+        return card(self.heading, self.sentence(), pairs=pairs, notes=self.notes, method=self.method.sentence())

@@ -51,6 +51,11 @@ class TrimAndFill(Check):
         Why there is no answer; None where there is one.
     """
 
+    _listed = (
+        "k0", "side", "imputed", "estimate", "ci_lower", "ci_upper", "observed", "tau2", "reason", "fit",
+        "notes", "method", "summary", "sentence", "to_frame", "to_dict",
+    )  # fmt: skip
+
     fit: Pooled = field(repr=False)
     method: Method = field(repr=False)
     estimator: str

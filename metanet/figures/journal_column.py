@@ -46,10 +46,11 @@ def column_width(width: str | float) -> Iterator[None]:
     >>> round(float(ax.get_figure().get_size_inches()[0]) * 25.4)
     89
     """
-    if isinstance(width, str):
-        millimetres = COLUMNS[check_choice("width", width, tuple(COLUMNS))]
-    elif isinstance(width, Real) and not isinstance(width, bool) and _LEAST <= float(width) <= _MOST:
-        millimetres = float(width)
+    given: object = width
+    if isinstance(given, str):
+        millimetres = COLUMNS[check_choice("width", given, tuple(COLUMNS))]
+    elif not isinstance(given, bool) and isinstance(given, Real) and _LEAST <= float(given) <= _MOST:
+        millimetres = float(given)
     else:
         raise ArgumentError(
             f"width={shorten(width)!r} must be a number of millimetres from {_LEAST:g} to {_MOST:g}, or one of {', '.join(COLUMNS)}."

@@ -11,6 +11,7 @@ from scipy import special
 
 from metanet.errors import ArgumentError, shorten
 from metanet.kernels.bayes_marginals import Distribution
+from metanet.models.listed import Listed
 from metanet.models.results import Method
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _FARTHEST_LOGIT = 30.0
 
 
 @dataclass(frozen=True, eq=False)
-class BayesPooled:
+class BayesPooled(Listed):
     """The posterior of a pooled rate. Rates are fractions; intervals have equal tails unless they are named `hdi`.
 
     A quantity that does not exist is None, with the reason in ``method["notes"]``.
@@ -50,6 +51,12 @@ class BayesPooled:
     settled
         Whether the quadrature passed all of its checks.
     """
+
+    _listed = (
+        "estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper", "marginal_estimate", "tau", "tau_lower",
+        "tau_upper", "studies", "probability", "posterior", "notes", "method", "summary", "sentence",
+        "to_frame", "to_dict",
+    )  # fmt: skip
 
     level: float
     estimate: float

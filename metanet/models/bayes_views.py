@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from metanet.models.cards import card
 from metanet.models.display import interval, level_text, number, per_cent, plural
-from metanet.words import html_block, html_text
 
 if TYPE_CHECKING:
     from metanet.models.bayes_result import BayesPooled
@@ -63,15 +63,5 @@ def sentence(fit: BayesPooled) -> str:
 
 
 def html_card(fit: BayesPooled) -> str:
-    """A compact card for JupyterLab and for reports: everything escaped, no colours of its own."""
-    cells = "".join(
-        f"<tr><th scope='row' style='text-align:left'>{html_text(a)}</th><td style='text-align:left'>{html_text(b)}</td></tr>"
-        for a, b in rows_of(fit)
-    )
-    notes = "".join(f"<li>{html_text(note)}</li>" for note in fit.notes)
-    return html_block(
-        f"<div><strong>{html_text(_TITLE)}</strong></div>"
-        f"<table class='metanet-numbers'><tbody>{cells}</tbody></table>"
-        f"<ul class='metanet-notes'>{notes}</ul>"
-        f"<div><small>{html_text(fit.method.sentence())}</small></div>"
-    )
+    """A compact card for JupyterLab and for reports: see `card`."""
+    return card(_TITLE, pairs=rows_of(fit), notes=fit.notes, method=fit.method.sentence())

@@ -11,13 +11,14 @@ import numpy as np
 
 from metanet.errors import ArgumentError, check_choice, nearest, shorten
 from metanet.evidence.evidence import Evidence
+from metanet.models.cards import card
 from metanet.models.compare import compare
 from metanet.models.comparison import OBSERVATIONAL, Comparison
 from metanet.models.display import interval, per_cent, rate_digits
 from metanet.models.inputs import missing as is_missing
 from metanet.models.results import Pooled
 from metanet.models.stamp import versions
-from metanet.models.views import html_frame, plain
+from metanet.models.views import plain
 from metanet.words import listing, visible
 
 if TYPE_CHECKING:
@@ -154,7 +155,8 @@ class BenefitRisk:
 
     def _repr_html_(self) -> str:
         head = ["Group", self.benefit.capitalize(), "", self.risk.capitalize(), ""]
-        return html_frame([] if self.reason else head, [] if self.reason else self._shown(), title=self.sentence())
+        rows = [] if self.reason else self._shown()
+        return card("Benefit against harm", self.sentence(), head=head if rows else [], rows=rows)
 
     def plot(self, **options: Any) -> Axes:
         """Draw the plane of both rates; see `metanet.figures`."""

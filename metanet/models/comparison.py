@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from metanet.errors import shorten
+from metanet.models.cards import card
 from metanet.models.display import (
     ABSENT,
     effect_digits,
@@ -18,8 +19,9 @@ from metanet.models.display import (
     plural,
     rate_digits,
 )
+from metanet.models.listed import Listed
 from metanet.models.results import Method, Pooled
-from metanet.models.views import html_frame, plain
+from metanet.models.views import plain
 from metanet.words import listing, visible
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ _NO_TEST = ("nothing to compare it with.", "cannot be told apart.", "no maximum 
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Listed):
     """Groups side by side.
 
     Attributes
@@ -61,6 +63,12 @@ class Comparison:
         A frame of all pairs: difference, ratio and odds ratio of the rates (differences and ratios of effects) with intervals, the
         p-value of the pair's likelihood ratio by chi-squared and by F, and the latter adjusted for all pairs by Holm's method.
     """
+
+    _listed = (
+        "groups", "differences", "lrt", "lrt_df", "lrt_pvalue", "lrt_pvalue_f", "exact_pvalue",
+        "bootstrap_pvalue", "tau_common", "notes", "method", "summary", "sentence", "to_frame", "to_dict",
+        "forest",
+    )  # fmt: skip
 
     by: str
     spread: str
@@ -187,8 +195,15 @@ class Comparison:
             )
             for name, fit in self.groups.items()
         ]
-        pairs = html_frame(["Pair", "Difference", "Interval", "p"], self._pair_rows(), title=OBSERVATIONAL)
-        return html_frame(head, rows, title=self.test_sentence()) + pairs
+        groups = card(
+            f"Comparison by {self.by}",
+            self.test_sentence(),
+            head=head,
+            rows=rows,
+            notes=self.notes,
+            method=self.method.sentence(),
+        )
+        return groups + card("Pairs of groups", head=["Pair", "Difference", "Interval", "p"], rows=self._pair_rows())
 
     def forest(self, **options: Any) -> Axes:
         """Draw the groups, each with its studies; see `metanet.figures`."""

@@ -87,6 +87,14 @@ def ratio(value: float | None, digits: int = 2) -> str:
     return f"{value:.{-math.floor(math.log10(value))}f}" if value >= 1e-4 else "<0.0001"
 
 
+def points(value: float | None, digits: int = 1) -> str:
+    """A difference of two fractions in percentage points, without the unit; what rounds to nothing has no sign."""
+    if value is None or math.isnan(value):
+        return ABSENT
+    text = f"{100 * value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
+
+
 def p_value(value: float | None) -> str:
     """A p-value with its relation: "p = 0.021", "p < 0.001"."""
     if value is None or math.isnan(value):

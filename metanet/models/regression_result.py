@@ -12,6 +12,7 @@ from metanet.errors import ArgumentError, check_choice, shorten
 from metanet.kernels import prediction, regression
 from metanet.models import regression_views
 from metanet.models.formulas import Design
+from metanet.models.listed import Listed
 from metanet.models.options import Options
 from metanet.models.regression_fit import Numbers, Permuted, r2
 from metanet.models.results import Method
@@ -46,7 +47,7 @@ def _optional(value: float) -> float | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Regression:
+class Regression(Listed):
     """A fitted meta-regression. A quantity that does not exist is None, with the reason in `notes`.
 
     Attributes
@@ -75,6 +76,11 @@ class Regression:
     k, df
         Studies used, and the degrees of freedom of the tests (inf: normal).
     """
+
+    _listed = (
+        "coefficients", "r2", "lrt", "lrt_pvalue", "permutation_pvalue", "tau", "studies", "predict",
+        "bubble", "notes", "method", "summary", "sentence", "to_frame", "to_dict",
+    )  # fmt: skip
 
     status: str
     formula: str

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metanet.effects.measures import MEASURES
+from metanet.models.cards import card
 from metanet.models.display import ABSENT, effect_digits, level_text, number, p_value, per_cent, plural
-from metanet.models.views import html_frame
 from metanet.words import listing, visible
 
 if TYPE_CHECKING:
@@ -144,5 +144,13 @@ def short(fit: Regression) -> str:
 
 def html(fit: Regression) -> str:
     """The table of coefficients with tests and notes, escaped."""
-    foot = [f"{name}: {text}" for name, text in _lines(fit)] + list(fit.notes) + [fit.method.sentence()]
-    return html_frame(_head(fit), _rows(fit), title=f"{_title(fit)}; {scale(fit)}", foot=foot)
+    text = f"Coefficients are changes of the {scale(fit)}."
+    return card(
+        _title(fit),
+        text,
+        head=_head(fit),
+        rows=_rows(fit),
+        pairs=_lines(fit),
+        notes=fit.notes,
+        method=fit.method.sentence(),
+    )

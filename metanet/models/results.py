@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metanet.models.listed import Listed
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -42,7 +44,7 @@ class Method(Mapping[str, Any]):
 
 
 @dataclass(frozen=True, eq=False)
-class Pooled:
+class Pooled(Listed):
     """A pooled rate (or effect) with everything that belongs to it.
 
     Rates are fractions. A quantity that does not exist is None, with the reason in ``method["notes"]``.
@@ -81,6 +83,11 @@ class Pooled:
     weights
         Each study's share in the estimate, summing to one, in the order of `studies`.
     """
+
+    _listed = (
+        "estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper", "marginal_estimate", "tau", "i2",
+        "studies", "notes", "method", "summary", "sentence", "to_frame", "to_dict", "forest", "funnel",
+    )  # fmt: skip
 
     status: str
     model: str
@@ -230,6 +237,14 @@ class Pooled:
     def funnel(self, **options: Any) -> Axes:
         """Draw the funnel plot, of rates against size; see `metanet.figures.funnel.funnel`."""
         return self._drawn("funnel", "funnel", **options)
+
+    def labbe(self, **options: Any) -> Axes:
+        """Draw the event rates of two groups against each other; see `metanet.figures.labbe.labbe`."""
+        return self._drawn("labbe", "labbe", **options)
+
+    def spread(self, **options: Any) -> Axes:
+        """Draw how far the true rates lie apart; see `metanet.figures.heterogeneity.heterogeneity_plot`."""
+        return self._drawn("heterogeneity", "heterogeneity_plot", **options)
 
     def drapery(self, **options: Any) -> Axes:
         """Draw the p-value of every value; see `metanet.figures.drapery.drapery`."""

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.kernels import regression
+from metanet.models.cards import card
 from metanet.models.clustering import Grouping
 from metanet.models.display import effect_digits, level_text, number, p_value, plural
+from metanet.models.listed import Listed
 from metanet.models.regression_result import Regression
 from metanet.models.response import response_at
 from metanet.models.results import Method, Pooled
 from metanet.models.value_text import limits_text, value_text
-from metanet.models.views import html_frame, plain
+from metanet.models.views import plain
 from metanet.words import visible
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class ClusterRobust:
+class ClusterRobust(Listed):
     """Cluster-robust errors of a pooled result or a regression. What does not exist is None, with `reason` or a note.
 
     Attributes
@@ -48,6 +50,11 @@ class ClusterRobust:
         Frame: term, estimate, se, statistic, df, pvalue, ci_lower, ci_upper, and `fit_se`, the error that `fit` has. Model
         scale.
     """
+
+    _listed = (
+        "estimate", "ci_lower", "ci_upper", "coefficients", "df", "se", "pvalue", "clusters", "fit", "notes",
+        "method", "summary", "sentence", "to_frame", "to_dict",
+    )  # fmt: skip
 
     fit: Pooled | Regression
     errors: str
@@ -234,5 +241,12 @@ class ClusterRobust:
 
     def _repr_html_(self) -> str:
         if self.reason is not None:
-            return html_frame([], [], title=self.sentence())
-        return html_frame(self._head(), self._rows(), title=self.sentence(), foot=self.notes)
+            return card("Cluster-robust inference", self.sentence())
+        return card(
+            "Cluster-robust inference",
+            self.sentence(),
+            head=self._head(),
+            rows=self._rows(),
+            notes=self.notes,
+            method=self.method.sentence(),
+        )

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from metanet.effects.measures import MEASURES
+from metanet.models.cards import card
 from metanet.models.display import ABSENT, interval, level_text, number, p_value, per_cent, plural
+from metanet.models.listed import Listed
 from metanet.models.results import Method, Pooled
 from metanet.models.value_text import limits_text, value_text
-from metanet.models.views import html_table, plain
-from metanet.words import NO_MATH, html_text
+from metanet.models.views import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,7 @@ _OTHERS = ("status", "measure", "level", "response", "k", "clusters", "arms", "n
 
 
 @dataclass(frozen=True, eq=False)
-class ThreeLevel:
+class ThreeLevel(Listed):
     """A three-level result. What does not exist is None, with the reason in `notes`.
 
     Attributes
@@ -57,6 +58,11 @@ class ThreeLevel:
     two_level
         `Pooled` of the same arms as if they were independent; where nothing could be pooled the result that is shown.
     """
+
+    _listed = (
+        "estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper", "tau2_between", "tau2_within", "icc",
+        "lrt_between_pvalue", "two_level", "notes", "method", "summary", "sentence", "to_frame", "to_dict",
+    )  # fmt: skip
 
     status: str
     measure: str
@@ -222,9 +228,5 @@ class ThreeLevel:
         return f"<ThreeLevel ({self.status}): {self.sentence()}>"
 
     def _repr_html_(self) -> str:
-        notes = "".join(f"<li>{html_text(note)}</li>" for note in self.notes)
-        return (
-            f"<div class='metanet-card {NO_MATH}'><div><strong>Three-level model</strong> ({html_text(self.status)})</div>"
-            f"{html_table(self.rows())}<ul class='metanet-notes'>{notes}</ul>"
-            f"<div><small>{html_text(self.method.sentence())}</small></div></div>"
-        )
+        title = f"Three-level model ({self.status})"
+        return card(title, pairs=self.rows(), notes=self.notes, method=self.method.sentence())

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from metanet.effects.measures import MEASURES
+from metanet.models.cards import card
 from metanet.models.display import (
     ABSENT,
     count,
@@ -233,15 +234,6 @@ def _what(fit: Pooled) -> str:
     return title if title.startswith("Peto") else f"the {title}"
 
 
-def html_table(rows: list[tuple[str, str]]) -> str:
-    """Pairs as a two-column table, escaped; readable without a style sheet."""
-    cells = "".join(
-        f"<tr><th scope='row' style='text-align:left'>{html_text(a)}</th><td style='text-align:left'>{html_text(b)}</td></tr>"
-        for a, b in rows
-    )
-    return f"<table class='metanet-numbers'><tbody>{cells}</tbody></table>"
-
-
 def html_frame(head: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", foot: Sequence[str] = ()) -> str:
     """A table of texts with optional lines above and below it, escaped."""
     top = "".join(f"<th scope='col'>{html_text(text)}</th>" for text in head)
@@ -259,12 +251,6 @@ def _cell(text: str) -> str:
 
 
 def html_card(fit: Pooled) -> str:
-    """A compact card for JupyterLab and for reports: no external requests, no colours of its own, everything escaped."""
-    notes = "".join(f"<li>{html_text(note)}</li>" for note in fit.notes)
-    listed = f"<ul class='metanet-notes'>{notes}</ul>" if notes else ""
-    return (
-        f"<div class='metanet-card {NO_MATH}'>"
-        f"<div><strong>{html_text(fit.title)}</strong> ({html_text(fit.status)})</div>"
-        f"{html_table(rows_of(fit))}{listed}"
-        f"<div><small>{html_text(fit.method.sentence())}</small></div></div>"
-    )
+    """A compact card for JupyterLab and for reports; see `card`."""
+    title = f"{fit.title} ({fit.status})"
+    return card(title, pairs=rows_of(fit), notes=fit.notes, method=fit.method.sentence())

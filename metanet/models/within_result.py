@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from metanet.effects.measures import MEASURES
+from metanet.models.cards import card
 from metanet.models.display import level_text, plural
 from metanet.models.results import Method, Pooled
 from metanet.models.value_text import limits_text, value_text
-from metanet.models.views import html_frame, plain
+from metanet.models.views import plain
 from metanet.words import listing, visible
 
 if TYPE_CHECKING:
@@ -216,4 +217,5 @@ class WithinStudies:
     def _repr_html_(self) -> str:
         foot = [*([self.silence()] if self.not_compared else []), *self.notes]
         title = f"Comparisons within studies, by {self.by}"
-        return html_frame(self.head() if self.details else [], self.rows(), title=title, foot=foot)
+        head = self.head() if self.details else []
+        return card(title, head=head, rows=self.rows(), notes=foot, method=self.method.sentence())

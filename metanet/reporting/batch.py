@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from metanet.errors import ArgumentError, check_choice, shorten
 from metanet.evidence import Evidence, load_evidence
+from metanet.models.cards import card
 from metanet.models.display import interval, per_cent, plural
-from metanet.models.views import html_frame
 from metanet.reporting.analysis_files import KINDS
 from metanet.reporting.files import slug
 from metanet.reporting.index import ANALYSES_FOLDER, REPLICATION, write_index
@@ -96,7 +96,7 @@ class Batch:
 
     def _repr_html_(self) -> str:
         head = ["Report", "Status", "Rate, %", "Interval", "k", "n"]
-        return html_frame(head, self._lines(), title=f"{len(self.outcomes)} reports in {self.out}")
+        return card(f"{len(self.outcomes)} reports in {self.out}", head=head, rows=self._lines())
 
 
 def report(

@@ -22,8 +22,6 @@ th, td { padding: .3rem .6rem; text-align: left; vertical-align: top; border-bot
   overflow-wrap: break-word; max-width: 28rem; }
 thead th { background: var(--wash); border-bottom: 2px solid var(--line); }
 .metanet, .scroll { overflow-x: auto; }
-.metanet-card { border: 1px solid var(--line);
-  border-left: 4px solid #0072b2; border-radius: 4px; padding: .6rem .9rem; margin: .5rem 0 1rem; }
 .metanet-notes { margin: .3rem 0; padding-left: 1.2rem; }
 small { color: var(--soft); }
 img, svg { max-width: 100%; height: auto; }

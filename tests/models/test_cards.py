@@ -1,0 +1,153 @@
+"""Every result shows itself: a card with its warnings, a short text, a short list for completion."""
+
+import re
+from functools import cache
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+import metanet as mn
+from tests.figures.cases import HOSTILE
+
+BCG = {
+    "events": [4, 6, 3, 62, 33, 180],
+    "total": [123, 306, 231, 13598, 5069, 1541],
+    "events_control": [11, 29, 11, 248, 47, 372],
+    "total_control": [139, 303, 220, 12867, 5808, 1451],
+}
+
+
+def rates():
+    frame = mn.load_evidence().rates("objective_response", modality="TARE").head(8).copy()
+    frame.loc[0, "study"] = HOSTILE
+    return frame
+
+
+@cache
+def results():
+    fit, two = mn.pool(rates()), mn.pool(**BCG, measure="RR")
+    evidence = mn.load_evidence()
+    return {
+        "pool": fit,
+        "pool of two groups": two,
+        "bayes_pool": mn.bayes_pool(rates()),
+        "leave_one_out": mn.leave_one_out(fit),
+        "cumulative": mn.cumulative(fit),
+        "influence": mn.influence(fit),
+        "outliers": mn.outliers(fit),
+        "gosh": mn.gosh(fit, subsets=100),
+        "permutation_test": mn.permutation_test(two),
+        "small_study_effects": mn.small_study_effects(fit),
+        "trim_and_fill": mn.trim_and_fill(two),
+        "selection_model": mn.selection_model(two),
+        "pet_peese": mn.pet_peese(two),
+        "limit_meta_analysis": mn.limit_meta_analysis(two),
+        "multiverse": mn.multiverse(evidence, "objective_response", "TAE", analyses=[{"model": "glmm"}]),
+        "calibrate": mn.calibrate(fit, 20),
+        "share_beyond": mn.share_beyond(fit, 0.3),
+        "heterogeneity_report": mn.heterogeneity_report(fit, subsets=False),
+        "compare": mn.compare(rates(), "certainty", bootstrap=0),
+        "meta_regression": mn.meta_regression(rates(), "~ year"),
+        "cluster_robust": mn.cluster_robust(fit, cluster="study_id"),
+        "benefit_risk": mn.benefit_risk(evidence),
+        "within_studies": mn.within_studies(evidence.rates("disease_control"), "modality_class"),
+    }
+
+
+NAMES = (
+    "pool", "pool of two groups", "bayes_pool", "leave_one_out", "cumulative", "influence", "outliers", "gosh", "permutation_test",
+    "small_study_effects", "trim_and_fill", "selection_model", "pet_peese", "limit_meta_analysis", "multiverse", "calibrate",
+    "share_beyond", "heterogeneity_report", "compare", "meta_regression", "cluster_robust", "benefit_risk", "within_studies",
+)  # fmt: skip
+
+
+class Reader(HTMLParser):
+    """Elements, balance and text of a card."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.open, self.words = set(), [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.add(tag)
+        self.open.append(tag)
+        assert not any(name.startswith("on") or name in ("src", "href") for name, _ in attrs)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def test_every_kind_of_result_is_looked_at():
+    assert set(NAMES) == set(results())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_is_plain_html_that_fetches_and_runs_nothing(name):
+    card = results()[name]._repr_html_()
+    read = Reader(card)
+    assert not read.open
+    assert read.elements <= {"div", "strong", "p", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "small"}
+    assert "metanet-card" in card
+    # No colour of text or ground: both themes keep their own.
+    assert not re.search(r"(?<!-)\b(color|background)", re.sub(r"rgba\([^)]*\)", "", card).split(">", 1)[0])
+    assert "mathjax_ignore" in card
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_to_beware_of_stands_in_the_card(name):
+    result = results()[name]
+    words = " ".join(Reader(result._repr_html_()).words)
+    for note in getattr(result, "notes", ()):
+        assert note in words
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_text_is_short(name):
+    lines = repr(results()[name]).splitlines()
+    assert 1 <= len(lines) < 15
+    assert "0x" not in lines[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_completion_offers_a_short_list_of_names_that_are_there(name):
+    result = results()[name]
+    names = [n for n in dir(result) if not n.startswith("_")]
+    assert 8 <= len(names) <= 18
+    for found in names:
+        # A name offered is one that answers; methods are not called.
+        assert hasattr(result, found), found
+    assert {"sentence", "to_frame", "to_dict", "summary"} <= set(names)
+
+
+def test_warnings_of_a_model_reach_its_card():
+    fit = mn.pool(events=[0, 10, 0, 9], total=[10, 10, 9, 9])
+    assert fit.notes
+    assert all(note in " ".join(Reader(fit._repr_html_()).words) for note in fit.notes)
+
+
+def test_a_name_from_the_data_is_text():
+    for name in ("leave_one_out", "influence", "outliers", "gosh", "cumulative"):
+        card = results()[name]._repr_html_()
+        assert "<script>" not in card
+        assert "&lt;script&gt;" in card
+
+
+def test_numbers_stand_to_the_right_and_names_to_the_left():
+    card = mn.leave_one_out(
+        mn.pool(pd.DataFrame({"study": list("abc"), "events": [1, 2, 3], "total": [9, 9, 9]}))
+    )._repr_html_()
+    assert re.search(r"<td style='text-align:left[^>]*>a</td><td style='text-align:right", card)
+
+
+def test_a_notebook_completes_the_short_list():
+    from IPython.core.completer import IPCompleter, provisionalcompleter
+
+    completer = IPCompleter(namespace={"fit": results()["pool"]})
+    with provisionalcompleter():
+        found = {c.text.removeprefix("fit").removeprefix(".") for c in completer.completions("fit.", 4)}
+    assert found == set(dir(results()["pool"]))
