@@ -10,6 +10,9 @@ from collections.abc import Iterable
 # make one word look like another. Cs: lone surrogates, which no output stream can encode. Zl, Zp: hidden line ends.
 _HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
+#: A cell that starts so is a formula to a spreadsheet; the wide forms are to one that is set to Japanese.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
 #: MathJax, in JupyterLab and elsewhere, leaves elements of these classes alone, so that a `$` in a name stays one.
 NO_MATH = "tex2jax_ignore mathjax_ignore"
 
@@ -32,6 +35,22 @@ def _escape(character: str) -> str:
     if number < 0x100:
         return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character, f"\\x{number:02x}")
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def xml_text(text: object) -> str:
+    """`text` on one line, as the XML of office files can hold it."""
+    line = visible(text)
+    return "".join(_escape(c) if c in "\ufffe\uffff" else c for c in line) if not line.isascii() else line
+
+
+def formula_like(text: str) -> bool:
+    """Whether a spreadsheet would run a cell of this text."""
+    return text.startswith(_FORMULA)
+
+
+def harmless_cell(value: object) -> object:
+    """A text that a spreadsheet would run as a formula gets an apostrophe before it; numbers stay numbers."""
+    return f"'{value}" if isinstance(value, str) and formula_like(value) else value
 
 
 def html_text(text: object) -> str:

@@ -1,22 +1,19 @@
-"""Files that appear whole or not at all, under names that are safe on every system, with cells that no spreadsheet runs."""
+"""Folders that are replaced whole, names that are safe on every system, and strict JSON."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from io import StringIO
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from metanet.writing.whole_files import write_text
+
 _RESERVED = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
-#: A cell that starts so is a formula to a spreadsheet.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def slug(name: str) -> str:
@@ -27,45 +24,9 @@ def slug(name: str) -> str:
     return f"{kept or 'x'}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file in one stroke: a reader sees the old one or the new one, never a part."""
-    write_bytes(path, text.encode("utf-8", "backslashreplace"))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """As `write_text`, for bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        # mkstemp makes files that only their owner can read; a report is for others too.
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Strict JSON (no NaN), readable, keys in the order given."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def harmless_cell(value: object) -> object:
-    """A text that a spreadsheet would run as a formula gets an apostrophe before it; numbers stay numbers."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """UTF-8 CSV with harmless cells; a missing value is an empty cell."""
-    # The module's default line end, CR LF, makes it quote a carriage return inside a cell as well.
-    out = StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow([harmless_cell(c) for c in columns])
-    for row in rows:
-        writer.writerow(["" if value is None else harmless_cell(value) for value in row])
-    write_text(path, out.getvalue())
 
 
 def replace_folder(staged: Path, target: Path) -> None:

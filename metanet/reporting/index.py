@@ -12,9 +12,10 @@ from typing import Any
 from metanet._version import __version__
 from metanet.models.display import MODEL_NAMES, interval, per_cent
 from metanet.reporting.analysis_files import KINDS
-from metanet.reporting.files import slug, write_text
+from metanet.reporting.files import slug
 from metanet.reporting.page import page
 from metanet.words import html_text
+from metanet.writing.whole_files import write_text
 
 #: Folder of the reports that repeat a published pooling.
 REPLICATION = "replication"

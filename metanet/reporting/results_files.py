@@ -9,7 +9,8 @@ from metanet.diagnostics.leave_one_out import LeaveOneOut
 from metanet.errors import ArgumentError
 from metanet.models.results import Pooled
 from metanet.models.views import plain
-from metanet.reporting.files import write_csv, write_json
+from metanet.reporting.files import write_json
+from metanet.writing.whole_files import write_csv
 
 if TYPE_CHECKING:
     import pandas as pd

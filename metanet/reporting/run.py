@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from metanet.errors import shorten
-from metanet.reporting.files import replace_folder, write_json, write_text
+from metanet.reporting.files import replace_folder, write_json
 from metanet.reporting.page import file_links, page
 from metanet.reporting.warm import Kernels
 from metanet.words import html_text
+from metanet.writing.whole_files import write_text
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 #: Longest time a single cell may take, in seconds.

@@ -45,7 +45,9 @@ _PRELOAD = (
     "metanet.figures.forest",
     "metanet.figures.save",
     "metanet.figures.leave_one_out",
-    "metanet.reporting.tables",
+    "great_tables",
+    "metanet.writing.study_tables",
+    "metanet.writing.model_tables",
     "metanet.reporting.results_files",
     "metanet.reporting.analysis_files",
 )

@@ -1,0 +1,1 @@
+"""From results to what a reader gets in hand: tables and texts."""

@@ -1,0 +1,135 @@
+"""Tables as HTML by great_tables, in the look of a journal, with a style that follows the page it stands on."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from metanet.words import NO_MATH, html_text, visible
+
+if TYPE_CHECKING:
+    from metanet.writing.table import Table
+
+#: great_tables writes a white ground, dark letters, and rules for every `td` of the page; this style inherits instead.
+_STYLE = (
+    ".metanet-table{overflow-x:auto}"
+    ".metanet-table table.gt_table{border-collapse:collapse;border:0;border-top:2px solid;border-bottom:2px solid;"
+    "margin:.4em 0 1em;width:auto;color:inherit;background:transparent;font-size:.875rem;line-height:1.4;"
+    "font-variant-numeric:tabular-nums;table-layout:auto}"
+    ".metanet-table table.gt_table tr{background:transparent}"
+    ".metanet-table table.gt_table :is(th,td){border:0;padding:.25em .7em;background:transparent;color:inherit;font-weight:normal;"
+    "text-align:left;vertical-align:top;max-width:26em;overflow-wrap:break-word;white-space:normal}"
+    ".metanet-table table.gt_table td.gt_title{font-weight:bold;max-width:none;border-bottom:1px solid}"
+    ".metanet-table table.gt_table th:is(.gt_col_heading,.gt_column_spanner_outer){font-weight:bold;vertical-align:bottom}"
+    ".metanet-table table.gt_table th.gt_columns_bottom_border{border-bottom:1px solid}"
+    ".metanet-table table.gt_table th.gt_column_spanner_outer{text-align:center;padding-bottom:0}"
+    ".metanet-table table.gt_table .gt_column_spanner{display:block;border-bottom:1px solid;padding-bottom:.15em}"
+    ".metanet-table table.gt_table th.gt_group_heading{font-style:italic;padding-top:.6em}"
+    ".metanet-table table.gt_table :is(th,td).gt_right{text-align:right;white-space:nowrap}"
+    ".metanet-table table.gt_table th.gt_right{white-space:normal}"
+    ".metanet-table table.gt_table td.gt_sourcenote{font-size:.92em;max-width:none;padding-top:.15em;padding-bottom:.15em}"
+    # Notes are as wide as the table, and do not make it wider.
+    ".metanet-table table.gt_table td.gt_sourcenote>span{display:block;contain:inline-size;min-width:32em}"
+    ".metanet-table table.gt_table tfoot tr:first-child td{border-top:1px solid;padding-top:.4em}"
+)
+#: As wide as a digit, as wide as a point: what stands in for digits that a number does not have.
+_DIGIT, _POINT = "\u2007", "\u2008"
+_NUMBER = re.compile(r"([<>−]?\d+)(\.\d+)?")
+
+
+def html_of(table: Table) -> str:
+    """A table with rows as HTML for the inside of a page; equal tables give equal bytes."""
+    import great_tables as gt
+    import pandas as pd
+
+    # Object columns: great_tables sets cell by cell, and pandas is slowest at that in columns of its own text type.
+    keys = [f"c{i}" for i in range(len(table.columns))]
+    texts = table.texts()
+    columns = [[row[place] for row in texts] for place in range(len(keys))]
+    columns = [
+        aligned(values) if c.kind not in ("text", "count") else values
+        for c, values in zip(table.columns, columns, strict=True)
+    ]
+    frame = pd.DataFrame(
+        {key: pd.Series(map(visible, values), dtype=object) for key, values in zip(keys, columns, strict=True)}
+    )
+    if table.groups:
+        named = [*table.groups, *[" "] * len(table.closing)]
+        frame["group"] = pd.Series(map(visible, named), dtype=object)
+    first, *others = table.columns
+    shown = gt.GT(frame, rowname_col="c0", groupname_col="group" if table.groups else None, id=_id(table))
+    shown = shown.tab_header(title=gt.html(html_text(table.title))).tab_stubhead(label=gt.html(html_text(first.label)))
+    if others:
+        shown = shown.cols_label({key: gt.html(html_text(c.label)) for key, c in zip(keys[1:], others, strict=True)})
+    numbers = [key for key, c in zip(keys, table.columns, strict=True) if c.kind != "text"]
+    shown = shown.cols_align("left", columns=[key for key in keys if key not in numbers])
+    if numbers:
+        shown = shown.cols_align("right", columns=numbers)
+    for place, (label, start, stop) in enumerate(spans(table)):
+        shown = shown.tab_spanner(label=gt.html(html_text(label)), columns=keys[start:stop], id=f"s{place}")
+    if table.closing:
+        line = gt.style.borders(sides="top", color="currentcolor", weight="1px")
+        last = [len(table.rows)]
+        shown = shown.tab_style(line, [gt.loc.body(rows=last), gt.loc.stub(rows=last)])
+    for note in table.foot:
+        shown = shown.tab_source_note(gt.html(html_text(note)))
+    whole = shown.as_raw_html()
+    # Everything from data is escaped by now, so these are great_tables' own tags.
+    inner = whole[whole.index("<table") : whole.rindex("</table>") + len("</table>")]
+    return f"<div class='metanet metanet-table {NO_MATH}'><style>{_STYLE}</style>{inner}</div>"
+
+
+def page_of(title: str, inner: str) -> str:
+    """A page that holds a table alone."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n<title>{html_text(title)}</title>\n'
+        '<style>:root{color-scheme:light dark}body{font-family:system-ui,"DejaVu Sans",sans-serif;margin:1.5rem}</style>\n'
+        f"</head>\n<body>\n{inner}\n</body>\n</html>\n"
+    )
+
+
+def spans(table: Table) -> list[tuple[str, int, int]]:
+    """Headings over several columns: label, first column, one past the last; only neighbours share one."""
+    found: list[tuple[str, int, int]] = []
+    for place, column in enumerate(table.columns):
+        if found and found[-1][0] == column.spanner and found[-1][2] == place:
+            found[-1] = (column.spanner, found[-1][1], place + 1)
+        elif column.spanner:
+            found.append((column.spanner, place, place + 1))
+    return found
+
+
+def aligned(texts: list[str]) -> list[str]:
+    """Numbers filled up with blanks as wide as digits, so that their points stand under each other in a right-aligned column."""
+    parts = [_NUMBER.split(text) for text in texts]
+    shape = max((tuple(part[::3]) for part in parts), key=[tuple(part[::3]) for part in parts].count)
+    if len(shape) < 2:
+        return texts
+    alike = [part for part in parts if tuple(part[::3]) == shape]
+    spots = range(1, len(shape) * 3 - 3, 3)
+    whole = [max(len(part[spot]) for part in alike) for spot in spots]
+    decimals = [max(len(part[spot + 1] or "") for part in alike) for spot in spots]
+    out = []
+    for text, part in zip(texts, parts, strict=True):
+        if tuple(part[::3]) != shape:
+            out.append(text)
+            continue
+        line = part[0]
+        for n, spot in enumerate(spots):
+            # The first number needs no blanks before it: the column is right-aligned.
+            before = _DIGIT * (whole[n] - len(part[spot])) if n else ""
+            after = part[spot + 1] or ""
+            lacking = decimals[n] - len(after)
+            blanks = (_POINT + _DIGIT * (lacking - 1) if not after else _DIGIT * lacking) if lacking else ""
+            line += f"{before}{part[spot]}{after}{blanks}{part[spot + 2]}"
+        out.append(line)
+    return out
+
+
+def _id(table: Table) -> str:
+    """The same table has the same id on every run."""
+    content = repr((table.title, table.columns, table.texts(), table.foot, table.groups))
+    return "metanet-" + hashlib.sha256(content.encode("utf-8", "backslashreplace")).hexdigest()[:12]

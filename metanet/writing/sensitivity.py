@@ -1,0 +1,272 @@
+"""Sensitivity: what other methods and other rows make of the same question, beside the main analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from metanet.diagnostics.multiverse import DATA_DIMENSIONS, Multiverse
+from metanet.errors import ArgumentError, check_choice, shorten
+from metanet.evidence.contract import CERTAINTIES
+from metanet.evidence.overlap import POLICIES
+from metanet.models.display import ABSENT, effect_digits, level_text, rate_digits
+from metanet.models.labels import model_label
+from metanet.models.options import options_of
+from metanet.models.results import Pooled
+from metanet.writing.cells import (
+    Cell,
+    Column,
+    count_cell,
+    limits_cell,
+    number_cell,
+    numbers_cell,
+    points_cell,
+    rate_cell,
+    text_cell,
+)
+from metanet.writing.table import Table, made
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Levels of the choices of rows, the most inclusive first.
+_ORDER = {
+    "overlap": POLICIES,
+    "certainty": CERTAINTIES,
+    "unit": ("any", "patients"),
+    "derived": ("in", "out"),
+}
+_WORDS = {
+    ("overlap", "keep_largest"): "the largest of overlapping cohorts",
+    ("overlap", "keep_newest"): "the newest of overlapping cohorts",
+    ("overlap", "keep_all"): "all overlapping cohorts",
+    ("certainty", "low"): "any certainty",
+    ("certainty", "moderate"): "certainty moderate or high",
+    ("certainty", "high"): "certainty high",
+    ("unit", "any"): "any unit",
+    ("unit", "patients"): "patients only",
+    ("derived", "in"): "derived counts included",
+    ("derived", "out"): "without derived counts",
+}
+#: The analysis to start from, if it is there.
+_FIRST = ("Binomial-normal model, t", "Poisson-normal model, t")
+_METHOD, _DATA = "Other methods, the same studies", "Other studies, the same method"
+
+
+def sensitivity_table(
+    results: Multiverse | Sequence[Pooled],
+    *,
+    by: str = "both",
+    main: Mapping[str, str] | None = None,
+) -> Table:
+    """One row for each method, and for each choice of data, with the difference to the main analysis.
+
+    Parameters
+    ----------
+    results
+        What `multiverse` returned, or several results of `pool`, the main one first.
+    by
+        Of a multiverse: "method" (all methods on the studies of the main analysis), "data" (its method on all choices of studies), or
+        "both".
+    main
+        Of a multiverse: the main analysis, where it is not the recommended method on the most inclusive rows; a dictionary of
+        ``method`` and of choices of data such as ``{"certainty": "moderate"}``, in the words of `Multiverse.to_frame`.
+
+    Returns
+    -------
+    Table
+        Analysis, estimator of tau², interval, studies or arms (k), estimate with interval, what it estimates, and its difference to
+        the main analysis: of rates in percentage points (a fraction in `to_frame`), of ratios as a ratio, else as a difference.
+
+    Raises
+    ------
+    ArgumentError
+        Neither of the two, results of different kinds, or a main analysis that is not among them.
+    """
+    if isinstance(results, Multiverse):
+        check_choice("by", by, ("both", "method", "data"))
+        return _of_multiverse(results, by, main)
+    if isinstance(results, Pooled) or not isinstance(results, Sequence) or not results:
+        raise ArgumentError("results must be what multiverse returned, or a list of results of pool.")
+    if main is not None or by != "both":
+        raise ArgumentError("by and main belong to a multiverse; of a list of results the first is the main one.")
+    return _of_fits(list(results))
+
+
+def _of_fits(fits: list[Pooled]) -> Table:
+    for fit in fits:
+        if not isinstance(fit, Pooled):
+            raise ArgumentError(f"results holds {shorten(type(fit).__name__)!r}, which is no result of pool.")
+        if (fit.response, fit.level) != (fits[0].response, fits[0].level):
+            raise ArgumentError(
+                "results hold different kinds of estimates or levels, whose differences mean nothing. Mend: one measure, one level."
+            )
+        if fit.response == "ratio" and fit.measure != fits[0].measure:
+            raise ArgumentError(f"results mix {fits[0].measure} and {fit.measure}, which are different numbers.")
+    lines = [
+        {
+            **_method(fit),
+            "target": _target(fit),
+            "status": fit.status,
+            "k": fit.k,
+            "estimate": fit.estimate,
+            "ci_lower": fit.ci_lower,
+            "ci_upper": fit.ci_upper,
+        }
+        for fit in fits
+    ]
+    return _table(lines, ["Main analysis", *["Other analyses"] * (len(lines) - 1)], fits[0].response, fits[0].level)
+
+
+def _method(fit: Pooled) -> dict[str, str]:
+    """Model, estimator of tau² and interval, as far as they were used."""
+    if fit.status != "pooled":
+        return {"label": fit.title, "tau2": "", "ci": ""}
+    options = options_of(fit.method)
+    return {"label": model_label(options), "tau2": options.tau2 or "none", "ci": options.ci}
+
+
+def _target(fit: Pooled) -> str:
+    if not fit.response.startswith("rate"):
+        return "effect"
+    if fit.status != "pooled":
+        return "rate"
+    return "mean" if fit.average == "mean" or fit.measure in ("PR", "IR") else fit.average
+
+
+def _of_multiverse(found: Multiverse, by: str, main: Mapping[str, str] | None) -> Table:
+    if found.reason:
+        return made("Sensitivity", found.reason, (), ())
+    frame = found.to_frame()
+    dimensions = [name for name in DATA_DIMENSIONS if name in frame.columns]
+    start, method = _main(found, frame, dimensions, dict(main or {}))
+    rows_of_main = (
+        (frame[dimensions] == [start[name] for name in dimensions]).all(axis=1) if dimensions else frame["k"] > 0
+    )
+    same_method = frame["method"] == method
+    first = frame[rows_of_main & same_method].iloc[:1]
+    if first.empty:
+        raise ArgumentError(f"main={shorten(main)!r} is not among the analyses. Mend: words of results.to_frame().")
+    lines = [{**_records(first)[0], "label": first["model"].iloc[0]}]
+    groups = ["Main analysis"]
+    if by != "data":
+        others = frame[rows_of_main & ~same_method]
+        kept = [{**row, "label": row["model"]} for row in _records(others)]
+        # Exact models first, as they are recommended.
+        lines += sorted(kept, key=lambda row: (row["tau2"] not in ("ML", "none"), row["method"]))
+        groups += [_METHOD] * len(others)
+    if by != "method":
+        others = frame[~rows_of_main & same_method]
+        kept = [{**row, "label": _data_label(row, start), "tau2": "", "ci": ""} for row in _records(others)]
+        kept.sort(key=lambda row: (row["label"].count(";"), row["label"]))
+        lines += kept
+        groups += [_DATA] * len(kept)
+    foot = []
+    if dimensions:
+        named = "; ".join(_WORDS.get((n, start[n]), start[n]) for n in dimensions)
+        foot.append(f"Main analysis: {named}.")
+        foot.append("Choices of data that leave the same rows are one analysis, named by the most inclusive of them.")
+    return _table(lines, groups, found.response, found.level, foot)
+
+
+def _main(
+    found: Multiverse, frame: pd.DataFrame, dimensions: list[str], given: dict[str, str]
+) -> tuple[dict[str, str], str]:
+    """The choices of data and the method of the main analysis."""
+    for name in given:
+        check_choice("main", name, ("method", *dimensions))
+    start = {}
+    for name in dimensions:
+        levels = list(dict.fromkeys(frame[name].tolist()))
+        order = _ORDER.get(name)
+        if order is None:
+            whole = [level for level in levels if not str(level).endswith(" alone")] or levels
+            start[name] = str(whole[0])
+        else:
+            start[name] = str(min(levels, key=order.index))
+        if name in given:
+            start[name] = check_choice(f"main[{name!r}]", given[name], [str(level) for level in levels])
+    methods = list(dict.fromkeys(frame["method"].tolist()))
+    if "method" in given:
+        return start, check_choice("main['method']", given["method"], methods)
+    recommended = [name for name in methods if name in _FIRST]
+    recommended += [name for name in methods if name.endswith(", REML, HK")]
+    return start, str((recommended or sorted(methods))[0])
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _data_label(row: Mapping[str, Any], start: Mapping[str, str]) -> str:
+    """The choices that differ from those of the main analysis."""
+    parts = [_WORDS.get((name, row[name]), str(row[name])) for name, level in start.items() if row[name] != level]
+    return "; ".join(parts)
+
+
+def _table(
+    lines: list[dict[str, Any]], groups: list[str], response: str, level: float, foot: Sequence[str] = ()
+) -> Table:
+    rate = response == "rate"
+    difference = {"rate": "Difference, points", "ratio": "Ratio to the main analysis"}.get(response, "Difference")
+    kind = "rate" if rate else "number"
+    limits = f"{level_text(level)} CI"
+    columns = [
+        Column("Analysis", ("analysis",)),
+        Column("tau²", ("tau2_estimator",)),
+        Column("Interval", ("interval",)),
+        Column("k", ("k",), "count"),
+        Column("Rate, %" if rate else "Estimate", ("estimate",), kind),
+        Column(f"{limits}, %" if rate else limits, ("ci_lower", "ci_upper"), kind),
+        Column("Of which", ("target",)),
+        Column(difference, ("difference",), "points" if rate else "number"),
+        Column("Status", ("status",)),
+    ]
+    main = _known(lines[0]["estimate"])
+    rows = [_row(line, main, response) for line in lines]
+    for place, row in enumerate(rows):
+        if place == 0:
+            row[7] = Cell(ABSENT, (None,))
+    targets = {line["target"] for line in lines}
+    notes = list(foot)
+    if {"mean", "median"} <= targets:
+        notes.append(
+            "Some analyses estimate the mean of the distribution of true rates, others its median: they need not agree."
+        )
+    notes.append("k counts arms where several arms of one study are analysed.")
+    return made("Sensitivity to the method and to the data", "No analysis.", columns, rows, notes, groups=groups)
+
+
+def _row(line: Mapping[str, Any], main: float | None, response: str) -> list[Cell]:
+    value, lower, upper = (_known(line[name]) for name in ("estimate", "ci_lower", "ci_upper"))
+    if response == "rate":
+        digits = rate_digits(value)
+        shown = points_cell(_away(value, main, response), digits)
+        cells = [rate_cell(value, digits), limits_cell(lower, upper, digits)]
+    else:
+        digits = effect_digits(value)
+        shown = number_cell(_away(value, main, response), digits)
+        cells = [number_cell(value, digits), numbers_cell(lower, upper, digits)]
+    return [
+        text_cell(line["label"]),
+        text_cell(line["tau2"]),
+        text_cell(line["ci"]),
+        count_cell(line["k"]),
+        *cells,
+        text_cell(line["target"] if line["status"] == "pooled" else ""),
+        shown,
+        text_cell(line["status"]),
+    ]
+
+
+def _away(value: float | None, main: float | None, response: str) -> float | None:
+    """The distance to the main analysis: of ratios a ratio, else a difference."""
+    if value is None or main is None:
+        return None
+    if response == "ratio":
+        return value / main if main > 0 else None
+    return value - main
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or value != value else float(value)

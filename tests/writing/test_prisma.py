@@ -1,0 +1,171 @@
+"""The methods and results paragraphs: true for every status, nothing claimed that was not done."""
+
+import re
+
+import numpy as np
+import pytest
+
+import metanet as mn
+from metanet.errors import ArgumentError
+from metanet.models.display import number, per_cent
+from metanet.writing.prisma import TOPICS, report_text
+from tests.figures.cases import ALL, HOSTILE, fit_of
+
+
+@pytest.fixture(scope="module")
+def rates():
+    return mn.load_evidence().rates("objective_response", modality="TARE")
+
+
+@pytest.fixture(scope="module")
+def fit(rates):
+    return mn.pool(rates)
+
+
+@pytest.fixture(scope="module")
+def full(rates, fit):
+    comparison = mn.compare(rates, "modality", bootstrap=0)
+    return report_text(
+        fit,
+        mn.pool(rates, model="beta_binomial"),
+        mn.leave_one_out(fit),
+        mn.influence(fit),
+        mn.gosh(fit, subsets=50),
+        mn.calibrate(fit, 20),
+        mn.multiverse(mn.load_evidence(), "objective_response", "TARE", analyses=[{"model": "glmm"}]),
+        comparison,
+        mn.meta_regression(rates, "~ year"),
+        mn.small_study_effects(fit),
+        mn.share_beyond(fit, 0.3),
+        mn.cluster_robust(fit, cluster="study_id"),
+        rates=rates,
+    )
+
+
+def test_every_item_is_covered_when_everything_was_given(full):
+    assert tuple(full.items) == tuple(TOPICS)
+    assert not full.missing
+    assert list(full.to_frame()["item"]) == list(TOPICS)
+    assert full.methods.startswith("Eligible for the synthesis of objective response were arms treated by TARE")
+
+
+def test_the_numbers_are_those_of_the_results(full, fit, rates):
+    result = full.items["20b"]
+    for value in (fit.estimate, fit.ci_lower, fit.ci_upper, fit.pi_lower, fit.pi_upper, fit.marginal_estimate):
+        assert per_cent(value) in result
+    assert f"tau {number(fit.tau)}" in result
+    assert fit.sentence() in result
+    assert f"{rates['derived'].sum()} of {len(rates)} rows" in full.items["13b"]
+    assert "8 to 168 patients" in full.items["20a"]
+    assert f"metanet {mn.__version__} (NumPy {np.__version__}" in full.items["13d"]
+
+
+def test_what_was_left_out_is_counted_with_its_reason(rates, full):
+    left = rates.attrs["left_out"]
+    assert f"{len(left)} row was left out (not poolable, 1)" in full.items["13a"]
+    assert "the largest was kept" in full.items["13a"]
+
+
+@pytest.mark.parametrize("item", ["13a", "13e", "13f", "14", "20a"])
+def test_what_was_not_given_is_named_and_not_claimed(fit, item):
+    text = report_text(fit)
+    assert item not in text.items
+    assert any(entry.startswith(f"{item} (give ") for entry in text.missing)
+    assert item in text.notes[0]
+    assert "left out in turn" not in text.methods
+    assert "multiverse" not in text.methods
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_paragraphs_are_whole_for_every_kind_of_data(name):
+    fit = fit_of(name)
+    text = report_text(fit, mn.leave_one_out(fit))
+    words = f"{text.methods} {text.results}"
+    assert not re.search(r"\b(None|nan|NaN|inf)\b", words)
+    assert "  " not in words
+    assert ".." not in words
+    assert fit.sentence() in text.results
+    assert text.methods.endswith(".")
+    assert ("pooled estimate as a diamond" in text.methods) == (fit.status == "pooled")
+
+
+def test_one_study_is_not_said_to_be_pooled():
+    text = report_text(fit_of("one"))
+    assert "One study contributed, so nothing was pooled." in text.methods
+    assert "maximum likelihood" not in text.methods
+    assert "Heterogeneity" not in text.results
+
+
+def test_no_events_name_the_exact_interval_and_no_model():
+    text = report_text(fit_of("no events"))
+    assert "exact (Clopper-Pearson) 95 % one on the sum" in text.methods
+    assert "maximum likelihood" not in text.methods
+    assert "do not exist" in text.results
+
+
+def test_an_infinite_limit_is_a_sign_and_not_a_word():
+    two = mn.pool(events=[4, 6], total=[12, 30], events_control=[1, 2], total_control=[13, 30], tau2="DL")
+    object.__setattr__(two, "tau2_upper", float("inf"))
+    assert f"to {number(float('inf'))})" in report_text(two).results
+
+
+def test_corrections_are_counted():
+    made = mn.pool(events=[0, 3, 5], total=[20, 30, 40], model="inverse_variance")
+    assert "this touched 1 study" in report_text(made).methods
+    none = mn.pool(events=[2, 3, 5], total=[20, 30, 40], model="inverse_variance")
+    assert "no study needed it" in report_text(none).methods
+
+
+def test_a_preset_is_named():
+    fit = mn.pool(events=[2, 3, 5], total=[20, 30, 40], preset="metafor")
+    assert "The defaults of metafor were used." in report_text(fit).methods
+
+
+def test_arms_of_one_study_are_said_to_be_arms():
+    rates = mn.load_evidence().rates("disease_control")
+    fit = mn.pool(rates)
+    assert fit.study_count < fit.k
+    assert f"{fit.k} arms of {fit.study_count} studies" in report_text(fit, rates=rates).results
+
+
+def test_an_analysis_of_other_studies_is_refused(fit, rates):
+    other = mn.pool(rates.head(5))
+    for analysis in (
+        other,
+        mn.leave_one_out(other),
+        mn.compare(rates.head(5), "modality", bootstrap=0),
+        mn.meta_regression(rates.head(9), "~ year"),
+        mn.multiverse(mn.load_evidence(), "hepatotoxicity", "TARE", analyses=[{"model": "glmm"}]),
+    ):
+        with pytest.raises(ArgumentError, match="belongs to another result"):
+            report_text(fit, analysis)
+    with pytest.raises(ArgumentError, match="not the frame that was pooled"):
+        report_text(fit, rates=rates.head(5))
+
+
+@pytest.mark.parametrize("wrong", ["text", 3, None])
+def test_what_is_no_analysis_is_refused(fit, wrong):
+    with pytest.raises(ArgumentError, match="no result of an analysis"):
+        report_text(fit, wrong)
+    with pytest.raises(ArgumentError, match="fit must be a result of pool"):
+        report_text(wrong)
+    with pytest.raises(ArgumentError, match=r"frame of Evidence\.rates"):
+        report_text(fit, rates=wrong or 0)
+
+
+def test_names_from_the_data_are_escaped_in_the_card(rates):
+    frame = rates.copy()
+    frame["design"] = HOSTILE
+    frame.attrs = {**rates.attrs, "label": HOSTILE}
+    text = report_text(mn.pool(frame), rates=frame)
+    assert HOSTILE in text.results
+    assert "<script>" not in text._repr_html_()
+    assert "&lt;script&gt;" in text._repr_html_()
+
+
+def test_sources_are_listed_once(full):
+    assert len(set(full.sources)) == len(full.sources)
+    assert all("doi:" in source for source in full.sources)
+    assert full.summary().index("Methods") < full.summary().index("Results") < full.summary().index("Sources")
+    assert full.to_dict()["methods"] == full.methods
+    assert len(repr(full).splitlines()) == 1
