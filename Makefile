@@ -56,8 +56,8 @@ check: $(READY)  ## lint, format, types, import contracts
 docs: $(READY)  ## the documentation site, in docs/_build/html
 	@$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
-lab: $(READY)  ## JupyterLab on the analyses
-	@$(BIN)/jupyter lab analyses
+lab: $(READY)  ## JupyterLab on a starter notebook
+	@$(BIN)/metanet lab
 
 lock:  ## resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --extra forestplot --extra lab --extra docs --extra test --extra lint --extra build --generate-hashes --universal --python-version 3.11 --no-header --upgrade --quiet -o requirements.lock

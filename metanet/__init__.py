@@ -42,7 +42,12 @@ if TYPE_CHECKING:
     from metanet.evidence import Evidence as Evidence
     from metanet.evidence import load_evidence as load_evidence
     from metanet.evidence import validate as validate
+    from metanet.explorer.explore import Explorer as Explorer
+    from metanet.explorer.explore import explore as explore
     from metanet.figures.forest import forest as forest
+    from metanet.figures.journal_column import column_width as column_width
+    from metanet.figures.presets import FOREST_PRESETS as FOREST_PRESETS
+    from metanet.figures.presets import ForestPreset as ForestPreset
     from metanet.figures.save import save_figure as save_figure
     from metanet.models.bayes import bayes_pool as bayes_pool
     from metanet.models.benefit_risk import benefit_risk as benefit_risk
@@ -55,6 +60,8 @@ if TYPE_CHECKING:
     from metanet.models.pool import pool_arrays as pool_arrays
     from metanet.models.pool import pool_many as pool_many
     from metanet.models.regression_result import Regression as Regression
+    from metanet.models.response_categories import ResponseCategories as ResponseCategories
+    from metanet.models.response_categories import response_categories as response_categories
     from metanet.models.results import Pooled as Pooled
     from metanet.models.robust import cluster_robust as cluster_robust
     from metanet.models.three_level import three_level as three_level
@@ -62,16 +69,23 @@ if TYPE_CHECKING:
     from metanet.reporting.analysis_files import save_analysis as save_analysis
     from metanet.reporting.batch import report as report
     from metanet.reporting.results_files import save_results as save_results
-    from metanet.reporting.tables import analysis_heading as analysis_heading
-    from metanet.reporting.tables import analysis_table as analysis_table
-    from metanet.reporting.tables import heading as heading
-    from metanet.reporting.tables import left_out_table as left_out_table
-    from metanet.reporting.tables import method_table as method_table
-    from metanet.reporting.tables import model_table as model_table
-    from metanet.reporting.tables import paragraph as paragraph
-    from metanet.reporting.tables import published_table as published_table
-    from metanet.reporting.tables import source_table as source_table
-    from metanet.reporting.tables import study_table as study_table
+    from metanet.writing.characteristics import characteristics_table as characteristics_table
+    from metanet.writing.findings import summary_of_findings as summary_of_findings
+    from metanet.writing.model_tables import model_table as model_table
+    from metanet.writing.plain_tables import analysis_table as analysis_table
+    from metanet.writing.plain_tables import method_table as method_table
+    from metanet.writing.prisma import ReportText as ReportText
+    from metanet.writing.prisma import report_text as report_text
+    from metanet.writing.published_tables import published_table as published_table
+    from metanet.writing.report_texts import analysis_heading as analysis_heading
+    from metanet.writing.report_texts import heading as heading
+    from metanet.writing.report_texts import paragraph as paragraph
+    from metanet.writing.sensitivity import sensitivity_table as sensitivity_table
+    from metanet.writing.study_tables import left_out_table as left_out_table
+    from metanet.writing.study_tables import source_table as source_table
+    from metanet.writing.study_tables import study_table as study_table
+    from metanet.writing.summary_tables import summary_table as summary_table
+    from metanet.writing.table import Table as Table
 
 #: Public name -> the module that defines it.
 _HOMES = {
@@ -91,6 +105,8 @@ _HOMES = {
     "compare": "metanet.models.compare",
     "meta_regression": "metanet.models.meta_regression",
     "benefit_risk": "metanet.models.benefit_risk",
+    "response_categories": "metanet.models.response_categories",
+    "ResponseCategories": "metanet.models.response_categories",
     "within_studies": "metanet.models.within_studies",
     "cluster_robust": "metanet.models.robust",
     "three_level": "metanet.models.three_level",
@@ -113,19 +129,31 @@ _HOMES = {
     "share_beyond": "metanet.diagnostics.share_beyond",
     "heterogeneity_report": "metanet.diagnostics.heterogeneity_report",
     "heterogeneity_text": "metanet.diagnostics.heterogeneity",
+    "explore": "metanet.explorer.explore",
+    "Explorer": "metanet.explorer.explore",
     "forest": "metanet.figures.forest",
+    "column_width": "metanet.figures.journal_column",
+    "ForestPreset": "metanet.figures.presets",
+    "FOREST_PRESETS": "metanet.figures.presets",
     "save_figure": "metanet.figures.save",
-    "heading": "metanet.reporting.tables",
-    "paragraph": "metanet.reporting.tables",
-    "study_table": "metanet.reporting.tables",
-    "model_table": "metanet.reporting.tables",
-    "left_out_table": "metanet.reporting.tables",
-    "published_table": "metanet.reporting.tables",
-    "source_table": "metanet.reporting.tables",
-    "method_table": "metanet.reporting.tables",
+    "report_text": "metanet.writing.prisma",
+    "ReportText": "metanet.writing.prisma",
+    "Table": "metanet.writing.table",
+    "summary_table": "metanet.writing.summary_tables",
+    "characteristics_table": "metanet.writing.characteristics",
+    "summary_of_findings": "metanet.writing.findings",
+    "sensitivity_table": "metanet.writing.sensitivity",
+    "study_table": "metanet.writing.study_tables",
+    "heading": "metanet.writing.report_texts",
+    "paragraph": "metanet.writing.report_texts",
+    "model_table": "metanet.writing.model_tables",
+    "left_out_table": "metanet.writing.study_tables",
+    "published_table": "metanet.writing.published_tables",
+    "source_table": "metanet.writing.study_tables",
+    "method_table": "metanet.writing.plain_tables",
+    "analysis_table": "metanet.writing.plain_tables",
+    "analysis_heading": "metanet.writing.report_texts",
     "save_analysis": "metanet.reporting.analysis_files",
-    "analysis_table": "metanet.reporting.tables",
-    "analysis_heading": "metanet.reporting.tables",
     "save_results": "metanet.reporting.results_files",
     "report": "metanet.reporting.batch",
 }

@@ -171,6 +171,19 @@ def pool(
         click.echo("\n\n".join(f"{by}: {name}\n{one.summary()}" for name, one in fits.items()))
 
 
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.argument("folder", default=".")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[JUPYTERLAB OPTIONS]...")
+def lab(folder: str, options: tuple[str, ...]) -> None:
+    """Open JupyterLab on a starter notebook in FOLDER (default: this one); it is written where there is none yet."""
+    from metanet.explorer.lab import open_lab
+
+    # Options may come first: then there is no folder.
+    if folder.startswith("-"):
+        folder, options = ".", (folder, *options)
+    sys.exit(open_lab(folder, options))
+
+
 def _check_columns(columns: dict[str, str | None], choices: dict[str, Any]) -> None:
     """Every column that the measure takes is named, and no other; the error names the option, not the argument of `pool`."""
     from metanet.effects.measures import MEASURES

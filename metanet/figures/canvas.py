@@ -8,6 +8,9 @@ call makes a bare figure: pyplot is not even imported, nothing is registered, no
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -16,12 +19,23 @@ from matplotlib.figure import Figure
 #: For screens: a notebook shows the figure at this resolution. Files have their own.
 SCREEN_DPI = 144
 _NOTEBOOK = ("inline", "ipympl", "nbagg", "widget")
+_kept_bare: ContextVar[bool] = ContextVar("figures without pyplot", default=False)
+
+
+@contextmanager
+def bare_figures() -> Iterator[None]:
+    """Figures made inside are never pyplot's: something else than the notebook shows them."""
+    token = _kept_bare.set(True)
+    try:
+        yield
+    finally:
+        _kept_bare.reset(token)
 
 
 def shown_by_pyplot() -> bool:
     """Whether a figure that pyplot makes now will be shown without anybody asking for it."""
     backend = matplotlib.get_backend(auto_select=False)
-    if backend is None:
+    if backend is None or _kept_bare.get():
         return False
     name = backend.lower()
     if any(word in name for word in _NOTEBOOK):

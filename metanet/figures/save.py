@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 import matplotlib
@@ -84,19 +85,32 @@ def _figure_of(value: object) -> Figure:
 def _save(figure: Figure, path: Path, form: str, dpi: int) -> Path:
     # Beside its place, so that the move cannot cross to another file system; opened anew, so that the usual rights apply.
     partial = path.with_name(f".{path.name}.{uuid4().hex}.part")
-    options: dict[str, Any] = {"format": form, "metadata": _metadata(figure, form)}
-    if form == "tiff":
-        options |= {"pil_kwargs": {"compression": "tiff_lzw"}}
-        del options["metadata"]
     try:
-        with matplotlib.rc_context(_SETTINGS), partial.open("xb") as file:
-            figure.savefig(file, dpi=dpi, facecolor="white", **options)
+        with partial.open("xb") as file:
+            _write(figure, file, form, dpi)
         os.replace(partial, path)
     except BaseException:
         with suppress(OSError):
             partial.unlink()
         raise
     return path
+
+
+def _write(figure: Figure, file: BinaryIO, form: str, dpi: int) -> None:
+    options: dict[str, Any] = {"format": form, "metadata": _metadata(figure, form)}
+    if form == "tiff":
+        options |= {"pil_kwargs": {"compression": "tiff_lzw"}}
+        del options["metadata"]
+    with matplotlib.rc_context(_SETTINGS):
+        figure.savefig(file, dpi=dpi, facecolor="white", **options)
+
+
+def svg_image(ax_or_figure: Axes | Figure | SubFigure) -> tuple[bytes, str]:
+    """A figure as SVG, and its alternative text."""
+    figure = _figure_of(ax_or_figure)
+    file = BytesIO()
+    _write(figure, file, "svg", LEAST_DPI)
+    return file.getvalue(), (description_of(figure) or ("", ""))[1]
 
 
 def _metadata(figure: Figure, form: str) -> dict[str, str | None]:

@@ -1,0 +1,126 @@
+"""`explore`: the door to the explorer."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metanet.errors import ArgumentError, MetanetError, check_choice
+from metanet.evidence import Evidence, load_evidence
+from metanet.explorer.view import MODELS, View, modalities_of, outcomes_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from metanet.explorer.panel import Panel
+    from metanet.models.results import Pooled
+
+
+class Explorer:
+    """The explorer in a notebook, and what it shows now.
+
+    Attributes
+    ----------
+    fit
+        The result that is shown; None where there is nothing to pool.
+    rates
+        The rows that are pooled.
+    code
+        Python that reproduces the view.
+    widget
+        The widgets, for a layout of one's own.
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        self._panel = panel
+
+    @property
+    def view(self) -> View:
+        """The view as it is now."""
+        return self._panel.view
+
+    @property
+    def fit(self) -> Pooled | None:
+        """The result."""
+        return self.view.fit
+
+    @property
+    def rates(self) -> pd.DataFrame:
+        """The rows that are pooled; a copy."""
+        return self.view.rates.copy()
+
+    @property
+    def code(self) -> str:
+        """Python that reproduces the view."""
+        return self.view.code
+
+    @property
+    def widget(self) -> Any:
+        """The widgets."""
+        return self._panel.widget
+
+    def __dir__(self) -> list[str]:
+        return ["code", "fit", "rates", "view", "widget"]
+
+    def __repr__(self) -> str:
+        return f"<Explorer of {self.view.outcome}, {self.view.modality or 'all modalities'}>"
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return self._panel.widget._repr_mimebundle_(**options)
+
+
+def explore(
+    evidence: Evidence | str | os.PathLike[str] | None = None,
+    outcome: str | None = None,
+    modality: str | None = None,
+) -> Explorer:
+    """Explore the evidence in a notebook: choose, leave studies out by a click, see figure, numbers and code.
+
+    Parameters
+    ----------
+    evidence
+        Result of `load_evidence`, or a folder; None takes the curated tables.
+    outcome, modality
+        Where to begin: an outcome, and a modality class or None for all. None takes the outcome with the most studies.
+
+    Returns
+    -------
+    Explorer
+        Shown as the last value of a cell. `fit`, `rates` and `code` are those of the view.
+
+    Raises
+    ------
+    ArgumentError
+        An outcome or modality without a poolable study.
+    MetanetError
+        ipywidgets is not installed.
+
+    Notes
+    -----
+    Every click pools anew by the same functions as a script; the code below the figure gives the same numbers.
+    """
+    try:
+        from metanet.explorer.panel import Panel
+    except ImportError as error:
+        if error.name != "ipywidgets":
+            raise
+        raise MetanetError('The explorer needs ipywidgets. Mend: pip install "metanet[lab]".') from None
+    folder = None
+    if not isinstance(evidence, Evidence):
+        folder = None if evidence is None else str(Path(evidence))
+        evidence = load_evidence(folder)
+    else:
+        from metanet.evidence.locate import curated_folder
+
+        folder = None if evidence.path.resolve() == curated_folder().resolve() else str(evidence.path)
+    known = outcomes_of(evidence)
+    if not known:
+        raise ArgumentError("The evidence has no row that may be pooled, so that there is nothing to explore.")
+    if outcome is None:
+        frame = evidence.poolable()
+        outcome = str(frame.groupby("outcome", sort=False)["k"].sum().idxmax())
+    check_choice("outcome", outcome, tuple(known.values()))
+    if modality is not None:
+        check_choice("modality", modality, modalities_of(evidence, outcome))
+    return Explorer(Panel(View(evidence, outcome, modality, next(iter(MODELS)), folder=folder)))
