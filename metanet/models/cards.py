@@ -30,7 +30,7 @@ def card(
     method: str = "",
 ) -> str:
     """A result as HTML: title, sentence, numbers (as `pairs`, or as `rows` under a `head`), what to beware of, method."""
-    parts = [f"<div><strong>{html_text(title)}</strong></div>"]
+    parts = [f"<div><strong>{html_text(title)}</strong></div>"] if title else []
     if text:
         parts.append(f"<p style='margin:.3em 0'>{html_text(text)}</p>")
     parts += [html_pairs(pairs), html_rows(head, rows)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from metanet.effects.measures import MEASURES
@@ -20,7 +20,6 @@ from metanet.models.display import (
     plural,
     rate_digits,
 )
-from metanet.words import NO_MATH, html_text
 
 if TYPE_CHECKING:
     from metanet.models.results import Pooled
@@ -232,22 +231,6 @@ def _what(fit: Pooled) -> str:
         return "the effect"
     title = MEASURES[fit.measure].title
     return title if title.startswith("Peto") else f"the {title}"
-
-
-def html_frame(head: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", foot: Sequence[str] = ()) -> str:
-    """A table of texts with optional lines above and below it, escaped."""
-    top = "".join(f"<th scope='col'>{html_text(text)}</th>" for text in head)
-    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
-    line = f"<p>{html_text(title)}</p>" if title else ""
-    table = f"<table class='metanet-table'><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>" if head else ""
-    below = "".join(f"<p><small>{html_text(text)}</small></p>" for text in foot)
-    return f"<div class='metanet {NO_MATH}'>{line}{table}{below}</div>"
-
-
-def _cell(text: str) -> str:
-    # Numbers and intervals stay on one line; sentences and addresses may break.
-    short = " style='white-space:nowrap'" if len(text) <= 22 and "/" not in text else ""
-    return f"<td{short}>{html_text(text)}</td>"
 
 
 def html_card(fit: Pooled) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metanet.errors import ArgumentError, shorten
+from metanet.models.cards import card
 from metanet.models.display import plural
-from metanet.models.views import html_frame, plain
+from metanet.models.views import plain
 from metanet.words import visible
 from metanet.writing.cells import Cell, Column
 from metanet.writing.whole_files import write_bytes, write_csv, write_text
@@ -163,7 +164,7 @@ class Table:
             The table for the inside of a page.
         """
         if not self.rows:
-            made = html_frame([], [], title=self.empty, foot=self.foot)
+            made = card("", self.empty, notes=self.foot)
         else:
             from metanet.writing.html_tables import html_of
 

@@ -113,7 +113,7 @@ def test_the_page_of_reports_names_every_parameter_with_its_default():
 
 def test_every_public_name_has_its_entry():
     page = read("docs/api.md")
-    listed = set(re.findall(r"^\.\. auto\w+:: metanet\.(\w+)$", page, re.MULTILINE))
+    listed = set(re.findall(r"^\.\. (?:auto\w+|data):: metanet\.(\w+)$", page, re.MULTILINE))
     assert listed == set(mn.__all__) - {"__version__"}
 
 

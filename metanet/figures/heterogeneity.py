@@ -1,0 +1,271 @@
+"""How far the true rates lie apart: the studies under their estimated distribution, and the figures of the heterogeneity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metanet.diagnostics.heterogeneity import _certainty, _spread, heterogeneity_text
+from metanet.diagnostics.heterogeneity_report import HeterogeneityReport
+from metanet.diagnostics.share_beyond import ShareBeyond, shares_beyond
+from metanet.effects.measures import MEASURES
+from metanet.errors import ArgumentError
+from metanet.figures import style
+from metanet.figures.alternative import describe
+from metanet.figures.number_axis import finite
+from metanet.figures.page import MARGIN, Page, depth, dress, page, saying, set_axis
+from metanet.figures.scale import scale_of, value_column
+from metanet.figures.spread_figures import Figure, figures_of, mini_axis
+from metanet.figures.spread_panel import Sight, axis_of, draw_panel
+from metanet.figures.text import BASELINE, LINE, harmless, width_of, wrap
+from metanet.figures.true_values import TrueValues, true_values
+from metanet.figures.words import heterogeneity, no_prediction, summary_label
+from metanet.models.display import ABSENT, level_text, per_cent, plural
+from metanet.models.results import Pooled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Array = NDArray[np.float64]
+
+#: In text sizes: widest label, width of the panels and the least, widest words on the right, between the columns.
+_LABEL, _PANEL, _LEAST_PANEL, _WORDS, _GAP = 16.5, 27.0, 11.0, 14.5, 0.9
+#: Heights in text sizes: distribution, a row, between the panels; a study's share of its block, and the least and largest block.
+_TALL, _ROW, _APART, _STUDY, _BLOCK = 7.0, 2.1, 1.0, 0.75, (2.9, 20.0)
+
+
+def heterogeneity_plot(
+    fit_or_report: Pooled | HeterogeneityReport,
+    *,
+    thresholds: Sequence[float] = (),
+    ax: Axes | None = None,
+    title: str | None = None,
+) -> Axes:
+    """Draw how far the true rates (or effects) lie apart.
+
+    Parameters
+    ----------
+    fit_or_report
+        A pooled result of any model, or a `heterogeneity_report`, whose thresholds are shown too.
+    thresholds
+        Rates (fractions): in which share of settings does the true rate lie above? Proportions on the logit scale alone.
+    ax
+        Axes to draw into, which become the upper panel; None makes a figure.
+    title
+        A heading.
+
+    Returns
+    -------
+    Axes
+        Above: the fitted distribution of the true values (its middle half darker), the pooled value with its interval, the prediction
+        interval, and every study with its interval, by value. Below: tau, I2, H2, the test of equal rates and shares beyond
+        thresholds, each with its interval on a scale of its own. What does not exist is said in words.
+
+    Raises
+    ------
+    ArgumentError
+        Something else than a pooled result or its report; a threshold that is no rate.
+    """
+    fit, shares = _read(fit_or_report, thresholds)
+    if fit.status == "not pooled":
+        return saying(ax, "Heterogeneity", title, _words(fit))
+    frame = fit.studies
+    own = np.column_stack(
+        [frame[n].to_numpy(dtype=float) for n in (value_column(frame.columns), "ci_lower", "ci_upper")]
+    )
+    known = own[np.isfinite(own).all(1)] if fit.response != "ratio" else own[(own[:, 0] > 0) & np.isfinite(own[:, 0])]
+    sight = _sight(fit)
+    spread = true_values(fit)
+    places = sight.place(known[np.argsort(known[:, 0], kind="stable")])
+    unit = style.TEXT_SIZE
+    figures = figures_of(fit, shares)
+    rows = _upper(fit, sight, spread, len(known))
+    labels = _wrapped([*(r[0] for r in rows), *(f.label for f in figures)], _LABEL * unit, unit)
+    words = _wrapped([*(r[1] for r in rows), *(f.text if f.scale else "" for f in figures)], _WORDS * unit, unit)
+    lines = [1 + max(a.count("\n"), b.count("\n")) for a, b in zip(labels, words, strict=True)]
+    row = max(_ROW, 0.6 + LINE * max(lines[1], lines[2], *lines[4:], 1))
+    left = MARGIN * unit + max(_widest(text, unit) for text in labels) + _GAP * unit
+    right = _GAP * unit + max(_widest(text, unit) for text in words) + MARGIN * unit
+    flexible = (_TALL, max(_BLOCK[0], 0.6 + LINE * lines[3], min(_BLOCK[1], _STUDY * len(known))))
+    under = depth(("0",), unit, across=False) / unit + 1.6 + _APART
+    fixed = 2 * row + under + row * len(figures) + 0.5
+    width, height = left + _PANEL * unit + right, (sum(flexible) + fixed) * unit
+    least = (left + _LEAST_PANEL * unit + right, height)
+    reasons = dict.fromkeys(str(share.reason) for share in shares if share.above is None)
+    notes = [
+        _legend(fit, spread, len(frame) - len(known), bool(shares)),
+        _meaning(fit),
+        *reasons,
+        harmless(fit.method.sentence(), 2000),
+    ]
+    with page(ax, width=width, height=height, least=least, title=title, notes=notes) as sheet:
+        s = sheet.size
+        share = s / unit
+        stretch = max(1.0, (sheet.height / s - fixed) / sum(flexible))
+        heights = (flexible[0] * stretch, row, row, flexible[1] * stretch)
+        across = max(1.0, sheet.width - (left + right) * share)
+        tall = sum(heights) * s
+        floor = max(0.0, sheet.height - tall - 0.2 * s)
+        axes = sheet.panel(left * share, floor, across, tall)
+        axis = axis_of(places, fit, sight, spread, shares, across, s)
+        dress(axes, s, ("bottom",))
+        set_axis(axes, "x", axis, s, sight.name)
+        axes.set_ylim(sum(heights), 0.0)
+        draw_panel(axes, fit, sight, spread, axis, places, heights, shares, s)
+        middles = [sum(heights[:i]) + heights[i] / 2 for i in range(4)]
+        _column(axes, sheet, labels[:4], words[:4], [floor + tall - m * s for m in middles], left * share, across)
+        high = row * len(figures) * s
+        if figures:
+            lower = sheet.panel(left * share, max(0.0, floor - under * s - high), across, high)
+            mini_axis(lower, figures, s, row, right * share - MARGIN * s)
+            at = [floor - under * s - (i + 0.5) * row * s for i in range(len(figures))]
+            _column(axes, sheet, labels[4:], words[4:], at, left * share, across)
+    describe(axes, harmless(title, 300) if title else "Heterogeneity", _alternative(fit, sight, known, rows, figures))
+    return axes
+
+
+def _read(value: object, thresholds: Sequence[float]) -> tuple[Pooled, tuple[ShareBeyond, ...]]:
+    """The result and the shares beyond thresholds, those of a report first."""
+    if isinstance(value, HeterogeneityReport):
+        fit, shares = value.fit, value.shares
+    elif isinstance(value, Pooled):
+        fit, shares = value, ()
+    else:
+        raise ArgumentError(
+            f"fit_or_report must be a result of pool or heterogeneity_report, not {type(value).__name__}."
+        )
+    more = [thresholds] if isinstance(thresholds, (int, float)) else list(thresholds)
+    if not more:
+        return fit, shares
+    if fit.response != "rate":
+        raise ArgumentError("thresholds are rates, and this is no result of rates. Mend: leave them out.")
+    return fit, (*shares, *shares_beyond(fit, more))
+
+
+def _sight(fit: Pooled) -> Sight:
+    scale = scale_of(fit.response, "cent", fit.estimate)
+    if scale.is_rate:
+        return Sight(scale, False, scale.name)
+    title = MEASURES[fit.measure].title if fit.measure in MEASURES else "effect"
+    title = "rate per unit of time" if fit.response == "rate per person-time" else title
+    return Sight(scale, fit.response == "ratio", f"{title[0].upper()}{title[1:]}")
+
+
+def _plural(fit: Pooled) -> str:
+    return {"rate": "rates", "rate per person-time": "rates", "ratio": "ratios", "difference": "differences"}.get(
+        fit.response, "effects"
+    )
+
+
+def _words(fit: Pooled) -> str:
+    if fit.response == "rate":
+        return harmless(heterogeneity_text(fit), 2000)
+    line = heterogeneity(fit)
+    return harmless(f"{fit.sentence()} {line}." if line else fit.sentence(), 2000)
+
+
+def _meaning(fit: Pooled) -> str:
+    """What the spread means, without the figures that stand in the lower panel."""
+    if fit.response != "rate":
+        return harmless(fit.sentence(), 1500)
+    if fit.status != "pooled":
+        return _words(fit)
+    known = (
+        ""
+        if fit.i2 is None
+        else "I² is the share of variation beyond chance; it does not tell how far rates lie apart."
+    )
+    return harmless(" ".join(part for part in (_spread(fit), _certainty(fit), known) if part), 2000)
+
+
+def _upper(fit: Pooled, sight: Sight, spread: TrueValues | None, studies: int) -> list[tuple[str, str]]:
+    """Labels and words of the four rows of the upper panel."""
+    many = _plural(fit)
+    if spread is not None:
+        ends = spread.quantile(np.array([0.25, 0.75]))
+        told = f"Half of all settings:\n{sight.show(*(float(v) for v in ends))}"
+    elif fit.status != "pooled":
+        told = "No distribution can be estimated"
+    elif fit.tau is None:
+        told = f"The model has one {many[:-1]} for all"
+    else:
+        told = f"No spread was found: one {many[:-1]} for all"
+    estimate = ABSENT
+    if fit.estimate is not None:
+        estimate = sight.show(fit.estimate)
+        if fit.ci_lower is not None and fit.ci_upper is not None:
+            estimate += f" ({sight.show(fit.ci_lower, fit.ci_upper).removesuffix(' %')})"
+    if fit.pi_lower is not None and fit.pi_upper is not None:
+        predicted = sight.show(fit.pi_lower, fit.pi_upper)
+    else:
+        predicted = (no_prediction(fit) or ABSENT).removeprefix("Prediction interval: ")
+        predicted = f"{predicted[0].upper()}{predicted[1:]}"
+    frame = fit.studies
+    values = finite(frame[value_column(frame.columns)].to_numpy(dtype=float))
+    reach = sight.show(*sorted({min(values), max(values)})) if values else ABSENT
+    level = level_text(fit.level)
+    return [
+        (f"Estimated distribution of the true {many}" if spread is not None else f"True {many}", told),
+        (summary_label(fit), estimate),
+        (f"{level} prediction interval", predicted),
+        (f"{plural(studies, 'study', 'studies')},\neach with its {level} interval", reach),
+    ]
+
+
+def _wrapped(texts: Sequence[str], width: float, size: float) -> list[str]:
+    """Each text within `width` points; lines that are parted already stay so."""
+    return ["\n".join(wrap(line, width, size, lines=3) for line in text.split("\n")) for text in texts]
+
+
+def _widest(text: str, size: float) -> float:
+    return max(width_of(line, size) for line in text.split("\n")) * 1.02
+
+
+def _column(
+    axes: Axes,
+    sheet: Page,
+    labels: Sequence[str],
+    words: Sequence[str],
+    at: Sequence[float],
+    left: float,
+    across: float,
+) -> None:
+    """Labels on the left and words on the right of rows whose middles stand `at` (points above the area)."""
+    s = sheet.size
+    for label, text, y in zip(labels, words, at, strict=True):
+        for shown, x in ((label, sheet.left + MARGIN * s), (text, sheet.left + left + across + _GAP * s)):
+            if shown:
+                drop = (BASELINE + shown.count("\n") * LINE / 2) * s
+                sheet.write(axes, shown, x, sheet.bottom + y - drop, size=s, label="_words")
+
+
+def _legend(fit: Pooled, spread: TrueValues | None, absent: int, thresholds: bool) -> str:
+    parts = []
+    if spread is not None:
+        parts.append("Blue hill: fitted distribution of the true values, its middle half darker")
+    if fit.estimate is not None:
+        parts.append(f"diamond and dashed line: pooled value with its {level_text(fit.level)} interval")
+    if fit.pi_lower is not None:
+        parts.append("bar and grey ground: prediction interval")
+    parts.append("thin lines: studies by value")
+    if thresholds:
+        parts.append("dotted: thresholds")
+    text = "; ".join(parts)
+    text = f"{text[0].upper()}{text[1:]}."
+    if spread is not None and spread.beyond > 0.005:
+        text += f" The model puts {per_cent(spread.beyond)} % of settings where no rate can be; they are not drawn."
+    if absent:
+        text += f" Without a value of its own, and not drawn: {plural(absent, 'study', 'studies')}."
+    return text
+
+
+def _alternative(
+    fit: Pooled, sight: Sight, known: Array, rows: Sequence[tuple[str, str]], figures: Sequence[Figure]
+) -> str:
+    told = "; ".join(f"{' '.join(label.split())}: {' '.join(text.split())}" for label, text in rows)
+    more = "; ".join(f"{figure.label}: {figure.text}" for figure in figures)
+    text = f"Heterogeneity of {plural(len(known), 'study', 'studies')}. {told}. {more}."
+    return harmless(f"{text} {_words(fit)}", 4000)
