@@ -25,6 +25,8 @@ from metanet.kernels.weighted_line import Array, Mask
 
 #: Logarithms of weights are not followed beyond this: the data then set no limit to them.
 SHAPE_LIMIT = 12.0
+#: Heterogeneity below this, in units of the data's own variance, is as good as none while its slope points down.
+_WHISKER = 1e-6
 _LOG_2PI = float(np.log(2.0 * np.pi))
 
 
@@ -94,11 +96,13 @@ def _climb(y: Array, v: Array, weights: Weights, x: Array, size: Array) -> tuple
         part, at, unit = weights.take(rows), x[rows], size[rows]
         g = slope[rows] * unit
         information = _information(y[rows], v[rows], part, at, unit) * unit[:, :, None] * unit[:, None, :]
-        held = (at[:, 1] <= 0) & (g[:, 1] <= 0)
+        # A whisker above zero the direction bends at once where it is cut off, so that no part of it need lead uphill: such a tau2
+        # goes to zero on its own, and the others move without it.
+        held = (at[:, 1] <= _WHISKER * unit[:, 1]) & (g[:, 1] <= 0)
         information[held, 1, :] = 0.0
         information[held, :, 1] = 0.0
         information[held, 1, 1] = 1.0
-        g[held, 1] = 0.0
+        g[held, 1] = -(at[held, 1] / unit[held, 1])
         sound = np.asarray(np.isfinite(loglik[rows]) & np.isfinite(g).all(1) & np.isfinite(information).all((1, 2)))
         g[~sound], information[~sound] = 0.0, np.eye(g.shape[1])
         value, vector = np.linalg.eigh(information)
@@ -121,7 +125,8 @@ def _climb(y: Array, v: Array, weights: Weights, x: Array, size: Array) -> tuple
         open_ = np.arange(rows.size)
         for _ in range(40):
             trial = at[open_] + length[open_, None] * move[open_]
-            trial[:, 1] = np.maximum(trial[:, 1], 0.0)
+            # Zero itself, not what rounding leaves of it: at zero tau2 has no error of its own.
+            trial[trial[:, 1] <= _WHISKER**2 * unit[open_, 1], 1] = 0.0
             height, gradient = _evaluate(y[rows[open_]], v[rows[open_]], part.take(open_), trial)
             better = height >= loglik[rows[open_]] - 1e-13 * np.abs(loglik[rows[open_]])
             done = open_[better]

@@ -131,6 +131,25 @@ def test_selection_is_the_same_in_batches_and_in_other_units():
         assert alone.mu[0] == pytest.approx(whole.mu[i], rel=1e-6)
 
 
+def test_a_climb_along_the_edge_of_no_heterogeneity_arrives_in_every_unit():
+    # Rounding once left tau2 at 1e-17 instead of zero, and the climb stood still there, short of the top.
+    beyond, rows = 0, 0
+    for seed in range(12):
+        y, v = drawn(seed, b=20, k=15)
+        units = (1e-3, 1.0, 7.0)
+        fits = [fit_selection(c * y, c * c * v, BetaWeights.of(c * y, c * c * v), np.zeros((1, 2))) for c in units]
+        heights = np.array([fit.loglik + 15 * np.log(c) for fit, c in zip(fits, units, strict=True)])
+        arrived = np.array([fit.settled for fit in fits])
+        np.testing.assert_array_equal(arrived.any(0), arrived.all(0))
+        assert np.ptp(heights[:, arrived.all(0)], axis=0).max() < 1e-9
+        edge = np.array([fit.tau2 == 0 for fit in fits])[:, arrived.all(0)]
+        np.testing.assert_array_equal(edge.any(0), edge.all(0))
+        beyond, rows = beyond + edge.all(0).sum(), rows + arrived.all(0).sum()
+    # The edge was met, and most climbs arrived.
+    assert beyond > 20
+    assert rows > 0.85 * 240
+
+
 def test_an_absent_study_has_no_part_in_a_selection_model():
     y, v = drawn(6, k=16)
     gone = v.copy()
