@@ -12,6 +12,7 @@ from metanet.models.comparison import Comparison
 from metanet.models.display import interval, level_text, number, p_value, per_cent, plural, rate_digits
 from metanet.models.regression_result import Regression
 from metanet.models.results import Pooled
+from metanet.models.units import counted_units
 from metanet.words import listing
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _imprecision(fit: Pooled, decision: float | None) -> list[tuple[str, str]]:
     rows = [
         (
             "How much evidence is there?",
-            f"{plural(fit.events or 0, 'event')} in {plural(fit.n or 0, 'patient')}, {plural(fit.k, 'study', 'studies')}",
+            f"{plural(fit.events or 0, 'event')} in {counted_units(fit.n or 0, fit.units)}, {plural(fit.k, 'study', 'studies')}",
         )
     ]
     if fit.estimate is None or fit.ci_lower is None or fit.ci_upper is None:
@@ -119,8 +120,8 @@ def _imprecision(fit: Pooled, decision: float | None) -> list[tuple[str, str]]:
     if effective is not None:
         rows.append(
             (
-                "How many patients of one study would say as much?",
-                f"about {effective:,.0f}, for {fit.n:,} patients in the studies",
+                "How large is the one study that would say as much?",
+                f"about {effective:,.0f}, for {counted_units(fit.n or 0, fit.units)} in the studies",
             )
         )
     if decision is None:

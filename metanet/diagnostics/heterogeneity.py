@@ -7,6 +7,7 @@ from metanet.errors import ArgumentError
 from metanet.models.display import interval, level_text, number, p_value, per_cent, plural
 from metanet.models.response import response_at
 from metanet.models.results import Pooled
+from metanet.models.units import counted_units
 
 
 def heterogeneity_text(fit: Pooled, omitted: LeaveOneOut | None = None) -> str:
@@ -35,10 +36,10 @@ def heterogeneity_text(fit: Pooled, omitted: LeaveOneOut | None = None) -> str:
         return "There is one study, so nothing can be said about differences between studies."
     if fit.status in ("no events", "only events"):
         every = "None" if fit.status == "no events" else "All"
+        counts = f"{counted_units(fit.n or 0, fit.units)} in {plural(fit.k, 'study', 'studies')}"
         return (
-            f"{every} of the {fit.n} patients in {plural(fit.k, 'study', 'studies')} had the outcome. Identical extremes show no "
-            "difference between studies, but studies of this size would look the same at somewhat different true rates; "
-            "neither tau nor a prediction interval can be estimated."
+            f"{every} of the {counts} had the outcome. Identical extremes show no difference between studies, but studies of this "
+            "size would look the same at somewhat different true rates; neither tau nor a prediction interval can be estimated."
         )
     if fit.status == "not estimable" and fit.method["unsettled"]:
         return f"The model could not be fitted to these studies (test of equal rates: {p_value(fit.lrt_pvalue)})."

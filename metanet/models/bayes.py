@@ -32,6 +32,7 @@ from metanet.models.display import level_text
 from metanet.models.inputs import read_studies
 from metanet.models.options import check_level
 from metanet.models.results import Method
+from metanet.models.units import units_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,7 +137,7 @@ def bayes_pool(
     return BayesPooled(
         **numbers,
         level=level,
-        method=_stamp(posterior, tau, mu, numbers, level, notes),
+        method=_stamp(posterior, tau, mu, numbers, level, notes, units_of(studies.extra)),
         _studies=_study_frame(studies.labels, e, n, [own[i] for i in back], level),
         _distributions=distributions,
     )
@@ -205,6 +206,7 @@ def _stamp(
     numbers: dict[str, Any],
     level: float,
     notes: Sequence[str],
+    units: Sequence[str],
 ) -> Method:
     rows, columns = posterior.mu.shape
     sentence = (
@@ -229,6 +231,7 @@ def _stamp(
             "settled": numbers["settled"],
             "level": level,
             "k": numbers["k"],
+            "units": list(units),
             "package": "metanet",
             "version": __version__,
             "numpy": np.__version__,

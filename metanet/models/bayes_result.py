@@ -98,6 +98,11 @@ class BayesPooled(Listed):
     _distributions: dict[str, Distribution] = field(repr=False)
 
     @property
+    def units(self) -> tuple[str, ...]:
+        """What was counted; as in `Pooled`."""
+        return tuple(self.method["units"])
+
+    @property
     def studies(self) -> pd.DataFrame:
         """One row for each study: study, events, total, rate, ci_lower and ci_upper (exact), and the posterior mean and credible
         interval of its own rate, shrunken, shrunken_lower, shrunken_upper; a copy."""

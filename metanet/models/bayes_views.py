@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from metanet.models.cards import card
 from metanet.models.display import interval, level_text, number, per_cent, plural
+from metanet.models.units import counted_units
 
 if TYPE_CHECKING:
     from metanet.models.bayes_result import BayesPooled
@@ -23,7 +24,7 @@ def rows_of(fit: BayesPooled) -> list[tuple[str, str]]:
     tau = f"{number(fit.tau)} ({level} CrI {number(fit.tau_lower)} to {number(fit.tau_upper)})"
     studies = plural(fit.k, "study", "studies")
     return [
-        ("Data", f"{studies}, {plural(fit.events, 'event')} in {plural(fit.n, 'patient')}"),
+        ("Data", f"{studies}, {plural(fit.events, 'event')} in {counted_units(fit.n, fit.units)}"),
         ("Median rate", median),
         ("Population-averaged rate", average),
         ("Rate of a new setting", f"{interval(fit.pi_lower, fit.pi_upper)} % ({level} predictive interval)"),
@@ -52,7 +53,7 @@ def summary_text(fit: BayesPooled) -> str:
 def sentence(fit: BayesPooled) -> str:
     """The result in one plain sentence."""
     level = level_text(fit.level)
-    data = f"{plural(fit.k, 'study', 'studies')} ({fit.events} of {plural(fit.n, 'patient')})"
+    data = f"{plural(fit.k, 'study', 'studies')} ({fit.events} of {counted_units(fit.n, fit.units)})"
     limits = f"{level} credible interval {interval(fit.ci_lower, fit.ci_upper)} %"
     new = f"{per_cent(fit.pi_lower)} and {per_cent(fit.pi_upper)} %"
     return (

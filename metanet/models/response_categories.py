@@ -172,7 +172,7 @@ def response_categories(
     Parameters
     ----------
     evidence
-        What `load_evidence` returned; it has at least one of the outcomes complete_response, objective_response, disease_control.
+        What `load_evidence` returned; the outcomes used are complete_response, objective_response and disease_control.
     modality, overlap, certainty, poolable_only
         As in `Evidence.rates`.
 
@@ -181,11 +181,12 @@ def response_categories(
     ResponseCategories
         Counts and shares: CR = complete response, PR = objective less complete response, SD = disease control less objective
         response, PD = the rest. Where an outcome is not reported, the categories that it divides are given together ("CR+PR").
+        `reason` says it where the evidence has none of these outcomes, or no arm of the selection.
 
     Raises
     ------
     ArgumentError
-        Something else than evidence, evidence without any of the outcomes, or a word that is not known.
+        Something else than evidence, or a word that is not known.
 
     Notes
     -----
@@ -198,8 +199,6 @@ def response_categories(
     if modality is not None and not isinstance(modality, str):
         modality = list(modality)
     outcomes = [name for name in _FIRST if name in evidence.outcome_names]
-    if not outcomes:
-        raise ArgumentError(f"The evidence has none of the outcomes {listing(BORDERS)}, which divide the categories.")
     choices: dict[str, Any] = {"modality": modality, "certainty": certainty, "poolable_only": poolable_only}
     owner: dict[str, str] = {}
     rows: list[Record] = []
@@ -241,6 +240,8 @@ def response_categories(
     selection = {**choices, "overlap": overlap}
     stamp = {**versions(), "selection": selection, "fingerprint": evidence.fingerprint, "notes": notes}
     reason = None if arms else "No study arm of this selection reports a response category."
+    if not outcomes:
+        reason = f"The evidence has none of the outcomes {listing(BORDERS)}, which divide the categories."
     return ResponseCategories(tuple(arms), left, reason, stamp)
 
 

@@ -79,7 +79,7 @@ class Pooled(Listed):
     loglik
         Log-likelihood, constants included (exact models).
     k, n, events
-        Rows pooled (studies, or arms of studies), patients, events (None for effects without counts).
+        Rows pooled (studies, or arms of studies), patients (or what else `units` names), events (None for effects without counts).
     weights
         Each study's share in the estimate, summing to one, in the order of `studies`.
     """
@@ -181,6 +181,13 @@ class Pooled(Listed):
         from metanet.models.inputs import count_studies
 
         return count_studies(self._table.frame())
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """What was counted, by the column `unit` of the data: "patients" (also where it is not told), "procedures", "lesions"."""
+        from metanet.models.units import units_of
+
+        return units_of(self._table.frame())
 
     @property
     def notes(self) -> tuple[str, ...]:

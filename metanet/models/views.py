@@ -20,6 +20,7 @@ from metanet.models.display import (
     plural,
     rate_digits,
 )
+from metanet.models.units import counted_units
 
 if TYPE_CHECKING:
     from metanet.models.results import Pooled
@@ -96,7 +97,7 @@ def rows_of(fit: Pooled) -> list[tuple[str, str]]:
 
     data = studies_text(fit)
     if fit.n is not None:
-        data += f", {plural(fit.events or 0, 'event')} in {plural(fit.n, 'patient')}"
+        data += f", {plural(fit.events or 0, 'event')} in {counted_units(fit.n, fit.units)}"
     elif fit.events is not None:
         data += f", {plural(fit.events, 'event')}"
     out = [("Data", data)]
@@ -185,7 +186,7 @@ def sentence(fit: Pooled) -> str:
     """The result in one plain sentence, right for one study, no events and data without an estimate."""
     if fit.response != "rate":
         return _effect_sentence(fit)
-    total = f"{fit.events} of {fit.n} patients"
+    total = f"{fit.events} of {counted_units(fit.n or 0, fit.units)}"
     estimate = f"{_shown(fit, fit.estimate)} %"
     limits = f"{_level(fit)} CI {_limits(fit, fit.ci_lower, fit.ci_upper)} %"
     studies = studies_text(fit)

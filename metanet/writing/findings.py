@@ -27,7 +27,7 @@ _FACTS = {
     "Could chance alone": "{}",
     "Do the studies differ": "{}",
     "How much evidence": "{}",
-    "How many patients of one": "as precise as one study of {}",
+    "How large is the one study": "as precise as one study of {}",
 }
 _UNITS = {100: "%", 1000: "per 1000"}
 
@@ -135,6 +135,7 @@ def summary_of_findings(
         columns,
         rows,
         [*lines, *notes.lines()] if rows else lines[2:],
+        words=_words(rows, per),
     )
 
 
@@ -173,6 +174,16 @@ def _row(title: str, rates: pd.DataFrame, fit: Pooled, per: int) -> list[Cell]:
         text_cell(_short(facts, "imprecision", fit)),
         text_cell(OPEN),
     ]
+
+
+def _words(rows: list[list[Cell]], per: int) -> str:
+    """Every outcome with its rate and interval."""
+    found = [f"{row[0].text} {row[3].text} ({row[4].text})" for row in rows]
+    return (
+        f"Per {per}, with {'its' if len(found) == 1 else 'their'} interval: {listing(found, 30)}."
+        if found
+        else ""
+    )
 
 
 def _digits(value: float | None, per: int) -> int:

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from metanet.words import NO_MATH, html_text, visible
+from metanet.writing.widths import closing_lines
 
 if TYPE_CHECKING:
     from metanet.writing.table import Table
@@ -31,10 +32,14 @@ _STYLE = (
     ".metanet-table table.gt_table td.gt_sourcenote{font-size:.92em;max-width:none;padding-top:.15em;padding-bottom:.15em}"
     # Notes are as wide as the table, and do not make it wider.
     ".metanet-table table.gt_table td.gt_sourcenote>span{display:block;contain:inline-size;min-width:32em}"
+    ".metanet-table.metanet-wide table.gt_table{font-size:.78rem}"
+    ".metanet-table.metanet-wide table.gt_table :is(th,td):not(.gt_title,.gt_sourcenote){padding-left:.45em;padding-right:.45em}"
     ".metanet-table table.gt_table tfoot tr:first-child td{border-top:1px solid;padding-top:.4em}"
 )
+#: From so many columns on letters and gaps are smaller.
+_MANY = 9
 #: As wide as a digit, as wide as a point: what stands in for digits that a number does not have.
-_DIGIT, _POINT = "\u2007", "\u2008"
+_DIGIT, _POINT, _NO_BREAK = "\u2007", "\u2008", "\u00a0"
 _NUMBER = re.compile(r"([<>−]?\d+)(\.\d+)?")
 
 
@@ -46,6 +51,10 @@ def html_of(table: Table) -> str:
     # Object columns: great_tables sets cell by cell, and pandas is slowest at that in columns of its own text type.
     keys = [f"c{i}" for i in range(len(table.columns))]
     texts = table.texts()
+    # A median may break before its range and nowhere else.
+    for row in texts[len(table.rows) :]:
+        parts = [closing_lines(cell) for cell in row]
+        row[:] = [part[0] if len(part) == 1 else f"{part[0]} {part[1].replace(' ', _NO_BREAK)}" for part in parts]
     columns = [[row[place] for row in texts] for place in range(len(keys))]
     columns = [
         aligned(values) if c.kind not in ("text", "count") else values
@@ -72,12 +81,15 @@ def html_of(table: Table) -> str:
         line = gt.style.borders(sides="top", color="currentcolor", weight="1px")
         last = [len(table.rows)]
         shown = shown.tab_style(line, [gt.loc.body(rows=last), gt.loc.stub(rows=last)])
+        below = list(range(len(table.rows), len(texts)))
+        shown = shown.tab_style(gt.style.css("white-space:normal"), gt.loc.body(rows=below))
     for note in table.foot:
         shown = shown.tab_source_note(gt.html(html_text(note)))
     whole = shown.as_raw_html()
     # Everything from data is escaped by now, so these are great_tables' own tags.
     inner = whole[whole.index("<table") : whole.rindex("</table>") + len("</table>")]
-    return f"<div class='metanet metanet-table {NO_MATH}'><style>{_STYLE}</style>{inner}</div>"
+    wide = " metanet-wide" if len(table.columns) > _MANY else ""
+    return f"<div class='metanet metanet-table{wide} {NO_MATH}'><style>{_STYLE}</style>{inner}</div>"
 
 
 def page_of(title: str, inner: str) -> str:

@@ -12,6 +12,7 @@ from metanet.models.cards import card
 from metanet.models.comparison import Comparison
 from metanet.models.display import interval, level_text, number, p_value, per_cent, plural
 from metanet.models.results import Pooled
+from metanet.models.units import counted_units
 from metanet.words import listing, visible
 from metanet.writing import prisma_methods
 from metanet.writing.prisma_analyses import CAUSES, ROBUST, kind_of
@@ -233,7 +234,7 @@ def _studies(fit: Pooled, rates: pd.DataFrame | None) -> str:
     """20a: what is known of the studies of this synthesis, in ranges; their table holds the rest."""
     if rates is None:
         return ""
-    patients = "" if fit.n is None else f" with {plural(fit.n, 'patient')}"
+    patients = "" if fit.n is None else f" with {counted_units(fit.n, fit.units)}"
     text = plural(fit.study_count, "study", "studies")
     if fit.study_count != fit.k:
         text = f"{plural(fit.k, 'arm')} of {text}"
@@ -244,13 +245,16 @@ def _studies(fit: Pooled, rates: pd.DataFrame | None) -> str:
     parts = [f"{text}."]
     if fit.n is not None:
         least, most = int(rates["total"].min()), int(rates["total"].max())
-        parts.append(f"Arms had {least} to {most} patients." if least != most else f"Each arm had {most} patients.")
+        size = counted_units(most, fit.units)
+        parts.append(f"Arms had {least} to {size}." if least != most else f"Each arm had {size}.")
     for column, what in (("design", "Designs"), ("certainty", "Certainty of the counts")):
         if column in rates.columns:
             known = rates[column].dropna().astype(str)
             counts = known[known != ""].value_counts(sort=True)
             if len(counts):
-                shown = listing(f"{visible(name).replace('_', ' ')} ({many})" for name, many in counts.items())
+                named = [f"{visible(name).replace('_', ' ')} ({many})" for name, many in counts.items()]
+                silent = len(rates) - int(counts.sum())
+                shown = listing([*named, f"not stated ({silent})"] if silent else named)
                 parts.append(f"{what}: {shown}.")
     return " ".join(parts)
 

@@ -42,6 +42,8 @@ class Table:
         The group of each row, with a heading of its own in print; empty where rows stand in no groups.
     closing : tuple of tuples of str
         Printed rows that sum up the others, such as medians; they are no part of `to_frame`.
+    words : str
+        What the table shows in a sentence; empty where that is nothing but its title.
     """
 
     title: str
@@ -51,6 +53,7 @@ class Table:
     foot: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     closing: tuple[tuple[str, ...], ...] = ()
+    words: str = ""
 
     @property
     def labels(self) -> list[str]:
@@ -105,6 +108,10 @@ class Table:
         rows = [dict(zip(names, map(plain, row), strict=True)) for row in frame.itertuples(index=False, name=None)]
         shown = {"labels": self.labels, "cells": self.texts()}
         return {"title": self.title, "rows": rows, "shown": shown, "notes": list(self.foot)}
+
+    def sentence(self) -> str:
+        """What the table shows in one sentence."""
+        return visible(self.words or (f"{self.title}." if self.rows else self.empty))
 
     def summary(self) -> str:
         """The whole table as text."""
@@ -260,6 +267,7 @@ def made(
     *,
     groups: Iterable[str] = (),
     closing: Iterable[Iterable[str]] = (),
+    words: str = "",
 ) -> Table:
     """A table from any iterables."""
     return Table(
@@ -270,6 +278,7 @@ def made(
         tuple(dict.fromkeys(foot)),
         tuple(groups),
         tuple(map(tuple, closing)),
+        words,
     )
 
 

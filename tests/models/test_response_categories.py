@@ -203,7 +203,11 @@ def test_wrong_words_are_named(curated, folder):
         response_categories(curated, "TARA")
     with pytest.raises(ArgumentError, match="load_evidence"):
         response_categories(pd.DataFrame())
+
+
+def test_evidence_on_other_outcomes_has_no_categories_and_says_so(folder):
     for name in ("complete_response", "objective_response", "disease_control"):
         folder.files.pop(f"{name}.csv")
-    with pytest.raises(ArgumentError, match="none of the outcomes"):
-        response_categories(folder.load())
+    found = response_categories(folder.load())
+    assert not found.arms
+    assert "none of the outcomes complete_response, objective_response and disease_control" in found.sentence()
