@@ -46,8 +46,8 @@ def _data_folder(given: str | None) -> str | None:
     "--analysis",
     "analyses",
     multiple=True,
-    help="rates, comparison, benefit_risk, heterogeneity, sensitivity or replication; several times for several. All in a complete "
-    "run, the rates alone where an outcome, a modality or a parameter is named.",
+    help="rates, findings, comparison, benefit_risk, heterogeneity, sensitivity or replication; several times for several. All in a "
+    "complete run, the rates alone where an outcome, a modality or a parameter is named.",
 )
 @click.option(
     "-p", "--parameter", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the notebook."

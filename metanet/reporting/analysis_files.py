@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 #: Kinds of analyses, with what they are called in a list of reports.
 KINDS = {
+    "findings": "Summary of findings by modality",
     "comparison": "Comparison of modalities",
     "benefit_risk": "Benefit against harm",
     "heterogeneity": "Heterogeneity",
@@ -39,7 +40,7 @@ def save_analysis(
     folder
         Where to; it is made if it is not there. Each file appears whole or not at all.
     kind
-        "comparison", "benefit_risk", "heterogeneity" or "sensitivity".
+        "findings", "comparison", "benefit_risk", "heterogeneity" or "sensitivity".
     title
         What the list of reports calls it.
     result

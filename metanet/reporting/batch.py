@@ -132,9 +132,9 @@ def report(
         Further parameters of the notebook ``modality_rate.ipynb``, such as ``{"overlap": "keep_all"}``. They are checked before
         anything runs.
     analyses
-        "rates" (the pooled rates), "comparison" (of the modalities, by outcome), "benefit_risk", "heterogeneity" and "sensitivity" (by
-        outcome and modality, from three studies on), "replication". None makes all of them in a complete run, and the rates alone
-        where an outcome, a modality or parameters are named.
+        "rates" (the pooled rates), "findings" (all outcomes of a modality), "comparison" (of the modalities, by outcome),
+        "benefit_risk", "heterogeneity" and "sensitivity" (by outcome and modality, from three studies on), "replication". None
+        makes all of them in a complete run, and the rates alone where an outcome, a modality or parameters are named.
     progress
         Show a progress bar on standard error.
 
@@ -240,6 +240,9 @@ def _analyses(
             folder / notebook, {**parameters, "data": data}, title, f"{ANALYSES_FOLDER}/{kind}/{about}", identity
         )
 
+    for group in dict.fromkeys(group for _, group in pairs) if "findings" in kinds else ():
+        title = f"{group}: summary of findings"
+        yield job("findings", "modality_findings.ipynb", slug(group), title, modality_class=group)
     for name in dict.fromkeys(name for name, _ in pairs) if "comparison" in kinds else ():
         if sum(outcome == name for outcome, _ in pairs) > 1:
             title = f"{evidence.label(name)}: modalities compared"

@@ -48,6 +48,10 @@ _PRELOAD = (
     "great_tables",
     "metanet.writing.study_tables",
     "metanet.writing.model_tables",
+    "metanet.writing.characteristics",
+    "metanet.writing.prisma",
+    "metanet.writing.word_tables",
+    "docx",
     "metanet.reporting.results_files",
     "metanet.reporting.analysis_files",
 )

@@ -34,6 +34,12 @@ def test_there_is_one_comparison_for_each_outcome_with_two_classes():
     assert set(jobs("comparison")) == {f"analyses/comparison/{name}" for name in several}
 
 
+def test_there_is_one_summary_of_findings_for_each_class_with_a_study():
+    classes = set(mn.load_evidence().poolable()["modality_class"])
+    assert set(jobs("findings")) == {f"analyses/findings/{name}" for name in classes}
+    assert jobs("findings", modality="TARE") == ["analyses/findings/TARE"]
+
+
 def test_heterogeneity_and_sensitivity_start_at_three_rows():
     table = mn.load_evidence().poolable()
     enough = table[table["arms"] >= 3]
@@ -57,13 +63,18 @@ def test_a_run_makes_pages_numbers_and_figures_and_runs_nothing_from_a_csv(hosti
     made = mn.report("objective_response", out=tmp_path, data=hostile_evidence, analyses=("comparison",))
     assert made.ok, made.summary()
     both = mn.report(
-        "objective_response", "TARE", out=tmp_path, data=hostile_evidence, analyses=("heterogeneity", "sensitivity")
+        "objective_response",
+        "TARE",
+        out=tmp_path,
+        data=hostile_evidence,
+        analyses=("findings", "heterogeneity", "sensitivity"),
     )
     assert both.ok, both.summary()
     folders = {
-        "comparison/objective_response": {"groups.csv", "pairs.csv", "within_studies.csv", "forest.svg", "forest.png"},
-        "heterogeneity/objective_response-TARE": {"moderators.csv", "grade.csv", "influence.csv", "baujat.svg", "gosh.svg"},
-        "sensitivity/objective_response-TARE": {"analyses.csv", "choices.csv", "calibration.csv", "funnel.svg"},
+        "findings/TARE": {"findings.csv", "response_categories.csv", "findings.docx", "response_categories.svg"},
+        "comparison/objective_response": {"groups.csv", "pairs.csv", "within_studies.csv", "summary.docx", "forest.svg"},
+        "heterogeneity/objective_response-TARE": {"moderators.csv", "grade.csv", "spread.svg", "baujat.svg", "gosh.svg"},
+        "sensitivity/objective_response-TARE": {"analyses.csv", "choices.csv", "calibration.csv", "funnel.svg", "sensitivity.docx"},
     }  # fmt: skip
     for name, files in folders.items():
         folder = tmp_path / "analyses" / name

@@ -21,6 +21,8 @@ FILES = {
     "numbers.csv",
     "studies.csv",
     "leave_one_out.csv",
+    "studies.docx",
+    "characteristics.docx",
 }
 
 
@@ -59,6 +61,10 @@ def test_the_page_has_every_section(hostile_report):
         "left out",
         "Devcic Z et al",
         "Method stamp",
+        "Words for a manuscript",
+        "Eligible for the synthesis of objective response",
+        "300 of 648 patients or procedures",
+        "Characteristics of 18 studies",
         "10.1002/sim.4040",
     ):
         assert words in text, words
