@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metanet.errors import ArgumentError, MetanetError, check_choice
 from metanet.evidence import Evidence, load_evidence
+from metanet.evidence.locate import curated_folder
 from metanet.explorer.view import MODELS, View, modalities_of, outcomes_of
+from metanet.words import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,10 +65,14 @@ class Explorer:
         return ["code", "fit", "rates", "view", "widget"]
 
     def __repr__(self) -> str:
-        return f"<Explorer of {self.view.outcome}, {self.view.modality or 'all modalities'}>"
+        view = self.view
+        shown = view.trouble if view.fit is None else repr(view.fit)
+        return f"Explorer: {visible(view.evidence.label(view.outcome))}, {view.modality or 'all modalities'}\n{shown}"
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return self._panel.widget._repr_mimebundle_(**options)
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = self._panel.widget._repr_mimebundle_(**options)
+        # Where no widget can be shown, such as a page that was made of the notebook, there are the numbers.
+        return bundle | {"text/plain": repr(self), "text/html": self._panel.numbers.value}
 
 
 def explore(
@@ -106,14 +111,9 @@ def explore(
         if error.name != "ipywidgets":
             raise
         raise MetanetError('The explorer needs ipywidgets. Mend: pip install "metanet[lab]".') from None
-    folder = None
     if not isinstance(evidence, Evidence):
-        folder = None if evidence is None else str(Path(evidence))
-        evidence = load_evidence(folder)
-    else:
-        from metanet.evidence.locate import curated_folder
-
-        folder = None if evidence.path.resolve() == curated_folder().resolve() else str(evidence.path)
+        evidence = load_evidence(evidence)
+    folder = None if evidence.path.resolve() == curated_folder().resolve() else str(evidence.path)
     known = outcomes_of(evidence)
     if not known:
         raise ArgumentError("The evidence has no row that may be pooled, so that there is nothing to explore.")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +14,8 @@ from pathlib import Path
 from metanet.errors import ArgumentError, MetanetError, shorten
 
 NAME = "metanet_start.ipynb"
+#: Whether one process can take the place of another, as POSIX systems have it.
+_REPLACES = os.name == "posix"
 
 
 def starter_notebook(folder: str | Path) -> Path:
@@ -22,23 +26,43 @@ def starter_notebook(folder: str | Path) -> Path:
             f"folder={shorten(folder)!r} is not a folder. Mend: make it first, or leave it out for this one."
         )
     path = place / NAME
+    text = files("metanet.explorer").joinpath("start.ipynb").read_text(encoding="utf-8")
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(files("metanet.explorer").joinpath("start.ipynb").read_text(encoding="utf-8"))
+        file = path.open("x", encoding="utf-8", newline="\n")
     except FileExistsError:
-        pass
+        return path
     except OSError as error:
-        raise MetanetError(f"{path} cannot be written ({error.strerror}). Mend: a folder of your own.") from None
+        raise _unwritable(path, error) from None
+    try:
+        with file:
+            file.write(text)
+    except OSError as error:
+        # Half a notebook would be taken for the reader's own the next time.
+        with suppress(OSError):
+            path.unlink()
+        raise _unwritable(path, error) from None
     return path
+
+
+def _unwritable(path: Path, error: OSError) -> MetanetError:
+    return MetanetError(f"{shorten(path)} cannot be written ({error.strerror}). Mend: name a folder of your own.")
 
 
 def open_lab(folder: str | Path = ".", options: Sequence[str] = ()) -> int:
     """Open JupyterLab on the starter notebook; the exit code of JupyterLab when it ends.
 
-    `options` are JupyterLab's own, such as ``--port=9000`` or ``--no-browser``.
+    `options` are JupyterLab's own, such as ``--port=9000`` or ``--no-browser``. Where the system can, JupyterLab takes the place of
+    this process and the function does not return.
     """
     for package in ("jupyterlab", "ipywidgets"):
         if find_spec(package) is None:
             raise MetanetError(f'metanet lab needs {package}. Mend: pip install "metanet[lab]".')
     path = starter_notebook(folder)
-    return subprocess.call([sys.executable, "-m", "jupyterlab", str(path), *options])
+    command = [sys.executable, "-m", "jupyterlab", str(path), *options]
+    if _REPLACES:
+        # A process between the terminal and JupyterLab would die of Ctrl+C while JupyterLab still asks whether to stop, and
+        # would keep a signal to end from it and its kernels.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(sys.executable, command)
+    return subprocess.call(command)

@@ -1,4 +1,4 @@
-"""The explorer's widgets: they change the view, and show its forest plot, its numbers and its code."""
+"""The explorer's widgets: they change the view, and show its numbers, its code and its forest plot."""
 
 from __future__ import annotations
 
@@ -14,13 +14,20 @@ from metanet.figures.forest import forest
 from metanet.figures.save import svg_image
 from metanet.models.cards import card
 from metanet.models.display import plural
+from metanet.models.views import rows_of
 from metanet.words import NO_MATH, html_text, visible
 
 if TYPE_CHECKING:
     from metanet.models.results import Pooled
 
-#: Longer names are cut in the list of studies; the whole name stands in the tip.
+#: Longer names are cut in the list of studies; the tip of the mouse has them whole.
 _NAME = 60
+#: The browser typesets the label alone, where no class of an ancestor holds mathematics off: its signs become wide ones.
+_NO_MATH = str.maketrans({"$": "＄", "\\": "＼"})
+#: Share of its own width down to which a figure can be read; in a narrower place it scrolls.
+_SHRUNK = 0.55
+#: Widgets have the line height of a button; text that runs over several lines needs its own.
+_TEXT = "line-height:1.4"
 
 
 class Panel:
@@ -28,27 +35,34 @@ class Panel:
 
     def __init__(self, view: View) -> None:
         self.view = view
+        self._whole = view
         self._quiet = False
         self.outcome = _choice("Outcome", outcomes_of(view.evidence), view.outcome)
         self.modality = _choice("Modality", self._modalities(), view.modality)
         self.model = _choice("Model", {name: name for name in MODELS}, view.model)
         self.overlap = _choice("Overlap", OVERLAPS, view.overlap)
         self.certainty = _choice("Certainty", CERTAINTIES, view.certainty)
-        self.studies = widgets.VBox(layout=widgets.Layout(max_height="26em", overflow="auto", flex="0 0 auto"))
+        # One layout for all boxes: the browser is told of it once.
+        self._line = widgets.Layout(width="auto", margin="0", flex="0 0 auto")
+        self.studies = widgets.VBox(layout=widgets.Layout(max_height="32em", overflow="auto", flex="0 0 auto"))
         self.count = widgets.HTML()
-        self.everything = widgets.Button(description="Take all studies in", layout=widgets.Layout(width="auto"))
+        self.everything = widgets.Button(
+            description="Take all studies in", layout=widgets.Layout(width="auto", margin="6px 2px")
+        )
         self.everything.on_click(lambda _: self._change(left_out=frozenset()))
-        self.figure, self.numbers, self.code = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.numbers, self.code, self.figure = widgets.HTML(), widgets.HTML(), widgets.HTML()
         for name in ("outcome", "modality", "model", "overlap", "certainty"):
             getattr(self, name).observe(self._chosen(name), names="value")
         choices = (self.outcome, self.modality, self.model, self.overlap, self.certainty)
         left = widgets.VBox(
-            [*choices, self.count, self.studies, self.everything], layout=widgets.Layout(width="21em", flex="0 0 auto")
+            [*choices, self.count, self.studies, self.everything],
+            layout=widgets.Layout(width="25.5em", flex="0 0 auto"),
         )
+        # The figure of many studies is long: what is short stands before it, beside the boxes.
         right = widgets.VBox(
-            [self.figure, self.numbers, self.code], layout=widgets.Layout(flex="1 1 30em", min_width="0")
+            [self.numbers, self.code, self.figure], layout=widgets.Layout(flex="1 1 30em", min_width="0")
         )
-        self.widget = widgets.HBox([left, right], layout=widgets.Layout(flex_flow="row wrap", gap="1em"))
+        self.widget = widgets.HBox([left, right], layout=widgets.Layout(flex_flow="row wrap", grid_gap="1em"))
         self.widget.add_class("metanet-explorer")
         self._show(list_anew=True)
 
@@ -57,7 +71,7 @@ class Panel:
 
     def _chosen(self, name: str) -> Callable[[Any], None]:
         def changed(change: Any) -> None:
-            self._change(**{name: change["new"]})
+            self._change(**{name: change["new"] or None})
 
         return changed
 
@@ -65,13 +79,19 @@ class Panel:
         """Another view, shown; what the widgets themselves report meanwhile is no choice of the reader."""
         if self._quiet:
             return
-        before, self.view = self.view, self.view.with_choice(**choice)
+        before = self.view
         self._quiet = True
         try:
+            self.view = before.with_choice(**choice)
             if self.view.outcome != before.outcome:
-                self.modality.options = list(self._modalities().items())
-                self.modality.value = self.view.modality
+                self.modality.options = _options(self._modalities())
+                self.modality.value = self.view.modality or ""
             self._show(list_anew=set(choice) != {"model"})
+        except Exception as error:
+            # A callback's traceback is seen by nobody, and the numbers of another view must not stay.
+            self.figure.value = self.code.value = ""
+            self.numbers.value = card("This view cannot be shown", f"{type(error).__name__}: {error}")
+            raise
         finally:
             self._quiet = False
 
@@ -79,29 +99,43 @@ class Panel:
         view = self.view
         if list_anew:
             self._list()
-        fit = view.fit
-        self.figure.value = _figure(fit) if fit is not None else ""
-        self.numbers.value = fit._repr_html_() if fit is not None else card("Nothing to pool", view.trouble)
+        self.numbers.value = f"<div style='{_TEXT}'>{self._numbers()}</div>"
         self.code.value = (
             f"<div class='metanet {NO_MATH}'><strong>Code for this view</strong><pre class='metanet-code' "
-            f"style='white-space:pre-wrap;padding:.5em'>{html_text_lines(view.code)}</pre></div>"
+            f"style='white-space:pre-wrap;word-break:normal;margin:.2em 0 .6em'>{html_text_lines(view.code)}</pre></div>"
         )
+        self.figure.value = "" if view.fit is None else _figure(view.fit)
+
+    def _numbers(self) -> str:
+        """The result as its card, and what it was before studies were left out by hand."""
+        fit = self.view.fit
+        whole = self.view.with_choice(left_out=frozenset())
+        if whole != self._whole:
+            self._whole = self.view if whole == self.view else whole
+        shown = card("Nothing to pool", self.view.trouble) if fit is None else fit._repr_html_()
+        if not self.view.left_out or self._whole.fit is None:
+            return shown
+        name, text = rows_of(self._whole.fit)[1]
+        told = html_text(f"With all rows taken in: {name[0].lower()}{name[1:]} {text}.")
+        return f"{shown}<div class='metanet-whole {NO_MATH}'>{told}</div>"
 
     def _list(self) -> None:
-        """One box for each study, in the order of the data; boxes are made anew only where the studies changed."""
-        rates = self.view.all_rates
-        names = [str(name) for name in rates["study"]]
-        if [box.study for box in self.studies.children] != names:
-            rows = rates.to_dict("records")
-            self.studies.children = [self._box(str(row["study"]), f"{row['events']}/{row['total']}") for row in rows]
+        """One box for each row, in the order of the data; boxes are made anew only where the rows changed."""
+        view = self.view
+        rows = [(str(row["study"]), f"{row['events']}/{row['total']}") for row in view.all_rates.to_dict("records")]
+        if [(box.study, box.counts) for box in self.studies.children] != rows:
+            old = self.studies.children
+            self.studies.children = [self._box(*row) for row in rows]
+            for box in old:
+                box.close()
         for box in self.studies.children:
-            box.value = box.study not in self.view.left_out
-        taken = len(names) - len(self.view.left_out)
-        text = f"{taken} of {plural(len(names), 'row')} taken in; click to leave one out" if names else "No rows"
-        self.count.value = f"<span>{html_text(text)}</span>"
+            box.value = box.study not in view.left_out
+        self.everything.disabled = not view.left_out
+        told = [f"{len(view.rates)} of {plural(len(rows), 'row')} taken in.", "Clear a box to leave a study out."]
+        self.count.value = f"<div style='{_TEXT}'>{'<br>'.join(told) if rows else 'No rows.'}</div>"
 
     def _box(self, name: str, counts: str) -> _StudyBox:
-        box = _StudyBox(study=name, counts=counts)
+        box = _StudyBox(name, counts, self._line)
         box.observe(self._clicked, names="value")
         return box
 
@@ -114,26 +148,32 @@ class Panel:
 class _StudyBox(widgets.Checkbox):  # type: ignore[misc]
     """A study to be taken in or left out. Its name is text from the data."""
 
-    def __init__(self, study: str, counts: str) -> None:
-        self.study = study
+    def __init__(self, study: str, counts: str, layout: widgets.Layout) -> None:
+        self.study, self.counts = study, counts
         shown = visible(study)
         short = shown if len(shown) <= _NAME else f"{shown[: _NAME - 1]}…"
-        # A dollar sign would start mathematics in the label.
-        label = f"{short}  {counts}".replace("$", "＄")
-        super().__init__(value=True, description=label, indent=False, tooltip=shown[:400])
-        self.layout.width = "auto"
-        for name in NO_MATH.split():
-            self.add_class(name)
+        super().__init__(
+            value=True,
+            description=f"{short}  {counts}".translate(_NO_MATH),
+            indent=False,
+            tooltip=f"{shown[:400]}  {counts}",
+            layout=layout,
+        )
 
 
 def _choice(label: str, options: dict[str, Any], value: Any) -> widgets.Dropdown:
     return widgets.Dropdown(
-        options=list(options.items()),
-        value=value,
+        options=_options(options),
+        value=value or "",
         description=label,
-        layout=widgets.Layout(width="20em"),
-        style={"description_width": "5.5em"},
+        layout=widgets.Layout(width="25em"),
+        style={"description_width": "5em"},
     )
+
+
+def _options(options: dict[str, Any]) -> list[tuple[str, str]]:
+    """Words and values of a dropdown. It shows nothing at all for None: the empty text stands for it."""
+    return [(words, value or "") for words, value in options.items()]
 
 
 def html_text_lines(text: str) -> str:
@@ -144,8 +184,12 @@ def html_text_lines(text: str) -> str:
 def _figure(fit: Pooled) -> str:
     """The forest plot as an image: what is drawn in an image can neither run nor fetch anything."""
     with bare_figures():
-        image, text = svg_image(forest(fit))
+        axes = forest(fit)
+        image, text = svg_image(axes)
+    width = axes.figure.bbox.width / axes.figure.dpi
+    size = f"width:100%;min-width:{_SHRUNK * width:.2f}in;max-width:{width:.2f}in"
     data = base64.b64encode(image).decode("ascii")
     return (
-        f"<img style='max-width:100%;background:white' alt='{html_text(text)}' src='data:image/svg+xml;base64,{data}'>"
+        f"<div style='overflow-x:auto'><img style='{size};background:white' alt='{html_text(text)}' "
+        f"src='data:image/svg+xml;base64,{data}'></div>"
     )

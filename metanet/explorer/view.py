@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from metanet.errors import MetanetError
+from metanet.errors import MetanetError, MetanetWarning
 from metanet.models.pool import pool
 from metanet.models.results import Pooled
 
@@ -74,12 +74,18 @@ class View:
                 else "No study fits this selection. Mend: ask for less."
             )
         try:
-            return pool(self.rates, **MODELS[self.model]), ""
+            with warnings.catch_warnings():
+                # The notes of the result repeat them; a widget's callback has no cell to write them under.
+                warnings.simplefilter("ignore", MetanetWarning)
+                return pool(self.rates, **MODELS[self.model]), ""
         except MetanetError as error:
             return None, str(error)
 
     def with_choice(self, **choice: Any) -> View:
-        """Another view. A new outcome keeps the modality where it has studies of it; studies that went away are forgotten."""
+        """Another view.
+
+        A new outcome keeps the modality where it has studies of it; names that are no longer among the rows are forgotten.
+        """
         other = replace(self, **choice)
         if other.modality is not None and other.modality not in modalities_of(other.evidence, other.outcome):
             other = replace(other, modality=None)
@@ -87,7 +93,7 @@ class View:
 
     @property
     def code(self) -> str:
-        """Python that gives this result. Names from the data are written as string literals in ASCII."""
+        """Python that gives this result. Names from the data are string literals."""
         folder = "" if self.folder is None else literal(self.folder)
         arguments = [literal(self.outcome)]
         if self.modality is not None:
@@ -105,8 +111,14 @@ class View:
 
 
 def literal(text: str) -> str:
-    """A text as a Python literal that nothing in it can leave."""
-    return json.dumps(text)
+    """A text as a Python literal that nothing in it can leave; what cannot be printed is written as an escape."""
+    return '"' + "".join(_literal(character) for character in text) + '"'
+
+
+def _literal(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
 def modalities_of(evidence: Evidence, outcome: str) -> tuple[str, ...]:
