@@ -49,6 +49,18 @@ def _data_folder(given: str | None) -> str | None:
     help="rates, findings, comparison, benefit_risk, heterogeneity, sensitivity or replication; several times for several. All in a "
     "complete run, the rates alone where an outcome, a modality or a parameter is named.",
 )
+@click.option("--plan", help="A plan in TOML that says what is made, instead of the options above.")
+@click.option("--dry-run", is_flag=True, help="Check everything, print what would be made, and make nothing.")
+@click.option("--force", is_flag=True, help="Make reports anew that are there and unchanged.")
+@click.option(
+    "--engine", help="metanet (default): forks of a warm process; stock: papermill's own, a kernel for each report."
+)
+@click.option(
+    "--time-limit", type=float, default=1800, show_default=True, help="Seconds that one report may take; 0: no limit."
+)
+@click.option(
+    "--memory-limit", type=int, default=2048, show_default=True, help="Megabytes that one report may take; 0: no limit."
+)
 @click.option(
     "-p", "--parameter", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the notebook."
 )
@@ -61,22 +73,39 @@ def report(
     data: str | None,
     analyses: tuple[str, ...],
     pairs: tuple[tuple[str, str], ...],
+    plan: str | None,
+    dry_run: bool,
+    force: bool,
+    engine: str | None,
+    time_limit: float,
+    memory_limit: int,
 ) -> None:
     """Make the reports of every outcome and modality class that has a poolable study."""
+    from metanet.reporting.batch import planned
     from metanet.reporting.batch import report as make
+    from metanet.reporting.makers import Limits
 
     folder = _data_folder(data)
     click.echo(f"Evidence: {folder or 'the curated tables of metanet'}", err=True)
+    chosen: dict[str, Any] = {"data": folder, "parameters": dict(pairs), "analyses": analyses or None, "plan": plan}
+    if dry_run:
+        from metanet.evidence import load_evidence
+
+        todo = planned(load_evidence(folder), outcome, modality, **chosen)
+        click.echo("\n".join(f"{job.folder}: {job.title} ({job.notebook.name})" for job in todo))
+        click.echo(f"{len(todo)} reports would be made.")
+        return
     made = make(
         outcome,
         modality,
         out=out,
         jobs=jobs,
         formats=tuple(part.strip() for part in formats.split(",")),
-        data=folder,
-        parameters=dict(pairs),
-        analyses=analyses or None,
+        force=force,
+        engine=engine,
+        limits=Limits(time_limit or None, memory_limit or None),
         progress=True,
+        **chosen,
     )
     click.echo(made.summary())
     if not made.ok:

@@ -273,7 +273,11 @@ def multiverse(
     )
     stamp: dict[str, Any] = {**versions(), "analyses": sorted({method_label(each) for each in chosen}), "notes": []}
     if isinstance(data, Evidence):
-        stamp |= {"outcome": outcome, "modality": plain(modality), "fingerprint": data.fingerprint}
+        stamp |= {
+            "outcome": outcome,
+            "modality": plain(modality),
+            "fingerprint": data.fingerprint_of(outcome, modality),
+        }
     return Multiverse(None, chosen[0].scale, level, threshold, stamp, frame, drivers)
 
 

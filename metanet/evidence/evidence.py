@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from metanet.errors import ArgumentError, check_choice
 from metanet.evidence import rates as selecting
 from metanet.evidence.contract import Outcome
+from metanet.evidence.fingerprint import fingerprint_of
 from metanet.evidence.frames import to_frame
 from metanet.evidence.labels import row_labels
 from metanet.evidence.overlap import POLICIES
@@ -56,6 +57,7 @@ class Evidence:
     _modalities: Mapping[str, tuple[str, ...]] = field(repr=False)
     _columns: Mapping[str, str] = field(repr=False)
     _unplaced: Mapping[str, int] = field(repr=False)
+    _parts: dict[tuple[Any, ...], str] = field(default_factory=dict, repr=False)
 
     def rates(
         self,
@@ -135,7 +137,7 @@ class Evidence:
             },
             "notes": notes,
             "left_out": self._left_out(selection),
-            "fingerprint": self.fingerprint,
+            "fingerprint": self.fingerprint_of(outcome, selection.modalities),
         }
         return frame
 
@@ -194,6 +196,32 @@ class Evidence:
         """An outcome as it is printed: "Objective response"."""
         check_choice("outcome", outcome, self.outcome_names)
         return self._outcomes[outcome].label
+
+    def fingerprint_of(
+        self, outcome: str | Iterable[str] | None = None, modality: str | Iterable[str] | None = None
+    ) -> str:
+        """The fingerprint of a part: of the rows of an outcome and a modality, and of what is known of their studies.
+
+        Parameters
+        ----------
+        outcome : str or iterable of str, optional
+            One or several of `outcome_names`; None takes all.
+        modality : str or iterable of str, optional
+            As for `rates`; None takes all.
+
+        Returns
+        -------
+        str
+            SHA-256: equal as long as no row, study, label, definition or published rate of this part changes.
+        """
+        names = self.outcome_names if outcome is None else (outcome,) if isinstance(outcome, str) else tuple(outcome)
+        for name in names:
+            check_choice("outcome", name, self.outcome_names)
+        chosen = selecting.resolve_modalities(modality, self._modalities)
+        key = (names, None if chosen is None else tuple(sorted(chosen)))
+        if key not in self._parts:
+            self._parts[key] = fingerprint_of(self, names, chosen)
+        return self._parts[key]
 
     def __repr__(self) -> str:
         return f"<Evidence {visible(self.path.name)}: {self._counts()}>"

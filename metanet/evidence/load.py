@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from metanet.errors import ArgumentError, DataError
@@ -46,6 +47,10 @@ _LEADING = {
 _FROM_STUDY = ("design", "country", "enrol_start", "enrol_end", "doi", "pmid")
 
 
+#: Folder -> its signature and what was loaded from it, see `hold_evidence`.
+_HELD: dict[Path, tuple[tuple[tuple[str, int, int], ...], Evidence]] = {}
+
+
 def load_evidence(path: str | os.PathLike[str] | None = None, *, check: bool = True) -> Evidence:
     """Read a folder of tables.
 
@@ -76,6 +81,9 @@ def load_evidence(path: str | os.PathLike[str] | None = None, *, check: bool = T
     if not isinstance(check, bool):
         raise ArgumentError(f"check={check!r} is neither True nor False.")
     folder = given_path(path)
+    held = _HELD.get(folder.resolve()) if check and _HELD else None
+    if held is not None and held[0] == _signature(folder):
+        return held[1]
     if not folder.is_dir():
         what = "is a file; give the folder that holds it" if folder.exists() else "does not exist"
         raise DataError(f"{visible(folder)} {what}. Evidence is a folder with studies.csv, arms.csv and outcomes.")
@@ -85,6 +93,26 @@ def load_evidence(path: str | os.PathLike[str] | None = None, *, check: bool = T
     if stopping:
         raise data_error(str(folder), stopping)
     return _assemble(reading)
+
+
+def hold_evidence(path: str | os.PathLike[str] | None = None) -> Evidence:
+    """Load a folder and keep it: until one of its files changes, `load_evidence` gives the same object.
+
+    For processes that are forked many times and load the same tables in each fork; an `Evidence` does not change.
+    """
+    folder = given_path(path)
+    signature = _signature(folder)
+    evidence = load_evidence(path)
+    _HELD[folder.resolve()] = signature, evidence
+    return evidence
+
+
+def _signature(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Names, sizes and times of what is in a folder; empty where it cannot be listed."""
+    try:
+        return tuple(sorted((each.name, each.stat().st_size, each.stat().st_mtime_ns) for each in folder.iterdir()))
+    except OSError:
+        return ()
 
 
 def _assemble(reading: Reading) -> Evidence:

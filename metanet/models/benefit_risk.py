@@ -258,7 +258,10 @@ def benefit_risk(
         "spread": tau2,
         "notes": [OBSERVATIONAL],
     }
-    stamp |= {"fingerprint": evidence.fingerprint, "definitions": [rows.attrs["definition"] for rows in frames]}
+    stamp |= {
+        "fingerprint": evidence.fingerprint_of([benefit, risk]),
+        "definitions": [rows.attrs["definition"] for rows in frames],
+    }
     nothing = pd.DataFrame(columns=["better", "worse", "verdict"])
     if not both:
         reason = f"No group has studies of both {words[0]} and {words[1]}."

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from metanet._version import __version__
+from metanet.errors import MetanetError
+from metanet.evidence import Evidence
 from metanet.models.display import MODEL_NAMES, interval, per_cent
 from metanet.reporting.analysis_files import KINDS
 from metanet.reporting.files import slug
@@ -42,9 +42,9 @@ class Line:
     stale: bool
 
 
-def read_lines(out: Path, evidence: str | None, order: Sequence[str] = ()) -> list[Line]:
-    """Every report below `out`; `evidence` is the fingerprint of the tables in use, `order` the outcomes in their order."""
-    places = {slug(name): place for place, name in enumerate(order)}
+def read_lines(out: Path, evidence: Evidence | None) -> list[Line]:
+    """Every report below `out`, outcomes in the order of the evidence in use."""
+    places = {slug(name): place for place, name in enumerate(evidence.outcome_names if evidence else ())}
 
     def place(path: Path) -> tuple[int, str]:
         first = path.relative_to(out).parts[0]
@@ -59,20 +59,33 @@ def read_lines(out: Path, evidence: str | None, order: Sequence[str] = ()) -> li
         except (OSError, ValueError):
             continue
         if isinstance(numbers, dict):
-            found.append(_line(path.parent.relative_to(out).as_posix(), numbers, evidence))
+            found.append(_line(path.parent.relative_to(out).as_posix(), numbers, stale(path.parent, evidence)))
     return found
 
 
-def _line(folder: str, numbers: dict[str, Any], evidence: str | None) -> Line:
+def stale(folder: Path, evidence: Evidence | None) -> bool:
+    """Whether a report was made from other rows than the evidence has now for it."""
+    if evidence is None:
+        return False
+    try:
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        return bool(about["evidence"] != evidence.fingerprint_of(*about["subset"]))
+    except (OSError, ValueError, KeyError, TypeError, MetanetError):
+        # A report of an outcome that is gone, or of an earlier version.
+        return True
+
+
+def _line(folder: str, numbers: dict[str, Any], old: bool) -> Line:
     outcome = str(numbers.get("label") or numbers.get("outcome") or folder.split("/")[0])
     if folder.startswith(f"{REPLICATION}/"):
         outcome = "Replication of published results"
     elif numbers.get("definition"):
         outcome += f" ({numbers['definition']})"
     modality = str(numbers.get("modality_class") or folder.split("/")[-1])
-    stale = evidence is not None and numbers.get("evidence") not in (None, evidence)
+    if numbers.get("variant"):
+        modality += f" ({numbers['variant']})"
     if "error" in numbers:
-        return Line(outcome, modality, "", "failed", "", "", "", "", "", "", folder, True, stale)
+        return Line(outcome, modality, "", "failed", "", "", "", "", "", "", folder, True, old)
     result = numbers.get("result") or {}
     return Line(
         outcome,
@@ -87,13 +100,13 @@ def _line(folder: str, numbers: dict[str, Any], evidence: str | None) -> Line:
         f"{result.get('events')}/{result.get('n')}",
         folder,
         False,
-        stale,
+        old,
     )
 
 
-def write_index(out: Path, evidence: str | None = None, order: Sequence[str] = ()) -> Path:
+def write_index(out: Path, evidence: Evidence | None = None) -> Path:
     """Write index.html over all reports below `out` and return its path."""
-    lines = read_lines(out, evidence, order)
+    lines = read_lines(out, evidence)
     outcomes = list(dict.fromkeys(line.outcome for line in lines))
     parts = ["<h1>Pooled rates by outcome and treatment modality</h1>"]
     pooled = sum(line.status in ("pooled", "no events", "only events") for line in lines)
@@ -113,15 +126,15 @@ def write_index(out: Path, evidence: str | None = None, order: Sequence[str] = (
         f"<h2>{html_text(name)}</h2>{_table([line for line in lines if line.outcome == name])}" for name in outcomes
     )
     parts.append(_analyses(out, evidence))
-    made = datetime.now().astimezone().isoformat(timespec="minutes")
-    source = f" Evidence sha256 {html_text(evidence[:12])}." if evidence else ""
-    parts.append(f"<p><small>metanet {html_text(__version__)}, {html_text(made)}.{source}</small></p>")
+    # No date: the same reports have the same list.
+    source = f" Evidence sha256 {html_text(evidence.fingerprint[:12])}." if evidence else ""
+    parts.append(f"<p><small>metanet {html_text(__version__)}.{source}</small></p>")
     path = out / "index.html"
     write_text(path, page("Pooled rates: all reports", f'<main class="tex2jax_ignore">{"".join(parts)}</main>'))
     return path
 
 
-def _analyses(out: Path, evidence: str | None) -> str:
+def _analyses(out: Path, evidence: Evidence | None) -> str:
     """The analyses beside the pooled rates, by kind, each with what it shows in words."""
     parts = []
     for kind, heading in KINDS.items():
@@ -135,7 +148,7 @@ def _analyses(out: Path, evidence: str | None) -> str:
                 continue
             failed = "error" in found
             words = "failed" if failed else str(found.get("sentence", ""))
-            if evidence is not None and found.get("evidence") not in (None, evidence):
+            if stale(path.parent, evidence):
                 words = f"(made from other evidence) {words}"
             folder = html_text(path.parent.relative_to(out).as_posix())
             links = f'<a href="{folder}/report.html">report</a> · <a href="{folder}/report.ipynb">notebook</a>'

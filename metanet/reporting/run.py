@@ -1,157 +1,131 @@
-"""One report: a notebook, run through papermill in a staging folder, exported, and put in its place when it is whole."""
+"""One report: a notebook, run through papermill in a staging folder and exported. It is put in its place when it is whole."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import tempfile
-import threading
+import resource
+import sys
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from metanet.errors import shorten
-from metanet.reporting.files import replace_folder, write_json
-from metanet.reporting.page import file_links, page
-from metanet.reporting.warm import Kernels
+from metanet.reporting.engine.cells import here
+from metanet.reporting.engine.preload import light_notebooks
+from metanet.reporting.export import export, navigation
+from metanet.reporting.files import write_json
+from metanet.reporting.jobs import Job
+from metanet.reporting.page import page
+from metanet.reporting.tidy import tidy
 from metanet.words import html_text
 from metanet.writing.whole_files import write_text
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+#: File of a report that says what it is.
+ABOUT = "about.json"
 #: Longest time a single cell may take, in seconds.
 CELL_LIMIT = 900
-_THREAD = threading.local()
 
 
-@dataclass(frozen=True)
-class Job:
-    """A report to make: its notebook, its checked parameters, its title and its folder below the output."""
+def make_report(
+    tell: Callable[[dict[str, Any]], None],
+    job: dict[str, Any],
+    staged: str,
+    formats: Sequence[str] = ("html",),
+    manager: type | None = None,
+) -> str | None:
+    """Make a report in its staging folder; what goes wrong becomes a page with the traceback.
 
-    notebook: Path
-    parameters: dict[str, Any]
-    title: str
-    folder: str
-    identity: dict[str, Any] = field(default_factory=dict)
+    Parameters
+    ----------
+    tell
+        Takes messages; none is sent.
+    job, staged, formats
+        As `Job.to_dict` gives it, the folder, and the formats besides the notebook.
+    manager
+        Class of kernel managers for papermill's own engine; without it the engine of this package runs the notebook.
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a job: its folder, its numbers (None without), the error in one line, the time it took in seconds."""
-
-    job: Job
-    numbers: dict[str, Any] | None
-    error: str | None
-    seconds: float
-
-
-@contextmanager
-def kernel_settings() -> Iterator[None]:
-    """Environment that every kernel inherits; the caller's own is put back."""
-    before = dict(os.environ)
-    # A report must not depend on the user's IPython start-up files, nor write into their history.
-    folder = tempfile.mkdtemp(prefix="metanet-ipython-")
-    os.environ["IPYTHONDIR"] = folder
-    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    # One report, one core: a pool of threads in each of several kernels is slower than one.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def run_job(job: Job, out: Path, kernels: Kernels) -> Outcome:
-    """Make one report. What goes wrong becomes a page with the traceback; where no page can be written, the error alone is told."""
+    Returns
+    -------
+    str or None
+        The error in one line.
+    """
+    made, folder = Job.from_dict(job), Path(staged)
     start = time.monotonic()
-    out.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(dir=out, prefix=".staged-"))
-    os.chmod(staged, 0o755)
-    error: str | None = None
+    error = None
+    write_json(folder / ABOUT, about(made))
+    _log(f"{made.title}: {made.notebook.name} with {json.dumps(made.parameters, ensure_ascii=False)}")
     try:
-        try:
-            _execute(job, staged, kernels)
-        except Exception as fault:
-            error = _one_line(fault)
-            _failure_page(job, staged, error, _details(fault))
-        replace_folder(staged, out / job.folder)
-        numbers = _read_numbers(out / job.folder)
-    except OSError as fault:
-        # A full disk or a folder without rights: the other reports go on.
-        error, numbers = error or _one_line(fault), None
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-    return Outcome(job, numbers, error, time.monotonic() - start)
+        _execute(made, folder, formats, manager)
+    except Exception as fault:
+        error = one_line(fault)
+        details = _details(fault)
+        _log(f"failed: {error}\n{details}")
+        failure_page(made, folder, error, details)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 if here() else None
+    peak = "" if memory is None else f", {memory} MB of memory at most"
+    _log(f"{'failed' if error else 'made'} in {time.monotonic() - start:.2f} s{peak}")
+    return error
 
 
-def _execute(job: Job, staged: Path, kernels: Kernels) -> None:
-    import papermill
-
-    ran = staged / "report.ipynb"
-    try:
-        with kernels.manager_class() as manager:
-            papermill.execute_notebook(
-                job.notebook,
-                ran,
-                parameters={**job.parameters, "output_dir": str(staged)},
-                kernel_name="python3",
-                progress_bar=False,
-                log_output=False,
-                execution_timeout=CELL_LIMIT,
-                start_timeout=120,
-                kernel_manager_class=manager,
-                shutdown_kernel="immediate",
-            )
-    finally:
-        _forget_staging(ran, staged)
-    write_text(staged / "report.html", _export(job, ran))
+def about(job: Job) -> dict[str, Any]:
+    """What a report is, beside its numbers: for the list of reports and for comparing two runs."""
+    place = job.notebook.name
+    return {
+        "title": job.title,
+        **job.identity,
+        "subset": list(job.subset),
+        "notebook": place,
+        "parameters": job.parameters,
+    }
 
 
-def _forget_staging(notebook: Path, staged: Path) -> None:
-    """The finished notebook names its own folder, not the staging folder that is gone."""
-    if notebook.exists():
-        text = notebook.read_text(encoding="utf-8")
-        write_text(notebook, text.replace(json.dumps(str(staged))[1:-1], "."))
+def _log(text: str) -> None:
+    """A line for the report's log: in a fork the standard error leads there."""
+    if here():
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
 
-def _export(job: Job, notebook: Path) -> str:
-    """The executed notebook as a document: text, tables and figures; the code stays in the notebook beside it."""
+def _execute(job: Job, staged: Path, formats: Sequence[str], manager: type | None) -> None:
+    light_notebooks()
     import nbformat
+    import papermill
+    from papermill.engines import papermill_engines
 
-    book = nbformat.read(notebook, as_version=4)
-    body, _ = _exporter().from_notebook_node(book)
-    beside = (p for p in notebook.parent.rglob("*") if p.is_file() and not p.name.startswith("."))
-    names = sorted(p.relative_to(notebook.parent).as_posix() for p in beside if p.name != "report.html")
-    return page(job.title, f"{_navigation(job)}{file_links(names)}<main>{body}</main>")
+    from metanet.reporting.engine.papermill_engine import MetanetEngine
 
-
-def _exporter() -> Any:
-    """This thread's HTML exporter: compiling its templates takes longer than exporting a report."""
-    if not hasattr(_THREAD, "exporter"):
-        from nbconvert import HTMLExporter
-
-        exporter = HTMLExporter(
-            template_name="basic", exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True
+    # A source tree that was not installed has no entry points.
+    papermill_engines.register("metanet", MetanetEngine)
+    ran = staged / "report.ipynb"
+    own = {} if manager is None else {"kernel_manager_class": manager, "shutdown_kernel": "immediate"}
+    try:
+        book = papermill.execute_notebook(
+            job.notebook,
+            ran,
+            parameters={**job.parameters, "output_dir": str(staged)},
+            engine_name="metanet" if manager is None else None,
+            kernel_name="python3",
+            progress_bar=False,
+            log_output=False,
+            # Nobody reads along: the notebook is written once, when it is whole.
+            request_save_on_cell_execute=False,
+            execution_timeout=CELL_LIMIT,
+            start_timeout=120,
+            **own,
         )
-        exporter.embed_images = True
-        _THREAD.exporter = exporter
-    return _THREAD.exporter
+    except Exception:
+        if ran.exists():
+            nbformat.write(tidy(nbformat.read(ran, as_version=4), staged), ran)
+        raise
+    write_text(ran, nbformat.writes(tidy(book, staged)) + "\n")
+    export(job, book, staged, formats)
 
 
-def _navigation(job: Job) -> str:
-    up = "../" * len(Path(job.folder).parts)
-    return f'<nav><a href="{html_text(up)}index.html">All reports</a></nav>'
-
-
-def _one_line(fault: BaseException) -> str:
+def one_line(fault: BaseException) -> str:
     """The error as papermill or Python names it, without colours."""
     name, value = getattr(fault, "ename", None), getattr(fault, "evalue", None)
     text = f"{name}: {value}" if name else f"{type(fault).__name__}: {fault}"
@@ -164,10 +138,11 @@ def _details(fault: BaseException) -> str:
     return _ANSI.sub("", text)
 
 
-def _failure_page(job: Job, staged: Path, error: str, details: str) -> None:
+def failure_page(job: Job, staged: Path, error: str, details: str) -> None:
     """The traceback in the report's own place, so that a failure is seen where the report is looked for."""
+    details = details.replace(str(staged), ".")
     body = (
-        f"{_navigation(job)}<h1>{html_text(job.title)}</h1>"
+        f"{navigation(job)}<h1>{html_text(job.title)}</h1>"
         f'<div class="failed tex2jax_ignore"><p><strong>This report failed.</strong> {html_text(error)}</p></div>'
         f"<h2>Traceback</h2><pre>{traceback_html(details)}</pre>"
     )
@@ -180,7 +155,8 @@ def traceback_html(details: str) -> str:
     return "\n".join(html_text(line) for line in details.splitlines())
 
 
-def _read_numbers(folder: Path) -> dict[str, Any] | None:
+def read_numbers(folder: Path) -> dict[str, Any] | None:
+    """The numbers of a finished report."""
     try:
         found = json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

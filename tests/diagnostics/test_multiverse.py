@@ -109,7 +109,7 @@ def test_evidence_brings_overlap_and_grouping():
     ]
     rates = EVIDENCE.rates("objective_response", modality="TARE")
     assert mn.pool(rates).estimate in [pytest.approx(v, rel=1e-12) for v in base["estimate"]]
-    assert many.method["fingerprint"] == EVIDENCE.fingerprint
+    assert many.method["fingerprint"] == EVIDENCE.fingerprint_of("objective_response", "TARE")
     json.dumps(many.to_dict(), allow_nan=False)
 
 

@@ -8,23 +8,24 @@ import re
 import pytest
 
 import metanet as mn
-from metanet.reporting.batch import ANALYSES, _kinds, _plan
+from metanet.reporting.batch import kinds_of, planned
+from metanet.reporting.plan import ANALYSES
 
 from .conftest import HOSTILE
 
 
 def jobs(*kinds: str, outcome: str | None = None, modality: str | None = None) -> list[str]:
-    return [job.folder for job in _plan(mn.load_evidence(), outcome, modality, None, {}, kinds)]
+    return [job.folder for job in planned(mn.load_evidence(), outcome, modality, analyses=kinds)]
 
 
 def test_a_complete_run_makes_all_kinds_and_a_part_the_rates_alone():
-    assert _kinds(None, complete=True) == ANALYSES
-    assert _kinds(None, complete=False) == ("rates",)
-    assert _kinds("comparison", complete=False) == ("comparison",)
+    assert kinds_of(None, complete=True) == ANALYSES
+    assert kinds_of(None, complete=False) == ("rates",)
+    assert kinds_of("comparison", complete=False) == ("comparison",)
     with pytest.raises(mn.ArgumentError, match="Did you mean 'comparison'"):
-        _kinds(["comparisons"], complete=True)
+        kinds_of(["comparisons"], complete=True)
     with pytest.raises(mn.ArgumentError, match="analyses is empty"):
-        _kinds([], complete=True)
+        kinds_of([], complete=True)
 
 
 def test_there_is_one_comparison_for_each_outcome_with_two_classes():
@@ -71,10 +72,10 @@ def test_a_run_makes_pages_numbers_and_figures_and_runs_nothing_from_a_csv(hosti
     )
     assert both.ok, both.summary()
     folders = {
-        "findings/TARE": {"findings.csv", "response_categories.csv", "findings.docx", "response_categories.svg"},
-        "comparison/objective_response": {"groups.csv", "pairs.csv", "within_studies.csv", "summary.docx", "forest.svg"},
+        "findings/TARE": {"findings.csv", "response_categories.csv", "response_categories.svg"},
+        "comparison/objective_response": {"groups.csv", "pairs.csv", "within_studies.csv", "summary.csv", "forest.svg"},
         "heterogeneity/objective_response-TARE": {"moderators.csv", "grade.csv", "spread.svg", "baujat.svg", "gosh.svg"},
-        "sensitivity/objective_response-TARE": {"analyses.csv", "choices.csv", "calibration.csv", "funnel.svg", "sensitivity.docx"},
+        "sensitivity/objective_response-TARE": {"analyses.csv", "choices.csv", "calibration.csv", "funnel.svg"},
     }  # fmt: skip
     for name, files in folders.items():
         folder = tmp_path / "analyses" / name

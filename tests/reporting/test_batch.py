@@ -6,9 +6,8 @@ import re
 import pytest
 
 import metanet as mn
-from metanet.reporting.batch import _run
-from metanet.reporting.run import Job, kernel_settings, run_job
-from metanet.reporting.warm import Kernels
+from metanet.reporting.batch import planned, run_jobs
+from metanet.reporting.jobs import Job
 
 from .conftest import HOSTILE
 
@@ -21,8 +20,7 @@ FILES = {
     "numbers.csv",
     "studies.csv",
     "leave_one_out.csv",
-    "studies.docx",
-    "characteristics.docx",
+    "about.json",
 }
 
 
@@ -115,7 +113,7 @@ def test_a_failed_report_leaves_its_traceback_and_does_not_stop_the_others(noteb
     bad = notebook("1 / 0", "bad.ipynb")
     out = tmp_path / "out"
     todo = [Job(bad, {}, "Bad <b>", "x/bad", {"outcome": "x"}), Job(good, {}, "Good", "x/good", {"outcome": "x"})]
-    made = _run(todo, out, 2, progress=False)
+    made = run_jobs(todo, out, 2)
     assert [outcome.error is None for outcome in made] == [False, True]
     assert "ZeroDivisionError" in made[0].error
     page = (out / "x" / "bad" / "report.html").read_text(encoding="utf-8")
@@ -128,45 +126,10 @@ def test_a_failed_report_leaves_its_traceback_and_does_not_stop_the_others(noteb
 
 def test_a_dead_kernel_is_a_failed_report(notebook, tmp_path):
     job = Job(notebook("import os; os._exit(3)"), {}, "Dead", "x/dead", {})
-    with kernel_settings(), Kernels(warm=True) as kernels:
-        outcome = run_job(job, tmp_path / "out", kernels)
+    outcome = run_jobs([job], tmp_path / "out")[0]
     assert outcome.error is not None
     assert "DeadKernel" in outcome.error or "died" in outcome.error.lower()
     assert (tmp_path / "out" / "x" / "dead" / "report.html").is_file()
-
-
-def test_forked_and_ordinary_kernels_give_the_same_report(notebook, tmp_path):
-    source = (
-        "import os, sys, random, metanet as mn\nprint('out'); print('err', file=sys.stderr)\n"
-        "fit = mn.pool(events=[1, 2, 5], total=[9, 9, 11])\nfit.forest()\nmn.save_results(output_dir, fit)\nfit"
-    )
-    job = Job(notebook(source), {}, "Same", "x/same", {})
-    kinds = {}
-    for warm in (True, False):
-        with kernel_settings(), Kernels(warm=warm) as kernels:
-            assert kernels.warm == warm
-            outcome = run_job(job, tmp_path / str(warm), kernels)
-            assert outcome.error is None
-        book = json.loads((tmp_path / str(warm) / "x" / "same" / "report.ipynb").read_text(encoding="utf-8"))
-        kinds[warm] = [
-            (o["output_type"], o.get("name"), sorted(o.get("data", {})))
-            for cell in book["cells"]
-            for o in cell["outputs"]
-        ]
-        kinds[warm].append(outcome.numbers)
-    assert kinds[True] == kinds[False]
-    assert any("image/png" in o[2] or "image/svg+xml" in o[2] for o in kinds[True][:-1])
-
-
-def test_a_long_temporary_folder_does_not_break_the_sockets(notebook, tmp_path, monkeypatch):
-    long = tmp_path / ("x" * 90)
-    long.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(long))
-    for warm in (True, False):
-        with kernel_settings(), Kernels(warm=warm) as kernels:
-            assert kernels.warm == warm
-            outcome = run_job(Job(notebook("print(1)"), {}, "Long", "x/long", {}), tmp_path / str(warm), kernels)
-        assert outcome.error is None
 
 
 def test_a_report_that_cannot_be_put_in_its_place_does_not_stop_the_others(notebook, tmp_path):
@@ -175,7 +138,7 @@ def test_a_report_that_cannot_be_put_in_its_place_does_not_stop_the_others(noteb
     out.mkdir()
     (out / "blocked").write_text("a file where a folder should be")
     todo = [Job(notebook(source), {}, "Blocked", "blocked/a", {}), Job(notebook(source), {}, "Good", "x/good", {})]
-    made = _run(todo, out, 1, progress=False)
+    made = run_jobs(todo, out, 1)
     assert made[0].error is not None
     assert made[0].numbers is None
     assert made[1].error is None
@@ -189,13 +152,11 @@ def test_nothing_to_pool_is_said_in_words(tmp_path):
 
 
 def test_a_definition_chooses_the_outcome_that_knows_it():
-    from metanet.reporting.batch import _plan
-
-    jobs = list(_plan(mn.load_evidence(), None, None, None, {"definition": "liver_failure"}, ("rates",)))
+    jobs = planned(mn.load_evidence(), parameters={"definition": "liver_failure"})
     assert jobs
     assert {job.parameters["outcome"] for job in jobs} == {"hepatotoxicity"}
     with pytest.raises(mn.ArgumentError, match="no poolable study"):
-        list(_plan(mn.load_evidence(), None, None, None, {"definition": "nonsense"}, ("rates",)))
+        planned(mn.load_evidence(), parameters={"definition": "nonsense"})
 
 
 def test_an_unknown_modality_is_refused_with_the_nearest(tmp_path):
