@@ -102,9 +102,9 @@ def baujat_plot(influence: Influence, *, ax: Axes | None = None, title: str | No
                     x[mask], y[mask], s=(2 * radius) ** 2, facecolors=colour, edgecolors=edge, label=label
                 )
                 dots.set(linewidths=0.9, clip_on=False, zorder=3)
-        taken = boxes_of(in_points(axes, x[there], y[there]), radius)
+        marks = boxes_of(in_points(axes, x[there], y[there]), radius)
         wanted = [Wanted(names[i], x[i], y[i], radius) for i in chosen]
-        lost = label_points(axes, wanted, sheet.size, taken)
+        lost = label_points(axes, wanted, sheet.size, np.empty((0, 4)), marks)
     drawn = f"Baujat plot of {plural(int(there.sum()), 'study', 'studies')}."
     outer = ", ".join(f"{names[i][:120]} ({number(x[i])} and {number(y[i])})" for i in chosen[:5])
     text = f"{drawn} {influence.sentence()}"

@@ -159,7 +159,8 @@ class _Plane:
                 self._key(axes, s, radius)
                 return axes, []
             wanted = [Wanted(n, row[0], row[3], radius) for n, row in zip(self.names, self.shown, strict=True)]
-            return axes, label_points(axes, wanted, s, np.concatenate(taken))
+            marks = boxes_of(in_points(axes, self.shown[:, 0], self.shown[:, 3]), radius)
+            return axes, label_points(axes, wanted, s, np.concatenate(taken), marks)
 
     def _cross(self, axes: Axes, i: int, radius: float) -> Array:
         """One group; the boxes that it takes come back."""

@@ -11,6 +11,7 @@ from metanet.figures import style
 from metanet.figures.alternative import describe
 from metanet.figures.axis import Axis
 from metanet.figures.columns import _heading
+from metanet.figures.label_places import panel_size
 from metanet.figures.number_axis import finite, number_axis
 from metanet.figures.page import check_kind, framed, page
 from metanet.figures.scale import scale_of
@@ -98,6 +99,15 @@ def bubble(
             float(x.min()) - 0.04 * spread, float(x.max()) + 0.04 * spread, room=room, size=sheet.size, exact=True
         )
         axes = framed(sheet, axis_x, _values_axis(value, curve, scale.is_rate), (_heading(name), label))
+        known = np.isfinite(weight)
+        share = np.where(known, weight, 0.0) / (float(weight[known].max()) if known.any() else 1.0)
+        largest = _LARGEST * min(1.0, (_MANY / len(x)) ** 0.5)
+        side = (
+            np.maximum(largest * np.sqrt(share), _SMALLEST) * sheet.size
+            if known.any()
+            else np.full(x.shape, 0.7 * sheet.size)
+        )
+        _make_room(axes, x, value, side / 2 + 0.15 * sheet.size)
         t = line["x"].to_numpy(dtype=float)
         if fitted:
             axes.fill_between(
@@ -109,14 +119,6 @@ def bubble(
                 axes.plot(
                     t, curve[end], color=style.SOFT, linewidth=0.9, dashes=(4, 3), zorder=1.0, label="_prediction"
                 )
-        known = np.isfinite(weight)
-        share = np.where(known, weight, 0.0) / (float(weight[known].max()) if known.any() else 1.0)
-        largest = _LARGEST * min(1.0, (_MANY / len(x)) ** 0.5)
-        side = (
-            np.maximum(largest * np.sqrt(share), _SMALLEST) * sheet.size
-            if known.any()
-            else np.full(x.shape, 0.7 * sheet.size)
-        )
         dots = axes.scatter(
             x, value, s=side**2, facecolors=style.SQUARE, edgecolors="white", alpha=0.75, label="_bubbles"
         )
@@ -130,11 +132,26 @@ def bubble(
     return axes
 
 
+def _make_room(axes: Axes, x: Array, y: Array, radius: Array) -> None:
+    """Widen both axes until every bubble stands inside the panel: one at 0 % would lie on the tick labels."""
+    for values, extent, limits, put in (
+        (x, panel_size(axes)[0], axes.get_xlim(), axes.set_xlim),
+        (y, panel_size(axes)[1], axes.get_ylim(), axes.set_ylim),
+    ):
+        low, high = first, last = limits
+        # The bubbles grow with the limits, in their units.
+        for _ in range(6):
+            each = radius * (last - first) / extent
+            first, last = min(low, float((values - each).min())), max(high, float((values + each).max()))
+        put(first, last)
+
+
 def _values_axis(value: Array, curve: dict[str, Array], rate: bool) -> Axis:
     needed = finite([*value, *curve["value"], *curve["ci_lower"], *curve["ci_upper"]])
     ends = finite([*curve["pi_lower"], *curve["pi_upper"]])
     if rate:
-        return number_axis(0.0, min(100.0, max([*needed, *ends], default=100.0)), least=0.0, most=100.0)
+        # Rates of zero alone have no width: an axis of a fraction of a per cent would say that they are known so well.
+        return number_axis(0.0, min(100.0, max([*needed, *ends], default=100.0)) or 5.0, least=0.0, most=100.0)
     low, high = min(needed, default=-1.0), max(needed, default=1.0)
     more = (_STRETCH - 1) / 2 * (high - low)
     low = max(low - more, min([low, *ends]))

@@ -91,16 +91,18 @@ def calibration_plot(calibration: Calibration, *, ax: Axes | None = None, title:
     )
     axes = draw_table(table, ax)
     places = _places(axes, points)
-    size = 0.62 * places[1]
-    for value, y in zip(predicted, places[0], strict=True):
-        if math.isfinite(value):
-            mark = Line2D(
-                [scale.place(value)], [y], marker="D", markersize=size, color=style.PREDICTION, linestyle="none"
-            )
-            mark.set(
-                markerfacecolor="white", markeredgewidth=1.1, clip_on=False, zorder=3.3, label="_prediction coverage"
-            )
-            axes.add_line(mark)
+    size = 0.7 * places[1]
+    with style.settings():
+        for value, y in zip(predicted, places[0], strict=True):
+            if math.isfinite(value):
+                mark = Line2D(
+                    [scale.place(value)], [y], marker="D", markersize=size, color=style.PREDICTION, linestyle="none"
+                )
+                # Hollow indeed: a dot at the same place must be seen in it.
+                mark.set(
+                    markerfacecolor="none", markeredgewidth=1.1, clip_on=False, zorder=3.3, label="_prediction coverage"
+                )
+                axes.add_line(mark)
     describe(axes, table.title or "Calibration plot", _words(calibration, rows, rate))
     return axes
 

@@ -11,10 +11,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from metanet.figures import style
 
 #: For screens: a notebook shows the figure at this resolution. Files have their own.
 SCREEN_DPI = 144
@@ -50,13 +54,22 @@ def shown_by_pyplot() -> bool:
 
 def new_figure(width: float, height: float) -> Figure:
     """An empty white figure of this size in inches."""
+    white: dict[str, Any] = {"facecolor": "white", "edgecolor": "white", "frameon": True}
+    figure: Figure
     if shown_by_pyplot():
         import matplotlib.pyplot as plt
 
-        return plt.figure(figsize=(width, height), dpi=SCREEN_DPI, layout="none", facecolor="white")
-    # Matplotlib's stubs leave "none" out of the layouts, though it is the word that overrides the user's setting.
-    figure = Figure(figsize=(width, height), dpi=SCREEN_DPI, layout="none", facecolor="white")  # type: ignore[arg-type]
-    FigureCanvasAgg(figure)
+        figure = plt.figure(figsize=(width, height), dpi=SCREEN_DPI, layout="none", **white)
+    else:
+        with style.settings():
+            # Matplotlib's stubs leave "none" out of the layouts, though it is the word that overrides the user's setting.
+            figure = Figure(figsize=(width, height), dpi=SCREEN_DPI, layout="none", **white)  # type: ignore[arg-type]
+            FigureCanvasAgg(figure)
+    with style.settings():
+        # A dark style colours the page of every file anew while it is written; dark ink needs a ground that stays.
+        ground = Rectangle((0, 0), 1, 1, facecolor="white", edgecolor="none", zorder=-1, label="_ground")
+    ground.set_in_layout(False)
+    figure.add_artist(ground)
     return figure
 
 

@@ -122,4 +122,4 @@ def _prediction_row(fit: Pooled, scale: Scale) -> list[Row]:
     if fit.pi_lower is None or fit.pi_upper is None:
         return []
     cells = {"rate": estimate_cell(scale, None, fit.pi_lower, fit.pi_upper)}
-    return [Row("Prediction interval", cells, Bar(fit.pi_lower, fit.pi_upper))]
+    return [Row(f"Prediction interval ({display.level_text(fit.level)})", cells, Bar(fit.pi_lower, fit.pi_upper))]

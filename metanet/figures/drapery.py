@@ -14,7 +14,7 @@ from metanet.figures.axis import Axis
 from metanet.figures.label_places import panel_size
 from metanet.figures.number_axis import log_axis, number_axis
 from metanet.figures.page import MARGIN, check_kind, framed, page, saying, set_axis
-from metanet.figures.scale import scale_of
+from metanet.figures.scale import response_name, scale_of
 from metanet.figures.text import Label, harmless, width_of
 from metanet.models.display import number, plural
 
@@ -91,15 +91,14 @@ def drapery(fit: Pooled, *, ax: Axes | None = None, title: str | None = None) ->
             log_axis(low, high, room=room, size=s) if logs else number_axis(low, high, room=room, size=s, exact=True)
         )
         places = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-        axis_y = Axis(0.0, 1.0, places, tuple(f"{p:g}" for p in places))
+        axis_y = Axis(0.0, 1.0, places, tuple(f"{p:.1f}" for p in places))
         texts = [f"{p:.2f}" for p in LINES]
         wide = max(width_of(t, 0.8 * s) for t in texts)
-        name = f"Rate, {scale.unit}" if scale.is_rate else fit.response[0].upper() + fit.response[1:]
         axes = framed(
             sheet,
             axis_x,
             axis_y,
-            (name, "p-value (two-sided)"),
+            (response_name(fit), "p-value (two-sided)"),
             right=max(0.0, wide + 0.9 * s - MARGIN * s + 0.5 * s),
             top=0.8 * s,
         )

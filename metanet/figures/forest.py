@@ -206,7 +206,8 @@ def _grouped(comparison: Comparison, overall: Pooled | None, plan: Plan) -> Tabl
     notes = [comparison.test_sentence(), *doubts(comparison)]
     if overall is not None:
         label = summary_row(overall, plan).label
-        label = label if plan.preset.summary is not None else f"All studies: {label[0].lower()}{label[1:]}"
+        if plan.preset.summary is None and overall.status != "not pooled":
+            label = f"All studies: {label[0].lower()}{label[1:]}"
         summary = [summary_row(overall, plan, label=label), *prediction_rows(overall, plan)]
         line = heterogeneity(overall, plan.preset.heterogeneity)
         notes.insert(0, line.replace("Heterogeneity", "Heterogeneity of all studies", 1))
@@ -215,7 +216,7 @@ def _grouped(comparison: Comparison, overall: Pooled | None, plan: Plan) -> Tabl
         columns=(),
         studies=tuple(rows),
         summary=tuple(summary),
-        reference=None if overall is None else overall.estimate,
+        reference=None if overall is None or overall.status == "not pooled" else overall.estimate,
         notes=tuple(notes),
         method=groups_legend(comparison, overall, shared=bool(shares), prediction=plan.show_prediction),
     )

@@ -17,7 +17,7 @@ from metanet.figures.binomial_limits import chance_limits
 from metanet.figures.label_places import Wanted, boxes_along, boxes_of, in_points, label_points, not_named
 from metanet.figures.number_axis import apart, log_axis, number_axis, response_ticks
 from metanet.figures.page import Page, check_kind, framed, page, saying, set_axis
-from metanet.figures.scale import scale_of, value_column
+from metanet.figures.scale import response_name, scale_of, value_column
 from metanet.figures.text import harmless
 from metanet.kernels.quantiles import two_sided_z
 from metanet.models.display import level_text, plural
@@ -215,11 +215,8 @@ def _effects(
         ends = (min(points), max(points))
         more = 0.04 * (ends[1] - ends[0]) or 0.5
         axis_x = _effect_axis(fit, twin, ends[0] - more, ends[1] + more, 0.78 * sheet.width, sheet.size)
-        name = {"rate": "Rate, % (logit scale)", "ratio": "Ratio (log scale)"}.get(
-            fit.response, fit.response[0].upper() + fit.response[1:]
-        )
-        if fit.response == "rate" and twin.options.measure != "PLO":
-            name = "Rate, %"
+        scaled = {"rate": "logit" if twin.options.measure == "PLO" else "", "ratio": "log"}.get(fit.response)
+        name = response_name(fit) + (f" ({scaled} scale)" if scaled else "")
         axes = framed(sheet, axis_x, axis_y, (name, "Standard error"))
         axes.set_ylim(deep, 0.0)
         if null:
@@ -332,10 +329,11 @@ def _studies(
             edge = style.SQUARE if label == "_studies" else style.INK
             dots = axes.scatter(x[mask], y[mask], s=(2 * radius) ** 2, facecolors=face, edgecolors=edge, label=label)
             dots.set(linewidths=0.9, clip_on=False, zorder=3)
-    boxes = np.concatenate([*taken, boxes_of(in_points(axes, x[there], y[there]), radius)])
+    marks = boxes_of(in_points(axes, x[there], y[there]), radius)
+    boxes = np.concatenate(taken) if taken else np.empty((0, 4))
     middle = float(np.median(x[there]))
     order = sorted(np.flatnonzero(outside), key=lambda i: -abs(x[i] - middle))[:_MOST_NAMES]
-    return label_points(axes, [Wanted(names[i], x[i], y[i], radius) for i in order], sheet.size, boxes)
+    return label_points(axes, [Wanted(names[i], x[i], y[i], radius) for i in order], sheet.size, boxes, marks)
 
 
 def _effect_legend(fit: Pooled, contours: tuple[float, ...], pooled: bool, imputed: int, z: float) -> str:

@@ -15,7 +15,7 @@ from metanet.figures.alternative import describe
 from metanet.figures.axis import Axis
 from metanet.figures.number_axis import number_axis
 from metanet.figures.page import MARGIN, check_kind, depth, dress, page, saying, set_axis
-from metanet.figures.scale import scale_of
+from metanet.figures.scale import response_name, scale_of
 from metanet.figures.text import Label, harmless, width_of, wrap
 from metanet.models.arguments import whole_number
 from metanet.models.display import number, per_cent
@@ -33,6 +33,8 @@ _LEAST = (190.0, 170.0)
 #: In text sizes: depth of a histogram beside the cloud, and the gap to it.
 _SIDE, _BETWEEN = 4.4, 0.7
 _BINS, _CELLS = 60, 90
+#: The axis of I2 reaches so far at the least, per cent.
+_LEAST_I2 = 10.0
 #: Fewer subsets than this have one colour.
 _FEW = 500
 #: Thin to dense: also light to dark in grey.
@@ -103,7 +105,9 @@ def gosh_plot(
         most = 100.0 if scale.is_rate else np.inf
         least = 0.0 if gosh.fit.response.startswith("rate") else -np.inf
         axis_x = number_axis(float(x.min()), float(x.max()), room=0.65 * sheet.width, size=s, least=least, most=most)
-        axis_y = number_axis(0.0, float(y.max()) or 1.0, least=0.0, most=100.0 if shares else np.inf)
+        # Shares of a fraction of a per cent would fill an axis of their own as if they mattered.
+        top = max(float(y.max()), _LEAST_I2) if shares else float(y.max()) or 1.0
+        axis_y = number_axis(0.0, top, least=0.0, most=100.0 if shares else np.inf)
         # Subsets without heterogeneity stand free of the spine.
         axis_y = replace(axis_y, lower=-0.02 * axis_y.upper)
         left = MARGIN * s + depth(axis_y.labels, s, across=True) + 1.55 * s
@@ -113,8 +117,7 @@ def gosh_plot(
         height = sheet.height - bottom - (_SIDE + _BETWEEN) * s - above
         axes = sheet.panel(left, bottom, width, height)
         dress(axes, s, ("left", "bottom"))
-        name = scale.name if scale.is_rate else gosh.fit.response[0].upper() + gosh.fit.response[1:]
-        set_axis(axes, "x", axis_x, s, name)
+        set_axis(axes, "x", axis_x, s, response_name(gosh.fit))
         set_axis(axes, "y", axis_y, s, "I², %" if shares else "τ")
         _cloud(axes, x[drawn], y[drawn], None if marked is None else marked[drawn], s)
         full = (gosh.fit.estimate, gosh.fit.i2 if shares else gosh.fit.tau)
@@ -157,7 +160,9 @@ def _cloud(axes: Axes, x: Array, y: Array, marked: Mask | None, s: float) -> Non
         x, y = x[order], y[order]
     else:
         shade = {"c": np.where(marked[:, None], [_rgb(_WITH)], [_rgb(_WITHOUT)])}
-    axes.scatter(x, y, s=_dot(x.size, s), linewidths=0, rasterized=True, zorder=2, label="_subsets", **shade)
+    dots = axes.scatter(x, y, s=_dot(x.size, s), linewidths=0, rasterized=True, zorder=2, label="_subsets", **shade)
+    # A subset at 0 or 100 % must not lose the half of its dot that lies beyond the axis.
+    dots.set_clip_on(False)
 
 
 def _dot(many: int, s: float) -> float:
@@ -235,7 +240,10 @@ def _legend(gosh: Gosh, used: int, drawn: int, study: str | None, shares: bool) 
     text = f"Each dot: the model on one subset of two or more studies; {drawn:,} of {used:,}"
     text += " at random" if drawn < used else ""
     text += "; the darker, the denser" if study is None and drawn >= _FEW else ""
-    text += f". Cross: all studies. Histograms: {'all subsets' if gosh.complete else f'all {used:,} subsets'}."
+    lacking = int((gosh.size > 1).sum()) - used
+    text += f". Cross: all studies. Histograms: {'all subsets' if gosh.complete and not lacking else f'all {used:,} subsets'}."
+    if lacking:
+        text += f" Not drawn, for want of an estimate or of a measure of heterogeneity: {lacking:,} more."
     return text if shares else f"{text} The model has no I², so τ stands for the heterogeneity."
 
 

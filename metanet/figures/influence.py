@@ -17,7 +17,7 @@ from metanet.figures.number_axis import finite, number_axis
 from metanet.figures.page import MARGIN, TICK_SIZE, Page, bold_if, check_kind, depth, dress, page, saying, set_axis
 from metanet.figures.text import BASELINE, Label, harmless, width_of, wrap
 from metanet.kernels.quantiles import chi2_quantile, two_sided_z
-from metanet.models.display import ABSENT, plural
+from metanet.models.display import ABSENT, number, plural
 from metanet.models.options import options_of
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ Array = NDArray[np.float64]
 
 #: In text sizes: width of a panel, between panels, of the widest name; height of a row in short and in long tables.
 _PANEL, _GAP, _NAME = 7.4, 1.5, 24.0
+#: Between the last tick label of a panel and the first of the next, which would else read as one number.
+_TICKS_APART = 1.4
 _ROW, _ROW_TIGHT, _TIGHT_FROM = 1.75, 1.5, 26
 _DOT = 0.55
 _BAND = "#F3E4DA"
@@ -111,6 +113,7 @@ def influence_plot(influence: Influence, *, title: str | None = None) -> NDArray
             _draw(axes, panel, strong, size)
         _names(out[0], sheet, names, heavy, row, below)
     text = f"Influence plot of {plural(len(names), 'study', 'studies')}: {', '.join(p.title for p in panels)}. {influence.sentence()}"
+    text += f" Farthest: {'; '.join(_farthest(panels, labels))}."
     describe(out[0], harmless(title, 300) if title else "Influence plot", text)
     return out
 
@@ -121,8 +124,8 @@ def _places(panels: tuple[_Panel, ...], left: float, size: float) -> list[float]
     edge, before = left, 0.0
     for panel in panels:
         axis = panel.axis(size)
-        gap = before + _half(axis, 0, size) + 0.5 * size
-        edge += max(_GAP * size, gap) if out else max(0.0, gap - 0.7 * size)
+        gap = before + _half(axis, 0, size) + _TICKS_APART * size
+        edge += max(_GAP * size, gap) if out else max(0.0, gap - 1.6 * size)
         out.append(edge)
         edge += _PANEL * size
         before = _half(axis, -1, size)
@@ -240,6 +243,18 @@ def _names(axes: Axes, sheet: Page, names: list[str], heavy: list[bool], row: fl
             bold=heavy[i],
         )
     sheet.write(axes, "Study", sheet.left + MARGIN * size, top + 0.6 * size, size=LETTER * size, bold=True)
+
+
+def _farthest(panels: tuple[_Panel, ...], names: list[str]) -> list[str]:
+    """For each measure the study that stands out most, with its value."""
+    out = []
+    for panel in panels:
+        centre = panel.base if panel.reference is None else panel.reference
+        away = np.abs(panel.values - centre)
+        if np.isfinite(away).any():
+            i = int(np.nanargmax(away))
+            out.append(f"{panel.title} {number(float(panel.values[i]))} ({names[i][:80]})")
+    return out
 
 
 def _legend(panels: tuple[_Panel, ...], fit: Pooled) -> str:

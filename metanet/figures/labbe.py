@@ -133,8 +133,8 @@ def labbe(fit: Pooled, *, ax: Axes | None = None, title: str | None = None, labe
         dots.set(linewidths=0.7, clip_on=False, zorder=3)
         names = [harmless(name) for name in studies["study"]]
         # A name must meet no circle and no line.
-        taken = np.concatenate([boxes_of(in_points(axes, x, y), 0.9 * radius), obstacles])
-        lost = label_points(axes, [Wanted(names[i], x[i], y[i], float(radius[i])) for i in chosen], s, taken)
+        marks = boxes_of(in_points(axes, x, y), 0.9 * radius)
+        lost = label_points(axes, [Wanted(names[i], x[i], y[i], float(radius[i])) for i in chosen], s, obstacles, marks)
     text = f"L'Abbé plot of {plural(len(x), 'study', 'studies')}. {_told(names, x, y)} {harmless(fit.sentence(), 1500)}"
     if effect is not None:
         text += f" {_pairs(fit, effect)}"

@@ -24,7 +24,10 @@ _GAPS = (0.25, 0.6, 1.3, 2.2, 3.4, 5.0, 7.0, 9.5)
 _JOINED = 2
 #: Room on both sides of a name.
 _PAD = 0.2
-#: Height of one line, in letters, as Matplotlib measures it (1.37), and a little for its rounding to pixels.
+#: By so much another point must be farther from a name than its own.
+_CLEARER = 0.5
+_NONE: Array = np.empty((0, 4))
+#: Height of one line, in letters, as Matplotlib measures it (1.28), and a little for letters that hang low.
 _TALL = 1.5
 #: Directions in the order of preference: right, left, above, below, then between.
 _ANGLES = (0, 180, 90, 270, 45, 135, 315, 225, 22.5, 157.5, 337.5, 202.5, 67.5, 112.5, 292.5, 247.5)
@@ -76,14 +79,16 @@ def boxes_along(start: Array, end: Array, step: float = 4.0) -> Array:
     return np.concatenate(out) if out else np.empty((0, 4))
 
 
-def label_points(ax: Axes, wanted: Sequence[Wanted], size: float, obstacles: Array) -> list[str]:
+def label_points(ax: Axes, wanted: Sequence[Wanted], size: float, obstacles: Array, marks: Array = _NONE) -> list[str]:
     """Write the names into the panel, the first ones first; the names that found no place come back.
 
-    `obstacles` ``[m, 4]`` are boxes in points of the panel: all points, lines and texts that are there already.
+    `obstacles` ``[m, 4]`` are boxes in points of the panel: all lines and texts that are there already. `marks` are the boxes of all
+    points, with names or without: no name stands nearer to another point than to its own.
     """
     width, height = panel_size(ax)
     letter = LETTER * size
-    taken = np.asarray(obstacles, dtype=float).reshape(-1, 4)
+    marks = np.asarray(marks, dtype=float).reshape(-1, 4)
+    taken = np.vstack([np.asarray(obstacles, dtype=float).reshape(-1, 4), marks])
     left: list[str] = []
     for one in wanted:
         name = harmless(one.text)
@@ -91,7 +96,7 @@ def label_points(ax: Axes, wanted: Sequence[Wanted], size: float, obstacles: Arr
         rows = text.split("\n")
         box = (max(width_of(row, letter, one.bold) for row in rows) * 1.02, (_TALL + (len(rows) - 1) * LINE) * letter)
         at = in_points(ax, [one.x], [one.y])[0]
-        found = _search(at, one.radius, box, taken, (width, height), size)
+        found = _search(at, one.radius, box, taken, marks, (width, height), size)
         if found is None:
             left.append(name)
             continue
@@ -123,7 +128,13 @@ def label_points(ax: Axes, wanted: Sequence[Wanted], size: float, obstacles: Arr
 
 
 def _search(
-    at: Array, radius: float, box: tuple[float, float], taken: Array, panel: tuple[float, float], size: float
+    at: Array,
+    radius: float,
+    box: tuple[float, float],
+    taken: Array,
+    marks: Array,
+    panel: tuple[float, float],
+    size: float,
 ) -> tuple[Array, bool] | None:
     """The first free lower left corner for a box near a point, and whether it stands so far off that a line must join it."""
     corners, rounds = [], []
@@ -147,11 +158,25 @@ def _search(
         x0, y0, x1, y1 = taken[~own].T
         met = (high[:, :1] + pad > x0) & (low[:, :1] - pad < x1) & (high[:, 1:] > y0) & (low[:, 1:] < y1)
         free &= ~met.any(1)
+    own_gap, others = _gaps(at, radius, low, high, marks)
+    # A line to the point tells whose a name is; without one its own point must be the nearest by far.
+    free &= others >= np.where(np.array(rounds) >= _JOINED, 0.0, own_gap) + _CLEARER * size
     for i in np.flatnonzero(free):
         joined = rounds[i] >= _JOINED
         if not joined or _clear(at, low[i], np.array(box), radius, taken):
             return low[i], joined
     return None
+
+
+def _gaps(at: Array, radius: float, low: Array, high: Array, marks: Array) -> tuple[Array, Array]:
+    """Distances from boxes ``[n, 2]`` to the edge of their own point, and to that of the nearest other one."""
+    middles, radii = (marks[:, :2] + marks[:, 2:]) / 2, (marks[:, 2] - marks[:, 0]) / 2
+    # Points that lie on one another are one to the reader.
+    other = np.abs(middles - at).max(1) >= 1.0
+    middles = np.vstack([at[None], middles[other]])
+    away = np.maximum(np.maximum(low[:, None] - middles, middles - high[:, None]), 0.0)
+    gaps = np.hypot(away[..., 0], away[..., 1]) - np.concatenate([[radius], radii[other]])
+    return gaps[:, 0], gaps[:, 1:].min(1, initial=np.inf)
 
 
 def _clear(at: Array, corner: Array, box: Array, radius: float, taken: Array) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from metanet.errors import ArgumentError, shorten
 from metanet.figures.alternative import describe
 from metanet.figures.columns import _data_cell, _heading
+from metanet.figures.page import saying
 from metanet.figures.render import draw_table
 from metanet.figures.scale import Scale, scale_of
 from metanet.figures.table import ESTIMATE_SIDES, PIECE_GAP, Cell, Column, Diamond, Point, Row, Table, estimate_cell
@@ -56,13 +57,16 @@ def leave_one_out_plot(
     Returns
     -------
     Axes
-        The axes of the panel.
+        The axes of the panel. Where `fit` has one study there is nothing to leave out, and the axes say so.
 
     Raises
     ------
     ArgumentError
         A frame without a needed column or without rows.
     """
+    if fit is not None and fit.k == 1 and hasattr(frame, "columns") and not len(frame):
+        reason = "One study: leaving it out leaves nothing, so there is no leave-one-out analysis."
+        return saying(ax, "Leave-one-out plot", title, reason)
     _check(frame, _NEEDED)
     table = _table(frame, fit, per, title, xlim, response, level, heading="Study left out", each="without that study")
     axes = draw_table(table, ax)
@@ -144,7 +148,7 @@ def _table(
     """One row for each refit, and one for all studies."""
     if fit is not None:
         response, level = fit.response, fit.level
-    full = None if fit is None else fit.estimate
+    full = None if fit is None or fit.status == "not pooled" else fit.estimate
     first = next((v for v in map(_value, frame["estimate"]) if v == v), None)
     scale = scale_of(response, per, first if full is None else full)
     extra = tuple(name for name in ("tau2", "i2") if name in frame.columns)
@@ -220,6 +224,9 @@ def _row(row: dict[Any, Any], scale: Scale, extra: tuple[str, ...]) -> Row:
 
 
 def _full_row(fit: Pooled, scale: Scale, extra: tuple[str, ...]) -> Row:
+    if fit.status == "not pooled":
+        # One study would stand here as a diamond of its own, as if something had been pooled.
+        return Row(summary_label(fit), bold=True)
     cells: dict[str, Cell] = {name: _heterogeneity(name, _value(getattr(fit, name))) for name in extra}
     mark = None
     if fit.estimate is not None and fit.ci_lower is not None and fit.ci_upper is not None:
@@ -237,9 +244,11 @@ def _heterogeneity(name: str, value: float) -> str:
 
 def _small_print(fit: Pooled | None, level: float, each: str) -> str:
     text = f"Each row: the pooled estimate {each}, with its {level_text(level)} interval."
-    return (
-        text if fit is None else f"{text} Diamond and dashed line: all studies. {harmless(fit.method.sentence(), 2000)}"
-    )
+    if fit is None:
+        return text
+    if fit.estimate is not None and fit.status != "not pooled":
+        text += " Diamond and dashed line: all studies."
+    return f"{text} {harmless(fit.method.sentence(), 2000)}"
 
 
 def _words(table: Table) -> str:

@@ -240,6 +240,8 @@ def dress(ax: Axes, size: float, shown: Sequence[str]) -> None:
             labelsize=TICK_SIZE * size,
             labelfontfamily=style.FAMILY,
             direction="out",
+            **dict(zip(sides, (True, False), strict=True)),
+            **{f"label{side}": first for side, first in zip(sides, (True, False), strict=True)},
         )
 
 
@@ -250,6 +252,8 @@ def set_axis(ax: Axes, which: Literal["x", "y"], axis: Axis, size: float, name: 
     found.set_major_locator(FixedLocator(list(axis.ticks)))
     found.set_major_formatter(FixedFormatter(list(axis.labels)))
     found.set_minor_locator(NullLocator())
+    # Ticks made later, by the first drawing, would take the caller's settings.
+    found.get_major_ticks(len(axis.ticks))
     if not name:
         return
     root = ax.get_figure(root=True)

@@ -14,6 +14,7 @@ from metanet.figures.alternative import describe
 from metanet.figures.label_places import Wanted, boxes_along, boxes_of, in_points, label_points, not_named, panel_size
 from metanet.figures.number_axis import number_axis, response_ticks
 from metanet.figures.page import TICK_SIZE, check_kind, framed, page, saying
+from metanet.figures.scale import response_name
 from metanet.figures.text import Label, harmless, width_of
 from metanet.kernels.quantiles import two_sided_z
 from metanet.models.display import level_text, plural
@@ -30,6 +31,8 @@ _WIDTH, _HEIGHT = 420.0, 320.0
 _LEAST = (200.0, 150.0)
 _RADIUS = 2.8
 _MOST_NAMES = 8
+#: The arc spans at least this share of the height of the panel: studies that agree need a scale as well.
+_ARC_LEAST = 0.3
 
 
 def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None, centre: bool = False) -> Axes:
@@ -95,7 +98,8 @@ def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None
         axis_x = number_axis(0.0, far, room=0.6 * sheet.width, size=s, exact=True, pieces=5)
         more = 0.06 * (max(ends) - min(ends))
         axis_y = number_axis(min(ends) - more, max(ends) + more, pieces=7)
-        low, high = _arc_ends(slopes[there], None if slope is None else slope - base)
+        least = _ARC_LEAST * (axis_y.upper - axis_y.lower) / far
+        low, high = _arc_ends(slopes[there], None if slope is None else slope - base, least)
 
         def ticks_between(first: float, last: float) -> tuple[tuple[float, ...], tuple[str, ...]]:
             return response_ticks(lambda v: to_response(v + base), first, last, fit.response)
@@ -124,15 +128,16 @@ def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None
                 dots = axes.scatter(x[mask], y[mask], s=(2 * radius) ** 2, facecolors=face, label=label,
                                     edgecolors=style.SQUARE if label == "_studies" else style.INK)  # fmt: skip
                 dots.set(linewidths=0.9, clip_on=False, zorder=3)
-        _arc(axes, far, (low, high), ticks_between, s, scale_name(fit), reach, most)
-        taken = [boxes_of(in_points(axes, x[there], y[there]), radius)]
+        arc = _arc(axes, far, (low, high), ticks_between, s, response_name(fit), reach, most, wide + 3.0 * s)
+        taken, marks = [arc], boxes_of(in_points(axes, x[there], y[there]), radius)
         if slope is not None:
             for shift in (0.0, z, -z):
                 pair = in_points(axes, [0, far], [shift, shift + (slope - base) * far])
                 taken.append(boxes_along(pair[:1], pair[1:]))
         gap = np.abs(y - ((slope or 0.0) - base) * x)
         order = [int(i) for i in np.argsort(-np.where(beyond, gap, -1.0), kind="stable") if beyond[i]][:_MOST_NAMES]
-        lost = label_points(axes, [Wanted(names[i], x[i], y[i], radius) for i in order], s, np.concatenate(taken))
+        wanted = [Wanted(names[i], x[i], y[i], radius) for i in order]
+        lost = label_points(axes, wanted, s, np.concatenate(taken), marks)
     text = f"Radial plot of {plural(int(there.sum()), 'study', 'studies')}. {fit.sentence()}"
     if slope is not None:
         outside = [names[i][:120] for i in np.flatnonzero(beyond)]
@@ -143,11 +148,6 @@ def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None
         )
     describe(axes, harmless(title, 300) if title else "Radial plot", f"{text} {not_named(lost)}".rstrip())
     return axes
-
-
-def scale_name(fit: Pooled) -> str:
-    """The response with its unit."""
-    return "Rate, %" if fit.response == "rate" else fit.response[0].upper() + fit.response[1:]
 
 
 def _scale(fit: Pooled) -> tuple[Callable[[Array], Array], float | None]:
@@ -170,12 +170,12 @@ def _scale(fit: Pooled) -> tuple[Callable[[Array], Array], float | None]:
     return to_response, slope
 
 
-def _arc_ends(slopes: Array, slope: float | None) -> tuple[float, float]:
-    """The effects between which the arc reaches."""
+def _arc_ends(slopes: Array, slope: float | None, least: float) -> tuple[float, float]:
+    """The effects between which the arc reaches, `least` apart or more."""
     low, high = float(slopes.min()), float(slopes.max())
     if slope is not None:
         low, high = min(low, slope), max(high, slope)
-    more = 0.05 * (high - low) or 0.5
+    more = max(0.05 * (high - low), (least - (high - low)) / 2)
     return low - more, high + more
 
 
@@ -188,8 +188,12 @@ def _arc(
     name: str,
     radius: float,
     most: float,
-) -> None:
-    """The curved scale of the response around the origin."""
+    room: float,
+) -> Array:
+    """The curved scale of the response around the origin; its `name` has `room` points right of the panel.
+
+    The boxes of the curve and of its texts come back, for names of studies to keep away from.
+    """
     width, height = panel_size(axes)
     y_low, y_high = axes.get_ylim()
     per_x, per_y = width / (far or 1.0), height / (y_high - y_low)
@@ -205,12 +209,14 @@ def _arc(
     seen = _within(curve, most, width, height, s)
     share = np.array([width, height])
     if not seen.any():
-        return
+        return np.empty((0, 4))
     _draw_line(axes, curve[seen] / share, "_arc")
+    inside = curve[seen]
+    taken = [boxes_along(inside[:-1], inside[1:])]
     ticks, labels = ticks_between(float(fine[seen][0]), float(fine[seen][-1]))
     places = np.array(ticks, dtype=float)
     if not places.size:
-        return
+        return taken[0]
     spots = at(places, radius)
     fits = np.flatnonzero(_within(spots, most, width, height, s)).tolist()
     kept = _spread(spots[fits], s)
@@ -222,10 +228,22 @@ def _arc(
             Label(x / width, (y - 0.36 * TICK_SIZE * s) / height, labels[i], size=TICK_SIZE * s, color=style.INK,
                   transform=axes.transAxes, zorder=4, label="_arc label")
         )  # fmt: skip
+        taken.append(np.array([[x, y - 0.65 * s, x + width_of(labels[i], TICK_SIZE * s), y + 0.65 * s]]))
+    wide = width_of(name, TICK_SIZE * s)
+    if wide <= room:
+        # Over the upper end of the arc and of its texts.
+        tops = [float(inside[-1, 1]), *(float(spots[fits[j], 1]) + 0.5 * TICK_SIZE * s for j in kept)]
+        y, side, end = max(tops) + 0.7 * s, "left", min(float(inside[-1, 0]), width + room - wide)
+        # Above the panel the name may stand over it; beside the panel it keeps clear of the lines in it.
+        x = end if y >= height else max(width + 0.3 * s, end)
+    else:
+        x, y, side = width + 0.4 * s, height + 1.35 * s, "center"
     axes.add_artist(
-        Label((width + 0.4 * s) / width, 1 + 1.35 * s / height, name, size=TICK_SIZE * s, color=style.INK,
-              horizontalalignment="center", transform=axes.transAxes, zorder=4, label="_arc name")
+        Label(x / width, y / height, name, size=TICK_SIZE * s, color=style.INK, horizontalalignment=side,
+              transform=axes.transAxes, zorder=4, label="_arc name")
     )  # fmt: skip
+    left = x if side == "left" else x - wide / 2
+    return np.concatenate([*taken, [[left, y - 0.4 * s, left + wide, y + s]]])
 
 
 def _within(spots: Array, most: float, width: float, height: float, s: float) -> NDArray[np.bool_]:

@@ -176,5 +176,9 @@ def _dress(ax: Axes, table: Table, axis: Axis, layout: Layout) -> None:
         direction="out",
         bottom=True,
         top=False,
+        labelbottom=True,
+        labeltop=False,
     )
-    ax.set_xlabel(table.scale.name, fontproperties=style.font(size, False), color=style.INK, labelpad=0.15 * size)
+    # Ticks made later, by the first drawing, would take the caller's settings.
+    ax.xaxis.get_major_ticks(len(axis.ticks))
+    ax.set_xlabel(table.scale.name, fontproperties=style.font(size, False), color=style.INK, labelpad=0.3 * size)

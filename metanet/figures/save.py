@@ -16,6 +16,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from metanet._version import __version__
 from metanet.errors import ArgumentError, check_choice, shorten
+from metanet.figures import style
 from metanet.figures.alternative import description_of
 
 FORMATS = ("svg", "png", "pdf", "tiff")
@@ -101,7 +102,7 @@ def _write(figure: Figure, file: BinaryIO, form: str, dpi: int) -> None:
     if form == "tiff":
         options |= {"pil_kwargs": {"compression": "tiff_lzw"}}
         del options["metadata"]
-    with matplotlib.rc_context(_SETTINGS):
+    with matplotlib.rc_context({**style.defaults(), **_SETTINGS}):
         figure.savefig(file, dpi=dpi, facecolor="white", **options)
 
 

@@ -97,6 +97,11 @@ def effect_scale(response: str, measure: str, per: object = "cent", estimate: fl
     return replace(scale, title=title, log=True, digits=max(2, display.effect_digits(estimate) - 1))
 
 
+def response_name(fit: Pooled) -> str:
+    """What an axis of responses shows: "Rate, %", or the measure, such as "Odds ratio"."""
+    return effect_scale(fit.response, fit.measure).name
+
+
 def is_rate(fit: Pooled) -> bool:
     """Whether the result is a pooled proportion."""
     return fit.response == "rate"

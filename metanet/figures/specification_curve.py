@@ -55,8 +55,8 @@ _LEVELS: dict[str, tuple[str, ...]] = {
     "tau2": ("ML", "REML", "DL", "PM"),
     "ci": ("t", "z", "profile", "HK", "HK-adhoc"),
 }
-#: Whole interval above the threshold, below it, across it.
-ABOVE, BELOW, ACROSS = style.SQUARE, style.DIAMOND, "#8A8A8A"
+#: Whole interval above the threshold, below it, across it; the last light enough to part from the others in grey.
+ABOVE, BELOW, ACROSS = style.SQUARE, style.DIAMOND, "#ABABAB"
 
 
 @dataclass(frozen=True)
@@ -266,9 +266,11 @@ def _choices(axes: Axes, rows: list[_Line], n: int, colours: list[str], under: f
     """A stroke for each analysis in the row of every level that it took."""
     dress(axes, s, ("bottom",))
     axes.spines["bottom"].set_visible(False)
-    set_axis(axes, "x", Axis(-0.7, n - 0.3, (), ()), s, f"{plural(n, 'analysis', 'analyses')}, by the estimate")
-    axes.set_ylim(under * share, 0.0)
     width, height = panel_size(axes)
+    name = plural(n, "analysis", "analyses")
+    whole = f"{name}, by the estimate"
+    set_axis(axes, "x", Axis(-0.7, n - 0.3, (), ()), s, whole if width_of(whole, s) <= width else name)
+    axes.set_ylim(under * share, 0.0)
     letter = LETTER * s
     strokes: list[Any] = []
     shades: list[str] = []

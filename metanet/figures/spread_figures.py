@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from metanet.models.results import Pooled
 
 #: Room for the texts at both ends of a scale, in text sizes.
-_LEFT, _RIGHT = 2.4, 3.5
+_LEFT, _RIGHT = 2.4, 3.8
+#: From the end of a scale to its text: a dot or an arrow may stand on the end.
+_BESIDE = 0.75
 _SCALES = {
     "PLO": "logit",
     "PLN": "log",
@@ -129,8 +131,8 @@ def mini_axis(axes: Axes, figures: Sequence[Figure], s: float, row: float, beyon
         for at in (start, stop):
             axes.plot((at, at), (y - 0.22, y + 0.22), color=style.FAINT, linewidth=0.8, zorder=1, label="_scale")
         outside: tuple[tuple[str, float, Side], ...] = (
-            (figure.ends[0], start - 0.4 * s / width, "right"),
-            (figure.ends[1], stop + 0.4 * s / width, "left"),
+            (figure.ends[0], start - _BESIDE * s / width, "right"),
+            (figure.ends[1], stop + _BESIDE * s / width, "left"),
         )
         for text, x, side in outside:
             axes.add_artist(_text(axes, x, y, text, letter, height, row * len(figures), side, style.SOFT))

@@ -55,38 +55,45 @@ FALLBACKS = (
     "Arial Unicode MS",
 )
 
-#: Settings that Matplotlib reads when an artist is made and that no argument overrides everywhere.
+#: Settings of the program rather than of a drawing: where windows come from, where files lie, which clock holds.
+_NOT_OURS = (
+    "backend",
+    "interactive",
+    "toolbar",
+    "timezone",
+    "tk.",
+    "webagg.",
+    "keymap.",
+    "docstring.",
+    "date.epoch",
+    "datapath",
+)
+#: What differs from Matplotlib's own defaults.
 _SETTINGS: dict[Any, Any] = {
-    "text.usetex": False,
-    "text.parse_math": True,
-    "text.antialiased": True,
     "font.family": [FAMILY],
     "font.size": TEXT_SIZE,
-    "axes.grid": False,
     "axes.titlesize": TITLE_SIZE,
     "axes.labelcolor": INK,
     "axes.edgecolor": INK,
-    "axes.facecolor": "white",
-    "axes.unicode_minus": True,
     "axes.xmargin": 0.0,
     "axes.ymargin": 0.0,
-    "xtick.top": False,
-    "xtick.bottom": True,
-    "xtick.labeltop": False,
-    "xtick.labelbottom": True,
-    "xtick.minor.visible": False,
-    "xtick.direction": "out",
-    "path.effects": [],
-    "path.sketch": None,
-    "figure.facecolor": "white",
     "figure.edgecolor": "white",
+    # Hinting moves letters to whole pixels, so that a line of text grows or shrinks by up to a tenth with the resolution.
+    "text.hinting": "none",
 }
+
+
+@cache
+def defaults() -> dict[Any, Any]:
+    """Every setting that Matplotlib may read while it draws: there are too many to name those that matter."""
+    own = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith(_NOT_OURS)}
+    return {**own, **_SETTINGS}
 
 
 @contextmanager
 def settings() -> Iterator[None]:
     """Matplotlib's own defaults for what is drawn inside; the caller's come back afterwards."""
-    with matplotlib.rc_context(_SETTINGS):
+    with matplotlib.rc_context(defaults()):
         yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Literal
 
+import matplotlib
 from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_mixed import MixedModeRenderer
 from matplotlib.colors import to_rgba
@@ -26,8 +28,6 @@ ELLIPSIS = "…"
 #: Distance of two baselines, and how far the baseline stands under the middle of a line, in text sizes.
 LINE = 1.28
 BASELINE = 0.36
-#: Matplotlib's line spacing that gives `LINE`: it adds the descent (0.236) and multiplies the height of capitals (0.76).
-_SPACING = (LINE - 0.236) / 0.76
 #: A longer text is cut before it is measured; no label of a figure can show as much.
 LONGEST = 400
 #: More marks than this on one letter would reach into the neighbouring rows.
@@ -91,19 +91,30 @@ def wrap(text: str, width: float, size: float, *, bold: bool = False, lines: int
             break
         head = rest[: _fitting(rest, width, size, bold)]
         space = _last_break(rest, len(head))
-        # A word is broken only where it fills more than half a line on its own.
-        head = head[:space] if space > len(head) // 2 else head
+        # A word is broken only where it fills more than half a line, and no line could hold it.
+        if space > len(head) // 2 or (space > 0 and width_of(_word(rest, space + 1), size, bold) <= width):
+            head = head[:space]
         out.append(head.rstrip())
         rest = rest[len(head) :].lstrip()
     return "\n".join(out)
 
 
+#: Spaces within "p < 0.001", "5 %", "k − 2" and "metanet 0.1.0".
+_FIRM = re.compile(r"(?<=[=<>−]) | (?=[=<>%]|− )|(?<=metanet) (?=\d)")
+
+
 def _last_break(text: str, fitting: int) -> int:
-    """The last space within the first `fitting` characters (or just after them) that does not part "p < 0.001" or "5 %"."""
+    """The last space within the first `fitting` characters (or just after them) that parts nothing that belongs together."""
     for i in range(fitting, 0, -1):
-        if text[i : i + 1] == " " and text[i - 1] not in "=<>" and text[i + 1 : i + 2] not in ("=", "<", ">", "%"):
+        if text[i : i + 1] == " " and not _FIRM.match(text, i):
             return i
     return -1
+
+
+def _word(text: str, start: int) -> str:
+    """What follows up to the next space at which a line may end."""
+    end = next((i for i in range(start, len(text)) if text[i] == " " and not _FIRM.match(text, i)), len(text))
+    return text[start:end]
 
 
 def _fitting(text: str, width: float, size: float, bold: bool) -> int:
@@ -134,6 +145,20 @@ def _quiet(unknown: bool) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _as_measured() -> Iterator[None]:
+    """Letters of the widths that the font has, as `width_of` has them, at every resolution and whoever draws the figure."""
+    theirs = matplotlib.rcParams["text.hinting"]
+    if theirs == "none":
+        yield
+        return
+    matplotlib.rcParams["text.hinting"] = "none"
+    try:
+        yield
+    finally:
+        matplotlib.rcParams["text.hinting"] = theirs
+
+
 class Label(Text):
     """Text that shows its characters as they are: never mathematics, never TeX, always in our font."""
 
@@ -148,13 +173,14 @@ class Label(Text):
             fontproperties=font(size, bold, families),
             parse_math=False,
             usetex=False,
-            linespacing=_SPACING,
+            # In units of the height of a line of our family, which is the text size.
+            linespacing=LINE,
             **properties,
         )
 
     def draw(self, renderer: RendererBase) -> None:
-        """Draw; see `_quiet`."""
-        with _quiet(self._unknown):
+        """Draw; see `_quiet` and `_as_measured`."""
+        with _quiet(self._unknown), _as_measured():
             # Of the renderers that save vectors, SVG's alone counts its rows from the top.
             if isinstance(renderer, MixedModeRenderer) and renderer.flipy() and self._plain():
                 if self.get_visible():
@@ -201,8 +227,8 @@ class Label(Text):
         renderer.close_group("text")
 
     def get_window_extent(self, renderer: RendererBase | None = None, dpi: float | None = None) -> Bbox:
-        """Bounding box in pixels; see `_quiet`."""
-        with _quiet(self._unknown):
+        """Bounding box in pixels; see `_quiet` and `_as_measured`."""
+        with _quiet(self._unknown), _as_measured():
             return super().get_window_extent(renderer, dpi)
 
 

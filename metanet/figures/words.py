@@ -141,12 +141,16 @@ def groups_legend(
     fits = [*comparison.groups.values(), *([] if overall is None else [overall])]
     among = "among all studies" if shared else "within the group"
     parts = [f"squares: studies, area by weight {among}"] if studies else []
-    parts.append(
-        f"diamonds: estimates of the groups{' and of all studies' if overall else ''} and their {level} intervals"
-    )
+    pooled = [fit for fit in comparison.groups.values() if fit.estimate is not None and fit.status != "not pooled"]
+    all_too = overall is not None and overall.estimate is not None and overall.status != "not pooled"
+    of = [word for word, there in (("of the groups", bool(pooled)), ("of all studies", all_too)) if there]
+    if of:
+        parts.append(f"diamonds: estimates {' and '.join(of)} and their {level} intervals")
+    if not studies and any(fit.status == "not pooled" for fit in comparison.groups.values()):
+        parts.append(f"dots: single studies and their {level} intervals")
     if prediction and any(fit.pi_lower is not None for fit in fits):
         parts.append(f"thick bars: {level} prediction intervals")
-    text = "; ".join(parts)
+    text = "; ".join(parts) or "no marks: nothing can be estimated"
     label = OBSERVATIONAL if comparison.response.startswith("rate") or OBSERVATIONAL in comparison.notes else ""
     method = harmless(comparison.method.sentence(), 2000)
     out = " ".join(part for part in (f"{text[0].upper()}{text[1:]}.", label, method) if part)

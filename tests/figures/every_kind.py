@@ -1,0 +1,156 @@
+"""Every kind of figure drawn from the same hard data, so that no kind is left out of a check."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import metanet as mn
+from metanet.figures.benefit_risk import benefit_risk_plane
+from metanet.figures.heterogeneity import heterogeneity_plot
+from metanet.models.response_categories import ResponseArm, ResponseCategories
+from tests.figures.cases import EVENTS, LONG, NAMES, TOTAL
+
+
+def _frame(events: Any, total: Any, study: Any = None) -> pd.DataFrame:
+    study = [f"Author {i} {2000 + i % 25}" for i in range(len(total))] if study is None else study
+    return pd.DataFrame({"study": study, "events": events, "total": total})
+
+
+def _sixty() -> pd.DataFrame:
+    rng = np.random.default_rng(7)
+    total = rng.integers(8, 150, 60)
+    return _frame(rng.binomial(total, 1 / (1 + np.exp(-rng.normal(-0.3, 0.7, 60)))), total)
+
+
+_SCRIPTS = ["王伟 2019", "Иванов 2018", "Παπάς 2011", "김민수 2022", "محمد 2020", "Ærøskøbing-Łódź 2021"]
+#: The hard cases that a figure of a review must stand.
+CASES: dict[str, Callable[[], pd.DataFrame]] = {
+    "ordinary": lambda: _frame(EVENTS, TOTAL, NAMES),
+    "one study": lambda: _frame([3], [20]),
+    "sixty studies": _sixty,
+    "labels of 80 characters": lambda: _frame(
+        range(2, 8), range(20, 50, 5), [f"{letter} {LONG}"[:80] for letter in "ABCDEF"]
+    ),
+    "non-Latin names": lambda: _frame(range(2, 8), range(20, 50, 5), _SCRIPTS),
+    "all zero": lambda: _frame([0] * 5, [10, 20, 30, 15, 40]),
+    "rates 0 and 1": lambda: _frame([0, 10, 0, 9, 5, 14], [10, 10, 9, 9, 12, 14]),
+    "one study of 9,000": lambda: _frame([4100, 3, 7, 2, 10], [9000, 12, 15, 9, 19]),
+}
+
+
+@cache
+def data_of(case: str) -> pd.DataFrame:
+    """The studies of a case, in three groups and with a moderator."""
+    data = CASES[case]()
+    k = len(data)
+    return data.assign(dose=np.linspace(1, 50, k), group=[f"Group {'ABC'[i % 3]}" for i in range(k)])
+
+
+@cache
+def fit_of(case: str) -> mn.Pooled:
+    """The pooled rate of a case."""
+    return mn.pool(data_of(case)[["study", "events", "total"]])
+
+
+@cache
+def ratio_of(case: str) -> mn.Pooled:
+    """The pooled odds ratio of a case: its studies as the treated, the same in another order as the controls."""
+    data = data_of(case)[["study", "events", "total"]]
+    turned = data[["events", "total"]].iloc[::-1].reset_index(drop=True)
+    both = data.assign(events_control=turned["events"], total_control=turned["total"])
+    return mn.pool(both, measure="OR", model="inverse_variance")
+
+
+@cache
+def comparison_of(case: str) -> mn.Comparison:
+    """The groups of a case."""
+    return mn.compare(data_of(case).drop(columns="dose"), "group", bootstrap=0)
+
+
+@cache
+def result_of(kind: str, case: str) -> Any:
+    """The result that a kind of figure draws."""
+    fit = fit_of(case)
+    makers: dict[str, Callable[[], Any]] = {
+        "Baujat": lambda: mn.influence(fit),
+        "influence": lambda: mn.influence(fit),
+        "leave-one-out": lambda: mn.leave_one_out(fit),
+        "cumulative": lambda: mn.cumulative(fit, "total"),
+        "GOSH": lambda: mn.gosh(fit, subsets=200),
+        "bubble": lambda: mn.meta_regression(data_of(case).drop(columns="group"), "~ dose"),
+        "specification curve": lambda: mn.multiverse(
+            data_of(case)[["study", "events", "total"]],
+            analyses=[{"model": "glmm"}, *({"measure": m, "model": "inverse_variance"} for m in ("PFT", "PLO"))],
+        ),
+        "calibration": lambda: mn.calibrate(fit, 40),
+        "plane": lambda: _plane(fit),
+        "waterfall": lambda: _categories(case),
+        "forest of groups": lambda: comparison_of(case),
+        "groups": lambda: comparison_of(case),
+        "forest of ratios": lambda: ratio_of(case),
+        "funnel of effects": lambda: ratio_of(case),
+        "L'Abbé": lambda: ratio_of(case),
+    }
+    return makers[kind]() if kind in makers else fit
+
+
+def _plane(fit: mn.Pooled) -> pd.DataFrame:
+    """The studies as groups, with the risk of the one after."""
+    studies = fit.studies.head(24)
+    ends = {name: studies[column] for name, column in (("", "rate"), ("_lower", "ci_lower"), ("_upper", "ci_upper"))}
+    benefit = {f"benefit{name}": values.to_numpy() for name, values in ends.items()}
+    return pd.DataFrame({"group": studies["study"], **benefit, **{f"risk{n}": np.roll(v, 1) for n, v in ends.items()}})
+
+
+def _categories(case: str) -> ResponseCategories:
+    arms = []
+    for row in data_of(case).itertuples():
+        complete, stable = row.events // 4, (row.total - row.events) // 2
+        counts = (complete, row.events - complete, stable, row.total - row.events - stable)
+        parts = tuple(zip(("CR", "PR", "SD", "PD"), map(int, counts), strict=True))
+        name = str(row.study)
+        arms.append(ResponseArm(name, name, "all", "TAE", "TAE", 2001, "patients", int(row.total), parts))
+    return ResponseCategories(tuple(arms), (), None, {"notes": []})
+
+
+#: How each result becomes axes.
+KINDS: dict[str, Callable[..., Axes]] = {
+    "forest": lambda r: r.forest(),
+    "forest of groups": lambda r, case="ordinary": mn.forest(r, overall=fit_of(case)),
+    "forest of ratios": lambda r: r.forest(favours=("treatment", "control")),
+    "groups": lambda r: r.forest(),
+    "funnel": lambda r: r.funnel(),
+    "funnel of effects": lambda r: r.funnel(),
+    "Baujat": lambda r: r.baujat(),
+    "influence": lambda r: r.plot()[0],
+    "leave-one-out": lambda r: r.plot(),
+    "cumulative": lambda r: r.plot(),
+    "GOSH": lambda r: r.plot(),
+    "drapery": lambda r: r.drapery(),
+    "radial": lambda r: r.radial(),
+    "L'Abbé": lambda r: r.labbe(),
+    "bubble": lambda r: r.bubble(),
+    "specification curve": lambda r: r.plot(),
+    "calibration": lambda r: r.plot(),
+    "plane": lambda r: benefit_risk_plane(r, benefit="objective response", risk="hepatotoxicity"),
+    "waterfall": lambda r: r.plot(),
+    "heterogeneity": lambda r: heterogeneity_plot(r),
+}
+
+
+def draw(kind: str, case: str = "ordinary") -> Axes:
+    """A figure of a kind, drawn anew."""
+    result = result_of(kind, case)
+    return KINDS[kind](result, case) if kind == "forest of groups" else KINDS[kind](result)
+
+
+def figure(ax: Axes) -> Figure:
+    """The whole figure of some axes."""
+    found = ax.get_figure(root=True)
+    assert isinstance(found, Figure)
+    return found
