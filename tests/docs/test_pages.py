@@ -25,6 +25,8 @@ from .blocks import PAGES, ROOT, renewed
 
 OTHERS = tuple(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE-DATA.md", "reports/README.md"))
 ALL = (*PAGES, *OTHERS)
+#: The code of the gallery is run by the test of its pictures.
+EXAMPLES = tuple(page for page in PAGES if page.name != "gallery.md")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 #: Files that a page names in code and that must be there.
 _FILE = re.compile(r"`((?:analyses|benchmarks|docs|extracted_data|metanet|reports|tests)/[\w./-]*)`")
@@ -38,7 +40,7 @@ def read(name):
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", EXAMPLES, ids=name_of)
 def test_every_example_runs_and_prints_what_the_page_shows(page, tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")
     text = page.read_text(encoding="utf-8")

@@ -1,0 +1,43 @@
+"""The gallery: every picture is what its code draws now, and every kind of figure is there."""
+
+import re
+
+import pytest
+
+import metanet as mn
+from metanet.figures.presets import FOREST_PRESETS
+from tests.docs.gallery import PAGE, drawn, text_in, text_of
+
+PICTURES = PAGE.parent / "images" / "gallery"
+
+
+@pytest.fixture(scope="module")
+def shown():
+    return [(image, alt, text_of(ax)) for image, alt, ax in drawn()]
+
+
+def test_every_picture_is_described_by_the_numbers_that_its_code_gives_now(shown):
+    for image, alt, text in shown:
+        assert alt == text, f"{image}: python -m tests.docs.gallery draws it anew"
+        assert text_in(PAGE.parent / image) == text, image
+
+
+def test_no_picture_is_left_over_and_none_is_shown_twice(shown):
+    names = [image for image, _, _ in shown]
+    assert len(set(names)) == len(names)
+    assert {f"images/gallery/{path.name}" for path in PICTURES.iterdir()} == set(names)
+    assert len(re.findall(r"!\[", PAGE.read_text(encoding="utf-8"))) == len(names)
+
+
+def test_the_gallery_has_every_module_of_figures_that_draws():
+    page = PAGE.read_text(encoding="utf-8")
+    for name in (*(preset for preset in FOREST_PRESETS if preset != "metanet"), "leave_one_out(", "cumulative("):
+        assert name in page
+    for method in ("forest", "funnel", "labbe", "drapery", "radial", "baujat"):
+        assert hasattr(mn.Pooled, method)
+        assert f".{method}(" in page
+    for maker in (
+        "influence(", "gosh(", "multiverse(", "calibrate(", "meta_regression(", "benefit_risk(", "compare(",
+        "response_categories(", "heterogeneity_report(",
+    ):  # fmt: skip
+        assert maker in page
