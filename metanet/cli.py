@@ -41,6 +41,9 @@ def _data_folder(given: str | None) -> str | None:
 @click.option("--out", default="reports", show_default=True, help="Folder of the reports.")
 @click.option("--jobs", type=int, help="Reports made at the same time; the number of processors when left out.")
 @click.option("--format", "formats", default="html", show_default=True, help="Formats, separated by commas.")
+@click.option(
+    "--scheduler", help="Address of a Dask scheduler whose workers make the reports; local: a cluster of this machine."
+)
 @click.option("--data", help="Folder of the evidence; ./extracted_data when there is one, else the curated tables.")
 @click.option(
     "--analysis",
@@ -70,6 +73,7 @@ def report(
     out: str,
     jobs: int | None,
     formats: str,
+    scheduler: str | None,
     data: str | None,
     analyses: tuple[str, ...],
     pairs: tuple[tuple[str, str], ...],
@@ -103,6 +107,7 @@ def report(
         formats=tuple(part.strip() for part in formats.split(",")),
         force=force,
         engine=engine,
+        scheduler=scheduler,
         limits=Limits(time_limit or None, memory_limit or None),
         progress=True,
         **chosen,

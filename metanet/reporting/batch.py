@@ -7,8 +7,9 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from metanet.reporting.jobs import Job, Outcome
 from metanet.reporting.makers import Limits, Maker, maker
 from metanet.reporting.plan import ANALYSES, Entry, jobs_of
 from metanet.reporting.plan_files import read_plan
+from metanet.reporting.remote import working_folder
 from metanet.reporting.run import one_line, read_numbers
 
 FORMATS = ("html",)
@@ -51,11 +53,13 @@ def report(
     outcome, modality
         One outcome, one modality class; None makes all.
     out
-        Folder of the reports; ``index.html`` there lists them.
+        Folder of the reports; ``index.html`` there lists them. Or an address that fsspec knows, such as ``s3://bucket/reports``: whole
+        reports go there as they are made.
     jobs
         How many reports are made at the same time; None takes the number of processors.
     scheduler
-        Address of a cluster; not available in this version, and refused.
+        Address of the scheduler of a Dask cluster, such as ``tcp://10.0.0.1:8786``, whose workers then make the reports; "local" for a
+        cluster of this machine. The reports come back here, so `out` need not be a place that workers can write to.
     formats
         "html".
     data
@@ -96,22 +100,32 @@ def report(
     A run that was stopped, however it was, goes on where it ended when it is started again, and ends with the same files as one that
     was not: reports appear whole or not at all, and the journal in ``out/.metanet`` says what each was made from.
     """
-    if scheduler is not None:
-        raise ArgumentError(
-            "scheduler is not available in this version: reports are made on this machine. Mend: leave it out."
-        )
     for wanted in formats:
         check_choice("formats", wanted, FORMATS)
     workers = _workers(jobs)
     evidence = load_evidence(data)
     todo = planned(evidence, outcome, modality, data=data, parameters=parameters, analyses=analyses, plan=plan)
-    to = Path(out)
-    if to.exists() and not to.is_dir():
-        raise ArgumentError(f"out={shorten(str(out))!r} is a file, not a folder.")
-    to.mkdir(parents=True, exist_ok=True)
-    made = run_jobs(todo, to, workers, formats=formats, force=force, engine=engine, limits=limits, progress=progress)
-    index = write_index(to, evidence)
-    return Batch(to, index, tuple(made))
+    with working_folder(out) as (to, remote):
+        if to.exists() and not to.is_dir():
+            raise ArgumentError(f"out={shorten(str(out))!r} is a file, not a folder.")
+        to.mkdir(parents=True, exist_ok=True)
+        made = run_jobs(
+            todo,
+            to,
+            workers,
+            formats=formats,
+            force=force,
+            engine=engine,
+            scheduler=scheduler,
+            limits=limits,
+            progress=progress,
+            after=None if remote is None else remote.push,
+        )
+        index = write_index(to, evidence)
+        if remote is None:
+            return Batch(to, index, tuple(made))
+        remote.finish()
+        return Batch(str(out), f"{str(out).rstrip('/')}/index.html", tuple(made))
 
 
 def planned(
@@ -176,13 +190,16 @@ def run_jobs(
     formats: Sequence[str] = FORMATS,
     force: bool = False,
     engine: str | None = None,
+    scheduler: str | None = None,
     limits: Limits | None = None,
     progress: bool = False,
+    after: Callable[[Outcome], None] | None = None,
 ) -> list[Outcome]:
     """Make what is not there yet, several at a time: the work is in other processes, threads wait for them."""
     out.mkdir(parents=True, exist_ok=True)
     with journals.opened(out) as journal:
-        made = _run(jobs, out.resolve(), journal, workers, formats, force, engine, limits or Limits(), progress)
+        start = partial(_maker, engine, scheduler, tuple(formats), limits or Limits(), workers)
+        made = _run(jobs, out.resolve(), journal, workers, start, formats, force, progress, after)
         journal.compact()
     return made
 
@@ -192,11 +209,11 @@ def _run(
     out: Path,
     journal: journals.Journal,
     workers: int,
+    start: Callable[[Sequence[Job]], Maker],
     formats: Sequence[str],
     force: bool,
-    engine: str | None,
-    limits: Limits,
     progress: bool,
+    after: Callable[[Outcome], None] | None,
 ) -> list[Outcome]:
     from tqdm import tqdm
 
@@ -209,18 +226,19 @@ def _run(
         else:
             todo.append((job, key))
     if todo:
-        held = sorted({str(job.parameters.get("data") or "") for job, _ in todo})
         stop = threading.Event()
         with (
-            maker(engine, formats, limits, several=len(todo) > 2, data=held) as hands,
+            start([job for job, _ in todo]) as hands,
             tqdm(total=len(todo), desc="reports", unit="report", disable=not progress, dynamic_ncols=True) as bar,
-            ThreadPoolExecutor(max_workers=min(workers, len(todo))) as pool,
+            ThreadPoolExecutor(max_workers=min(hands.threads or workers, len(todo))) as pool,
         ):
             futures = [pool.submit(run_job, job, key, out, journal, hands, stop) for job, key in todo]
             try:
                 for future in as_completed(futures):
                     outcome = future.result()
                     made[outcome.job.folder] = outcome
+                    if after is not None:
+                        after(outcome)
                     bar.set_postfix_str(shorten(outcome.job.title, 40), refresh=False)
                     bar.update()
             except BaseException:
@@ -231,6 +249,27 @@ def _run(
                 hands.stop()
                 raise
     return [made[job.folder] for job in jobs]
+
+
+def _maker(
+    engine: str | None,
+    scheduler: str | None,
+    formats: tuple[str, ...],
+    limits: Limits,
+    workers: int,
+    jobs: Sequence[Job],
+) -> Maker:
+    """Who makes the reports of a batch."""
+    if scheduler is None:
+        held = sorted({str(job.parameters.get("data") or "") for job in jobs})
+        return maker(engine, formats, limits, several=len(jobs) > 2, data=held)
+    if engine is not None:
+        raise ArgumentError(
+            "engine and scheduler exclude each other: workers choose their engine. Mend: leave engine out."
+        )
+    from metanet.reporting.cluster.maker import ClusterMaker
+
+    return ClusterMaker(formats, limits, scheduler=scheduler, jobs=jobs, workers=workers)
 
 
 _JOURNAL = threading.Lock()

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Batch:
     """What a run made: one outcome for each report, the folder, the index page."""
 
-    out: Path
-    index: Path
+    out: Path | str
+    index: Path | str
     outcomes: tuple[Outcome, ...] = field(repr=False)
 
     @property
@@ -46,7 +46,7 @@ class Batch:
             result = (made.numbers or {}).get("result") or {}
             row = {name: result.get(name) for name in ("status", "estimate", "ci_lower", "ci_upper", "k", "n")}
             row["status"] = "failed" if made.error else row["status"]
-            extra = {"folder": str(self.out / made.job.folder), "error": made.error, "seconds": made.seconds}
+            extra = {"folder": f"{self.out}/{made.job.folder}", "error": made.error, "seconds": made.seconds}
             rows.append({"title": made.job.title, **row, **extra, "kept": made.kept})
         return pd.DataFrame(rows)
 

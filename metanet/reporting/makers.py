@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +45,17 @@ class Maker(ABC):
         """End everything at once; what is being made fails."""
         self._held.close()
 
+    @property
+    def threads(self) -> int | None:
+        """How many reports can be made at the same time where that is not for the batch to say."""
+        return None
+
     @abstractmethod
-    def make(self, job: Job, staged: Path, log: Path) -> str | None:
-        """Make one report in a staging folder; the error in one line where it failed, and its page then says so."""
+    def make(self, job: Job, staged: Path, log: Path, shown: Mapping[str, str] | None = None) -> str | None:
+        """Make one report in a staging folder; the error in one line where it failed, and its page then says so.
+
+        `shown` maps texts of this machine, such as a folder, to what the report shows instead.
+        """
 
 
 class ForkMaker(Maker):
@@ -57,8 +65,13 @@ class ForkMaker(Maker):
         super().__init__(formats, limits)
         self._forks = self._held.enter_context(forks.Forks(rehearsed=several, held=data))
 
-    def make(self, job: Job, staged: Path, log: Path) -> str | None:
-        arguments = {"job": job.to_dict(), "staged": str(staged), "formats": list(self.formats)}
+    def make(self, job: Job, staged: Path, log: Path, shown: Mapping[str, str] | None = None) -> str | None:
+        arguments = {
+            "job": job.to_dict(),
+            "staged": str(staged),
+            "formats": list(self.formats),
+            "shown": dict(shown or {}),
+        }
         memory = None if self.limits.megabytes is None else self.limits.megabytes << 20
         error, details = None, ""
         try:
@@ -80,9 +93,9 @@ class StockMaker(Maker):
         super().__init__(formats, limits)
         self._held.enter_context(kernel_settings())
 
-    def make(self, job: Job, staged: Path, log: Path) -> str | None:
+    def make(self, job: Job, staged: Path, log: Path, shown: Mapping[str, str] | None = None) -> str | None:
         with manager_class() as manager:
-            return make_report(lambda message: None, job.to_dict(), str(staged), self.formats, manager)
+            return make_report(lambda message: None, job.to_dict(), str(staged), self.formats, shown or {}, manager)
 
 
 def maker(engine: str | None, formats: Sequence[str], limits: Limits, *, several: bool, data: Sequence[str]) -> Maker:

@@ -8,7 +8,7 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from metanet.reporting.export import export, navigation
 from metanet.reporting.files import write_json
 from metanet.reporting.jobs import Job
 from metanet.reporting.page import page
-from metanet.reporting.tidy import tidy
+from metanet.reporting.tidy import forget, tidy
 from metanet.words import html_text
 from metanet.writing.whole_files import write_text
 
@@ -35,6 +35,7 @@ def make_report(
     job: dict[str, Any],
     staged: str,
     formats: Sequence[str] = ("html",),
+    shown: Mapping[str, str] | None = None,
     manager: type | None = None,
 ) -> str | None:
     """Make a report in its staging folder; what goes wrong becomes a page with the traceback.
@@ -45,6 +46,8 @@ def make_report(
         Takes messages; none is sent.
     job, staged, formats
         As `Job.to_dict` gives it, the folder, and the formats besides the notebook.
+    shown
+        Texts of this machine, such as a folder, and what the report shows instead of each.
     manager
         Class of kernel managers for papermill's own engine; without it the engine of this package runs the notebook.
 
@@ -56,13 +59,14 @@ def make_report(
     made, folder = Job.from_dict(job), Path(staged)
     start = time.monotonic()
     error = None
-    write_json(folder / ABOUT, about(made))
+    places = {str(folder): ".", **(shown or {})}
+    write_json(folder / ABOUT, forget(about(made), places))
     _log(f"{made.title}: {made.notebook.name} with {json.dumps(made.parameters, ensure_ascii=False)}")
     try:
-        _execute(made, folder, formats, manager)
+        _execute(made, folder, formats, places, manager)
     except Exception as fault:
-        error = one_line(fault)
-        details = _details(fault)
+        error = forget(one_line(fault), places)
+        details = forget(_details(fault), places)
         _log(f"failed: {error}\n{details}")
         failure_page(made, folder, error, details)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 if here() else None
@@ -79,7 +83,7 @@ def about(job: Job) -> dict[str, Any]:
         **job.identity,
         "subset": list(job.subset),
         "notebook": place,
-        "parameters": job.parameters,
+        "parameters": dict(job.parameters),
     }
 
 
@@ -90,7 +94,7 @@ def _log(text: str) -> None:
         sys.stderr.flush()
 
 
-def _execute(job: Job, staged: Path, formats: Sequence[str], manager: type | None) -> None:
+def _execute(job: Job, staged: Path, formats: Sequence[str], places: Mapping[str, str], manager: type | None) -> None:
     light_notebooks()
     import nbformat
     import papermill
@@ -119,9 +123,9 @@ def _execute(job: Job, staged: Path, formats: Sequence[str], manager: type | Non
         )
     except Exception:
         if ran.exists():
-            nbformat.write(tidy(nbformat.read(ran, as_version=4), staged), ran)
+            nbformat.write(tidy(nbformat.read(ran, as_version=4), places), ran)
         raise
-    write_text(ran, nbformat.writes(tidy(book, staged)) + "\n")
+    write_text(ran, nbformat.writes(tidy(book, places)) + "\n")
     export(job, book, staged, formats)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ from typing import Any
 _TIMES = ("start_time", "end_time", "duration")
 
 
-def tidy(book: Any, staged: Path) -> Any:
+def tidy(book: Any, places: Mapping[str, str]) -> Any:
     """The notebook as it is kept, changed in place and returned: equal reports have equal bytes.
 
-    The staging folder, which is gone when anybody reads it, becomes ".", so that the notebook names its own folder.
+    `places` maps folders of this run to what is shown instead: the staging folder, which is gone when anybody reads the notebook,
+    becomes ".", so that the notebook names its own folder.
     """
-    place = json.dumps(str(staged))[1:-1]
     about = book.metadata.get("papermill")
     if about is not None:
         for name in _TIMES:
@@ -25,26 +26,28 @@ def tidy(book: Any, staged: Path) -> Any:
         for name in ("input_path", "output_path"):
             if about.get(name):
                 about[name] = Path(about[name]).name
+    forget(book, places)
     for number, cell in enumerate(book.cells):
         cell.metadata.pop("execution", None)
         its = cell.metadata.get("papermill")
         if its is not None:
             for name in _TIMES:
                 its.pop(name, None)
-        content = json.dumps([number, cell.cell_type, str(cell.source).replace(str(staged), ".")])
+        content = json.dumps([number, cell.cell_type, str(cell.source)])
         cell["id"] = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    if place in json.dumps(book):
-        _forget(book, str(staged))
     return book
 
 
-def _forget(node: Any, place: str) -> Any:
-    """Replace `place` in every text below `node`."""
+def forget(node: Any, places: Mapping[str, str]) -> Any:
+    """Replace the places in every text below `node`; containers are changed in place."""
     if isinstance(node, str):
-        return node.replace(place, ".")
+        for place, shown in places.items():
+            if place in node:
+                node = node.replace(place, shown)
+        return node
     if isinstance(node, dict):
         for key in node:
-            node[key] = _forget(node[key], place)
+            node[key] = forget(node[key], places)
     elif isinstance(node, list):
-        node[:] = [_forget(each, place) for each in node]
+        node[:] = [forget(each, places) for each in node]
     return node

@@ -1,0 +1,126 @@
+"""Reports made by the workers of a Dask cluster: an existing one by its address, or one of this machine's own."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from metanet.errors import MetanetError, ReportError, shorten
+from metanet.reporting.cluster.worker import make_remote, unpack
+from metanet.reporting.jobs import Job
+from metanet.reporting.journal import versions_digest
+from metanet.reporting.makers import Limits, Maker
+from metanet.reporting.run import failure_page, one_line
+
+#: How often a report is tried anew when its worker was lost.
+RETRIES = 3
+_PATIENCE = "30s"
+
+
+class ClusterMaker(Maker):
+    """Each report on a worker. The report comes back whole and is put in its place here, so that a lost worker loses nothing.
+
+    Parameters
+    ----------
+    scheduler
+        Address of a scheduler, such as ``tcp://10.0.0.1:8786``, or "local" for a cluster of this machine.
+    jobs
+        All reports of the batch: their notebooks and evidence go to the workers once.
+    workers
+        Workers of a local cluster.
+    """
+
+    def __init__(
+        self, formats: Sequence[str], limits: Limits, *, scheduler: str, jobs: Sequence[Job], workers: int
+    ) -> None:
+        super().__init__(formats, limits)
+        distributed = _distributed()
+        folder = self._held.enter_context(tempfile.TemporaryDirectory(prefix="metanet-dask-"))
+        if scheduler == "local":
+            # Workers are processes of one thread each; reports fork from a process of their own.
+            cluster = self._held.enter_context(
+                distributed.LocalCluster(
+                    n_workers=workers, threads_per_worker=1, dashboard_address=None, local_directory=folder,
+                    host="127.0.0.1", memory_limit=0,
+                )
+            )  # fmt: skip
+            address = cluster.scheduler_address
+        else:
+            address = scheduler
+        try:
+            self._client = self._held.enter_context(
+                distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
+            )
+        except (OSError, ValueError, TimeoutError) as fault:
+            raise ReportError(
+                f"scheduler={shorten(scheduler)!r} does not answer ({shorten(str(fault), 120)}). Mend: start the cluster, or give the "
+                "address that its scheduler prints."
+            ) from None
+        self._data, bundle = _bundle(jobs)
+        self._bundle = self._client.scatter(bundle, broadcast=False, hash=True)
+
+    @property
+    def threads(self) -> int:
+        """How many reports the cluster makes at the same time."""
+        return max(1, int(sum(self._client.ncores().values())))
+
+    def make(self, job: Job, staged: Path, log: Path, shown: Mapping[str, str] | None = None) -> str | None:
+        from distributed import KilledWorker
+
+        content = {**job.to_dict(), "notebook": job.notebook.name}
+        name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        future = self._client.submit(
+            make_remote, self._bundle, content, self.formats, self.limits.seconds, self.limits.megabytes, versions_digest(),
+            key=f"metanet-report-{name}", retries=RETRIES, pure=False,
+        )  # fmt: skip
+        try:
+            archive, error, said = future.result()
+        except KilledWorker:
+            error = f"DeadKernelError: Its worker was lost {RETRIES + 1} times."
+        except MetanetError as fault:
+            # Every report would end so.
+            raise ReportError(str(fault)) from None
+        except Exception as fault:
+            error = one_line(fault)
+        else:
+            log.write_text(said, encoding="utf-8")
+            unpack(archive, staged)
+            return error  # type: ignore[no-any-return]
+        finally:
+            future.release()
+        failure_page(job, staged, error, "")
+        return error
+
+
+def _bundle(jobs: Sequence[Job]) -> tuple[str | None, bytes]:
+    """The evidence and the notebooks of a batch as one archive: the same bytes for the same content."""
+    folders = {job.parameters.get("data") for job in jobs} - {None}
+    if len(folders) > 1:
+        raise ReportError("The reports of one run on a cluster rest on one folder of evidence.")
+    data = next(iter(folders), None)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        files = {f"notebooks/{job.notebook.name}": job.notebook for job in jobs}
+        if data is not None:
+            files |= {f"data/{path.name}": path for path in sorted(Path(data).iterdir()) if path.is_file()}
+        for name, path in sorted(files.items()):
+            archive.writestr(zipfile.ZipInfo(name), path.read_bytes())
+    return data, content.getvalue()
+
+
+def _distributed() -> Any:
+    try:
+        import distributed
+    except ImportError:
+        raise ReportError('A cluster needs dask.distributed. Mend: pip install "metanet[cluster]".') from None
+    # Workers that this process starts have one numeric thread each, as everywhere.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    return distributed

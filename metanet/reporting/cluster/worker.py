@@ -1,0 +1,123 @@
+"""What a worker of the cluster does: unpack what a report needs, make it, and send it back whole."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import io
+import os
+import shutil
+import tempfile
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from metanet.errors import ReportError
+from metanet.reporting.jobs import Job
+from metanet.reporting.journal import versions_digest
+from metanet.reporting.makers import Limits, Maker, maker
+
+_LOCK = threading.Lock()
+_MAKERS: dict[tuple[Any, ...], Maker] = {}
+_HOME: list[Path] = []
+
+
+def make_remote(
+    bundle: bytes,
+    job: dict[str, Any],
+    formats: tuple[str, ...],
+    seconds: float | None,
+    megabytes: int | None,
+    versions: str,
+) -> tuple[bytes, str | None, str]:
+    """Make one report on this worker.
+
+    Parameters
+    ----------
+    bundle
+        What `pack` made of the evidence and the notebooks.
+    job
+        As `Job.to_dict` gives it, its notebook and its data by their names in the bundle.
+    formats, seconds, megabytes
+        Formats and limits.
+    versions
+        What made the plan; a worker with other packages would make other reports.
+
+    Returns
+    -------
+    tuple
+        The report's folder as a zip, its error in one line or None, its log.
+
+    Raises
+    ------
+    ReportError
+        Another version of metanet or of a package it rests on.
+    """
+    if versions != versions_digest():
+        raise ReportError(
+            "A worker of the cluster has other versions of metanet or of its packages than this machine. Mend: install the same "
+            "requirements.lock on both."
+        )
+    place = _unpacked(bundle)
+    here = Job.from_dict(job)
+    data = here.parameters.get("data")
+    parameters = dict(here.parameters)
+    if data is not None:
+        parameters["data"] = str(place / "data")
+    made = Job(
+        place / "notebooks" / here.notebook.name, parameters, here.title, here.folder, here.identity, here.subset
+    )
+    staged = Path(tempfile.mkdtemp(dir=place.parent, prefix="report-"))
+    log = staged.with_suffix(".log")
+    try:
+        shown = {} if data is None else {str(place / "data"): str(data)}
+        error = _maker(formats, seconds, megabytes, data and str(place / "data")).make(made, staged, log, shown)
+        return packed(staged), error, log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+        log.unlink(missing_ok=True)
+
+
+def _maker(formats: tuple[str, ...], seconds: float | None, megabytes: int | None, data: str | None) -> Maker:
+    """The warm parent of this worker; it is kept for the next report."""
+    key = (formats, seconds, megabytes, data)
+    with _LOCK:
+        if key not in _MAKERS:
+            _MAKERS[key] = maker(None, formats, Limits(seconds, megabytes), several=True, data=[data or ""])
+            atexit.register(_MAKERS[key].stop)
+        return _MAKERS[key]
+
+
+def _unpacked(bundle: bytes) -> Path:
+    """The folder that holds a bundle on this worker; each is unpacked once."""
+    with _LOCK:
+        if not _HOME:
+            _HOME.append(Path(tempfile.mkdtemp(prefix="metanet-worker-")))
+            atexit.register(shutil.rmtree, _HOME[0], ignore_errors=True)
+        place = _HOME[0] / hashlib.sha256(bundle).hexdigest()[:16]
+        if not place.is_dir():
+            partial = place.with_suffix(f".{os.getpid()}")
+            unpack(bundle, partial)
+            os.replace(partial, place)
+        return place
+
+
+def packed(folder: Path) -> bytes:
+    """A folder as a zip."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder).as_posix())
+    return content.getvalue()
+
+
+def unpack(content: bytes, folder: Path) -> None:
+    """A zip into a folder; a name that would lead out of it is refused."""
+    root = folder.resolve()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for name in archive.namelist():
+            if not (root / name).resolve().is_relative_to(root):
+                raise ReportError(f"An archive holds {name!r}, which leads out of its folder.")
+        archive.extractall(root)

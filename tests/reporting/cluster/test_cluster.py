@@ -1,0 +1,117 @@
+"""Reports on a Dask cluster of this machine: the same bytes as without, also when a worker is killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+import time
+
+import pytest
+
+import metanet as mn
+from metanet.evidence.locate import curated_folder
+from metanet.reporting.batch import report, run_jobs
+from metanet.reporting.cluster import maker as makers
+from metanet.reporting.cluster.worker import make_remote, packed, unpack
+from metanet.reporting.jobs import Job
+from metanet.reporting.journal import Journal, versions_digest
+from tests.reporting.test_journal import SOURCE, bytes_of
+
+distributed = pytest.importorskip("distributed")
+# Ports and processes of a scheduler that ends are closed a moment later than the test.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    with (
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address=None,
+            local_directory=str(tmp_path / "dask"),
+            host="127.0.0.1",
+        ) as made,
+    ):
+        yield made
+
+
+def jobs_from(path, count):
+    return [Job(path, {"number": n}, f"Number {n}", f"x/n{n}", {"outcome": "x"}) for n in range(1, count + 1)]
+
+
+def test_reports_of_a_cluster_are_those_of_this_machine_though_a_worker_is_killed(cluster, notebook, tmp_path):
+    jobs = jobs_from(notebook(SOURCE.replace("0.05", "0.4")), 8)
+    calm, out = tmp_path / "calm", tmp_path / "out"
+    run_jobs(jobs, calm, 2)
+    victims = [worker.pid for worker in cluster.workers.values()]
+
+    def kill():
+        # In the middle: a report is finished, others are being made.
+        end = time.monotonic() + 60
+        while not list(out.glob("x/*/report.html")) and time.monotonic() < end:
+            time.sleep(0.01)
+        os.kill(victims[0], signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    made = run_jobs(jobs, out, 1, scheduler=cluster.scheduler_address)
+    thread.join()
+    assert [one.error for one in made] == [None] * 8
+    assert bytes_of(out) == bytes_of(calm)
+    lines = (out / ".metanet/journal.jsonl").read_text().splitlines()
+    assert len(lines) == 8
+    # The next run finds all of them, here or there.
+    assert all(one.kept for one in run_jobs(jobs, out, 1, scheduler=cluster.scheduler_address))
+
+
+def test_evidence_and_notebooks_travel_and_no_folder_of_a_worker_is_shown(tmp_path):
+    data, out, calm = tmp_path / "data", tmp_path / "out", tmp_path / "calm"
+    shutil.copytree(curated_folder(), data)
+    assert report("hepatotoxicity", "TACE", out=calm, data=data).ok
+    assert report("hepatotoxicity", "TACE", out=out, data=data, scheduler="local", jobs=1).ok
+    assert bytes_of(out) == bytes_of(calm)
+    kept = [path for path in out.rglob("*") if path.is_file() and ".metanet" not in path.parts]
+    assert "metanet-worker" not in "".join(path.read_text(errors="ignore") for path in kept)
+
+
+def test_a_report_that_fails_on_a_worker_has_its_page_and_its_log(cluster, notebook, tmp_path):
+    jobs = [Job(notebook("1 / 0", "bad.ipynb"), {}, "Bad", "x/bad", {}), *jobs_from(notebook(SOURCE), 1)]
+    made = run_jobs(jobs, tmp_path / "out", scheduler=cluster.scheduler_address)
+    assert "ZeroDivisionError" in made[0].error
+    assert made[1].error is None
+    assert "ZeroDivisionError" in (tmp_path / "out/x/bad/report.html").read_text()
+    assert any("ZeroDivisionError" in path.read_text() for path in (tmp_path / "out/.metanet/logs").iterdir())
+    assert set(Journal(tmp_path / "out").keys()) == {"x/bad", "x/n1"}
+
+
+def test_a_scheduler_that_is_not_there_is_named(notebook, tmp_path, monkeypatch):
+    monkeypatch.setattr(makers, "_PATIENCE", "1s")
+    with pytest.raises(mn.ReportError, match=r"scheduler='tcp://127\.0\.0\.1:9' does not answer"):
+        run_jobs(jobs_from(notebook(SOURCE), 1), tmp_path / "out", scheduler="tcp://127.0.0.1:9")
+    with pytest.raises(mn.ArgumentError, match="exclude each other"):
+        run_jobs(jobs_from(notebook(SOURCE), 1), tmp_path / "out", scheduler="local", engine="stock")
+
+
+def test_a_worker_with_other_versions_refuses():
+    with pytest.raises(mn.ReportError, match="other versions"):
+        make_remote(b"", {}, ("html",), None, None, "something else")
+    assert len(versions_digest()) == 64
+
+
+def test_an_archive_that_leads_out_of_its_folder_is_refused(tmp_path):
+    import io
+    import zipfile
+
+    for name in ("../out.txt", "/etc/out.txt", "a/../../out.txt"):
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            archive.writestr(name, "x")
+        with pytest.raises(mn.ReportError, match="leads out"):
+            unpack(content.getvalue(), tmp_path / "in")
+    (tmp_path / "from" / "sub").mkdir(parents=True)
+    (tmp_path / "from" / "sub" / "a.txt").write_text("a")
+    unpack(packed(tmp_path / "from"), tmp_path / "to")
+    assert (tmp_path / "to/sub/a.txt").read_text() == "a"
