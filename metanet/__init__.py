@@ -68,6 +68,9 @@ if TYPE_CHECKING:
     from metanet.models.within_studies import within_studies as within_studies
     from metanet.reporting.analysis_files import save_analysis as save_analysis
     from metanet.reporting.batch import report as report
+    from metanet.reporting.diff.result import Diff as Diff
+    from metanet.reporting.diff.result import diff as diff
+    from metanet.reporting.makers import Limits as Limits
     from metanet.reporting.results_files import save_results as save_results
     from metanet.writing.characteristics import characteristics_table as characteristics_table
     from metanet.writing.findings import summary_of_findings as summary_of_findings
@@ -156,6 +159,9 @@ _HOMES = {
     "save_analysis": "metanet.reporting.analysis_files",
     "save_results": "metanet.reporting.results_files",
     "report": "metanet.reporting.batch",
+    "Limits": "metanet.reporting.makers",
+    "diff": "metanet.reporting.diff.result",
+    "Diff": "metanet.reporting.diff.result",
 }
 
 __all__ = [

@@ -99,6 +99,9 @@ def _save(figure: Figure, path: Path, form: str, dpi: int) -> Path:
 
 def _write(figure: Figure, file: BinaryIO, form: str, dpi: int) -> None:
     options: dict[str, Any] = {"format": form, "metadata": _metadata(figure, form)}
+    if form == "png":
+        # Beyond this level a line drawing grows no smaller, and each level takes its time in every report.
+        options |= {"pil_kwargs": {"compress_level": 3}}
     if form == "tiff":
         options |= {"pil_kwargs": {"compression": "tiff_lzw"}}
         del options["metadata"]

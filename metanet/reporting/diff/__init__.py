@@ -1,0 +1,1 @@
+"""What moved between two runs of reports, by how much, and which rows moved it."""
