@@ -15,7 +15,8 @@ def hook(event, arguments):
     if event in ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg"):
         address = arguments[1] if len(arguments) > 1 else None
         # Local sockets have a path; an address and a port would leave the machine, or let others in.
-        asked = isinstance(address, tuple)
+        # urllib3 tries at its import whether IPv6 exists here: a socket that is closed at once and listens to nobody.
+        asked = isinstance(address, tuple) and (event, address[:2]) != ("socket.bind", ("::1", 0))
     else:
         asked = event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "urllib.Request")
     if asked:
