@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from metanet.models.within_studies import within_studies as within_studies
     from metanet.reporting.analysis_files import save_analysis as save_analysis
     from metanet.reporting.batch import report as report
+    from metanet.reporting.cluster.simulations import calibrate_on_cluster as calibrate_on_cluster
     from metanet.reporting.diff.result import Diff as Diff
     from metanet.reporting.diff.result import diff as diff
     from metanet.reporting.makers import Limits as Limits
@@ -160,6 +161,7 @@ _HOMES = {
     "save_results": "metanet.reporting.results_files",
     "report": "metanet.reporting.batch",
     "Limits": "metanet.reporting.makers",
+    "calibrate_on_cluster": "metanet.reporting.cluster.simulations",
     "diff": "metanet.reporting.diff.result",
     "Diff": "metanet.reporting.diff.result",
 }

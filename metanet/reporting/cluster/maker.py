@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from metanet.errors import MetanetError, ReportError, shorten
+from metanet.errors import MetanetError, ReportError
+from metanet.reporting.cluster.connect import connected
 from metanet.reporting.cluster.worker import make_remote, unpack
 from metanet.reporting.jobs import Job
 from metanet.reporting.journal import versions_digest
@@ -21,7 +19,6 @@ from metanet.reporting.run import failure_page, one_line
 
 #: How often a report is tried anew when its worker was lost.
 RETRIES = 3
-_PATIENCE = "30s"
 
 
 class ClusterMaker(Maker):
@@ -41,29 +38,8 @@ class ClusterMaker(Maker):
         self, formats: Sequence[str], limits: Limits, *, scheduler: str, jobs: Sequence[Job], workers: int
     ) -> None:
         super().__init__(formats, limits)
-        distributed = _distributed()
-        folder = self._held.enter_context(tempfile.TemporaryDirectory(prefix="metanet-dask-"))
-        if scheduler == "local":
-            # Workers are processes of one thread each; reports fork from a process of their own.
-            cluster = self._held.enter_context(
-                distributed.LocalCluster(
-                    n_workers=workers, threads_per_worker=1, dashboard_address=None, local_directory=folder,
-                    host="127.0.0.1", memory_limit=0,
-                )
-            )  # fmt: skip
-            address = cluster.scheduler_address
-        else:
-            address = scheduler
-        try:
-            self._client = self._held.enter_context(
-                distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
-            )
-        except (OSError, ValueError, TimeoutError) as fault:
-            raise ReportError(
-                f"scheduler={shorten(scheduler)!r} does not answer ({shorten(str(fault), 120)}). Mend: start the cluster, or give the "
-                "address that its scheduler prints."
-            ) from None
-        self._data, bundle = _bundle(jobs)
+        self._client = self._held.enter_context(connected(scheduler, workers))
+        bundle = _bundle(jobs)
         self._bundle = self._client.scatter(bundle, broadcast=False, hash=True)
 
     @property
@@ -99,7 +75,7 @@ class ClusterMaker(Maker):
         return error
 
 
-def _bundle(jobs: Sequence[Job]) -> tuple[str | None, bytes]:
+def _bundle(jobs: Sequence[Job]) -> bytes:
     """The evidence and the notebooks of a batch as one archive: the same bytes for the same content."""
     folders = {job.parameters.get("data") for job in jobs} - {None}
     if len(folders) > 1:
@@ -112,15 +88,4 @@ def _bundle(jobs: Sequence[Job]) -> tuple[str | None, bytes]:
             files |= {f"data/{path.name}": path for path in sorted(Path(data).iterdir()) if path.is_file()}
         for name, path in sorted(files.items()):
             archive.writestr(zipfile.ZipInfo(name), path.read_bytes())
-    return data, content.getvalue()
-
-
-def _distributed() -> Any:
-    try:
-        import distributed
-    except ImportError:
-        raise ReportError('A cluster needs dask.distributed. Mend: pip install "metanet[cluster]".') from None
-    # Workers that this process starts have one numeric thread each, as everywhere.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-    return distributed
+    return content.getvalue()

@@ -8,12 +8,13 @@ import signal
 import threading
 import time
 
+import numpy as np
 import pytest
 
 import metanet as mn
 from metanet.evidence.locate import curated_folder
 from metanet.reporting.batch import report, run_jobs
-from metanet.reporting.cluster import maker as makers
+from metanet.reporting.cluster import connect
 from metanet.reporting.cluster.worker import make_remote, packed, unpack
 from metanet.reporting.jobs import Job
 from metanet.reporting.journal import Journal, versions_digest
@@ -88,7 +89,7 @@ def test_a_report_that_fails_on_a_worker_has_its_page_and_its_log(cluster, noteb
 
 
 def test_a_scheduler_that_is_not_there_is_named(notebook, tmp_path, monkeypatch):
-    monkeypatch.setattr(makers, "_PATIENCE", "1s")
+    monkeypatch.setattr(connect, "_PATIENCE", "1s")
     with pytest.raises(mn.ReportError, match=r"scheduler='tcp://127\.0\.0\.1:9' does not answer"):
         run_jobs(jobs_from(notebook(SOURCE), 1), tmp_path / "out", scheduler="tcp://127.0.0.1:9")
     with pytest.raises(mn.ArgumentError, match="exclude each other"):
@@ -115,3 +116,33 @@ def test_an_archive_that_leads_out_of_its_folder_is_refused(tmp_path):
     (tmp_path / "from" / "sub" / "a.txt").write_text("a")
     unpack(packed(tmp_path / "from"), tmp_path / "to")
     assert (tmp_path / "to/sub/a.txt").read_text() == "a"
+
+
+def test_simulations_in_chunks_are_put_together_by_their_data_sets(cluster):
+    fit = mn.pool(events=[1, 4, 6, 0], total=[20, 31, 40, 12])
+    whole = mn.calibrate_on_cluster(fit, 230, scheduler=cluster.scheduler_address, chunk=100, seed=3, rivals=False)
+    assert whole.simulations == 230
+    again = mn.calibrate_on_cluster(fit, 230, scheduler=cluster.scheduler_address, chunk=100, seed=3, rivals=False)
+    assert whole.to_dict() == again.to_dict()
+    # Beside one calibration of as many: both estimate the same coverage.
+    one = mn.calibrate(fit, 2000, seed=9, rivals=False)
+    assert abs(whole.coverage - one.coverage) < 5 * (0.95 * 0.05 / 230) ** 0.5
+    with pytest.raises(mn.ArgumentError, match="chunk"):
+        mn.calibrate_on_cluster(fit, 100, scheduler=cluster.scheduler_address, chunk=1)
+    alone = mn.calibrate_on_cluster(mn.pool(events=[1], total=[9]), 100, scheduler="never asked")
+    assert "One study" in alone.sentence()
+
+
+def test_merging_is_what_one_pass_over_all_data_sets_gives():
+    from metanet.reporting.cluster.simulations import merged
+
+    fit = mn.pool(events=[1, 4, 6, 0], total=[20, 31, 40, 12])
+    parts = [mn.calibrate(fit, size, seed=seed).to_frame() for size, seed in ((60, 1), (140, 2))]
+    found = merged(parts, [60, 140])
+    for name in ("coverage", "bias", "width", "below"):
+        weights = [60 * parts[0]["answered"], 140 * parts[1]["answered"]]
+        expected = (weights[0] * parts[0][name] + weights[1] * parts[1][name]) / (weights[0] + weights[1])
+        np.testing.assert_allclose(found[name], expected, rtol=1e-12)
+    squares = (weights[0] * parts[0]["rmse"] ** 2 + weights[1] * parts[1]["rmse"] ** 2) / (weights[0] + weights[1])
+    np.testing.assert_allclose(found["rmse"], squares**0.5, rtol=1e-12)
+    np.testing.assert_allclose(found["answered"], (60 * parts[0]["answered"] + 140 * parts[1]["answered"]) / 200)
