@@ -1,4 +1,4 @@
-"""Where the tables are: the curated ones that come with metanet, or a folder of the user's."""
+"""Where things are: what comes with metanet, or a folder of the user's."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ DESCRIPTOR = "datapackage.json"
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
-def curated_folder() -> Path:
-    """The curated tables: inside an installed package, or beside the package in a checkout."""
-    for folder in (_PACKAGE / "embedded" / "extracted_data", _PACKAGE.parent / "extracted_data"):
-        if (folder / DESCRIPTOR).is_file():
+def shipped_folder(name: str, holds: str) -> Path | None:
+    """A folder that comes with metanet and `holds` a file: inside an installed package, or beside the package in a checkout."""
+    for folder in (_PACKAGE / "embedded" / name, _PACKAGE.parent / name):
+        if (folder / holds).is_file():
             return folder
+    return None
+
+
+def curated_folder() -> Path:
+    """The curated tables."""
+    if (folder := shipped_folder("extracted_data", DESCRIPTOR)) is not None:
+        return folder
     raise DataError(
         "The curated tables are not where metanet was installed. Install metanet again, or give a folder.",
         [Problem("extracted_data", wrong="is missing from the installation", mend="Install metanet again")],
