@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from metanet._version import __version__
-from metanet.errors import ArgumentError, MetanetError
+from metanet.errors import ArgumentError, MetanetError, ReportError
+from metanet.words import visible
 
 _LOCAL = Path("extracted_data")
 #: Arguments of `pool` that name a column of counts or of person-time; the options are called the same.
@@ -40,7 +41,13 @@ def _data_folder(given: str | None) -> str | None:
 @click.option("--modality", help="One modality class, such as TARE; all when left out.")
 @click.option("--out", default="reports", show_default=True, help="Folder of the reports.")
 @click.option("--jobs", type=int, help="Reports made at the same time; the number of processors when left out.")
-@click.option("--format", "formats", default="html", show_default=True, help="Formats, separated by commas.")
+@click.option(
+    "--format",
+    "formats",
+    default="html",
+    show_default=True,
+    help="pdf and docx (Word) beside html, which is always made; separated by commas.",
+)
 @click.option(
     "--scheduler", help="Address of a Dask scheduler whose workers make the reports; local: a cluster of this machine."
 )
@@ -54,6 +61,12 @@ def _data_folder(given: str | None) -> str | None:
 )
 @click.option("--plan", help="A plan in TOML that says what is made, instead of the options above.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print what would be made, and make nothing.")
+@click.option("--numbers", is_flag=True, help="Pool everything in one call first, into pooled.csv.")
+@click.option(
+    "--supplement",
+    is_flag=True,
+    help="Also write supplement.zip: evidence, notebooks, numbers and figures, with RO-Crate metadata.",
+)
 @click.option("--force", is_flag=True, help="Make reports anew that are there and unchanged.")
 @click.option(
     "--engine", help="metanet (default): forks of a warm process; stock: papermill's own, a kernel for each report."
@@ -79,6 +92,8 @@ def report(
     pairs: tuple[tuple[str, str], ...],
     plan: str | None,
     dry_run: bool,
+    numbers: bool,
+    supplement: bool,
     force: bool,
     engine: str | None,
     time_limit: float,
@@ -106,6 +121,8 @@ def report(
         jobs=jobs,
         formats=tuple(part.strip() for part in formats.split(",")),
         force=force,
+        numbers=numbers,
+        supplement=supplement,
         engine=engine,
         scheduler=scheduler,
         limits=Limits(time_limit or None, memory_limit or None),
@@ -205,6 +222,22 @@ def pool(
         click.echo("\n\n".join(f"{by}: {name}\n{one.summary()}" for name, one in fits.items()))
 
 
+@cli.command()
+@click.argument("old")
+@click.argument("new")
+@click.option("--html", help="Write a page with everything that moved to this file.")
+@click.option("--tolerance", type=float, default=1e-9, show_default=True, help="Numbers nearer than this are the same.")
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
+def diff(old: str, new: str, html: str | None, tolerance: float, as_json: bool) -> None:
+    """Tell what moved between two runs of reports, OLD and NEW, by how much, and which rows moved it."""
+    from metanet.reporting.diff.result import diff as compare
+
+    found = compare(old, new, tolerance=tolerance)
+    click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if as_json else found.summary())
+    if html is not None:
+        click.echo(f"Wrote {found.to_html(html)}", err=True)
+
+
 @cli.command(context_settings={"ignore_unknown_options": True})
 @click.argument("folder", default=".")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[JUPYTERLAB OPTIONS]...")
@@ -216,6 +249,75 @@ def lab(folder: str, options: tuple[str, ...]) -> None:
     if folder.startswith("-"):
         folder, options = ".", (folder, *options)
     sys.exit(open_lab(folder, options))
+
+
+@cli.command()
+@click.argument("dir")
+@click.option("--title", help="Title of the review; the name of the folder when left out.")
+@click.option(
+    "--outcome", "outcomes", multiple=True, help="An outcome of which more is better; several times for several."
+)
+@click.option("--harm", "harms", multiple=True, help="An outcome of which less is better; several times for several.")
+@click.option(
+    "--modality",
+    "modalities",
+    multiple=True,
+    help="A treatment; several times for several. They become the only words of the column; any text when left out.",
+)
+def new(
+    dir: str, title: str | None, outcomes: tuple[str, ...], harms: tuple[str, ...], modalities: tuple[str, ...]
+) -> None:
+    """Make a fresh review in DIR: tables with two invented studies, notebooks, a plan and a README."""
+    from metanet.review.new import new_review
+
+    new_review(dir, title=title, outcomes=outcomes, harms=harms, modalities=modalities)
+    click.echo(
+        f"{visible(dir)} is ready: tables with two invented studies, notebooks, a plan and a README.\nGo there and run:"
+    )
+    click.echo("  metanet validate\n  metanet report")
+
+
+@cli.command("import")
+@click.argument("format")
+@click.argument("file")
+@click.option("--into", required=True, help="Folder of the review.")
+@click.option(
+    "--map",
+    "columns",
+    multiple=True,
+    metavar="COLUMN=FIELD",
+    help="covidence, csv: what a column is; COLUMN= leaves it out.",
+)
+@click.option(
+    "--set", "values", multiple=True, metavar="FIELD=VALUE", help="A value for all rows, where the file has none."
+)
+@click.option(
+    "--rename",
+    "renames",
+    multiple=True,
+    metavar="NAME=OTHER",
+    help="Another name for a study, an outcome or a group of the file.",
+)
+@click.option(
+    "--outcome",
+    "outcomes",
+    multiple=True,
+    help="RevMan: the outcomes that are taken, by name or number; all when left out. covidence, csv: the outcome that is counted.",
+)
+def import_(
+    format: str,
+    file: str,
+    into: str,
+    columns: tuple[str, ...],
+    values: tuple[str, ...],
+    renames: tuple[str, ...],
+    outcomes: tuple[str, ...],
+) -> None:
+    """Add the counts of FILE to a review. FORMAT is revman5, revman-web, covidence or csv."""
+    from metanet.review.importing import import_review
+
+    made = import_review(format, file, into, columns=columns, values=values, renames=renames, outcomes=outcomes)
+    click.echo(made.summary())
 
 
 def _check_columns(columns: dict[str, str | None], choices: dict[str, Any]) -> None:
@@ -254,4 +356,5 @@ def main() -> None:
         sys.exit(130)
     except MetanetError as fault:
         click.echo(f"metanet: {fault}", err=True)
-        sys.exit(2)
+        # A report that could not be made is no fault of the words or of the data.
+        sys.exit(1 if isinstance(fault, ReportError) else 2)

@@ -197,6 +197,11 @@ class Evidence:
         check_choice("outcome", outcome, self.outcome_names)
         return self._outcomes[outcome].label
 
+    def direction(self, outcome: str) -> str:
+        """Which side of an outcome is good: "higher_is_better", "lower_is_better", or "" where the tables do not tell."""
+        check_choice("outcome", outcome, self.outcome_names)
+        return self._outcomes[outcome].direction
+
     def fingerprint_of(
         self, outcome: str | Iterable[str] | None = None, modality: str | Iterable[str] | None = None
     ) -> str:

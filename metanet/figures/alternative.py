@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 _DESCRIBED: WeakKeyDictionary[Figure, list[tuple[str, str]]] = WeakKeyDictionary()
 
 
+class DescribedFigure(Figure):
+    """A figure whose text form is what it shows in words: a notebook keeps that beside the picture, and a report reads it there."""
+
+    def __repr__(self) -> str:
+        known = description_of(self)
+        return f"<Figure: {known[1]}>" if known and known[1] else super().__repr__()
+
+
 def describe(axes: Axes, title: str, text: str) -> None:
     """Remember what `axes` show; several axes of one figure are described in the order in which they were drawn."""
     figure = axes.get_figure(root=True)

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from metanet.figures import style
+from metanet.figures.alternative import DescribedFigure
 
 #: For screens: a notebook shows the figure at this resolution. Files have their own.
 SCREEN_DPI = 144
@@ -59,11 +60,13 @@ def new_figure(width: float, height: float) -> Figure:
     if shown_by_pyplot():
         import matplotlib.pyplot as plt
 
-        figure = plt.figure(figsize=(width, height), dpi=SCREEN_DPI, layout="none", **white)
+        figure = plt.figure(
+            figsize=(width, height), dpi=SCREEN_DPI, layout="none", FigureClass=DescribedFigure, **white
+        )
     else:
         with style.settings():
             # Matplotlib's stubs leave "none" out of the layouts, though it is the word that overrides the user's setting.
-            figure = Figure(figsize=(width, height), dpi=SCREEN_DPI, layout="none", **white)  # type: ignore[arg-type]
+            figure = DescribedFigure(figsize=(width, height), dpi=SCREEN_DPI, layout="none", **white)  # type: ignore[arg-type]
             FigureCanvasAgg(figure)
     with style.settings():
         # A dark style colours the page of every file anew while it is written; dark ink needs a ground that stays.

@@ -7,13 +7,14 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from metanet.errors import ArgumentError, check_choice, shorten
+from metanet.errors import ArgumentError, ReportError, check_choice, shorten
 from metanet.evidence import Evidence, load_evidence
 from metanet.reporting import journal as journals
 from metanet.reporting.batch_result import Batch
@@ -21,12 +22,15 @@ from metanet.reporting.files import replace_folder, slug
 from metanet.reporting.index import write_index
 from metanet.reporting.jobs import Job, Outcome
 from metanet.reporting.makers import Limits, Maker, maker
+from metanet.reporting.numbers_first import write_numbers
 from metanet.reporting.plan import ANALYSES, Entry, jobs_of
 from metanet.reporting.plan_files import read_plan
-from metanet.reporting.remote import working_folder
+from metanet.reporting.remote import is_remote, working_folder
 from metanet.reporting.run import one_line, read_numbers
+from metanet.reporting.supplement.write import write_supplement
 
-FORMATS = ("html",)
+#: Forms of a report; the page is always made.
+FORMATS = ("html", "pdf", "docx")
 
 
 def report(
@@ -36,12 +40,14 @@ def report(
     out: str | Path = "reports",
     jobs: int | None = None,
     scheduler: str | None = None,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = ("html",),
     data: str | Path | None = None,
     parameters: Mapping[str, Any] | None = None,
     analyses: Sequence[str] | None = None,
     plan: str | Path | None = None,
     force: bool = False,
+    numbers: bool = False,
+    supplement: bool = False,
     engine: str | None = None,
     limits: Limits | None = None,
     progress: bool = False,
@@ -61,7 +67,7 @@ def report(
         Address of the scheduler of a Dask cluster, such as ``tcp://10.0.0.1:8786``, whose workers then make the reports; "local" for a
         cluster of this machine. The reports come back here, so `out` need not be a place that workers can write to.
     formats
-        "html".
+        "pdf" and "docx" (Word) beside "html", which is always made.
     data
         Folder of the evidence; None takes the curated tables.
     parameters
@@ -75,6 +81,11 @@ def report(
         A plan in TOML instead of all these, see `read_plan`.
     force
         Make reports anew that were made from the same data, parameters, notebook and versions and are still there.
+    numbers
+        Pool everything that the reports will pool in one call first, and write it to ``pooled.csv``.
+    supplement
+        Also write ``supplement.zip``: evidence, notebooks, numbers and figures of all reports in the folder, described as an RO-Crate,
+        with a statement on where data and code are.
     engine
         "metanet" runs each notebook in a fork of a process that has everything loaded, "stock" in a kernel by papermill's own
         engine. None takes forks where the system has them.
@@ -100,15 +111,20 @@ def report(
     A run that was stopped, however it was, goes on where it ended when it is started again, and ends with the same files as one that
     was not: reports appear whole or not at all, and the journal in ``out/.metanet`` says what each was made from.
     """
-    for wanted in formats:
-        check_choice("formats", wanted, FORMATS)
+    wanted = (formats,) if isinstance(formats, str) else formats
+    formats = tuple(dict.fromkeys(("html", *(check_choice("formats", name, FORMATS) for name in wanted))))
     workers = _workers(jobs)
+    if supplement and is_remote(out):
+        # The files of reports that were there already stay there.
+        raise ArgumentError("supplement needs the reports in a folder here. Mend: give a folder as out, and copy it.")
     evidence = load_evidence(data)
     todo = planned(evidence, outcome, modality, data=data, parameters=parameters, analyses=analyses, plan=plan)
-    with working_folder(out) as (to, remote):
+    with _telling(out), working_folder(out) as (to, remote):
         if to.exists() and not to.is_dir():
             raise ArgumentError(f"out={shorten(str(out))!r} is a file, not a folder.")
         to.mkdir(parents=True, exist_ok=True)
+        if numbers:
+            write_numbers(to / "pooled.csv", todo, evidence)
         made = run_jobs(
             todo,
             to,
@@ -122,10 +138,24 @@ def report(
             after=None if remote is None else remote.push,
         )
         index = write_index(to, evidence)
+        if supplement:
+            write_supplement(to, evidence)
         if remote is None:
             return Batch(to, index, tuple(made))
         remote.finish()
         return Batch(str(out), f"{str(out).rstrip('/')}/index.html", tuple(made))
+
+
+@contextmanager
+def _telling(out: str | Path) -> Iterator[None]:
+    """What the system says of the folder of the reports, in words."""
+    try:
+        yield
+    except OSError as fault:
+        raise ReportError(
+            f"out={shorten(str(out))!r}: {fault.strerror or fault}. What was made stands, and the next run goes on from there. Mend: "
+            "free some space, or name a folder of your own."
+        ) from None
 
 
 def planned(
@@ -187,7 +217,7 @@ def run_jobs(
     out: Path,
     workers: int = 1,
     *,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = ("html",),
     force: bool = False,
     engine: str | None = None,
     scheduler: str | None = None,

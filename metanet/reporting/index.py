@@ -1,206 +1,215 @@
-"""reports/index.html: every report with its rate, interval, k, n and links, read from the numbers beside the reports."""
+"""reports/index.html: an overview, every report with its rate, interval, k, n and links, and the analyses."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+import base64
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from metanet._version import __version__
-from metanet.errors import MetanetError
 from metanet.evidence import Evidence
 from metanet.models.display import MODEL_NAMES, interval, per_cent
 from metanet.reporting.analysis_files import KINDS
-from metanet.reporting.files import slug
+from metanet.reporting.index_lines import Report, read_reports
+from metanet.reporting.index_overview import Picture, picture_of
+from metanet.reporting.index_script import SCRIPT, STYLE
 from metanet.reporting.page import page
 from metanet.words import html_text
 from metanet.writing.whole_files import write_text
 
-#: Folder of the reports that repeat a published pooling.
-REPLICATION = "replication"
-#: Folder of the analyses beside the pooled rates: one folder for each kind, one in it for each analysis.
-ANALYSES_FOLDER = "analyses"
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the index, texts ready to be escaped."""
-
-    outcome: str
-    modality: str
-    model: str
-    status: str
-    rate: str
-    ci: str
-    average: str
-    prediction: str
-    k: str
-    counts: str
-    folder: str
-    failed: bool
-    stale: bool
-
-
-def read_lines(out: Path, evidence: Evidence | None) -> list[Line]:
-    """Every report below `out`, outcomes in the order of the evidence in use."""
-    places = {slug(name): place for place, name in enumerate(evidence.outcome_names if evidence else ())}
-
-    def place(path: Path) -> tuple[int, str]:
-        first = path.relative_to(out).parts[0]
-        return places.get(first, len(places) + (first == REPLICATION)), path.as_posix()
-
-    found = []
-    for path in sorted(out.glob("*/*/numbers.json"), key=place):
-        if any(part.startswith(".") for part in path.relative_to(out).parts):
-            continue
-        try:
-            numbers = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(numbers, dict):
-            found.append(_line(path.parent.relative_to(out).as_posix(), numbers, stale(path.parent, evidence)))
-    return found
-
-
-def stale(folder: Path, evidence: Evidence | None) -> bool:
-    """Whether a report was made from other rows than the evidence has now for it."""
-    if evidence is None:
-        return False
-    try:
-        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-        return bool(about["evidence"] != evidence.fingerprint_of(*about["subset"]))
-    except (OSError, ValueError, KeyError, TypeError, MetanetError):
-        # A report of an outcome that is gone, or of an earlier version.
-        return True
-
-
-def _line(folder: str, numbers: dict[str, Any], old: bool) -> Line:
-    outcome = str(numbers.get("label") or numbers.get("outcome") or folder.split("/")[0])
-    if folder.startswith(f"{REPLICATION}/"):
-        outcome = "Replication of published results"
-    elif numbers.get("definition"):
-        outcome += f" ({numbers['definition']})"
-    modality = str(numbers.get("modality_class") or folder.split("/")[-1])
-    if numbers.get("variant"):
-        modality += f" ({numbers['variant']})"
-    if "error" in numbers:
-        return Line(outcome, modality, "", "failed", "", "", "", "", "", "", folder, True, old)
-    result = numbers.get("result") or {}
-    return Line(
-        outcome,
-        modality,
-        "–" if result.get("status") == "not pooled" else MODEL_NAMES.get(str(result.get("model")), ""),
-        str(result.get("status", "")),
-        per_cent(result.get("estimate")),
-        interval(result.get("ci_lower"), result.get("ci_upper")),
-        per_cent(result.get("marginal_estimate")),
-        interval(result.get("pi_lower"), result.get("pi_upper")),
-        str(result.get("k", "")),
-        f"{result.get('events')}/{result.get('n')}",
-        folder,
-        False,
-        old,
-    )
+_TITLE = "Pooled rates by outcome and treatment modality"
+#: Columns of the list: heading, how it is sorted, whether its cells are numbers.
+_COLUMNS = (
+    ("Outcome", "text", False),
+    ("Modality class", "text", False),
+    ("Rate, %", "number", True),
+    ("Interval", "number", True),
+    ("Prediction interval", "number", True),
+    ("k", "number", True),
+    ("Events/total", "number", True),
+    ("Average, %", "number", True),
+    ("Status", "text", False),
+    ("Model", "text", False),
+)
+#: Files of a report that the list leads to, with what it calls them.
+_FILES = (
+    ("notebook", "report.ipynb"),
+    ("PDF", "report.pdf"),
+    ("Word", "report.docx"),
+    ("forest plot", "forest.svg"),
+    ("numbers", "numbers.csv"),
+)
 
 
 def write_index(out: Path, evidence: Evidence | None = None) -> Path:
-    """Write index.html over all reports below `out` and return its path."""
-    lines = read_lines(out, evidence)
-    outcomes = list(dict.fromkeys(line.outcome for line in lines))
-    parts = ["<h1>Pooled rates by outcome and treatment modality</h1>"]
-    pooled = sum(line.status in ("pooled", "no events", "only events") for line in lines)
-    failed = sum(line.failed for line in lines)
-    counts = f"{len(lines)} reports, {pooled} of them pooled"
-    if failed:
-        counts += f", {failed} failed"
-    parts.append(
-        f"<p>{html_text(counts)}. Rates and intervals in per cent; the rate is the median of the model named (of a beta-binomial "
-        "model the mean), the average is over the population: where studies differ widely they lie far apart. k counts study arms.</p>"
-    )
+    """Write index.html and the overview over all reports below `out`, and return the path of the page.
+
+    No date: the same reports have the same list.
+    """
+    rates, analyses = read_reports(out, evidence)
+    path = out / "index.html"
+    write_text(path, _page(rates, analyses, picture_of(out, rates), evidence))
+    return path
+
+
+def _page(
+    rates: Sequence[Report],
+    analyses: Mapping[str, Sequence[Report]],
+    picture: Picture | None,
+    evidence: Evidence | None,
+) -> str:
+    kinds = {kind: found for kind, found in analyses.items() if found}
+    parts = [f"<h1>{_TITLE}</h1>", _contents(picture, kinds), _counts(rates)]
     parts.append(
         "<p>Rates of different modalities come from different, mostly single-arm studies: a comparison between rows is "
         "observational.</p>"
     )
-    parts.extend(
-        f"<h2>{html_text(name)}</h2>{_table([line for line in lines if line.outcome == name])}" for name in outcomes
+    if picture is not None:
+        source = "data:image/svg+xml;base64," + base64.b64encode(picture.svg).decode("ascii")
+        parts.append(
+            f'<section class="overview"><h2 id="overview">Overview</h2><div class="scroll" tabindex="0" role="region" '
+            f'aria-labelledby="overview"><img src="{source}" alt="{html_text(picture.alt)}"></div>'
+            '<p><small>The figure as a file: <a href="overview.svg">SVG</a> <a href="overview.png">PNG</a></small></p></section>'
+        )
+    parts += ['<h2 id="list">All pooled rates</h2>', _controls(rates), _table(rates)]
+    inside = "".join(
+        f'<section><h2 id="{html_text(kind)}">{html_text(_heading(kind))}</h2>{_analyses(found)}</section>'
+        for kind, found in kinds.items()
     )
-    parts.append(_analyses(out, evidence))
-    # No date: the same reports have the same list.
+    parts.append(f'<div id="analyses">{inside}</div>')
     source = f" Evidence sha256 {html_text(evidence.fingerprint[:12])}." if evidence else ""
     parts.append(f"<p><small>metanet {html_text(__version__)}.{source}</small></p>")
-    path = out / "index.html"
-    write_text(path, page("Pooled rates: all reports", f'<main class="tex2jax_ignore">{"".join(parts)}</main>'))
-    return path
+    body = f'<main class="tex2jax_ignore">{"".join(parts)}</main>'
+    return page("Pooled rates: all reports", body, style=STYLE, script=SCRIPT)
 
 
-def _analyses(out: Path, evidence: Evidence | None) -> str:
-    """The analyses beside the pooled rates, by kind, each with what it shows in words."""
-    parts = []
-    for kind, heading in KINDS.items():
-        rows = []
-        for path in sorted(out.glob(f"{ANALYSES_FOLDER}/{kind}/*/numbers.json")):
-            try:
-                found = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                continue
-            if not isinstance(found, dict) or path.parent.name.startswith("."):
-                continue
-            failed = "error" in found
-            words = "failed" if failed else str(found.get("sentence", ""))
-            if stale(path.parent, evidence):
-                words = f"(made from other evidence) {words}"
-            folder = html_text(path.parent.relative_to(out).as_posix())
-            links = f'<a href="{folder}/report.html">report</a> · <a href="{folder}/report.ipynb">notebook</a>'
-            links += "" if failed else f' · <a href="{folder}/numbers.json">numbers</a>'
-            mark = ' class="failed"' if failed else ""
-            rows.append(
-                f"<tr{mark}><td>{html_text(found.get('title', path.parent.name))}</td><td>{html_text(words)}</td><td>{links}</td></tr>"
-            )
-        if rows:
-            head = "".join(f'<th scope="col">{text}</th>' for text in ("Analysis", "What it shows", "Report"))
-            table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-            parts.append(f'<h2>{html_text(heading)}</h2><div class="scroll">{table}</div>')
-    return "".join(parts)
+def _heading(kind: str) -> str:
+    return KINDS.get(kind, kind.replace("_", " "))
 
 
-def _table(lines: list[Line]) -> str:
-    head = (
-        "Modality class",
-        "Model",
-        "Status",
-        "Rate",
-        "Interval",
-        "Average",
-        "Prediction interval",
-        "k",
-        "Events/total",
-        "Report",
+def _contents(picture: Picture | None, kinds: Iterable[str]) -> str:
+    places = [("overview", "Overview")] if picture is not None else []
+    places += [("list", "All pooled rates"), *((kind, _heading(kind)) for kind in kinds)]
+    links = " ".join(f'<a href="#{html_text(place)}">{html_text(name)}</a>' for place, name in places)
+    return f'<nav class="contents" aria-label="On this page">{links}</nav>'
+
+
+def _counts(rates: Sequence[Report]) -> str:
+    pooled = sum(report.result.get("status") in ("pooled", "no events", "only events") for report in rates)
+    failed = sum(report.failed for report in rates)
+    counts = f"{len(rates)} reports, {pooled} of them pooled" + (f", {failed} failed" if failed else "")
+    return (
+        f"<p>{counts}. Rates and intervals in per cent; the rate is the median of the model named (of a beta-binomial "
+        "model the mean), the average is over the population: where studies differ widely they lie far apart. k counts study "
+        "arms.</p>"
     )
-    numeric = {3, 4, 5, 6, 7, 8}
-    top = "".join(f'<th scope="col"{_num(i in numeric)}>{html_text(text)}</th>' for i, text in enumerate(head))
-    body = []
-    for line in lines:
-        status = line.status + (" (made from other evidence)" if line.stale else "")
+
+
+def _controls(rates: Sequence[Report]) -> str:
+    """What the script works with; hidden where no script runs."""
+    outcomes = {report.subset[0]: report.outcome for report in reversed(rates) if report.subset[0]}
+    groups = dict.fromkeys(report.subset[1] for report in rates if report.subset[1])
+    return (
+        '<div id="controls" class="controls" role="search" hidden>'
+        '<label>Search<input id="search" type="search" autocomplete="off" spellcheck="false"></label>'
+        f"{_choice('outcome', 'Outcome', dict(reversed(outcomes.items())))}"
+        f"{_choice('group', 'Modality class', {name: name for name in groups})}"
+        '<button id="reset" type="button">Show all</button></div>'
+        '<p id="count" role="status" aria-live="polite"></p>'
+    )
+
+
+def _choice(name: str, label: str, options: Mapping[str, str]) -> str:
+    inside = "".join(f'<option value="{html_text(key)}">{html_text(text)}</option>' for key, text in options.items())
+    return f'<label>{label}<select id="{name}"><option value="">all</option>{inside}</select></label>'
+
+
+def _table(rates: Sequence[Report]) -> str:
+    head = "".join(f'<th scope="col" data-sort="{kind}"{_num(right)}>{text}</th>' for text, kind, right in _COLUMNS)
+    body = "".join(map(_row, rates))
+    return (
+        '<div class="scroll" tabindex="0" role="region" aria-labelledby="list">'
+        f'<table id="rates" class="rates" aria-labelledby="list"><thead><tr>{head}<th scope="col" class="links">Files</th></tr>'
+        f"</thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _row(report: Report) -> str:
+    result, folder = report.result, html_text(report.folder)
+    status = "failed" if report.failed else str(result.get("status", ""))
+    status += " (made from other evidence)" if report.stale else ""
+    model = (
+        "–"
+        if result.get("status") == "not pooled"
+        else MODEL_NAMES.get(str(result.get("model")), "").removesuffix(" model")
+    )
+    events, total = result.get("events"), result.get("n")
+    cells: list[tuple[str, Any]] = [("", None)] * 6
+    if not report.failed:
+        rate, lower, upper, low, high, average = (_number(result.get(name)) for name in _RATES)
         cells = [
-            line.modality,
-            line.model,
-            status,
-            line.rate,
-            line.ci,
-            line.average,
-            line.prediction,
-            line.k,
-            line.counts,
+            (per_cent(rate), rate),
+            (interval(lower, upper), lower),
+            (interval(low, high), low),
+            (str(result.get("k", "")), result.get("k")),
+            (f"{events}/{total}", total),
+            (per_cent(average), average),
         ]
-        row = "".join(f"<td{_num(i in numeric)}>{html_text(text)}</td>" for i, text in enumerate(cells))
-        files = [("report", "report.html"), ("notebook", "report.ipynb")]
-        if not line.failed:
-            files += [("forest plot", "forest.svg"), ("numbers", "numbers.csv")]
-        links = " · ".join(f'<a href="{html_text(line.folder)}/{name}">{text}</a>' for text, name in files)
-        mark = ' class="failed"' if line.failed else ""
-        body.append(f"<tr{mark}>{row}<td>{links}</td></tr>")
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+    outcome, group = map(html_text, report.subset)
+    mark = ' class="failed"' if report.failed else ""
+    link = f'<a href="{folder}/report.html">{html_text(report.modality)}</a>'
+    texts = "".join(f"<td>{html_text(text)}</td>" for text in (status, model))
+    numbers = "".join(f'<td class="num"{_value(value)}>{html_text(text)}</td>' for text, value in cells)
+    return (
+        f'<tr{mark} data-outcome="{outcome}" data-group="{group}"><th scope="row">{html_text(report.outcome)}</th><td>{link}</td>'
+        f'{numbers}{texts}<td class="links">{_links(report)}</td></tr>'
+    )
+
+
+_RATES = ("estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper", "marginal_estimate")
+
+
+def _number(value: object) -> float | None:
+    """A number of a file; None for anything else, such as the text for an infinite limit."""
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _value(value: object) -> str:
+    """What a cell is sorted by."""
+    known = _number(value)
+    return "" if known is None else f' data-value="{known:.12g}"'
+
+
+def _links(report: Report, files: Sequence[tuple[str, str]] = _FILES) -> str:
+    """Links to the files that are there; who hears them alone hears what they belong to."""
+    folder, title = html_text(report.folder), html_text(report.title)
+    return " · ".join(
+        f'<a href="{folder}/{name}" aria-label="{text}: {title}">{text}</a>'
+        for text, name in files
+        if name in report.files
+    )
+
+
+def _analyses(found: Sequence[Report]) -> str:
+    """The analyses of a kind, each with what it shows in words."""
+    rows = []
+    for report in found:
+        words = "failed" if report.failed else str(report.numbers.get("sentence", ""))
+        if report.stale:
+            words = f"(made from other evidence) {words}"
+        outcome, group = map(html_text, report.subset)
+        mark = ' class="failed"' if report.failed else ""
+        link = f'<a href="{html_text(report.folder)}/report.html">{html_text(report.title)}</a>'
+        rows.append(
+            f'<tr{mark} data-outcome="{outcome}" data-group="{group}"><th scope="row">{link}</th><td>{html_text(words)}</td>'
+            f'<td class="links">{_links(report, (*_FILES[:3], ("numbers", "numbers.json")))}</td></tr>'
+        )
+    head = "".join(f'<th scope="col"{extra}>{text}</th>' for text, extra in _ANALYSIS_COLUMNS)
+    return f'<div class="scroll"><table class="rates"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+
+
+_ANALYSIS_COLUMNS = (("Analysis", ""), ("What it shows", ""), ("Files", ' class="links"'))
 
 
 def _num(yes: bool) -> str:

@@ -136,7 +136,9 @@ class Journal:
         """One line for each report that is still there, by folder."""
         kept = {folder: entry for folder, entry in sorted(self._lines.items()) if (self.out / folder).is_dir()}
         self._lines = kept
-        write_text(self.path, "".join(json.dumps(entry, ensure_ascii=True) + "\n" for entry in kept.values()))
+        # On a full disk the lines stay as they were written, which say the same.
+        with contextlib.suppress(OSError):
+            write_text(self.path, "".join(json.dumps(entry, ensure_ascii=True) + "\n" for entry in kept.values()))
 
 
 @contextmanager

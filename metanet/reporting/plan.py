@@ -12,7 +12,7 @@ from metanet.errors import ArgumentError, check_choice
 from metanet.evidence import Evidence
 from metanet.reporting.analysis_files import KINDS
 from metanet.reporting.files import slug
-from metanet.reporting.index import ANALYSES_FOLDER, REPLICATION
+from metanet.reporting.index_lines import ANALYSES_FOLDER, REPLICATION
 from metanet.reporting.jobs import Job
 from metanet.reporting.locate import analyses_folder
 from metanet.reporting.parameters import check_parameters, known_parameters
@@ -32,8 +32,8 @@ NOTEBOOKS = {
 OWN = ("outcome", "modality_class", "benefit", "risk", "data", "output_dir")
 #: Studies from which on the analyses of one outcome and modality have something to look at.
 _LEAST_STUDIES = 3
-#: Outcomes that are set against each other.
-_BENEFITS, _RISK = ("objective_response", "disease_control"), "hepatotoxicity"
+#: Of the outcomes whose direction the tables tell, so many benefits are set against the harm that most studies report.
+_BENEFITS = 2
 #: Choices of rows, which every notebook that has them takes in the same sense.
 _ROWS = ("overlap", "certainty", "definition")
 
@@ -190,11 +190,12 @@ def _subjects(
             if sum(outcome == name for outcome, _ in pairs) > 1:
                 yield slug(name), f"{evidence.label(name)}: modalities compared", (name, None), {"outcome": name}
     elif kind == "benefit_risk":
-        for benefit in _BENEFITS:
-            shared = {group for name, group in pairs if name == benefit} & {g for name, g in pairs if name == _RISK}
+        benefits, risk = _sides(evidence, pairs)
+        for benefit in benefits:
+            shared = {group for name, group in pairs if name == benefit} & {g for name, g in pairs if name == risk}
             if shared:
-                title = f"{evidence.label(benefit)} against {evidence.label(_RISK).lower()}"
-                yield slug(f"{benefit}-{_RISK}"), title, (None, None), {"benefit": benefit, "risk": _RISK}
+                title = f"{evidence.label(benefit)} against {evidence.label(risk).lower()}"
+                yield slug(f"{benefit}-{risk}"), title, (None, None), {"benefit": benefit, "risk": risk}
     elif kind in ("heterogeneity", "sensitivity"):
         chosen = {name: given[name] for name in _ROWS if given.get(name) is not None}
         for name, group in pairs:
@@ -203,6 +204,15 @@ def _subjects(
                 yield f"{slug(name)}-{slug(group)}", title, (name, group), {"outcome": name, "modality_class": group}
     else:
         yield from _own_notebook(entry, evidence, pairs, outcomes, groups, known)
+
+
+def _sides(evidence: Evidence, pairs: Sequence[tuple[str, str]]) -> tuple[list[str], str]:
+    """Benefits, in the order of the tables, and the harm that is reported for most modality classes; "" where there is none."""
+    names = list(dict.fromkeys(name for name, _ in pairs))
+    benefits = [name for name in names if evidence.direction(name) == "higher_is_better"][:_BENEFITS]
+    harms = [name for name in names if evidence.direction(name) == "lower_is_better"]
+    risk = max(harms, key=lambda name: sum(other == name for other, _ in pairs), default="")
+    return (benefits if risk else []), risk
 
 
 def _own_notebook(

@@ -51,6 +51,21 @@ def widths(table: Table, upright: float, side: float, around: float) -> tuple[li
     return wanted, room == side and sum(wanted) > upright
 
 
+def filled(table: Table, columns: list[float], room: float, around: float) -> list[float]:
+    """The widths with what they leave of the room given to texts and headings that would break."""
+    lacking = []
+    texts = table.texts()
+    for place, (column, width) in enumerate(zip(table.columns, columns, strict=True)):
+        longest = max((_length(row[place]) for row in texts), default=0.0) if column.kind == "text" else 0.0
+        heading = _BOLD * min(_length(column.label), _WORD)
+        lacking.append(max(0.0, max(longest, heading) + around - width))
+    spare, wanted = room - sum(columns), sum(lacking)
+    if spare <= 0 or wanted <= 0:
+        return columns
+    share = min(1.0, spare / wanted)
+    return [width + lack * share for width, lack in zip(columns, lacking, strict=True)]
+
+
 def _length(text: str) -> float:
     """Characters of usual width that a text takes: capitals and a few others are wider."""
     return len(text) + 0.25 * sum(character.isupper() or character in "mwMW%" for character in text)

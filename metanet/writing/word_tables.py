@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from metanet.words import xml_text
 from metanet.writing.html_tables import spans
-from metanet.writing.widths import closing_lines, widths
+from metanet.writing.widths import closing_lines, filled, widths
 
 if TYPE_CHECKING:
     from metanet.writing.table import Table
@@ -23,26 +24,34 @@ _LEAST = 5.0
 _CHARACTER, _AROUND = 0.178, 2.0
 
 
+@dataclass(frozen=True)
+class Room:
+    """What a table takes on A4: widths of its columns in centimetres, size of its letters, whether the page lies on its side."""
+
+    columns: tuple[float, ...]
+    points: float
+    wide: bool
+
+
+def room_of(table: Table) -> Room:
+    """The room of a table with rows."""
+    columns, wide = widths(table, _UPRIGHT / _CHARACTER, _SIDE / _CHARACTER, _AROUND)
+    room = (_SIDE if wide else _UPRIGHT) / _CHARACTER
+    smaller = min(1.0, room / sum(columns))
+    columns = filled(table, columns, room, _AROUND)
+    return Room(tuple(c * _CHARACTER * smaller for c in columns), max(_LEAST, _POINTS * smaller), wide)
+
+
 def docx_of(table: Table) -> bytes:
     """The bytes of a Word file that holds the table."""
     from docx import Document
-    from docx.enum.section import WD_ORIENT
-    from docx.shared import Cm, Pt
+    from docx.shared import Pt
 
     document = Document()
-    columns: list[float] = []
-    wide, smaller = False, 1.0
-    if table.rows:
-        columns, wide = widths(table, _UPRIGHT / _CHARACTER, _SIDE / _CHARACTER, _AROUND)
-        smaller = min(1.0, (_SIDE if wide else _UPRIGHT) / _CHARACTER / sum(columns))
-    section = document.sections[0]
-    section.page_width, section.page_height = Cm(21.0), Cm(29.7)
-    if wide:
-        section.orientation = WD_ORIENT.LANDSCAPE
-        section.page_width, section.page_height = Cm(29.7), Cm(21.0)
-    section.left_margin = section.right_margin = section.top_margin = section.bottom_margin = Cm(2.0)
+    room = room_of(table) if table.rows else Room((), _POINTS, False)
+    lay(document.sections[0], wide=room.wide)
     document.styles["Normal"].font.name = "Calibri"
-    document.styles["Normal"].font.size = Pt(max(_LEAST, _POINTS * smaller))
+    document.styles["Normal"].font.size = Pt(room.points)
     title = document.add_paragraph()
     run = title.add_run(xml_text(table.title if table.rows else table.empty))
     run.bold = bool(table.rows)
@@ -50,70 +59,104 @@ def docx_of(table: Table) -> bytes:
     title.paragraph_format.space_after = Pt(4)
     title.paragraph_format.keep_with_next = True
     if table.rows:
-        _fill(document, table, [characters * _CHARACTER * smaller for characters in columns])
+        fill(document, table, room)
     for note in table.foot:
         line = document.add_paragraph(xml_text(note))
         line.paragraph_format.space_before = line.paragraph_format.space_after = Pt(2)
+    return saved(document, table.title)
+
+
+def lay(section: Any, *, wide: bool) -> None:
+    """The pages of a section as A4, standing or on their side."""
+    from docx.enum.section import WD_ORIENT
+    from docx.shared import Cm
+
+    sides = Cm(21.0), Cm(29.7)
+    section.orientation = WD_ORIENT.LANDSCAPE if wide else WD_ORIENT.PORTRAIT
+    section.page_width, section.page_height = sides[::-1] if wide else sides
+    section.left_margin = section.right_margin = section.top_margin = section.bottom_margin = Cm(2.0)
+
+
+def saved(document: Any, title: str) -> bytes:
+    """The bytes of a Word document, the same on every run."""
     core = document.core_properties
-    core.title, core.author, core.comments, core.last_modified_by = xml_text(table.title)[:250], "", "", ""
+    core.title, core.author, core.comments, core.last_modified_by = xml_text(title)[:250], "", "", ""
+    core.language = "en"
     _undated(core)
     out = BytesIO()
     document.save(out)
     return _same_bytes(out.getvalue())
 
 
-def _fill(document: Any, table: Table, room: list[float]) -> None:
+def fill(document: Any, table: Table, room: Room, points: float | None = None) -> None:
+    """Put a table with rows at the end of a document, in letters of `points` (None: those of the document).
+
+    A table whose columns have no headings gets no head: its first column names what the others hold.
+    """
     from docx.enum.table import WD_ALIGN_VERTICAL, WD_TABLE_ALIGNMENT
     from docx.shared import Cm
 
     above = spans(table)
     texts = table.texts()
-    heads = 2 if above else 1
+    headed = bool(above) or any(column.label for column in table.columns)
+    heads = headed + bool(above)
     grid = document.add_table(rows=0, cols=len(table.columns))
     grid.alignment = WD_TABLE_ALIGNMENT.LEFT
     grid.autofit = False
     _narrow(grid)
-    for column, width in zip(grid.columns, room, strict=True):
+    for column, width in zip(grid.columns, room.columns, strict=True):
         column.width = Cm(width)
     right = [column.kind != "text" for column in table.columns]
     if above:
         cells = grid.add_row().cells
         for label, first, stop in above:
             merged = cells[first].merge(cells[stop - 1])
-            _write(merged, label, bold=True, middle=True)
+            _write(merged, label, points, bold=True, middle=True)
             _ruled(merged, bottom=4)
-    cells = grid.add_row().cells
-    for cell, column, to_right in zip(cells, table.columns, right, strict=True):
-        _write(cell, column.label, bold=True, right=to_right)
-        cell.vertical_alignment = WD_ALIGN_VERTICAL.BOTTOM
+    if headed:
+        cells = grid.add_row().cells
+        for cell, column, to_right in zip(cells, table.columns, right, strict=True):
+            _write(cell, column.label, points, bold=True, right=to_right)
+            cell.vertical_alignment = WD_ALIGN_VERTICAL.BOTTOM
     group = None
     for place, row in enumerate(texts):
         if place < len(table.groups) and table.groups[place] != group:
             group = table.groups[place]
             cells = grid.add_row().cells
-            _write(cells[0].merge(cells[-1]), group, italic=True)
+            _write(cells[0].merge(cells[-1]), group, points, italic=True)
         cells = grid.add_row().cells
-        for cell, text, to_right in zip(cells, row, right, strict=True):
+        for number, (cell, text, to_right) in enumerate(zip(cells, row, right, strict=True)):
             # A number and its interval stay on one line.
             lines = [line.replace(" ", "\u00a0") for line in closing_lines(text)]
-            _write(cell, " ".join(lines) if to_right else text, right=to_right)
+            names = not headed and number == 0
+            _write(cell, " ".join(lines) if to_right else text, points, right=to_right, bold=names)
             if place == len(table.rows):
                 _ruled(cell, top=4)
     rows = list(grid.rows)
     for number, line in enumerate(rows):
         _kept(line, head=number < heads)
-    for cell, width in ((c, w) for line in rows for c, w in zip(line.cells, room, strict=True) if c._tc.grid_span == 1):
-        cell.width = Cm(width)
+    for line in rows:
+        for cell, width in zip(line.cells, room.columns, strict=True):
+            if cell._tc.grid_span == 1:
+                cell.width = Cm(width)
     for cell in rows[0].cells:
         _ruled(cell, top=12)
-    for cell in rows[heads - 1].cells:
-        _ruled(cell, bottom=6)
+    if headed:
+        for cell in rows[heads - 1].cells:
+            _ruled(cell, bottom=6)
     for cell in rows[-1].cells:
         _ruled(cell, bottom=12)
 
 
 def _write(
-    cell: Any, text: str, *, bold: bool = False, italic: bool = False, right: bool = False, middle: bool = False
+    cell: Any,
+    text: str,
+    points: float | None,
+    *,
+    bold: bool = False,
+    italic: bool = False,
+    right: bool = False,
+    middle: bool = False,
 ) -> None:
     from docx.enum.text import WD_ALIGN_PARAGRAPH
     from docx.shared import Pt
@@ -121,8 +164,11 @@ def _write(
     paragraph = cell.paragraphs[0]
     run = paragraph.add_run(xml_text(text))
     run.bold, run.italic = bold or None, italic or None
+    if points is not None:
+        run.font.size = Pt(points)
     paragraph.paragraph_format.space_after = Pt(1)
     paragraph.paragraph_format.space_before = Pt(1)
+    paragraph.paragraph_format.line_spacing = 1.0
     if right or middle:
         paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT if right else WD_ALIGN_PARAGRAPH.CENTER
 

@@ -87,7 +87,7 @@ def test_a_run_makes_pages_numbers_and_figures_and_runs_nothing_from_a_csv(hosti
         assert numbers["kind"] == name.split("/")[0]
         assert numbers["sentence"]
     index = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "<h2>Comparison of modalities</h2>" in index
+    assert ">Comparison of modalities</h2>" in index
     assert 'href="analyses/heterogeneity/objective_response-TARE/report.html"' in index
     assert HOSTILE not in index
     found = json.loads((tmp_path / "analyses/comparison/objective_response/numbers.json").read_text(encoding="utf-8"))
@@ -101,3 +101,14 @@ def test_saving_refuses_what_is_no_analysis(tmp_path):
     with pytest.raises(mn.ArgumentError, match="Did you mean 'comparison'"):
         mn.save_analysis(tmp_path, "comparisn", "x", 3)
     assert not list(tmp_path.iterdir())
+
+
+def test_benefit_and_harm_of_other_topics_are_told_by_their_direction(tmp_path):
+    from metanet.review.new import new_review
+
+    new_review(tmp_path / "review", title="x", outcomes=("cure",), harms=("bleeding",), modalities=())
+    data = tmp_path / "review" / "extracted_data"
+    folders = [job.folder for job in planned(mn.load_evidence(data), data=data, analyses=("benefit_risk",))]
+    assert folders == ["analyses/benefit_risk/cure-bleeding"]
+    made = mn.report(out=tmp_path / "out", data=data, analyses=("benefit_risk",))
+    assert made.ok, made.summary()

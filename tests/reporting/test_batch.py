@@ -7,6 +7,7 @@ import pytest
 
 import metanet as mn
 from metanet.reporting.batch import planned, run_jobs
+from metanet.reporting.index_script import SCRIPT
 from metanet.reporting.jobs import Job
 
 from .conftest import HOSTILE
@@ -73,7 +74,8 @@ def test_a_hostile_name_is_text_everywhere(hostile_report):
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; $\\frac{1}" in page
-    assert "<script" not in (hostile_report / "index.html").read_text(encoding="utf-8")
+    # The list of reports has one script of its own.
+    assert (hostile_report / "index.html").read_text(encoding="utf-8").count("<script") == 1
     assert "<script" not in (folder / "forest.svg").read_text(encoding="utf-8")
     studies = json.loads((folder / "numbers.json").read_text(encoding="utf-8"))["result"]["studies"]
     assert any(row["study"] == f"{HOSTILE} 2008" for row in studies)
@@ -84,6 +86,7 @@ def test_pages_ask_for_nothing_and_forbid_scripts(hostile_report):
         text = page.read_text(encoding="utf-8")
         assert "default-src 'none'" in text
         assert not re.search(r"""(src|href)=["'](https?:)?//""", text)
+        text = text.replace(f"<script>{SCRIPT}</script>", "") if page.name == "index.html" else text
         assert not re.search(r"""<(script|iframe|object|embed|link rel="stylesheet")""", text)
         assert not re.search(r"\son\w+=", re.sub(r"<style>.*?</style>", "", text, flags=re.S)[: text.find("<main")])
 

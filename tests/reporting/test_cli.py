@@ -165,7 +165,7 @@ def test_bad_usage_is_code_2(monkeypatch, capsys):
     assert run(monkeypatch, capsys, "report", "--outcome", "objectve_response")[0] == 2
     assert run(monkeypatch, capsys, "report", "--nonsense")[0] == 2
     assert run(monkeypatch, capsys, "reprot")[0] == 2
-    assert run(monkeypatch, capsys, "report", "--format", "pdf")[0] == 2
+    assert run(monkeypatch, capsys, "report", "--format", "odt")[0] == 2
 
 
 def test_a_failed_report_is_code_1(monkeypatch, capsys, tmp_path):

@@ -50,10 +50,38 @@ def bytes_of(out: Path) -> dict[str, str]:
 
 @pytest.fixture
 def jobs(notebook):
-    path = notebook(SOURCE)
+    return jobs_of(notebook(SOURCE))
+
+
+def jobs_of(path):
     return [
-        Job(path, {"number": number}, f"Number {number}", f"x/n{number}", {"outcome": "x"}) for number in range(1, 7)
+        Job(path, {"number": number}, f"Number {number}", f"x/n{number}", {"outcome": "x"}) for number in range(1, 5)
     ]
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """The jobs and the folder of an undisturbed run, made once."""
+    import nbformat
+
+    folder = tmp_path_factory.mktemp("once")
+    book = nbformat.v4.new_notebook()
+    book.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    first = nbformat.v4.new_code_cell("number = 1\noutput_dir = None", metadata={"tags": ["parameters"]})
+    book.cells = [first, nbformat.v4.new_code_cell(SOURCE)]
+    nbformat.write(book, folder / "small.ipynb")
+    jobs = jobs_of(folder / "small.ipynb")
+    assert not any(one.kept or one.error for one in run_jobs(jobs, folder / "out", 2))
+    return jobs, folder / "out"
+
+
+@pytest.fixture
+def calm(once, tmp_path):
+    """A copy of that run, with its journal: jobs, folder, bytes."""
+    jobs, made = once
+    out = tmp_path / "out"
+    shutil.copytree(made, out)
+    return jobs, out, bytes_of(made)
 
 
 def start(jobs, tmp_path, out):
@@ -66,68 +94,63 @@ def start(jobs, tmp_path, out):
     )  # fmt: skip
 
 
-def test_unchanged_reports_are_left_alone_and_changed_ones_made_anew(jobs, tmp_path, notebook):
-    out = tmp_path / "out"
-    assert not any(one.kept for one in run_jobs(jobs, out, 2))
-    before = bytes_of(out)
+def test_unchanged_reports_are_left_alone_and_changed_ones_made_anew(calm):
+    jobs, out, before = calm
     times = {path: path.stat().st_mtime_ns for path in out.rglob("numbers.json")}
     again = run_jobs(jobs, out, 2)
     assert all(one.kept for one in again)
     assert [one.numbers["result"]["events"] for one in again] == [job.parameters["number"] + 7 for job in jobs]
     assert {path: path.stat().st_mtime_ns for path in times} == times
-    changed = [*jobs[:5], Job(jobs[5].notebook, {"number": 3}, jobs[5].title, jobs[5].folder, jobs[5].identity)]
-    assert [one.kept for one in run_jobs(changed, out, 2)] == [True] * 5 + [False]
+    changed = [*jobs[:3], Job(jobs[3].notebook, {"number": 3}, jobs[3].title, jobs[3].folder, jobs[3].identity)]
+    assert [one.kept for one in run_jobs(changed, out, 2)] == [True] * 3 + [False]
     assert not any(one.kept for one in run_jobs(jobs, out, 2, force=True))
     # The same parameters again: the same bytes, to the last.
     assert bytes_of(out) == before
-    notebook(SOURCE + "\nprint('more')")
-    assert not any(one.kept for one in run_jobs(jobs, out, 2))
 
 
-def test_a_file_that_is_not_what_it_was_is_made_again(jobs, tmp_path):
+def test_a_changed_notebook_makes_its_reports_anew(jobs, tmp_path, notebook):
     out = tmp_path / "out"
-    run_jobs(jobs, out, 2)
-    before = bytes_of(out)
+    run_jobs(jobs[:1], out)
+    notebook(SOURCE + "\nprint('more')")
+    assert not any(one.kept for one in run_jobs(jobs[:1], out))
+
+
+def test_a_file_that_is_not_what_it_was_is_made_again(calm):
+    jobs, out, before = calm
     (out / "x/n1/numbers.csv").write_text("spoilt")
     (out / "x/n2/report.html").unlink()
     (out / "x/n3/stray.txt").write_text("not ours")
-    touched = out / "x/n4/forest.svg"
-    os.utime(touched, ns=(1, 1))
-    assert [one.kept for one in run_jobs(jobs, out, 2)] == [False, False, False, True, True, True]
+    os.utime(out / "x/n4/forest.svg", ns=(1, 1))
+    assert [one.kept for one in run_jobs(jobs, out, 2)] == [False, False, False, True]
     assert bytes_of(out) == before
 
 
-def test_a_journal_with_half_a_line_or_nonsense_loses_that_report_alone(jobs, tmp_path):
-    out = tmp_path / "out"
-    run_jobs(jobs, out, 2)
+def test_a_journal_with_half_a_line_or_nonsense_loses_that_report_alone(calm):
+    jobs, out, before = calm
     path = out / journals.HOME / "journal.jsonl"
     lines = path.read_text().splitlines()
-    path.write_text(
-        "\n".join(
-            [*lines[:4], '{"folder": 3}', "[1]", "null", '{"folder": "x/n5", "key": "k", "files": 7}', lines[5][:40]]
-        )
-    )
-    assert [one.kept for one in run_jobs(jobs, out, 2)] == [True] * 4 + [False] * 2
+    nonsense = ['{"folder": 3}', "[1]", "null", '{"folder": "x/n3", "key": "k", "files": 7}']
+    path.write_text("\n".join([*lines[:2], *nonsense, lines[3][:40]]))
+    assert [one.kept for one in run_jobs(jobs, out, 2)] == [True] * 2 + [False] * 2
+    assert bytes_of(out) == before
 
 
-def test_what_a_killed_run_left_behind_is_cleared_away_or_put_back(jobs, tmp_path):
-    out = tmp_path / "out"
-    run_jobs(jobs[:2], out, 2)
-    before = bytes_of(out)
+def test_what_a_killed_run_left_behind_is_cleared_away_or_put_back(calm):
+    jobs, out, before = calm
     (out / ".staged-abc").mkdir()
     (out / ".staged-abc" / "half.txt").write_text("half")
     (out / "x/n1").rename(out / "x/.n1.old")
     shutil.copytree(out / "x/n2", out / "x/.n2.old")
     (out / "x" / ".index.html.abc.part").write_text("half")
-    assert all(one.kept for one in run_jobs(jobs[:2], out, 2))
+    assert all(one.kept for one in run_jobs(jobs, out, 2))
     assert bytes_of(out) == before
 
 
 @needs_fork
-@pytest.mark.parametrize("seed", range(3))
-def test_a_run_that_was_killed_ends_with_the_bytes_of_one_that_was_not(jobs, tmp_path, seed):
-    calm, out = tmp_path / "calm", tmp_path / "out"
-    run_jobs(jobs, calm, 2)
+@pytest.mark.parametrize("seed", range(2))
+def test_a_run_that_was_killed_ends_with_the_bytes_of_one_that_was_not(once, tmp_path, seed):
+    jobs, made = once
+    out = tmp_path / "out"
     chance = random.Random(seed)
     process = start(jobs, tmp_path, out)
     # The parent is warm after some seconds; reports take a fraction of one.
@@ -141,7 +164,7 @@ def test_a_run_that_was_killed_ends_with_the_bytes_of_one_that_was_not(jobs, tmp
     said, complaints = again.communicate(timeout=120)
     assert again.returncode == 0, complaints
     assert said.split()[1] == "0"
-    assert bytes_of(out) == bytes_of(calm)
+    assert bytes_of(out) == bytes_of(made)
     assert not list(out.rglob(".staged*"))
 
 
@@ -179,10 +202,8 @@ def test_a_report_that_takes_too_much_fails_with_words_and_stops_no_other(notebo
 
 
 @needs_fork
-def test_a_full_disk_fails_a_report_and_keeps_the_one_that_was_there(jobs, tmp_path):
-    out = tmp_path / "out"
-    run_jobs(jobs[:2], out, 2)
-    before = bytes_of(out)
+def test_a_full_disk_fails_a_report_and_keeps_the_one_that_was_there(calm, tmp_path):
+    jobs, out, before = calm
     file = tmp_path / "jobs.json"
     file.write_text(json.dumps([{**job.to_dict(), "parameters": {"number": 8}} for job in jobs[:2]]))
     # No file may grow beyond 3000 bytes: what a full disk says, at another number.
@@ -192,8 +213,9 @@ def test_a_full_disk_fails_a_report_and_keeps_the_one_that_was_there(jobs, tmp_p
     )
     assert done.stdout.split()[-1:] == ["2"], done.stderr
     assert not list(out.rglob(".staged*"))
-    assert {name: digest for name, digest in bytes_of(out).items() if not name.startswith("x/")} == {}
-    fixed = run_jobs(jobs[:2], out, 2)
+    # What was there stands as it was, or its place is empty; no half of a new one.
+    assert all(bytes_of(out).get(name, digest) == digest for name, digest in before.items() if name.endswith(".svg"))
+    fixed = run_jobs(jobs, out, 2)
     assert all(one.error is None for one in fixed)
     assert bytes_of(out) == before
 
@@ -244,3 +266,17 @@ def test_the_index_marks_reports_whose_rows_have_changed(tmp_path):
     )
     assert report("hepatotoxicity", "TAE", out=out, data=data).ok
     assert "made from other evidence" in (out / "index.html").read_text(encoding="utf-8")
+
+
+@needs_fork
+def test_a_disk_that_is_full_at_the_end_is_said_in_words_with_exit_code_one(tmp_path):
+    command = (
+        "import resource, sys\nresource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n"
+        f"sys.argv = ['metanet', 'report', '--outcome', 'hepatotoxicity', '--modality', 'TACE', '--out', {str(tmp_path / 'out')!r}]\n"
+        "from metanet.cli import main\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "File too large" in done.stderr
+    assert "the next run goes on from there" in done.stderr
+    assert "Traceback" not in done.stderr

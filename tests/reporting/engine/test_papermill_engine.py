@@ -91,7 +91,7 @@ def cleaned(text):
     text = re.sub(r"0x[0-9a-f]+", "0x", text)
     text = re.sub(r"/tmp/ipykernel_\d+/\d+\.py:\d+|<ipython-input[^>]*>:\d+", "CELL", text)
     text = re.sub(r"\(\d+\.py,|\(<ipython-input[^>]*>,", "(CELL,", text)
-    return re.sub(r"[\d.]+ [mµμn]?s", "TIME", text)
+    return re.sub(r"[\d.e+]+ [mµμn]?s", "TIME", text)
 
 
 def run(path, tmp_path, engine, **options):

@@ -1,0 +1,118 @@
+"""What a document is made of. Everything is plain text: nothing in it is markup of any kind."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from metanet.writing.table import Table
+
+#: Dots in an inch where a picture does not say how many it has.
+_DPI = 144.0
+_CM = 2.54
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading; level 1 is the highest below the title."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A paragraph; "strong" ones stand over what follows, "small" ones are small print."""
+
+    text: str
+    kind: Literal["", "strong", "small"] = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Items of a list, or notes on what to beware of."""
+
+    items: tuple[str, ...]
+    beware: bool = False
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture (PNG or JPEG) and what it shows in words."""
+
+    image: bytes
+    alt: str
+
+    @property
+    def suffix(self) -> str:
+        """Of a file with this picture."""
+        return "png" if self.image.startswith(b"\x89PNG") else "jpg"
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in centimetres, as the picture was drawn."""
+        width, height, dpi = _png_size(self.image) if self.suffix == "png" else _jpeg_size(self.image)
+        return width / dpi * _CM, height / dpi * _CM
+
+
+@dataclass(frozen=True)
+class Preformatted:
+    """Text whose lines stay as they are: what a cell printed, a traceback."""
+
+    text: str
+
+
+Block = Heading | Paragraph | Listing | Table | Figure | Preformatted
+
+
+@dataclass(frozen=True)
+class Document:
+    """A report: its title, a line below it (empty without), its blocks, and where it comes from."""
+
+    title: str
+    below: str
+    blocks: tuple[Block, ...]
+    origin: str = ""
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Its tables, in their order."""
+        return tuple(block for block in self.blocks if isinstance(block, Table))
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """Its figures, in their order."""
+        return tuple(block for block in self.blocks if isinstance(block, Figure))
+
+
+def _png_size(image: bytes) -> tuple[int, int, float]:
+    width, height = struct.unpack(">II", image[16:24])
+    for name, content in _chunks(image):
+        if name == b"pHYs" and len(content) == 9 and content[8] == 1:
+            dots = struct.unpack(">I", content[:4])[0] * _CM / 100
+            return width, height, dots if dots > 0 else _DPI
+    return width, height, _DPI
+
+
+def _chunks(image: bytes) -> Iterator[tuple[bytes, bytes]]:
+    place = 8
+    while place + 8 <= len(image):
+        length, name = struct.unpack(">I4s", image[place : place + 8])
+        if name == b"IDAT":
+            return
+        yield name, image[place + 8 : place + 8 + length]
+        place += length + 12
+
+
+def _jpeg_size(image: bytes) -> tuple[int, int, float]:
+    place = 2
+    while place + 9 <= len(image) and image[place] == 0xFF:
+        marker = image[place + 1]
+        # The segments that open a frame, whatever its coding.
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", image[place + 5 : place + 9])
+            return width, height, _DPI
+        place += 2 + int(struct.unpack(">H", image[place + 2 : place + 4])[0])
+    return 640, 480, _DPI

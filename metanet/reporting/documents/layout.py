@@ -1,0 +1,95 @@
+"""Which pages of a document stand and which lie on their side: wide tables and wide figures lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from metanet.reporting.documents.blocks import Block, Document, Figure, Heading, Paragraph
+from metanet.writing.table import Table
+
+#: Text on A4 in centimetres: across and down a page that stands; one that lies has them the other way round.
+UPRIGHT, SIDE = 17.0, 25.7
+#: A figure that would shrink below this share of its size on a page that stands can be read no more.
+_LEAST_SCALE = 0.68
+#: So many rows of a table go on a page that lies, where they stand between two such pages.
+_FEW_ROWS = 12
+#: Room that a figure leaves on its page for a heading and a few lines.
+_BESIDE = 3.2
+
+
+@dataclass(frozen=True)
+class Section:
+    """Blocks on pages of one kind."""
+
+    wide: bool
+    blocks: tuple[Block, ...]
+
+
+def sections(document: Document, is_wide: Callable[[Table], bool]) -> list[Section]:
+    """The document in sections; headings go with what they head, and a few lines between two lying pages stay there."""
+    marks = [_wide(block, is_wide) for block in document.blocks]
+    for place in range(len(marks) - 2, -1, -1):
+        if marks[place + 1] and _leads(document.blocks[place]):
+            marks[place] = True
+    _fill_gaps(marks, document.blocks)
+    found: list[Section] = []
+    for mark, block in zip(marks, document.blocks, strict=True):
+        if found and found[-1].wide == mark:
+            found[-1] = Section(mark, (*found[-1].blocks, block))
+        else:
+            found.append(Section(mark, (block,)))
+    return found
+
+
+def _wide(block: Block, is_wide: Callable[[Table], bool]) -> bool:
+    if isinstance(block, Figure):
+        width, height = block.size
+        upright = scale_of(block, wide=False)
+        return upright < _LEAST_SCALE and width > height and scale_of(block, wide=True) > upright
+    return isinstance(block, Table) and is_wide(block)
+
+
+def _leads(block: Block) -> bool:
+    """Whether a block belongs to the one after it."""
+    return isinstance(block, Heading) or (
+        isinstance(block, Paragraph) and block.kind != "small" and len(block.text) < 400
+    )
+
+
+def _fill_gaps(marks: list[bool], blocks: tuple[Block, ...]) -> None:
+    """Turning the page for a few lines makes more paper than sense."""
+    place = 0
+    while place < len(marks):
+        end = place
+        while end < len(marks) and not marks[end]:
+            end += 1
+        inside = blocks[place:end]
+        if (
+            0 < place < end < len(marks)
+            and _rows(inside) <= _FEW_ROWS
+            and not any(isinstance(b, Figure) for b in inside)
+        ):
+            marks[place:end] = [True] * (end - place)
+        place = end + 1
+
+
+def scale_of(figure: Figure, *, wide: bool) -> float:
+    """How much a figure shrinks to fit on its page; none grows."""
+    across, down = (SIDE, UPRIGHT) if wide else (UPRIGHT, SIDE)
+    width, height = figure.size
+    return min(1.0, across / width, (down - _BESIDE) / height)
+
+
+def _rows(blocks: tuple[Block, ...]) -> int:
+    return sum(len(block.rows) for block in blocks if isinstance(block, Table))
+
+
+def held_by_next(blocks: tuple[Block, ...]) -> list[bool]:
+    """For each block, whether it must not be the last on its page: what leads to a figure or a table stays with it."""
+    held = [isinstance(block, Heading) or (isinstance(block, Paragraph) and block.kind == "strong") for block in blocks]
+    for place in range(len(blocks) - 2, -1, -1):
+        after = blocks[place + 1]
+        leads = isinstance(after, (Figure, Table)) or (held[place + 1] and isinstance(after, Paragraph))
+        held[place] = held[place] or (leads and _leads(blocks[place]))
+    return held

@@ -1,0 +1,178 @@
+"""A document as a PDF by typst: tagged for readers that speak, tables that break across pages, the same bytes on every run."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from metanet.reporting.documents.blocks import Block, Document, Figure, Heading, Listing, Paragraph
+from metanet.reporting.documents.layout import SIDE, UPRIGHT, held_by_next, scale_of, sections
+from metanet.reporting.documents.pdf_template import SOURCE
+from metanet.words import visible
+from metanet.writing.html_tables import aligned, spans
+from metanet.writing.table import Table
+from metanet.writing.widths import closing_lines, filled, widths
+
+#: The first comes with typst, the second with Matplotlib; both draw the same everywhere.
+_FONTS = ("Libertinus Serif", "DejaVu Sans")
+#: Centimetres of a character in a table of these points, with some to spare; characters in the space around a cell.
+_CHARACTER, _POINTS, _AROUND = 0.129, 8.0, 1.9
+#: Smaller letters than these cannot be read; a table with that many columns breaks its words.
+_LEAST = 5.0
+_NO_BREAK = "\u00a0"
+#: A table of at most so many columns is squeezed to this share of its width before its page is turned.
+_FEW_COLUMNS, _SQUEEZED, _ENDLESS = 9, 0.75, 1e6
+#: No table of a page is drawn with longer words than these: typst does not break inside a word.
+_LONGEST_WORD = 24
+
+
+def pdf_of(document: Document) -> bytes:
+    """The bytes of a PDF file.
+
+    Notes
+    -----
+    typst reads a folder that holds this document alone and has no packages: the source is fixed and asks for none. The file follows
+    PDF/UA-1, which asks for titles, descriptions of figures and a sound order of headings. What the standard forbids, such as a name
+    with a letter that no font here has, is no reason to make no file: it is then made without the standard's mark.
+    """
+    import typst
+
+    with tempfile.TemporaryDirectory(prefix="metanet-pdf-") as folder:
+        root = Path(folder)
+        content = _content(document, root)
+        (root / "document.json").write_text(json.dumps(content, ensure_ascii=True), encoding="utf-8")
+        packages = root / "packages"
+        packages.mkdir()
+        options: dict[str, Any] = {
+            "root": root,
+            "font_paths": _fonts(),
+            "format": "pdf",
+            "timestamp": 0,
+            "package_path": packages,
+            "package_cache_path": packages,
+        }
+        source = SOURCE.encode("utf-8")
+        try:
+            return bytes(typst.compile(source, pdf_standards=["ua-1"], **options))
+        except typst.TypstError:
+            return bytes(typst.compile(source, **options))
+
+
+@cache
+def _fonts() -> Any:
+    """The fonts to draw with: typst's, Matplotlib's, and for what both lack those of the system."""
+    import typst
+
+    found = find_spec("matplotlib")
+    folders = (
+        [] if found is None or found.origin is None else [Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"]
+    )
+    return typst.Fonts(True, True, [folder for folder in folders if folder.is_dir()])
+
+
+def _content(document: Document, root: Path) -> dict[str, Any]:
+    return {
+        "title": visible(document.title),
+        "below": visible(document.below),
+        "origin": visible(document.origin),
+        "fonts": list(_FONTS),
+        "sections": [
+            {
+                "wide": part.wide,
+                "blocks": [
+                    {**_block(block, part.wide, root), "held": held}
+                    for block, held in zip(part.blocks, held_by_next(part.blocks), strict=True)
+                ],
+            }
+            for part in sections(document, lambda table: _room(table)[2])
+        ],
+    }
+
+
+def _block(block: Block, wide: bool, root: Path) -> dict[str, Any]:
+    if isinstance(block, Heading):
+        return {"kind": "heading", "level": min(block.level, 6), "text": visible(block.text)}
+    if isinstance(block, Paragraph):
+        return {"kind": block.kind or "paragraph", "text": visible(block.text)}
+    if isinstance(block, Listing):
+        return {"kind": "list", "items": [visible(item) for item in block.items]}
+    if isinstance(block, Figure):
+        file = f"figure-{len(list(root.iterdir()))}.{block.suffix}"
+        (root / file).write_bytes(block.image)
+        width = block.size[0] * scale_of(block, wide=wide)
+        return {"kind": "figure", "file": file, "alt": visible(block.alt), "width": round(width, 3)}
+    if isinstance(block, Table):
+        return _table(block)
+    return {"kind": "output", "text": "\n".join(map(visible, block.text.split("\n")))}
+
+
+def _room(table: Table) -> tuple[list[float], float, bool]:
+    """Widths of the columns in centimetres, points of the letters, whether the page lies on its side."""
+    columns, wide = widths(table, UPRIGHT / _CHARACTER, SIDE / _CHARACTER, _AROUND)
+    if wide and len(table.columns) <= _FEW_COLUMNS:
+        # Texts that break a little oftener are easier to read than a page that is turned.
+        tight, _ = widths(table, UPRIGHT / _CHARACTER, UPRIGHT / _CHARACTER, _AROUND)
+        free, _ = widths(table, _ENDLESS, _ENDLESS, _AROUND)
+        if sum(tight) <= UPRIGHT / _CHARACTER and sum(tight) >= _SQUEEZED * sum(free):
+            columns, wide = tight, False
+    room = (SIDE if wide else UPRIGHT) / _CHARACTER
+    smaller = min(1.0, room / sum(columns))
+    columns = filled(table, columns, room, _AROUND)
+    return [round(width * _CHARACTER * smaller, 3) for width in columns], max(_LEAST, round(_POINTS * smaller, 2)), wide
+
+
+def _table(table: Table) -> dict[str, Any]:
+    columns, points, _ = _room(table)
+    texts = table.texts()
+    for place, column in enumerate(table.columns):
+        if column.kind == "text":
+            continue
+        # A number and its interval stay on one line.
+        cells = [" ".join(part.replace(" ", _NO_BREAK) for part in closing_lines(row[place])) for row in texts]
+        body = cells[: len(table.rows)]
+        if not any("/" in cell for cell in body):
+            cells[: len(body)] = aligned(body)
+        for row, cell in zip(texts, cells, strict=True):
+            row[place] = cell
+    rows: list[dict[str, Any]] = []
+    group = None
+    for place, row in enumerate(texts):
+        if place < len(table.groups) and table.groups[place] != group:
+            group = table.groups[place]
+            rows.append({"group": visible(group)})
+        rows.append({"cells": [_broken(visible(text)) for text in row], "ruled": place == len(table.rows)})
+    above = spans(table)
+    return {
+        "kind": "table",
+        "title": visible(table.title),
+        "points": points,
+        "headed": bool(above) or any(column.label for column in table.columns),
+        "columns": [
+            {
+                "label": _broken(visible(column.label)),
+                "right": column.kind != "text",
+                "under": bool(column.spanner),
+                "width": width,
+            }
+            for column, width in zip(table.columns, columns, strict=True)
+        ],
+        "spanners": [{"text": visible(text), "first": first, "columns": stop - first} for text, first, stop in above],
+        "rows": rows,
+        "foot": [visible(note) for note in table.foot],
+    }
+
+
+def _broken(text: str) -> str:
+    """Places in long words, such as addresses, where a line may end: a zero-width space, which is not seen."""
+    words = []
+    for word in text.split(" "):
+        if len(word) > _LONGEST_WORD and _NO_BREAK not in word:
+            word = "".join(
+                f"{c}\u200b" if c in "/-_.?&=;:" or not (i + 1) % _LONGEST_WORD else c for i, c in enumerate(word)
+            )
+        words.append(word)
+    return " ".join(words)

@@ -1,0 +1,198 @@
+"""The list of reports in headless Chromium, from a file: searching, filtering and sorting by mouse and by keyboard."""
+
+import json
+
+import pytest
+
+from metanet.reporting.index import write_index
+from tests.browser.devtools import CHROMIUM, Page
+from tests.reporting.test_index import put, rate
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="Chromium is not installed; tests/reporting/test_index.py still ran"
+)
+
+EVIL = "<img src=x onerror=alert(1)><script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    out = tmp_path_factory.mktemp("list")
+    for outcome in ("objective_response", "disease_control", "mortality"):
+        for place, group in enumerate(("PRRT", "TARE", "TACE")):
+            number = 0.1 * (place + 1) + 0.05 * len(outcome) / 20
+            about = {"subset": [outcome, group]}
+            put(out, f"{outcome}/{group}", rate(outcome, group, number), about)
+    put(
+        out, "mortality/none", {"outcome": "mortality", "label": "Mortality", "modality_class": "none", "error": "E: x"}
+    )
+    put(out, "evil/evil", rate(EVIL, EVIL, 0.01, label=EVIL), {"subset": [EVIL, EVIL]})
+    put(out, "analyses/findings/TARE", {"title": "TARE: summary", "sentence": "Été."}, {"subset": [None, "TARE"]})
+    put(out, "analyses/comparison/x", {"title": "Compared", "sentence": "Equal."}, {"subset": ["mortality", None]})
+    return write_index(out)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with Page(tmp_path_factory.mktemp("browser") / "chromium") as page:
+        yield page
+
+
+@pytest.fixture
+def page(browser, index):
+    browser.asked.clear(), browser.said.clear(), browser.dialogs.clear()
+    browser.open("about:blank")
+    browser.open(index.as_uri())
+    browser.wait(
+        f"document.readyState === 'complete' && location.href === {json.dumps(index.as_uri())}", "the list", 30
+    )
+    yield browser
+    assert (browser.said, browser.dialogs) == ([], [])
+    assert {a for a in browser.asked if not a.startswith(("data:", "about:"))} == {index.as_uri()}
+
+
+def rows(page):
+    return page.run(
+        "[...document.querySelectorAll('#rates tbody tr:not([hidden])')]"
+        ".map(r => r.cells[0].textContent + '|' + r.cells[1].textContent)"
+    )
+
+
+def count(page):
+    return page.run("document.getElementById('count').textContent")
+
+
+def type_in(page, text):
+    page.run("document.getElementById('search').focus()")
+    page.call("Input.insertText", text=text)
+
+
+def test_typing_filters_rows_and_analyses_and_the_count_is_announced(page):
+    assert count(page) == "11 of 11 pooled rates and 2 of 2 analyses shown."
+    type_in(page, "mort tace")
+    assert rows(page) == ["Mortality|TACE"]
+    assert count(page) == "1 of 11 pooled rates and 0 of 2 analyses shown."
+    assert page.run("document.getElementById('count').getAttribute('aria-live')") == "polite"
+    assert page.run("[...document.querySelectorAll('#analyses > section')].every(s => s.hidden)")
+
+
+def test_search_knows_no_accents(page):
+    type_in(page, "ETE")
+    assert count(page) == "0 of 11 pooled rates and 1 of 2 analyses shown."
+
+
+def choose(page, name, value):
+    page.run(
+        f"(() => {{const s = document.getElementById('{name}'); s.value = {json.dumps(value)};"
+        " s.dispatchEvent(new Event('input', {bubbles: true}))})()"
+    )
+
+
+def test_filters_by_outcome_and_modality_and_back(page):
+    choose(page, "outcome", "mortality")
+    assert rows(page) == ["Mortality|PRRT", "Mortality|TACE", "Mortality|TARE", "Mortality|none"]
+    choose(page, "group", "TARE")
+    assert rows(page) == ["Mortality|TARE"]
+    page.click("document.getElementById('reset')")
+    assert len(rows(page)) == 11
+    assert page.run("document.activeElement.id") == "search"
+
+
+def head(text):
+    return f"[...document.querySelectorAll('#rates thead button')].find(b => b.textContent === {json.dumps(text)})"
+
+
+def order(page):
+    return page.run(f"{head('Rate, %')}.parentNode.getAttribute('aria-sort')")
+
+
+def values(page):
+    return page.run("[...document.querySelectorAll('#rates tbody tr')].map(r => r.cells[2].dataset.value ?? null)")
+
+
+def test_a_click_on_a_heading_sorts_numbers_as_numbers_and_turns_them(page):
+    page.click(head("Rate, %"))
+    found = values(page)
+    assert found[-1] is None
+    assert [float(v) for v in found[:-1]] == sorted(float(v) for v in found[:-1])
+    assert order(page) == "ascending"
+    assert count(page).endswith("sorted by Rate, %, ascending.")
+    page.click(head("Rate, %"))
+    turned = values(page)
+    assert turned[-1] is None
+    assert turned[:-1] == found[:-1][::-1]
+    assert order(page) == "descending"
+    page.click(head("Outcome"))
+    assert order(page) is None
+
+
+def test_everything_is_reached_and_sorted_by_keyboard(page):
+    page.run("document.getElementById('search').focus()")
+    seen = []
+    for _ in range(6):
+        page.press("Tab", "Tab", 9)
+        seen.append(
+            page.run(
+                "document.activeElement.id || document.activeElement.textContent || document.activeElement.className"
+            )
+        )
+    assert seen[:3] == ["outcome", "group", "reset"]
+    assert seen[4:] == ["Outcome", "Modality class"]
+    page.press("Tab", "Tab", 9)
+    page.press("Enter", "Enter", 13, "\r")
+    assert order(page) == "ascending"
+    page.press(" ", "Space", 32, " ")
+    assert order(page) == "descending"
+    assert page.run("document.activeElement.textContent") == "Rate, %"
+    assert page.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_hostile_names_are_text_in_rows_and_choices(page):
+    assert f"{EVIL}|{EVIL}" in rows(page)
+    choose(page, "outcome", EVIL)
+    assert rows(page) == [f"{EVIL}|{EVIL}"]
+    assert page.run("document.scripts.length") == 1
+    assert page.run("document.images.length") == 1
+
+
+def test_controls_are_labelled_and_the_figure_is_described(page):
+    named = page.run(
+        "['search', 'outcome', 'group'].map(id => document.getElementById(id).labels[0].textContent.slice(0, 6))"
+    )
+    assert named == ["Search", "Outcom", "Modali"]
+    assert page.run("document.images[0].complete && document.images[0].naturalWidth > 300")
+    assert page.run("document.images[0].alt").startswith("Overview of pooled rates")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_told_from_its_ground(page, scheme):
+    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    ratios = page.run(
+        """(() => {
+          const parts = (c) => c.match(/[\\d.]+/g).map(Number);
+          const bright = (c) => parts(c).slice(0, 3).map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+            .reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0);
+          const ground = (e) => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+            if (parts(c)[3] !== 0) { return c; } } return 'rgb(255, 255, 255)'; };
+          return [...document.querySelectorAll('h1, h2, p, small, a, th, td, button, label, input, select')].map(e => {
+            const [a, b] = [bright(getComputedStyle(e).color), bright(ground(e))].sort((x, y) => y - x);
+            return [(a + .05) / (b + .05), e.outerHTML.slice(0, 80)]; });
+        })()"""
+    )
+    page.call("Emulation.setEmulatedMedia", features=[])
+    assert min(ratios)[0] >= 4.5, min(ratios)
+
+
+def test_without_scripts_the_whole_list_is_there(page, index):
+    page.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        page.open("about:blank")
+        page.open(index.as_uri())
+        page.wait(
+            f"document.readyState === 'complete' && location.href === {json.dumps(index.as_uri())}", "the list", 30
+        )
+        assert len(rows(page)) == 11
+        assert page.run("getComputedStyle(document.getElementById('controls')).display") == "none"
+        assert page.run("document.querySelectorAll('#rates thead button').length") == 0
+    finally:
+        page.call("Emulation.setScriptExecutionDisabled", value=False)
