@@ -14,7 +14,7 @@ from metanet.evidence.contract import Contract, TableContract
 from metanet.evidence.locate import DESCRIPTOR
 from metanet.review.drafts import Draft, new_draft, open_draft
 from metanet.review.examples import still_examples
-from metanet.review.found import Count, Found, Place, Renames
+from metanet.review.found import Count, Found, Place, Renames, cell
 from metanet.review.names import author_and_year, outcome_fault, outcome_stem, study_id
 from metanet.review.template import NewOutcome, descriptor_text, outcome_resource
 from metanet.words import visible
@@ -184,7 +184,7 @@ class Merger:
         columns = self.contract.of_role("studies")[0].column_names
         cells = {name: text for name, text in self._all(count).items() if name in columns and text}
         if not cells.get("first_author") and "first_author" in columns:
-            cells["first_author"] = author_and_year(self.renames(count.study))[0]
+            cells["first_author"] = cell(author_and_year(self.renames(count.study))[0])
         return {**cells, "study_id": key}
 
     def _arm_cells(self, count: Count, key: str, arms: TableContract) -> Cells:

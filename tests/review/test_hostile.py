@@ -311,3 +311,14 @@ def test_settings_that_lie_change_no_count(review):
     assert "continuous" in str(
         review.refused("revman-web", package({"data-rows.csv": ROWS, "overall-estimates-and-settings.csv": lying}))[0]
     )
+
+
+@pytest.mark.parametrize("start", ["=cmd|'/C calc'!A0", "+1", "@SUM(1)", "＝1"])
+def test_an_author_that_begins_as_a_formula_does_comes_in_as_text(fresh, tmp_path, start):
+    review = Review(tmp_path / "review")
+    review.data.mkdir(parents=True)
+    for path in (fresh / "extracted_data").iterdir():
+        (review.data / path.name).write_bytes(path.read_bytes())
+    review.take("csv", PLAIN.replace("Baker 2011", f"{start}Baker 2011").encode(), outcomes=["response"])
+    authors = [row["first_author"] for row in review.rows("studies")]
+    assert authors == ["Adams", f"'{start}Baker"]
