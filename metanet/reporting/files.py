@@ -11,17 +11,53 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from metanet.errors import ReportError
+from metanet.words import visible
 from metanet.writing.whole_files import write_text
 
-_RESERVED = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
+#: Devices, which Windows finds behind any suffix, and what a folder of reports holds beside the reports.
+_DEVICES = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
+
+
+_TAKEN = {"analyses", "replication", "index.html", "overview.svg", "overview.png", "pooled.csv", "supplement.zip"}
+#: Files one of which every report has.
+_MARKS = ("report.html", "numbers.json", "about.json")
+#: A file of numbers is some hundred kilobytes; beyond this it is something else.
+_LARGEST = 64 << 20
 
 
 def slug(name: str) -> str:
     """`name` as a folder name: letters, digits, dot, dash and underscore; a changed name carries a digest, so that two stay two."""
     kept = re.sub(r"[^A-Za-z0-9._+-]+", "_", name).strip("._")[:60]
-    if kept == name and kept.split(".")[0].lower() not in _RESERVED:
+    device = kept.split(".")[0].lower() in _DEVICES
+    if kept == name and not device and kept.lower() not in _TAKEN:
         return kept
-    return f"{kept or 'x'}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{kept.replace('.', '_') if device else kept or 'x'}-{digest}"
+
+
+def read_object(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file of a report, as `write_json` writes it; None where there is none, or something else.
+
+    The file may come from elsewhere: a pipe is not waited for, and numbers that no float holds are none of ours.
+    """
+    try:
+        if not path.is_file() or path.stat().st_size > _LARGEST:
+            return None
+        found = json.loads(path.read_bytes(), parse_int=_whole, parse_constant=_no_number)
+    except (OSError, ValueError, OverflowError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    float(number)
+    return number
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number of JSON")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -30,7 +66,16 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def replace_folder(staged: Path, target: Path) -> None:
-    """Put a finished folder where the report belongs; the old one goes only when the new one stands."""
+    """Put a finished folder where the report belongs; the old one goes only when the new one stands.
+
+    What stands there and is no report is somebody's own, and a link leads out of the folder of the reports: both stay.
+    """
+    # The staging folder lies in the folder of the reports itself.
+    places = [target, *(p for p in target.parents if p != staged.parent and p.is_relative_to(staged.parent))]
+    if link := next((place for place in places if place.is_symlink()), None):
+        raise ReportError(f"{visible(link)} is a link to elsewhere. Mend: take it away, or name another folder as out.")
+    if target.is_dir() and any(target.iterdir()) and not any((target / name).is_file() for name in _MARKS):
+        raise ReportError(f"{visible(target)} is in the way and no report. Mend: name another folder as out.")
     target.parent.mkdir(parents=True, exist_ok=True)
     old = target.parent / f".{target.name}.old"
     if old.exists():

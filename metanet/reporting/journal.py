@@ -18,6 +18,7 @@ from typing import Any
 from metanet._version import __version__
 from metanet.errors import ArgumentError, shorten
 from metanet.reporting.jobs import Job
+from metanet.words import visible
 from metanet.writing.whole_files import write_text
 
 #: Folder in the folder of reports for what is about the runs: journal, logs, lock.
@@ -88,11 +89,11 @@ class Journal:
         self.path = out / HOME / "journal.jsonl"
         self._lines: dict[str, dict[str, Any]] = {}
         with contextlib.suppress(OSError):
-            for line in self.path.read_text(encoding="utf-8").splitlines():
+            for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
                 # The last line of a run that was killed can be half a line: that report is made again.
-                with contextlib.suppress(ValueError, KeyError, TypeError):
+                with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
                     entry = json.loads(line)
-                    self._lines[str(entry["folder"])] = entry
+                    self._lines[str(entry["folder"])] = {**entry, "key": str(entry["key"])}
 
     def fresh(self, job: Job, key: str) -> bool:
         """Whether the report was made from the same, without an error, and all of its files are still what they were."""
@@ -134,17 +135,30 @@ class Journal:
 
     def compact(self) -> None:
         """One line for each report that is still there, by folder."""
-        kept = {folder: entry for folder, entry in sorted(self._lines.items()) if (self.out / folder).is_dir()}
+        kept = {folder: entry for folder, entry in sorted(self._lines.items()) if _is_folder(self.out / folder)}
         self._lines = kept
         # On a full disk the lines stay as they were written, which say the same.
         with contextlib.suppress(OSError):
             write_text(self.path, "".join(json.dumps(entry, ensure_ascii=True) + "\n" for entry in kept.values()))
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        # A name that no report has, such as one that is too long.
+        return False
+
+
 @contextmanager
 def opened(out: Path) -> Iterator[Journal]:
     """The journal of a folder, which no other run has open meanwhile; what a killed run left half-done is cleared away first."""
     home = out / HOME
+    for place in (home, home / "logs", home / "lock", home / "journal.jsonl"):
+        if place.is_symlink():
+            raise ArgumentError(
+                f"{shorten(visible(place))} is a link to elsewhere. Mend: take it away, or name another folder as out."
+            )
     home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("a") as lock:
         if not _lock(lock.fileno()):

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from metanet.errors import check_choice
-from metanet.reporting.engine import forks
+from metanet.reporting.engine.forks import ForkEnded, Forks, available
 from metanet.reporting.jobs import Job
 from metanet.reporting.kernels import kernel_settings, manager_class
 from metanet.reporting.run import failure_page, make_report
@@ -63,7 +63,7 @@ class ForkMaker(Maker):
 
     def __init__(self, formats: Sequence[str], limits: Limits, *, several: bool, data: Sequence[str]) -> None:
         super().__init__(formats, limits)
-        self._forks = self._held.enter_context(forks.Forks(rehearsed=several, held=data))
+        self._forks = self._held.enter_context(Forks(rehearsed=several, held=data))
 
     def make(self, job: Job, staged: Path, log: Path, shown: Mapping[str, str] | None = None) -> str | None:
         arguments = {
@@ -80,7 +80,7 @@ class ForkMaker(Maker):
                     error, details = message["raised"], message["details"]
                 else:
                     return message["value"]  # type: ignore[no-any-return]
-        except forks.ForkEnded as fault:
+        except ForkEnded as fault:
             error = f"DeadKernelError: {fault}"
         failure_page(job, staged, error or "", details)
         return error
@@ -101,6 +101,6 @@ class StockMaker(Maker):
 def maker(engine: str | None, formats: Sequence[str], limits: Limits, *, several: bool, data: Sequence[str]) -> Maker:
     """The maker of a batch: forks where the system has them, unless the stock engine is asked for."""
     chosen = check_choice("engine", engine, ENGINES) if engine is not None else "metanet"
-    if chosen == "stock" or not forks.available():
+    if chosen == "stock" or not available():
         return StockMaker(formats, limits)
     return ForkMaker(formats, limits, several=several, data=data)
