@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+import matplotlib
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ def describe(axes: Axes, title: str, text: str) -> None:
     figure = axes.get_figure(root=True)
     assert figure is not None  # axes without a figure cannot be drawn into
     _DESCRIBED.setdefault(figure, []).append((title, text))
+    # A notebook draws a figure when it shows it, at the end of the cell; pyplot's own drawing of what is stale would come before that
+    # and be thrown away.
+    if "inline" in str(matplotlib.get_backend(auto_select=False)).lower():
+        figure.stale = False
 
 
 def description_of(figure: Figure) -> tuple[str, str] | None:

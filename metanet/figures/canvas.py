@@ -22,7 +22,7 @@ from metanet.figures import style
 from metanet.figures.alternative import DescribedFigure
 
 #: For screens: a notebook shows the figure at this resolution. Files have their own.
-SCREEN_DPI = 144
+SCREEN_DPI = 120
 _NOTEBOOK = ("inline", "ipympl", "nbagg", "widget")
 _kept_bare: ContextVar[bool] = ContextVar("figures without pyplot", default=False)
 

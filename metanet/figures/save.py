@@ -98,15 +98,32 @@ def _save(figure: Figure, path: Path, form: str, dpi: int) -> Path:
 
 
 def _write(figure: Figure, file: BinaryIO, form: str, dpi: int) -> None:
-    options: dict[str, Any] = {"format": form, "metadata": _metadata(figure, form)}
     if form == "png":
-        # Beyond this level a line drawing grows no smaller, and each level takes its time in every report.
-        options |= {"pil_kwargs": {"compress_level": 3}}
+        _write_png(figure, file, dpi)
+        return
+    options: dict[str, Any] = {"format": form, "metadata": _metadata(figure, form)}
     if form == "tiff":
         options |= {"pil_kwargs": {"compression": "tiff_lzw"}}
         del options["metadata"]
     with matplotlib.rc_context({**style.defaults(), **_SETTINGS}):
         figure.savefig(file, dpi=dpi, facecolor="white", **options)
+
+
+def _write_png(figure: Figure, file: BinaryIO, dpi: int) -> None:
+    """A bitmap on white, without the channel for transparency that Matplotlib writes and nobody needs: smaller, and sooner written."""
+    from PIL import Image, PngImagePlugin
+
+    raw = BytesIO()
+    with matplotlib.rc_context({**style.defaults(), **_SETTINGS}):
+        figure.savefig(raw, format="rgba", dpi=dpi, facecolor="white")
+    width = int(figure.get_figwidth() * dpi)
+    content = raw.getvalue()
+    image = Image.frombuffer("RGBA", (width, len(content) // (4 * width)), content, "raw", "RGBA", 0, 1).convert("RGB")
+    about = PngImagePlugin.PngInfo()
+    for name, text in _metadata(figure, "png").items():
+        about.add_text(name, text or "")
+    # Beyond this level a line drawing grows no smaller, and each level takes its time in every report.
+    image.save(file, "png", compress_level=3, dpi=(dpi, dpi), pnginfo=about)
 
 
 def svg_image(ax_or_figure: Axes | Figure | SubFigure) -> tuple[bytes, str]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import matplotlib
 from matplotlib.backend_bases import RendererBase
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.backends.backend_mixed import MixedModeRenderer
 from matplotlib.colors import to_rgba
 from matplotlib.text import Text
@@ -181,8 +182,8 @@ class Label(Text):
     def draw(self, renderer: RendererBase) -> None:
         """Draw; see `_quiet` and `_as_measured`."""
         with _quiet(self._unknown), _as_measured():
-            # Of the renderers that save vectors, SVG's alone counts its rows from the top.
-            if isinstance(renderer, MixedModeRenderer) and renderer.flipy() and self._plain():
+            # Of the renderers that save vectors, SVG's alone counts its rows from the top; bitmaps do as well.
+            if isinstance(renderer, (MixedModeRenderer, RendererAgg)) and renderer.flipy() and self._plain():
                 if self.get_visible():
                     self._draw_line(renderer)
                 self.stale = False
@@ -205,7 +206,7 @@ class Label(Text):
     def _draw_line(self, renderer: RendererBase) -> None:
         """The same output as Matplotlib's own for a plain line, without its layout, which takes as long as the drawing.
 
-        The width, which it would find from the font in the same way, is known already; a vector format has 72 dots in an inch.
+        The width, which it would find from the font in the same way, is known already, in points.
         """
         x, y = (float(v) for v in self.get_transform().transform(self.get_unitless_position()))
         if not (math.isfinite(x) and math.isfinite(y)):
@@ -214,6 +215,8 @@ class Label(Text):
         if side != "left":
             families = tuple(self.get_fontfamily())
             width = _width(self.get_text(), self.get_fontsize(), self.get_fontweight() == "bold", families)
+            pixels: Any = renderer.points_to_pixels(1.0)
+            width *= float(pixels)
             x -= width if side == "right" else width / 2
         _, height = renderer.get_canvas_width_height()
         renderer.open_group("text", self.get_gid())

@@ -62,6 +62,8 @@ def serve(path: str, rehearsed: bool, held: list[str]) -> None:
     # What is here is here to stay: a collection in a fork would copy its pages.
     gc.collect()
     gc.freeze()
+    # A fork lives for a second: it seldom makes enough garbage to be worth looking for.
+    gc.set_threshold(50_000, 20, 20)
     woken, wake = socket.socketpair()
     woken.setblocking(False)
     wake.setblocking(False)
