@@ -11,11 +11,14 @@ import click
 
 from metanet._version import __version__
 from metanet.errors import ArgumentError, MetanetError, ReportError
-from metanet.words import visible
+from metanet.words import json_visible, listing, visible
 
 _LOCAL = Path("extracted_data")
 #: Arguments of `pool` that name a column of counts or of person-time; the options are called the same.
 _COLUMNS = ("events", "total", "events_control", "total_control", "person_time", "person_time_control")
+
+#: Groups beyond which a column is not what somebody means to pool by.
+_MOST_GROUPS = 1_000
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -105,13 +108,13 @@ def report(
     from metanet.reporting.makers import Limits
 
     folder = _data_folder(data)
-    click.echo(f"Evidence: {folder or 'the curated tables of metanet'}", err=True)
+    click.echo(f"Evidence: {visible(folder or 'the curated tables of metanet')}", err=True)
     chosen: dict[str, Any] = {"data": folder, "parameters": dict(pairs), "analyses": analyses or None, "plan": plan}
     if dry_run:
         from metanet.evidence import load_evidence
 
         todo = planned(load_evidence(folder), outcome, modality, **chosen)
-        click.echo("\n".join(f"{job.folder}: {job.title} ({job.notebook.name})" for job in todo))
+        click.echo("\n".join(visible(f"{job.folder}: {job.title} ({job.notebook.name})") for job in todo))
         click.echo(f"{len(todo)} reports would be made.")
         return
     made = make(
@@ -143,7 +146,7 @@ def validate(path: str | None, as_json: bool) -> None:
     from metanet.evidence.locate import curated_folder
 
     found = check(path if path is not None else _data_folder(None) or curated_folder())
-    click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if as_json else found.summary())
+    click.echo(_json(found.to_dict()) if as_json else found.summary())
     if not found.ok:
         sys.exit(2)
 
@@ -211,15 +214,17 @@ def pool(
     choices |= {**columns, "study": study}
     if by is None:
         one = fit(frame, **choices)
-        click.echo(json.dumps(one.to_dict(), indent=2, ensure_ascii=False) if as_json else one.summary())
+        click.echo(_json(one.to_dict()) if as_json else one.summary())
         return
     if by not in frame.columns:
-        raise ArgumentError(f"--by {by!r} is not a column of {file}. Known: {', '.join(map(str, frame.columns))}.")
+        raise ArgumentError(f"--by {by!r} is not a column of {visible(file)}. Known: {listing(frame.columns, 40)}.")
+    if (groups := frame[by].nunique()) > _MOST_GROUPS:
+        raise ArgumentError(f"--by {by!r} makes {groups:,} groups; at most {_MOST_GROUPS:,} are pooled.")
     fits = {str(name): fit(part, **choices) for name, part in frame.groupby(by, sort=False)}
     if as_json:
-        click.echo(json.dumps(plain({name: one.to_dict() for name, one in fits.items()}), indent=2, ensure_ascii=False))
+        click.echo(_json(plain({name: one.to_dict() for name, one in fits.items()})))
     else:
-        click.echo("\n\n".join(f"{by}: {name}\n{one.summary()}" for name, one in fits.items()))
+        click.echo("\n\n".join(f"{visible(by)}: {visible(name)}\n{one.summary()}" for name, one in fits.items()))
 
 
 @cli.command()
@@ -233,9 +238,9 @@ def diff(old: str, new: str, html: str | None, tolerance: float, as_json: bool) 
     from metanet.reporting.diff.result import diff as compare
 
     found = compare(old, new, tolerance=tolerance)
-    click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if as_json else found.summary())
+    click.echo(_json(found.to_dict()) if as_json else found.summary())
     if html is not None:
-        click.echo(f"Wrote {found.to_html(html)}", err=True)
+        click.echo(f"Wrote {visible(found.to_html(html))}", err=True)
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})
@@ -338,6 +343,11 @@ def _check_columns(columns: dict[str, str | None], choices: dict[str, Any]) -> N
             raise ArgumentError(f"{_option(name)} does not go with the others; {takes}.")
 
 
+def _json(content: Any) -> str:
+    """JSON that a terminal shows as it is: what would act on it is written as an escape, which JSON knows."""
+    return json_visible(json.dumps(content, indent=2, ensure_ascii=False))
+
+
 def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
@@ -355,6 +365,11 @@ def main() -> None:
         click.echo("Stopped.", err=True)
         sys.exit(130)
     except MetanetError as fault:
-        click.echo(f"metanet: {fault}", err=True)
+        # Words of files and of the command line may be in it.
+        click.echo("\n".join(map(visible, f"metanet: {fault}".split("\n"))), err=True)
         # A report that could not be made is no fault of the words or of the data.
         sys.exit(1 if isinstance(fault, ReportError) else 2)
+    except OSError as fault:
+        place = f"{visible(fault.filename)}: " if fault.filename is not None else ""
+        click.echo(f"metanet: {place}{fault.strerror or type(fault).__name__}.", err=True)
+        sys.exit(2)

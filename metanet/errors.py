@@ -63,9 +63,15 @@ def shorten(value: object, limit: int = 80) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+_MOST_WORDS, _LONGEST_WORD = 2_000, 200
+
+
 def nearest(word: object, allowed: Iterable[str]) -> str | None:
     """The allowed word that `word` was probably meant to be, or None."""
     folded = {name.casefold(): name for name in allowed}
+    # Likeness takes time: a word as long as a page, or one among thousands, is no slip that this could mend.
+    if len(folded) > _MOST_WORDS or len(str(word)) > _LONGEST_WORD:
+        return folded.get(str(word).casefold())
     found = difflib.get_close_matches(str(word).casefold(), list(folded), n=1, cutoff=0.5)
     return folded[found[0]] if found else None
 

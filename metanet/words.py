@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import json
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -12,6 +14,10 @@ _HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 #: A cell that starts so is a formula to a spreadsheet; the wide forms are to one that is set to Japanese.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+#: A spreadsheet that parts cells by semicolons, as in much of Europe, begins a new cell within this one there.
+_SECOND_CELL = re.compile(r"([;\t\r\n]\s*)(?=[=+@＝＋＠]|[-－][^\s])")
+#: Accents on one letter; more of them would run over what stands above and below.
+_MARKS = 8
 
 #: MathJax, in JupyterLab and elsewhere, leaves elements of these classes alone, so that a `$` in a name stays one.
 NO_MATH = "tex2jax_ignore mathjax_ignore"
@@ -27,7 +33,11 @@ def visible(text: object) -> str:
     plain = str(text)
     if plain.isascii() and plain.isprintable():
         return plain
-    return "".join(_escape(character) if harmful(character) else character for character in plain)
+    out, marks = [], 0
+    for character in plain:
+        marks = marks + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
+        out.append(_escape(character) if marks > _MARKS or harmful(character) else character)
+    return "".join(out)
 
 
 def _escape(character: str) -> str:
@@ -35,6 +45,15 @@ def _escape(character: str) -> str:
     if number < 0x100:
         return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character, f"\\x{number:02x}")
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def json_visible(text: str) -> str:
+    """JSON with every harmful character inside its texts as an escape of JSON: the same content."""
+    return (
+        "".join(c if c == "\n" or not harmful(c) else json.dumps(c)[1:-1] for c in text)
+        if not text.isascii() or not text.replace("\n", "").isprintable()
+        else text
+    )
 
 
 def xml_text(text: object) -> str:
@@ -50,7 +69,10 @@ def formula_like(text: str) -> bool:
 
 def harmless_cell(value: object) -> object:
     """A text that a spreadsheet would run as a formula gets an apostrophe before it; numbers stay numbers."""
-    return f"'{value}" if isinstance(value, str) and formula_like(value) else value
+    if not isinstance(value, str):
+        return value
+    text = _SECOND_CELL.sub(r"\1'", value)
+    return f"'{text}" if formula_like(text) else text
 
 
 def html_text(text: object) -> str:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from metanet.errors import nearest
+from metanet.errors import nearest, shorten
 from metanet.evidence.contract import Column, TableContract
 from metanet.evidence.findings import Findings
 from metanet.evidence.spelling import (
@@ -22,6 +22,11 @@ from metanet.words import counted, harmful, listing, visible
 
 # Excel cuts a cell off at this length, so nothing longer can have been meant.
 LONGEST_CELL = 32_767
+#: A cell that has to fit a pattern is a word or a line; the time that a pattern takes grows with the length.
+LONGEST_PATTERNED = 500
+MOST_COLUMNS = 1_000
+#: Beyond so many faults of a file nobody reads which word each was meant to be.
+_MOST_GUESSES = 1_000
 _PLAIN_TEXT = re.compile(r"[\x20-\x7e\t\r\n\u00a1-\u00ac\u00ae-\u024f\u0370-\u03ff\u2010-\u2015\u2018-\u201e\u2026]*")
 
 
@@ -83,6 +88,14 @@ def _header(sheet: Sheet, contract: TableContract, findings: Findings) -> dict[s
     known = contract.column_names
     names = sheet.header.cells
     line = sheet.header.line
+    if len(names) > MOST_COLUMNS and any(names[MOST_COLUMNS:]):
+        findings.cannot_read(
+            sheet.file,
+            f"has {len(names):,} columns, more than the {MOST_COLUMNS:,} that are read",
+            "Check that this is the table that was meant",
+            row=line,
+        )
+        return None
     hits = len(set(names) & set(known))
     for record in sheet.records[:5]:
         if len(set(record.cells) & set(known)) > max(hits, 1):
@@ -113,7 +126,7 @@ def _header(sheet: Sheet, contract: TableContract, findings: Findings) -> dict[s
             f"the column name stands {names.count(name)} times ({letters})",
             "Keep one of the columns",
             row=line,
-            column=visible(name),
+            column=visible(shorten(name)),
         )
     missing = [name for name in known if name not in names]
     for name in dict.fromkeys(name for name in names if name and name not in known):
@@ -122,7 +135,7 @@ def _header(sheet: Sheet, contract: TableContract, findings: Findings) -> dict[s
         if near and near in missing:
             missing.remove(near)
         findings.cannot_read(
-            sheet.file, "is not a column of this table", mend, row=line, column=visible(name), value=name
+            sheet.file, "is not a column of this table", mend, row=line, column=visible(shorten(name)), value=name
         )
     for name in missing:
         column = contract.column(name)
@@ -205,6 +218,8 @@ def _value(text: str, column: Column, row: Row, sheet: Sheet, comma: bool, findi
                 f"is {len(text):,} characters long, more than a spreadsheet cell holds",
                 "Look for a quotation mark that closes too late, or shorten the text",
             )
+        if "pattern" in column.constraints and len(text) > LONGEST_PATTERNED:
+            return refuse(f"is longer than {LONGEST_PATTERNED} characters", "Shorten it, and put the rest into a note")
         if column.type == "string":
             if (fault := _text_fault(text, column)) is not None:
                 return refuse(*fault)
@@ -224,7 +239,7 @@ def _value(text: str, column: Column, row: Row, sheet: Sheet, comma: bool, findi
         return refuse(*number_fault(text, whole=column.type == "integer", comma=comma, percent=column.unit == "%"))
     for kind in faults or ():
         row.bad.add(column.name)
-        wrong, mend = _constraint_fault(kind, text, column)
+        wrong, mend = _constraint_fault(kind, text, column, guess=len(findings.unreadable) < _MOST_GUESSES)
         findings.cannot_read(file, wrong, mend, row=row.line, column=column.name, value=text)
     # Frictionless reads numbers as decimals; arrays want floats.
     return float(value) if column.type == "number" and value is not None else value
@@ -254,7 +269,7 @@ def _twice_encoded(text: str) -> str | None:
         return None
 
 
-def _constraint_fault(kind: str, text: str, column: Column) -> tuple[str, str]:
+def _constraint_fault(kind: str, text: str, column: Column, *, guess: bool) -> tuple[str, str]:
     limit = column.constraints.get(kind)
     if kind == "required":
         return "is empty", f"Fill it in: {column.description or column.title}"
@@ -263,7 +278,7 @@ def _constraint_fault(kind: str, text: str, column: Column) -> tuple[str, str]:
     if kind == "maximum":
         return f"is above {limit}", f"Check it: {column.description or column.title}"
     if column.vocabulary:
-        near = nearest(text, column.vocabulary)
+        near = nearest(text, column.vocabulary) if guess else None
         prefix = column.extra.get("or_prefix")
         other = f", or {prefix!r} and words" if prefix else ""
         mend = f"Write {near!r} if that is meant" if near else f"Write one of {listing(column.vocabulary, 40)}{other}"

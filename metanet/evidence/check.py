@@ -206,6 +206,9 @@ def _missing_and_stray(folder: Path, present: list[str], contract: Contract, fin
 
 def _holds_counts(path: Path) -> bool:
     try:
+        if not path.is_file():
+            # Opening a pipe would wait for whoever writes into it.
+            return False
         with path.open("rb") as stream:
             head = stream.read(4096).splitlines()[:1]
     except OSError:

@@ -15,8 +15,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from metanet.evidence.decode import read_bytes
 from metanet.evidence.findings import Findings
+from metanet.evidence.foreign import check_extra, costly, hidden_text
 from metanet.evidence.locate import DESCRIPTOR, curated_folder
+from metanet.words import visible
 
 Reader = Callable[[object], tuple[Any, dict[str, str] | None]]
 
@@ -166,10 +169,8 @@ def contract_for(folder: Path, findings: Findings) -> Contract | None:
     path = folder / DESCRIPTOR
     if not path.exists() or path.resolve() == (curated_folder() / DESCRIPTOR).resolve():
         return curated_contract()
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        findings.cannot_read(DESCRIPTOR, f"cannot be opened ({error.strerror})", "Check its access rights")
+    content = read_bytes(path, DESCRIPTOR, findings, "JSON")
+    if content is None:
         return None
     if content == curated_contract().content:
         return curated_contract()
@@ -194,6 +195,11 @@ def read_contract(content: bytes, findings: Findings, *, own: bool) -> Contract 
         )
         return None
     before = len(findings.unreadable)
+    if own and (hidden := hidden_text(descriptor)) is not None:
+        findings.cannot_read(
+            DESCRIPTOR, "holds an invisible control character", "Delete it and type the text", value=visible(hidden)
+        )
+        return None
     tables: dict[str, TableContract] = {}
     for resource in resources:
         table = _table(resource, findings, own=own)
@@ -238,6 +244,7 @@ def _table(resource: Mapping[str, Any], findings: Findings, *, own: bool) -> Tab
             primary_key=(key,) if isinstance(key, str) else tuple(key),
             extra=MappingProxyType(dict(extra)),
         )
+        check_extra(table)
         known_words = table.column("definition")
         members = {member for family in table.families for member in family.members}
     except (TypeError, ValueError, AttributeError, KeyError, re.error) as error:
@@ -295,6 +302,8 @@ def _column(field: Mapping[str, Any], missing_values: Sequence[str]) -> Column:
         # Frictionless would come upon it at the first cell only, and then fail.
         if name in built.constraints and read(built.constraints[name]) is None:
             raise ValueError(f"column {field['name']!r}: the {name} is not of the type {kind}")
+    if isinstance(pattern := built.constraints.get("pattern"), str) and (why := costly(pattern)):
+        raise ValueError(f"column {field['name']!r}: the pattern {why}")
     return Column(
         name=str(field["name"]),
         type=kind,

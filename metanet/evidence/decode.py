@@ -30,15 +30,15 @@ _MARKED: tuple[tuple[bytes, str, str], ...] = (
 )
 
 
-def read_bytes(path: Path, file: str, findings: Findings) -> bytes | None:
-    """The content of `path`, or None with the reason in `findings`. Links are followed."""
+def read_bytes(path: Path, file: str, findings: Findings, kind: str = "CSV") -> bytes | None:
+    """The content of `path`, or None with the reason in `findings`. Links are followed; a pipe is not waited for."""
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            findings.cannot_read(file, "is a folder, not a CSV file", "Give the file itself, or rename the folder")
+            findings.cannot_read(file, f"is a folder, not a {kind} file", "Give the file itself, or rename the folder")
             return None
         if not stat.S_ISREG(status.st_mode):
-            findings.cannot_read(file, "is not an ordinary file", "Give a CSV file")
+            findings.cannot_read(file, "is not an ordinary file", f"Give a {kind} file")
             return None
         if status.st_size > LARGEST_FILE:
             findings.cannot_read(

@@ -82,7 +82,7 @@ def load_evidence(path: str | os.PathLike[str] | None = None, *, check: bool = T
         raise ArgumentError(f"check={check!r} is neither True nor False.")
     folder = given_path(path)
     held = _HELD.get(folder.resolve()) if check and _HELD else None
-    if held is not None and held[0] == _signature(folder):
+    if held is not None and held[0] and held[0] == _signature(folder):
         return held[1]
     if not folder.is_dir():
         what = "is a file; give the folder that holds it" if folder.exists() else "does not exist"

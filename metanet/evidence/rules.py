@@ -6,8 +6,9 @@ fault already.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from metanet.errors import nearest
@@ -33,6 +34,19 @@ class Tables:
         return tuple(table for table in known if table is not None)
 
 
+class _Guesses:
+    """The nearest known key for the first keys that are wrong: where thousands are, it is not a slip in each."""
+
+    _MOST = 50
+
+    def __init__(self) -> None:
+        self._made = 0
+
+    def nearest(self, word: object, known: Iterable[str]) -> str | None:
+        self._made += 1
+        return nearest(word, known) if self._made <= self._MOST else None
+
+
 def check_tables(tables: Tables, findings: Findings) -> None:
     """Apply every rule to `tables`."""
     for table in tables.every():
@@ -51,10 +65,11 @@ def _arms_have_studies(tables: Tables, findings: Findings) -> None:
     if tables.studies is None or tables.arms is None or not tables.studies.complete:
         return
     known = {row.values["study_id"] for row in tables.studies.rows} | _unread(tables.studies)
+    guesses = _Guesses()
     for row in tables.arms.rows:
         study = row.values["study_id"]
         if study is not None and study not in known:
-            near = nearest(study, [str(name) for name in known if name])
+            near = guesses.nearest(study, (str(name) for name in known if name))
             findings.breaks_rule(
                 tables.arms.file,
                 f"is not in {tables.studies.file}",
@@ -85,6 +100,7 @@ def _outcomes_have_arms(tables: Tables, findings: Findings) -> None:
         if row.values["study_id"] is not None and row.values["arm"] is not None:
             arms[row.values["study_id"]].add(row.values["arm"])
     unread = _unread(tables.arms)
+    guesses = _Guesses()
     for table in tables.outcomes:
         for row in table.rows:
             study, arm = row.values["study_id"], row.values["arm"]
@@ -92,11 +108,11 @@ def _outcomes_have_arms(tables: Tables, findings: Findings) -> None:
                 continue
             if study in arms:
                 column, wrong = "arm", f"is not an arm of {visible(study)} in {tables.arms.file}"
-                near = nearest(arm, arms[study])
+                near = guesses.nearest(arm, arms[study])
                 mend = f"Write {near!r} if that is meant" if near else f"Write one of {listing(sorted(arms[study]))}"
             else:
                 column, wrong = "study_id", f"is not in {tables.arms.file}"
-                near = nearest(study, arms)
+                near = guesses.nearest(study, arms)
                 mend = f"Write {near!r} if that is meant, or add the arm" if near else "Add the study and its arm"
             findings.breaks_rule(table.file, wrong, mend, row=row.line, column=column, value=row.text[column])
 
@@ -204,6 +220,29 @@ def _modality_classes(tables: Tables, findings: Findings) -> None:
             )
 
 
+def _alike_names(tables: Tables, findings: Findings) -> None:
+    """Names that a reader takes for one are one: else their arms would be pooled apart, and nobody would see why."""
+    if tables.arms is None:
+        return
+    for name in ("modality_class", "modality"):
+        first: dict[str, tuple[str, int]] = {}
+        for row in tables.arms.rows:
+            value = row.values[name]
+            if value is None or name in row.bad:
+                continue
+            key = "".join(unicodedata.normalize("NFKC", value).casefold().split())
+            other, line = first.setdefault(key, (value, row.line))
+            if value != other:
+                findings.breaks_rule(
+                    tables.arms.file,
+                    f"differs from {visible(other)} on line {line} by case, blanks or the form of a letter alone",
+                    f"Write {other!r} if that is meant, or choose a name that can be told from it",
+                    row=row.line,
+                    column=name,
+                    value=row.text[name],
+                )
+
+
 def _shared_identifiers(tables: Tables, findings: Findings) -> None:
     """One DOI or PMID in two studies is one report extracted twice, or a slip."""
     if tables.studies is None:
@@ -252,6 +291,7 @@ ACROSS: Sequence[Callable[[Tables, Findings], None]] = (
     _totals_fit_arms,
     _outcomes_nest,
     _modality_classes,
+    _alike_names,
     _shared_identifiers,
     _published,
 )

@@ -12,6 +12,8 @@ from metanet.words import counted
 
 # Blanks that people cannot see, besides what str.strip() knows: zero-width space and joiner, a byte order mark inside.
 BLANKS = " \t\r\n\f\v\u00a0\u2007\u202f\u2009\u200a\u3000\u200b\u2060\ufeff"
+#: More rows than any review has; more lines than the sheet of a spreadsheet, which may be full of empty ones.
+MOST_ROWS, MOST_LINES = 100_000, 1_100_000
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
@@ -54,21 +56,30 @@ def split(text: str, file: str, known: Collection[str], findings: Findings) -> S
         )
     records: list[Record] = []
     complete = True
-    trimmed = 0
+    trimmed = blank_before = 0
+    blank: list[int] = []
     try:
         for line, cells in _records(text, separator):
             if line <= skip:
                 continue
             clean = [_trim(cell) for cell in cells]
             trimmed += clean != cells
-            records.append(Record(line, clean))
+            if any(clean):
+                records.append(Record(line, clean))
+            elif records:
+                blank.append(line)
+            else:
+                blank_before += 1
+            if len(records) > MOST_ROWS + 1 or line > MOST_LINES:
+                findings.cannot_read(
+                    file,
+                    f"has more than {MOST_ROWS:,} rows, or lines without end, and was not read",
+                    "Check that this is the table that was meant, and split it if it is",
+                )
+                return None
     except _BrokenRowError as broken:
         complete = False
         findings.cannot_read(file, broken.wrong, broken.mend, row=broken.line)
-    blank_before = 0
-    while records and records[0].blank:
-        records.pop(0)
-        blank_before += 1
     if not records:
         if complete:
             findings.cannot_read(file, "holds no column names", "Write the line with the column names first")
@@ -81,20 +92,13 @@ def split(text: str, file: str, known: Collection[str], findings: Findings) -> S
             f"had surplus or non-breaking spaces in {counted(trimmed, 'row')}, which were put right",
             "Nothing to do",
         )
-    header, body = records[0], records[1:]
-    return Sheet(file, separator, header, _without_blank_rows(body, file, findings), complete)
-
-
-def _without_blank_rows(records: list[Record], file: str, findings: Findings) -> list[Record]:
-    kept = [record for record in records if not record.blank]
-    if len(kept) < len(records):
-        lines = [record.line for record in records if record.blank]
+    if blank:
         findings.notice(
             file,
-            f"has {counted(len(lines), 'empty row')} (the first on line {lines[0]}), left out",
+            f"has {counted(len(blank), 'empty row')} (the first on line {blank[0]}), left out",
             "Delete them if they are not meant",
         )
-    return kept
+    return Sheet(file, separator, records[0], records[1:], complete)
 
 
 def _trim(cell: str) -> str:

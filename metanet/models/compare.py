@@ -26,7 +26,7 @@ from metanet.models.response import responses_at
 from metanet.models.results import Method, Pooled
 from metanet.models.simulate import Truth, draw
 from metanet.models.stamp import joint_sentence
-from metanet.words import listing
+from metanet.words import listing, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,7 +200,7 @@ def _groups(data: Any, by: object) -> tuple[pd.DataFrame, tuple[str, ...], NDArr
         raise ArgumentError(f"by={by!r} makes {len(names)} groups; at most {_MOST_GROUPS} can be compared.")
     group = np.array([names.index(value) for value in values if value], dtype=np.intp)
     gone = int((~known).sum())
-    notes = [f"{plural(gone, 'row')} without a value of {shorten(by, 40)} left out."] if gone else []
+    notes = [f"{plural(gone, 'row')} without a value of {visible(shorten(by, 40))} left out."] if gone else []
     return data[known].reset_index(drop=True), names, group, notes
 
 

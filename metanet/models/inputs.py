@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from metanet.errors import ArgumentError, nearest, shorten
 from metanet.models.data import Data
 from metanet.models.display import plural
+from metanet.words import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,7 +216,7 @@ def _labels(study: Any, k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     repeated = [name for name, times in seen.items() if times > 1]
     if not repeated:
         return tuple(labels), ()
-    listed = ", ".join(shorten(name, 40) for name in repeated[:5]) + (" …" if len(repeated) > 5 else "")
+    listed = ", ".join(visible(shorten(name, 40)) for name in repeated[:5]) + (" …" if len(repeated) > 5 else "")
     return tuple(labels), (f"Equal study names were kept apart by a number, not merged: {listed}.",)
 
 

@@ -238,7 +238,12 @@ def response_categories(
     )
     notes = list(dict.fromkeys([*([_PD_NOTE] if arms else []), *_together(arms), *notes, *told]))
     selection = {**choices, "overlap": overlap}
-    stamp = {**versions(), "selection": selection, "fingerprint": evidence.fingerprint_of(outcomes, modality), "notes": notes}
+    stamp = {
+        **versions(),
+        "selection": selection,
+        "fingerprint": evidence.fingerprint_of(outcomes, modality),
+        "notes": notes,
+    }
     reason = None if arms else "No study arm of this selection reports a response category."
     if not outcomes:
         reason = f"The evidence has none of the outcomes {listing(BORDERS)}, which divide the categories."

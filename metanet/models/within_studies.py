@@ -18,7 +18,7 @@ from metanet.models.pool import options_for, pad, pooled_from_row
 from metanet.models.results import Method, Pooled
 from metanet.models.stamp import versions
 from metanet.models.within_result import Pair, WithinStudies
-from metanet.words import listing
+from metanet.words import listing, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -234,7 +234,11 @@ def _arms(
     )
     table.attrs["by"], table.attrs["cluster"] = by, cluster
     gone = sum(not own for own in group)
-    return table, groups, [f"{plural(gone, 'arm')} without a value of {shorten(by, 40)} left out."] if gone else []
+    return (
+        table,
+        groups,
+        [f"{plural(gone, 'arm')} without a value of {visible(shorten(by, 40))} left out."] if gone else [],
+    )
 
 
 def _single(frame: pd.DataFrame, name: str) -> bool:

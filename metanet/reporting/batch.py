@@ -21,13 +21,14 @@ from metanet.reporting.batch_result import Batch
 from metanet.reporting.files import replace_folder, slug
 from metanet.reporting.index import write_index
 from metanet.reporting.jobs import Job, Outcome
-from metanet.reporting.makers import Limits, Maker, maker
+from metanet.reporting.makers import ENGINES, Limits, Maker, maker
 from metanet.reporting.numbers_first import write_numbers
 from metanet.reporting.plan import ANALYSES, Entry, jobs_of
 from metanet.reporting.plan_files import read_plan
 from metanet.reporting.remote import is_remote, working_folder
 from metanet.reporting.run import one_line, read_numbers
 from metanet.reporting.supplement.write import write_supplement
+from metanet.words import visible
 
 #: Forms of a report; the page is always made.
 FORMATS = ("html", "pdf", "docx")
@@ -114,6 +115,8 @@ def report(
     wanted = (formats,) if isinstance(formats, str) else formats
     formats = tuple(dict.fromkeys(("html", *(check_choice("formats", name, FORMATS) for name in wanted))))
     workers = _workers(jobs)
+    if engine is not None:
+        check_choice("engine", engine, ENGINES)
     if supplement and is_remote(out):
         # The files of reports that were there already stay there.
         raise ArgumentError("supplement needs the reports in a folder here. Mend: give a folder as out, and copy it.")
@@ -269,7 +272,7 @@ def _run(
                     made[outcome.job.folder] = outcome
                     if after is not None:
                         after(outcome)
-                    bar.set_postfix_str(shorten(outcome.job.title, 40), refresh=False)
+                    bar.set_postfix_str(visible(shorten(outcome.job.title, 40)), refresh=False)
                     bar.update()
             except BaseException:
                 # What is half-made is thrown away; what stands in its place is in the journal.

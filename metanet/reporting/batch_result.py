@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from metanet.models.cards import card
 from metanet.models.display import interval, per_cent, plural
 from metanet.reporting.jobs import Outcome
+from metanet.words import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +57,9 @@ class Batch:
             result = (made.numbers or {}).get("result") or {}
             status = "FAILED" if made.error else str(result.get("status") or (made.numbers or {}).get("kind", ""))
             rate, ci = per_cent(result.get("estimate")), interval(result.get("ci_lower"), result.get("ci_upper"))
-            out.append((made.job.title, status, rate, ci, str(result.get("k", "")), str(result.get("n", ""))))
+            out.append(
+                (visible(made.job.title), visible(status), rate, ci, str(result.get("k", "")), str(result.get("n", "")))
+            )
         return out
 
     def summary(self) -> str:
@@ -71,9 +74,11 @@ class Batch:
             for row in rows
         ]
         lines.insert(1, "  ".join("-" * w for w in widths))
-        lines += [f"FAILED {made.job.title}: {made.error}" for made in self.failed]
+        lines += [visible(f"FAILED {made.job.title}: {made.error}") for made in self.failed]
         kept = f", {self.kept} unchanged" if self.kept else ""
-        lines.append(f"{plural(len(self.outcomes), 'report')}{kept}, {len(self.failed)} failed. Open {self.index}")
+        lines.append(
+            f"{plural(len(self.outcomes), 'report')}{kept}, {len(self.failed)} failed. Open {visible(self.index)}"
+        )
         return "\n".join(lines)
 
     def __repr__(self) -> str:

@@ -15,10 +15,9 @@ from metanet.errors import ReportError
 from metanet.words import visible
 from metanet.writing.whole_files import write_text
 
-#: Devices, which Windows finds behind any suffix, and what a folder of reports holds beside the reports.
+#: Devices, which Windows finds behind any suffix.
 _DEVICES = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
-
-
+#: What a folder of reports holds beside the folders of the outcomes.
 _TAKEN = {"analyses", "replication", "index.html", "overview.svg", "overview.png", "pooled.csv", "supplement.zip"}
 #: Files one of which every report has.
 _MARKS = ("report.html", "numbers.json", "about.json")
@@ -30,10 +29,19 @@ def slug(name: str) -> str:
     """`name` as a folder name: letters, digits, dot, dash and underscore; a changed name carries a digest, so that two stay two."""
     kept = re.sub(r"[^A-Za-z0-9._+-]+", "_", name).strip("._")[:60]
     device = kept.split(".")[0].lower() in _DEVICES
-    if kept == name and not device and kept.lower() not in _TAKEN:
+    if kept == name and not device:
         return kept
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{kept.replace('.', '_') if device else kept or 'x'}-{digest}"
+    return f"{kept.replace('.', '_') if device else kept or 'x'}-{_digest(name)}"
+
+
+def outcome_folder(name: str) -> str:
+    """The folder of an outcome among the reports: `slug`, and none that holds something else there."""
+    made = slug(name)
+    return f"{made}-{_digest(name)}" if made.lower() in _TAKEN else made
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
@@ -65,6 +73,11 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def is_report(folder: Path) -> bool:
+    """Whether a folder holds a report, finished or failed."""
+    return any((folder / name).is_file() for name in _MARKS)
+
+
 def replace_folder(staged: Path, target: Path) -> None:
     """Put a finished folder where the report belongs; the old one goes only when the new one stands.
 
@@ -74,7 +87,7 @@ def replace_folder(staged: Path, target: Path) -> None:
     places = [target, *(p for p in target.parents if p != staged.parent and p.is_relative_to(staged.parent))]
     if link := next((place for place in places if place.is_symlink()), None):
         raise ReportError(f"{visible(link)} is a link to elsewhere. Mend: take it away, or name another folder as out.")
-    if target.is_dir() and any(target.iterdir()) and not any((target / name).is_file() for name in _MARKS):
+    if target.is_dir() and any(target.iterdir()) and not is_report(target):
         raise ReportError(f"{visible(target)} is in the way and no report. Mend: name another folder as out.")
     target.parent.mkdir(parents=True, exist_ok=True)
     old = target.parent / f".{target.name}.old"

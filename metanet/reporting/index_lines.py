@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 from metanet.errors import MetanetError
 from metanet.evidence import Evidence
 from metanet.reporting.analysis_files import KINDS
-from metanet.reporting.files import slug
+from metanet.reporting.files import outcome_folder, read_object
 
 #: Folder of the reports that repeat a published pooling.
 REPLICATION = "replication"
@@ -80,7 +79,7 @@ class Report:
 
 def read_reports(out: Path, evidence: Evidence | None) -> tuple[list[Report], dict[str, list[Report]]]:
     """The pooled rates below `out` in the order of the evidence in use, and the analyses by their kind."""
-    outcomes = {slug(name): place for place, name in enumerate(evidence.outcome_names if evidence else ())}
+    outcomes = {outcome_folder(name): place for place, name in enumerate(evidence.outcome_names if evidence else ())}
     classes = {name: place for place, name in enumerate(evidence.modality_classes if evidence else ())}
 
     def place(report: Report) -> tuple[int, int, str]:
@@ -116,21 +115,13 @@ def _folders(path: Path) -> list[str]:
 
 
 def _read(out: Path, folder: str, evidence: Evidence | None) -> Report | None:
-    numbers = _object(out / folder / "numbers.json")
+    numbers = read_object(out / folder / "numbers.json")
     if numbers is None:
         return None
-    about = _object(out / folder / "about.json")
+    about = read_object(out / folder / "about.json")
     with os.scandir(out / folder) as found:
         files = frozenset(entry.name for entry in found if entry.is_file())
     return Report(folder, numbers, about or {}, files, _stale(about, evidence))
-
-
-def _object(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _stale(about: Mapping[str, Any] | None, evidence: Evidence | None) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,7 @@ from typing import Any
 
 from metanet._version import __version__
 from metanet.errors import ArgumentError, shorten
+from metanet.reporting.files import is_report
 from metanet.reporting.jobs import Job
 from metanet.words import visible
 from metanet.writing.whole_files import write_text
@@ -26,6 +28,9 @@ HOME = ".metanet"
 #: Staging folders begin so; a run that was killed leaves them behind.
 STAGED = ".staged-"
 _OLD = ".old"
+#: Files of a run that were being written, and how deep reports lie.
+_HALF = re.compile(r"\.(index\.html|overview\.\w+|pooled\.csv|supplement\.zip|journal\.jsonl)\.\w+\.part")
+_DEEPEST = 3
 #: Packages whose version can move a byte of a report.
 _PACKAGES = (
     "numpy", "scipy", "pandas", "matplotlib", "statsmodels", "formulaic", "frictionless", "papermill", "nbconvert", "nbformat",
@@ -186,19 +191,27 @@ def _lock(number: int) -> bool:
 
 
 def recover(out: Path) -> None:
-    """Clear away staging folders of a run that was killed, and put back a report that it had moved aside and not replaced."""
+    """Clear away what a run that was killed left half-done, and put back a report that it had moved aside and not replaced.
+
+    `out` may be a folder with other things in it: what is not by its name and content of a run is left alone.
+    """
     for left in out.glob(f"{STAGED}*"):
         shutil.rmtree(left, ignore_errors=True)
     for folder, names, files in os.walk(out):
+        here = Path(folder)
         for name in [each for each in names if each.startswith(".") and each.endswith(_OLD)]:
             names.remove(name)
-            aside, target = Path(folder) / name, Path(folder) / name[1 : -len(_OLD)]
+            aside, target = here / name, here / name[1 : -len(_OLD)]
+            if aside.is_symlink() or not is_report(aside):
+                continue
             if target.exists():
                 shutil.rmtree(aside, ignore_errors=True)
             else:
                 os.replace(aside, target)
         for name in files:
             # A file is written beside its place under such a name, see `whole_files`.
-            if name.startswith(".") and name.endswith(".part"):
+            if _HALF.fullmatch(name):
                 with contextlib.suppress(OSError):
-                    (Path(folder) / name).unlink()
+                    (here / name).unlink()
+        if len(here.relative_to(out).parts) >= _DEEPEST - 1:
+            names.clear()

@@ -8,24 +8,38 @@ from pathlib import Path
 from typing import Any
 
 from metanet.errors import ArgumentError, check_choice, shorten
+from metanet.words import visible
 
 
 @cache
 def known_parameters(notebook: Path) -> dict[str, Any]:
     """Names and defaults of the cell tagged `parameters`, read as literals; nothing is run."""
-    import ast
-
     import nbformat
 
-    book = nbformat.read(notebook, as_version=4)
-    for cell in book.cells:
-        if "parameters" in cell.metadata.get("tags", []):
-            found: dict[str, Any] = {}
-            for node in ast.parse(cell.source).body:
-                if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-                    found[node.targets[0].id] = ast.literal_eval(node.value)
-            return found
-    return {}
+    try:
+        book = nbformat.read(notebook, as_version=4)
+        cell = next((cell for cell in book.cells if "parameters" in cell.metadata.get("tags", [])), None)
+    # nbformat raises what it comes upon in a file that is no notebook.
+    except Exception as fault:
+        words = visible(shorten(str(fault), 120))
+        raise ArgumentError(f"{visible(notebook)} is no notebook that can be read ({words}).") from None
+    try:
+        return {} if cell is None else _literals(cell.source)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        raise ArgumentError(
+            f"{visible(notebook)}: its cell of parameters cannot be read. Mend: let it hold names with plain values alone, such as "
+            "level = 0.95."
+        ) from None
+
+
+def _literals(source: str) -> dict[str, Any]:
+    import ast
+
+    found: dict[str, Any] = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:

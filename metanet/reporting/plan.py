@@ -11,7 +11,7 @@ from typing import Any
 from metanet.errors import ArgumentError, check_choice
 from metanet.evidence import Evidence
 from metanet.reporting.analysis_files import KINDS
-from metanet.reporting.files import slug
+from metanet.reporting.files import outcome_folder, slug
 from metanet.reporting.index_lines import ANALYSES_FOLDER, REPLICATION
 from metanet.reporting.jobs import Job
 from metanet.reporting.locate import analyses_folder
@@ -91,12 +91,14 @@ def jobs_of(entries: Sequence[Entry], evidence: Evidence, data: str | None) -> l
             jobs += _jobs(entry, evidence, data, parameters, variant)
     seen: dict[str, Job] = {}
     for job in jobs:
-        if job.folder in seen:
+        # Names that differ by case are one folder on some systems.
+        place = job.folder.casefold()
+        if place in seen:
             raise ArgumentError(
-                f"Two reports of the plan would be written to {job.folder}: {seen[job.folder].title!r} and {job.title!r}. Mend: vary "
+                f"Two reports of the plan would be written to {job.folder}: {seen[place].title!r} and {job.title!r}. Mend: vary "
                 "the parameter in one entry, or leave one out."
             )
-        seen[job.folder] = job
+        seen[place] = job
     return jobs
 
 
@@ -150,7 +152,7 @@ def _jobs(
             label = evidence.label(name)
             about = {"outcome": name, "label": label, "modality_class": group}
             yield job(
-                f"{slug(name)}/{slug(group)}",
+                f"{outcome_folder(name)}/{slug(group)}",
                 f"{label}: {group}",
                 about,
                 (name, group),

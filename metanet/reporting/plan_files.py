@@ -11,6 +11,7 @@ from typing import Any
 from metanet.errors import ArgumentError, check_choice, shorten
 from metanet.reporting.parameters import known_parameters
 from metanet.reporting.plan import ANALYSES, Entry
+from metanet.words import visible
 
 _KEYS = ("analysis", "notebook", "outcomes", "modalities", "parameters", "vary")
 _TOP = ("title", "parameters", "report")
@@ -50,11 +51,11 @@ def read_plan(path: str | Path) -> Plan:
     _known(place, "", content, _TOP)
     title = content.get("title", place.stem)
     if not isinstance(title, str):
-        raise ArgumentError(f"{place}: title={shorten(title)!r} must be a text.")
+        raise ArgumentError(f"{visible(place)}: title={shorten(title)!r} must be a text.")
     common = _parameters(place, "parameters", content.get("parameters", {}))
     reports = content.get("report")
     if not isinstance(reports, list) or not reports:
-        raise ArgumentError(f"{place}: there is no [[report]]. Mend: add one, with analysis = 'rates'.")
+        raise ArgumentError(f"{visible(place)}: there is no [[report]]. Mend: add one, with analysis = 'rates'.")
     entries = [_entry(place, number, each) for number, each in enumerate(reports, 1)]
     known = {name for entry in entries for name in known_parameters(entry.path)}
     for name in common:
@@ -70,38 +71,44 @@ def _with_common(entry: Entry, common: Mapping[str, Scalar]) -> Entry:
 
 def _content(place: Path) -> dict[str, Any]:
     try:
+        if place.exists() and not place.is_file():
+            raise ArgumentError(f"{visible(place)} is no file. Mend: give the path of a plan.")
         if place.stat().st_size > _LARGEST:
-            raise ArgumentError(f"{place} is larger than a plan can be ({_LARGEST} bytes).")
+            raise ArgumentError(f"{visible(place)} is larger than a plan can be ({_LARGEST} bytes).")
         return tomllib.loads(place.read_text(encoding="utf-8"))
     except OSError as fault:
-        raise ArgumentError(f"{place} cannot be read ({fault.strerror}). Mend: give the path of a plan.") from None
+        raise ArgumentError(
+            f"{visible(place)} cannot be read ({fault.strerror}). Mend: give the path of a plan."
+        ) from None
     except UnicodeDecodeError:
-        raise ArgumentError(f"{place} is not text in UTF-8. Mend: save it as UTF-8.") from None
+        raise ArgumentError(f"{visible(place)} is not text in UTF-8. Mend: save it as UTF-8.") from None
     except (tomllib.TOMLDecodeError, RecursionError) as fault:
-        raise ArgumentError(f"{place} is no TOML: {shorten(str(fault), 200)}.") from None
+        raise ArgumentError(f"{visible(place)} is no TOML: {shorten(str(fault), 200)}.") from None
 
 
 def _entry(place: Path, number: int, given: object) -> Entry:
     where = f"report {number}"
     if not isinstance(given, dict):
-        raise ArgumentError(f"{place}: {where} must be a table, [[report]].")
+        raise ArgumentError(f"{visible(place)}: {where} must be a table, [[report]].")
     _known(place, where, given, _KEYS)
     analysis, notebook = given.get("analysis"), given.get("notebook")
     if (analysis is None) == (notebook is None):
-        raise ArgumentError(f"{place}: {where} needs either analysis or notebook. Analyses: {', '.join(ANALYSES)}.")
+        raise ArgumentError(
+            f"{visible(place)}: {where} needs either analysis or notebook. Analyses: {', '.join(ANALYSES)}."
+        )
     if analysis is not None:
         check_choice("analysis", analysis, ANALYSES, where=f"in {place.name}, {where}")
     vary = given.get("vary", {})
     if not isinstance(vary, dict) or not all(isinstance(values, list) and values for values in vary.values()):
-        raise ArgumentError(f"{place}: {where}: vary must give a list of values for each parameter.")
+        raise ArgumentError(f"{visible(place)}: {where}: vary must give a list of values for each parameter.")
     values = {name: tuple(_scalar(place, where, name, one) for one in found) for name, found in vary.items()}
     count = 1
     for found in values.values():
         if len(set(map(repr, found))) < len(found):
-            raise ArgumentError(f"{place}: {where}: vary names a value twice.")
+            raise ArgumentError(f"{visible(place)}: {where}: vary names a value twice.")
         count *= len(found)
     if count > _MOST:
-        raise ArgumentError(f"{place}: {where}: {count} combinations are more than {_MOST}.")
+        raise ArgumentError(f"{visible(place)}: {where}: {count} combinations are more than {_MOST}.")
     own = _parameters(place, where, given.get("parameters", {}))
     return Entry(
         analysis,
@@ -120,7 +127,7 @@ def _known(place: Path, where: str, given: Mapping[str, Any], keys: Sequence[str
 
 def _parameters(place: Path, where: str, given: object) -> dict[str, Scalar]:
     if not isinstance(given, dict):
-        raise ArgumentError(f"{place}: {where}: parameters must be a table of names and values.")
+        raise ArgumentError(f"{visible(place)}: {where}: parameters must be a table of names and values.")
     return {name: _scalar(place, where, name, value) for name, value in given.items()}
 
 
@@ -129,7 +136,9 @@ def _scalar(place: Path, where: str, name: str, value: object) -> Scalar:
         return None
     if isinstance(value, str | bool | int | float):
         return value
-    raise ArgumentError(f"{place}: {where}: {name}={shorten(value)!r} must be a text, a number, true or false.")
+    raise ArgumentError(
+        f"{visible(place)}: {where}: {name}={shorten(value)!r} must be a text, a number, true or false."
+    )
 
 
 def _words(place: Path, where: str, name: str, given: object) -> tuple[str, ...] | None:
@@ -137,14 +146,14 @@ def _words(place: Path, where: str, name: str, given: object) -> tuple[str, ...]
         return None
     words = [given] if isinstance(given, str) else given
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
-        raise ArgumentError(f"{place}: {where}: {name} must be 'all', a word or a list of words.")
+        raise ArgumentError(f"{visible(place)}: {where}: {name} must be 'all', a word or a list of words.")
     return tuple(dict.fromkeys(words))
 
 
 def _notebook(place: Path, where: str, given: object) -> Path:
     """A notebook runs code, so it is one that lies with the plan, not one that a plan from elsewhere points to."""
     if not isinstance(given, str):
-        raise ArgumentError(f"{place}: {where}: notebook={shorten(given)!r} must be a path.")
+        raise ArgumentError(f"{visible(place)}: {where}: notebook={shorten(given)!r} must be a path.")
     folder = place.resolve().parent
     try:
         found = (folder / given).resolve()
@@ -153,6 +162,6 @@ def _notebook(place: Path, where: str, given: object) -> Path:
         inside = False
     if not inside:
         raise ArgumentError(
-            f"{place}: {where}: notebook={shorten(given)!r} is no notebook in the folder of the plan or the one above it."
+            f"{visible(place)}: {where}: notebook={shorten(given)!r} is no notebook in the folder of the plan or the one above it."
         )
     return found

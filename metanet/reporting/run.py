@@ -12,15 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metanet.errors import shorten
+from metanet.errors import ReportError, shorten
 from metanet.reporting.engine.cells import here
 from metanet.reporting.engine.preload import light_notebooks
 from metanet.reporting.export import export, navigation
-from metanet.reporting.files import write_json
+from metanet.reporting.files import read_object, write_json
 from metanet.reporting.jobs import Job
+from metanet.reporting.locate import analyses_folder
 from metanet.reporting.page import page
 from metanet.reporting.tidy import forget, tidy
-from metanet.words import html_text
+from metanet.words import html_text, visible
 from metanet.writing.whole_files import write_text
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -61,7 +62,7 @@ def make_report(
     error = None
     places = {str(folder): ".", **(shown or {})}
     write_json(folder / ABOUT, forget(about(made), places))
-    _log(f"{made.title}: {made.notebook.name} with {json.dumps(made.parameters, ensure_ascii=False)}")
+    _log(f"{visible(made.title)}: {made.notebook.name} with {json.dumps(made.parameters, ensure_ascii=False)}")
     try:
         _execute(made, folder, formats, places, manager)
     except Exception as fault:
@@ -108,8 +109,8 @@ def _execute(job: Job, staged: Path, formats: Sequence[str], places: Mapping[str
     own = {} if manager is None else {"kernel_manager_class": manager, "shutdown_kernel": "immediate"}
     try:
         book = papermill.execute_notebook(
-            job.notebook,
-            ran,
+            _plain(job.notebook),
+            _plain(ran),
             parameters={**job.parameters, "output_dir": str(staged)},
             engine_name="metanet" if manager is None else None,
             kernel_name="python3",
@@ -125,8 +126,21 @@ def _execute(job: Job, staged: Path, formats: Sequence[str], places: Mapping[str
         if ran.exists():
             nbformat.write(tidy(nbformat.read(ran, as_version=4), places), ran)
         raise
+    _check_rows(job, staged)
     write_text(ran, nbformat.writes(tidy(book, places)) + "\n")
     export(job, book, staged, formats)
+
+
+def _plain(path: Path) -> str:
+    """A path as papermill, which fills braces with parameters, takes it for itself."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _check_rows(job: Job, staged: Path) -> None:
+    """A report rests on the rows that it is filed under: the journal would else take it for one made from other rows."""
+    used, filed = (read_numbers(staged) or {}).get("evidence"), job.identity.get("evidence")
+    if job.notebook.parent == analyses_folder() and used and filed and used != filed:
+        raise ReportError("The evidence changed while the reports were made. Mend: run again.")
 
 
 def one_line(fault: BaseException) -> str:
@@ -161,8 +175,4 @@ def traceback_html(details: str) -> str:
 
 def read_numbers(folder: Path) -> dict[str, Any] | None:
     """The numbers of a finished report."""
-    try:
-        found = json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+    return read_object(folder / "numbers.json")

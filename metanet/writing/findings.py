@@ -179,11 +179,7 @@ def _row(title: str, rates: pd.DataFrame, fit: Pooled, per: int) -> list[Cell]:
 def _words(rows: list[list[Cell]], per: int) -> str:
     """Every outcome with its rate and interval."""
     found = [f"{row[0].text} {row[3].text} ({row[4].text})" for row in rows]
-    return (
-        f"Per {per}, with {'its' if len(found) == 1 else 'their'} interval: {listing(found, 30)}."
-        if found
-        else ""
-    )
+    return f"Per {per}, with {'its' if len(found) == 1 else 'their'} interval: {listing(found, 30)}." if found else ""
 
 
 def _digits(value: float | None, per: int) -> int:

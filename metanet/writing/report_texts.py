@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metanet.models.results import Pooled
-from metanet.words import NO_MATH, html_text
+from metanet.words import NO_MATH, html_text, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,7 @@ class Text:
     text: str
 
     def __repr__(self) -> str:
-        return "\n".join(part for part in (self.title, self.text) if part)
+        return "\n".join(visible(part) for part in (self.title, self.text) if part)
 
     def _repr_html_(self) -> str:
         head = f"<h1>{html_text(self.title)}</h1>" if self.title else ""

@@ -40,7 +40,7 @@ def test_json_never_holds_nan(tmp_path):
 
 def test_a_folder_is_replaced_whole(tmp_path):
     (tmp_path / "target").mkdir()
-    (tmp_path / "target" / "old").write_text("old")
+    (tmp_path / "target" / "report.html").write_text("old")
     (tmp_path / "staged").mkdir()
     (tmp_path / "staged" / "new").write_text("new")
     files.replace_folder(tmp_path / "staged", tmp_path / "target")

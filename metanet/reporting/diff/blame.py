@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from metanet.errors import MetanetError
-from metanet.reporting.diff.read import Made
+from metanet.reporting.diff.read import Made, method_of
 
 #: Options of `pool` that a stamp tells, and that say how the old run pooled.
 _OPTIONS = ("model", "measure", "tau2", "ci", "prediction", "level")
@@ -55,7 +55,7 @@ def _pooled(rows: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> flo
 
     if not rows:
         return None
-    method = result.get("method") or {}
+    method = method_of(result)
     options: dict[str, Any] = {name: method.get(name) for name in _OPTIONS if method.get(name) is not None}
     if options.get("model") not in _TWO_STEP:
         # The exact models have an estimator of their own, which the stamp names and `pool` does not take.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metanet.reporting.diff.blame import shifts
-from metanet.reporting.diff.read import Made, read_run
+from metanet.reporting.diff.read import Made, method_of, read_run
 
 #: Numbers of a pooled result that are compared, with how each is printed: rate, count, number or p-value.
 NUMBERS: Mapping[str, str] = {
@@ -86,7 +86,11 @@ def _change(old: Made | None, new: Made | None, tolerance: float) -> Change:
         return Change(new.folder, new.title, "mended", error=old.error)
     if old.result is not None and new.result is not None:
         return _pooled(old, new, tolerance)
-    values = list(_values(old.numbers, new.numbers, "", tolerance))
+    try:
+        values = list(_values(old.numbers, new.numbers, "", tolerance))
+    except RecursionError:
+        # Nobody's analysis is so deep; the file comes from elsewhere.
+        return Change(new.folder, new.title, "changed", error="Its numbers are nested too deep to be compared.")
     status = "changed" if values else "same"
     return Change(new.folder, new.title, status, values=tuple(values[:_MOST]), unlisted=max(0, len(values) - _MOST))
 
@@ -98,7 +102,7 @@ def _pooled(old: Made, new: Made, tolerance: float) -> Change:
     ]
     if one.get("status") != two.get("status"):
         numbers.insert(0, ("status", one.get("status"), two.get("status")))
-    first, second = one.get("method") or {}, two.get("method") or {}
+    first, second = method_of(one), method_of(two)
     method = [(name, first.get(name), second.get(name)) for name in _METHOD if first.get(name) != second.get(name)]
     rows = _rows(old, new)
     status = "changed" if numbers or rows or method else "same"

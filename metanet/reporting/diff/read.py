@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from metanet.errors import ArgumentError, shorten
+from metanet.reporting.files import read_object
 from metanet.reporting.run import ABOUT
 
-#: A file of numbers is some hundred kilobytes; beyond this it is something else.
-_LARGEST = 64 << 20
 #: What tells one row of a report from the others.
 KEY = ("study_id", "arm", "definition")
 
@@ -68,7 +66,7 @@ def read_run(folder: str | os.PathLike[str]) -> dict[str, Made]:
         place = path.parent.relative_to(root)
         if any(part.startswith(".") for part in place.parts) or not (path.parent / ABOUT).is_file():
             continue
-        numbers, about = _json(path), _json(path.parent / ABOUT)
+        numbers, about = read_object(path), read_object(path.parent / ABOUT)
         if numbers is not None and about is not None:
             name = place.as_posix()
             found[name] = Made(name, str(about.get("title") or name), about, numbers)
@@ -77,11 +75,7 @@ def read_run(folder: str | os.PathLike[str]) -> dict[str, Made]:
     return found
 
 
-def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        if path.stat().st_size > _LARGEST:
-            return None
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
+def method_of(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The method of a pooled result; empty where the file says something else."""
+    found = result.get("method")
+    return found if isinstance(found, dict) else {}

@@ -200,8 +200,8 @@ def _moved(change: Change, value: float | None) -> str:
 def _shown(change: Change, kind: str, value: Any) -> str:
     if value is None:
         return "none"
-    if isinstance(value, str) or kind == "word":
-        return str(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or kind == "word":
+        return _word(value)
     if kind == "rate":
         return f"{per_cent(value)} %" if change.response == "rate" else number(value, 3)
     if kind == "share":

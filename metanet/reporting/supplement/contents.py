@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,8 @@ MEDIA = {
 }
 #: Files of a report that are numbers or figures; pages, PDF and Word are made from them.
 _KEPT = (".csv", ".json", ".svg")
+#: Signs that lead out of the zip file where it is unpacked on another system; no report that metanet makes has them.
+_ELSEWHERE = re.compile(r"[\\:\x00-\x1f]")
 _ROOT = Path(__file__).resolve().parents[3]
 _RATES = (
     "estimate", "ci_lower", "ci_upper", "marginal_estimate", "marginal_ci_lower", "marginal_ci_upper", "pi_lower", "pi_upper", "tau2",
@@ -104,9 +107,9 @@ def _report(out: Path, report: Report, data: str) -> Iterator[Part]:
     folder = out / report.folder
     for name in sorted(report.files):
         path = folder / name
-        if name.startswith(".") or not _plain_file(folder, path):
-            continue
         place = f"reports/{report.folder}/{name}"
+        if name.startswith(".") or not _plain_file(folder, path) or _ELSEWHERE.search(place):
+            continue
         if name == "report.ipynb":
             place = f"reports/{report.folder}/notebook.ipynb"
             yield Part(place, partial(_as_run, path, data), f"{report.title}: the notebook as it was run")
