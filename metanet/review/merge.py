@@ -279,7 +279,8 @@ class Merger:
                         and len(total) < 10
                         and cells.get("unit", "patients") == "patients"
                     ):
-                        arm = (cells["study_id"], cells["arm"])
+                        # A cut-off row has no arm; that is a fault of its own, told with the others.
+                        arm = (cells.get("study_id", ""), cells.get("arm", ""))
                         largest[arm] = max(largest.get(arm, 0), int(total))
         for key, (cells, _) in self._new.get(arms.file, {}).items():
             # Without a total that can be read there is a fault already; a size keeps it the only one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 import zipfile
 
@@ -262,6 +263,8 @@ HARM = (
         " ",
     ),
 )
+#: More of them, drawn anew each time, by METANET_EXAMPLES; the suite takes the same few on every run.
+EXAMPLES = int(os.environ.get("METANET_EXAMPLES", "60"))
 SOURCES = {
     "revman5": (rm5(RELIEF, NAUSEA), {}),
     "revman-web": (ROWS, {}),
@@ -273,7 +276,9 @@ SOURCES = {
 }
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=EXAMPLES, derandomize=EXAMPLES < 100, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_a_file_with_something_harmful_in_it_is_refused_in_words_or_comes_in_harmless(fresh, tmp_path_factory, data):
     format = data.draw(st.sampled_from(FORMATS))
@@ -322,3 +327,15 @@ def test_an_author_that_begins_as_a_formula_does_comes_in_as_text(fresh, tmp_pat
     review.take("csv", PLAIN.replace("Baker 2011", f"{start}Baker 2011").encode(), outcomes=["response"])
     authors = [row["first_author"] for row in review.rows("studies")]
     assert authors == ["Adams", f"'{start}Baker"]
+
+
+def test_a_row_that_was_cut_off_is_refused_in_words(fresh, tmp_path):
+    review = Review(tmp_path / "review")
+    review.data.mkdir(parents=True)
+    for path in (fresh / "extracted_data").iterdir():
+        (review.data / path.name).write_bytes(path.read_bytes())
+    content, options = SOURCES["covidence"]
+    before = review.content()
+    with pytest.raises(mn.DataError, match="'9' is more than the total 3"):
+        review.take("covidence", content[: content.rindex("0,Drug")].encode(), **options)
+    assert review.content() == before
