@@ -45,7 +45,7 @@ report: $(READY)  ## pool every outcome in every modality class; reports/index.h
 	@$(BIN)/metanet report
 
 test: $(READY)  ## the test suite
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(READY)  ## lint, format, types, import contracts
 	@$(BIN)/ruff check .
