@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from metanet.errors import ReportError
-
-_PACKAGE = Path(__file__).resolve().parent.parent
+from metanet.evidence.locate import shipped_folder
 
 
 def analyses_folder() -> Path:
     """The folder of the notebooks that come with metanet."""
-    for folder in (_PACKAGE / "embedded" / "analyses", _PACKAGE.parent / "analyses"):
-        if (folder / "modality_rate.ipynb").is_file():
-            return folder
+    if (folder := shipped_folder("analyses", "modality_rate.ipynb")) is not None:
+        return folder
     raise ReportError("The analysis notebooks are missing from this installation. Mend: install metanet again.")
