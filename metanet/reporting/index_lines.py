@@ -45,7 +45,8 @@ class Report:
         """Outcome and modality class that it is about; "" where it is about several."""
         found = self.about.get("subset")
         first, second = found if isinstance(found, list) and len(found) == 2 else (None, None)
-        return str(first or self._named("outcome")), str(second or self._named("modality_class"))
+        one = first if isinstance(first, str) else self._named("outcome")
+        return one, second if isinstance(second, str) else self._named("modality_class")
 
     def _named(self, name: str) -> str:
         return str(self.numbers.get(name) or "") if self.kind == "" else ""

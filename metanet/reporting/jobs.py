@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+#: Outcome, several outcomes or None for all, and modality class or None for all.
+Subset = tuple[str | tuple[str, ...] | None, str | None]
+
 
 @dataclass(frozen=True)
 class Job:
@@ -20,7 +23,7 @@ class Job:
     title: str
     folder: str
     identity: dict[str, Any] = field(default_factory=dict)
-    subset: tuple[str | None, str | None] = (None, None)
+    subset: Subset = (None, None)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -30,6 +33,7 @@ class Job:
     def from_dict(cls, given: dict[str, Any]) -> Job:
         """From what `to_dict` gave."""
         first, second = given["subset"]
+        first = tuple(first) if isinstance(first, list) else first
         return cls(**{**given, "notebook": Path(given["notebook"]), "subset": (first, second)})
 
 

@@ -43,7 +43,7 @@ def pooled_numbers(jobs: Sequence[Job], evidence: Evidence) -> pd.DataFrame:
     selected: dict[tuple[Any, ...], pd.DataFrame] = {}
     for job in jobs:
         outcome, group = job.subset
-        if outcome is None or group is None or "modality_class" not in job.identity:
+        if not isinstance(outcome, str) or group is None or "modality_class" not in job.identity:
             continue
         given = {**known_parameters(job.notebook), **job.parameters}
         chosen: dict[str, Any] = {name: given.get(name) for name in _ROWS if given.get(name) is not None}

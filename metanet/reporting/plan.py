@@ -13,7 +13,7 @@ from metanet.evidence import Evidence
 from metanet.reporting.analysis_files import KINDS
 from metanet.reporting.files import outcome_folder, slug
 from metanet.reporting.index_lines import ANALYSES_FOLDER, REPLICATION
-from metanet.reporting.jobs import Job
+from metanet.reporting.jobs import Job, Subset
 from metanet.reporting.locate import analyses_folder
 from metanet.reporting.parameters import check_parameters, known_parameters
 
@@ -139,9 +139,7 @@ def _jobs(
     suffix = f".{slug(variant)}" if variant else ""
     words = f" ({variant})" if variant else ""
 
-    def job(
-        folder: str, title: str, about: Mapping[str, Any], subset: tuple[str | None, str | None], **own: Any
-    ) -> Job:
+    def job(folder: str, title: str, about: Mapping[str, Any], subset: Subset, **own: Any) -> Job:
         rows = evidence.fingerprint_of(*subset)
         place = {"data": data} if "data" in known else {}
         identity = {**about, "evidence": rows, **({"variant": variant} if variant else {})}
@@ -174,7 +172,7 @@ def _jobs(
         )
 
 
-_Subject = tuple[str, str, tuple[str | None, str | None], dict[str, Any]]
+_Subject = tuple[str, str, Subset, dict[str, Any]]
 
 
 def _subjects(
@@ -197,7 +195,7 @@ def _subjects(
             shared = {group for name, group in pairs if name == benefit} & {g for name, g in pairs if name == risk}
             if shared:
                 title = f"{evidence.label(benefit)} against {evidence.label(risk).lower()}"
-                yield slug(f"{benefit}-{risk}"), title, (None, None), {"benefit": benefit, "risk": risk}
+                yield slug(f"{benefit}-{risk}"), title, ((benefit, risk), None), {"benefit": benefit, "risk": risk}
     elif kind in ("heterogeneity", "sensitivity"):
         chosen = {name: given[name] for name in _ROWS if given.get(name) is not None}
         for name, group in pairs:

@@ -112,3 +112,11 @@ def test_benefit_and_harm_of_other_topics_are_told_by_their_direction(tmp_path):
     assert folders == ["analyses/benefit_risk/cure-bleeding"]
     made = mn.report(out=tmp_path / "out", data=data, analyses=("benefit_risk",))
     assert made.ok, made.summary()
+
+
+def test_every_report_of_our_own_notebooks_rests_on_the_rows_it_is_filed_under(tmp_path):
+    # A report whose rows are not those of its job fails as one whose evidence changed meanwhile.
+    made = mn.report(out=tmp_path / "out", analyses=("benefit_risk", "replication"))
+    assert made.ok, made.summary()
+    assert len(made.outcomes) == 3
+    assert "made from other evidence" not in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")

@@ -28,6 +28,12 @@ SOURCE = (
     "import time, metanet as mn\ntime.sleep(0.05)\nfit = mn.pool(events=[number, 2, 5], total=[9, 9, 11])\n"
     "mn.save_results(output_dir, fit)\nmn.save_figure(fit.forest(), f'{output_dir}/forest')\nfit"
 )
+MOVED = (
+    "objective_response/TAE",
+    "analyses/findings/TAE",
+    "analyses/comparison/objective_response",
+    "analyses/benefit_risk/objective_response-hepatotoxicity",
+)
 SCRIPT = """
 import json, sys
 from pathlib import Path
@@ -249,9 +255,7 @@ def test_a_changed_row_moves_the_reports_that_rest_on_it_and_no_other(tmp_path):
     assert moved == {
         folder
         for folder in before
-        if folder in ("objective_response/TAE", "analyses/findings/TAE", "analyses/comparison/objective_response")
-        or folder.startswith("analyses/benefit_risk/")
-        or (folder.startswith("analyses/") and folder.endswith("/objective_response-TAE"))
+        if folder in MOVED or (folder.startswith("analyses/") and folder.endswith("/objective_response-TAE"))
     }
 
 
