@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import resource
 import sys
 import time
 import traceback
@@ -71,10 +70,18 @@ def make_report(
         details = forget(_details(fault), places)
         _log(f"failed: {error}\n{details}")
         failure_page(made, folder, error, details)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 if here() else None
-    peak = "" if memory is None else f", {memory} MB of memory at most"
-    _log(f"{'failed' if error else 'made'} in {time.monotonic() - start:.2f} s{peak}")
+    _log(f"{'failed' if error else 'made'} in {time.monotonic() - start:.2f} s{_peak()}")
     return error
+
+
+def _peak() -> str:
+    """The most memory that a fork took; elsewhere the process is not the report's own."""
+    if not here():
+        return ""
+    # Windows, where nothing forks, does not have this module.
+    import resource
+
+    return f", {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB of memory at most"
 
 
 def about(job: Job) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -172,3 +174,13 @@ def test_bad_evidence_stops_the_run_before_anything_is_written(tmp_path):
     with pytest.raises(mn.MetanetError):
         mn.report(out=tmp_path / "never", data=tmp_path / "data")
     assert not (tmp_path / "never").exists()
+
+
+def test_the_batch_loads_where_the_system_has_neither_limits_nor_locks():
+    # As on Windows, where papermill's own engine makes the reports.
+    script = (
+        "import sys\nsys.modules['resource'] = None\nsys.modules['fcntl'] = None\n"
+        "import metanet.reporting.batch, papermill, metanet.reporting.engine.papermill_engine"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
