@@ -28,11 +28,14 @@ from scipy import special
 from metanet.effects.back_transforms import harmonic_mean
 from metanet.effects.measures import MEASURES
 from metanet.effects.study_intervals import clopper_pearson
-from metanet.kernels import beta_binomial, mean_intervals, quantiles, tau2, two_step
-from metanet.kernels.links import LINKS, marginal_rate
-from metanet.kernels.random_effect_fit import fit as fit_random_effect
-from metanet.kernels.random_effect_profile import mu_interval
-from metanet.kernels.study_likelihoods import BinomialLogit
+from metanet.kernels.beta_binomial import fit as beta_binomial
+from metanet.kernels.inverse_variance import intervals as mean_intervals
+from metanet.kernels.inverse_variance import tau2, two_step
+from metanet.kernels.normal_effect.fit import fit as fit_random_effect
+from metanet.kernels.normal_effect.links import LINKS, marginal_rate
+from metanet.kernels.normal_effect.profile import mu_interval
+from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit
+from metanet.kernels.numerics import distributions
 
 K = (3, 5, 10, 20)
 RATES = (0.03, 0.08, 0.45, 0.85)
@@ -65,7 +68,7 @@ def draw(rng: np.random.Generator, sets: int, k: int, rate: float, tau: float) -
 def exact(events: np.ndarray, total: np.ndarray, level: float) -> dict[str, Interval]:
     """Intervals of the exact models on data with events and non-events; NaN where a model has no maximum."""
     k = events.shape[1]
-    normal, student = quantiles.two_sided_z(level), float(quantiles.two_sided_t(level, k - 1))
+    normal, student = distributions.two_sided_z(level), float(distributions.two_sided_t(level, k - 1))
     studies = BinomialLogit(events, total)
     fit = fit_random_effect(studies)
     fine = np.where(fit.settled & ~fit.unbounded, 1.0, np.nan)

@@ -33,7 +33,7 @@ from matplotlib.text import Text
 from speed import SEED, clock, counts
 
 import metanet as mn
-from metanet.figures.save import svg_image
+from metanet.figures.page.save import svg_image
 
 GOAL = 0.120
 

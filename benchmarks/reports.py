@@ -33,11 +33,11 @@ from statistics import median
 from speed import Row
 
 import metanet as mn
-from metanet.reporting import journal as journals
-from metanet.reporting.batch import planned, run_jobs
-from metanet.reporting.index import write_index
-from metanet.reporting.jobs import Job
-from metanet.reporting.locate import analyses_folder
+from metanet.reporting.files import analyses_folder
+from metanet.reporting.index.index import write_index
+from metanet.reporting.plan.jobs import Job
+from metanet.reporting.run import journal as journals
+from metanet.reporting.run.batch import planned, run_jobs
 
 NOTEBOOK = analyses_folder() / "modality_rate.ipynb"
 _PEAK = re.compile(r"(\d+) MB of memory at most")

@@ -30,9 +30,9 @@ import numpy as np
 from scipy import special
 
 import metanet as mn
-from metanet.kernels import mean_intervals, tau2, two_step
-from metanet.kernels.random_effect_fit import fit as fit_random_effect
-from metanet.kernels.study_likelihoods import BinomialLogit
+from metanet.kernels.inverse_variance import intervals, tau2, two_step
+from metanet.kernels.normal_effect.fit import fit as fit_random_effect
+from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit
 
 HERE = Path(__file__).resolve().parent
 SEED = 7
@@ -132,7 +132,7 @@ def versus(
 def fit_kernel(y: np.ndarray, v: np.ndarray) -> object:
     """REML and Hartung-Knapp of a batch."""
     fit = two_step.weighted_mean(y, v, tau2.reml(y, v))
-    return mean_intervals.hartung_knapp(fit, two_step.study_count(v), 0.95)
+    return intervals.hartung_knapp(fit, two_step.study_count(v), 0.95)
 
 
 def reml_in_pieces(y: np.ndarray, v: np.ndarray, size: int = 4096) -> np.ndarray:
@@ -276,7 +276,7 @@ def python_peers(y: np.ndarray, v: np.ndarray, rounds: int) -> list[Row | None]:
 
         def moment() -> object:
             fit = two_step.weighted_mean(y, v, tau2.dl(y, v))
-            return mean_intervals.hartung_knapp(fit, two_step.study_count(v), 0.95)
+            return intervals.hartung_knapp(fit, two_step.study_count(v), 0.95)
 
         rows.append(
             versus(

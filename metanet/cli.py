@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from metanet._version import __version__
-from metanet.errors import ArgumentError, MetanetError, ReportError
-from metanet.words import json_visible, listing, visible
+from metanet.base.errors import ArgumentError, MetanetError, ReportError
+from metanet.base.untrusted import json_visible, listing, visible
 
 _LOCAL = Path("extracted_data")
 #: Arguments of `pool` that name a column of counts or of person-time; the options are called the same.
@@ -103,9 +103,9 @@ def report(
     memory_limit: int,
 ) -> None:
     """Make the reports of every outcome and modality class that has a poolable study."""
-    from metanet.reporting.batch import planned
-    from metanet.reporting.batch import report as make
-    from metanet.reporting.makers import Limits
+    from metanet.reporting.run.batch import planned
+    from metanet.reporting.run.batch import report as make
+    from metanet.reporting.run.makers import Limits
 
     folder = _data_folder(data)
     click.echo(f"Evidence: {visible(folder or 'the curated tables of metanet')}", err=True)
@@ -198,9 +198,9 @@ def pool(
     **given: Any,
 ) -> None:
     """Pool the rates of any CSV FILE: a row for each study."""
-    from metanet.evidence.table import read_counts
-    from metanet.models.pool import pool as fit
-    from metanet.models.views import plain
+    from metanet.evidence.reading.table import read_counts
+    from metanet.models.pooling.pool import pool as fit
+    from metanet.models.results.pooled import plain
 
     columns = {name: given.pop(name) for name in _COLUMNS}
     choices: dict[str, Any] = {**given, "prediction": None if prediction == "none" else prediction}
@@ -273,7 +273,7 @@ def new(
     dir: str, title: str | None, outcomes: tuple[str, ...], harms: tuple[str, ...], modalities: tuple[str, ...]
 ) -> None:
     """Make a fresh review in DIR: tables with two invented studies, notebooks, a plan and a README."""
-    from metanet.review.new import new_review
+    from metanet.reviews.new import new_review
 
     new_review(dir, title=title, outcomes=outcomes, harms=harms, modalities=modalities)
     click.echo(
@@ -319,7 +319,7 @@ def import_(
     outcomes: tuple[str, ...],
 ) -> None:
     """Add the counts of FILE to a review. FORMAT is revman5, revman-web, covidence or csv."""
-    from metanet.review.importing import import_review
+    from metanet.reviews.importing import import_review
 
     made = import_review(format, file, into, columns=columns, values=values, renames=renames, outcomes=outcomes)
     click.echo(made.summary())
@@ -327,9 +327,9 @@ def import_(
 
 def _check_columns(columns: dict[str, str | None], choices: dict[str, Any]) -> None:
     """Every column that the measure takes is named, and no other; the error names the option, not the argument of `pool`."""
+    from metanet.base.errors import check_choice
     from metanet.effects.measures import MEASURES
-    from metanet.errors import check_choice
-    from metanet.models.pool import options_for
+    from metanet.models.pooling.pool import options_for
 
     if choices["measure"] is not None:
         check_choice("measure", choices["measure"], tuple(MEASURES))

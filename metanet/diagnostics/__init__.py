@@ -1,1 +1,1 @@
-"""Results to checks: what happens to a pooled number when its studies change, and what its spread means."""
+"""Results to checks: how far a pooled number depends on its studies and on the method, and what its spread means."""

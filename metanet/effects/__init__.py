@@ -1,1 +1,1 @@
-"""Counts to effect sizes and back, and the exact intervals of single studies; NumPy and SciPy only."""
+"""Counts to effect sizes and back, and the intervals of single studies; NumPy and SciPy only."""

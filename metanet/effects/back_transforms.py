@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metanet.effects.proportions import freeman_tukey
-from metanet.effects.values import Array
+from metanet.base.arrays import Array
+from metanet.effects.formulas import freeman_tukey
 
 
 def _value(value: ArrayLike) -> Array:

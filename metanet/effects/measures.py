@@ -21,11 +21,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from metanet.base.arrays import Array
 from metanet.effects import back_transforms as back
-from metanet.effects import incidence_rates as rates
-from metanet.effects import proportions as one
-from metanet.effects import two_groups as two
-from metanet.effects.values import Array, Effects
+from metanet.effects import formulas
+from metanet.effects.values import Effects
 from metanet.effects.zero_cells import CORRECTION, RULES
 
 Data = Literal["counts", "person_time"]
@@ -148,32 +147,38 @@ _rate = partial(Measure, groups=1, data="person_time", response="rate per person
 _rates = partial(Measure, groups=2, data="person_time")
 
 _ALL = (
-    _proportion("PR", "raw proportion", "proportion", _VIECHTBAUER, one.raw_proportion, back.proportion),
+    _proportion("PR", "raw proportion", "proportion", _VIECHTBAUER, formulas.raw_proportion, back.proportion),
     _proportion(
-        "PLN", "log proportion", "log of the proportion", _VIECHTBAUER, one.log_proportion, back.exp_proportion
+        "PLN", "log proportion", "log of the proportion", _VIECHTBAUER, formulas.log_proportion, back.exp_proportion
     ),
-    _proportion("PLO", "logit of the proportion", "log odds", _STIJNEN, one.logit, one.inverse_logit),
+    _proportion("PLO", "logit of the proportion", "log odds", _STIJNEN, formulas.logit, formulas.inverse_logit),
     _proportion(
-        "PAS", "arcsine of the proportion", "angle in radians", _LIN_XU, one.arcsine, back.sine_squared, corrects=False
+        "PAS",
+        "arcsine of the proportion",
+        "angle in radians",
+        _LIN_XU,
+        formulas.arcsine,
+        back.sine_squared,
+        corrects=False,
     ),
     _proportion(
         "PFT",
         "Freeman-Tukey double arcsine of the proportion",
         "mean of two angles in radians",
         _FREEMAN_TUKEY,
-        one.freeman_tukey,
+        formulas.freeman_tukey,
         back.freeman_tukey_proportion,
         corrects=False,
         size="number of patients",
     ),
-    _groups("OR", "odds ratio", "log odds ratio", _WOOLF, two.odds_ratio, back.ratio, response="ratio"),
-    _groups("RR", "risk ratio", "log risk ratio", _GREENLAND, two.risk_ratio, back.ratio, response="ratio"),
+    _groups("OR", "odds ratio", "log odds ratio", _WOOLF, formulas.odds_ratio, back.ratio, response="ratio"),
+    _groups("RR", "risk ratio", "log risk ratio", _GREENLAND, formulas.risk_ratio, back.ratio, response="ratio"),
     _groups(
         "RD",
         "risk difference",
         "difference of proportions",
         _GREENLAND,
-        two.risk_difference,
+        formulas.risk_difference,
         back.risk_difference,
         response="difference",
     ),
@@ -182,20 +187,22 @@ _ALL = (
         "arcsine difference",
         "difference of angles in radians",
         _RUECKER,
-        two.arcsine_difference,
+        formulas.arcsine_difference,
         back.arcsine_difference,
         response="difference",
         corrects=False,
     ),
-    _groups("PETO", "Peto's odds ratio", "log odds ratio", _YUSUF, two.peto_odds_ratio, back.ratio, response="ratio"),
-    _rate("IR", "incidence rate", "rate", _VIECHTBAUER, rates.raw_rate, back.rate),
-    _rate("IRLN", "log incidence rate", "log of the rate", _STIJNEN, rates.log_rate, back.ratio),
+    _groups(
+        "PETO", "Peto's odds ratio", "log odds ratio", _YUSUF, formulas.peto_odds_ratio, back.ratio, response="ratio"
+    ),
+    _rate("IR", "incidence rate", "rate", _VIECHTBAUER, formulas.raw_rate, back.rate),
+    _rate("IRLN", "log incidence rate", "log of the rate", _STIJNEN, formulas.log_rate, back.ratio),
     _rate(
         "IRS",
         "square root of the incidence rate",
         "square root of the rate",
         _VIECHTBAUER,
-        rates.root_rate,
+        formulas.root_rate,
         back.squared_rate,
         corrects=False,
     ),
@@ -204,18 +211,20 @@ _ALL = (
         "Freeman-Tukey root of the incidence rate",
         "mean of two square roots of rates",
         _FREEMAN_TUKEY,
-        rates.freeman_tukey_rate,
+        formulas.freeman_tukey_rate,
         back.freeman_tukey_rate,
         corrects=False,
         size="person-time",
     ),
-    _rates("IRR", "incidence rate ratio", "log rate ratio", _STIJNEN, rates.rate_ratio, back.ratio, response="ratio"),
+    _rates(
+        "IRR", "incidence rate ratio", "log rate ratio", _STIJNEN, formulas.rate_ratio, back.ratio, response="ratio"
+    ),
     _rates(
         "IRD",
         "incidence rate difference",
         "difference of rates",
         _VIECHTBAUER,
-        rates.rate_difference,
+        formulas.rate_difference,
         back.identity,
         response="difference",
     ),

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from metanet.base.arrays import Array
 from metanet.effects.measures import MEASURES
-from metanet.effects.values import Array
 from metanet.effects.zero_cells import CORRECTION
-from metanet.kernels.quantiles import two_sided_z
+from metanet.kernels.numerics.distributions import two_sided_z
 
 Interval = Callable[..., tuple[Array, Array]]
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metanet.effects.values import Array, Effects, Mask
+from metanet.base.arrays import Array, Mask
+from metanet.effects.values import Effects
 
 #: Values of `to`.
 RULES = ("only0", "if0all", "all", "none")

@@ -1,8 +1,8 @@
 """The evidence room: CSV tables that people wrote, read, checked and selected from."""
 
-from metanet.evidence.check import validate
+from metanet.evidence.checks.check import validate
 from metanet.evidence.evidence import Evidence
+from metanet.evidence.findings import Report
 from metanet.evidence.load import load_evidence
-from metanet.evidence.report import Report
 
 __all__ = ["Evidence", "Report", "load_evidence", "validate"]

@@ -2,22 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from metanet.errors import ArgumentError, check_choice
+from metanet.base.errors import ArgumentError, check_choice
+from metanet.base.untrusted import counted, html_block, html_table, html_text, visible
 from metanet.evidence import rates as selecting
-from metanet.evidence.contract import Outcome
-from metanet.evidence.fingerprint import fingerprint_of
-from metanet.evidence.frames import to_frame
-from metanet.evidence.labels import row_labels
-from metanet.evidence.overlap import POLICIES
-from metanet.words import counted, html_block, html_table, html_text, visible
+from metanet.evidence.contract import Column, Outcome, TableContract
+from metanet.evidence.rates import POLICIES
+from metanet.evidence.study_names import row_labels
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+# Typed rows to DataFrames: one dtype for each kind of column, however many rows there are.
+
+
+def dtype_of(column: Column) -> str:
+    """The dtype of a column. Whole numbers that may be missing are `Int64`, so that a year stays a year."""
+    if column.type == "number":
+        return "float64"
+    if column.type == "integer":
+        return "int64" if column.required else "Int64"
+    if column.type == "boolean":
+        return "bool" if column.required else "boolean"
+    return "str"
+
+
+def to_frame(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
+    """A frame of `rows` with the given columns and dtypes; missing text is empty text, not NaN."""
+    import pandas as pd
+
+    data: dict[str, Any] = {}
+    for name, dtype in columns.items():
+        values = [row.get(name) for row in rows]
+        if dtype == "str":
+            values = ["" if value is None else value for value in values]
+        elif dtype == "float64":
+            values = [float("nan") if value is None else value for value in values]
+        elif None in values and dtype in {"int64", "bool"}:
+            # A folder with a contract of its own may lack the column.
+            dtype = {"int64": "Int64", "bool": "boolean"}[dtype]
+        data[name] = pd.Series(values, dtype=cast("Any", dtype))
+    return pd.DataFrame(data, columns=list(columns))
+
+
+def columns_of(contract: TableContract) -> dict[str, str]:
+    """The columns of a table and their dtypes."""
+    return {column.name: dtype_of(column) for column in contract.columns}
+
+
+def joint_columns(contracts: Iterable[TableContract]) -> dict[str, str]:
+    """The columns of several tables in one, in the order in which they first occur."""
+    joint: dict[str, str] = {}
+    for contract in contracts:
+        for name, dtype in columns_of(contract).items():
+            if joint.setdefault(name, dtype) != dtype:
+                joint[name] = {"int64": "Int64", "bool": "boolean"}.get(dtype, joint[name])
+    return joint
+
+
+# The fingerprint of a part of the evidence: what a report on it rests on, and nothing else.
+
+
+def fingerprint_of(evidence: Evidence, outcomes: Sequence[str], modalities: Collection[str] | None) -> str:
+    """SHA-256 over rows, studies, labels, definitions and published rates of `outcomes` and `modalities` (None: all)."""
+
+    def chosen(row: Mapping[Any, Any]) -> bool:
+        return modalities is None or row.get("modality_class") in modalities or row.get("modality") in modalities
+
+    rows = {name: [dict(row) for row in evidence._rows[name] if chosen(dict(row))] for name in outcomes}
+    studies = sorted({row["study_id"] for part in rows.values() for row in part})
+    about = evidence.studies[evidence.studies["study_id"].isin(studies)].to_dict("records")
+    published = [row for row in evidence.published.to_dict("records") if row.get("outcome") in outcomes and chosen(row)]
+    content = {
+        "rows": rows,
+        "studies": about,
+        "labels": [evidence._labels[study] for study in studies],
+        "outcomes": [asdict(evidence._outcomes[name]) for name in outcomes],
+        "unplaced": [evidence._unplaced.get(name, 0) for name in outcomes],
+        "published": published,
+        # Reports say which others there are.
+        "names": [list(evidence.outcome_names), {name: list(found) for name, found in evidence._modalities.items()}],
+    }
+    text = json.dumps(content, sort_keys=True, ensure_ascii=True, default=str)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+# The evidence: tables as frames, and the rows of them that an analysis may pool.
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from metanet.errors import ArgumentError, DataError
-from metanet.evidence.cells import Table
-from metanet.evidence.check import Reading, read_folder
+from metanet.base.errors import ArgumentError, DataError
+from metanet.base.untrusted import visible
+from metanet.evidence.checks.check import Reading, read_folder
 from metanet.evidence.contract import TableContract
-from metanet.evidence.evidence import Evidence
-from metanet.evidence.frames import columns_of, dtype_of, joint_columns, to_frame
-from metanet.evidence.labels import study_labels
+from metanet.evidence.evidence import Evidence, columns_of, dtype_of, joint_columns, to_frame
+from metanet.evidence.findings import data_error
 from metanet.evidence.locate import given_path
-from metanet.evidence.report import data_error
-from metanet.words import visible
+from metanet.evidence.reading.cells import Table
+from metanet.evidence.study_names import study_labels
 
 # The columns of `rates` that come first, in this order; the moderators of the arms follow.
 _LEADING = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from metanet.errors import ArgumentError, DataError, Problem, shorten
+from metanet.base.errors import ArgumentError, DataError, Problem, shorten
 
 DESCRIPTOR = "datapackage.json"
 _PACKAGE = Path(__file__).resolve().parent.parent

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from metanet.errors import ArgumentError, MetanetError, check_choice
+from metanet.base.errors import ArgumentError, MetanetError, check_choice
+from metanet.base.untrusted import visible
 from metanet.evidence import Evidence, load_evidence
 from metanet.evidence.locate import curated_folder
 from metanet.explorer.view import MODELS, View, modalities_of, outcomes_of
-from metanet.words import visible
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from metanet.explorer.panel import Panel
-    from metanet.models.results import Pooled
+    from metanet.models.results.pooled import Pooled
 
 
 class Explorer:

@@ -11,7 +11,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
-from metanet.errors import ArgumentError, MetanetError, shorten
+from metanet.base.errors import ArgumentError, MetanetError, shorten
 
 NAME = "metanet_start.ipynb"
 #: Whether one process can take the place of another, as POSIX systems have it.

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
+from metanet.base.cards import card
+from metanet.base.display import plural
+from metanet.base.untrusted import NO_MATH, html_text, visible
 from metanet.explorer.view import ALL, CERTAINTIES, MODELS, OVERLAPS, View, modalities_of, outcomes_of
-from metanet.figures.canvas import bare_figures
-from metanet.figures.forest import forest
-from metanet.figures.save import svg_image
-from metanet.models.cards import card
-from metanet.models.display import plural
-from metanet.models.views import rows_of
-from metanet.words import NO_MATH, html_text, visible
+from metanet.figures.forest.forest import forest
+from metanet.figures.page.canvas import bare_figures
+from metanet.figures.page.save import svg_image
+from metanet.models.results.pooled import rows_of
 
 if TYPE_CHECKING:
-    from metanet.models.results import Pooled
+    from metanet.models.results.pooled import Pooled
+
 
 #: Longer names are cut in the list of studies; the tip of the mouse has them whole.
 _NAME = 60

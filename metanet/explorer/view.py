@@ -8,14 +8,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from metanet.errors import MetanetError, MetanetWarning
-from metanet.models.pool import pool
-from metanet.models.results import Pooled
+from metanet.base.errors import MetanetError, MetanetWarning
+from metanet.models.pooling.pool import pool
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from metanet.evidence import Evidence
+
 
 #: What can be chosen, with the words of the explorer.
 MODELS: Mapping[str, Mapping[str, Any]] = {

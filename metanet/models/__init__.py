@@ -1,1 +1,1 @@
-"""Tables or arrays to fitted results: `pool`, `pool_many`, `pool_arrays` and the result object."""
+"""Tables or arrays to fitted results: pooling, comparison, regression, dependence, Bayes."""

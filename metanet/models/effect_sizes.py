@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from metanet._version import __version__
+from metanet.base.arrays import Array
+from metanet.base.display import plural
+from metanet.base.errors import ArgumentError, MetanetWarning, check_choice, shorten
 from metanet.effects.back_transforms import harmonic_mean
 from metanet.effects.measures import MEASURES, Measure
 from metanet.effects.values import Effects
 from metanet.effects.zero_cells import CORRECTION, RULES
-from metanet.errors import ArgumentError, MetanetWarning, check_choice, shorten
-from metanet.models.display import plural
-from metanet.models.inputs import (
+from metanet.models.pooling.inputs import (
     as_numbers,
     check_columns,
     check_counts,
@@ -30,7 +31,7 @@ from metanet.models.inputs import (
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
+
 Column = str | Sequence[float] | ArrayLike | None
 
 #: Columns that `effect_sizes` adds.

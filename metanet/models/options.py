@@ -1,4 +1,4 @@
-"""The choices of a pooling: closed vocabularies, checked before anything is computed."""
+"""The choices of a pooling: checked before anything is computed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from dataclasses import dataclass, fields, replace
 from numbers import Real
 from typing import Any
 
+from metanet.base.display import MODEL_NAMES
+from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.effects.measures import MEASURES
 from metanet.effects.study_intervals import INTERVALS
 from metanet.effects.zero_cells import CORRECTION, RULES
-from metanet.errors import ArgumentError, check_choice, shorten
+
+# The choices of a pooling: closed vocabularies, checked before anything is computed.
 
 #: Models with a normal random effect on two groups (Stijnen 2010, Jackson 2018).
 TWO_GROUP_GLMM = ("UM.FS", "UM.RS", "CM.EL", "CM.AL")
@@ -294,3 +297,25 @@ def lean(options: Options) -> Options:
 def options_of(method: Mapping[str, Any]) -> Options:
     """The choices that a method stamp records, to fit the same model again."""
     return Options(**{field.name: method[field.name] for field in fields(Options)})
+
+
+# A method in a few words, for tables that set many side by side.
+
+
+def model_label(options: Options) -> str:
+    """Model and measure: "Binomial-normal model", "Freeman-Tukey double arcsine of the proportion, inverse-variance model"."""
+    name = MODEL_NAMES["poisson" if options.link == "log" else options.model]
+    if options.link in ("probit", "cloglog"):
+        return f"{name} ({options.link})"
+    if options.model in ("inverse_variance", "common") and options.measure != "GEN":
+        title = MEASURES[options.measure].title
+        return f"{title[0].upper()}{title[1:]}, {name[0].lower()}{name[1:]}"
+    return name
+
+
+def method_label(options: Options) -> str:
+    """`model_label` with the estimator of tau2, where there is a choice of one, and the interval of the mean."""
+    parts = [model_label(options)]
+    if options.model == "inverse_variance":
+        parts.append(str(options.tau2))
+    return ", ".join([*parts, options.ci])

@@ -1,1 +1,1 @@
-"""Notebooks to reports: parameters, execution, export, batch, index. The only room that knows papermill and nbconvert."""
+"""Notebooks to reports. The only room that imports papermill, nbconvert and dask."""

@@ -1,4 +1,4 @@
-"""Folders that are replaced whole, names that are safe on every system, and strict JSON."""
+"""Folders that are replaced whole, names that are safe on every system, strict JSON, and where the analyses are."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from metanet.errors import ReportError
-from metanet.words import visible
-from metanet.writing.whole_files import write_text
+from metanet.base.errors import ReportError
+from metanet.base.untrusted import visible
+from metanet.base.whole_files import write_text
+from metanet.evidence.locate import shipped_folder
+
+# Folders that are replaced whole, names that are safe on every system, and strict JSON.
 
 #: Devices, which Windows finds behind any suffix.
 _DEVICES = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
@@ -98,3 +101,13 @@ def replace_folder(staged: Path, target: Path) -> None:
     os.replace(staged, target)
     if old.exists():
         shutil.rmtree(old)
+
+
+# Where the analyses are: inside an installed package, or beside the package in a checkout.
+
+
+def analyses_folder() -> Path:
+    """The folder of the notebooks that come with metanet."""
+    if (folder := shipped_folder("analyses", "modality_rate.ipynb")) is not None:
+        return folder
+    raise ReportError("The analysis notebooks are missing from this installation. Mend: install metanet again.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from metanet.words import html_text
+from metanet.base.untrusted import html_text
 
 #: No script, no request: a report is a document. What a CSV smuggles past the escaping still cannot run.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: 'self'; base-uri 'none'; form-action 'none'"

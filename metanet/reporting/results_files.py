@@ -1,19 +1,22 @@
-"""The numbers of a report as JSON and CSV."""
+"""The numbers of a report as JSON and CSV: one pooled rate, or another analysis."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metanet.diagnostics.leave_one_out import LeaveOneOut
-from metanet.errors import ArgumentError
-from metanet.models.results import Pooled
-from metanet.models.views import plain
-from metanet.reporting.files import write_json
-from metanet.writing.whole_files import write_csv
+from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.whole_files import write_csv
+from metanet.diagnostics.studies.series import LeaveOneOut
+from metanet.models.results.pooled import Pooled, plain
+from metanet.reporting.files import slug, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+# The numbers of a report as JSON and CSV.
 
 
 def save_results(
@@ -85,3 +88,66 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
     """A frame as CSV, whole or not at all, with harmless cells."""
     rows = ([plain(value) for value in row] for row in frame.itertuples(index=False))
     write_csv(path, [str(c) for c in frame.columns], rows)
+
+
+# The numbers of an analysis other than one pooled rate, as JSON and CSV.
+
+#: Kinds of analyses, with what they are called in a list of reports.
+KINDS = {
+    "findings": "Summary of findings by modality",
+    "comparison": "Comparison of modalities",
+    "benefit_risk": "Benefit against harm",
+    "heterogeneity": "Heterogeneity",
+    "sensitivity": "Sensitivity to data and method",
+}
+
+
+def save_analysis(
+    folder: str | Path,
+    kind: str,
+    title: str,
+    result: Any,
+    *,
+    frames: Mapping[str, pd.DataFrame] | None = None,
+    evidence: str | None = None,
+) -> list[Path]:
+    """Write the numbers of an analysis: numbers.json, and a CSV for each frame.
+
+    Parameters
+    ----------
+    folder
+        Where to; it is made if it is not there. Each file appears whole or not at all.
+    kind
+        "findings", "comparison", "benefit_risk", "heterogeneity" or "sensitivity".
+    title
+        What the list of reports calls it.
+    result
+        The analysis: anything with ``sentence()`` and ``to_dict()``.
+    frames
+        Name of a file (without ``.csv``) -> its frame.
+    evidence
+        Fingerprint of the tables.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    check_choice("kind", kind, tuple(KINDS))
+    if not hasattr(result, "sentence") or not hasattr(result, "to_dict"):
+        raise ArgumentError(f"result={shorten(type(result).__name__)!r} is no result of an analysis.")
+    to = Path(folder)
+    content = {
+        "kind": kind,
+        "title": title,
+        # The list of reports has room for the test of a comparison, not for every group.
+        "sentence": getattr(result, "test_sentence", result.sentence)(),
+        "analysis": plain(result.to_dict()),
+        "evidence": evidence,
+    }
+    files = [to / "numbers.json"]
+    write_json(files[0], content)
+    for name, frame in (frames or {}).items():
+        files.append(to / f"{slug(name)}.csv")
+        write_frame(files[-1], frame)
+    return files

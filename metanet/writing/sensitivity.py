@@ -5,29 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from metanet.diagnostics.multiverse import DATA_DIMENSIONS, Multiverse
-from metanet.errors import ArgumentError, check_choice, shorten
+from metanet.base.display import ABSENT, effect_digits, level_text, rate_digits
+from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.diagnostics.method.multiverse import DATA_DIMENSIONS, Multiverse
 from metanet.evidence.contract import CERTAINTIES
-from metanet.evidence.overlap import POLICIES
-from metanet.models.display import ABSENT, effect_digits, level_text, rate_digits
-from metanet.models.labels import model_label
-from metanet.models.options import options_of
-from metanet.models.results import Pooled
-from metanet.writing.cells import (
+from metanet.evidence.rates import POLICIES
+from metanet.models.options import model_label, options_of
+from metanet.models.results.pooled import Pooled
+from metanet.writing.table.table import (
     Cell,
     Column,
+    Table,
     count_cell,
     limits_cell,
+    made,
     number_cell,
     numbers_cell,
     points_cell,
     rate_cell,
     text_cell,
 )
-from metanet.writing.table import Table, made
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 #: Levels of the choices of rows, the most inclusive first.
 _ORDER = {
@@ -66,8 +67,8 @@ def sensitivity_table(
     results
         What `multiverse` returned, or several results of `pool`, the main one first.
     by
-        Of a multiverse: "method" (all methods on the studies of the main analysis), "data" (its method on all choices of studies), or
-        "both".
+        Of a multiverse: "method" (all methods on the studies of the main analysis), "data" (its method on all choices of
+        studies), or "both".
     main
         Of a multiverse: the main analysis, where it is not the recommended method on the most inclusive rows; a dictionary of
         ``method`` and of choices of data such as ``{"certainty": "moderate"}``, in the words of `Multiverse.to_frame`.

@@ -1,29 +1,38 @@
-"""Tables of single studies: what went into a pooling, what did not, where it was read, and what the pooling made of each."""
+"""Tables of studies: what was pooled, what was excluded, where it was read, characteristics, and published pooled rates."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from metanet.base.display import ABSENT, count, effect_digits, level_text, number, plural, rate_digits
+from metanet.base.errors import ArgumentError
+from metanet.base.untrusted import listing
 from metanet.effects.measures import MEASURES
-from metanet.errors import ArgumentError
-from metanet.models.display import effect_digits, level_text, plural, rate_digits
-from metanet.models.results import Pooled
-from metanet.models.views import plain
-from metanet.writing.cells import (
+from metanet.models.results.pooled import Pooled, plain
+from metanet.writing.table.table import (
     Cell,
     Column,
+    Table,
+    count_cell,
     limits_cell,
+    made,
     number_cell,
     numbers_cell,
     rate_cell,
     share_cell,
     text_cell,
 )
-from metanet.writing.table import Table, made
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from metanet.evidence import Evidence
+
+
+# Tables of single studies: what went into a pooling, what did not, where it was read, and what the pooling made of each.
 
 
 def study_table(studies: pd.DataFrame | Pooled) -> Table:
@@ -184,3 +193,209 @@ def source_table(rates: pd.DataFrame) -> Table:
     ]
     columns = [Column("Source", ("source",)), Column("Kind", ("kind",)), Column("Studies", ("studies",))]
     return made(plural(len(rows), "source"), "No source.", columns, rows)
+
+
+# Characteristics of the included studies: who was treated, where, when and how the outcome was counted.
+
+#: Texts: the column of `Evidence.rates` and its heading.
+_TEXTS = {
+    "country": "Country",
+    "design": "Design",
+    "modality": "Modality",
+}
+#: Numbers of patients: heading and the heading above it.
+_NUMBERS = {
+    "n": ("n", ""),
+    "median_age": ("Median age, years", ""),
+    "pct_male": ("Male", "Share of patients, %"),
+    "pct_pancreatic": ("Pancreatic primary", "Share of patients, %"),
+    "pct_g1": ("Grade 1", "Share of patients, %"),
+    "pct_g2": ("Grade 2", "Share of patients, %"),
+    "pct_g3": ("Grade 3", "Share of patients, %"),
+    "pct_prior_prrt": ("Earlier PRRT", "Share of patients, %"),
+    "pct_prior_embolisation": ("Earlier embolisation", "Share of patients, %"),
+    "pct_extrahepatic": ("Extrahepatic disease", "Share of patients, %"),
+    "followup_median_months": ("Median follow-up, months", ""),
+}
+_LAST = {"criteria": "Criteria", "definition": "Definition", "certainty": "Certainty"}
+
+
+def characteristics_table(rates: pd.DataFrame) -> Table:
+    """Characteristics of the studies of a selection, with medians and ranges in the last row.
+
+    Parameters
+    ----------
+    rates
+        What `Evidence.rates` returned.
+
+    Returns
+    -------
+    Table
+        Study, country, design, enrolment, modality, patients of the arm, age, sex, primary tumour, grades, earlier treatment,
+        disease outside the liver, follow-up, criteria or definition of the outcome, certainty. What no study reports has no column;
+        a note names it. The last row is printed, and is no row of `to_frame`.
+
+    Raises
+    ------
+    ArgumentError
+        No frame of studies.
+    """
+    check_rates(rates)
+    columns = [Column("Study", ("study",))]
+    cells: list[list[Cell]] = [[text_cell(value) for value in rates["study"].tolist()]]
+    closing = ["Median (range)"]
+    dropped: list[str] = []
+
+    def add(column: Column, filled: Sequence[Cell], closes: str = "") -> None:
+        if all(all(value is None or value == "" for value in cell.values) for cell in filled):
+            dropped.append(column.label[0].lower() + column.label[1:])
+        else:
+            columns.append(column)
+            cells.append(list(filled))
+            closing.append(closes)
+
+    for name in ("country", "design"):
+        add(Column(_TEXTS[name], (name,)), [_words(v) for v in _values(rates, name)])
+    years = zip(_values(rates, "enrol_start"), _values(rates, "enrol_end"), strict=True)
+    add(Column("Enrolment", ("enrol_start", "enrol_end"), "count"), [_period(start, end) for start, end in years])
+    add(Column(_TEXTS["modality"], ("modality",)), [text_cell(v) for v in _values(rates, "modality")])
+    for name, (label, above) in _NUMBERS.items():
+        values = [None if v is None else float(v) for v in _values(rates, name)]
+        digits = _digits(values)
+        kind = "count" if name == "n" else "number"
+        filled = [_value(v, digits) for v in values]
+        add(Column(label, (name,), kind, above), filled, _range(values, digits))
+    for name, last in _LAST.items():
+        add(Column(last, (name,)), [_words(v) for v in _values(rates, name)])
+    foot = [
+        "Percentages are of the patients of the arm; an empty cell or a dash is not reported. "
+        "Medians and ranges are over the arms that report the value."
+    ]
+    if dropped:
+        foot.append(f"Not reported by any study: {listing(dropped, 30)}.")
+    reports = rates["study_id"].nunique() if "study_id" in rates.columns else len(rates)
+    title = f"Characteristics of {plural(int(reports), 'study', 'studies')} ({plural(len(rates), 'arm')})"
+    outcome = rates.attrs.get("label")
+    return made(
+        f"{title}: {outcome}" if outcome else title,
+        "No study fits this selection.",
+        columns,
+        zip(*cells, strict=True),
+        foot if len(rates) else (),
+        closing=[closing] if len(rates) > 1 and any(closing[1:]) else (),
+    )
+
+
+def _values(rates: pd.DataFrame, name: str) -> list[Any]:
+    """A column as plain values, None where there is none."""
+    if name not in rates.columns:
+        return [None] * len(rates)
+    return [plain(value) for value in rates[name].tolist()]
+
+
+def _words(value: object) -> Cell:
+    """A word of a vocabulary as it is printed: "case_series" is "case series", "other:by volume" is "by volume"."""
+    cell = text_cell(value)
+    return Cell(cell.text.removeprefix("other:").replace("_", " "), cell.values)
+
+
+def _period(start: float | None, end: float | None) -> Cell:
+    """Years of enrolment."""
+    if start is None and end is None:
+        return Cell("", (None, None), 0)
+    first, last = (ABSENT if year is None else count(year) for year in (start, end))
+    text = first if start == end else f"{first} to {last}"
+    return Cell(text, tuple(None if year is None else int(year) for year in (start, end)), 0)
+
+
+def _digits(values: Sequence[float | None]) -> int:
+    """As many decimals as the column was reported with, one at most."""
+    return int(any(v is not None and abs(v - round(v)) > 1e-9 for v in values))
+
+
+def _value(value: float | None, digits: int) -> Cell:
+    return Cell(number(value, digits), (value,), digits)
+
+
+def _range(values: Sequence[float | None], digits: int) -> str:
+    known = [v for v in values if v is not None]
+    if len(known) < 2:
+        return ""
+    middle = float(np.median(known))
+    # The middle of two whole numbers may lie between them.
+    shown = number(middle, max(digits, _digits([middle])))
+    return f"{shown} ({number(min(known), digits)} to {number(max(known), digits)})"
+
+
+# Pooled rates that published reviews print, beside ours.
+
+
+def published_table(evidence: Evidence, outcome: str, modality_class: str, fit: Pooled | None = None) -> Table:
+    """Pooled rates that published reviews print for this outcome and modality class, under ours.
+
+    They pooled other studies by other methods; the table is for orientation, not a test.
+
+    Parameters
+    ----------
+    evidence
+        What `load_evidence` returned.
+    outcome, modality_class
+        Which published rates.
+    fit
+        Our own pooled rate, shown first.
+
+    Returns
+    -------
+    Table
+        Source, population, rate with interval, studies, patients, model, and where it is printed.
+    """
+    rows: list[list[Cell]] = []
+    published = evidence.published
+    chosen = published
+    if len(published):
+        chosen = published[(published["outcome"] == outcome) & (published["modality_class"] == modality_class)]
+    if fit is not None and fit.estimate is not None and len(chosen):
+        digits = rate_digits(fit.estimate)
+        rows.append(
+            [
+                text_cell("This report"),
+                text_cell(""),
+                rate_cell(fit.estimate, digits),
+                limits_cell(fit.ci_lower, fit.ci_upper, digits),
+                count_cell(fit.k),
+                count_cell(fit.n),
+                text_cell(fit.model),
+                text_cell(""),
+            ]
+        )
+    for row in chosen.to_dict("records"):
+        kept = {str(key): plain(value) for key, value in row.items()}
+        digits = rate_digits(kept["estimate"])
+        rows.append(
+            [
+                text_cell(kept["citation"]),
+                text_cell("; ".join(str(kept[c]) for c in ("population", "criteria") if kept.get(c))),
+                rate_cell(kept["estimate"], digits),
+                limits_cell(kept["ci_lower"], kept["ci_upper"], digits),
+                count_cell(kept.get("studies")),
+                count_cell(kept.get("patients")),
+                text_cell(kept.get("model")),
+                text_cell(kept.get("source_locator")),
+            ]
+        )
+    columns = [
+        Column("Source", ("source",)),
+        Column("Population", ("population",)),
+        Column("Rate, %", ("estimate",), "rate"),
+        Column("CI, %", ("ci_lower", "ci_upper"), "rate"),
+        Column("Studies", ("studies",), "count"),
+        Column("Patients", ("patients",), "count"),
+        Column("Model", ("model",)),
+        Column("Where printed", ("printed",)),
+    ]
+    return made(
+        "Published pooled rates, for orientation: other studies, other methods",
+        "No published pooled rate of this outcome and modality class is in the tables.",
+        columns,
+        rows,
+    )

@@ -10,7 +10,7 @@ import pytest
 import metanet as mn
 from metanet.explorer.lab import starter_notebook
 from metanet.explorer.view import literal
-from metanet.models.views import rows_of
+from metanet.models.results.pooled import rows_of
 from tests.browser.devtools import Page
 from tests.browser.jupyter import MISSING, RUN, open_explorer, running_lab
 from tests.reporting.conftest import HOSTILE, hostile_evidence  # noqa: F401 - a fixture

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from metanet.reporting.index import write_index
+from metanet.reporting.index.index import write_index
 from tests.browser.devtools import CHROMIUM, Page
 from tests.reporting.test_index import put, rate
 

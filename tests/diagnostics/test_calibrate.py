@@ -10,7 +10,7 @@ from scipy import special
 
 import metanet as mn
 from metanet.models.options import options_of
-from metanet.models.simulate import Truth, draw
+from metanet.models.pooling.simulate import Truth, draw
 
 FIT = mn.pool(events=[2, 9, 4, 1, 21, 9], total=[20, 30, 25, 15, 40, 52])
 PAIRS = {

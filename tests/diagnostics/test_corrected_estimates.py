@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import metanet as mn
-from metanet.diagnostics.limit_meta_analysis import limit_meta_analysis
-from metanet.diagnostics.pet_peese import pet_peese
-from metanet.diagnostics.selection_model import selection_model
-from metanet.errors import ArgumentError
+from metanet.base.errors import ArgumentError
+from metanet.diagnostics.bias.limit_meta_analysis import limit_meta_analysis
+from metanet.diagnostics.bias.pet_peese import pet_peese
+from metanet.diagnostics.bias.selection_model import selection_model
 from tests.reference.cases import load
 
 BCG = load("bcg")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import metanet as mn
-from metanet.diagnostics.subset_fits import fit_subsets
-from metanet.models.batch import pool_batch
+from metanet.diagnostics.studies.gosh import fit_subsets
 from metanet.models.options import lean, options_of
+from metanet.models.pooling.batch import pool_batch
 
 RANDOM = np.random.default_rng(5)
 TOTAL = np.exp(RANDOM.uniform(np.log(10), np.log(120), 12)).round().astype(int)

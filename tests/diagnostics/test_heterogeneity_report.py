@@ -9,7 +9,7 @@ import pytest
 from scipy import special, stats
 
 import metanet as mn
-from metanet.diagnostics.grade import OPEN
+from metanet.diagnostics.spread.grade import OPEN
 
 EVIDENCE = mn.load_evidence()
 RATES = EVIDENCE.rates("objective_response", modality="TARE")

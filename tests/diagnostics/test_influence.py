@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import metanet as mn
-from metanet.kernels import beta_binomial_likelihood
-from metanet.kernels.random_effect import RULES, evaluate
-from metanet.kernels.study_likelihoods import BinomialLogit
+from metanet.kernels.beta_binomial import likelihood
+from metanet.kernels.normal_effect.random_effect import RULES, evaluate
+from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit
 
 COUNTS = {"events": [2, 9, 4, 0, 7, 20, 3], "total": [20, 30, 25, 15, 40, 41, 33]}
 PAIRS = {
@@ -73,9 +73,9 @@ def test_the_displacement_is_the_fall_of_the_likelihood_of_all_studies():
     assert frame["displacement"][0] == pytest.approx(2 * (fit.loglik - height), rel=1e-6)
     other = mn.pool(**COUNTS, model="beta_binomial")
     second = mn.pool(**rest, model="beta_binomial")
-    counts = beta_binomial_likelihood.count(*(np.array([COUNTS[name]], dtype=float) for name in ("events", "total")))
+    counts = likelihood.count(*(np.array([COUNTS[name]], dtype=float) for name in ("events", "total")))
     psi = second.rho / (1 - second.rho)
-    at = beta_binomial_likelihood.evaluate(counts, np.array([second.mu]), np.array([psi])).loglik[0]
+    at = likelihood.evaluate(counts, np.array([second.mu]), np.array([psi])).loglik[0]
     assert mn.influence(other).to_frame()["displacement"][0] == pytest.approx(2 * (other.loglik - at), rel=1e-6)
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import metanet as mn
-from metanet.effects.proportions import logit_proportion
-from metanet.kernels import two_step
-from metanet.kernels.tau2_likelihood import Problem, loglik
+from metanet.effects.formulas import logit_proportion
+from metanet.kernels.inverse_variance import two_step
+from metanet.kernels.inverse_variance.tau2 import Problem, loglik
 from tests.reference.cases import as_list, counts, load
 
 EVENTS = [117, 9, 5, 17, 20, 6, 8, 26, 7, 8, 1, 11]

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import metanet as mn
-from metanet.diagnostics.small_study import small_study_effects
-from metanet.diagnostics.small_study_simulation import false_alarms
-from metanet.diagnostics.small_study_tests import FALSE_ALARMS, TESTS
-from metanet.errors import ArgumentError
-from metanet.kernels import small_study as kernel
-from metanet.kernels.count_line import count_line
+from metanet.base.errors import ArgumentError
+from metanet.diagnostics.bias.registry import FALSE_ALARMS, TESTS
+from metanet.diagnostics.bias.simulation import false_alarms
+from metanet.diagnostics.bias.small_study_effects import small_study_effects
+from metanet.kernels.bias import asymmetry as kernel
+from metanet.kernels.bias.lines import count_line
 from tests.reference.cases import load
 
 BCG = load("bcg")

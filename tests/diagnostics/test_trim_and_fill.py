@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import metanet as mn
-from metanet.diagnostics.trim_and_fill import trim_and_fill
-from metanet.errors import ArgumentError
+from metanet.base.errors import ArgumentError
+from metanet.diagnostics.bias.trim_and_fill import trim_and_fill
 from tests.reference.cases import MEASURES, load
 
 BCG = load("bcg")

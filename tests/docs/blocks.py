@@ -20,8 +20,8 @@ from pathlib import Path
 import click
 from click.testing import CliRunner
 
+from metanet.base.errors import MetanetError
 from metanet.cli import cli
-from metanet.errors import MetanetError
 from metanet.evidence.locate import curated_folder
 
 ROOT = Path(__file__).parents[2]

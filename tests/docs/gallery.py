@@ -15,8 +15,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from PIL import Image, PngImagePlugin
 
-from metanet.figures.alternative import description_of
-from metanet.figures.save import save_figure
+from metanet.figures.page.save import description_of, save_figure
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "gallery.md"

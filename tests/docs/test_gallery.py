@@ -5,7 +5,7 @@ import re
 import pytest
 
 import metanet as mn
-from metanet.figures.presets import FOREST_PRESETS
+from metanet.figures.forest.presets import FOREST_PRESETS
 from tests.docs.gallery import PAGE, drawn, text_in, text_of
 
 PICTURES = PAGE.parent / "images" / "gallery"

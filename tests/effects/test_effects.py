@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 from statsmodels.stats.proportion import proportion_confint
 
-from metanet.effects.proportions import inverse_logit, logit_proportion
+from metanet.effects.formulas import inverse_logit, logit_proportion
 from metanet.effects.study_intervals import clopper_pearson
 
 COUNTS = st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from metanet.errors import Problem
+from metanet.base.errors import Problem
 from metanet.evidence import Evidence, Report, load_evidence, validate
 
 TABLES = {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metanet.evidence.spelling import PLACEHOLDERS, plain_number
+from metanet.evidence.reading.cells import PLACEHOLDERS, plain_number
 
 REFUSED = [
     ("objective_response.csv", 2, "events", "12/40", "two numbers", "'total'"),

@@ -119,7 +119,7 @@ def test_the_rules_hold_for_another_topic_too(knees):
 
 
 def test_certainty_is_refused_where_the_table_has_none(knees):
-    from metanet.errors import ArgumentError
+    from metanet.base.errors import ArgumentError
 
     with pytest.raises(ArgumentError, match="no such column"):
         load_evidence(knees(topic())).rates("pain_relief", certainty="high")

@@ -9,8 +9,9 @@ import zipfile
 
 import pytest
 
-from metanet.errors import ArgumentError, DataError
-from metanet.evidence import decode, load_evidence, validate
+from metanet.base.errors import ArgumentError, DataError
+from metanet.evidence import load_evidence, validate
+from metanet.evidence.reading import text
 
 
 def counts(evidence):
@@ -245,7 +246,7 @@ def test_a_workbook_under_a_csv_name_is_refused(folder):
 def test_a_file_too_large_to_be_a_table_is_refused(folder):
     folder.write()
     with (folder.path / "arms.csv").open("r+b") as stream:
-        stream.truncate(decode.LARGEST_FILE + 1)
+        stream.truncate(text.LARGEST_FILE + 1)
     (problem,) = validate(folder.path).problems
     assert (problem.file, "MB" in problem.wrong) == ("arms.csv", True)
 

@@ -20,7 +20,7 @@ def run(folder, code):
 def installed(tmp_path):
     """A copy of the package as a wheel lays it out, where no checkout is beside it."""
     site = tmp_path / "site"
-    for part in ("evidence", "errors.py", "words.py", "_version.py"):
+    for part in ("evidence", "base", "_version.py"):
         source, target = PACKAGE / part, site / "metanet" / part
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():

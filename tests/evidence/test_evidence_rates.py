@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metanet.errors import ArgumentError
-from metanet.evidence.labels import row_labels, study_labels
-from metanet.evidence.overlap import choose_reports
+from metanet.base.errors import ArgumentError
+from metanet.evidence.rates import choose_reports
+from metanet.evidence.study_names import row_labels, study_labels
 
 
 def ids(frame):

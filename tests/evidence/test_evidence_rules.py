@@ -6,7 +6,7 @@ import datetime
 
 import pytest
 
-from metanet.errors import DataError
+from metanet.base.errors import DataError
 from metanet.evidence import load_evidence, validate
 
 THIS_YEAR = datetime.date.today().year

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metanet.words import html_text, listing, visible
+from metanet.base.untrusted import html_text, listing, visible
 
 HOSTILE = '<script>alert("$x$")</script>'
 

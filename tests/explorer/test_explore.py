@@ -5,7 +5,7 @@ import sys
 import pytest
 
 import metanet as mn
-from metanet.errors import ArgumentError, MetanetError
+from metanet.base.errors import ArgumentError, MetanetError
 from metanet.evidence.locate import curated_folder
 
 

@@ -11,7 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 from metanet import cli
-from metanet.errors import ArgumentError, MetanetError
+from metanet.base.errors import ArgumentError, MetanetError
 from metanet.explorer import lab
 
 

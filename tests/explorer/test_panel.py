@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("ipywidgets", reason="ipywidgets is not installed: pip install metanet[lab]")
 
 import metanet as mn
-from metanet.errors import ArgumentError
+from metanet.base.errors import ArgumentError
 from metanet.evidence import load_evidence
 from metanet.explorer import panel as panel_module
 from metanet.explorer import view as view_module

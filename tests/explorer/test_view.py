@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import metanet as mn
-from metanet.errors import ArgumentError, MetanetWarning
+from metanet.base.errors import ArgumentError, MetanetWarning
 from metanet.evidence import load_evidence
 from metanet.explorer import view as view_module
 from metanet.explorer.view import CERTAINTIES, MODELS, OVERLAPS, View, literal, modalities_of, outcomes_of

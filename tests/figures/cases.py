@@ -14,7 +14,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 import metanet as mn
-from metanet.models.results import Pooled
+from metanet.models.results.pooled import Pooled
 
 EVENTS = [117, 9, 5, 17, 20, 6, 8, 26, 7, 8, 1, 11]
 TOTAL = [168, 40, 10, 33, 51, 9, 16, 48, 23, 10, 8, 19]

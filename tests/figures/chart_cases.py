@@ -14,24 +14,24 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import metanet as mn
-from metanet.diagnostics.calibrate import calibrate
-from metanet.diagnostics.cumulative import cumulative
-from metanet.diagnostics.gosh import gosh
-from metanet.diagnostics.influence import influence
-from metanet.diagnostics.multiverse import multiverse
-from metanet.figures.baujat import baujat_plot
-from metanet.figures.benefit_risk import benefit_risk_plane
-from metanet.figures.bubble import bubble
-from metanet.figures.calibration import calibration_plot
-from metanet.figures.comparison import comparison_forest
-from metanet.figures.drapery import drapery
-from metanet.figures.funnel import funnel
-from metanet.figures.gosh import gosh_plot
-from metanet.figures.influence import influence_plot
-from metanet.figures.radial import radial_plot
-from metanet.figures.specification_curve import specification_curve
-from metanet.models.compare import compare
-from metanet.models.meta_regression import meta_regression
+from metanet.diagnostics.method.calibrate import calibrate
+from metanet.diagnostics.method.multiverse import multiverse
+from metanet.diagnostics.studies.gosh import gosh
+from metanet.diagnostics.studies.influence import influence
+from metanet.diagnostics.studies.series import cumulative
+from metanet.figures.plots.baujat import baujat_plot
+from metanet.figures.plots.benefit_risk import benefit_risk_plane
+from metanet.figures.plots.bubble import bubble
+from metanet.figures.plots.calibration import calibration_plot
+from metanet.figures.plots.comparison import comparison_forest
+from metanet.figures.plots.drapery import drapery
+from metanet.figures.plots.funnel import funnel
+from metanet.figures.plots.gosh import gosh_plot
+from metanet.figures.plots.influence import influence_plot
+from metanet.figures.plots.radial import radial_plot
+from metanet.figures.plots.specification_curve import specification_curve
+from metanet.models.comparison.compare import compare
+from metanet.models.regression.meta_regression import meta_regression
 from tests.figures.cases import EVENTS, HOSTILE, LONG, NAMES, TOTAL, fit_of
 
 

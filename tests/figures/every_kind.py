@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import metanet as mn
-from metanet.figures.benefit_risk import benefit_risk_plane
-from metanet.figures.heterogeneity import heterogeneity_plot
-from metanet.models.response_categories import ResponseArm, ResponseCategories
+from metanet.figures.plots.benefit_risk import benefit_risk_plane
+from metanet.figures.plots.heterogeneity import heterogeneity_plot
+from metanet.models.comparison.response_categories import ResponseArm, ResponseCategories
 from tests.figures.cases import EVENTS, LONG, NAMES, TOTAL
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from metanet.figures.axis import axis_for
-from metanet.figures.scale import Scale
-from metanet.figures.table import Bar, Diamond, Point, Row, Table
+from metanet.figures.forest.table import Bar, Diamond, Point, Row, Table
+from metanet.figures.page.axis import axis_for
+from metanet.figures.page.scale import Scale
 
 CENT = Scale(100.0, "%", 1)
 EFFECT = Scale(1.0, "", 3)

@@ -11,9 +11,10 @@ import pytest
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
 
-from metanet.errors import ArgumentError
-from metanet.figures import canvas, render
-from metanet.figures.forest import forest
+from metanet.base.errors import ArgumentError
+from metanet.figures.forest import render
+from metanet.figures.forest.forest import forest
+from metanet.figures.page import canvas
 from tests.figures.cases import fit_of
 
 
@@ -38,7 +39,7 @@ def settings():
     # Reading the backend would choose one, and load pyplot.
     return {name: matplotlib.rcParams[name] for name in matplotlib.rcParams if name != "backend"}
 before, errors = settings(), np.geterr()
-import metanet.figures.forest, metanet.figures.save, metanet.figures.leave_one_out
+import metanet.figures.forest.forest, metanet.figures.page.save, metanet.figures.plots.leave_one_out
 import metanet as mn
 loaded = [m for m in ("matplotlib.pyplot", "forestplot") if m in sys.modules]
 fit = mn.pool(events=[3, 5, 6], total=[20, 30, 30])

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from metanet.diagnostics.cumulative import cumulative
-from metanet.errors import MetanetWarning
-from metanet.figures.alternative import description_of
-from metanet.figures.bubble import bubble
-from metanet.figures.calibration import calibration_plot
-from metanet.figures.comparison import comparison_forest
-from metanet.figures.save import save_figure
-from metanet.figures.specification_curve import specification_curve
+from metanet.base.errors import MetanetWarning
+from metanet.diagnostics.studies.series import cumulative
+from metanet.figures.page.save import description_of, save_figure
+from metanet.figures.plots.bubble import bubble
+from metanet.figures.plots.calibration import calibration_plot
+from metanet.figures.plots.comparison import comparison_forest
+from metanet.figures.plots.specification_curve import specification_curve
 from tests.figures.cases import fit_of
 from tests.figures.chart_cases import (
     BY_FIT,

@@ -5,10 +5,10 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.stats import binom, poisson
 
-from metanet.figures.binomial_limits import chance_limits
-from metanet.figures.label_places import Wanted, boxes_along, boxes_of, in_points, label_points, not_named
-from metanet.figures.number_axis import apart, log_axis, number_axis, response_ticks
-from metanet.figures.text import width_of
+from metanet.figures.page.axis import apart, log_axis, number_axis, response_ticks
+from metanet.figures.page.label_places import Wanted, boxes_along, boxes_of, in_points, label_points, not_named
+from metanet.figures.page.text import width_of
+from metanet.figures.plots.funnel import chance_limits
 
 
 @pytest.mark.parametrize("rate", [0.003, 0.1, 0.5, 0.97])

@@ -6,27 +6,27 @@ import pytest
 from matplotlib.collections import LineCollection
 
 import metanet as mn
-from metanet.diagnostics.cumulative import cumulative
-from metanet.diagnostics.gosh import gosh
-from metanet.diagnostics.p_values import p_value_function, radial
-from metanet.diagnostics.trim_and_fill import trim_and_fill
-from metanet.errors import ArgumentError
-from metanet.figures.alternative import description_of
-from metanet.figures.baujat import baujat_plot
-from metanet.figures.benefit_risk import benefit_risk_plane
-from metanet.figures.bubble import bubble
-from metanet.figures.calibration import calibration_plot
-from metanet.figures.comparison import comparison_forest
-from metanet.figures.drapery import drapery
-from metanet.figures.funnel import funnel
-from metanet.figures.gosh import gosh_plot
-from metanet.figures.influence import influence_plot
-from metanet.figures.label_places import in_points
-from metanet.figures.leave_one_out import cumulative_plot
-from metanet.figures.radial import radial_plot
-from metanet.figures.specification_curve import specification_curve
-from metanet.models.comparison import OBSERVATIONAL
-from metanet.models.display import interval, number, per_cent
+from metanet.base.display import interval, number, per_cent
+from metanet.base.errors import ArgumentError
+from metanet.diagnostics.bias.trim_and_fill import trim_and_fill
+from metanet.diagnostics.method.p_values import p_value_function, radial
+from metanet.diagnostics.studies.gosh import gosh
+from metanet.diagnostics.studies.series import cumulative
+from metanet.figures.page.label_places import in_points
+from metanet.figures.page.save import description_of
+from metanet.figures.plots.baujat import baujat_plot
+from metanet.figures.plots.benefit_risk import benefit_risk_plane
+from metanet.figures.plots.bubble import bubble
+from metanet.figures.plots.calibration import calibration_plot
+from metanet.figures.plots.comparison import comparison_forest
+from metanet.figures.plots.drapery import drapery
+from metanet.figures.plots.funnel import funnel
+from metanet.figures.plots.gosh import gosh_plot
+from metanet.figures.plots.influence import influence_plot
+from metanet.figures.plots.leave_one_out import cumulative_plot
+from metanet.figures.plots.radial import radial_plot
+from metanet.figures.plots.specification_curve import specification_curve
+from metanet.models.comparison.result import OBSERVATIONAL
 from tests.figures.cases import EVENTS, HOSTILE, LONG, NAMES, TOTAL, corners, diamonds, fit_of, lines, squares, texts
 from tests.figures.chart_cases import (
     PLAIN,

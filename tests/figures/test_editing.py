@@ -12,11 +12,11 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 import metanet as mn
-from metanet.figures.bubble import bubble
-from metanet.figures.canvas import new_figure
-from metanet.figures.label_places import Wanted, boxes_of, in_points, label_points
-from metanet.figures.specification_curve import ABOVE, ACROSS, BELOW
-from metanet.figures.text import LINE, Label, width_of, wrap
+from metanet.figures.page.canvas import new_figure
+from metanet.figures.page.label_places import Wanted, boxes_of, in_points, label_points
+from metanet.figures.page.text import LINE, Label, width_of, wrap
+from metanet.figures.plots.bubble import bubble
+from metanet.figures.plots.specification_curve import ABOVE, ACROSS, BELOW
 from tests.figures.cases import diamonds, lines, texts
 from tests.figures.chart_cases import shown_texts, text_boxes, words_of
 from tests.figures.every_kind import comparison_of, draw, figure, fit_of, ratio_of, result_of

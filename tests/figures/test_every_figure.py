@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from matplotlib import cycler
 
-from metanet.figures.alternative import description_of
-from metanet.figures.save import FORMATS, save_figure
-from metanet.models.display import interval, number, per_cent
+from metanet.base.display import interval, number, per_cent
+from metanet.figures.page.save import FORMATS, description_of, save_figure
 from tests.figures.every_kind import CASES, KINDS, comparison_of, draw, figure, fit_of, ratio_of, result_of
 from tests.figures.test_chart_layout import check
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 import metanet as mn
-from metanet.errors import ArgumentError
-from metanet.figures.forest import forest
-from metanet.figures.scale import scale_of
-from metanet.models.display import interval, per_cent
+from metanet.base.display import interval, per_cent
+from metanet.base.errors import ArgumentError
+from metanet.figures.forest.forest import forest
+from metanet.figures.page.scale import scale_of
 from tests.figures.cases import (
     ALL,
     HOSTILE,

@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 
 import metanet as mn
-from metanet.errors import ArgumentError
-from metanet.figures.alternative import description_of
-from metanet.figures.forest import forest
-from metanet.models.display import per_cent
+from metanet.base.display import per_cent
+from metanet.base.errors import ArgumentError
+from metanet.figures.forest.forest import forest
+from metanet.figures.page.save import description_of
 from tests.figures.cases import EVENTS, HOSTILE, LONG, NAMES, TOTAL, corners, diamonds, lines, squares, texts
 from tests.figures.test_forest_layout import _check
 

@@ -8,9 +8,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from metanet.errors import MetanetWarning
-from metanet.figures.forest import forest
-from metanet.figures.text import AlignedLabel
+from metanet.base.errors import MetanetWarning
+from metanet.figures.forest.forest import forest
+from metanet.figures.page.text import AlignedLabel
 from tests.figures.cases import ALL, boxes, figure_of, fit_of, lines, with_columns
 
 #: Boxes are rounded to pixels by the renderer.

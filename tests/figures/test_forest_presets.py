@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 import metanet as mn
-from metanet.errors import ArgumentError
-from metanet.figures.forest import forest
-from metanet.figures.presets import FOREST_PRESETS, ForestPreset
-from metanet.models import display
+from metanet.base import display
+from metanet.base.errors import ArgumentError
+from metanet.figures.forest.forest import forest
+from metanet.figures.forest.presets import FOREST_PRESETS, ForestPreset
 from tests.figures.cases import HOSTILE, LONG, boxes, corners, diamonds, figure_of, fit_of, lines, squares, texts
 from tests.figures.test_forest_layout import _check
 

@@ -12,9 +12,9 @@ from matplotlib.collections import PathCollection
 from matplotlib.text import Text
 
 import metanet as mn
-from metanet.errors import ArgumentError, MetanetError
-from metanet.figures import forestplot_backend
-from metanet.figures.forest import forest
+from metanet.base.errors import ArgumentError, MetanetError
+from metanet.figures.forest import forestplot_backend
+from metanet.figures.forest.forest import forest
 from tests.figures.cases import EVENTS, HOSTILE, TOTAL, corners, figure_of, fit_of
 from tests.figures.test_forest_layout import check_texts
 
@@ -26,7 +26,7 @@ def test_its_import_and_its_drawing_change_nothing_global():
 import json, warnings
 import numpy as np, matplotlib
 import metanet as mn
-from metanet.figures.forest import forest
+from metanet.figures.forest.forest import forest
 fit = mn.pool(events=[3, 5, 6], total=[20, 30, 30])
 before = (list(warnings.filters), np.geterr(), dict(matplotlib.rcParams.items()))
 forest(fit, backend="forestplot")

@@ -12,12 +12,11 @@ from scipy import stats
 from scipy.special import expit, logit
 
 import metanet as mn
-from metanet.errors import ArgumentError
-from metanet.figures.alternative import description_of
-from metanet.figures.heterogeneity import heterogeneity_plot
-from metanet.figures.save import save_figure
-from metanet.figures.true_values import true_values
-from metanet.models.display import number, p_value, per_cent
+from metanet.base.display import number, p_value, per_cent
+from metanet.base.errors import ArgumentError
+from metanet.figures.page.save import description_of, save_figure
+from metanet.figures.plots.heterogeneity import heterogeneity_plot
+from metanet.figures.plots.true_values import true_values
 from tests.figures.cases import EVENTS, NAMES, TOTAL, fit_of, lines, texts
 from tests.figures.chart_cases import cloud, text_boxes, words_of
 from tests.figures.test_chart_layout import check
@@ -304,7 +303,7 @@ def test_the_alternative_text_holds_the_numbers():
 
 
 def test_other_things_are_refused_in_words():
-    with pytest.raises(ArgumentError, match="pool or heterogeneity_report"):
+    with pytest.raises(ArgumentError, match=r"pool or mn\.heterogeneity_report"):
         heterogeneity_plot(3)
     with pytest.raises(ArgumentError, match="thresholds are rates"):
         heterogeneity_plot(fit_of("effects"), thresholds=[0.5])

@@ -8,10 +8,9 @@ import pytest
 from matplotlib.figure import Figure
 
 import metanet as mn
-from metanet.errors import ArgumentError
-from metanet.figures.alternative import description_of
-from metanet.figures.labbe import labbe
-from metanet.figures.save import save_figure
+from metanet.base.errors import ArgumentError
+from metanet.figures.page.save import description_of, save_figure
+from metanet.figures.plots.labbe import labbe
 from tests.figures.cases import fit_of, lines, texts
 from tests.figures.chart_cases import cloud, text_boxes, words_of
 from tests.figures.test_chart_layout import check
@@ -195,7 +194,7 @@ def test_other_results_are_refused_in_words():
     )
     with pytest.raises(ArgumentError, match="person-time"):
         labbe(timed)
-    with pytest.raises(ArgumentError, match="result of pool"):
+    with pytest.raises(ArgumentError, match=r"result of mn\.pool"):
         labbe(data_of("six"))
     with pytest.raises(ArgumentError, match="labels='every' is not known"):
         labbe(pooled("six"), labels="every")

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 import metanet as mn
-from metanet.errors import ArgumentError
-from metanet.figures.alternative import description_of
-from metanet.figures.leave_one_out import leave_one_out_plot
-from metanet.models.display import interval, number, per_cent
+from metanet.base.display import interval, number, per_cent
+from metanet.base.errors import ArgumentError
+from metanet.figures.page.save import description_of
+from metanet.figures.plots.leave_one_out import leave_one_out_plot
 from tests.figures.cases import EVENTS, NAMES, TOTAL, corners, diamonds, figure_of, fit_of, lines, texts
 from tests.figures.test_forest_layout import _check
 
@@ -70,7 +70,7 @@ def test_a_study_that_cannot_be_left_out_has_a_row_without_a_mark(frame):
 
 
 def test_a_result_of_leave_one_out_draws_itself():
-    from metanet.diagnostics.leave_one_out import leave_one_out
+    from metanet.diagnostics.studies.series import leave_one_out
 
     for name in ("two", "near zero", "effects"):
         fit = fit_of(name)

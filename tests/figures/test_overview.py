@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from metanet.errors import ArgumentError
-from metanet.figures.overview import OverviewRow, overview
-from metanet.figures.save import save_figure, svg_image
+from metanet.base.errors import ArgumentError
+from metanet.figures.page.save import save_figure, svg_image
+from metanet.figures.plots.overview import OverviewRow, overview
 
 ROWS = [
     OverviewRow("Response", "TARE", 18, 0.423, 0.324, 0.528, 0.129, 0.785),

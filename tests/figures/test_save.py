@@ -9,10 +9,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from metanet.errors import ArgumentError
-from metanet.figures.forest import forest
-from metanet.figures.save import save_figure
-from metanet.figures.words import alt_text
+from metanet.base.errors import ArgumentError
+from metanet.figures.forest.captions import alt_text
+from metanet.figures.forest.forest import forest
+from metanet.figures.page.save import save_figure
 from tests.figures.cases import HOSTILE, fit_of
 
 

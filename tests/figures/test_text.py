@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from metanet.figures.save import save_figure
-from metanet.figures.text import ELLIPSIS, AlignedLabel, Label, harmless, width_of, wrap
+from metanet.figures.page.save import save_figure
+from metanet.figures.page.text import ELLIPSIS, AlignedLabel, Label, harmless, width_of, wrap
 from tests.figures.cases import fit_of
 
 

@@ -9,11 +9,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 import metanet as mn
-from metanet.errors import ArgumentError, MetanetWarning
-from metanet.figures.alternative import description_of
-from metanet.figures.save import save_figure
-from metanet.figures.waterfall import COLOURS, SORTS, waterfall
-from metanet.models.response_categories import CATEGORIES, ResponseArm, ResponseCategories
+from metanet.base.errors import ArgumentError, MetanetWarning
+from metanet.figures.page.save import description_of, save_figure
+from metanet.figures.plots.waterfall import COLOURS, SORTS, waterfall
+from metanet.models.comparison.response_categories import CATEGORIES, ResponseArm, ResponseCategories
 from tests.figures.cases import HOSTILE, LONG, texts
 from tests.figures.chart_cases import text_boxes, words_of
 from tests.figures.test_chart_layout import check

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 import metanet as mn
-from metanet.models.results import Pooled
+from metanet.models.results.pooled import Pooled
 from tests.figures.cases import HOSTILE, LONG
 
 _COLUMNS = ["study", "events", "total", "events_control", "total_control"]

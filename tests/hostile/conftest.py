@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from metanet.words import harmful
+from metanet.base.untrusted import harmful
 
 
 class Structure(html.parser.HTMLParser):

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from metanet.cli import main
-from metanet.evidence.split import MOST_ROWS
+from metanet.evidence.reading.text import MOST_ROWS
 
 from .conftest import acting, within
 from .corpus import TEXTS, write_evidence

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import metanet as mn
-from metanet.errors import nearest
+from metanet.base.errors import nearest
 from metanet.evidence import load as loading
-from metanet.evidence.foreign import costly
+from metanet.evidence.contract import costly
 
 from . import corpus
 from .conftest import acting, within

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 import metanet as mn
-from metanet.reporting import files, journal
-from metanet.reporting.batch import run_jobs
-from metanet.reporting.index import write_index
-from metanet.reporting.jobs import Job
-from metanet.reporting.plan import jobs_of
-from metanet.reporting.plan_files import read_plan
-from metanet.reporting.run import _check_rows
+from metanet.reporting import files
+from metanet.reporting.index.index import write_index
+from metanet.reporting.plan.jobs import Job
+from metanet.reporting.plan.plan import jobs_of
+from metanet.reporting.plan.plan_files import read_plan
+from metanet.reporting.run import journal
+from metanet.reporting.run.batch import run_jobs
+from metanet.reporting.run.run import _check_rows
 from metanet.reporting.supplement.write import write_supplement
 from tests.reporting.conftest import _parent, notebook, one_parent  # noqa: F401 - fixtures
 
@@ -372,7 +373,7 @@ def test_an_out_inside_of_the_evidence_leaves_the_evidence_as_it_was(tmp_path, e
 
 
 def test_a_name_on_a_screen_is_shown_with_its_marks_counted():
-    from metanet.words import visible
+    from metanet.base.untrusted import visible
 
     assert visible("x" + "\u0338" * 500).count("\u0338") == 8
     assert visible("n\u0303") == "n\u0303"

@@ -17,10 +17,10 @@ import pypdf
 import pytest
 
 import metanet as mn
-from metanet.evidence.split import BLANKS
-from metanet.reporting import makers
+from metanet.base.untrusted import visible
+from metanet.evidence.reading.text import BLANKS
 from metanet.reporting.files import slug
-from metanet.words import visible
+from metanet.reporting.run import makers
 from tests.browser.devtools import CHROMIUM, Page
 from tests.reporting.conftest import _Lent as Lent
 from tests.reporting.conftest import _parent  # noqa: F401 - a fixture

@@ -15,13 +15,13 @@ import pandas as pd
 import pytest
 
 import metanet as mn
+from metanet.base.untrusted import formula_like, json_visible, visible, xml_text
 from metanet.evidence.load import _LEADING
-from metanet.evidence.split import BLANKS
+from metanet.evidence.reading.text import BLANKS
 from metanet.reporting.diff.result import diff
 from metanet.reporting.files import outcome_folder, slug
-from metanet.words import formula_like, json_visible, visible, xml_text
-from metanet.writing.latex_tables import escape
 from metanet.writing.study_tables import study_table
+from metanet.writing.table.latex import escape
 
 from .conftest import Structure, acting
 from .corpus import EVERY, TEXTS, write_evidence

@@ -8,12 +8,12 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import expit, gammaln, logsumexp, ndtr
 
-from metanet.kernels import bayes, bayes_likelihood
-from metanet.kernels.bayes_marginals import Marginals
-from metanet.kernels.bayes_priors import MuPrior, TauPrior
-from metanet.kernels.bayes_studies import study_posteriors
-from metanet.kernels.random_effect_fit import fit
-from metanet.kernels.study_likelihoods import BinomialLogit
+from metanet.kernels.bayes import posterior as bayes
+from metanet.kernels.bayes import posterior as bayes_likelihood
+from metanet.kernels.bayes.marginals import Marginals, study_posteriors
+from metanet.kernels.bayes.posterior import MuPrior, TauPrior
+from metanet.kernels.normal_effect.fit import fit
+from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit
 
 from .direct import loglik
 

@@ -6,10 +6,16 @@ import pytest
 from scipy import special, stats
 from scipy.optimize import minimize_scalar
 
-from metanet.kernels import beta_binomial as bb
-from metanet.kernels import beta_binomial_likelihood as likelihood
-from metanet.kernels.beta_binomial_prediction import logit_variance, median, prediction_interval
-from metanet.kernels.beta_binomial_profile import maximise_mu, mu_interval, rho_interval
+from metanet.kernels.beta_binomial import fit as bb
+from metanet.kernels.beta_binomial import likelihood
+from metanet.kernels.beta_binomial.fit import (
+    logit_variance,
+    maximise_mu,
+    median,
+    mu_interval,
+    prediction_interval,
+    rho_interval,
+)
 
 DEVCIC = ([117, 9, 5, 17, 20, 6, 8, 26, 7, 8, 1, 11], [168, 40, 10, 33, 51, 9, 16, 48, 23, 10, 8, 19])
 SPREAD = ([0, 0, 1, 12, 0, 5, 3], [12, 30, 44, 51, 9, 120, 17])

@@ -5,12 +5,10 @@ import pytest
 from scipy import integrate
 from scipy.special import expit, gammaln
 
-from metanet.kernels import quantiles
-from metanet.kernels.cluster_robust import cr2
-from metanet.kernels.clusters import Clusters
-from metanet.kernels.random_effect_fit import fit
-from metanet.kernels.score_sandwich import sandwich
-from metanet.kernels.study_likelihoods import BinomialLogit
+from metanet.kernels.inverse_variance.clusters import Clusters, cr2, sandwich
+from metanet.kernels.normal_effect.fit import fit
+from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit
+from metanet.kernels.numerics import distributions
 
 CODE = np.array([0, 1, 0, 2, 2, 3, 1, 0, 4, 5, 5, 4])
 
@@ -175,8 +173,8 @@ def coverage(sizes, mu, b, seed):
     found = fit(studies)
     robust, model = sandwich(studies, np.ones((*theta.shape, 1)), found.mu[:, None], found.tau, Clusters.of_codes(code))
     error = np.abs(found.mu - mu)
-    covered = error < quantiles.two_sided_t(0.95, len(sizes) - 1) * np.sqrt(robust[:, 0, 0])
-    return covered.mean(), (error < quantiles.two_sided_t(0.95, code.size - 1) * np.sqrt(model[:, 0, 0])).mean()
+    covered = error < distributions.two_sided_t(0.95, len(sizes) - 1) * np.sqrt(robust[:, 0, 0])
+    return covered.mean(), (error < distributions.two_sided_t(0.95, code.size - 1) * np.sqrt(model[:, 0, 0])).mean()
 
 
 def test_the_sandwich_covers_where_arms_share_an_effect_and_the_naive_interval_does_not():

@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import chi2
 
-from metanet.kernels.generalised_q import tails
+from metanet.kernels.numerics.distributions import tails
 
 
 def imhof(a, s, x):

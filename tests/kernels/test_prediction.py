@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
-from metanet.kernels import prediction, tau2, two_step
+from metanet.kernels.inverse_variance import prediction, tau2, two_step
 
 
 def sampled(y, v, draws, seed):

@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
-from metanet.kernels.count_tails import binomial_tails, poisson_tails
-from metanet.kernels.hypergeometric import Hypergeometric
-from metanet.kernels.predictive import beta_binomial_residual, normal_residual, predictive_residual
-from metanet.kernels.study_likelihoods import BinomialCloglog, BinomialLogit, BinomialProbit, Poisson
+from metanet.kernels.normal_effect.links import beta_binomial_residual, normal_residual, predictive_residual
+from metanet.kernels.normal_effect.study_likelihoods import (
+    BinomialCloglog,
+    BinomialLogit,
+    BinomialProbit,
+    Hypergeometric,
+    Poisson,
+)
+from metanet.kernels.numerics.distributions import binomial_tails, poisson_tails
 
 CASES = [(0, 20), (3, 20), (20, 20), (40, 9000), (1, 1)]
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from metanet.kernels import random_effect as re
-from metanet.kernels.links import LINKS, marginal_rate
-from metanet.kernels.random_effect_fit import fit as fit_model
-from metanet.kernels.random_effect_fit import maximise_mu
-from metanet.kernels.study_likelihoods import BinomialCloglog, BinomialLogit
+from metanet.kernels.normal_effect import random_effect as re
+from metanet.kernels.normal_effect.fit import fit as fit_model
+from metanet.kernels.normal_effect.fit import maximise_mu
+from metanet.kernels.normal_effect.links import LINKS, marginal_rate
+from metanet.kernels.normal_effect.study_likelihoods import BinomialCloglog, BinomialLogit
 
 from .direct import loglik, random_sets
 

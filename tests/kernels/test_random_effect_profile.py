@@ -5,9 +5,9 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import chi2
 
-from metanet.kernels.random_effect_fit import fit as fit_model
-from metanet.kernels.random_effect_profile import mu_interval, tau_interval
-from metanet.kernels.study_likelihoods import BinomialLogit
+from metanet.kernels.normal_effect.fit import fit as fit_model
+from metanet.kernels.normal_effect.profile import mu_interval, tau_interval
+from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit
 
 from .direct import loglik, random_sets
 

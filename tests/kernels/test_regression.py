@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from metanet.kernels import regression, regression_likelihood, regression_tau2, tau2
-from metanet.kernels import regression_permutation as permutation
-from metanet.kernels.regression_problem import Problem
+from metanet.kernels.inverse_variance import regression, regression_tau2, tau2
+from metanet.kernels.inverse_variance import regression_tau2 as regression_likelihood
+from metanet.kernels.inverse_variance.regression_tau2 import Problem
+from metanet.kernels.resampling import permutations
 
 NAMES = tuple(regression_tau2.ESTIMATORS)
 
@@ -205,13 +206,13 @@ def test_the_omnibus_test_does_not_depend_on_units():
 
 def test_arrangements_are_complete_different_and_begin_with_the_observed():
     x = np.column_stack([np.ones(7), [1, 0, 0, 1, 0, 1, 0]])
-    index, complete = permutation.arrangements(x, 35, 1)
+    index, complete = permutations.arrangements(x, 35, 1)
     columns = x[index][:, :, 1]
     assert complete
     assert index.shape == (35, 7)
     assert len({tuple(row) for row in columns}) == 35
     np.testing.assert_array_equal(columns[0], x[:, 1])
-    index, complete = permutation.arrangements(x, 34, 1)
+    index, complete = permutations.arrangements(x, 34, 1)
     assert not complete
     assert index.shape == (34, 7)
     np.testing.assert_array_equal(index[0], np.arange(7))
@@ -223,8 +224,8 @@ def test_permutation_statistics_are_those_of_a_fit_of_each_arrangement(ci):
     rng = np.random.default_rng(13)
     y, v = 3 + rng.normal(size=12), rng.uniform(0.05, 0.5, 12)
     x = np.column_stack([np.ones(12), rng.normal(2000, 8, 12), rng.normal(size=12)])
-    index, _ = permutation.arrangements(x, 60, 2)
-    single, omnibus = permutation.two_step_statistics(y, v, x, index, "REML", ci, np.eye(3)[1:])
+    index, _ = permutations.arrangements(x, 60, 2)
+    single, omnibus = permutations.two_step_statistics(y, v, x, index, "REML", ci, np.eye(3)[1:])
     for row in range(0, 60, 7):
         found = regression.fit(y[None], v[None], x[index[row]])
         factor = regression.scale_factor(found, ci)[0]
@@ -237,4 +238,4 @@ def test_permutation_statistics_are_those_of_a_fit_of_each_arrangement(ci):
 
 def test_ties_count_for_the_permutation_p_value():
     statistics = np.array([2.0, 2.0 * (1 - 1e-12), 1.0, 3.0, np.nan])
-    assert permutation.p_values(statistics) == pytest.approx(4 / 5)
+    assert permutations.p_values(statistics) == pytest.approx(4 / 5)

@@ -6,13 +6,14 @@ from scipy.integrate import quad
 from scipy.optimize import linprog
 from scipy.special import expit, gammaln, ndtr
 
-from metanet.kernels import regression_exact, regression_permutation
-from metanet.kernels.random_effect import RULES
-from metanet.kernels.random_effect_fit import fit as fit_mean
-from metanet.kernels.random_effect_profile import tau_interval as mean_tau_interval
-from metanet.kernels.regression_exact_likelihood import evaluate, maximise_gamma
-from metanet.kernels.regression_exact_profile import tau_interval
-from metanet.kernels.study_likelihoods import BinomialCloglog, BinomialLogit, BinomialProbit, Poisson
+from metanet.kernels.normal_effect import regression as regression_exact
+from metanet.kernels.normal_effect.fit import fit as fit_mean
+from metanet.kernels.normal_effect.profile import tau_interval as mean_tau_interval
+from metanet.kernels.normal_effect.random_effect import RULES
+from metanet.kernels.normal_effect.regression import tau_interval
+from metanet.kernels.normal_effect.regression_likelihood import evaluate, maximise_gamma
+from metanet.kernels.normal_effect.study_likelihoods import BinomialCloglog, BinomialLogit, BinomialProbit, Poisson
+from metanet.kernels.resampling import permutations
 
 from .direct import loglik, random_sets
 
@@ -239,9 +240,9 @@ def test_permutation_statistics_are_likelihood_ratios_of_single_fits():
     events = rng.binomial(total.astype(int), 0.1).astype(float)
     x = np.column_stack([np.ones(9), rng.normal(size=9), rng.integers(0, 2, 9)])
     studies = BinomialLogit(events[None], total[None])
-    index, _ = regression_permutation.arrangements(x, 40, 3)
+    index, _ = permutations.arrangements(x, 40, 3)
     null = fit_mean(studies).loglik[0]
-    single, omnibus = regression_permutation.exact_statistics(studies, x, index, null, np.array([1, 2]))
+    single, omnibus = permutations.exact_statistics(studies, x, index, null, np.array([1, 2]))
     for row in (0, 11, 39):
         d = x[index[row]]
         full = regression_exact.fit(studies, d).loglik[0]

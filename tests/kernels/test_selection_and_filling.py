@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from metanet.kernels.selection_model import _evaluate, fit_selection
-from metanet.kernels.selection_weights import P_CLIP, BetaWeights, StepWeights, p_values
-from metanet.kernels.tau2 import ESTIMATORS
-from metanet.kernels.trim_fill import trim_fill
+from metanet.kernels.bias.adjustments import trim_fill
+from metanet.kernels.bias.selection import P_CLIP, BetaWeights, StepWeights, _evaluate, fit_selection, p_values
+from metanet.kernels.inverse_variance.tau2 import ESTIMATORS
 
 STARTS = np.log([[0.9], [0.4], [0.1]])
 

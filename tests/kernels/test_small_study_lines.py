@@ -7,14 +7,11 @@ import pytest
 from scipy import stats
 from scipy.optimize import minimize_scalar
 
-from metanet.kernels import small_study
-from metanet.kernels.asymmetry_index import lfk
-from metanet.kernels.count_line import count_line
-from metanet.kernels.limit_meta import limit_meta
-from metanet.kernels.rank_correlation import begg, kendall
-from metanet.kernels.regression_tau2 import ESTIMATORS
-from metanet.kernels.small_study import line_tau2
-from metanet.kernels.weighted_line import weighted_line
+from metanet.kernels.bias import asymmetry
+from metanet.kernels.bias.adjustments import limit_meta
+from metanet.kernels.bias.asymmetry import begg, kendall, lfk, line_tau2
+from metanet.kernels.bias.lines import count_line, weighted_line
+from metanet.kernels.inverse_variance.regression_tau2 import ESTIMATORS
 
 
 def drawn(seed, b=6, k=9):
@@ -52,7 +49,7 @@ def test_a_batch_is_a_loop_and_absent_studies_change_nothing():
     y, v = drawn(1)
     gone = v.copy()
     gone[:, 3] = np.inf
-    tests = (small_study.egger, small_study.thompson_sharp)
+    tests = (asymmetry.egger, asymmetry.thompson_sharp)
     for test in tests:
         whole = test(y, gone)
         for i in range(len(y)):
@@ -95,8 +92,8 @@ def test_the_restricted_likelihood_about_a_line_is_highest_at_its_estimate():
 def test_lines_on_the_size_of_rates_are_weighted_regressions():
     rng = np.random.default_rng(4)
     y, n = rng.normal(size=12), rng.integers(10, 90, 12).astype(float)
-    agrees(small_study.on_size(y[None], n[None], n[None], reciprocal=True), y, 1 / n, n)
-    agrees(small_study.on_size(y[None], n[None], n[None], reciprocal=False), y, n, n)
+    agrees(asymmetry.on_size(y[None], n[None], n[None], reciprocal=True), y, 1 / n, n)
+    agrees(asymmetry.on_size(y[None], n[None], n[None], reciprocal=False), y, n, n)
 
 
 def test_thompson_and_sharp_take_their_moments():
@@ -108,7 +105,7 @@ def test_thompson_and_sharp_take_their_moments():
     weights = 1 / (v[0] + tau2)
     inverse = np.linalg.inv(design.T @ (weights[:, None] * design))
     beta = inverse @ design.T @ (weights * y[0])
-    found = small_study.thompson_sharp(y, v)
+    found = asymmetry.thompson_sharp(y, v)
     np.testing.assert_allclose(found.tau2[0], tau2, rtol=1e-10)
     np.testing.assert_allclose(found.statistic[0], beta[1] / np.sqrt(inverse[1, 1]), rtol=1e-10)
     np.testing.assert_allclose(found.pvalue[0], 2 * stats.t.sf(abs(found.statistic[0]), se.size - 2), rtol=1e-10)
@@ -117,11 +114,11 @@ def test_thompson_and_sharp_take_their_moments():
 @pytest.mark.parametrize("measure", ["OR", "RR"])
 def test_harbord_is_eggers_regression_of_the_score(measure):
     a, n1, c, n2 = two_groups(6)
-    score, information = small_study.score_and_information(measure, a[None], n1[None], c[None], n2[None])
+    score, information = asymmetry.score_and_information(measure, a[None], n1[None], c[None], n2[None])
     z, v = score[0], information[0]
     # Their form: Z / sqrt(V) on sqrt(V), unweighted; the test is that of its intercept.
     beta, covariance, _ = least_squares(z / np.sqrt(v), np.sqrt(v), np.ones_like(z))
-    found = small_study.harbord(score, information)
+    found = asymmetry.harbord(score, information)
     np.testing.assert_allclose(found.statistic[0], beta[0] / np.sqrt(covariance[0, 0]), rtol=1e-10)
     np.testing.assert_allclose([found.line.slope[0], found.line.intercept[0]], beta, rtol=1e-10)
 
@@ -135,7 +132,7 @@ def test_the_score_of_the_odds_ratio_is_the_slope_of_the_conditional_likelihood(
         tilted = mass * np.exp(theta * support)
         return np.log(tilted[int(a)] / tilted.sum())
 
-    score, information = small_study.score_and_information("OR", *(np.array([[x]]) for x in (a, n1, c, n2)))
+    score, information = asymmetry.score_and_information("OR", *(np.array([[x]]) for x in (a, n1, c, n2)))
     h = 1e-3
     assert score[0, 0] == pytest.approx((loglik(h) - loglik(-h)) / (2 * h), rel=1e-5)
     assert information[0, 0] == pytest.approx(-(loglik(h) - 2 * loglik(0) + loglik(-h)) / h**2, rel=1e-5)
@@ -152,7 +149,7 @@ def test_the_score_of_the_risk_ratio_is_the_slope_of_the_profile_likelihood():
 
         return -minimize_scalar(minus, bounds=(-5, -0.2), method="bounded", options={"xatol": 1e-12}).fun
 
-    score, information = small_study.score_and_information("RR", *(np.array([[x]]) for x in (a, n1, c, n2)))
+    score, information = asymmetry.score_and_information("RR", *(np.array([[x]]) for x in (a, n1, c, n2)))
     h = 2e-3
     assert score[0, 0] == pytest.approx((profile(h) - profile(-h)) / (2 * h), rel=1e-4)
     # The information is the expected one; that of a profile differs from it by chance, here by a few per cent.
@@ -164,10 +161,10 @@ def test_deeks_and_pustejovsky_regress_on_roots_of_sizes():
     y, v = rng.normal(size=10), rng.uniform(0.1, 1, 10)
     n1, n2 = rng.integers(10, 90, (2, 10)).astype(float)
     size = 4 * n1 * n2 / (n1 + n2)
-    found = small_study.deeks(y[None], v[None], n1[None], n2[None])
+    found = asymmetry.deeks(y[None], v[None], n1[None], n2[None])
     agrees(found, y, 1 / np.sqrt(size), size)
     variance = 1 / n1 + 1 / n2
-    agrees(small_study.pustejovsky(y[None], v[None], n1[None], n2[None]), y, np.sqrt(variance), 1 / variance)
+    agrees(asymmetry.pustejovsky(y[None], v[None], n1[None], n2[None]), y, np.sqrt(variance), 1 / variance)
 
 
 def test_kendalls_p_value_is_that_of_all_orders():
@@ -257,7 +254,7 @@ def test_a_poisson_line_solves_its_score_equations():
 
 def test_a_slope_without_end_is_flagged_and_leaves_the_score_test():
     events, total = np.array([[0.0, 0.0, 0.0, 3.0]]), np.array([[50.0, 40.0, 30.0, 10.0]])
-    found = small_study.rate_on_size(events, total, reciprocal=True)
+    found = asymmetry.rate_on_size(events, total, reciprocal=True)
     assert found.unbounded[0]
     assert np.isnan(found.line.slope[0])
     assert 0 < found.pvalue[0] < 0.05
@@ -266,14 +263,14 @@ def test_a_slope_without_end_is_flagged_and_leaves_the_score_test():
 @pytest.mark.parametrize("events", [[0, 0, 0], [10, 20, 30], [2, 4, 6]])
 def test_rates_without_differences_have_no_test(events):
     total = np.array([[10.0, 20.0, 30.0]])
-    found = small_study.rate_on_size(np.array([events], dtype=float), total, reciprocal=True)
+    found = asymmetry.rate_on_size(np.array([events], dtype=float), total, reciprocal=True)
     assert np.isnan(found.pvalue[0])
 
 
 def test_lines_that_do_not_exist_are_nan_and_raise_nothing():
     y = np.array([[0.1, 0.2, 0.3], [0.5, 0.5, 0.5], [0.1, 0.9, 0.0], [0.1, 0.2, 0.0]])
     v = np.array([[0.1, 0.1, 0.1], [0.1, 0.2, 0.3], [0.1, 0.2, np.inf], [0.1, np.inf, np.inf]])
-    for test in (small_study.egger, small_study.thompson_sharp):
+    for test in (asymmetry.egger, asymmetry.thompson_sharp):
         assert np.isnan(test(y, v).statistic).all()
     assert np.isnan(begg(y, v).pvalue).all()
     assert np.isnan(lfk(y[1:], v[1:])).all()

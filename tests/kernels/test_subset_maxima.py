@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metanet.kernels.random_effect_fit import fit
-from metanet.kernels.study_likelihoods import BinomialLogit, Likelihood, Poisson
-from metanet.kernels.subset_maxima import Table, study_surfaces
+from metanet.kernels.normal_effect.fit import fit
+from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit, Likelihood, Poisson
+from metanet.kernels.resampling.subsets import Table, study_surfaces
 
 HARD = [(-3.0, 0.5, None), (-2.0, 0.3, 9000), (3.0, 1.5, None), (0.0, 2.5, None), (-4.0, 0.1, 9000)]
 

@@ -5,7 +5,8 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import chi2
 
-from metanet.kernels import mean_intervals, tau2, tau2_intervals, two_step
+from metanet.kernels.inverse_variance import intervals, tau2, two_step
+from metanet.kernels.inverse_variance import intervals as tau2_intervals
 
 from .test_generalised_q import imhof
 
@@ -89,7 +90,7 @@ def test_profile_interval_of_the_mean_lies_the_quantile_below_the_maximum():
     y, v = sets(5, 25)
     best = tau2.ml(y, v)
     fit = two_step.weighted_mean(y, v, best)
-    interval = mean_intervals.profile(y, v, fit, best, 0.95)
+    interval = intervals.profile(y, v, fit, best, 0.95)
     for i in range(25):
         top = log_likelihood(y[i], v[i], best[i])
         for end in (interval.lower[i], interval.upper[i]):
@@ -108,8 +109,8 @@ def test_hartung_knapp_ad_hoc_is_never_narrower_than_t():
     y, v = sets(6, 200)
     fit = two_step.weighted_mean(y, v, tau2.reml(y, v))
     k = two_step.study_count(v)
-    plain = mean_intervals.student(fit, k, 0.95)
-    hoc, knapp = mean_intervals.hartung_knapp(fit, k, 0.95, at_least=1.0), mean_intervals.hartung_knapp(fit, k, 0.95)
+    plain = intervals.student(fit, k, 0.95)
+    hoc, knapp = intervals.hartung_knapp(fit, k, 0.95, at_least=1.0), intervals.hartung_knapp(fit, k, 0.95)
     assert (hoc.se >= plain.se * (1 - 1e-14)).all()
     assert (hoc.se >= knapp.se).all()
     assert (knapp.se < plain.se).any()
@@ -117,7 +118,7 @@ def test_hartung_knapp_ad_hoc_is_never_narrower_than_t():
 
 def test_kenward_roger_has_no_limits_below_one_degree_of_freedom():
     y, v = np.array([[0.1, 1.9], [0.0, 0.5]]), np.array([[0.01, 0.3], [1.0, 1.0]])
-    found = mean_intervals.kenward_roger(two_step.weighted_mean(y, v, tau2.reml(y, v)), 0.95)
+    found = intervals.kenward_roger(two_step.weighted_mean(y, v, tau2.reml(y, v)), 0.95)
     assert (found.df < 1.01).all()
     assert np.isnan(found.lower[found.df < 1]).all()
     assert (found.df < 1).any()

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from metanet.kernels import quantiles
-from metanet.kernels.clusters import Clusters
-from metanet.kernels.three_level import Effects, evaluate, heights
-from metanet.kernels.three_level_fit import climb, fit
+from metanet.kernels.inverse_variance.clusters import Clusters
+from metanet.kernels.inverse_variance.three_level import Effects, climb, evaluate, fit, heights
+from metanet.kernels.numerics import distributions
 
 KINDS = ("restricted", "full")
 
@@ -90,7 +89,7 @@ def test_no_point_of_a_fine_grid_lies_above_the_maximum(kind):
 def test_the_ends_of_the_profile_lie_on_its_level(kind):
     effects = problem(np.random.default_rng(8), kind)[3]
     found = fit(effects, (True, True), 0.9)
-    drop = 0.5 * quantiles.chi2_quantile(0.9, 1)
+    drop = 0.5 * distributions.chi2_quantile(0.9, 1)
     other = np.concatenate([[0.0], np.geomspace(1e-4, 20, 4000)])
     for j in range(2):
         for end in (found.lower[j], found.upper[j]):

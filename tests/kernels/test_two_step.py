@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from metanet.kernels import tau2, tau2_intervals, two_step
-from metanet.kernels.roots import find_roots
+from metanet.kernels.inverse_variance import intervals, tau2, two_step
+from metanet.kernels.numerics.roots import find_roots
 
 
 def dense_reml(y, v):
@@ -74,7 +74,7 @@ def test_an_absent_study_changes_nothing():
     for estimator in tau2.ESTIMATORS.values():
         np.testing.assert_allclose(estimator(padded_y, padded_v), estimator(y, v), rtol=1e-12)
     np.testing.assert_allclose(
-        tau2_intervals.q_profile(padded_y, padded_v, 0.95)[:2], tau2_intervals.q_profile(y, v, 0.95)[:2], rtol=1e-12
+        intervals.q_profile(padded_y, padded_v, 0.95)[:2], intervals.q_profile(y, v, 0.95)[:2], rtol=1e-12
     )
 
 

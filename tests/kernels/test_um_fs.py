@@ -6,9 +6,9 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import chi2
 
-from metanet.kernels import um_fs
-from metanet.kernels.two_group_counts import Line, Rule, saturated_loglik, separated
-from metanet.kernels.um_fs_profile import tau_interval, theta_interval
+from metanet.kernels.two_groups import um_fs
+from metanet.kernels.two_groups.counts import Line, Rule, saturated_loglik, separated
+from metanet.kernels.two_groups.um_fs import tau_interval, theta_interval
 
 from .direct_two_groups import fixed_intercepts, hard_sets, own_rates, rows
 

@@ -5,9 +5,9 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import chi2
 
-from metanet.kernels import um_rs
-from metanet.kernels.two_group_counts import Rule
-from metanet.kernels.um_rs_profile import tau_interval, theta_interval
+from metanet.kernels.two_groups import um_rs
+from metanet.kernels.two_groups.counts import Rule
+from metanet.kernels.two_groups.um_rs import tau_interval, theta_interval
 
 from .direct_two_groups import hard_sets, laplace, random_intercepts, rows
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 import metanet as mn
-from metanet.models import bayes as model
+from metanet.models.bayes import bayes_pool as model
 
 EVENTS = [117, 9, 5, 17, 20, 6, 8, 26, 7, 8, 1, 11]
 TOTAL = [168, 40, 10, 33, 51, 9, 16, 48, 23, 10, 8, 19]
@@ -158,7 +158,7 @@ def test_a_heavy_tail_has_no_mean_and_says_so():
 
 
 def test_a_quadrature_that_fails_its_checks_is_reported(monkeypatch):
-    from metanet.kernels import bayes as kernel
+    from metanet.kernels.bayes import posterior as kernel
 
     monkeypatch.setattr(kernel, "_FIRST", (5, 5))
     monkeypatch.setattr(kernel, "_MOST", (5, 5))

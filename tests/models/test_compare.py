@@ -12,7 +12,8 @@ import pytest
 from scipy import stats
 
 import metanet as mn
-from metanet.kernels import contingency, mover
+from metanet.kernels.two_groups import differences
+from metanet.kernels.two_groups import differences as mover
 
 DATA = pd.DataFrame(
     {
@@ -58,8 +59,8 @@ def test_two_step_groups_by_their_own_spread_have_q_between():
 def test_at_the_spread_of_each_group_the_ratio_is_that_of_the_likelihoods():
     from scipy.optimize import minimize_scalar
 
-    from metanet.kernels.random_effect import RULES, evaluate
-    from metanet.kernels.study_likelihoods import BinomialLogit
+    from metanet.kernels.normal_effect.random_effect import RULES, evaluate
+    from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit
 
     found = mn.compare(DATA, "group", tau2="separate")
     parts = [
@@ -135,7 +136,7 @@ def test_fishers_test_counts_the_tables_that_are_no_likelier(events, total):
         if sum(counts) == whole
     }
     expected = sum(w for w in weight.values() if w <= weight[tuple(events)] * (1 + 1e-9)) / sum(weight.values())
-    p, listed = contingency.fisher(np.array(events, dtype=float), np.array(total, dtype=float))
+    p, listed = differences.fisher(np.array(events, dtype=float), np.array(total, dtype=float))
     assert listed
     assert p == pytest.approx(expected, rel=1e-9)
     if len(events) == 2:
@@ -144,7 +145,7 @@ def test_fishers_test_counts_the_tables_that_are_no_likelier(events, total):
 
 
 def test_too_many_tables_are_sampled():
-    p, listed = contingency.fisher(np.full(8, 12.0), np.full(8, 60.0), seed=1)
+    p, listed = differences.fisher(np.full(8, 12.0), np.full(8, 60.0), seed=1)
     assert not listed
     assert p == pytest.approx(1.0, abs=1e-3)
 
@@ -222,9 +223,9 @@ def test_two_groups_of_trials_are_compared_on_the_log_scale():
 
 
 def test_with_few_studies_f_keeps_the_size_that_chi_squared_does_not():
-    from metanet.models.comparison_fit import ratio_common
-    from metanet.models.data import Data
+    from metanet.models.comparison.fit import ratio_common
     from metanet.models.options import check_options
+    from metanet.models.pooling.data import Data
 
     random = np.random.default_rng(9)
     total = np.exp(random.uniform(np.log(15), np.log(150), (800, 8))).round()

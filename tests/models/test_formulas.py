@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from metanet import ArgumentError
-from metanet.models.formulas import read_formula
+from metanet.models.regression.formulas import read_formula
 
 DATA = pd.DataFrame(
     {

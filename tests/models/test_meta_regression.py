@@ -11,8 +11,8 @@ from scipy.special import expit, logit
 
 import metanet as mn
 from metanet import ArgumentError
-from metanet.kernels import regression
-from metanet.models.meta_regression import meta_regression
+from metanet.kernels.inverse_variance import regression
+from metanet.models.regression.meta_regression import meta_regression
 
 from ..reference.cases import load
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import metanet as mn
-from metanet.errors import ArgumentError
-from metanet.models.response_categories import CATEGORIES, ResponseArm, divided, response_categories
+from metanet.base.errors import ArgumentError
+from metanet.models.comparison.response_categories import CATEGORIES, ResponseArm, divided, response_categories
 from tests.evidence.conftest import TABLES, Folder
 
 HEAD = TABLES["objective_response.csv"].splitlines()[0]

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 import metanet as mn
-from metanet.errors import ArgumentError
-from metanet.models.meta_regression import meta_regression
-from metanet.models.pool import pool
-from metanet.models.robust import cluster_robust
+from metanet.base.errors import ArgumentError
+from metanet.models.dependence.robust import cluster_robust
+from metanet.models.pooling.pool import pool
+from metanet.models.regression.meta_regression import meta_regression
 
 STUDIES = ["a", "a", "b", "c", "c", "c", "d", "e", "f", "f"]
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 import metanet as mn
-from metanet.errors import ArgumentError
-from metanet.models.pool import pool
-from metanet.models.three_level import three_level
+from metanet.base.errors import ArgumentError
+from metanet.models.dependence.three_level import three_level
+from metanet.models.pooling.pool import pool
 
 STUDIES = ["a", "a", "b", "c", "c", "c", "d", "e", "f", "f"]
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 import metanet as mn
-from metanet.errors import ArgumentError
-from metanet.models.pool import pool
-from metanet.models.within_studies import within_studies
+from metanet.base.errors import ArgumentError
+from metanet.models.comparison.within_studies import within_studies
+from metanet.models.pooling.pool import pool
 
 
 def frame():

@@ -16,12 +16,16 @@ import numpy as np
 from scipy.special import expit
 
 import metanet as mn
-from metanet.kernels import beta_binomial, beta_binomial_likelihood, beta_binomial_profile, random_effect_fit, tau2
-from metanet.kernels.random_effect import RULES
-from metanet.kernels.study_likelihoods import BinomialCloglog, BinomialLogit, BinomialProbit, Poisson
-from metanet.kernels.tau2_likelihood import Problem, loglik
-from metanet.models.batch import STATUSES, Batch
+from metanet.kernels.beta_binomial import fit as beta_binomial
+from metanet.kernels.beta_binomial import fit as beta_binomial_profile
+from metanet.kernels.beta_binomial import likelihood
+from metanet.kernels.inverse_variance import tau2
+from metanet.kernels.inverse_variance.tau2 import Problem, loglik
+from metanet.kernels.normal_effect import fit as random_effect_fit
+from metanet.kernels.normal_effect.random_effect import RULES
+from metanet.kernels.normal_effect.study_likelihoods import BinomialCloglog, BinomialLogit, BinomialProbit, Poisson
 from metanet.models.options import CI, TAU2
+from metanet.models.pooling.batch import STATUSES, Batch
 
 #: Numbers that may be infinite, where the data set no limit.
 OPEN = ("tau2_upper", "h2_upper", "mu_lower", "mu_upper")
@@ -204,7 +208,7 @@ def maxima(seed: int, b: int) -> dict[str, float]:
             worst[name] = max(worst[name], float((height - fit.loglik[usable] - allowed[usable]).max()))
     beta = beta_binomial.fit(events, total)
     usable = np.flatnonzero(beta.settled)
-    table = beta_binomial_likelihood.count(events[usable], total[usable])
+    table = likelihood.count(events[usable], total[usable])
     worst["beta-binomial"] = -np.inf
     for psi in (0.0, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 20.0):
         height = beta_binomial_profile.maximise_mu(table, beta.mu[usable], np.full(usable.size, psi))[1]

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from metanet.models.meta_regression import meta_regression
-from metanet.models.pool import pool
-from metanet.models.robust import cluster_robust
-from metanet.models.three_level import three_level
+from metanet.models.dependence.robust import cluster_robust
+from metanet.models.dependence.three_level import three_level
+from metanet.models.pooling.pool import pool
+from metanet.models.regression.meta_regression import meta_regression
 
 FILE = json.loads(Path(__file__).with_name("dependence.json").read_text(encoding="utf-8"))
 CASES = FILE["cases"]

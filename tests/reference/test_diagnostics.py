@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import metanet as mn
-from metanet.kernels.tau2_likelihood import Problem, loglik
+from metanet.kernels.inverse_variance.tau2 import Problem, loglik
 from tests.reference.cases import SINGLE, counts, load
 
 REFERENCE = load("diagnostics")

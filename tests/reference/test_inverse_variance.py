@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import metanet as mn
-from metanet.effects.proportions import logit_proportion
-from metanet.kernels import tau2_intervals, two_step
+from metanet.effects.formulas import logit_proportion
+from metanet.kernels.inverse_variance import intervals, two_step
 
 from .cases import MEASURES, SINGLE, as_list, counts, load
 
@@ -158,7 +158,7 @@ def test_rates_and_prediction_interval_agree_with_meta(name):
 def test_q_profile_interval_agrees_with_metafor_where_its_search_ends_in_time(name, measure):
     _, low, high = load(name)["fits"][measure]["tau2_ci"]["QP"]["tau2"]
     yi, vi = (np.array([values]) for values in effects(name, measure))
-    lower, upper, empty = tau2_intervals.q_profile(yi, vi, 0.95)
+    lower, upper, empty = intervals.q_profile(yi, vi, 0.95)
     if low == 0 and high == 0:
         # metafor prints 0 to 0 for an empty set (its hidden flag ci.null); here the set is said to be empty.
         q = two_step.weighted_mean(yi, vi, np.zeros(1)).q[0]

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from metanet.kernels import regression, regression_tau2
-from metanet.models.meta_regression import meta_regression
+from metanet.kernels.inverse_variance import regression, regression_tau2
+from metanet.models.regression.meta_regression import meta_regression
 
 FILE = json.loads(Path(__file__).with_name("regression.json").read_text(encoding="utf-8"))
 CASES = FILE["cases"]

@@ -7,16 +7,13 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from metanet.kernels import small_study
-from metanet.kernels.count_line import count_line
-from metanet.kernels.rank_correlation import begg
-from metanet.kernels.selection_model import _evaluate, fit_selection
-from metanet.kernels.selection_weights import P_CLIP, BetaWeights, StepWeights
-from metanet.kernels.small_study import line_tau2
-from metanet.kernels.tau2 import ESTIMATORS
-from metanet.kernels.trim_fill import trim_fill
-from metanet.kernels.two_step import weighted_mean
-from metanet.kernels.weighted_line import weighted_line
+from metanet.kernels.bias import asymmetry
+from metanet.kernels.bias.adjustments import trim_fill
+from metanet.kernels.bias.asymmetry import begg, line_tau2
+from metanet.kernels.bias.lines import count_line, weighted_line
+from metanet.kernels.bias.selection import P_CLIP, BetaWeights, StepWeights, _evaluate, fit_selection
+from metanet.kernels.inverse_variance.tau2 import ESTIMATORS
+from metanet.kernels.inverse_variance.two_step import weighted_mean
 
 from .cases import MEASURES, load
 
@@ -64,7 +61,7 @@ def test_the_file_is_complete_and_says_what_made_it():
 @pytest.mark.parametrize(("name", "measure"), GRID)
 def test_eggers_line_and_beggs_ranks_agree_with_the_older_files(name, measure):
     case, y, v = older(name, measure)
-    found, ranks = small_study.egger(y, v), begg(y, v)
+    found, ranks = asymmetry.egger(y, v), begg(y, v)
     np.testing.assert_allclose(found.statistic, case["egger_lm"]["stat"], rtol=1e-10)
     np.testing.assert_allclose(found.pvalue, case["egger_lm"]["p"], rtol=1e-10)
     assert found.df[0] == case["egger_lm"]["df"]
@@ -75,7 +72,7 @@ def test_eggers_line_and_beggs_ranks_agree_with_the_older_files(name, measure):
 @pytest.mark.parametrize(("name", "measure"), GRID)
 def test_the_mixed_regression_agrees_with_the_older_files(name, measure):
     case, y, v = older(name, measure)
-    found = small_study.mixed(y, v, np.sqrt(v), "REML", "z")
+    found = asymmetry.mixed(y, v, np.sqrt(v), "REML", "z")
     # The fits of these tests stop when tau2 moves by less than 1e-5 in absolute terms, which on small scales moves z by 5e-4.
     np.testing.assert_allclose(found.statistic, case["egger_rma"]["stat"], rtol=5e-4)
 
@@ -97,7 +94,7 @@ def test_equal_rates_have_no_test_and_nothing_to_fill():
     # There the older file holds rounding noise (three studies imputed beside four equal ones); ours says that nothing exists.
     for measure in MEASURES:
         _, y, v = older("homogeneous", measure)
-        assert np.isnan(small_study.egger(y, v).statistic[0])
+        assert np.isnan(asymmetry.egger(y, v).statistic[0])
         assert np.isnan(begg(y, v).pvalue[0])
         assert trim_fill(y, v, np.array([-1.0]), tau2=ESTIMATORS["REML"]).k0[0] == 0
 
@@ -112,7 +109,7 @@ def test_every_predictor_agrees(name, kind):
         if kind == "lm":
             line = weighted_line(y, x, 1 / v)
         else:
-            found = small_study.mixed(y, v, x, "REML", "z" if kind == "z" else "HK")
+            found = asymmetry.mixed(y, v, x, "REML", "z" if kind == "z" else "HK")
             line = found.line
             np.testing.assert_allclose(found.tau2, wanted["tau2"], rtol=1e-8, atol=1e-12)
             np.testing.assert_allclose(found.pvalue, wanted["p"], rtol=1e-8)
@@ -261,7 +258,7 @@ def test_the_normaliser_of_beta_weights_is_ours():
 def test_the_quasi_likelihood_line_agrees_with_glm(name):
     wanted = COUNTS[name]
     events, total = np.array(wanted["events"], float)[None], np.array(wanted["total"], float)[None]
-    found = small_study.rate_on_size(events, total, reciprocal=True)
+    found = asymmetry.rate_on_size(events, total, reciprocal=True)
     line = count_line(events, total, 1 / total).line
     np.testing.assert_allclose([line.intercept[0], line.slope[0]], wanted["coefficients"], rtol=1e-8)
     np.testing.assert_allclose([line.intercept_se[0], line.slope_se[0]], wanted["se"], rtol=1e-8)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from metanet.kernels import mantel_haenszel, peto, um_fs, um_rs
+from metanet.kernels.two_groups import mantel_haenszel, um_fs, um_rs
+from metanet.kernels.two_groups import mantel_haenszel as peto
 
 from ..kernels.direct_two_groups import fixed_intercepts, laplace, random_intercepts, rows
 from .cases import load
@@ -39,7 +40,7 @@ def test_the_file_holds_twelve_cases_and_says_what_made_it():
 @pytest.mark.parametrize("measure", ["OR", "RR", "RD"])
 @pytest.mark.parametrize("name", BOTH)
 def test_mantel_haenszel_agrees_on_the_older_files(name, measure):
-    wanted, got = load(name)["mh"][measure], mantel_haenszel.pool(measure, *rows(*counts(name)))
+    wanted, got = load(name)["mh"][measure], mantel_haenszel.pool_mantel_haenszel(measure, *rows(*counts(name)))
     np.testing.assert_allclose(
         [got.estimate[0], got.se[0], got.q[0]], [wanted["estimate"], wanted["se"], wanted["Q"]], rtol=1e-8
     )
@@ -47,7 +48,7 @@ def test_mantel_haenszel_agrees_on_the_older_files(name, measure):
 
 @pytest.mark.parametrize("name", BOTH)
 def test_peto_agrees_on_the_older_files(name):
-    wanted, got = load(name)["peto"], peto.pool(*rows(*counts(name)))
+    wanted, got = load(name)["peto"], peto.pool_peto(*rows(*counts(name)))
     np.testing.assert_allclose(
         [got.estimate[0], got.se[0], got.q[0]], [wanted["estimate"], wanted["se"], wanted["Q"]], rtol=1e-8
     )
@@ -58,10 +59,10 @@ def test_peto_agrees_on_the_older_files(name):
 def test_closed_forms_agree(name, key):
     wanted = CASES[name][key]
     if key == "PETO":
-        got = peto.pool(*rows(*counts(name)))
+        got = peto.pool_peto(*rows(*counts(name)))
     else:
         measure, _, dropped = key.partition("_")
-        got = mantel_haenszel.pool(measure, *rows(*counts(name)), drop00=(True, bool(dropped)))
+        got = mantel_haenszel.pool_mantel_haenszel(measure, *rows(*counts(name)), drop00=(True, bool(dropped)))
     if wanted["estimate"] is None:
         # metafor gives no estimate where an arm has no events.
         assert not got.estimable[0]

@@ -34,7 +34,7 @@ def hostile_evidence(tmp_path_factory):
 @pytest.fixture(scope="session")
 def hostile_report(hostile_evidence, tmp_path_factory):
     """Two reports on those tables: one that pools the hostile study, one of a single study."""
-    from metanet.reporting.batch import report
+    from metanet.reporting.run.batch import report
 
     out = tmp_path_factory.mktemp("reports")
     report("objective_response", "TARE", out=out, data=hostile_evidence)
@@ -87,7 +87,7 @@ def _parent():
 @pytest.fixture(autouse=True)
 def one_parent(request, monkeypatch):
     """Batches in this process share one warm parent, which takes seconds to load; runs in processes of their own start theirs."""
-    from metanet.reporting import makers
+    from metanet.reporting.run import makers
 
     parent = request.getfixturevalue("_parent")
     if parent is not None:

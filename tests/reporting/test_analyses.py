@@ -8,8 +8,8 @@ import re
 import pytest
 
 import metanet as mn
-from metanet.reporting.batch import kinds_of, planned
-from metanet.reporting.plan import ANALYSES
+from metanet.reporting.plan.plan import ANALYSES
+from metanet.reporting.run.batch import kinds_of, planned
 
 from .conftest import HOSTILE
 
@@ -104,7 +104,7 @@ def test_saving_refuses_what_is_no_analysis(tmp_path):
 
 
 def test_benefit_and_harm_of_other_topics_are_told_by_their_direction(tmp_path):
-    from metanet.review.new import new_review
+    from metanet.reviews.new import new_review
 
     new_review(tmp_path / "review", title="x", outcomes=("cure",), harms=("bleeding",), modalities=())
     data = tmp_path / "review" / "extracted_data"

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 import metanet as mn
-from metanet.reporting.batch import planned, run_jobs
-from metanet.reporting.index_script import SCRIPT
-from metanet.reporting.jobs import Job
+from metanet.reporting.index.script import SCRIPT
+from metanet.reporting.plan.jobs import Job
+from metanet.reporting.run.batch import planned, run_jobs
 
 from .conftest import HOSTILE
 
@@ -180,7 +180,7 @@ def test_the_batch_loads_where_the_system_has_neither_limits_nor_locks():
     # As on Windows, where papermill's own engine makes the reports.
     script = (
         "import sys\nsys.modules['resource'] = None\nsys.modules['fcntl'] = None\n"
-        "import metanet.reporting.batch, papermill, metanet.reporting.engine.papermill_engine"
+        "import metanet.reporting.run.batch, papermill, metanet.reporting.engine.papermill_engine"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

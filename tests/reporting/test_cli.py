@@ -203,7 +203,7 @@ def test_the_wheel_carries_evidence_and_notebooks_and_works_from_them(tmp_path):
     assert "metanet/embedded/analyses/modality_rate.ipynb" in names
     assert "metanet/py.typed" in names
     code = (
-        "import metanet as mn; from metanet.reporting.locate import analyses_folder; "
+        "import metanet as mn; from metanet.reporting.files import analyses_folder; "
         "print(mn.__file__, mn.load_evidence().path, analyses_folder())"
     )
     (tmp_path / "empty").mkdir()

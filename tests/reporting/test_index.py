@@ -9,9 +9,9 @@ import time
 import pytest
 
 import metanet as mn
-from metanet.reporting.index import write_index
-from metanet.reporting.index_lines import read_reports
-from metanet.reporting.index_script import SCRIPT
+from metanet.reporting.index.index import write_index
+from metanet.reporting.index.lines import read_reports
+from metanet.reporting.index.script import SCRIPT
 
 
 def put(out, folder, numbers, about=None, files=("report.html", "report.ipynb")):

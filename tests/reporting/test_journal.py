@@ -17,11 +17,11 @@ import pytest
 
 import metanet as mn
 from metanet.evidence.locate import curated_folder
-from metanet.reporting import journal as journals
-from metanet.reporting.batch import planned, report, run_jobs
 from metanet.reporting.engine import forks
-from metanet.reporting.jobs import Job
-from metanet.reporting.makers import Limits
+from metanet.reporting.plan.jobs import Job
+from metanet.reporting.run import journal as journals
+from metanet.reporting.run.batch import planned, report, run_jobs
+from metanet.reporting.run.makers import Limits
 
 needs_fork = pytest.mark.skipif(not forks.available(), reason="limits and forks need Linux")
 SOURCE = (
@@ -37,8 +37,8 @@ MOVED = (
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from metanet.reporting.batch import run_jobs
-from metanet.reporting.jobs import Job
+from metanet.reporting.run.batch import run_jobs
+from metanet.reporting.plan.jobs import Job
 jobs = [Job.from_dict(each) for each in json.loads(Path(sys.argv[1]).read_text())]
 made = run_jobs(jobs, Path(sys.argv[2]), 2)
 print(sum(one.kept for one in made), sum(one.error is not None for one in made))

@@ -3,8 +3,8 @@
 import pytest
 
 import metanet as mn
-from metanet.reporting.locate import analyses_folder
-from metanet.reporting.parameters import check_parameters, known_parameters
+from metanet.reporting.files import analyses_folder
+from metanet.reporting.plan.jobs import check_parameters, known_parameters
 
 
 def test_a_misspelt_parameter_is_refused_with_the_nearest():

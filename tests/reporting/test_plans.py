@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import metanet as mn
-from metanet.reporting.batch import planned
-from metanet.reporting.plan_files import read_plan
+from metanet.reporting.plan.plan_files import read_plan
+from metanet.reporting.run.batch import planned
 
 MANY = ", ".join(f"{n / 10000}" for n in range(1, 1200))
 PLANS = Path(__file__).parents[2] / "analyses" / "plans"
@@ -167,7 +167,7 @@ def test_dry_run_prints_and_makes_nothing(tmp_path):
 
 
 def test_the_numbers_of_a_plan_come_first_and_are_those_of_its_reports(evidence, tmp_path):
-    from metanet.reporting.numbers_first import pooled_numbers
+    from metanet.reporting.plan.numbers_first import pooled_numbers
 
     jobs = planned(evidence, plan=PLANS / "policies.toml")
     frame = pooled_numbers(jobs, evidence)

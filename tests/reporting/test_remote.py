@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import metanet as mn
-from metanet.reporting.batch import report
-from metanet.reporting.remote import is_remote, local_path
+from metanet.reporting.run.batch import report
+from metanet.reporting.run.remote import is_remote, local_path
 from tests.reporting.test_journal import bytes_of
 
 fsspec = pytest.importorskip("fsspec")

@@ -12,7 +12,7 @@ import pytest
 
 import metanet as mn
 from metanet.evidence.locate import curated_folder
-from metanet.reporting.supplement.facts import PROGRAM, facts_of
+from metanet.reporting.supplement.crate import PROGRAM, facts_of
 from metanet.reporting.supplement.write import write_supplement
 
 from .test_index import put, rate

@@ -19,11 +19,10 @@ from docx.enum.section import WD_ORIENT
 from docx.oxml.ns import qn
 
 import metanet as mn
-from metanet.words import NO_MATH, visible
-from metanet.writing.cells import Column, count_cell, limits_cell, number_cell, p_cell, rate_cell, text_cell
-from metanet.writing.html_tables import aligned
-from metanet.writing.latex_tables import escape
-from metanet.writing.table import made
+from metanet.base.untrusted import NO_MATH, visible
+from metanet.writing.table.html import aligned
+from metanet.writing.table.latex import escape
+from metanet.writing.table.table import Column, count_cell, limits_cell, made, number_cell, p_cell, rate_cell, text_cell
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -396,7 +395,7 @@ def test_a_place_that_is_none_is_refused(tmp_path):
 
 def test_a_word_file_is_what_word_reads():
     """The parts of a cell's properties stand in the order that the format asks for."""
-    from metanet.writing.word_tables import docx_of
+    from metanet.writing.table.word import docx_of
 
     order = ["tcW", "gridSpan", "vMerge", "tcBorders", "shd", "noWrap", "tcMar", "textDirection", "tcFitText", "vAlign"]
     document = docx.Document(BytesIO(docx_of(hostile_table())))

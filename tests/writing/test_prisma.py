@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import metanet as mn
-from metanet.errors import ArgumentError
-from metanet.models.display import number, per_cent
-from metanet.writing.prisma import TOPICS, report_text
+from metanet.base.display import number, per_cent
+from metanet.base.errors import ArgumentError
+from metanet.writing.prisma.report_text import TOPICS, report_text
 from tests.figures.cases import ALL, HOSTILE, fit_of
 
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 import metanet as mn
-from metanet.diagnostics.grade import OPEN
-from metanet.models.display import interval, per_cent, points, rate
-from metanet.writing.cells import Column, text_cell
-from metanet.writing.widths import widths
+from metanet.base.display import interval, per_cent, points, rate
+from metanet.diagnostics.spread.grade import OPEN
+from metanet.writing.table.html import widths
+from metanet.writing.table.table import Column, text_cell
 
 
 def shown_of(table, **wanted):
@@ -449,7 +449,7 @@ def test_a_frame_becomes_a_table_with_its_numbers():
 
 
 def test_numbers_are_never_broken_and_pages_turn_when_they_must():
-    from metanet.writing.table import made
+    from metanet.writing.table.table import made
 
     few = made("T", "e", [Column("a", ("a",))], [[text_cell("word " * 30)]])
     assert widths(few, 100, 150, 2) == ([38.0], False)

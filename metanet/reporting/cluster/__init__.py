@@ -1,1 +1,1 @@
-"""Reports on the workers of a Dask cluster."""
+"""Reports and simulations on the workers of a Dask cluster."""

@@ -5,17 +5,76 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-from metanet.errors import MetanetError, ReportError
-from metanet.reporting.cluster.connect import connected
+from metanet.base.errors import MetanetError, ReportError, shorten
 from metanet.reporting.cluster.worker import make_remote, unpack
-from metanet.reporting.jobs import Job
-from metanet.reporting.journal import versions_digest
-from metanet.reporting.makers import Limits, Maker
-from metanet.reporting.run import failure_page, one_line
+from metanet.reporting.plan.jobs import Job
+from metanet.reporting.run.journal import versions_digest
+from metanet.reporting.run.makers import Limits, Maker
+from metanet.reporting.run.run import failure_page, one_line
+
+# A client of a Dask cluster: of an existing one by its address, or of one on this machine.
+
+_PATIENCE = "30s"
+
+
+@contextmanager
+def connected(scheduler: str, workers: int | None = None) -> Iterator[Any]:
+    """A client; a cluster that was started for it ends with it.
+
+    Parameters
+    ----------
+    scheduler
+        Address of a scheduler, or "local".
+    workers
+        Workers of a local cluster; None takes the number of processors.
+
+    Raises
+    ------
+    ReportError
+        dask.distributed is not installed, or the scheduler does not answer.
+    """
+    try:
+        import distributed
+    except ImportError:
+        raise ReportError('A cluster needs dask.distributed. Mend: pip install "metanet[cluster]".') from None
+    # Workers that this process starts have one numeric thread each, as everywhere.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    with ExitStack() as held:
+        address = scheduler
+        if scheduler == "local":
+            folder = held.enter_context(tempfile.TemporaryDirectory(prefix="metanet-dask-"))
+            # Workers are processes of one thread each; reports fork from a process of their own.
+            cluster = held.enter_context(
+                distributed.LocalCluster(
+                    n_workers=workers or os.cpu_count() or 1,
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    local_directory=folder,
+                    host="127.0.0.1",
+                    memory_limit=0,
+                )
+            )
+            address = cluster.scheduler_address
+        try:
+            client = held.enter_context(distributed.Client(address, timeout=_PATIENCE, set_as_default=False))
+        except (OSError, ValueError, TimeoutError) as fault:
+            raise ReportError(
+                f"scheduler={shorten(scheduler)!r} does not answer ({shorten(str(fault), 120)}). Mend: start the cluster, or "
+                "give the address that its scheduler prints."
+            ) from None
+        yield client
+
+
+# Reports made by the workers of a Dask cluster: an existing one by its address, or one of this machine's own.
 
 #: How often a report is tried anew when its worker was lost.
 RETRIES = 3

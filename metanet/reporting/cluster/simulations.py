@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metanet.diagnostics.calibrate import Calibration, calibrate
-from metanet.models.arguments import whole_number
-from metanet.models.results import Pooled
-from metanet.reporting.cluster.connect import connected
+from metanet.base.arguments import whole_number
+from metanet.diagnostics.method.calibrate import Calibration, calibrate
+from metanet.models.results.pooled import Pooled
+from metanet.reporting.cluster.maker import connected
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 #: Simulated data sets of one task: some seconds of a worker.
 _CHUNK = 10_000

@@ -13,10 +13,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from metanet.errors import ReportError
-from metanet.reporting.jobs import Job
-from metanet.reporting.journal import versions_digest
-from metanet.reporting.makers import Limits, Maker, maker
+from metanet.base.errors import ReportError
+from metanet.reporting.plan.jobs import Job
+from metanet.reporting.run.journal import versions_digest
+from metanet.reporting.run.makers import Limits, Maker, maker
 
 _LOCK = threading.Lock()
 _MAKERS: dict[tuple[Any, ...], Maker] = {}

@@ -1,1 +1,1 @@
-"""What moved between two runs of reports, by how much, and which rows moved it."""
+"""Changes between two runs of reports, and the rows that caused them."""

@@ -1,14 +1,151 @@
-"""The comparison of two runs, report by report."""
+"""The comparison of two runs, report by report, and what each row alone does to an estimate."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from metanet.reporting.diff.blame import shifts
-from metanet.reporting.diff.read import Made, method_of, read_run
+from metanet.base.errors import ArgumentError, MetanetError, shorten
+from metanet.reporting.files import read_object
+from metanet.reporting.run.run import ABOUT
+
+# A run as it lies in its folder: every report with what it is and its numbers.
+
+#: What tells one row of a report from the others.
+KEY = ("study_id", "arm", "definition")
+
+
+@dataclass(frozen=True)
+class Made:
+    """One report of a run."""
+
+    folder: str
+    title: str
+    about: Mapping[str, Any]
+    numbers: Mapping[str, Any]
+
+    @property
+    def error(self) -> str | None:
+        """Why it failed; None where it did not."""
+        found = self.numbers.get("error")
+        return None if found is None else str(found)
+
+    @property
+    def result(self) -> Mapping[str, Any] | None:
+        """The pooled result; None for analyses of another kind."""
+        found = self.numbers.get("result")
+        return found if isinstance(found, dict) else None
+
+    @property
+    def rows(self) -> dict[tuple[str, ...], Mapping[str, Any]]:
+        """The pooled rows by their key."""
+        listed = (self.result or {}).get("studies")
+        rows: dict[tuple[str, ...], Mapping[str, Any]] = {}
+        for row in listed if isinstance(listed, list) else ():
+            if isinstance(row, dict):
+                key = tuple(str(row.get(name) or "") for name in KEY)
+                # Data without an id are told apart by their names.
+                rows.setdefault(key if key[0] else (str(row.get("study")), *key[1:]), row)
+        return rows
+
+
+def read_run(folder: str | os.PathLike[str]) -> dict[str, Made]:
+    """Every report below a folder, by its place.
+
+    Raises
+    ------
+    ArgumentError
+        No folder, or one without a report.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise ArgumentError(f"{shorten(str(folder))!r} is not a folder of reports. Mend: give what --out named.")
+    found: dict[str, Made] = {}
+    for path in sorted(root.rglob("numbers.json")):
+        place = path.parent.relative_to(root)
+        if any(part.startswith(".") for part in place.parts) or not (path.parent / ABOUT).is_file():
+            continue
+        numbers, about = read_object(path), read_object(path.parent / ABOUT)
+        if numbers is not None and about is not None:
+            name = place.as_posix()
+            found[name] = Made(name, str(about.get("title") or name), about, numbers)
+    if not found:
+        raise ArgumentError(f"{shorten(str(folder))!r} holds no report of this version. Mend: give what --out named.")
+    return found
+
+
+def method_of(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The method of a pooled result; empty where the file says something else."""
+    found = result.get("method")
+    return found if isinstance(found, dict) else {}
+
+
+# What each row alone does to an estimate: the old rows with that one row added, taken out or changed, pooled as the old run did.
+
+#: Options of `pool` that a stamp tells, and that say how the old run pooled.
+_OPTIONS = ("model", "measure", "tau2", "ci", "prediction", "level")
+_TWO_STEP = ("inverse_variance",)
+#: Rows beyond which a report is not taken apart.
+_MOST_ROWS = 500
+
+
+def shifts(old: Made, new: Made, keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], float]:
+    """Row -> how far it alone moves the estimate of the old run; rows for which that cannot be told are absent.
+
+    Only for counts of one group. The shifts of several rows need not add up to the whole: the model is not linear in them.
+    """
+    result = old.result or {}
+    before, after = old.rows, new.rows
+    base = result.get("estimate")
+    if (
+        not keys
+        or not isinstance(base, int | float)
+        or len(keys) > _MOST_ROWS
+        or not _counted([*before.values(), *after.values()])
+    ):
+        return {}
+    found: dict[tuple[str, ...], float] = {}
+    for key in keys:
+        rows = {**before}
+        if key in after:
+            rows[key] = after[key]
+        else:
+            rows.pop(key)
+        estimate = _pooled_estimate(list(rows.values()), result)
+        if estimate is not None:
+            found[key] = estimate - float(base)
+    return found
+
+
+def _counted(rows: Sequence[Mapping[str, Any]]) -> bool:
+    return bool(rows) and all(
+        isinstance(row.get("events"), int) and isinstance(row.get("total"), int) and row.get("events_control") is None
+        for row in rows
+    )
+
+
+def _pooled_estimate(rows: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> float | None:
+    from metanet.models.pooling.pool import pool
+
+    if not rows:
+        return None
+    method = method_of(result)
+    options: dict[str, Any] = {name: method.get(name) for name in _OPTIONS if method.get(name) is not None}
+    if options.get("model") not in _TWO_STEP:
+        # The exact models have an estimator of their own, which the stamp names and `pool` does not take.
+        options.pop("tau2", None)
+    try:
+        made = pool(events=[row["events"] for row in rows], total=[row["total"] for row in rows], **options)
+    except (MetanetError, TypeError, ValueError):
+        # A stamp of another version, or rows that this model cannot take.
+        return None
+    return made.estimate
+
+
+# The comparison of two runs, report by report.
 
 #: Numbers of a pooled result that are compared, with how each is printed: rate, count, number or p-value.
 NUMBERS: Mapping[str, str] = {

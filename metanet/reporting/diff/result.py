@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metanet.errors import ArgumentError, shorten
-from metanet.models.cards import card
-from metanet.models.display import ABSENT, number, p_value, per_cent, plural, points
-from metanet.models.views import plain
+from metanet.base.cards import card
+from metanet.base.display import ABSENT, number, p_value, per_cent, plural, points
+from metanet.base.errors import ArgumentError, shorten
+from metanet.base.untrusted import html_text, listing, visible
+from metanet.base.whole_files import write_text
+from metanet.models.results.pooled import plain
 from metanet.reporting.diff.compare import NUMBERS, TOLERANCE, Change, compare_runs
 from metanet.reporting.page import page
-from metanet.words import html_text, listing, visible
-from metanet.writing.whole_files import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 _NAMES = {
     "estimate": "rate", "ci_lower": "interval, lower", "ci_upper": "interval, upper", "marginal_estimate": "average rate",

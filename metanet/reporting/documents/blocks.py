@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from metanet.writing.table import Table
+from metanet.writing.table.table import Table
 
 #: Dots in an inch where a picture does not say how many it has.
 _DPI = 144.0

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from metanet.reporting.documents.blocks import Block, Document, Figure, Heading, Paragraph, Preformatted
-from metanet.reporting.documents.html_blocks import blocks_of
+from metanet.reporting.documents.html import blocks_of
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-#: What a figure of ours says of itself in text, see `metanet.figures.alternative`.
+#: What a figure of ours says of itself in text, see `metanet.figures.page.save`.
 _DESCRIBED = re.compile(r"<Figure: (.*)>", re.DOTALL)
 _IMAGES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 

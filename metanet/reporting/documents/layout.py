@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from metanet.reporting.documents.blocks import Block, Document, Figure, Heading, Paragraph
-from metanet.writing.table import Table
+from metanet.writing.table.table import Table
 
 #: Text on A4 in centimetres: across and down a page that stands; one that lies has them the other way round.
 UPRIGHT, SIDE = 17.0, 25.7

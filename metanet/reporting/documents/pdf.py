@@ -9,13 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from metanet.base.untrusted import visible
 from metanet.reporting.documents.blocks import Block, Document, Figure, Heading, Listing, Paragraph
 from metanet.reporting.documents.layout import SIDE, UPRIGHT, held_by_next, scale_of, sections
 from metanet.reporting.documents.pdf_template import SOURCE
-from metanet.words import visible
-from metanet.writing.html_tables import aligned, spans
-from metanet.writing.table import Table
-from metanet.writing.widths import closing_lines, filled, widths
+from metanet.writing.table.html import aligned, closing_lines, filled, spans, widths
+from metanet.writing.table.table import Table
 
 #: The first comes with typst, the second with Matplotlib; both draw the same everywhere.
 _FONTS = ("Libertinus Serif", "DejaVu Sans")
@@ -33,11 +32,10 @@ _LONGEST_WORD = 24
 def pdf_of(document: Document) -> bytes:
     """The bytes of a PDF file.
 
-    Notes
-    -----
-    typst reads a folder that holds this document alone and has no packages: the source is fixed and asks for none. The file follows
-    PDF/UA-1, which asks for titles, descriptions of figures and a sound order of headings. What the standard forbids, such as a name
-    with a letter that no font here has, is no reason to make no file: it is then made without the standard's mark.
+    Notes ----- typst reads a folder that holds this document alone and has no packages: the source is fixed and asks for
+    none. The file follows PDF/UA-1, which asks for titles, descriptions of figures and a sound order of headings. What the
+    standard forbids, such as a name with a letter that no font here has, is no reason to make no file: it is then made
+    without the standard's mark.
     """
     import typst
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
+from metanet.base.untrusted import xml_text
 from metanet.reporting.documents.blocks import Block, Document, Figure, Heading, Listing, Paragraph, Preformatted
 from metanet.reporting.documents.layout import held_by_next, scale_of, sections
-from metanet.words import xml_text
-from metanet.writing.table import Table
-from metanet.writing.word_tables import fill, lay, room_of, saved
+from metanet.writing.table.table import Table
+from metanet.writing.table.word import fill, lay, room_of, saved
 
 _FONT, _MONO = "Calibri", "Consolas"
 #: Points of the text, of small print, and of the headings by their level.

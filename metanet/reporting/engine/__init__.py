@@ -1,1 +1,1 @@
-"""The papermill engine: every notebook runs in a fork of a warm parent, in which everything it imports is loaded already."""
+"""The papermill engine: every notebook runs in a fork of a warm parent."""

@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from metanet.reporting.engine.outputs import Output, Outputs
-from metanet.reporting.engine.shell import NotebookShell, make_shell, streams, use
+from metanet.reporting.engine.shell import NotebookShell, Output, Outputs, make_shell, streams, use
 
 
 class TimeIsUp(BaseException):

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from metanet.errors import ReportError
+from metanet.base.errors import ReportError
 
 #: How long the parent may take to load everything, in seconds.
 _START = 120.0

@@ -102,7 +102,7 @@ class _Sink:
 
 def _run_here(cells: list[tuple[str, bool]], limit: float | None, sink: _Sink) -> Generator[dict[str, Any], None, None]:
     from metanet.reporting.engine.cells import Runner
-    from metanet.reporting.engine.outputs import Outputs
+    from metanet.reporting.engine.shell import Outputs
 
     with Runner(Outputs(sink if sink.wanted else None)) as runner:
         for source, _ in cells:

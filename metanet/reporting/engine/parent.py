@@ -1,8 +1,8 @@
 """The warm parent: everything is loaded once, and each task is a fork of it.
 
-Run as ``python -m metanet.reporting.engine.parent SOCKET rehearsed|plain FOLDER...``; `forks.py` starts it and speaks to it. A
-request is one line of JSON; the fork answers with lines of JSON on the same connection, and the parent adds a last one when the fork
-has ended, however it ended.
+Run as ``python -m metanet.reporting.engine.parent SOCKET rehearsed|plain FOLDER...``; `forks.py` starts it and speaks to it.
+A request is one line of JSON; the fork answers with lines of JSON on the same connection, and the parent adds a last one
+when the fork has ended, however it ended.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from metanet.reporting.engine.preload import light_notebooks, load_all
 #: What can be asked of a fork: a name and where the function lives. Nothing else is run.
 TASKS = {
     "cells": "metanet.reporting.engine.tasks:run_notebook",
-    "report": "metanet.reporting.run:make_report",
+    "report": "metanet.reporting.run.run:make_report",
 }
 _PR_SET_PDEATHSIG = 1
 
@@ -53,7 +53,7 @@ def serve(path: str, rehearsed: bool, held: list[str]) -> None:
         for folder in held:
             hold_evidence(folder or None)
         if rehearsed:
-            from metanet.reporting.rehearse import rehearse
+            from metanet.reporting.engine.rehearse import rehearse
 
             rehearse()
     # A lock held by another thread would stay locked in a fork for ever. Nothing that is loaded here may have started one.

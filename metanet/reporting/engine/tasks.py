@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from metanet.reporting.engine.cells import Runner
-from metanet.reporting.engine.outputs import Outputs
+from metanet.reporting.engine.shell import Outputs
 
 
 def run_notebook(tell: Callable[[dict[str, Any]], None], cells: list[tuple[str, bool]], limit: float | None) -> int:

@@ -1,1 +1,1 @@
-"""The supplement of a run: evidence, notebooks, numbers and figures in one zip file, described for people and for programs."""
+"""The supplement of a run: evidence, notebooks, numbers and figures in one zip file."""

@@ -1,16 +1,205 @@
-"""The supplement as an RO-Crate 1.1: what each file is, in JSON-LD."""
+"""The description of a supplement: facts from the descriptor, statements for readers, and the RO-Crate 1.1 for machines."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from metanet._version import __version__
-from metanet.reporting.supplement.facts import LICENSES, PROGRAM, Facts
-from metanet.words import visible
+from metanet.base.untrusted import counted, visible
+from metanet.evidence import Evidence
+from metanet.reporting.index.lines import Report
+
+# What a supplement says of its data and of the program: from the descriptor of the evidence, never guessed.
+
+#: As CITATION.cff has it, which an installed package does not.
+PROGRAM = {
+    "name": "metanet",
+    "title": "metanet: pooling of rates per treatment modality from curated CSVs",
+    "author": "The metanet authors",
+    "license": "MIT",
+}
+LICENSES = {"MIT": "https://spdx.org/licenses/MIT", "CC-BY-4.0": "https://creativecommons.org/licenses/by/4.0/"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The facts.
+
+    `licence` and `licence_address` are "" where the descriptor has none, `date` where none is given.
+    """
+
+    title: str
+    description: str
+    authors: tuple[str, ...]
+    licence: str
+    licence_address: str
+    date: str
+    version: str
+    fingerprint: str
+    studies: int
+    arms: int
+    rows: Mapping[str, int]
+
+
+def facts_of(evidence: Evidence) -> Facts:
+    """The facts of an evidence folder."""
+    descriptor = json.loads((evidence.path / "datapackage.json").read_bytes())
+    licences = descriptor.get("licenses")
+    licence: Mapping[str, Any] = (
+        licences[0] if isinstance(licences, list) and licences and isinstance(licences[0], dict) else {}
+    )
+    named = descriptor.get("contributors")
+    people = [str(p.get("title") or "") for p in named if isinstance(p, dict)] if isinstance(named, list) else []
+    name = _line(licence.get("name") or licence.get("title"))
+    address = _line(licence.get("path"))
+    counts = evidence.outcomes["outcome"].value_counts()
+    return Facts(
+        title=_line(descriptor.get("title") or descriptor.get("name") or "Evidence tables"),
+        description=_line(descriptor.get("description")),
+        authors=tuple(_line(person) for person in people if person) or (PROGRAM["author"],),
+        licence=name,
+        licence_address=address if address.startswith(("https://", "http://")) else LICENSES.get(name, ""),
+        date=_date(descriptor),
+        version=_line(descriptor.get("version")),
+        fingerprint=evidence.fingerprint,
+        studies=len(evidence.studies),
+        arms=len(evidence.arms),
+        rows={evidence.label(each): int(counts.get(each, 0)) for each in evidence.outcome_names},
+    )
+
+
+def _line(value: object) -> str:
+    return visible(value).strip() if isinstance(value, str) else ""
+
+
+def _date(descriptor: Mapping[str, Any]) -> str:
+    """The date that the descriptor says, or SOURCE_DATE_EPOCH, which builds that repeat are given; "" without either.
+
+    The clock is no source: a supplement of the same reports has the same bytes.
+    """
+    created = _line(descriptor.get("created"))[:10]
+    try:
+        return datetime.fromisoformat(created).date().isoformat()
+    except ValueError:
+        pass
+    try:
+        return datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC).date().isoformat()
+    except (KeyError, ValueError, OverflowError, OSError):
+        return ""
+
+
+# The words of a supplement: what is in it, and where data, code and materials are (PRISMA 2020, item 27).
+
+#: Signs that Markdown would take for its own.
+_SIGNS = re.compile(r"([\\`*_{}\[\]<>|~$&])")
+_PLACES = (
+    ("data/", "the evidence: the tables as they were pooled, their descriptor and the codebook"),
+    ("notebooks/", "the notebooks that come with metanet, with their parameters, not run"),
+    ("environment/", "the packages of the run"),
+    ("numbers/", "`pooled_rates.csv`: every pooled rate, a row for each report; rates are fractions"),
+    ("figures/", "the overview of all pooled rates"),
+    (
+        "reports/",
+        "for each report `about.json` (its parameters), `notebook.ipynb` (the notebook as it was run, without outputs), "
+        "`numbers.json` (every number and the method), tables as CSV, figures as SVG",
+    ),
+)
+
+
+def escaped(text: object) -> str:
+    """`text` on one line, without signs that Markdown would read."""
+    return _SIGNS.sub(r"\\\1", visible(text))
+
+
+def readme(facts: Facts, names: Sequence[str], reports: Sequence[Report], left_out: Sequence[Report]) -> bytes:
+    """README.md of the supplement."""
+    lines = [
+        f"# Supplement: {escaped(facts.title)}",
+        "",
+        escaped(facts.description),
+        "",
+        f"Made by metanet {__version__} from evidence with the fingerprint `{facts.fingerprint}`.",
+        "",
+        "| place | what it is |",
+        "|---|---|",
+    ]
+    lines += [f"| `{place}` | {what} |" for place, what in _PLACES if any(name.startswith(place) for name in names)]
+    lines += [
+        "| `DATA_AVAILABILITY.md` | where data, code and materials are (PRISMA 2020, item 27) |",
+        "| `ro-crate-metadata.json` | every file with its kind, size and SHA-256, as RO-Crate 1.1 |",
+        "",
+        "To make the reports again, install the packages of `environment/` and metanet, and run "
+        "`metanet report --data data --out reports_again` in this folder.",
+        "",
+        f"## {counted(len(reports), 'report')}",
+        "",
+        *(
+            f"- {escaped(report.title)}{' (failed)' if report.failed else ''}: `reports/{_code(report.folder)}/`"
+            for report in reports
+        ),
+    ]
+    if left_out:
+        lines += ["", "Not in here, because they were made from other evidence than the tables in `data/`:", ""]
+        lines += [f"- {escaped(report.title)}" for report in left_out]
+    return _bytes(lines)
+
+
+def availability(facts: Facts, reports: Sequence[Report]) -> bytes:
+    """DATA_AVAILABILITY.md: a statement to be copied into a manuscript."""
+    rows = sum(facts.rows.values())
+    of_each = "; ".join(f"{escaped(name)} {count}" for name, count in facts.rows.items() if count)
+    licence = (
+        f"They are licensed under {escaped(facts.licence)}{f' (<{facts.licence_address}>)' if facts.licence_address else ''}."
+        if facts.licence
+        else "No licence is stated for them in `data/datapackage.json`."
+    )
+    version = f", version {escaped(facts.version)}" if facts.version else ""
+    return _bytes(
+        [
+            "# Availability of data, code and other materials",
+            "",
+            "PRISMA 2020, item 27.",
+            "",
+            "## Data",
+            "",
+            f"The data extracted from the included studies are in `data/` ({escaped(facts.title)}{version}): "
+            f"{counted(facts.studies, 'study', 'studies')} with {counted(facts.arms, 'arm')} and {counted(rows, 'row')} of counts "
+            f"({of_each}). Each row names the report and the place in it. SHA-256 fingerprint: `{facts.fingerprint}`. {licence}",
+            "",
+            f"The data used for all analyses, with the numbers of {counted(len(reports), 'report')}, are in `numbers/` and "
+            "`reports/`.",
+            "",
+            "## Code",
+            "",
+            f"The analyses were made by metanet {__version__} ({PROGRAM['license']} licence). The notebooks as they were run, with "
+            "their parameters, are in `reports/`, those that they come from in `notebooks/`, the packages with their versions in "
+            "`environment/`.",
+            "",
+            "## Other materials",
+            "",
+            "The codebook of the tables is `data/README.md`, where there is one; column types, units and allowed words are in "
+            "`data/datapackage.json`: they are the form in which the data were collected.",
+        ]
+    )
+
+
+def _code(text: str) -> str:
+    """`text` for the inside of backticks."""
+    return visible(text).replace("`", "'")
+
+
+def _bytes(lines: Sequence[str]) -> bytes:
+    return ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace")
+
+
+# The supplement as an RO-Crate 1.1: what each file is, in JSON-LD.
 
 NAME = "ro-crate-metadata.json"
 #: The crate's own context has no word for a digest.

@@ -1,22 +1,177 @@
-"""Writing a supplement: one zip file, whole or not at all, with the same bytes for the same reports."""
+"""Writing a supplement: the files that go in, and one zip file, whole or not at all, with the same bytes for the same reports."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import itertools
+import json
 import os
+import re
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from io import StringIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from metanet.errors import ArgumentError, shorten
+from metanet.base.errors import ArgumentError, shorten
+from metanet.base.untrusted import harmless_cell
 from metanet.evidence import Evidence
-from metanet.reporting.index_lines import read_reports
-from metanet.reporting.supplement import crate, statements
-from metanet.reporting.supplement.contents import Part, parts_of
-from metanet.reporting.supplement.facts import Facts, facts_of
+from metanet.reporting.files import analyses_folder
+from metanet.reporting.index.lines import Report, read_reports
+from metanet.reporting.supplement import crate
+from metanet.reporting.supplement import crate as statements
+from metanet.reporting.supplement.crate import Facts, facts_of
+
+# What goes into a supplement: files that are there, by names that lead nowhere else.
+
+#: Kinds of files, by the end of their names.
+MEDIA = {
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".ipynb": "application/x-ipynb+json",
+    ".svg": "image/svg+xml",
+    ".md": "text/markdown",
+    ".lock": "text/plain",
+    ".txt": "text/plain",
+}
+#: Files of a report that are numbers or figures; pages, PDF and Word are made from them.
+_KEPT = (".csv", ".json", ".svg")
+#: Signs that lead out of the zip file where it is unpacked on another system; no report that metanet makes has them.
+_ELSEWHERE = re.compile(r"[\\:\x00-\x1f]")
+_ROOT = Path(__file__).resolve().parents[3]
+_RATES = (
+    "estimate", "ci_lower", "ci_upper", "marginal_estimate", "marginal_ci_lower", "marginal_ci_upper", "pi_lower", "pi_upper", "tau2",
+    "tau", "i2", "level",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of the supplement: its name there, how its bytes come, what it is."""
+
+    name: str
+    load: Callable[[], bytes]
+    about: str
+
+    @property
+    def media(self) -> str:
+        """Its media type."""
+        return MEDIA.get(Path(self.name).suffix, "application/octet-stream")
+
+
+def parts_of(out: Path, evidence: Evidence, reports: Sequence[Report], rates: Sequence[Report]) -> list[Part]:
+    """Every file but those that describe the others."""
+    found = [*_evidence(evidence), *_sources(reports), _environment()]
+    found.append(
+        Part("numbers/pooled_rates.csv", partial(_pooled, rates), "Every pooled rate, one row for each report")
+    )
+    if _plain_file(out, out / "overview.svg"):
+        found.append(Part("figures/overview.svg", (out / "overview.svg").read_bytes, "Overview of all pooled rates"))
+    for report in reports:
+        found += _report(out, report, str(evidence.path.resolve()))
+    return sorted(found, key=lambda part: part.name)
+
+
+def _evidence(evidence: Evidence) -> Iterator[Part]:
+    """The tables that the descriptor names, the descriptor and the codebook."""
+    folder = evidence.path
+    descriptor = json.loads((folder / "datapackage.json").read_bytes())
+    told = {str(r.get("path")): str(r.get("title") or "Table of the evidence") for r in descriptor.get("resources", ())}
+    told |= {"datapackage.json": "Descriptor of the tables: columns, types, units, keys", "README.md": "Codebook"}
+    for name, about in told.items():
+        if Path(name).name == name and _plain_file(folder, folder / name):
+            yield Part(f"data/{name}", (folder / name).read_bytes, about)
+
+
+def _plain_file(folder: Path, path: Path) -> bool:
+    """Whether a file is there and lies in the folder itself: a link could lead anywhere."""
+    return path.is_file() and not path.is_symlink() and path.resolve().is_relative_to(folder.resolve())
+
+
+def _sources(reports: Sequence[Report]) -> Iterator[Part]:
+    """The notebooks that come with metanet and were run; others are in the reports as they ran."""
+    names = sorted({str(report.about.get("notebook")) for report in reports})
+    folder = analyses_folder()
+    for name in names:
+        if Path(name).name == name and _plain_file(folder, folder / name):
+            yield Part(f"notebooks/{name}", (folder / name).read_bytes, "Notebook with its parameters, not run")
+
+
+def _environment() -> Part:
+    lock = _ROOT / "requirements.lock"
+    if _plain_file(_ROOT, lock) and (_ROOT / "pyproject.toml").is_file():
+        return Part("environment/requirements.lock", lock.read_bytes, "Packages with their versions and digests")
+    return Part("environment/installed.txt", _installed, "Packages that were installed, with their versions")
+
+
+def _installed() -> bytes:
+    found = {f"{each.name}=={each.version}" for each in metadata.distributions() if each.name}
+    return "".join(f"{line}\n" for line in sorted(found, key=str.lower)).encode()
+
+
+def _report(out: Path, report: Report, data: str) -> Iterator[Part]:
+    folder = out / report.folder
+    for name in sorted(report.files):
+        path = folder / name
+        place = f"reports/{report.folder}/{name}"
+        if name.startswith(".") or not _plain_file(folder, path) or _ELSEWHERE.search(place):
+            continue
+        if name == "report.ipynb":
+            place = f"reports/{report.folder}/notebook.ipynb"
+            yield Part(place, partial(_as_run, path, data), f"{report.title}: the notebook as it was run")
+        elif path.suffix in _KEPT:
+            yield Part(place, partial(_portable, path, data), f"{report.title}: {_what(name)}")
+
+
+def _what(name: str) -> str:
+    known = {"numbers.json": "every number", "about.json": "parameters", "studies.csv": "the studies"}
+    return known.get(name, {".csv": "numbers", ".svg": "a figure", ".json": "numbers"}[Path(name).suffix])
+
+
+def _as_run(path: Path, data: str) -> bytes:
+    """A notebook with its parameters and without its outputs, which are in the other files."""
+    book: dict[str, Any] = json.loads(path.read_bytes())
+    for cell in book.get("cells", ()):
+        if cell.get("cell_type") == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+    text = json.dumps(book, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    return _elsewhere(text, data).encode("utf-8", "backslashreplace")
+
+
+def _portable(path: Path, data: str) -> bytes:
+    """The bytes of a file; in JSON the folder of the evidence, which is another on every machine, is the one of the supplement."""
+    if path.suffix != ".json":
+        return path.read_bytes()
+    return _elsewhere(path.read_text(encoding="utf-8"), data).encode("utf-8")
+
+
+def _elsewhere(text: str, data: str) -> str:
+    # Once as JSON writes the path, and once as it stands inside a line of code inside JSON.
+    for _ in range(2):
+        data = json.dumps(data, ensure_ascii=False)[1:-1]
+        text = text.replace(data, "data")
+    return text
+
+
+def _pooled(rates: Sequence[Report]) -> bytes:
+    """The list of reports as a table of numbers; rates are fractions."""
+    text = StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["outcome", "modality_class", "title", "status", "model", "k", "events", "n", *_RATES, "folder"])
+    for report in rates:
+        result = report.result
+        row = [*report.subset, report.title, *(result.get(name) for name in ("status", "model", "k", "events", "n"))]
+        row += [*(result.get(name) for name in _RATES), report.folder]
+        writer.writerow(["" if value is None else harmless_cell(value) for value in row])
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+# Writing a supplement: one zip file, whole or not at all, with the same bytes for the same reports.
 
 FILE = "supplement.zip"
 #: The oldest date that a zip file can hold.

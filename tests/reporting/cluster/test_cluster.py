@@ -13,11 +13,11 @@ import pytest
 
 import metanet as mn
 from metanet.evidence.locate import curated_folder
-from metanet.reporting.batch import report, run_jobs
-from metanet.reporting.cluster import connect
+from metanet.reporting.cluster import maker
 from metanet.reporting.cluster.worker import make_remote, packed, unpack
-from metanet.reporting.jobs import Job
-from metanet.reporting.journal import Journal, versions_digest
+from metanet.reporting.plan.jobs import Job
+from metanet.reporting.run.batch import report, run_jobs
+from metanet.reporting.run.journal import Journal, versions_digest
 from tests.reporting.test_journal import SOURCE, bytes_of
 
 distributed = pytest.importorskip("distributed")
@@ -89,7 +89,7 @@ def test_a_report_that_fails_on_a_worker_has_its_page_and_its_log(cluster, noteb
 
 
 def test_a_scheduler_that_is_not_there_is_named(notebook, tmp_path, monkeypatch):
-    monkeypatch.setattr(connect, "_PATIENCE", "1s")
+    monkeypatch.setattr(maker, "_PATIENCE", "1s")
     with pytest.raises(mn.ReportError, match=r"scheduler='tcp://127\.0\.0\.1:9' does not answer"):
         run_jobs(jobs_from(notebook(SOURCE), 1), tmp_path / "out", scheduler="tcp://127.0.0.1:9")
     with pytest.raises(mn.ArgumentError, match="exclude each other"):

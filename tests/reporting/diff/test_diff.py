@@ -10,8 +10,8 @@ import pytest
 import metanet as mn
 from metanet.cli import cli
 from metanet.reporting.diff.compare import alike
-from metanet.reporting.jobs import Job
-from metanet.reporting.run import ABOUT, about
+from metanet.reporting.plan.jobs import Job
+from metanet.reporting.run.run import ABOUT, about
 
 BASE = [("A", 17, 33), ("B", 6, 9), ("C", 20, 51), ("D", 1, 8), ("E", 14, 30)]
 

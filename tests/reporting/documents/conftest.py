@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from metanet.reporting.batch import report
+from metanet.reporting.run.batch import report
 
 
 def _made(out, data):

@@ -9,13 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import metanet as mn
-from metanet.models.cards import card
+from metanet.base.cards import card
 from metanet.reporting.documents.blocks import Figure, Heading, Listing, Paragraph, Preformatted
 from metanet.reporting.documents.document import document_of
-from metanet.reporting.documents.html_blocks import blocks_of
+from metanet.reporting.documents.html import blocks_of
 from metanet.reporting.documents.layout import scale_of, sections
-from metanet.writing.cells import Column, text_cell
-from metanet.writing.table import Table, made
+from metanet.writing.table.table import Column, Table, made, text_cell
 
 
 def png(width=300, height=200, dpi=150):

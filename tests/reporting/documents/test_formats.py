@@ -9,12 +9,11 @@ import pypdf
 import pytest
 
 import metanet as mn
-from metanet.models.display import per_cent
+from metanet.base.display import per_cent
 from metanet.reporting.documents.blocks import Document, Figure, Heading, Listing, Paragraph, Preformatted
 from metanet.reporting.documents.pdf import pdf_of
 from metanet.reporting.documents.word import docx_of
-from metanet.writing.cells import Column, text_cell
-from metanet.writing.table import made
+from metanet.writing.table.table import Column, made, text_cell
 from tests.reporting.conftest import HOSTILE
 
 from .test_document import png
@@ -152,7 +151,7 @@ def test_the_page_links_to_the_other_formats_and_describes_its_figure(folder):
 
 
 def test_the_page_is_made_whatever_is_asked_for(tmp_path, monkeypatch):
-    from metanet.reporting import batch
+    from metanet.reporting.run import batch
 
     asked = []
     monkeypatch.setattr(batch, "run_jobs", lambda *a, **more: asked.append(more["formats"]) or [])

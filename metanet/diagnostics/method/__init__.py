@@ -1,0 +1,1 @@
+"""The part of the method: multiverse, calibration, permutation, p-value functions."""

@@ -1,0 +1,156 @@
+"""Permutation test and interval of a pooled effect, which rest on symmetry alone and not on large numbers of studies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from metanet.base.arguments import whole_number
+from metanet.base.cards import card
+from metanet.base.display import level_text, p_value
+from metanet.diagnostics.studies.series import rate_or_effect
+from metanet.diagnostics.study_effects import check_fit, null_on_scale, two_step_twin
+from metanet.kernels.inverse_variance.tau2 import ESTIMATORS
+from metanet.kernels.resampling.permutations import all_signs, interval, random_signs, statistics
+from metanet.kernels.resampling.permutations import sign_flip_p_values as p_values
+from metanet.models.results.pooled import Method, Pooled, plain
+
+#: All assignments of signs up to this many.
+_EVERY = 4_096
+_MOST = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class PermutationTest:
+    """Two-sided permutation p-value of a null, and the nulls that are not refused; `reason` says why there is none.
+
+    `null`, `ci_lower` and `ci_upper` are on the response scale; an end is None where no null can be refused on that side.
+    `has_interval` tells whether the interval was computed,
+    `exact` whether all assignments were taken; `permutations` how many (mirror images count as one).
+    """
+
+    fit: Pooled = field(repr=False)
+    method: Method = field(repr=False)
+    reason: str | None
+    null: float | None
+    statistic: float | None
+    pvalue: float | None
+    ci_lower: float | None
+    ci_upper: float | None
+    level: float
+    permutations: int
+    exact: bool
+    has_interval: bool
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON-able values."""
+        names = ("reason", "null", "statistic", "pvalue", "ci_lower", "ci_upper", "level", "permutations", "exact")
+        numbers = {name: plain(getattr(self, name)) for name in names}
+        return {**numbers, "notes": list(self.notes), "method": plain(dict(self.method))}
+
+    def to_frame(self) -> Any:
+        """The numbers as a frame of one row."""
+        import pandas as pd
+
+        row = {name: value for name, value in self.to_dict().items() if name not in ("notes", "method")}
+        return pd.DataFrame([row])
+
+    def sentence(self) -> str:
+        """The test and the interval in words."""
+        if self.reason:
+            return self.reason
+        parts = []
+        if self.null is not None:
+            parts.append(f"test against {rate_or_effect(self.fit, self.null)} {p_value(self.pvalue)}")
+        if self.has_interval:
+            ends = [
+                "no limit" if end is None else rate_or_effect(self.fit, end) for end in (self.ci_lower, self.ci_upper)
+            ]
+            parts.append(f"{level_text(self.level)} interval {ends[0]} to {ends[1]}")
+        which = "all" if self.exact else f"{self.permutations:,} random"
+        return f"By {which} sign changes: {', '.join(parts)}."
+
+    def summary(self) -> str:
+        """The sentence and the notes."""
+        return " ".join([self.sentence(), *self.notes])
+
+    def __repr__(self) -> str:
+        return f"<PermutationTest: {self.sentence()}>"
+
+    def _repr_html_(self) -> str:
+        return card("Permutation test", self.sentence(), notes=self.notes)
+
+
+def permutation_test(
+    fit: Pooled,
+    null: float | None = None,
+    *,
+    permutations: int | None = None,
+    ci: bool = True,
+    seed: int = 0,
+) -> PermutationTest:
+    """Test a pooled effect by changing the signs of the studies' deviations from the null.
+
+    Parameters
+    ----------
+    fit
+        The result of `pool`. Exact and classical models are tested on their two-step twin, with a note.
+    null
+        The value to test, on the response scale. Two groups and effects: None is no effect. Pooled rates have no natural null: the
+        rate to test has to be given; without it there is the interval alone.
+    permutations
+        Random sign changes; None takes all of them where they are at most 4,096, and as many random ones beyond.
+    ci
+        Whether the interval is computed: all nulls that the test does not refuse.
+    seed
+        Of the random sign changes.
+
+    Returns
+    -------
+    PermutationTest
+        With k studies the smallest possible p-value is ``1 / 2^(k - 1)``: below six studies nothing can be refused at 5 %.
+
+    References
+    ----------
+    Follmann, Proschan (1999), doi:10.1111/j.0006-341X.1999.00732.x.
+    """
+    check_fit(fit)
+    if permutations is not None:
+        whole_number("permutations", permutations, 2, _MOST)
+    whole_number("seed", seed, 0)
+    twin = two_step_twin(fit)
+    y, v, options = twin.yi[0], twin.vi[0], twin.options
+    scaled_null = null_on_scale(twin, null)
+    value = None if scaled_null is None else float(twin.response(scaled_null) if null is None else null)  # type: ignore[arg-type]
+    used = np.isfinite(v)
+    y, v = y[used], v[used]
+    k = int(used.sum())
+    reason: str | None = None
+    if k < 2:
+        reason = "Fewer than two studies with an effect: there are no signs to change."
+        return PermutationTest(fit, fit.method, reason, value, None, None, None, None, fit.level, 0, True, False, ())
+    notes = list(twin.notes)
+    total = 2 ** (k - 1)
+    wanted = int(permutations) if permutations is not None else _EVERY
+    exact = total <= wanted
+    signs = all_signs(k) if exact else random_signs(k, wanted, np.random.default_rng(seed))
+    estimator = ESTIMATORS[options.tau2] if options.tau2 else None
+    scaled = options.ci in ("HK", "HK-adhoc", "KR")
+    lower = upper = p = statistic = None
+    if scaled_null is not None:
+        statistic = float(statistics((y - scaled_null)[None], v[None], estimator, scaled=scaled)[0])
+        p = float(p_values(y, v, np.array([scaled_null]), signs, estimator, scaled=scaled)[0])
+    if ci:
+        ends = np.array(interval(y, v, signs, estimator, scaled=scaled, level=fit.level))
+        finite = np.isfinite(ends)
+        lower, upper = (twin.response(float(end)) if fine else None for end, fine in zip(ends, finite, strict=True))
+        if not finite.all():
+            notes.append(f"With {k} studies no null can be refused at this level on a side without a limit.")
+    if p is None and not ci:
+        reason = "A pooled rate has no natural null. Mend: give null, the rate to test."
+    return PermutationTest(
+        fit, fit.method, reason, value, statistic, p, lower, upper, fit.level, signs.shape[0], exact, ci, tuple(notes)
+    )

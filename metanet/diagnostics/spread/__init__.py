@@ -1,0 +1,1 @@
+"""What heterogeneity means: report, share beyond a threshold, facts for GRADE."""

@@ -1,0 +1,146 @@
+"""A worksheet for GRADE: the facts on inconsistency and imprecision filled in, the judgement left to people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metanet.base.arguments import rate
+from metanet.base.display import interval, level_text, number, p_value, per_cent, plural, rate_digits
+from metanet.base.untrusted import listing
+from metanet.models.comparison.result import Comparison
+from metanet.models.regression.result import Regression
+from metanet.models.results.pooled import Pooled, counted_units
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+#: What stands where people decide.
+OPEN = "to be judged by the reviewers"
+
+
+def grade_facts(
+    fit: Pooled,
+    *,
+    decision: float | None = None,
+    subgroups: Comparison | None = None,
+    moderators: Mapping[str, Regression] | None = None,
+) -> pd.DataFrame:
+    """Facts by domain: ``domain``, ``question``, ``fact``, ``judgement``.
+
+    Parameters
+    ----------
+    fit
+        A pooled rate.
+    decision
+        A rate (fraction) on which a decision turns.
+    subgroups, moderators
+        What was looked at as an explanation.
+    """
+    import pandas as pd
+
+    if decision is not None:
+        decision = rate("decision", decision)
+    rows = [("inconsistency", *row, OPEN) for row in _inconsistency(fit, subgroups, moderators or {})]
+    rows += [("imprecision", *row, OPEN) for row in _imprecision(fit, decision)]
+    return pd.DataFrame(rows, columns=["domain", "question", "fact", "judgement"])
+
+
+def _inconsistency(
+    fit: Pooled, subgroups: Comparison | None, moderators: Mapping[str, Regression]
+) -> list[tuple[str, str]]:
+    if fit.k < 2:
+        return [("Do the studies differ?", "One study: inconsistency cannot be seen.")]
+    studies = fit.studies
+    rates = studies["rate"].to_numpy()
+    digits = rate_digits(fit.estimate)
+    rows = [
+        (
+            "How far apart are the studies' rates?",
+            f"{per_cent(rates.min(), digits)} to {per_cent(rates.max(), digits)} %",
+        )
+    ]
+    if fit.estimate is not None:
+        outside = (studies["ci_lower"].to_numpy() > fit.estimate) | (studies["ci_upper"].to_numpy() < fit.estimate)
+        named = f" ({listing(studies.loc[outside, 'study'], 6)})" if outside.any() else ""
+        rows.append(("How many study intervals miss the pooled rate?", f"{int(outside.sum())} of {fit.k}{named}"))
+    if fit.pi_lower is not None:
+        rows.append(
+            (
+                "Where do comparable settings lie?",
+                f"{interval(fit.pi_lower, fit.pi_upper, digits)} % (prediction interval)",
+            )
+        )
+    if fit.tau is not None:
+        upper = None if fit.tau2_upper is None else fit.tau2_upper**0.5
+        reach = (
+            ""
+            if upper is None or fit.tau2_lower is None
+            else f" ({level_text(fit.level)} CI {number(fit.tau2_lower**0.5)} to {number(upper)})"
+        )
+        rows.append(("How large is the spread (tau)?", f"{number(fit.tau)}{reach}"))
+    if fit.lrt_pvalue is not None:
+        rows.append(
+            ("Could chance alone explain it?", f"Likelihood-ratio test of equal rates: {p_value(fit.lrt_pvalue)}")
+        )
+    elif fit.q_pvalue is not None:
+        rows.append(("Could chance alone explain it?", f"Q test: {p_value(fit.q_pvalue)}"))
+    if fit.i2 is not None:
+        rows.append(("I² (secondary)", f"{per_cent(fit.i2)} %"))
+    if subgroups is not None and subgroups.lrt_pvalue is not None:
+        rows.append((f"Do subgroups by {subgroups.by} explain it?", subgroups.test_sentence()))
+    for name, found in moderators.items():
+        r2 = "no R²" if found.r2 is None else f"R² {per_cent(found.r2, 0)} %"
+        p = found.lrt_pvalue if found.lrt_pvalue is not None else found.qm_pvalue
+        rows.append((f"Does {name} explain it?", f"{plural(found.k, 'study', 'studies')}: {p_value(p)}, {r2}"))
+    return rows
+
+
+def _imprecision(fit: Pooled, decision: float | None) -> list[tuple[str, str]]:
+    digits = rate_digits(fit.estimate)
+    rows = [
+        (
+            "How much evidence is there?",
+            f"{plural(fit.events or 0, 'event')} in {counted_units(fit.n or 0, fit.units)}, {plural(fit.k, 'study', 'studies')}",
+        )
+    ]
+    if fit.estimate is None or fit.ci_lower is None or fit.ci_upper is None:
+        return [*rows, ("How wide is the interval?", "No interval: no rate could be estimated.")]
+    width = fit.ci_upper - fit.ci_lower
+    rows.append(
+        (
+            "How wide is the interval?",
+            f"{interval(fit.ci_lower, fit.ci_upper, digits)} % ({level_text(fit.level)} CI, {per_cent(width)} percentage points)",
+        )
+    )
+    effective = _effective(fit)
+    if effective is not None:
+        rows.append(
+            (
+                "How large is the one study that would say as much?",
+                f"about {effective:,.0f}, for {counted_units(fit.n or 0, fit.units)} in the studies",
+            )
+        )
+    if decision is None:
+        rows.append(("Does the interval cross a rate on which a decision turns?", "no such rate was named"))
+    else:
+        crossed = fit.ci_lower < decision < fit.ci_upper
+        rows.append(
+            (
+                f"Does the interval cross {per_cent(decision)} %?",
+                "yes" if crossed else f"no, it lies {'above' if fit.ci_lower >= decision else 'below'}",
+            )
+        )
+    return rows
+
+
+def _effective(fit: Pooled) -> float | None:
+    """Patients of a single study whose logit would have the same standard error."""
+    if fit.se is None or fit.estimate is None or fit.method["link"] not in ("logit", None) or not fit.se > 0:
+        return None
+    if fit.measure != "PLO" or not 0 < fit.estimate < 1:
+        return None
+    return float(np.maximum(1.0, 1.0 / (fit.se**2 * fit.estimate * (1 - fit.estimate))))

@@ -1,0 +1,295 @@
+"""The heterogeneity report: spread, tests, drivers, subgroups and moderators of one pooled rate, and the facts that GRADE asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+from metanet.base.cards import card
+from metanet.base.display import number, p_value, per_cent, plural
+from metanet.base.drawing import draw
+from metanet.base.errors import ArgumentError, nearest, shorten
+from metanet.base.untrusted import visible
+from metanet.diagnostics.spread.grade import grade_facts
+from metanet.diagnostics.spread.heterogeneity import heterogeneity_text
+from metanet.diagnostics.spread.share_beyond import ShareBeyond, shares_beyond
+from metanet.diagnostics.studies.gosh import Gosh, gosh
+from metanet.diagnostics.studies.influence import Influence, influence
+from metanet.diagnostics.studies.series import LeaveOneOut, leave_one_out
+from metanet.diagnostics.study_effects import check_fit
+from metanet.models.comparison.compare import compare
+from metanet.models.comparison.result import Comparison
+from metanet.models.options import options_of
+from metanet.models.pooling.inputs import missing
+from metanet.models.regression.meta_regression import meta_regression
+from metanet.models.regression.result import Regression
+from metanet.models.results.pooled import Method, Pooled, plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+#: What the tables of evidence say about the patients of a study.
+MODERATORS = (
+    "year", "pct_pancreatic", "pct_g1", "pct_g2", "pct_g3", "pct_prior_prrt", "pct_prior_embolisation", "pct_extrahepatic",
+    "median_age", "pct_male", "pct_whole_liver", "followup_median_months",
+)  # fmt: skip
+#: A moderator is looked at where so many studies report it, in at least three different values.
+_LEAST_STUDIES, _LEAST_VALUES = 4, 3
+#: All subsets up to so many studies, and a sample of so many beyond: a report is one of many.
+_EVERY, _SUBSETS = 16, 50_000
+
+
+@dataclass(frozen=True, eq=False)
+class HeterogeneityReport:
+    """Everything that bears on the differences between the studies of one result.
+
+    Attributes
+    ----------
+    shares
+        `ShareBeyond` of every threshold.
+    influence, omitted, subsets
+        What single studies do: influence measures, leave-one-out, GOSH.
+    subgroups
+        `Comparison` by the column that was named, or None.
+    moderators
+        Name -> `Regression` on that moderator alone.
+    skipped
+        Name of a moderator -> why it was not looked at.
+    """
+
+    fit: Pooled = field(repr=False)
+    method: Method = field(repr=False)
+    shares: tuple[ShareBeyond, ...]
+    influence: Influence = field(repr=False)
+    omitted: LeaveOneOut = field(repr=False)
+    subsets: Gosh | None = field(repr=False)
+    subgroups: Comparison | None = field(repr=False)
+    moderators: dict[str, Regression] = field(repr=False)
+    skipped: dict[str, str] = field(repr=False)
+    _facts: pd.DataFrame = field(repr=False)
+
+    def paragraphs(self) -> dict[str, str]:
+        """The report in words, by heading."""
+        parts = {"Spread": " ".join([heterogeneity_text(self.fit), *(share.sentence() for share in self.shares)])}
+        if self.fit.k > 1:
+            parts["Single studies"] = self._studies()
+            parts["Subgroups"] = self._subgroups()
+            parts["Moderators"] = self._moderators()
+        return parts
+
+    def _studies(self) -> str:
+        parts = [self.influence.sentence(), self.omitted.sentence()]
+        if self.subsets is not None:
+            parts.append(self.subsets.sentence())
+        return " ".join(parts)
+
+    def _subgroups(self) -> str:
+        if self.fit.mu is None and self.subgroups is None:
+            return "All studies stand at the same edge, so groups of them cannot differ."
+        if self.subgroups is None:
+            return "No subgroups were named."
+        own = self.fit.method["model"]
+        if own not in ("glmm", "inverse_variance"):
+            return f"By the binomial-normal model, which has subgroups: {self._groups()}"
+        return self._groups()
+
+    def _groups(self) -> str:
+        assert self.subgroups is not None
+        if len(self.subgroups.groups) < 2:
+            return f"All studies belong to one group of {visible(self.subgroups.by)}."
+        text = self.subgroups.sentence()
+        without, within = self.subgroups.tau2_total, self.subgroups.tau2_common
+        if without and within is not None:
+            share = max(0.0, 1.0 - within / without)
+            text += f" The groups account for {per_cent(share, 0)} % of tau² (tau {number(within**0.5)} within groups)."
+        return text
+
+    def _moderators(self) -> str:
+        lines = []
+        for name, fit in self.moderators.items():
+            r2 = "" if fit.r2 is None else f", R² {per_cent(fit.r2, 0)} %"
+            p = fit.lrt_pvalue if fit.lrt_pvalue is not None else fit.qm_pvalue
+            kind = "likelihood ratio" if fit.lrt_pvalue is not None else "omnibus test"
+            lines.append(f"{visible(name)}: {plural(fit.k, 'study', 'studies')}, {kind} {p_value(p)}{r2}")
+        if self.fit.mu is None:
+            return "Without an estimate on the model scale there is nothing for a moderator to explain."
+        if not lines:
+            return "No moderator is reported by enough studies."
+        text = f"One moderator at a time: {'; '.join(lines)}."
+        if len(lines) > 1:
+            text += f" {len(lines)} tests find one below 0.05 by chance in {per_cent(1 - 0.95 ** len(lines), 0)} % of data sets."
+        return f"{text} A moderator of studies says nothing about patients within them."
+
+    def sentence(self) -> str:
+        """The first paragraph."""
+        return self.paragraphs()["Spread"]
+
+    def summary(self) -> str:
+        """All paragraphs, and the worksheet."""
+        lines = [f"{head}: {text}" for head, text in self.paragraphs().items()]
+        return "\n\n".join([*lines, self._facts.to_string(index=False)])
+
+    def worksheet(self) -> pd.DataFrame:
+        """Facts for GRADE's inconsistency and imprecision; the judgement is left to people. A copy."""
+        return self._facts.copy()
+
+    def to_frame(self) -> pd.DataFrame:
+        """The moderators: k, coefficient, interval, p-value, tau2 left, R2."""
+        import pandas as pd
+
+        rows = []
+        for name, fit in self.moderators.items():
+            slopes = fit.coefficients.iloc[1:]
+            one = slopes.iloc[0] if len(slopes) == 1 else None
+            rows.append(
+                {
+                    "moderator": name,
+                    "k": fit.k,
+                    "coefficient": None if one is None else one["estimate"],
+                    "ci_lower": None if one is None else one["ci_lower"],
+                    "ci_upper": None if one is None else one["ci_upper"],
+                    "pvalue": fit.lrt_pvalue if fit.lrt_pvalue is not None else fit.qm_pvalue,
+                    "tau2": fit.tau2,
+                    "r2": fit.r2,
+                }
+            )
+        names = ["moderator", "k", "coefficient", "ci_lower", "ci_upper", "pvalue", "tau2", "r2"]
+        return pd.DataFrame(rows, columns=names)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON-able values."""
+        return {
+            "paragraphs": self.paragraphs(),
+            "worksheet": [{str(c): plain(v) for c, v in row.items()} for row in self._facts.to_dict("records")],
+            "moderators": [{str(c): plain(v) for c, v in row.items()} for row in self.to_frame().to_dict("records")],
+            "skipped": dict(self.skipped),
+            "shares": [share.to_dict() for share in self.shares],
+            "influence": self.influence.to_dict()["rows"],
+            "subsets": None if self.subsets is None else self.subsets.to_dict(),
+            "subgroups": None if self.subgroups is None else self.subgroups.to_dict(),
+            "result": self.fit.to_dict(),
+            "method": plain(dict(self.method)),
+        }
+
+    def plot(self, **options: Any) -> Axes:
+        """Draw the spread of the true rates; see `metanet.figures.plots.heterogeneity.heterogeneity_plot`."""
+        axes: Axes = draw("heterogeneity", self, **options)
+        return axes
+
+    def __repr__(self) -> str:
+        return f"<HeterogeneityReport of {plural(self.fit.k, 'study', 'studies')}: {self.sentence()}>"
+
+    def _repr_html_(self) -> str:
+        out = [card(head, text) for head, text in self.paragraphs().items()]
+        rows = [[str(cell) for cell in row] for row in self._facts.itertuples(index=False)]
+        return "".join([*out, card("Worksheet for GRADE", head=list(self._facts.columns), rows=rows)])
+
+
+def heterogeneity_report(
+    fit: Pooled,
+    *,
+    thresholds: Sequence[float] = (),
+    by: str | None = None,
+    moderators: Sequence[str] | None = None,
+    subsets: bool = True,
+    decision: float | None = None,
+) -> HeterogeneityReport:
+    """Say what the differences between studies mean, and what explains them.
+
+    Parameters
+    ----------
+    fit
+        A pooled rate; its `studies` hold the columns that `by` and `moderators` name.
+    thresholds
+        Rates (fractions): in which share of settings is the true rate above?
+    by
+        Column of subgroups.
+    moderators
+        Columns to regress on, one at a time; None takes those of the evidence (year, age, grades, prior treatment ...). One that
+        fewer than four studies report, or that hardly varies, is skipped with a word.
+    subsets
+        Whether GOSH runs (all subsets up to 16 studies, a sample of 50,000 beyond; `gosh` itself takes more).
+    decision
+        A rate on which a decision turns: the worksheet says whether the interval crosses it.
+
+    Returns
+    -------
+    HeterogeneityReport
+        Words first, numbers behind them; right for one study and for no events.
+
+    References
+    ----------
+    Guyatt et al. (2011), doi:10.1016/j.jclinepi.2011.03.017 (inconsistency), doi:10.1016/j.jclinepi.2011.01.012 (imprecision);
+    Migliavaca (2022), doi:10.1002/jrsm.1547.
+    """
+    check_fit(fit)
+    if fit.response != "rate":
+        raise ArgumentError("heterogeneity_report describes a pooled proportion; other results have .summary().")
+    wanted: list[Any] = [thresholds] if isinstance(thresholds, Real) else list(thresholds)
+    moderators = (moderators,) if isinstance(moderators, str) else moderators
+    studies = fit.studies
+    if moderators is None:
+        moderators = [name for name in MODERATORS if name in studies.columns]
+    for name in [*([by] if by is not None else []), *moderators]:
+        if name not in studies.columns:
+            near = nearest(name, [str(c) for c in studies.columns])
+            meant = f" Did you mean {near!r}?" if near else ""
+            raise ArgumentError(f"{shorten(name)!r} is not a column of the studies.{meant}")
+    options = options_of(fit.method)
+    # Subgroups and moderators by the same model, as far as it has them; else by the exact one.
+    choices: dict[str, Any] = {"level": fit.level}
+    if options.model == "inverse_variance":
+        choices |= {"model": options.model, "measure": options.measure}
+        if options.ci in ("HK", "HK-adhoc", "z", "t"):
+            choices["ci"] = options.ci
+        if options.to != "none":
+            choices |= {"add": options.add, "to": options.to}
+    elif options.model == "glmm":
+        choices |= {"link": options.link, "ci": options.ci if options.ci in ("t", "z") else "t"}
+    edges = fit.status in ("no events", "only events")
+    groups = None
+    if by is not None and fit.k > 1 and not edges:
+        estimator: dict[str, Any] = {"estimator": options.tau2} if options.model == "inverse_variance" else {}
+        groups = compare(studies, by, **estimator, **choices)
+    if edges or fit.status == "not estimable":
+        moderators = ()
+    fitted, skipped = _regressions(
+        studies, moderators, choices, options.tau2 if options.model == "inverse_variance" else None
+    )
+    omitted, measured = leave_one_out(fit), influence(fit)
+    cloud = gosh(fit, None if fit.k <= _EVERY else _SUBSETS) if subsets and fit.k > 2 and fit.mu is not None else None
+    facts = grade_facts(fit, decision=decision, subgroups=groups, moderators=fitted)
+    found = shares_beyond(fit, wanted) if fit.k > 1 else ()
+    return HeterogeneityReport(fit, fit.method, found, measured, omitted, cloud, groups, fitted, skipped, facts)
+
+
+def _regressions(
+    studies: pd.DataFrame, moderators: Sequence[str], choices: dict[str, Any], estimator: str | None
+) -> tuple[dict[str, Regression], dict[str, str]]:
+    fitted: dict[str, Regression] = {}
+    skipped: dict[str, str] = {}
+    counts = [c for c in ("study", "events", "total") if c in studies.columns]
+    for name in moderators:
+        known = studies[[not missing(value) for value in studies[name].tolist()]]
+        if any(isinstance(value, (list, dict, set)) for value in known[name].tolist()):
+            skipped[name] = "its cells are no plain values"
+            continue
+        values = known[name].nunique()
+        text = known[name].dtype.kind not in "fiub"
+        if len(known) < _LEAST_STUDIES:
+            skipped[name] = f"reported by {plural(len(known), 'study', 'studies')}"
+            continue
+        if values < (2 if text else _LEAST_VALUES) or (text and values > len(known) / 2):
+            skipped[name] = f"{plural(int(values), 'different value')} in {plural(len(known), 'study', 'studies')}"
+            continue
+        frame = known[counts].assign(moderator=known[name].to_numpy())
+        extra: dict[str, Any] = {} if estimator is None else {"tau2": estimator}
+        try:
+            fitted[name] = meta_regression(frame, "~ moderator", **choices, **extra)
+        except ArgumentError as error:
+            skipped[name] = str(error)
+    return fitted, skipped

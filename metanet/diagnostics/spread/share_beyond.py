@@ -1,0 +1,177 @@
+"""The share of settings whose true rate lies beyond a threshold, with its uncertainty: the spread in words a clinician uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import special
+
+from metanet.base.arguments import rate, whole_number
+from metanet.base.cards import card
+from metanet.base.display import level_text, per_cent
+from metanet.base.errors import ArgumentError
+from metanet.diagnostics.study_effects import check_fit
+from metanet.kernels.normal_effect.links import LINKS
+from metanet.models.options import lean, options_of
+from metanet.models.pooling.batch import Batch, pool_batch
+from metanet.models.pooling.simulate import Truth, draw
+from metanet.models.results.pooled import Pooled, plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+_SETS = 2_000
+#: Below so many studies a bootstrap draws too little spread, and its interval would promise too much (Mathur and VanderWeele 2019).
+_LEAST = 10
+#: A percentile of fewer data sets is no limit.
+_LEAST_SETS = 30
+
+
+@dataclass(frozen=True)
+class ShareBeyond:
+    """Share of true rates above a threshold; `reason` says why there is none.
+
+    `above` is that of the fitted distribution, `lower` and `upper` its bootstrap interval (from ten studies on),
+    `predictive` the probability that the rate of a new setting lies above, which counts the uncertainty of the estimate as
+    well (t with k - 2 degrees of freedom, as the prediction interval; from three studies on). `flat` marks a fit without
+    spread, whose share can only be 0 or 1.
+    """
+
+    threshold: float
+    above: float | None
+    lower: float | None
+    upper: float | None
+    predictive: float | None
+    level: float
+    reason: str | None
+    flat: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON-able values."""
+        return {str(name): plain(value) for name, value in self.__dict__.items()}
+
+    def to_frame(self) -> pd.DataFrame:
+        """The numbers as a frame of one row."""
+        import pandas as pd
+
+        return pd.DataFrame([self.to_dict()])
+
+    def summary(self) -> str:
+        """The sentence."""
+        return self.sentence()
+
+    def _repr_html_(self) -> str:
+        return card("Share beyond a value", self.sentence())
+
+    def sentence(self) -> str:
+        """The share in words."""
+        if self.reason or self.above is None:
+            return str(self.reason)
+        if self.above in (0.0, 1.0) and self.flat:
+            side = "above" if self.above else "at or below"
+            text = f"No spread of the true rates was found, and their common estimate lies {side} {per_cent(self.threshold)} %"
+            if self.predictive is None:
+                return f"{text}; with a spread that these data cannot exclude some settings may lie on the other side."
+            probability = f"{per_cent(self.predictive, 0)} %"
+            return (
+                f"{text}; counting how uncertain that is, a new setting lies above with a probability of {probability}."
+            )
+        bounds = ""
+        if self.lower is not None:
+            bounds = f" ({level_text(self.level)} CI {per_cent(self.lower, 0)} to {per_cent(self.upper, 0)} %)"
+        text = (
+            f"The true rate lies above {per_cent(self.threshold)} % in {per_cent(self.above, 0)} % of settings{bounds}"
+        )
+        if self.predictive is None:
+            return f"{text}."
+        return f"{text}; counting how uncertain that is, in a new one with a probability of {per_cent(self.predictive, 0)} %."
+
+
+def share_beyond(fit: Pooled, threshold: float, *, sets: int = _SETS, seed: int = 0) -> ShareBeyond:
+    """Estimate in which share of settings the true rate lies above a threshold.
+
+    Parameters
+    ----------
+    fit
+        A pooled rate with a random effect on the logit (or another link's) scale, or of the beta-binomial model.
+    threshold
+        A rate, as a fraction.
+    sets
+        Data sets of the parametric bootstrap that gives the interval; 0 gives none.
+    seed
+        Of the bootstrap.
+
+    Returns
+    -------
+    ShareBeyond
+        ``P(true rate > threshold)`` under the fitted distribution, and percentiles of it over data sets drawn from the fit.
+
+    References
+    ----------
+    Mathur, VanderWeele (2019), doi:10.1002/sim.8057.
+    """
+    return shares_beyond(fit, [threshold], sets=sets, seed=seed)[0]
+
+
+def shares_beyond(
+    fit: Pooled, thresholds: Sequence[float], *, sets: int = _SETS, seed: int = 0
+) -> tuple[ShareBeyond, ...]:
+    """`share_beyond` of several thresholds, from one bootstrap."""
+    check_fit(fit)
+    points, level = [rate("threshold", each) for each in thresholds], fit.level
+    whole_number("sets", sets, 0, 1_000_000)
+    whole_number("seed", seed, 0)
+    if 0 < sets < _LEAST_SETS:
+        raise ArgumentError(f"sets={sets} is too few for an interval. Mend: 0 for none, or at least {_LEAST_SETS}.")
+    options = options_of(fit.method)
+    spread = fit.rho if options.model == "beta_binomial" else fit.tau
+    linked = options.model in ("glmm", "beta_binomial") or (
+        options.model == "inverse_variance" and options.measure == "PLO"
+    )
+    if fit.response != "rate" or not linked or fit.mu is None or spread is None:
+        reason = "The share of settings beyond a threshold is given for proportions on the logit scale."
+        if fit.response == "rate" and linked:
+            reason = f"No spread was estimated ({fit.status}), so no share can be told."
+        return tuple(ShareBeyond(at, None, None, None, None, level, reason) for at in points)
+    kind = "beta" if options.model == "beta_binomial" else str(options.link or "logit")
+    truth = Truth(kind, fit.mu, spread)
+    again = None
+    if points and sets and fit.k >= _LEAST:
+        again = pool_batch(draw(truth, fit.data, options, sets, np.random.default_rng(seed)), lean(options))
+    found = []
+    for at in points:
+        above = float(truth.share_between(np.array([at]), np.array([1.0]))[0])
+        ends = (None, None) if again is None else _limits(again, kind, at, above, level)
+        found.append(ShareBeyond(at, above, *ends, _predictive(fit, truth, at), level, None, spread == 0))
+    return tuple(found)
+
+
+def _limits(again: Batch, kind: str, at: float, above: float, level: float) -> tuple[float | None, float | None]:
+    """Percentiles of the share over refitted data sets; None where most of them have no fit."""
+    pooled = again.status == "pooled"
+    second = again.rho if kind == "beta" else np.sqrt(again.tau2)
+    shares = np.array(
+        [
+            Truth(kind, float(m), float(s)).share_between(np.array([at]), np.array([1.0]))[0]
+            for m, s in zip(again.mu[pooled], second[pooled], strict=True)
+        ]
+    )
+    # Without any event every rate is below, with events only above.
+    edges = again.estimate[np.isin(again.status, ("no events", "only events"))] > at
+    shares = np.concatenate([shares, edges.astype(float)])
+    if shares.size < again.mu.size / 2:
+        return None, None
+    low, high = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2])
+    return float(min(low, above)), float(max(high, above))
+
+
+def _predictive(fit: Pooled, truth: Truth, at: float) -> float | None:
+    """Probability that a new setting lies above, by the distribution behind the prediction interval."""
+    if fit.k < 3 or not fit.se or fit.mu is None or fit.tau is None or truth.kind == "beta":
+        return None
+    threshold = float(LINKS[truth.kind].forward(np.array([at]))[0])
+    return float(special.stdtr(fit.k - 2, (fit.mu - threshold) / float(np.hypot(fit.tau, fit.se))))

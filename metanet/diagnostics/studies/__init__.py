@@ -1,0 +1,1 @@
+"""The part of single studies: leave-one-out, cumulative, influence, outliers, GOSH."""

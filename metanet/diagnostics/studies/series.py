@@ -1,0 +1,329 @@
+"""Leave-one-out and cumulative meta-analysis: series of refits of one result, a row each, as one batch of masks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metanet.base.arrays import Mask
+from metanet.base.cards import card
+from metanet.base.display import ABSENT, effect_digits, interval, level_text, number, per_cent, plural, rate_digits
+from metanet.base.drawing import draw
+from metanet.base.errors import ArgumentError, nearest, shorten
+from metanet.base.untrusted import listing, visible
+from metanet.diagnostics.study_effects import check_fit, two_step_twin
+from metanet.models.options import lean, options_of
+from metanet.models.pooling.batch import Batch, pool_batch
+from metanet.models.pooling.inputs import is_sequence, missing
+from metanet.models.results.pooled import Method, Pooled, plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+# A series of refits of one result, a row each: what leave-one-out and the cumulative analysis have in common.
+
+#: The numbers of a refit that a row holds.
+COLUMNS = (
+    "estimate",
+    "ci_lower",
+    "ci_upper",
+    "pi_lower",
+    "pi_upper",
+    "marginal_estimate",
+    "mu",
+    "se",
+    "tau2",
+    "i2",
+    "q",
+    "q_pvalue",
+    "lrt",
+    "lrt_pvalue",
+)
+
+
+def refit(fit: Pooled, keep: Mask, *, whole: bool = False, threads: int = 1) -> Batch:
+    """The same model with the studies that each row of `keep` ``[b, k]`` leaves.
+
+    The interval of tau2 and the prediction interval are computed only for a `whole` refit.
+    """
+    options = options_of(fit.method)
+    return pool_batch(fit.data.only(keep), options if whole else lean(options), threads=threads)
+
+
+def rate_or_effect(fit: Pooled, value: float) -> str:
+    """An estimate as this result prints its own, with the sign of per cent where it is a rate."""
+    if fit.response == "rate":
+        return f"{per_cent(value, rate_digits(fit.estimate))} %"
+    return number(value, effect_digits(fit.estimate))
+
+
+@dataclass(frozen=True, eq=False)
+class Series(ABC):
+    """Rows of refits; `reason` says why there are none."""
+
+    fit: Pooled = field(repr=False)
+    method: Method = field(repr=False)
+    reason: str | None
+    _frame: pd.DataFrame = field(repr=False)
+
+    #: What stands before a study's name in the text, and over the names in a table.
+    word: ClassVar[str]
+    heading: ClassVar[str]
+    #: The module and function that draw it.
+    figure: ClassVar[str]
+
+    @abstractmethod
+    def sentence(self) -> str:
+        """What the rows show."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """Study, status, estimate, interval, tau2, I2 and tests of every row; a copy."""
+        return self._frame.copy()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The rows as plain JSON-able values."""
+        rows = [{str(c): plain(v) for c, v in row.items()} for row in self._frame.to_dict("records")]
+        return {"reason": self.reason, "rows": rows, "method": plain(dict(self.method))}
+
+    def summary(self) -> str:
+        """The sentence, and one line for each row."""
+        if self.reason:
+            return self.reason
+        rows = self._shown()
+        width = max(len(row[0]) for row in rows)
+        return "\n".join(
+            [self.sentence(), *(f"  {self.word} {a:<{width}}  {b} ({c}); tau {d}" for a, b, c, d, _ in rows)]
+        )
+
+    def _shown(self) -> list[tuple[str, str, str, str, str]]:
+        rate = self.fit.response == "rate"
+        out = []
+        for row in self._frame.to_dict("records"):
+            if rate:
+                digits = rate_digits(self.fit.estimate)
+                shown, limits = per_cent(row["estimate"], digits), interval(row["ci_lower"], row["ci_upper"], digits)
+            else:
+                digits = effect_digits(self.fit.estimate)
+                shown = number(row["estimate"], digits)
+                limits = f"{number(row['ci_lower'], digits)} to {number(row['ci_upper'], digits)}"
+            tau = number(float(np.sqrt(row["tau2"])))
+            i2 = ABSENT if np.isnan(row["i2"]) else f"{per_cent(row['i2'])} %"
+            out.append((visible(row["study"]), shown, limits, tau, i2))
+        return out
+
+    def __repr__(self) -> str:
+        return self.reason or f"<{type(self).__name__} of {len(self._frame)} studies: {self.sentence()}>"
+
+    def _repr_html_(self) -> str:
+        title = type(self).__name__
+        title = {"LeaveOneOut": "Leave-one-out", "Cumulative": "Cumulative pooling"}.get(title, title)
+        if self.reason:
+            return card(title, self.reason)
+        value = "Rate, %" if self.fit.response == "rate" else "Effect"
+        head = [self.heading, value, f"{level_text(self.fit.level)} CI", "tau", "I²"]
+        return card(title, self.sentence(), head=head, rows=self._shown(), method=self.fit.method.sentence())
+
+    def plot(self, **options: Any) -> Axes:
+        """Draw the estimates; see `metanet.figures`."""
+        axes: Axes = draw(self.figure, self._frame, fit=self.fit, **options)
+        return axes
+
+
+# Leave-one-out: the same model without each study in turn, as one batch of masks.
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LeaveOneOut(Series):
+    """One row for each omitted study, with the numbers of the fit without it; `reason` says why there is none."""
+
+    word: ClassVar[str] = "without"
+    heading: ClassVar[str] = "Without"
+    figure: ClassVar[str] = "leave_one_out"
+
+    def sentence(self) -> str:
+        """Between which values the estimate moves, and which studies move it there."""
+        if self.reason:
+            return self.reason
+        frame = self._frame.dropna(subset=["estimate"])
+        if frame.empty:
+            return "Without any one of the studies no estimate exists."
+        rows = sorted(frame.to_dict("records"), key=lambda row: float(row["estimate"]))
+        low, high = rows[0], rows[-1]
+        first, last = rate_or_effect(self.fit, low["estimate"]), rate_or_effect(self.fit, high["estimate"])
+        if first == last:
+            text = f"Leaving out one study at a time leaves the estimate at {first}."
+        else:
+            ends = f"{first} (without {visible(low['study'])}) and {last} (without {visible(high['study'])})"
+            text = f"Leaving out one study at a time moves the estimate between {ends}."
+        missing = len(self._frame) - len(rows)
+        return text + (f" In {missing} of {len(self._frame)} cases no estimate exists." if missing else "")
+
+
+def leave_one_out(fit: Pooled) -> LeaveOneOut:
+    """Refit without each study in turn.
+
+    Parameters
+    ----------
+    fit
+        The result of `pool`, whatever its model.
+
+    Returns
+    -------
+    LeaveOneOut
+        Rows in the order of ``fit.studies``. A single study leaves nothing to omit: no rows, and a reason.
+    """
+    import pandas as pd
+
+    check_fit(fit)
+    if fit.k < 2:
+        reason = "One study: leaving it out leaves nothing, so there is no leave-one-out analysis."
+        return LeaveOneOut(fit, fit.method, reason, pd.DataFrame(columns=["study", "status", *COLUMNS]))
+    fitted = refit(fit, ~np.eye(fit.k, dtype=bool), whole=True)
+    columns = {name: getattr(fitted, name) for name in COLUMNS}
+    frame = pd.DataFrame({"study": fit.studies["study"], "status": fitted.status, **columns})
+    return LeaveOneOut(fit, fit.method, None, frame)
+
+
+# Cumulative meta-analysis: the estimate as the evidence came in, study after study, as one batch of masks.
+
+#: Orders that need no column of their own.
+ORDERS = ("given", "size", "precision")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Cumulative(Series):
+    """One row for each study added, with the numbers of all studies up to it; `order` names what they were sorted by."""
+
+    order: str = "given"
+
+    word: ClassVar[str] = "+"
+    heading: ClassVar[str] = "Study added"
+    figure: ClassVar[str] = "cumulative"
+
+    def sentence(self) -> str:
+        """Where the estimate began, where it ended, and from when on it stayed near its end."""
+        if self.reason:
+            return self.reason
+        rows = [row for row in self._frame.to_dict("records") if not np.isnan(row["estimate"])]
+        if not rows:
+            return "No estimate exists, with however many studies."
+        last = rows[-1]
+        text = f"From {rate_or_effect(self.fit, rows[0]['estimate'])} with {plural(rows[0]['k'], 'study', 'studies')} "
+        text += f"the estimate went to {rate_or_effect(self.fit, last['estimate'])} with all {last['k']}"
+        inside = [not (row["ci_lower"] > last["estimate"] or row["ci_upper"] < last["estimate"]) for row in rows]
+        since = len(rows) - next((i for i, fine in enumerate(reversed(inside)) if not fine), len(rows))
+        if since == 0:
+            return f"{text}; every interval on the way holds that value."
+        return f"{text}; from {plural(rows[since]['k'], 'study', 'studies')} on every interval holds that value."
+
+
+def cumulative(fit: Pooled, order: str | Sequence[Any] = "year", *, descending: bool = False) -> Cumulative:
+    """Pool the first study, the first two, and so on to all of them.
+
+    Parameters
+    ----------
+    fit
+        The result of `pool`, whatever its model.
+    order
+        A column of ``fit.studies``, such as "year"; or "size" (largest study first), "precision" (smallest variance of the
+        two-step effect first), "given" (as the rows stand); or a sequence of values, one for each study. Equal values keep the
+        order of the rows.
+    descending
+        Turn the order round: from the largest value of a column on.
+
+    Returns
+    -------
+    Cumulative
+        One row for each study in the order in which it is added: ``study``, ``added`` (its value), ``k`` and the numbers of the
+        fit so far. Studies without a value come last, with a note.
+
+    Raises
+    ------
+    ArgumentError
+        A column that is not there, or values that cannot be put in order.
+
+    References
+    ----------
+    Lau, Antman, Jimenez-Silva, Kupelnick, Mosteller, Chalmers (1992), doi:10.1056/NEJM199207233270406.
+    """
+    import pandas as pd
+
+    check_fit(fit)
+    if not isinstance(descending, bool):
+        raise ArgumentError(f"descending={shorten(descending)!r} must be True or False.")
+    values, name = _values(fit, order)
+    by_size = name == "size" and "size" not in fit.studies.columns
+    # The largest study first is the order that "size" names; `descending` turns it round.
+    rank, unknown = _ranked(values, name, descending ^ by_size)
+    labels = fit.studies["study"].to_numpy()
+    keep = np.zeros((fit.k, fit.k), dtype=bool)
+    for row, study in enumerate(rank):
+        keep[row:, study] = True
+    fitted = refit(fit, keep, whole=True)
+    columns = {column: getattr(fitted, column) for column in COLUMNS}
+    frame = pd.DataFrame(
+        {
+            "study": labels[rank],
+            "added": [values[i] for i in rank],
+            "k": fitted.k.astype(int),
+            "status": fitted.status,
+            **columns,
+        }
+    )
+    method = fit.method
+    if unknown:
+        note = f"Without a value of {name}, added last: {listing(labels[i] for i in unknown)}."
+        method = Method({**fit.method, "notes": [*fit.method["notes"], note]})
+    return Cumulative(fit, method, None, frame, order=name)
+
+
+def _values(fit: Pooled, order: object) -> tuple[list[Any], str]:
+    """What the studies are sorted by, and its name."""
+    studies = fit.studies
+    if isinstance(order, str):
+        if order in studies.columns:
+            return list(studies[order]), order
+        if order == "given":
+            return list(range(1, fit.k + 1)), order
+        if order == "size":
+            sizes = [
+                c for c in ("total", "total_control", "person_time", "person_time_control") if c in studies.columns
+            ]
+            if not sizes:
+                raise ArgumentError("order='size': effects without counts have no size. Mend: order='precision'.")
+            return [float(value) for value in studies[sizes].sum(axis=1)], order
+        if order == "precision":
+            return [float(value) for value in two_step_twin(fit).vi[0]], order
+        known = [str(c) for c in studies.columns]
+        near = nearest(order, [*known, *ORDERS])
+        meant = f" Did you mean {near!r}?" if near else ""
+        raise ArgumentError(
+            f"order={shorten(order)!r} is not a column of the studies.{meant} Known: {', '.join(known)}."
+        )
+    if not is_sequence(order):
+        raise ArgumentError(
+            f"order={shorten(order)!r} must be a column, {', '.join(map(repr, ORDERS))}, or a sequence."
+        )
+    items = list(order)  # type: ignore[call-overload]
+    if len(items) != fit.k:
+        raise ArgumentError(f"order has {len(items)} values, and there are {plural(fit.k, 'study', 'studies')}.")
+    return items, "the values given"
+
+
+def _ranked(values: list[Any], name: str, descending: bool) -> tuple[NDArray[np.intp], list[int]]:
+    """Positions in the order of the values, those without one last; and which these are."""
+    known = [i for i, value in enumerate(values) if not missing(value)]
+    unknown = [i for i in range(len(values)) if i not in set(known)]
+    try:
+        # Python's sort keeps the order of equal values, from the largest on as well.
+        ranked = sorted(known, key=lambda i: values[i], reverse=descending)
+    except TypeError:
+        raise ArgumentError(f"order: the values of {name} cannot be put in order, because they mix kinds.") from None
+    return np.array([*ranked, *unknown], dtype=np.intp), unknown

@@ -1,0 +1,277 @@
+"""Effect sizes and their large-sample variances: proportions, incidence rates, and two groups."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from metanet.base.arrays import Array
+from metanet.effects.values import Effects
+from metanet.effects.zero_cells import CORRECTION, finish, one_group, one_rate, two_groups, two_rates
+
+# One-group effect sizes of a proportion: raw, log, logit, arcsine and Freeman-Tukey, with their large-sample variances.
+#
+# Every function takes counts ``[..., k]``; a study with total 0 is absent. `add` and `to` are the zero-cell rules of
+# `metanet.effects.zero_cells`; the arcsine measures exist at 0 % and 100 % and take no correction.
+
+
+def raw_proportion(events: ArrayLike, total: ArrayLike, *, add: float = CORRECTION, to: str = "only0") -> Effects:
+    """Proportion ``p = x / n`` with variance ``p (1 - p) / n``; measure PR (Viechtbauer 2010, doi:10.18637/jss.v036.i03)."""
+    cells = one_group(events, total, add=add, to=to)
+    x, y = cells.cells
+    n = x + y
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return finish(x / n, x * y / n**3, cells)
+
+
+def log_proportion(events: ArrayLike, total: ArrayLike, *, add: float = CORRECTION, to: str = "only0") -> Effects:
+    """Log ``log(x / n)`` with variance ``1 / x - 1 / n``; measure PLN (Viechtbauer 2010, doi:10.18637/jss.v036.i03)."""
+    cells = one_group(events, total, add=add, to=to)
+    x, y = cells.cells
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # log(x / n) = -log(1 + y / x) and 1 / x - 1 / n = y / (x n) keep their digits where x is nearly n.
+        return finish(-np.log1p(y / x), y / (x * (x + y)), cells)
+
+
+def logit(events: ArrayLike, total: ArrayLike, *, add: float = CORRECTION, to: str = "only0") -> Effects:
+    """Logit ``log(x / (n - x))`` with variance ``1 / x + 1 / (n - x)``; measure PLO (Stijnen 2010, doi:10.1002/sim.4040)."""
+    cells = one_group(events, total, add=add, to=to)
+    x, y = cells.cells
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return finish(np.log(x) - np.log(y), 1.0 / x + 1.0 / y, cells)
+
+
+def arcsine(events: ArrayLike, total: ArrayLike) -> Effects:
+    """Arcsine ``asin(sqrt(x / n))`` with variance ``1 / (4 n)``; measure PAS (Lin and Xu 2020, doi:10.1002/hsr2.178)."""
+    cells = one_group(events, total, to="none")
+    x, y = cells.cells
+    with np.errstate(divide="ignore"):
+        return finish(_arc(x, y), 0.25 / (x + y), cells)
+
+
+def freeman_tukey(events: ArrayLike, total: ArrayLike) -> Effects:
+    """Half the sum of ``asin(sqrt(x / (n + 1)))`` and ``asin(sqrt((x + 1) / (n + 1)))``, variance ``1 / (4 n + 2)``; measure PFT.
+
+    Freeman and Tukey (1950, doi:10.1214/aoms/1177729756). The order of proportions is not kept across sizes: 0 of 10 has a
+    larger value than 0 of 100.
+    """
+    cells = one_group(events, total, to="none")
+    x, y = cells.cells
+    return finish(0.5 * (_arc(x, y + 1.0) + _arc(x + 1.0, y)), 0.25 / (x + y + 0.5), cells)
+
+
+def _arc(success: Array, failure: Array) -> Array:
+    """``asin(sqrt(s / (s + f)))`` in a form that keeps its digits near 0 and near 1."""
+    return np.arctan2(np.sqrt(success), np.sqrt(failure))
+
+
+def logit_proportion(events: ArrayLike, total: ArrayLike, *, add: float = CORRECTION) -> Effects:
+    """Logit ``log(x / (n - x))`` with variance ``1 / x + 1 / (n - x)`` by the rule "only0", infinite logits left in place.
+
+    A study without events, or without non-events, gets `add` on both cells; no other study is touched. Absent studies (total
+    0) get effect 0 and infinite variance, that is no weight. `logit` is the same measure for the registry.
+
+    Parameters
+    ----------
+    events, total
+        Counts, ``[..., k]``.
+    add
+        The correction; 0 leaves infinite logits in place.
+    """
+    cells = one_group(events, total, add=add)
+    x, y = cells.cells
+    with np.errstate(divide="ignore", invalid="ignore"):
+        yi = np.where(cells.present, np.log(x) - np.log(y), 0.0)
+        vi = np.where(cells.present, 1.0 / x + 1.0 / y, np.inf)
+    return Effects(yi, vi, cells.corrected)
+
+
+def inverse_logit(value: ArrayLike) -> Array:
+    """The proportion whose logit is `value`; only an infinite logit gives exactly 1, as only minus infinity gives 0."""
+    logit = np.asarray(value, dtype=np.float64)
+    rate = np.asarray(special.expit(logit))
+    return np.where((rate == 1) & np.isfinite(logit), np.nextafter(1.0, 0.0), rate)
+
+
+# Effect sizes of events in person-time: one rate raw, logged, as square root and Freeman-Tukey; two rates as ratio and difference.
+#
+# Every function takes events and person-time ``[..., k]`` in any unit (the rate is per that unit); a study with person-time 0 is
+# absent. `add`, `to` and `drop00` are the rules of `metanet.effects.zero_cells`: only the events are corrected. Formulas and
+# variances are those of Poisson counts (Viechtbauer 2010, doi:10.18637/jss.v036.i03).
+
+
+def _time(person_time: ArrayLike) -> Array:
+    return np.asarray(person_time, dtype=np.float64)
+
+
+def raw_rate(events: ArrayLike, person_time: ArrayLike, *, add: float = CORRECTION, to: str = "only0") -> Effects:
+    """Rate ``x / t`` with variance ``x / t^2``; measure IR."""
+    cells, t = one_rate(events, person_time, add=add, to=to), _time(person_time)
+    (x,) = cells.cells
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return finish(x / t, x / t / t, cells)
+
+
+def log_rate(events: ArrayLike, person_time: ArrayLike, *, add: float = CORRECTION, to: str = "only0") -> Effects:
+    """Log rate ``log(x / t)`` with variance ``1 / x``; measure IRLN."""
+    cells, t = one_rate(events, person_time, add=add, to=to), _time(person_time)
+    (x,) = cells.cells
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return finish(np.log(x) - np.log(t), 1.0 / x, cells)
+
+
+def root_rate(events: ArrayLike, person_time: ArrayLike) -> Effects:
+    """Square root ``sqrt(x / t)`` with variance ``1 / (4 t)``; measure IRS."""
+    cells, t = one_rate(events, person_time, to="none"), _time(person_time)
+    (x,) = cells.cells
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return finish(np.sqrt(x / t), 0.25 / t, cells)
+
+
+def freeman_tukey_rate(events: ArrayLike, person_time: ArrayLike) -> Effects:
+    """Half the sum of ``sqrt(x / t)`` and ``sqrt((x + 1) / t)``, variance ``1 / (4 t)``; measure IRFT.
+
+    Freeman and Tukey (1950, doi:10.1214/aoms/1177729756).
+    """
+    cells, t = one_rate(events, person_time, to="none"), _time(person_time)
+    (x,) = cells.cells
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return finish(0.5 * (np.sqrt(x / t) + np.sqrt((x + 1.0) / t)), 0.25 / t, cells)
+
+
+def rate_ratio(
+    events: ArrayLike,
+    person_time: ArrayLike,
+    events_control: ArrayLike,
+    person_time_control: ArrayLike,
+    *,
+    add: float = CORRECTION,
+    to: str = "only0",
+    drop00: bool = False,
+) -> Effects:
+    """Log rate ratio ``log(x1 / t1) - log(x2 / t2)`` with variance ``1 / x1 + 1 / x2``; measure IRR."""
+    cells = two_rates(events, person_time, events_control, person_time_control, add=add, to=to, drop00=drop00)
+    (x1, x2), t1, t2 = cells.cells, _time(person_time), _time(person_time_control)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return finish(np.log(x1 * t2) - np.log(x2 * t1), 1.0 / x1 + 1.0 / x2, cells)
+
+
+def rate_difference(
+    events: ArrayLike,
+    person_time: ArrayLike,
+    events_control: ArrayLike,
+    person_time_control: ArrayLike,
+    *,
+    add: float = CORRECTION,
+    to: str = "only0",
+    drop00: bool = False,
+) -> Effects:
+    """Difference ``x1 / t1 - x2 / t2`` with variance ``x1 / t1^2 + x2 / t2^2``; measure IRD."""
+    cells = two_rates(events, person_time, events_control, person_time_control, add=add, to=to, drop00=drop00)
+    (x1, x2), t1, t2 = cells.cells, _time(person_time), _time(person_time_control)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return finish(x1 / t1 - x2 / t2, x1 / t1 / t1 + x2 / t2 / t2, cells)
+
+
+# Two-group effect sizes of counts: odds ratio, risk ratio, risk difference, arcsine difference, Peto's odds ratio.
+#
+# Every function takes the counts of the treated group and of the control ``[..., k]``; a study in which either total is 0 is
+# absent. `add`, `to` and `drop00` are the rules of `metanet.effects.zero_cells`. Cells: a events and b non-events among n1
+# treated, c events and d non-events among n2 controls. Products of two counts are exact in double precision, so equal rates
+# give an effect of exactly 0.
+
+
+def odds_ratio(
+    events: ArrayLike,
+    total: ArrayLike,
+    events_control: ArrayLike,
+    total_control: ArrayLike,
+    *,
+    add: float = CORRECTION,
+    to: str = "only0",
+    drop00: bool = False,
+) -> Effects:
+    """Log odds ratio ``log(a d / (b c))``, variance ``1/a + 1/b + 1/c + 1/d`` (Woolf 1955, doi:10.1111/j.1469-1809.1955.tb01348.x)."""
+    cells = two_groups(events, total, events_control, total_control, add=add, to=to, drop00=drop00)
+    a, b, c, d = cells.cells
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return finish(np.log(a * d) - np.log(b * c), 1.0 / a + 1.0 / b + 1.0 / c + 1.0 / d, cells)
+
+
+def risk_ratio(
+    events: ArrayLike,
+    total: ArrayLike,
+    events_control: ArrayLike,
+    total_control: ArrayLike,
+    *,
+    add: float = CORRECTION,
+    to: str = "only0",
+    drop00: bool = False,
+) -> Effects:
+    """Log risk ratio ``log(a n2 / (c n1))``, variance ``1/a - 1/n1 + 1/c - 1/n2`` (Greenland and Robins 1985, doi:10.2307/2530643)."""
+    cells = two_groups(events, total, events_control, total_control, add=add, to=to, drop00=drop00)
+    a, b, c, d = cells.cells
+    n1, n2 = a + b, c + d
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return finish(np.log(a * n2) - np.log(c * n1), b / (a * n1) + d / (c * n2), cells)
+
+
+def risk_difference(
+    events: ArrayLike,
+    total: ArrayLike,
+    events_control: ArrayLike,
+    total_control: ArrayLike,
+    *,
+    add: float = CORRECTION,
+    to: str = "only0",
+    drop00: bool = False,
+) -> Effects:
+    """Difference ``a/n1 - c/n2``, variance ``a b / n1^3 + c d / n2^3`` (Greenland and Robins 1985, doi:10.2307/2530643)."""
+    cells = two_groups(events, total, events_control, total_control, add=add, to=to, drop00=drop00)
+    a, b, c, d = cells.cells
+    n1, n2 = a + b, c + d
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return finish((a * n2 - c * n1) / (n1 * n2), a * b / n1**3 + c * d / n2**3, cells)
+
+
+def arcsine_difference(
+    events: ArrayLike,
+    total: ArrayLike,
+    events_control: ArrayLike,
+    total_control: ArrayLike,
+    *,
+    drop00: bool = False,
+) -> Effects:
+    """``asin(sqrt(a/n1)) - asin(sqrt(c/n2))``, variance ``1/(4 n1) + 1/(4 n2)`` (Rücker 2009, doi:10.1002/sim.3511)."""
+    cells = two_groups(events, total, events_control, total_control, to="none", drop00=drop00)
+    a, b, c, d = cells.cells
+    # The difference of two angles as one angle: equal rates give exactly 0.
+    angle = np.arctan2(np.sqrt(a * d) - np.sqrt(b * c), np.sqrt(b * d) + np.sqrt(a * c))
+    with np.errstate(divide="ignore"):
+        return finish(angle, 0.25 / (a + b) + 0.25 / (c + d), cells)
+
+
+def peto_odds_ratio(
+    events: ArrayLike,
+    total: ArrayLike,
+    events_control: ArrayLike,
+    total_control: ArrayLike,
+    *,
+    add: float = CORRECTION,
+    to: str = "only0",
+    drop00: bool = False,
+) -> Effects:
+    """Peto's log odds ratio ``(O - E) / V``, variance ``1 / V`` (Yusuf 1985, doi:10.1016/S0033-0620(85)80003-7).
+
+    With N patients: ``O - E = (a d - b c) / N`` and ``V = (a + c) (b + d) n1 n2 / (N^2 (N - 1))``, the variance of the
+    hypergeometric distribution. The zero-cell rules apply as for the other measures, as in metafor's `escalc`; Peto's method
+    itself, which pools `O - E`, needs no correction: give ``add=0`` for it.
+    """
+    cells = two_groups(events, total, events_control, total_control, add=add, to=to, drop00=drop00)
+    a, b, c, d = cells.cells
+    n1, n2 = a + b, c + d
+    n = n1 + n2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        v = (a + c) / n * ((b + d) / n) * (n1 * n2 / (n - 1.0))
+        return finish((a * d - b * c) / n / v, 1.0 / v, cells)

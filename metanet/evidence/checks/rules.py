@@ -1,0 +1,459 @@
+"""Rules within one table and across tables: keys that must exist elsewhere, counts that must agree."""
+
+from __future__ import annotations
+
+import datetime
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from metanet.base.errors import nearest
+from metanet.base.untrusted import listing, visible
+from metanet.evidence.findings import Findings
+from metanet.evidence.reading.cells import Row, Table
+
+# Rules within one table: between its rows and between the cells of a row.
+#
+# A value that could not be read is passed over here, because it has its own fault already.
+
+# Shares of groups are printed rounded; three of them may add up to a little more than 100.
+ROUNDING = 1.0
+_YEAR_COLUMNS = ("year", "enrol_start", "enrol_end")
+
+
+def check_table(table: Table, findings: Findings) -> None:
+    """Apply every rule within a table to `table`."""
+    _unique(table, findings)
+    if table.contract.role == "studies":
+        _years(table, findings)
+    _shares(table, findings)
+    if table.contract.role == "outcome":
+        _counts(table, findings)
+        _derivations(table, findings)
+        _unit_and_poolable(table, findings)
+
+
+def _unique(table: Table, findings: Findings) -> None:
+    """A primary key stands once, a column declared unique holds each value once, and no row is there twice."""
+    keys = [table.contract.primary_key] if table.contract.primary_key else [table.contract.column_names]
+    keys += [(column.name,) for column in table.contract.columns if column.constraints.get("unique")]
+    for key in dict.fromkeys(keys):
+        first: dict[tuple[Any, ...], int] = {}
+        for row in table.rows:
+            if row.bad & set(key):
+                continue
+            value = tuple(row.values.get(name) for name in key)
+            if value in first:
+                findings.breaks_rule(
+                    table.file,
+                    f"repeats line {first[value]}",
+                    "Keep one of the two rows, or tell them apart by their arm" if len(key) > 1 else "Keep one of them",
+                    row=row.line,
+                    column=key[-1] if len(key) == 1 else "+".join(key) if len(key) < 6 else None,
+                    value=" | ".join(row.text[name] for name in key[:4]),
+                )
+            else:
+                first[value] = row.line
+
+
+def _years(table: Table, findings: Findings) -> None:
+    """No year lies in the future, and enrolment begins before it ends and ends before the report is printed."""
+    latest = datetime.date.today().year + 1
+    for row in table.rows:
+        year, start, end = (row.values.get(name) for name in _YEAR_COLUMNS)
+        for name in _YEAR_COLUMNS:
+            value = row.values.get(name)
+            if value is not None and value > latest:
+                findings.breaks_rule(
+                    table.file, "lies in the future", "Check the year", row=row.line, column=name, value=row.text[name]
+                )
+        if start is not None and end is not None and start > end:
+            findings.breaks_rule(
+                table.file,
+                f"is later than enrol_end {end}",
+                "Check both years",
+                row=row.line,
+                column="enrol_start",
+                value=row.text["enrol_start"],
+            )
+        for name, value in (("enrol_start", start), ("enrol_end", end)):
+            # A report can be dated a year before its issue is printed.
+            if year is not None and value is not None and value > year + 1:
+                findings.breaks_rule(
+                    table.file,
+                    f"is later than the year of the report {year}",
+                    "Check both years",
+                    row=row.line,
+                    column=name,
+                    value=row.text[name],
+                )
+
+
+def _shares(table: Table, findings: Findings) -> None:
+    """Shares that divide the patients of an arm do not add up to more than all of them."""
+    for group in table.contract.extra.get("at_most_100", ()):
+        for row in table.rows:
+            given = {name: row.values[name] for name in group if row.values.get(name) is not None}
+            total = sum(given.values())
+            if len(given) > 1 and total > 100 + ROUNDING:
+                findings.breaks_rule(
+                    table.file,
+                    f"add up to {total:g} %",
+                    "Check the shares; together they are at most 100",
+                    row=row.line,
+                    column="+".join(given),
+                    value=" + ".join(row.text[name] for name in given),
+                )
+
+
+def _counts(table: Table, findings: Findings) -> None:
+    """No more events than were assessed, and somebody was assessed."""
+    for row in table.rows:
+        events, total = row.values.get("events"), row.values.get("total")
+        for name, value, least in (("events", events, 0), ("total", total, 1)):
+            # The curated contract says so too; one of the user's own may not.
+            if value is not None and value < least and name not in row.bad:
+                findings.breaks_rule(
+                    table.file,
+                    f"is below {least}",
+                    "Check the count against the source",
+                    row=row.line,
+                    column=name,
+                    value=row.text[name],
+                )
+        if events is not None and total is not None and events > total:
+            findings.breaks_rule(
+                table.file,
+                f"is more than the total {total}",
+                "Check both counts against the source",
+                row=row.line,
+                column="events",
+                value=row.text["events"],
+            )
+
+
+def _derivations(table: Table, findings: Findings) -> None:
+    """A derived count says how, and a printed one has nothing to explain."""
+    if table.contract.column("derived") is None or table.contract.column("derivation") is None:
+        return
+    for row in table.rows:
+        derived, derivation = row.values.get("derived"), row.values.get("derivation")
+        if derived is True and not derivation and "derivation" not in row.bad:
+            findings.breaks_rule(
+                table.file,
+                "is empty though the count is derived",
+                "Write how the count follows from what the source prints",
+                row=row.line,
+                column="derivation",
+                value="",
+            )
+        if derived is False and derivation:
+            findings.breaks_rule(
+                table.file,
+                "is false though there is a derivation",
+                "Write true, or empty the derivation",
+                row=row.line,
+                column="derived",
+                value=row.text["derived"],
+            )
+
+
+def _unit_and_poolable(table: Table, findings: Findings) -> None:
+    """A pooled rate is about patients; lesions of one patient are not independent."""
+    for row in table.rows:
+        if row.values.get("poolable") is True and row.values.get("unit") == "lesions":
+            findings.notice(
+                table.file,
+                "counts lesions and is marked poolable",
+                "Check that the pooled rate may count lesions",
+                row=row.line,
+                column="unit",
+                value=row.text["unit"],
+            )
+
+
+# Rules across tables: keys that must be found elsewhere, counts that must fit each other.
+#
+# Each rule is a function from the tables to findings. What could not be read is passed over here, because it has its own
+# fault already.
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Every table that was read, by role."""
+
+    studies: Table | None
+    arms: Table | None
+    outcomes: tuple[Table, ...]
+    published: Table | None = None
+    others: tuple[Table, ...] = ()
+
+    def every(self) -> tuple[Table, ...]:
+        """All tables."""
+        known = (self.studies, self.arms, *self.outcomes, self.published, *self.others)
+        return tuple(table for table in known if table is not None)
+
+
+class _Guesses:
+    """The nearest known key for the first keys that are wrong: where thousands are, it is not a slip in each."""
+
+    _MOST = 50
+
+    def __init__(self) -> None:
+        self._made = 0
+
+    def nearest(self, word: object, known: Iterable[str]) -> str | None:
+        self._made += 1
+        return nearest(word, known) if self._made <= self._MOST else None
+
+
+def check_tables(tables: Tables, findings: Findings) -> None:
+    """Apply every rule to `tables`."""
+    for table in tables.every():
+        check_table(table, findings)
+    for across in ACROSS:
+        across(tables, findings)
+
+
+def _unread(table: Table) -> set[str]:
+    """Words of rows whose key could not be read: what they name is not missing, so nothing else is at fault."""
+    broken = [row for row in table.rows if row.bad & {"study_id", "arm"}]
+    return table.unread_words | {row.text["study_id"] for row in broken}
+
+
+def _arms_have_studies(tables: Tables, findings: Findings) -> None:
+    if tables.studies is None or tables.arms is None or not tables.studies.complete:
+        return
+    known = {row.values["study_id"] for row in tables.studies.rows} | _unread(tables.studies)
+    guesses = _Guesses()
+    for row in tables.arms.rows:
+        study = row.values["study_id"]
+        if study is not None and study not in known:
+            near = guesses.nearest(study, (str(name) for name in known if name))
+            findings.breaks_rule(
+                tables.arms.file,
+                f"is not in {tables.studies.file}",
+                f"Write {near!r} if that is meant, or add the study" if near else "Add the study",
+                row=row.line,
+                column="study_id",
+                value=row.text["study_id"],
+            )
+    if tables.arms.complete:
+        used = {row.values["study_id"] for row in tables.arms.rows} | _unread(tables.arms)
+        for row in tables.studies.rows:
+            if row.values["study_id"] not in used and row.values["study_id"] is not None:
+                findings.notice(
+                    tables.studies.file,
+                    f"has no arm in {tables.arms.file}",
+                    "Add its arms, or delete the study",
+                    row=row.line,
+                    column="study_id",
+                    value=row.text["study_id"],
+                )
+
+
+def _outcomes_have_arms(tables: Tables, findings: Findings) -> None:
+    if tables.arms is None or not tables.arms.complete:
+        return
+    arms: dict[str, set[str]] = defaultdict(set)
+    for row in tables.arms.rows:
+        if row.values["study_id"] is not None and row.values["arm"] is not None:
+            arms[row.values["study_id"]].add(row.values["arm"])
+    unread = _unread(tables.arms)
+    guesses = _Guesses()
+    for table in tables.outcomes:
+        for row in table.rows:
+            study, arm = row.values["study_id"], row.values["arm"]
+            if study is None or arm is None or study in unread or arm in arms.get(study, ()):
+                continue
+            if study in arms:
+                column, wrong = "arm", f"is not an arm of {visible(study)} in {tables.arms.file}"
+                near = guesses.nearest(arm, arms[study])
+                mend = f"Write {near!r} if that is meant" if near else f"Write one of {listing(sorted(arms[study]))}"
+            else:
+                column, wrong = "study_id", f"is not in {tables.arms.file}"
+                near = guesses.nearest(study, arms)
+                mend = f"Write {near!r} if that is meant, or add the arm" if near else "Add the study and its arm"
+            findings.breaks_rule(table.file, wrong, mend, row=row.line, column=column, value=row.text[column])
+
+
+def _arms_have_outcomes(tables: Tables, findings: Findings) -> None:
+    if tables.arms is None or not tables.outcomes or not all(table.complete for table in tables.outcomes):
+        return
+    used = {(row.values["study_id"], row.values["arm"]) for table in tables.outcomes for row in table.rows}
+    unread = set().union(*(_unread(table) for table in tables.outcomes))
+    for row in tables.arms.rows:
+        key = (row.values["study_id"], row.values["arm"])
+        if None not in key and key not in used and key[0] not in unread:
+            findings.notice(
+                tables.arms.file,
+                "has no row in any outcome",
+                "Add its counts, or leave it for other outcomes to come",
+                row=row.line,
+                column="arm",
+                value=f"{row.text['study_id']} | {row.text['arm']}",
+            )
+
+
+def _totals_fit_arms(tables: Tables, findings: Findings) -> None:
+    """No more patients were assessed than the arm has; procedures and lesions can be more than patients."""
+    if tables.arms is None or tables.arms.contract.column("n") is None:
+        return
+    sizes = {(row.values["study_id"], row.values["arm"]): row.values["n"] for row in tables.arms.rows}
+    for table in tables.outcomes:
+        for row in table.rows:
+            total, size = row.values.get("total"), sizes.get((row.values["study_id"], row.values["arm"]))
+            if row.values.get("unit", "patients") == "patients" and total and size and total > size:
+                findings.breaks_rule(
+                    table.file,
+                    f"is more than the {size} patients of the arm",
+                    f"Check it, the unit, and n in {tables.arms.file}",
+                    row=row.line,
+                    column="total",
+                    value=row.text["total"],
+                )
+
+
+def _outcomes_nest(tables: Tables, findings: Findings) -> None:
+    """Complete responders are among the responders, and these among the controlled, where the denominator is one."""
+    by_name = {table.contract.outcome: table for table in tables.outcomes}
+    for table in tables.outcomes:
+        # Follow the chain to its end, so that complete response is held against disease control even where the row
+        # between them is missing.
+        wider = by_name.get(str(table.contract.extra.get("within", "")))
+        seen = {table.contract.outcome}
+        while wider is not None and wider.contract.outcome not in seen:
+            seen.add(wider.contract.outcome)
+            _nest(table, wider, findings)
+            wider = by_name.get(str(wider.contract.extra.get("within", "")))
+
+
+def _nest(table: Table, wider: Table, findings: Findings) -> None:
+    counts = defaultdict(list)
+    for row in wider.rows:
+        counts[row.values["study_id"], row.values["arm"]].append(row)
+    for row in table.rows:
+        for other in counts.get((row.values["study_id"], row.values["arm"]), ()):
+            events, most = row.values.get("events"), other.values.get("events")
+            if _comparable(row, other) and events is not None and most is not None and events > most:
+                findings.breaks_rule(
+                    table.file,
+                    f"is more than the {most} of {wider.file} line {other.line}, which include them",
+                    "Check both counts against the source",
+                    row=row.line,
+                    column="events",
+                    value=row.text["events"],
+                )
+
+
+def _comparable(row: Row, other: Row) -> bool:
+    if row.values.get("total") is None or row.values.get("total") != other.values.get("total"):
+        return False
+    times = {row.values.get("timepoint_months"), other.values.get("timepoint_months")} - {None}
+    return row.values.get("unit") == other.values.get("unit") and len(times) < 2
+
+
+def _modality_classes(tables: Tables, findings: Findings) -> None:
+    """A modality belongs to one class, so that its arms are not pooled in two places."""
+    if tables.arms is None:
+        return
+    stated = {
+        modality: name
+        for name, members in tables.arms.contract.extra.get("modality_classes", {}).items()
+        for modality in members
+    }
+    first: dict[str, tuple[str, int]] = {}
+    for row in tables.arms.rows:
+        modality, given = row.values["modality"], row.values["modality_class"]
+        if modality is None or given is None or {"modality", "modality_class"} & row.bad:
+            continue
+        expected, where = first.setdefault(modality, (stated.get(modality, given), row.line))
+        if given != expected:
+            because = "" if modality in stated else f", as on line {where}"
+            findings.breaks_rule(
+                tables.arms.file,
+                f"is not the class of {visible(modality)}{because}",
+                f"Write {expected!r}, or correct the modality",
+                row=row.line,
+                column="modality_class",
+                value=row.text["modality_class"],
+            )
+
+
+def _alike_names(tables: Tables, findings: Findings) -> None:
+    """Names that a reader takes for one are one: else their arms would be pooled apart, and nobody would see why."""
+    if tables.arms is None:
+        return
+    for name in ("modality_class", "modality"):
+        first: dict[str, tuple[str, int]] = {}
+        for row in tables.arms.rows:
+            value = row.values[name]
+            if value is None or name in row.bad:
+                continue
+            key = "".join(unicodedata.normalize("NFKC", value).casefold().split())
+            other, line = first.setdefault(key, (value, row.line))
+            if value != other:
+                findings.breaks_rule(
+                    tables.arms.file,
+                    f"differs from {visible(other)} on line {line} by case, blanks or the form of a letter alone",
+                    f"Write {other!r} if that is meant, or choose a name that can be told from it",
+                    row=row.line,
+                    column=name,
+                    value=row.text[name],
+                )
+
+
+def _shared_identifiers(tables: Tables, findings: Findings) -> None:
+    """One DOI or PMID in two studies is one report extracted twice, or a slip."""
+    if tables.studies is None:
+        return
+    for name in ("doi", "pmid"):
+        first: dict[str, Row] = {}
+        for row in tables.studies.rows:
+            value = row.values.get(name)
+            if value is None:
+                continue
+            other = first.setdefault(str(value).casefold(), row)
+            if other is not row:
+                findings.notice(
+                    tables.studies.file,
+                    f"is also the {name} of {visible(other.values['study_id'])} on line {other.line}",
+                    "Check that the two are different reports; give them one overlap_group if they share patients",
+                    row=row.line,
+                    column=name,
+                    value=row.text[name],
+                )
+
+
+def _published(tables: Tables, findings: Findings) -> None:
+    """A published interval holds its estimate."""
+    if tables.published is None:
+        return
+    for row in tables.published.rows:
+        estimate, lower, upper = (row.values.get(name) for name in ("estimate", "ci_lower", "ci_upper"))
+        if estimate is None:
+            continue
+        if (lower is not None and estimate < lower) or (upper is not None and estimate > upper):
+            findings.breaks_rule(
+                tables.published.file,
+                f"lies outside its interval {row.text['ci_lower']} to {row.text['ci_upper']}",
+                "Check the three numbers against the review",
+                row=row.line,
+                column="estimate",
+                value=row.text["estimate"],
+            )
+
+
+ACROSS: Sequence[Callable[[Tables, Findings], None]] = (
+    _arms_have_studies,
+    _outcomes_have_arms,
+    _arms_have_outcomes,
+    _totals_fit_arms,
+    _outcomes_nest,
+    _modality_classes,
+    _alike_names,
+    _shared_identifiers,
+    _published,
+)

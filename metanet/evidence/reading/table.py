@@ -1,0 +1,100 @@
+"""Any CSV of counts, outside the contract: read as forgivingly, and refused in the same words, as the evidence itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metanet.base.errors import nearest
+from metanet.base.untrusted import listing, visible
+from metanet.evidence.findings import Findings, data_error
+from metanet.evidence.locate import given_path
+from metanet.evidence.reading.cells import number_fault, plain_number
+from metanet.evidence.reading.text import Sheet, decode, read_bytes, split
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_counts(path: str | Path, *, counts: Sequence[str], times: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a CSV with columns of counts, and of person-time where there is some; the other columns stay text.
+
+    Parameters
+    ----------
+    path
+        The file: commas, semicolons or tabs; UTF-8, UTF-16 or Windows-1252.
+    counts
+        Names of the columns of whole numbers, such as events and totals.
+    times
+        Names of the columns of person-time: numbers with a decimal point.
+
+    Raises
+    ------
+    DataError
+        Every fault of the file and of these columns at once, each with its row.
+    """
+    import pandas as pd
+
+    place = given_path(path)
+    file = visible(place.name)
+    findings = Findings()
+    data = read_bytes(place, file, findings)
+    text = None if data is None else decode(data, file, findings)
+    whole = {**dict.fromkeys(times, False), **dict.fromkeys(counts, True)}
+    sheet = None if text is None else split(text, file, tuple(whole), findings)
+    columns: dict[str, list[Any]] = {} if sheet is None else _columns(sheet, whole, findings)
+    if findings.faults:
+        raise data_error(str(place), findings.faults)
+    return pd.DataFrame(columns)
+
+
+def _columns(sheet: Sheet, numbers: Mapping[str, bool], findings: Findings) -> dict[str, list[Any]]:
+    """The cells by column; `numbers` says of each column of numbers whether they are whole."""
+    header = sheet.header.cells
+    while header and not header[-1] and not any(record.cells[len(header) - 1 :] for record in sheet.records):
+        header = header[:-1]
+    file = sheet.file
+    for name in sorted({name for name in header if name and header.count(name) > 1}):
+        findings.cannot_read(
+            file, "stands twice among the column names", "Rename one", row=sheet.header.line, value=name
+        )
+    for name in numbers:
+        if name not in header:
+            near = nearest(name, header)
+            mend = f"Did you mean {near!r}?" if near else f"The columns are {listing(header)}"
+            findings.cannot_read(file, "is not among the column names", mend, row=sheet.header.line, value=name)
+    if not sheet.records:
+        findings.cannot_read(file, "holds column names and no rows", "Add a row for each study")
+    if findings.faults:
+        return {}
+    columns: dict[str, list[Any]] = {name: [] for name in header if name}
+    for record in sheet.records:
+        cells = record.cells + [""] * (len(header) - len(record.cells))
+        if any(cells[len(header) :]):
+            findings.cannot_read(
+                file,
+                f"has more cells than the {len(header)} columns",
+                "Put text with a comma in quotes",
+                row=record.line,
+            )
+            continue
+        for name, cell in zip(header, cells, strict=False):
+            if name in numbers:
+                columns[name].append(_number(cell, name, record.line, sheet, findings, whole=numbers[name]))
+            elif name:
+                columns[name].append(cell)
+    return columns
+
+
+def _number(cell: str, name: str, line: int, sheet: Sheet, findings: Findings, *, whole: bool) -> float | None:
+    plain = plain_number(cell, whole=whole, comma=False, foreign=sheet.separator != ",")
+    try:
+        return int(plain or "") if whole else float(plain or "")
+    except ValueError:
+        if not cell:
+            wrong, mend = "is empty", f"Write the {'count' if whole else 'person-time'}, or delete the row"
+        else:
+            wrong, mend = number_fault(cell, whole=whole, comma=False, percent=False)
+        findings.cannot_read(sheet.file, wrong, mend, row=line, column=name, value=cell)
+        return None

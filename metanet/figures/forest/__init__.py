@@ -1,0 +1,1 @@
+"""The forest plot: rows and columns, layout, drawing, presets, captions."""

@@ -1,0 +1,204 @@
+"""The sentences on a figure, read from a result: names of summary rows, heterogeneity, reasons, alternative text."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from metanet.base.display import count, level_text, number, p_value, per_cent, plural
+from metanet.base.untrusted import listing
+from metanet.figures.page.scale import Scale, effect_scale, is_rate, value_column
+from metanet.figures.page.text import harmless
+from metanet.models.comparison.result import OBSERVATIONAL
+
+if TYPE_CHECKING:
+    from metanet.models.comparison.result import Comparison
+    from metanet.models.results.pooled import Pooled
+
+
+_EFFECT = {"rate per person-time": "rate"}
+
+
+def model_name(fit: Pooled) -> str:
+    """The model in words."""
+    name = fit.title
+    return name if name in ("Mantel-Haenszel", "Peto") else f"{name[0].lower()}{name[1:]}"
+
+
+def summary_label(fit: Pooled, *, second: bool = False) -> str:
+    """The label of the summary row, honest about what the number is."""
+    if fit.status in ("no events", "only events"):
+        name = "Exact rate on the sum"
+    elif fit.status == "not pooled":
+        return "One study: not pooled"
+    elif fit.status == "pooled":
+        name = f"Pooled rate ({fit.average})" if is_rate(fit) else f"Pooled {_EFFECT.get(fit.response, fit.response)}"
+    else:
+        name = "No pooled rate: not estimable" if is_rate(fit) else "No pooled effect: not estimable"
+    if not second:
+        return name
+    model = model_name(fit)
+    if fit.status != "pooled":
+        return f"{name} ({model})"
+    # A mean on an axis of medians says so.
+    return f"{model[0].upper()}{model[1:]}" + (" (mean)" if is_rate(fit) and fit.average == "mean" else "")
+
+
+def heterogeneity(fit: Pooled, kind: str = "sentence") -> str:
+    """One line on how much the studies differ; empty where nothing of it exists. `kind` as in `ForestPreset`."""
+    parts = _listed(fit) if kind == "list" else _said(fit)
+    return f"Heterogeneity: {', '.join(parts)}" if parts else ""
+
+
+def _said(fit: Pooled) -> list[str]:
+    parts: list[str] = []
+    if fit.tau2 is not None:
+        parts.append(f"τ = {number(fit.tau)}{_limits(_root(fit.tau2_lower), _root(fit.tau2_upper))}")
+    if fit.i2 is not None:
+        bounds = ""
+        if fit.i2_lower is not None and fit.i2_upper is not None:
+            bounds = f" ({per_cent(fit.i2_lower)} to {per_cent(fit.i2_upper)})"
+        parts.append(f"I² = {per_cent(fit.i2)} %{bounds}")
+    if fit.lrt is not None:
+        parts.append(f"likelihood-ratio test {_test(fit.lrt, fit.q_df, fit.lrt_pvalue)}")
+    elif fit.q is not None:
+        parts.append(f"Q = {_test(fit.q, fit.q_df, fit.q_pvalue)}")
+    return parts
+
+
+def _listed(fit: Pooled) -> list[str]:
+    """As a Cochrane review lists it; where the test is a likelihood ratio, it is said."""
+    parts = [] if fit.tau2 is None else [f"Tau² = {number(fit.tau2)}"]
+    test, p, name = (
+        (fit.lrt, fit.lrt_pvalue, "Chi² (likelihood ratio)") if fit.lrt is not None else (fit.q, fit.q_pvalue, "Chi²")
+    )
+    if test is not None:
+        parts.append(f"{name} = {number(test)}, df = {count(fit.q_df)} ({p_value(p).replace('p', 'P')})")
+    if fit.i2 is not None:
+        parts.append(f"I² = {per_cent(fit.i2, 0)} %")
+    return parts
+
+
+def _root(value: float | None) -> float | None:
+    return None if value is None else math.sqrt(value)
+
+
+def _limits(lower: float | None, upper: float | None) -> str:
+    return "" if lower is None or upper is None else f" ({number(lower)} to {number(upper)})"
+
+
+def _test(value: float, df: int | None, p: float | None) -> str:
+    degrees = "" if df is None else f" on {count(df)} df"
+    return f"{number(value)}{degrees}, {p_value(p)}"
+
+
+def reasons(fit: Pooled) -> tuple[str, ...]:
+    """Why a result is not an ordinary pooled one, from its own notes."""
+    if fit.status in ("pooled", "not pooled"):
+        return ()
+    return tuple(harmless(note) for note in fit.notes[:1])
+
+
+def legend(fit: Pooled, *, prediction: bool) -> str:
+    """What the marks mean, and the method: the small print under a figure."""
+    kind = fit.method.get("study_interval")
+    parts = [f"lines: {level_text(fit.level)} intervals" + (f" ({harmless(kind)})" if kind else "")]
+    weighted = fit.weights.size > 0 and not any(math.isnan(w) for w in fit.weights)
+    if weighted and fit.k > 1:
+        parts.insert(0, "squares: area by weight")
+    if fit.estimate is not None and fit.status != "not pooled":
+        what = f"{fit.average} rate" if is_rate(fit) and fit.status == "pooled" else "estimate"
+        parts.append(f"diamond: {what} and its interval")
+    if prediction:
+        parts.append("thick bar: prediction interval")
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}. {harmless(fit.method.sentence(), 2000)}"
+
+
+def doubts(comparison: Comparison) -> tuple[str, ...]:
+    """What kind of number a group's is where it is not a pooled one."""
+    kinds = (
+        ("not pooled", "One study, shown as itself"),
+        ("no events", "No events: exact rate on the sum"),
+        ("only events", "Only events: exact rate on the sum"),
+        ("not estimable", "No pooled value can be estimated"),
+    )
+    groups = [(harmless(name), fit.status) for name, fit in comparison.groups.items()]
+    found = ((word, [name for name, its in groups if its == status]) for status, word in kinds)
+    return tuple(f"{word}: {listing(names, 12)}." for word, names in found if names)
+
+
+def groups_legend(
+    comparison: Comparison,
+    overall: Pooled | None = None,
+    *,
+    studies: bool = True,
+    shared: bool = False,
+    prediction: bool,
+) -> str:
+    """What the marks of a comparison mean, what kind of comparison it is, and its method."""
+    level = level_text(comparison.level)
+    fits = [*comparison.groups.values(), *([] if overall is None else [overall])]
+    among = "among all studies" if shared else "within the group"
+    parts = [f"squares: studies, area by weight {among}"] if studies else []
+    pooled = [fit for fit in comparison.groups.values() if fit.estimate is not None and fit.status != "not pooled"]
+    all_too = overall is not None and overall.estimate is not None and overall.status != "not pooled"
+    of = [word for word, there in (("of the groups", bool(pooled)), ("of all studies", all_too)) if there]
+    if of:
+        parts.append(f"diamonds: estimates {' and '.join(of)} and their {level} intervals")
+    if not studies and any(fit.status == "not pooled" for fit in comparison.groups.values()):
+        parts.append(f"dots: single studies and their {level} intervals")
+    if prediction and any(fit.pi_lower is not None for fit in fits):
+        parts.append(f"thick bars: {level} prediction intervals")
+    text = "; ".join(parts) or "no marks: nothing can be estimated"
+    label = OBSERVATIONAL if comparison.response.startswith("rate") or OBSERVATIONAL in comparison.notes else ""
+    method = harmless(comparison.method.sentence(), 2000)
+    out = " ".join(part for part in (f"{text[0].upper()}{text[1:]}.", label, method) if part)
+    return out if overall is None else f"{out} All studies: {harmless(overall.method.sentence(), 2000)}"
+
+
+def groups_alt_text(comparison: Comparison) -> str:
+    """A comparison in words, for readers who cannot see it."""
+    return f"Forest plot of {plural(len(comparison.groups), 'group')}. {comparison.sentence()}"
+
+
+def no_prediction(fit: Pooled) -> str | None:
+    """The label of a row for a prediction interval that does not exist; None where nobody would look for one."""
+    if fit.status != "pooled" or not fit.method.get("prediction"):
+        return None
+    return "Prediction interval: needs 3 studies" if fit.k < 3 else "Prediction interval: not estimable"
+
+
+def alt_text(fit: Pooled) -> str:
+    """The figure in words, made from its numbers, for readers who cannot see it.
+
+    Parameters
+    ----------
+    fit
+        A pooled result.
+
+    Returns
+    -------
+    str
+        Plain text: what is drawn, from where to where the studies reach, the result, the heterogeneity.
+    """
+    scale = effect_scale(fit.response, fit.measure, "cent", fit.estimate)
+    kind = "rates" if scale.is_rate else "effects"
+    parts = [f"Forest plot of the {kind} of {plural(fit.k, 'study', 'studies')}."]
+    frame = fit.studies
+    values = frame[value_column(frame.columns)]
+    if fit.k > 1 and values.notna().any():
+        low, high = (int(i) for i in (values.argmin(), values.argmax()))
+        parts.append(
+            f"The studies reach from {_named(scale, values.iloc[low], frame['study'].iloc[low])} "
+            f"to {_named(scale, values.iloc[high], frame['study'].iloc[high])}."
+        )
+    parts.append(fit.sentence())
+    line = heterogeneity(fit)
+    if line:
+        parts.append(f"{line}.")
+    return " ".join(parts)
+
+
+def _named(scale: Scale, value: float, study: object) -> str:
+    return f"{scale.show(float(value))}{' %' if scale.is_rate else ''} ({harmless(study, 120)})"

@@ -1,0 +1,273 @@
+"""The forest plot of a pooled result, or of groups of studies under one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.figures.forest.captions import (
+    alt_text,
+    doubts,
+    groups_alt_text,
+    groups_legend,
+    heterogeneity,
+    legend,
+    reasons,
+)
+from metanet.figures.forest.presets import ForestPreset, preset_of
+from metanet.figures.forest.render import draw_table
+from metanet.figures.forest.rows import (
+    Plan,
+    group_rows,
+    judgement_columns,
+    judgement_legend,
+    plan_for,
+    prediction_rows,
+    study_rows,
+    summary_row,
+    table_columns,
+    weights_of,
+)
+from metanet.figures.forest.table import Row, Table
+from metanet.figures.page.save import describe
+from metanet.figures.page.scale import Scale, effect_scale
+from metanet.figures.page.text import harmless
+from metanet.figures.registry import chart
+from metanet.models.comparison.result import Comparison
+from metanet.models.results.pooled import Pooled
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+BACKENDS = ("metanet", "forestplot")
+
+
+@chart("forest", title="Forest plot", takes=(Pooled, Comparison), makers=("pool", "compare"))
+def forest(
+    fit: Pooled | Comparison,
+    *,
+    ax: Axes | None = None,
+    sort: str | None = "rate",
+    ascending: bool | None = None,
+    columns: Sequence[str] | None = None,
+    per: Literal["cent", "hundred", "thousand", "ten thousand", "hundred thousand"] = "cent",
+    title: str | None = None,
+    xlim: tuple[float, float] | None = None,
+    show_prediction: bool = True,
+    second: Pooled | None = None,
+    overall: Pooled | None = None,
+    risk_of_bias: Sequence[str] | Mapping[str, str] = (),
+    headings: Mapping[str, str] | None = None,
+    favours: tuple[str, str] | None = None,
+    preset: str | ForestPreset = "metanet",
+    backend: Literal["metanet", "forestplot"] = "metanet",
+) -> Axes:
+    """Draw the forest plot of a pooled result, or of a comparison with the studies of each group.
+
+    Parameters
+    ----------
+    fit
+        The result of `pool`, or of `compare`: then the studies stand under the names of their groups, each group with its own
+        diamond, and the test between groups below. Nothing is computed anew.
+    ax
+        Axes to draw into: the table is scaled down into their place. None makes a figure of the size that the content
+        needs.
+    sort
+        "rate", "weight", "study", "events", "total", "year" or another column of ``fit.studies``; None keeps the order of
+        the data. Absent values come last.
+    ascending
+        Smallest first? None: the largest first for "weight", "events" and "total", the smallest (or A) first otherwise.
+    columns
+        What stands beside the panel, from left to right: "events/total", "events_control/total_control", "rate" (the value with its
+        interval, also of effects), "weight" and names of columns of ``fit.studies``. "|" is the place of the panel; without it
+        the panel stands before the first of "rate" and "weight". None takes those of the `preset`. Counts that the data do not
+        have fall away.
+    per
+        Unit of the rates.
+    title
+        A heading over the table.
+    xlim
+        Limits of the axis as fractions (effects: as they are). Intervals that leave them end in an arrow. Ratios stand on a
+        logarithmic axis.
+    show_prediction
+        Whether the prediction interval has a row.
+    second
+        Another result of the same measure and level (another model), drawn as a hollow diamond.
+    overall
+        With a comparison: the result of all its studies together, as the last diamond.
+    risk_of_bias
+        Columns of ``fit.studies`` that hold judgements (low, some concerns, high, ...; for columns named certainty: high, moderate,
+        low), drawn as marks; a mapping gives them names.
+    headings
+        Other headings by column; "study" is the first one.
+    favours
+        Two texts under the ends of the axis.
+    preset
+        "metanet", "revman", "jama", "lancet", or a `ForestPreset` of one's own: columns, signs, words and colours in the manner
+        of these. The numbers are the same.
+    backend
+        "metanet", or "forestplot" for the package of that name, which draws the labelled table and intervals; it needs
+        ``pip install "metanet[forestplot]"`` and takes neither `ax`, `second`, `xlim`, groups nor judgements.
+
+    Returns
+    -------
+    Axes
+        The axes of the panel. In a notebook the figure shows itself at the end of the cell; elsewhere nothing is shown
+        and nothing is registered with pyplot: see `save_figure`.
+
+    Raises
+    ------
+    ArgumentError
+        An unknown word, a column that is not there, a judgement that is not known, a `second` or `overall` that cannot be
+        compared.
+    """
+    check_choice("backend", backend, BACKENDS)
+    style = preset_of(preset)
+    frame, scale = _data(fit, per)
+    plan = plan_for(
+        frame,
+        scale,
+        style,
+        columns=columns,
+        risk_of_bias=risk_of_bias,
+        headings=headings,
+        sort=sort,
+        ascending=ascending,
+        show_prediction=show_prediction,
+    )
+    table = _table(fit, second, overall, plan)
+    table = replace(
+        table,
+        columns=(
+            *table_columns(plan.names, frame, plan.scale, fit.level, style, plan.headings),
+            *judgement_columns(plan.judged),
+        ),
+        notes=tuple(style.written(note) for note in (*table.notes, judgement_legend(plan.judged, plan.seen)) if note),
+        method=replace(style, decimal=".").written(table.method),
+        title=harmless(title, 300) if title else "",
+        xlim=xlim,
+        favours=_favours(favours),
+        preset=style,
+    )
+    if backend == "forestplot":
+        from metanet.figures.forest.forestplot_backend import draw_with_forestplot
+
+        unused = {"ax": ax, "second": second, "xlim": xlim, "favours": favours, "risk_of_bias": plan.judged or None}
+        for name, value in unused.items():
+            if value is not None:
+                raise ArgumentError(f"{name} has no effect with backend='forestplot'. Mend: leave it out.")
+        if isinstance(fit, Comparison):
+            raise ArgumentError("backend='forestplot' draws one result, not groups. Mend: leave backend out.")
+        axes = draw_with_forestplot(table)
+    else:
+        axes = draw_table(table, ax)
+    describe(axes, table.title or "Forest plot", groups_alt_text(fit) if isinstance(fit, Comparison) else alt_text(fit))
+    return axes
+
+
+def _data(fit: Pooled | Comparison, per: str) -> tuple[pd.DataFrame, Scale]:
+    """All studies of the figure, and its scale; the smallest estimate above zero decides on the digits."""
+    if isinstance(fit, Comparison):
+        import pandas as pd
+
+        fits = list(fit.groups.values())
+        least = min((f.estimate for f in fits if f.estimate is not None and f.estimate > 0), default=None)
+        frame = pd.concat([f.studies for f in fits], ignore_index=True)
+        return frame, effect_scale(fit.response, fits[0].measure, per, least)
+    if not isinstance(fit, Pooled):
+        raise ArgumentError(f"fit must be a result of mn.pool or mn.compare, not {type(fit).__name__}.")
+    return fit.studies, effect_scale(fit.response, fit.measure, per, fit.estimate)
+
+
+def _table(fit: Pooled | Comparison, second: Pooled | None, overall: Pooled | None, plan: Plan) -> Table:
+    """Rows, notes and small print; every argument is checked here, before a figure exists."""
+    if isinstance(fit, Comparison):
+        if second is not None:
+            raise ArgumentError("second goes with one result, not with a comparison. Mend: name overall.")
+        return _grouped(fit, overall, plan)
+    if overall is not None:
+        raise ArgumentError("overall goes with a comparison. Mend: mn.forest(mn.compare(data, by), overall=fit).")
+    return _single(fit, second, plan)
+
+
+def _single(fit: Pooled, second: Pooled | None, plan: Plan) -> Table:
+    if second is not None:
+        _check_other("second", fit, second)
+    predicted = prediction_rows(fit, plan)
+    summary = [summary_row(fit, plan), *predicted]
+    # One study is the same under every model, and a second row would say it twice.
+    if second is not None and fit.status != "not pooled":
+        summary.append(summary_row(second, plan, second=True))
+    return Table(
+        scale=plan.scale,
+        columns=(),
+        studies=tuple(study_rows(fit, plan)),
+        summary=tuple(summary),
+        reference=None if fit.status == "not pooled" else fit.estimate,
+        notes=(heterogeneity(fit, plan.preset.heterogeneity), *reasons(fit)),
+        method=legend(fit, prediction=any(row.mark is not None for row in predicted)),
+    )
+
+
+def _grouped(comparison: Comparison, overall: Pooled | None, plan: Plan) -> Table:
+    rows: list[Row] = []
+    if overall is not None:
+        _check_overall(comparison, overall)
+    shares = weights_of(comparison, overall)
+    for name, fit in comparison.groups.items():
+        # An empty row parts the groups.
+        rows += [Row("")] if rows else []
+        rows += group_rows(str(name), fit, plan, shares.get(name))
+    summary: list[Row] = []
+    notes = [comparison.test_sentence(), *doubts(comparison)]
+    if overall is not None:
+        label = summary_row(overall, plan).label
+        if plan.preset.summary is None and overall.status != "not pooled":
+            label = f"All studies: {label[0].lower()}{label[1:]}"
+        summary = [summary_row(overall, plan, label=label), *prediction_rows(overall, plan)]
+        line = heterogeneity(overall, plan.preset.heterogeneity)
+        notes.insert(0, line.replace("Heterogeneity", "Heterogeneity of all studies", 1))
+    return Table(
+        scale=plan.scale,
+        columns=(),
+        studies=tuple(rows),
+        summary=tuple(summary),
+        reference=None if overall is None or overall.status == "not pooled" else overall.estimate,
+        notes=tuple(notes),
+        method=groups_legend(comparison, overall, shared=bool(shares), prediction=plan.show_prediction),
+    )
+
+
+def _check_other(name: str, fit: Pooled | Comparison, other: object) -> None:
+    if not isinstance(other, Pooled):
+        raise ArgumentError(f"{name} must be a result of mn.pool, not {type(other).__name__}.")
+    for what in ("response", "level"):
+        ours, theirs = getattr(fit, what), getattr(other, what)
+        if ours != theirs:
+            raise ArgumentError(f"{name} has {what}={theirs!r}, but fit has {ours!r}: one axis cannot hold both.")
+
+
+def _check_overall(comparison: Comparison, overall: object) -> None:
+    _check_other("overall", comparison, overall)
+    fits = list(comparison.groups.values())
+    for what, title in (("k", "rows"), ("events", "events"), ("n", "patients")):
+        theirs = getattr(overall, what)
+        ours = [getattr(fit, what) for fit in fits]
+        if theirs is not None and None not in ours and sum(ours) != theirs:
+            raise ArgumentError(
+                f"overall has {theirs} {title}, the groups have {sum(ours)}: it is not the result of the same studies."
+            )
+
+
+def _favours(favours: object) -> tuple[str, str] | None:
+    if favours is None:
+        return None
+    if isinstance(favours, str) or not isinstance(favours, Sequence) or len(favours) != 2:
+        raise ArgumentError(
+            f"favours={shorten(favours)!r} must be two texts: what the left and the right end of the axis stand for."
+        )
+    return f"← {harmless(favours[0], 80)}", f"{harmless(favours[1], 80)} →"

@@ -1,0 +1,266 @@
+"""Where everything stands: column widths and row heights from measured text, in points, so that nothing meets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from metanet.figures.forest.table import Cell, Column, Judgement, Parts, Row, Table
+from metanet.figures.page import style
+from metanet.figures.page.text import BASELINE, LINE, Side, width_of, wrap
+
+#: In text sizes: widths ...
+_LABEL_MOST = 27.0
+_OTHER_MOST = 15.0
+_COLUMN_GAP = 1.7
+_PANEL = 22.0
+_PANEL_LEAST = 12.0
+_PANEL_GAP = 1.6
+_MARGIN = 0.9
+#: ... and heights. Long tables are set tighter so that forty studies still stand on one page.
+_HEADING = 1.75
+_ROW = 1.9
+_ROW_TIGHT = 1.62
+_TIGHT_FROM = 26
+_RULE_GAP = 0.45
+_AXIS = 3.6
+_PARAGRAPH_GAP = 0.55
+#: How far the rows of a group are set in; a column of judgements and its discs.
+_INDENT = 1.0
+_JUDGED = 1.5
+DISC = 1.28
+#: Hinting moves glyphs by fractions of a pixel; a little room keeps neighbours apart at every resolution.
+_SLACK = 1.02
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A line (or paragraph) of text; `y` is the last baseline, in points from the upper left corner of the panel."""
+
+    text: str
+    x: float
+    y: float
+    side: Side
+    size: float
+    bold: bool = False
+    colour: str = style.INK
+    parts: tuple[tuple[float, str, Side, bool], ...] = ()
+
+
+@dataclass(frozen=True)
+class Disc:
+    """The ground of a judgement's sign; its middle, in points from the upper left corner of the panel."""
+
+    x: float
+    y: float
+    colour: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Sizes in points. `left` and `top` are the place of the panel in the canvas; `rows` the middle of each row."""
+
+    width: float
+    height: float
+    left: float
+    top: float
+    panel_width: float
+    panel_height: float
+    pitch: float
+    size: float
+    rows: tuple[float, ...]
+    rules: tuple[float, ...]
+    texts: tuple[Placed, ...]
+    discs: tuple[Disc, ...]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    column: Column
+    width: float
+    #: Widths of the pieces of `Parts` cells, and of the whole block that they form.
+    pieces: tuple[float, ...]
+    block: float
+
+
+def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = None) -> Layout:
+    """Place a table set in `size` points; the panel takes what `width` leaves to it (None: its natural width)."""
+    columns = _with_room([_measure(column, table.rows, size) for column in table.columns], table.rows, size)
+    edges, panel_left, panel, canvas = _across(columns, size, width)
+    left, inner = _MARGIN * size - panel_left, canvas - 2 * _MARGIN * size
+
+    # Down: from the top of the panel, which is the rule under the headings.
+    texts: list[Placed] = []
+    heading = _HEADING * size
+    top = 0.6 * size + heading
+    if table.title:
+        letter = style.TITLE_SIZE * size / style.TEXT_SIZE
+        title = wrap(table.title, inner / _SLACK, letter, bold=True, lines=4)
+        below = title.count("\n") * LINE * letter
+        texts.append(Placed(title, left, -heading - 0.75 * size, "left", letter, True))
+        top += below + LINE * letter + 0.75 * size
+    pitch = size * (_ROW if len(table.studies) < _TIGHT_FROM else _ROW_TIGHT)
+    middles: list[float] = []
+    rules = [0.0]
+    y = _RULE_GAP * size
+    for i, row in enumerate(table.rows):
+        if i == len(table.studies):
+            rules.append(y + _RULE_GAP * size)
+            y += 2 * _RULE_GAP * size
+        # A label without cells beside it may run on up to the panel.
+        room = panel_left - _PANEL_GAP * size - edges[0]
+        label = _row_label(row, size, room / _SLACK if row.wide else None)
+        further = label.count("\n") * LINE * size
+        middles.append(y + (pitch + further) / 2)
+        y += pitch + further
+        last = middles[-1] + further / 2 + BASELINE * size
+        texts.append(Placed(label, edges[0] - panel_left + _indent(row, size), last, "left", size, row.bold))
+    panel_height = y + _RULE_GAP * size
+    discs: list[Disc] = []
+    for c, edge in zip(columns, edges, strict=True):
+        texts += _column_texts(c, edge - panel_left, table.rows, middles, -heading / 2, size)
+        discs += [
+            Disc(edge - panel_left + c.width / 2, middle, cell.colour)
+            for row, middle in zip(table.rows, middles, strict=True)
+            if isinstance(cell := row.cells.get(c.column.key), Judgement)
+        ]
+
+    y = panel_height + _AXIS * size
+    if table.favours is not None:
+        y += 1.1 * size
+        texts += _favours(table.favours, panel, y - 0.75 * size, size)
+    small = style.NOTE_SIZE * size / style.TEXT_SIZE
+    paragraphs = [*((note, size, style.INK) for note in table.notes), (table.method, small, style.SOFT)]
+    for text, letter, colour in paragraphs:
+        if text:
+            paragraph = wrap(text, inner / _SLACK, letter)
+            further = paragraph.count("\n") * LINE * letter
+            texts.append(Placed(paragraph, left, y + letter + further, "left", letter, False, colour))
+            y += LINE * letter + further + _PARAGRAPH_GAP * size
+    return Layout(
+        width=canvas,
+        height=top + y + 0.4 * size,
+        left=panel_left,
+        top=top,
+        panel_width=panel,
+        panel_height=panel_height,
+        pitch=pitch,
+        size=size,
+        rows=tuple(middles),
+        rules=tuple(rules),
+        texts=tuple(texts),
+        discs=tuple(discs),
+    )
+
+
+def _favours(favours: tuple[str, str], panel: float, y: float, size: float) -> list[Placed]:
+    """What the two ends of the axis stand for, under its name, each in its half."""
+    letter = 0.9 * size
+    room = panel / 2 / _SLACK - letter
+    left, right = (wrap(text, room, letter, lines=1) for text in favours)
+    return [Placed(left, 0.0, y, "left", letter), Placed(right, panel, y, "right", letter)]
+
+
+def _across(columns: list[_Measured], size: float, width: float | None) -> tuple[list[float], float, float, float]:
+    """Left edges of the columns, left edge and width of the panel, width of the whole."""
+    margin, gap, beside = _MARGIN * size, _COLUMN_GAP * size, _PANEL_GAP * size
+    left = [c.width for c in columns if not c.column.right]
+    right = [c.width for c in columns if c.column.right]
+    fixed = 2 * margin + sum(left) + gap * (len(left) - 1) + beside
+    fixed += sum(right) + gap * (len(right) - 1) + beside if right else beside / 2
+    panel = _PANEL * size if width is None else max(_PANEL_LEAST * size, width - fixed)
+    edges: list[float] = []
+    x = margin
+    for w in left:
+        edges.append(x)
+        x += w + gap
+    panel_left = x - gap + beside
+    x = panel_left + panel + beside
+    for w in right:
+        edges.append(x)
+        x += w + gap
+    return edges, panel_left, panel, fixed + panel
+
+
+def _indent(row: Row, size: float) -> float:
+    return _INDENT * size if row.indent else 0.0
+
+
+def _row_label(row: Row, size: float, room: float | None = None) -> str:
+    """A label in lines, as wide as the column of labels may be, or as the given `room`."""
+    width = (_LABEL_MOST * size if room is None else room) - _indent(row, size)
+    return wrap(row.label, width, size, bold=row.bold, lines=3)
+
+
+def _with_room(columns: list[_Measured], rows: tuple[Row, ...], size: float) -> list[_Measured]:
+    """The columns with a first one that leaves wide labels enough room up to the panel."""
+    left = [c.width for c in columns if not c.column.right]
+    there = sum(left) + _COLUMN_GAP * size * (len(left) - 1)
+    wanted = max((width_of(row.label, size, row.bold) * _SLACK**2 for row in rows if row.wide), default=0.0)
+    missing = min(wanted, _LABEL_MOST * size) - there
+    return columns if missing <= 0 else [replace(columns[0], width=columns[0].width + missing), *columns[1:]]
+
+
+def _measure(column: Column, rows: tuple[Row, ...], size: float) -> _Measured:
+    """Width of a column: its widest cell or its heading."""
+    heading = width_of(column.heading, size, True)
+    if column.key == "study":
+        widest = max(
+            (
+                _indent(row, size) + width_of(line, size, row.bold)
+                for row in rows
+                if not row.wide
+                for line in _row_label(row, size).split("\n")
+            ),
+            default=0.0,
+        )
+        return _Measured(column, max(widest, heading) * _SLACK, (), 0.0)
+    cells = [row.cells[column.key] for row in rows if column.key in row.cells]
+    blocks = [cell for cell in cells if isinstance(cell, Parts)]
+    # The first piece may be bold in a summary row, and bold figures are wider.
+    pieces = tuple(
+        max((width_of(cell.pieces[i], size, cell.strong and i == 0) for cell in blocks), default=0.0) * _SLACK
+        for i in range(len(column.sides))
+    )
+    block = sum(pieces) + column.gap * size * max(0, len(pieces) - 1)
+    plain = max((_plain_width(cell, size) for cell in cells), default=0.0)
+    return _Measured(column, max(heading, plain, block) * _SLACK, pieces, block)
+
+
+def _plain_width(cell: Cell, size: float) -> float:
+    if isinstance(cell, Judgement):
+        return _JUDGED * size
+    return width_of(cell, size) if isinstance(cell, str) else 0.0
+
+
+def shorten_cell(text: str, size: float = style.TEXT_SIZE) -> str:
+    """A cell of a column of the data, as long as such a column may be wide."""
+    return wrap(text, _OTHER_MOST * size, size, lines=1)
+
+
+def _column_texts(
+    c: _Measured, edge: float, rows: tuple[Row, ...], middles: list[float], heading: float, size: float
+) -> list[Placed]:
+    """Heading and cells of one column; `edge` is its left edge."""
+    anchor = {"left": edge, "right": edge + c.width, "center": edge + c.width / 2}[c.column.align]
+    drop = BASELINE * size
+    out = [Placed(c.column.heading, anchor, heading + drop, c.column.align, size, True)]
+    if c.column.key == "study":
+        return out
+    # Counts stand in the middle under their heading; numbers with decimals end at the right edge.
+    start = edge + (c.width - c.block) / (2 if c.column.align == "center" else 1)
+    for row, y in zip(rows, middles, strict=True):
+        cell = row.cells.get(c.column.key)
+        if isinstance(cell, Judgement):
+            if cell.sign:
+                out.append(Placed(cell.sign, anchor, y + drop, "center", size, True))
+        elif isinstance(cell, str):
+            out.append(Placed(cell, anchor, y + drop, c.column.align, size))
+        elif cell is not None:
+            parts: list[tuple[float, str, Side, bool]] = []
+            x = start
+            for i, (text, width, side) in enumerate(zip(cell.pieces, c.pieces, c.column.sides, strict=True)):
+                if text:
+                    parts.append((x + width if side == "right" else x, text, side, cell.strong and i == 0))
+                x += width + c.column.gap * size
+            out.append(Placed(cell.text, 0.0, y + drop, "left", size, parts=tuple(parts)))
+    return out

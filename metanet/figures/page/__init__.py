@@ -1,0 +1,1 @@
+"""What every figure shares: page, text, axes, scale, style, names of points, saving."""

@@ -1,0 +1,289 @@
+"""The page of a chart: title above, small print below, panels between, measured in points so that nothing meets."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+from metanet.base.errors import ArgumentError, MetanetWarning
+from metanet.figures.page import style
+from metanet.figures.page.axis import Axis
+from metanet.figures.page.canvas import discard, new_figure, wanted_width, warn_if_unreadable
+from metanet.figures.page.save import describe
+from metanet.figures.page.text import LINE, Label, harmless, width_of, wrap
+
+#: In text sizes.
+MARGIN = 0.9
+TICK = 0.35
+TICK_GAP = 0.25
+#: Tick labels are a little smaller than the text.
+TICK_SIZE = 0.9
+_PARAGRAPH_GAP = 0.5
+_SLACK = 1.02
+#: Text does not shrink further, in points; places that small are drawn over their edges.
+_SMALLEST = 1.0
+#: The paragraph of a figure that has nothing to draw.
+_SAYING = 34.0
+
+
+@dataclass
+class Page:
+    """A page; sizes in points, `left` and `bottom` from the lower left corner of `parent`.
+
+    The area between title and small print belongs to the panels: `panel` cuts one out of it.
+    """
+
+    parent: Figure | SubFigure
+    parent_width: float
+    parent_height: float
+    left: float
+    bottom: float
+    width: float
+    height: float
+    size: float
+    #: Title and paragraphs: text, place of the last baseline, size, bold, colour.
+    around: list[tuple[str, float, float, float, bool, str]]
+    given: Axes | None
+    main: Axes | None = field(default=None)
+
+    def panel(self, left: float, bottom: float, width: float, height: float) -> Axes:
+        """Axes at this place of the area. The first are the ones that were given, if any, and hold the texts of the page."""
+        box = (
+            (self.left + left) / self.parent_width,
+            (self.bottom + bottom) / self.parent_height,
+            width / self.parent_width,
+            height / self.parent_height,
+        )
+        if self.main is None and self.given is not None:
+            ax = self.given
+            ax.set_position(box)
+        else:
+            # Equal axes would be one: every panel of ours is labelled by its number.
+            ax = self.parent.add_axes(box, label=f"_metanet panel {len(self.parent.axes)}")
+        if self.main is None:
+            self.main = ax
+            for text, x, y, size, bold, colour in self.around:
+                self.write(ax, text, x, y, size=size, bold=bold, color=colour)
+        ax.set_facecolor("none")
+        ax.grid(False)
+        return ax
+
+    def write(self, ax: Axes, text: str, x: float, y: float, *, size: float, **properties: Any) -> Label:
+        """A text at a place of the parent, in points, owned by `ax`."""
+        properties.setdefault("color", style.INK)
+        label = Label(
+            x / self.parent_width,
+            y / self.parent_height,
+            text,
+            size=size,
+            transform=self.parent.transSubfigure,
+            zorder=4,
+            **properties,
+        )
+        ax.add_artist(label)
+        return label
+
+
+@contextmanager
+def page(
+    ax: Axes | None,
+    *,
+    width: float,
+    height: float,
+    least: tuple[float, float],
+    title: str | None = None,
+    notes: Sequence[str] = (),
+) -> Iterator[Page]:
+    """A page whose area has `width` by `height` points, or what is left of the place of `ax`.
+
+    Text shrinks where a given place leaves less than `least` points. Artists are to be made inside the context: the caller's
+    settings do not reach them.
+    """
+    title = harmless(title, 300) if title else ""
+    if ax is not None:
+        if not isinstance(ax, Axes):
+            raise ArgumentError(f"ax must be Matplotlib axes, not {type(ax).__name__}.")
+        with style.settings():
+            yield _inside(ax, least, title, notes)
+        return
+    size = style.TEXT_SIZE
+    column = wanted_width()
+    if column is not None:
+        size = min(size, size * column / least[0])
+        warn_if_unreadable(size, 4)
+        width, height = column, max(height * column / width, least[1] * size / style.TEXT_SIZE)
+    above, below, _ = _around(size, width, title, notes)
+    total = above + height + below
+    # Outside of our settings: the first figure of a notebook imports pyplot, whose backend sets the notebook's own.
+    figure = new_figure(width / 72, total / 72)
+    try:
+        with style.settings():
+            yield _page(figure, None, (width, total), (0.0, 0.0, width, total), size, title, notes)
+    except BaseException:
+        discard(figure)
+        raise
+
+
+def _inside(ax: Axes, least: tuple[float, float], title: str, notes: Sequence[str]) -> Page:
+    parent, root = ax.get_figure(root=False), ax.get_figure(root=True)
+    assert parent is not None  # axes without a figure cannot be made through the public interface
+    assert root is not None
+    whole = (parent.bbox.width / root.dpi * 72, parent.bbox.height / root.dpi * 72)
+    place = ax.get_position()
+    box = (place.x0 * whole[0], place.y0 * whole[1], place.width * whole[0], place.height * whole[1])
+    size = style.TEXT_SIZE
+    while size > _SMALLEST:
+        above, below, _ = _around(size, box[2], title, notes)
+        share = size / style.TEXT_SIZE
+        room = min(box[2] / (least[0] * share), (box[3] - above - below) / (least[1] * share))
+        if room >= 0.999:
+            break
+        # Text that shrinks wraps into fewer lines, so that the room grows faster than the text shrinks.
+        size *= max(0.6, min(0.95, room**0.5)) if room > 0 else 0.6
+    if size < style.SMALLEST_READABLE:
+        warnings.warn(
+            f"The axes are too small for this figure: its text has {size:.1f} points. Mend: leave ax out, or give larger axes.",
+            MetanetWarning,
+            stacklevel=5,
+        )
+    return _page(parent, ax, whole, box, size, title, notes)
+
+
+def _page(
+    parent: Figure | SubFigure,
+    ax: Axes | None,
+    whole: tuple[float, float],
+    box: tuple[float, float, float, float],
+    size: float,
+    title: str,
+    notes: Sequence[str],
+) -> Page:
+    above, below, texts = _around(size, box[2], title, notes)
+    height = max(1.0, box[3] - above - below)
+    placed = [
+        (text, box[0] + MARGIN * size, box[1] + (below + height + y if over else below - y), letter, bold, colour)
+        for text, over, y, letter, bold, colour in texts
+    ]
+    return Page(parent, *whole, box[0], box[1] + below, box[2], height, size, placed, ax)
+
+
+_Texts = list[tuple[str, bool, float, float, bool, str]]
+
+
+def _around(size: float, width: float, title: str, notes: Sequence[str]) -> tuple[float, float, _Texts]:
+    """Heights above and below the area; texts with their baselines, above (or below) the edges of the area."""
+    inner = (width - 2 * MARGIN * size) / _SLACK
+    texts: _Texts = []
+    above = MARGIN * size
+    if title:
+        letter = style.TITLE_SIZE * size / style.TEXT_SIZE
+        text = wrap(title, inner, letter, bold=True, lines=4)
+        texts.append((text, True, 0.75 * size, letter, True, style.INK))
+        above = 0.75 * size + (1 + text.count("\n")) * LINE * letter + 0.3 * size
+    small = style.NOTE_SIZE * size / style.TEXT_SIZE
+    below = 0.4 * size
+    for note in notes:
+        if note:
+            text = wrap(note, inner, small)
+            below += (1 + text.count("\n")) * LINE * small
+            texts.append((text, False, below, small, False, style.SOFT))
+            below += _PARAGRAPH_GAP * size
+    return above, below + 0.2 * size, texts
+
+
+def framed(page: Page, x: Axis, y: Axis, names: tuple[str, str], *, right: float = 0.0, top: float = 0.0) -> Axes:
+    """One panel with two labelled axes that fills the page; `right` and `top` (points) are kept free beside it."""
+    s = page.size
+    left = MARGIN * s + depth(y.labels, s, across=True) + (1.55 * s if names[1] else 0.0)
+    bottom = depth(x.labels, s, across=False) + (1.6 * s if names[0] else 0.3 * s)
+    end = max(MARGIN * s, width_of(x.labels[-1], TICK_SIZE * s) / 2 + 0.4 * s if x.labels else 0.0)
+    # The topmost tick label stands half above its tick.
+    over = max(top, 0.5 * s)
+    panel = page.panel(left, bottom, max(1.0, page.width - left - end - right), max(1.0, page.height - bottom - over))
+    dress(panel, s, ("left", "bottom"))
+    set_axis(panel, "x", x, s, names[0])
+    set_axis(panel, "y", y, s, names[1])
+    return panel
+
+
+def depth(labels: Sequence[str], size: float, *, across: bool) -> float:
+    """How far ticks and their labels reach away from the axis, in points."""
+    letter = TICK_SIZE * size
+    text = max((width_of(t, letter) for t in labels), default=0.0) if across else 1.2 * letter
+    return (TICK + TICK_GAP) * size + text
+
+
+def dress(ax: Axes, size: float, shown: Sequence[str]) -> None:
+    """Spines and ticks as in the other figures; the axes that are not shown have neither."""
+    for side, spine in ax.spines.items():
+        spine.set_visible(side in shown)
+        spine.set(linewidth=0.8, color=style.INK)
+    for which, axis, sides in (("x", ax.xaxis, ("bottom", "top")), ("y", ax.yaxis, ("left", "right"))):
+        axis.set_visible(any(side in shown for side in sides))
+        kind: Literal["x", "y"] = "x" if which == "x" else "y"
+        ax.tick_params(
+            axis=kind,
+            which="major",
+            length=TICK * size,
+            width=0.8,
+            pad=TICK_GAP * size,
+            color=style.INK,
+            labelcolor=style.INK,
+            labelsize=TICK_SIZE * size,
+            labelfontfamily=style.FAMILY,
+            direction="out",
+            **dict(zip(sides, (True, False), strict=True)),
+            **{f"label{side}": first for side, first in zip(sides, (True, False), strict=True)},
+        )
+
+
+def set_axis(ax: Axes, which: Literal["x", "y"], axis: Axis, size: float, name: str = "") -> None:
+    """Limits, ticks and name of one axis. Names come from the data: they are shortened to the panel and drawn as they are."""
+    found = ax.xaxis if which == "x" else ax.yaxis
+    (ax.set_xlim if which == "x" else ax.set_ylim)(axis.lower, axis.upper)
+    found.set_major_locator(FixedLocator(list(axis.ticks)))
+    found.set_major_formatter(FixedFormatter(list(axis.labels)))
+    found.set_minor_locator(NullLocator())
+    # Ticks made later, by the first drawing, would take the caller's settings.
+    found.get_major_ticks(len(axis.ticks))
+    if not name:
+        return
+    root = ax.get_figure(root=True)
+    assert root is not None
+    extent = (ax.bbox.width if which == "x" else ax.bbox.height) / root.dpi * 72
+    text = "".join(c if not style.families_for(c)[1] else "\ufffd" for c in wrap(name, extent, size, lines=1))
+    label = (ax.set_xlabel if which == "x" else ax.set_ylabel)(
+        text, fontproperties=style.font(size, False, style.families_for(text)[0]), color=style.INK, labelpad=0.2 * size
+    )
+    label.set_parse_math(False)
+    label.set_usetex(False)
+
+
+def saying(ax: Axes | None, kind: str, title: str | None, reason: str) -> Axes:
+    """A figure that has nothing to draw says why."""
+    text = harmless(reason, 1000)
+    with page(
+        ax, width=_SAYING * style.TEXT_SIZE, height=0.5, least=(10.0, 0.1), title=title or kind, notes=[text]
+    ) as sheet:
+        axes = sheet.panel(0.0, 0.0, sheet.width, max(sheet.height, 0.5))
+        axes.set_axis_off()
+    describe(axes, harmless(title, 300) if title else kind, f"{kind}: {text}")
+    return axes
+
+
+def bold_if(wanted: bool, text: str) -> bool:
+    """Whether a text is set in bold: only where our own family, which has a bold cut, draws all of it."""
+    return wanted and len(style.families_for(text)[0]) == 1
+
+
+def check_kind(argument: str, value: object, kind: type, maker: str) -> None:
+    """Refuse what is not a result of `maker`."""
+    if not isinstance(value, kind):
+        raise ArgumentError(f"{argument} must be a result of mn.{maker}, not {type(value).__name__}.")

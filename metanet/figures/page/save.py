@@ -1,0 +1,182 @@
+"""Saving figures: whole files or none, the same bytes for the same figure, described for readers who cannot see it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+from uuid import uuid4
+from weakref import WeakKeyDictionary
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+from metanet._version import __version__
+from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.figures.page import style
+
+# Titles and descriptions of figures: remembered beside the figure, written into the files.
+
+_DESCRIBED: WeakKeyDictionary[Figure, list[tuple[str, str]]] = WeakKeyDictionary()
+
+
+class DescribedFigure(Figure):
+    """A figure whose text form is what it shows in words: a notebook keeps that beside the picture, and a report reads it there."""
+
+    def __repr__(self) -> str:
+        known = description_of(self)
+        return f"<Figure: {known[1]}>" if known and known[1] else super().__repr__()
+
+
+def describe(axes: Axes, title: str, text: str) -> None:
+    """Remember what `axes` show; several axes of one figure are described in the order in which they were drawn."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None  # axes without a figure cannot be drawn into
+    _DESCRIBED.setdefault(figure, []).append((title, text))
+    # A notebook draws a figure when it shows it, at the end of the cell; pyplot's own drawing of what is stale would come
+    # before that and be thrown away.
+    if "inline" in str(matplotlib.get_backend(auto_select=False)).lower():
+        figure.stale = False
+
+
+def description_of(figure: Figure) -> tuple[str, str] | None:
+    """Title and text of a figure; None where nothing of ours was drawn in it."""
+    known = _DESCRIBED.get(figure)
+    if not known:
+        return None
+    return known[0][0], " ".join(text for _, text in known)
+
+
+# Saving figures: whole files or none, the same bytes for the same figure, described for readers who cannot see it.
+
+FORMATS = ("svg", "png", "pdf", "tiff")
+#: What journals ask of a bitmap of a line drawing, at the least.
+LEAST_DPI = 300
+#: Text as paths: the same everywhere, with no font to install. Ids from a fixed salt: the same on every run.
+_SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "path",
+    "svg.hashsalt": "metanet",
+    "pdf.fonttype": 42,
+    "savefig.bbox": None,
+}
+
+
+def save_figure(
+    ax_or_figure: Axes | Figure | SubFigure,
+    path_without_suffix: str | os.PathLike[str],
+    formats: Sequence[str] = ("svg", "png"),
+    dpi: int = 300,
+) -> list[Path]:
+    """Save a figure in one or more formats.
+
+    Parameters
+    ----------
+    ax_or_figure
+        Axes (their whole figure is saved) or a figure.
+    path_without_suffix
+        Where to; the suffix of each format is appended. Missing folders are made.
+    formats
+        Of "svg", "png", "pdf" and "tiff".
+    dpi
+        Resolution of the bitmaps, at least 300.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of `formats`. Each is written beside its place and moved there when complete.
+
+    Raises
+    ------
+    ArgumentError
+        Not a figure, an unknown format, a resolution under 300 dpi, a path that already has a suffix.
+    """
+    figure = _figure_of(ax_or_figure)
+    if isinstance(formats, str) or not isinstance(formats, Sequence) or not formats:
+        raise ArgumentError(f"formats={shorten(formats)!r} must be a list of formats, such as ('svg', 'png').")
+    for name in formats:
+        check_choice("formats", name, FORMATS)
+    if isinstance(dpi, bool) or not isinstance(dpi, int) or dpi < LEAST_DPI:
+        raise ArgumentError(f"dpi={shorten(dpi)!r} must be a whole number of at least {LEAST_DPI}.")
+    base = Path(path_without_suffix)
+    if base.suffix.lower().lstrip(".") in FORMATS:
+        raise ArgumentError(
+            f"path_without_suffix={shorten(base)!r} has a suffix. Mend: leave {base.suffix!r} out and name it in formats."
+        )
+    base.parent.mkdir(parents=True, exist_ok=True)
+    return [_save(figure, base.with_name(f"{base.name}.{name}"), name, dpi) for name in formats]
+
+
+def _figure_of(value: object) -> Figure:
+    found = value.get_figure(root=True) if isinstance(value, (Axes, SubFigure, Figure)) else None
+    if not isinstance(found, Figure):
+        raise ArgumentError(f"ax_or_figure must be Matplotlib axes or a figure, not {type(value).__name__}.")
+    return found
+
+
+def _save(figure: Figure, path: Path, form: str, dpi: int) -> Path:
+    # Beside its place, so that the move cannot cross to another file system; opened anew, so that the usual rights apply.
+    partial = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    try:
+        with partial.open("xb") as file:
+            _write(figure, file, form, dpi)
+        os.replace(partial, path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
+    return path
+
+
+def _write(figure: Figure, file: BinaryIO, form: str, dpi: int) -> None:
+    if form == "png":
+        _write_png(figure, file, dpi)
+        return
+    options: dict[str, Any] = {"format": form, "metadata": _metadata(figure, form)}
+    if form == "tiff":
+        options |= {"pil_kwargs": {"compression": "tiff_lzw"}}
+        del options["metadata"]
+    with matplotlib.rc_context({**style.defaults(), **_SETTINGS}):
+        figure.savefig(file, dpi=dpi, facecolor="white", **options)
+
+
+def _write_png(figure: Figure, file: BinaryIO, dpi: int) -> None:
+    """A bitmap on white, without the channel for transparency that Matplotlib writes and nobody needs: smaller, and sooner written."""
+    from PIL import Image, PngImagePlugin
+
+    raw = BytesIO()
+    with matplotlib.rc_context({**style.defaults(), **_SETTINGS}):
+        figure.savefig(raw, format="rgba", dpi=dpi, facecolor="white")
+    width = int(figure.get_figwidth() * dpi)
+    content = raw.getvalue()
+    image = Image.frombuffer("RGBA", (width, len(content) // (4 * width)), content, "raw", "RGBA", 0, 1).convert("RGB")
+    about = PngImagePlugin.PngInfo()
+    for name, text in _metadata(figure, "png").items():
+        about.add_text(name, text or "")
+    # Beyond this level a line drawing grows no smaller, and each level takes its time in every report.
+    image.save(file, "png", compress_level=3, dpi=(dpi, dpi), pnginfo=about)
+
+
+def svg_image(ax_or_figure: Axes | Figure | SubFigure) -> tuple[bytes, str]:
+    """A figure as SVG, and its alternative text."""
+    figure = _figure_of(ax_or_figure)
+    file = BytesIO()
+    _write(figure, file, "svg", LEAST_DPI)
+    return file.getvalue(), (description_of(figure) or ("", ""))[1]
+
+
+def _metadata(figure: Figure, form: str) -> dict[str, str | None]:
+    """What each format can hold of title, description and origin; no date, so that the bytes repeat."""
+    title, text = description_of(figure) or ("", "")
+    origin = f"metanet {__version__}, Matplotlib {matplotlib.__version__}"
+    known: dict[str, str | None]
+    if form == "svg":
+        known = {"Title": title, "Description": text, "Creator": origin, "Date": None}
+    elif form == "png":
+        known = {"Title": title, "Description": text, "Software": origin}
+    else:
+        known = {"Title": title, "Subject": text, "Creator": origin, "CreationDate": None}
+    return {key: value for key, value in known.items() if value or key in ("Date", "CreationDate")}

@@ -1,0 +1,263 @@
+"""Benefit against risk: one cross for each group, with the intervals of both outcomes."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Polygon
+from matplotlib.transforms import Transform
+
+from metanet.base.arrays import Array
+from metanet.base.display import per_cent, plural
+from metanet.base.errors import ArgumentError, MetanetWarning, shorten
+from metanet.base.untrusted import listing
+from metanet.figures.page import style
+from metanet.figures.page.axis import Axis, number_axis
+from metanet.figures.page.label_places import LETTER, Wanted, boxes_along, boxes_of, in_points, label_points, panel_size
+from metanet.figures.page.page import framed, page, saying
+from metanet.figures.page.save import describe
+from metanet.figures.page.text import Label, harmless, width_of, wrap
+from metanet.figures.registry import chart
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+_WIDTH, _HEIGHT = 420.0, 360.0
+_LEAST = (190.0, 160.0)
+_NEEDED = ("group", "benefit", "benefit_lower", "benefit_upper", "risk", "risk_lower", "risk_upper")
+#: Okabe and Ito's colours that hold on white, and marks that tell them apart in grey.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#111111", "#E69F00", "#56B4E9")
+MARKS = ("o", "s", "D", "^", "v", "P", "X")
+_RADIUS = 3.2
+#: Width of the key in text sizes, at the most.
+_KEY = 20.0
+
+
+@chart("benefit_risk", title="Benefit against harm")
+def benefit_risk_plane(
+    frame: pd.DataFrame,
+    *,
+    benefit: str,
+    risk: str,
+    ax: Axes | None = None,
+    title: str | None = None,
+) -> Axes:
+    """Draw groups by the rate of a wanted and of an unwanted outcome.
+
+    Parameters
+    ----------
+    frame
+        One row for each group: ``group``, ``benefit``, ``benefit_lower``, ``benefit_upper``, ``risk``, ``risk_lower`` and
+        ``risk_upper``. Rates are fractions.
+    benefit, risk
+        The two outcomes in words: the names of the axes.
+    ax
+        Axes to draw into; None makes a figure.
+    title
+        A heading.
+
+    Returns
+    -------
+    Axes
+        The benefit across and the risk up, so that the better corner is the lower right one, which is marked.
+
+    Raises
+    ------
+    ArgumentError
+        A frame without a needed column or without rows, or a value that is no fraction.
+    """
+    values = _checked(frame)
+    for word, name in ((benefit, "benefit"), (risk, "risk")):
+        if not isinstance(word, str) or not word.strip():
+            raise ArgumentError(f"{name}={shorten(word)!r} must be the outcome in words.")
+    names = [harmless(group) for group in frame["group"]]
+    there = np.asarray(np.isfinite(values[:, [0, 3]]).all(1))
+    absent = [name for name, known in zip(names, there, strict=True) if not known]
+    lacking = f"Not drawn for want of a rate: {listing(absent, 12)}." if absent else ""
+    if not there.any():
+        return saying(ax, "Benefit and risk", title, lacking)
+    drawing = _Plane(
+        tuple(name for name, known in zip(names, there, strict=True) if known),
+        100 * values[there],
+        (_axis_name(benefit), _axis_name(risk)),
+        ("Marks: rates of each group; lines: their intervals. Groups are arms of different studies: differences between them are "
+         "not effects of treatment.", lacking),
+    )  # fmt: skip
+    # A first drawing on a sheet that is thrown away tells whether every name has a place beside its mark.
+    _, lost = drawing.draw(_trial(ax), title, key=False)
+    axes, _ = drawing.draw(ax, title, key=bool(lost))
+    told = "; ".join(
+        f"{name[:80]} {_interval(row[:3])} and {_interval(row[3:])}"
+        for name, row in list(zip(drawing.names, values[there], strict=True))[:20]
+    )
+    text = f"{harmless(benefit, 100)} against {harmless(risk, 100)} of {plural(len(drawing.names), 'group')}: {told}. {lacking}"
+    describe(axes, harmless(title, 300) if title else "Benefit and risk", text.strip())
+    return axes
+
+
+def _axis_name(outcome: str) -> str:
+    name = harmless(outcome, 100)
+    return f"{name[0].upper()}{name[1:]}, %"
+
+
+def _interval(row: Array) -> str:
+    limits = f" ({per_cent(row[1])} to {per_cent(row[2])})" if np.isfinite(row[1:]).all() else ""
+    return f"{per_cent(row[0])} %{limits}"
+
+
+def _trial(ax: Axes | None) -> Axes:
+    """Axes as large as those that will be drawn into, on a figure that nobody sees."""
+    if ax is None:
+        figure = Figure(figsize=(_WIDTH / 72, (_HEIGHT + 60) / 72))
+        return figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    if not isinstance(ax, Axes):
+        raise ArgumentError(f"ax must be Matplotlib axes, not {type(ax).__name__}.")
+    root = ax.get_figure(root=True)
+    parent = ax.get_figure(root=False)
+    assert root is not None
+    assert parent is not None
+    place = ax.get_position()
+    size = (place.width * parent.bbox.width / root.dpi, place.height * parent.bbox.height / root.dpi)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MetanetWarning)
+        return Figure(figsize=size, dpi=root.dpi).add_axes((0.0, 0.0, 1.0, 1.0))
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """What is drawn: names, per cent ``[g, 6]`` (benefit and its ends, risk and its ends), names of the axes, small print."""
+
+    names: tuple[str, ...]
+    shown: Array
+    axes: tuple[str, str]
+    notes: tuple[str, ...]
+
+    def draw(self, ax: Axes | None, title: str | None, *, key: bool) -> tuple[Axes, list[str]]:
+        """Draw; names stand beside their marks, or with `key` in a list on the right. Names without a place come back."""
+        letter = LETTER * style.TEXT_SIZE
+        wide = max(width_of(wrap(n, _KEY * style.TEXT_SIZE, letter, lines=1), letter) for n in self.names) * 1.03
+        extra = wide + 2.6 * style.TEXT_SIZE if key else 0.0
+        height = max(_HEIGHT, (len(self.names) * 1.5 + 6) * style.TEXT_SIZE) if key else _HEIGHT
+        least = (_LEAST[0] + extra, max(_LEAST[1], (len(self.names) * 1.5 + 6) * style.TEXT_SIZE) if key else _LEAST[1])
+        with page(ax, width=_WIDTH + extra, height=height, least=least, title=title, notes=self.notes) as sheet:
+            s = sheet.size
+            extra *= s / style.TEXT_SIZE
+            axis_x = _rates_axis(self.shown[:, :3], 0.8 * (sheet.width - extra), s)
+            axis_y = _rates_axis(self.shown[:, 3:], 0.7 * sheet.height, s)
+            axes = framed(sheet, axis_x, axis_y, self.axes, right=extra, top=1.7 * s)
+            _corner(axes, s)
+            radius = _RADIUS * s / style.TEXT_SIZE
+            taken = [self._cross(axes, i, radius) for i in range(len(self.names))]
+            if key:
+                self._key(axes, s, radius)
+                return axes, []
+            wanted = [Wanted(n, row[0], row[3], radius) for n, row in zip(self.names, self.shown, strict=True)]
+            marks = boxes_of(in_points(axes, self.shown[:, 0], self.shown[:, 3]), radius)
+            return axes, label_points(axes, wanted, s, np.concatenate(taken), marks)
+
+    def _cross(self, axes: Axes, i: int, radius: float) -> Array:
+        """One group; the boxes that it takes come back."""
+        b, b_low, b_high, r, r_low, r_high = self.shown[i]
+        taken = []
+        for xs, ys, word in (((b_low, b_high), (r, r), "_benefit"), ((b, b), (r_low, r_high), "_risk")):
+            (line,) = axes.plot(xs, ys, color=_look(i)[0], linewidth=1.1, solid_capstyle="butt", zorder=2, label=word)
+            line.set_clip_on(False)
+            ends = in_points(axes, xs, ys)
+            taken.append(boxes_along(ends[:1], ends[1:]))
+        _mark(axes, i, b, r, radius, axes.transData, "_group")
+        taken.append(boxes_of(in_points(axes, [b], [r]), radius))
+        return np.concatenate(taken)
+
+    def _key(self, axes: Axes, s: float, radius: float) -> None:
+        """Marks and names on the right, from the top, in the order of the frame."""
+        width, height = panel_size(axes)
+        letter = LETTER * s
+        for i, name in enumerate(self.names):
+            y = height - (i + 0.5) * 1.5 * s
+            _mark(axes, i, 1 + 1.2 * s / width, y / height, radius, axes.transAxes, "_key")
+            axes.add_artist(
+                Label(1 + 2.1 * s / width, (y - 0.36 * letter) / height, wrap(name, _KEY * s, letter, lines=1), size=letter,
+                      color=style.INK, transform=axes.transAxes, zorder=4, label="_name")
+            )  # fmt: skip
+
+
+def _look(i: int) -> tuple[str, str]:
+    """Colour and mark of a group; no two of forty-nine are alike."""
+    return COLOURS[i % len(COLOURS)], MARKS[(i + i // len(COLOURS)) % len(MARKS)]
+
+
+def _mark(axes: Axes, i: int, x: float, y: float, radius: float, transform: Transform, word: str) -> None:
+    colour, mark = _look(i)
+    dot = Line2D(
+        [x], [y], marker=mark, markersize=2 * radius, color=colour, label=word, linestyle="none", transform=transform
+    )
+    dot.set(clip_on=False, zorder=3, markeredgecolor="white", markeredgewidth=0.6)
+    axes.add_line(dot)
+    dot.set_transform(transform)
+
+
+def _checked(frame: object) -> Array:
+    """The six numbers of each group ``[g, 6]``, NaN where there is none."""
+    if not hasattr(frame, "columns"):
+        raise ArgumentError(f"frame must be a pandas DataFrame, not {type(frame).__name__}.")
+    missing = [name for name in _NEEDED if name not in frame.columns]
+    if missing:
+        raise ArgumentError(f"frame has no column {missing[0]!r}; it needs {', '.join(_NEEDED)}.")
+    if not len(frame):  # type: ignore[arg-type]
+        raise ArgumentError("frame has no rows: there is nothing to draw.")
+    out = np.full((len(frame), 6), np.nan)  # type: ignore[arg-type]
+    for j, name in enumerate(_NEEDED[1:]):
+        for i, value in enumerate(frame[name]):  # type: ignore[index]
+            if value is None or type(value).__name__ == "NAType":
+                continue
+            try:
+                out[i, j] = float(value)
+            except (TypeError, ValueError):
+                raise ArgumentError(f"frame holds {shorten(value)!r} in {name!r}, where a number belongs.") from None
+    wrong = np.argwhere((out < 0) | (out > 1))
+    if wrong.size:
+        i, j = wrong[0]
+        raise ArgumentError(
+            f"frame holds {out[i, j]:g} in {_NEEDED[1 + j]!r}: rates must be fractions within 0 and 1. Mend: divide per cent by 100."
+        )
+    return out
+
+
+def _rates_axis(shown: Array, room: float, size: float) -> Axis:
+    """Per cent around the crosses, within 0 and 100."""
+    known = shown[np.isfinite(shown)]
+    low, high = float(known.min()), float(known.max())
+    more = 0.06 * (high - low) or 5.0
+    low, high = max(0.0, low - more), min(100.0, high + more)
+    # An axis that begins near 0 begins at 0.
+    axis = number_axis(0.0 if low < 0.35 * high else low, high, room=room, size=size, least=0.0, most=100.0)
+    # A cross at 0 % or 100 % stands free of the spine.
+    free = 0.025 * (axis.upper - axis.lower)
+    return Axis(
+        axis.lower - free * (known.min() <= axis.lower),
+        axis.upper + free * (known.max() >= axis.upper),
+        axis.ticks,
+        axis.labels,
+    )
+
+
+def _corner(axes: Axes, size: float) -> None:
+    """The better corner, in grey, and in words above the panel, where no cross can meet them."""
+    width, height = panel_size(axes)
+    side = 2.2 * size
+    corner = Polygon(
+        [(1 - side / width, 0), (1, 0), (1, side / height)], facecolor="#DDDDDD", edgecolor="none", transform=axes.transAxes,
+        zorder=0.2, label="_better corner",
+    )  # fmt: skip
+    axes.add_patch(corner)
+    axes.add_artist(
+        Label(1.0, 1 + 0.5 * size / height, "Better: more benefit, less risk ↘", size=0.86 * size, color=style.SOFT,
+              horizontalalignment="right", transform=axes.transAxes, zorder=4, label="_better")
+    )  # fmt: skip

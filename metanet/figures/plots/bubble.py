@@ -1,0 +1,171 @@
+"""The bubble plot of a meta-regression: studies by one moderator, the fitted line, its interval and that of a new study."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metanet.base.arrays import Array
+from metanet.base.display import level_text, plural
+from metanet.figures.forest.rows import _heading
+from metanet.figures.page import style
+from metanet.figures.page.axis import Axis, finite, number_axis
+from metanet.figures.page.label_places import panel_size
+from metanet.figures.page.page import framed, page
+from metanet.figures.page.save import describe
+from metanet.figures.page.scale import scale_of
+from metanet.figures.page.text import harmless
+from metanet.figures.registry import chart
+from metanet.models.regression.result import Regression
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+_WIDTH, _HEIGHT = 400.0, 300.0
+_LEAST = (170.0, 130.0)
+#: Diameters of the largest and the smallest bubble, in text sizes.
+_LARGEST, _SMALLEST = 2.6, 0.45
+#: From so many studies on the largest bubble shrinks, so that all of them together keep their area.
+_MANY = 15
+#: How far a prediction interval of effects may stretch the axis, in multiples of what studies and line need.
+_STRETCH = 2.0
+BAND = "#CFE3F1"
+
+
+@chart("bubble", title="Bubble plot of a meta-regression", takes=Regression, makers="meta_regression")
+def bubble(
+    regression: Regression,
+    *,
+    moderator: str | None = None,
+    at: Any = None,
+    ax: Axes | None = None,
+    title: str | None = None,
+) -> Axes:
+    """Draw the studies of a meta-regression over one numeric moderator.
+
+    Parameters
+    ----------
+    regression
+        The result of `meta_regression`.
+    moderator
+        A numeric moderator; may be left out if there is only one.
+    at
+        Values of the other moderators on the line; see `Regression.bubble_data`.
+    ax
+        Axes to draw into; None makes a figure.
+    title
+        A heading.
+
+    Returns
+    -------
+    Axes
+        Bubbles with areas by weight, the fitted line, a band (confidence) and dashed lines (prediction).
+
+    Raises
+    ------
+    ArgumentError
+        No numeric moderator, or one that is not known.
+    """
+
+    data = regression.bubble_data(moderator, at=at)
+    name = moderator or regression._design.numeric[0]
+    studies, line = data[data["part"] == "study"], data[data["part"] == "line"]
+    rate = regression._options.scale
+    scale = scale_of("rate" if rate == "rate" else "effect", "cent")
+    x, value = studies["x"].to_numpy(dtype=float), scale.factor * studies["value"].to_numpy(dtype=float)
+    weight = studies["weight"].to_numpy(dtype=float)
+    curve = {
+        c: scale.factor * line[c].to_numpy(dtype=float)
+        for c in ("value", "ci_lower", "ci_upper", "pi_lower", "pi_upper")
+    }
+    fitted = bool(np.isfinite(curve["value"]).any())
+    predicted = bool(np.isfinite(curve["pi_lower"]).any())
+    others = [n for n in regression._design.formula.names if n != name]
+    notes = [
+        _legend(regression, fitted, predicted, others),
+        harmless(regression.sentence(), 1500),
+        harmless(regression.method.sentence(), 2000),
+    ]
+    label = {"rate": scale.name, "rate per person-time": "Rate"}.get(rate, f"{rate[0].upper()}{rate[1:]}")
+    with page(ax, width=_WIDTH, height=_HEIGHT, least=_LEAST, title=title, notes=notes) as sheet:
+        room = 0.8 * sheet.width
+        spread = float(x.max() - x.min()) or abs(float(x.max())) or 1.0
+        axis_x = number_axis(
+            float(x.min()) - 0.04 * spread, float(x.max()) + 0.04 * spread, room=room, size=sheet.size, exact=True
+        )
+        axes = framed(sheet, axis_x, _values_axis(value, curve, scale.is_rate), (_heading(name), label))
+        known = np.isfinite(weight)
+        share = np.where(known, weight, 0.0) / (float(weight[known].max()) if known.any() else 1.0)
+        largest = _LARGEST * min(1.0, (_MANY / len(x)) ** 0.5)
+        side = (
+            np.maximum(largest * np.sqrt(share), _SMALLEST) * sheet.size
+            if known.any()
+            else np.full(x.shape, 0.7 * sheet.size)
+        )
+        _make_room(axes, x, value, side / 2 + 0.15 * sheet.size)
+        t = line["x"].to_numpy(dtype=float)
+        if fitted:
+            axes.fill_between(
+                t, curve["ci_lower"], curve["ci_upper"], color=BAND, linewidth=0, zorder=0.6, label="_band"
+            )
+            axes.plot(t, curve["value"], color=style.DIAMOND, linewidth=1.6, zorder=2.5, label="_line")
+        if predicted:
+            for end in ("pi_lower", "pi_upper"):
+                axes.plot(
+                    t, curve[end], color=style.SOFT, linewidth=0.9, dashes=(4, 3), zorder=1.0, label="_prediction"
+                )
+        dots = axes.scatter(
+            x, value, s=side**2, facecolors=style.SQUARE, edgecolors="white", alpha=0.75, label="_bubbles"
+        )
+        dots.set(linewidths=0.7, clip_on=False, zorder=2)
+    unit = f" {scale.unit}" if scale.is_rate else ""
+    text = f"Bubble plot of {plural(len(x), 'study', 'studies')} over {harmless(name, 120)}. {harmless(regression.sentence(), 1500)}"
+    if fitted:
+        ends = [scale.show(float(line["value"].iloc[i])) for i in (0, -1)]
+        text += f" The line goes from {ends[0]}{unit} at {t[0]:g} to {ends[1]}{unit} at {t[-1]:g}."
+    describe(axes, harmless(title, 300) if title else "Bubble plot", text)
+    return axes
+
+
+def _make_room(axes: Axes, x: Array, y: Array, radius: Array) -> None:
+    """Widen both axes until every bubble stands inside the panel: one at 0 % would lie on the tick labels."""
+    for values, extent, limits, put in (
+        (x, panel_size(axes)[0], axes.get_xlim(), axes.set_xlim),
+        (y, panel_size(axes)[1], axes.get_ylim(), axes.set_ylim),
+    ):
+        low, high = first, last = limits
+        # The bubbles grow with the limits, in their units.
+        for _ in range(6):
+            each = radius * (last - first) / extent
+            first, last = min(low, float((values - each).min())), max(high, float((values + each).max()))
+        put(first, last)
+
+
+def _values_axis(value: Array, curve: dict[str, Array], rate: bool) -> Axis:
+    needed = finite([*value, *curve["value"], *curve["ci_lower"], *curve["ci_upper"]])
+    ends = finite([*curve["pi_lower"], *curve["pi_upper"]])
+    if rate:
+        # Rates of zero alone have no width: an axis of a fraction of a per cent would say that they are known so well.
+        return number_axis(0.0, min(100.0, max([*needed, *ends], default=100.0)) or 5.0, least=0.0, most=100.0)
+    low, high = min(needed, default=-1.0), max(needed, default=1.0)
+    more = (_STRETCH - 1) / 2 * (high - low)
+    low = max(low - more, min([low, *ends]))
+    return number_axis(low, min(high + more, max([high, *ends])))
+
+
+def _legend(regression: Regression, fitted: bool, predicted: bool, others: list[str]) -> str:
+    level = level_text(regression.level)
+    parts = ["Bubbles: studies, area by weight"]
+    if fitted:
+        parts.append(f"line: fitted, with its {level} interval (band)")
+    if predicted:
+        parts.append(f"dashed: {level} prediction interval")
+    text = "; ".join(parts) + "."
+    if not fitted:
+        text += " No line, because the coefficients have no finite estimate."
+    if others and fitted:
+        held = ", ".join(harmless(n, 60) for n in others)
+        text += f" Held fixed on the line: {held}."
+    return text

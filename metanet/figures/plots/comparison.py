@@ -1,0 +1,125 @@
+"""The forest plot of a comparison: the groups as rows, each with its prediction interval."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from metanet.base import display
+from metanet.base.errors import ArgumentError
+from metanet.figures.forest.captions import doubts, groups_alt_text, groups_legend
+from metanet.figures.forest.forest import forest
+from metanet.figures.forest.render import draw_table
+from metanet.figures.forest.table import (
+    COUNT_SIDES,
+    ESTIMATE_SIDES,
+    PIECE_GAP,
+    Bar,
+    Cell,
+    Column,
+    Diamond,
+    Point,
+    Row,
+    Table,
+    count_cell,
+    estimate_cell,
+)
+from metanet.figures.page.page import bold_if
+from metanet.figures.page.save import describe
+from metanet.figures.page.scale import Scale, effect_scale
+from metanet.figures.page.text import harmless
+from metanet.figures.registry import chart
+from metanet.models.comparison.result import Comparison
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from metanet.models.results.pooled import Pooled
+
+
+@chart("comparison", title="Forest plot of a comparison", takes=Comparison, makers="compare")
+def comparison_forest(
+    comparison: Comparison,
+    *,
+    ax: Axes | None = None,
+    title: str | None = None,
+    studies: bool = False,
+    xlim: tuple[float, float] | None = None,
+    **options: Any,
+) -> Axes:
+    """Draw the groups of a comparison on one axis.
+
+    Parameters
+    ----------
+    comparison
+        The result of `compare`.
+    ax
+        Axes to draw into; None makes a figure of the size that the content needs.
+    title
+        A heading.
+    studies
+        Whether every study stands under the name of its group, above the group's own row: then this is `forest`, with its other
+        `options` (columns, sort, overall, preset ...).
+    xlim
+        As in `forest`.
+
+    Returns
+    -------
+    Axes
+        A row for each group (diamond: estimate and interval), and one for its prediction interval (bar). A group of one study is
+        that study. The test between the groups and what kind of comparison it is stand below.
+
+    Raises
+    ------
+    ArgumentError
+        Something else than the result of `compare`, or options of `forest` without ``studies=True``.
+    """
+
+    if studies:
+        return forest(comparison, ax=ax, title=title, xlim=xlim, **options)
+    if options:
+        raise ArgumentError(f"{next(iter(options))} needs studies=True: without it the groups alone are drawn.")
+    fits = {harmless(name): fit for name, fit in comparison.groups.items()}
+    known = [fit.estimate for fit in fits.values() if fit.estimate is not None]
+    measure = next(iter(fits.values())).measure
+    scale = effect_scale(comparison.response, measure, "cent", min((v for v in known if v > 0), default=None))
+    counts = comparison.response == "rate"
+    rows = [row for name, fit in fits.items() for row in (_group_row(name, fit, scale), *_prediction_row(fit, scale))]
+    tau = any(fit.tau is not None and fit.status == "pooled" for fit in fits.values())
+    columns = [Column("study", "Group"), Column("arms", "Arms", "right")]
+    columns += [Column("events/total", "Events/Total", "center", COUNT_SIDES)] if counts else []
+    columns.append(Column("rate", scale.heading(comparison.level), "right", ESTIMATE_SIDES, PIECE_GAP, right=True))
+    columns += [Column("tau", "τ", "right", right=True)] if tau else []
+    table = Table(
+        scale=scale,
+        columns=tuple(columns),
+        studies=tuple(rows),
+        summary=(),
+        notes=(comparison.test_sentence(), *doubts(comparison)),
+        method=groups_legend(comparison, studies=False, prediction=True),
+        title=harmless(title, 300) if title else "",
+        xlim=xlim,
+    )
+    axes = draw_table(table, ax)
+    describe(axes, table.title or "Comparison of groups", groups_alt_text(comparison))
+    return axes
+
+
+def _group_row(name: str, fit: Pooled, scale: Scale) -> Row:
+    cells: dict[str, Cell] = {"arms": display.count(fit.k)}
+    if fit.events is not None and fit.n is not None:
+        cells["events/total"] = count_cell(fit.events, fit.n)
+    if fit.tau is not None and fit.status == "pooled":
+        cells["tau"] = display.number(fit.tau)
+    mark: Point | Diamond | None = None
+    estimate, lower, upper = fit.estimate, fit.ci_lower, fit.ci_upper
+    if estimate is not None and lower is not None and upper is not None:
+        cells["rate"] = estimate_cell(scale, estimate, lower, upper, strong=True)
+        mark = Point(estimate, lower, upper) if fit.status == "not pooled" else Diamond(estimate, lower, upper)
+    return Row(name, cells, mark, bold=bold_if(True, name))
+
+
+def _prediction_row(fit: Pooled, scale: Scale) -> list[Row]:
+    if fit.pi_lower is None or fit.pi_upper is None:
+        return []
+    cells = {"rate": estimate_cell(scale, None, fit.pi_lower, fit.pi_upper)}
+    return [Row(f"Prediction interval ({display.level_text(fit.level)})", cells, Bar(fit.pi_lower, fit.pi_upper))]

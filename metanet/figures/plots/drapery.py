@@ -1,0 +1,171 @@
+"""The drapery plot: the p-value of every possible value, for the pooled estimate, a new setting and each study."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.collections import LineCollection
+
+from metanet.base.arrays import Array
+from metanet.base.display import number, plural
+from metanet.figures.page import style
+from metanet.figures.page.axis import Axis, log_axis, number_axis
+from metanet.figures.page.label_places import panel_size
+from metanet.figures.page.page import MARGIN, framed, page, saying, set_axis
+from metanet.figures.page.save import describe
+from metanet.figures.page.scale import response_name, scale_of
+from metanet.figures.page.text import Label, harmless, width_of
+from metanet.figures.registry import chart
+from metanet.models.results.pooled import Pooled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+_WIDTH, _HEIGHT = 420.0, 290.0
+_LEAST = (180.0, 140.0)
+#: p-values with a line; their levels stand on the right.
+LINES = (0.10, 0.05, 0.01)
+_POINTS = 801
+#: The axis holds every value whose p-value is at least this on a curve of a study, and on the pooled and the predicted one.
+_STUDY_END, _POOLED_END = 0.05, 0.002
+_CURVE = "#8DB9D6"
+
+
+@chart("drapery", title="Drapery plot", takes=Pooled, makers="pool")
+def drapery(fit: Pooled, *, ax: Axes | None = None, title: str | None = None) -> Axes:
+    """Draw the p-value functions of a result.
+
+    Parameters
+    ----------
+    fit
+        The result of `pool`.
+    ax
+        Axes to draw into; None makes a figure.
+    title
+        A heading.
+
+    Returns
+    -------
+    Axes
+        One thin curve for each study, a strong one for the pooled estimate, a dashed one for a new setting, and lines at 0.10,
+        0.05 and 0.01: where a line cuts a curve stand the ends of the interval of that level.
+
+    Raises
+    ------
+    ArgumentError
+        Something else than the result of `pool`.
+
+    References
+    ----------
+    Ruecker, Schwarzer (2021), doi:10.1002/jrsm.1410.
+    """
+    from metanet.diagnostics.method.p_values import p_value_function
+
+    frame = p_value_function(fit, _POINTS)
+    scale = scale_of(fit.response, "cent", fit.estimate)
+    pooled = fit.mu is not None and fit.se is not None and fit.se > 0
+    predicted = pooled and "prediction" in frame.columns[:3] and fit.pi_lower is not None
+    first = 1 + pooled + predicted
+    x = scale.factor * frame["value"].to_numpy(dtype=float)
+    curves = frame.iloc[:, first:].to_numpy(dtype=float)
+    drawn = np.isfinite(curves).any(0)
+    if not drawn.any():
+        return saying(ax, "Drapery plot", title, "No study has an effect of its own, so there is no curve.")
+    strong = frame.iloc[:, 1:first].to_numpy(dtype=float)
+    seen = (np.nan_to_num(curves) >= _STUDY_END).any(1) | (np.nan_to_num(strong) >= _POOLED_END).any(1)
+    low, high = float(x[seen].min()), float(x[seen].max())
+    if scale.is_rate:
+        # A spread of rates that nearly fills 0 to 100 % is shown as that.
+        low, high = (0.0 if low < 0.15 * high else low), (100.0 if 100 - high < 0.15 * (100 - low) else high)
+    notes = [_legend(pooled, predicted, scale.is_rate), harmless(fit.method.sentence(), 2000)]
+    logs = fit.response == "ratio"
+    with page(ax, width=_WIDTH, height=_HEIGHT, least=_LEAST, title=title, notes=notes) as sheet:
+        s = sheet.size
+        room = 0.75 * sheet.width
+        axis_x = (
+            log_axis(low, high, room=room, size=s) if logs else number_axis(low, high, room=room, size=s, exact=True)
+        )
+        places = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+        axis_y = Axis(0.0, 1.0, places, tuple(f"{p:.1f}" for p in places))
+        texts = [f"{p:.2f}" for p in LINES]
+        wide = max(width_of(t, 0.8 * s) for t in texts)
+        axes = framed(
+            sheet,
+            axis_x,
+            axis_y,
+            (response_name(fit), "p-value (two-sided)"),
+            right=max(0.0, wide + 0.9 * s - MARGIN * s + 0.5 * s),
+            top=0.8 * s,
+        )
+        if logs:
+            axes.set_xscale("log")
+            set_axis(axes, "x", axis_x, s)
+        kept = (x >= axis_x.lower - 1e-12) & (x <= axis_x.upper + 1e-12)
+        thin = [np.column_stack([x, curves[:, j]])[kept] for j in np.flatnonzero(drawn)]
+        bundle = LineCollection(thin, colors=_CURVE, linewidths=0.7, zorder=1.5, label="_studies")
+        axes.add_collection(bundle, autolim=False)
+        if predicted:
+            axes.plot(
+                *_peaked(x[kept], strong[kept, 1], scale.factor * (fit.estimate or 0.0)),
+                color=style.INK,
+                linewidth=1.2,
+                dashes=(4, 2.5),
+                zorder=2.5,
+                label="_prediction",
+            )
+        if pooled:
+            axes.plot(
+                *_peaked(x[kept], strong[kept, 0], scale.factor * (fit.estimate or 0.0)),
+                color=style.DIAMOND,
+                linewidth=2.2,
+                zorder=3,
+                label="_pooled",
+            )
+        for p, text in zip(LINES, texts, strict=True):
+            axes.axhline(p, color=style.SOFT, linewidth=0.6, linestyle=(0, (4, 3)), zorder=1, label="_limit")
+            width, height = panel_size(axes)
+            # In a small panel the three would stand on one another; the customary one is named.
+            if 0.04 * height < 0.95 * s and p != 0.05:
+                continue
+            axes.add_artist(
+                Label(
+                    1 + 0.4 * s / width,
+                    p - 0.36 * 0.8 * s / height,
+                    text,
+                    size=0.8 * s,
+                    color=style.SOFT,
+                    transform=axes.transAxes,
+                )
+            )
+    text = f"Drapery plot: p-value curves of {plural(int(drawn.sum()), 'study', 'studies')}. {fit.sentence()}"
+    if pooled:
+        low_end, high_end = (_end(x, strong[:, 0], side) for side in (0, -1))
+        text += f" The pooled curve stands at 0.05 or more from {low_end} to {high_end}{' %' if scale.is_rate else ''}."
+    describe(axes, harmless(title, 300) if title else "Drapery plot", text)
+    return axes
+
+
+def _peaked(x: Array, curve: Array, estimate: float) -> tuple[Array, Array]:
+    """The curve with its highest point, 1 at the estimate, which a grid may miss."""
+    place = int(np.searchsorted(x, estimate))
+    return np.insert(x, place, estimate), np.insert(curve, place, 1.0)
+
+
+def _end(x: Array, curve: Array, side: int) -> str:
+    """The outermost value of the grid with a p-value of 0.05 or more."""
+    inside = x[curve >= 0.05]
+    return number(float(inside[side]) if inside.size else None, 1 if abs(float(x[-1])) > 10 else 2)
+
+
+def _legend(pooled: bool, predicted: bool, rate: bool) -> str:
+    parts = [f"Thin curves: studies{' (exact)' if rate else ''}"]
+    if pooled:
+        parts.append("strong curve: pooled estimate")
+    if predicted:
+        parts.append("dashed curve: a new setting")
+    text = "; ".join(parts) + "."
+    return (
+        f"{text} Where a horizontal line cuts a curve stand the ends of the interval of level one minus that p-value."
+    )

@@ -1,0 +1,280 @@
+"""The pooled estimate without each study in turn (leave-one-out), and with one study after another (cumulative)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from metanet.base import display
+from metanet.base.display import level_text
+from metanet.base.errors import ArgumentError, shorten
+from metanet.figures.forest.captions import summary_label
+from metanet.figures.forest.render import draw_table
+from metanet.figures.forest.rows import _data_cell, _heading
+from metanet.figures.forest.table import (
+    ESTIMATE_SIDES,
+    PIECE_GAP,
+    Cell,
+    Column,
+    Diamond,
+    Point,
+    Row,
+    Table,
+    estimate_cell,
+)
+from metanet.figures.page.page import saying
+from metanet.figures.page.save import describe
+from metanet.figures.page.scale import Scale, scale_of
+from metanet.figures.page.text import harmless
+from metanet.figures.registry import chart
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from metanet.models.results.pooled import Pooled
+
+
+_NEEDED = ("study", "estimate", "ci_lower", "ci_upper")
+
+
+@chart("leave_one_out", title="Leave-one-out analysis")
+def leave_one_out_plot(
+    frame: pd.DataFrame,
+    fit: Pooled | None = None,
+    ax: Axes | None = None,
+    *,
+    per: Literal["cent", "thousand", "ten thousand", "hundred thousand"] = "cent",
+    title: str | None = None,
+    xlim: tuple[float, float] | None = None,
+    response: str = "rate",
+    level: float = 0.95,
+) -> Axes:
+    """Draw the pooled estimate without each study in turn.
+
+    Parameters
+    ----------
+    frame
+        One row for each omitted study, drawn in the order given: study, estimate, ci_lower, ci_upper; tau2 and i2 where
+        they are known. Rates are fractions.
+    fit
+        The result with all studies: a dashed line and a last row with its diamond.
+    ax
+        Axes to draw into; None makes a figure of the size that the content needs.
+    per, title, xlim
+        As in `forest`.
+    response, level
+        What the estimates are, and the coverage of their intervals, where `fit` does not tell.
+
+    Returns
+    -------
+    Axes
+        The axes of the panel. Where `fit` has one study there is nothing to leave out, and the axes say so.
+
+    Raises
+    ------
+    ArgumentError
+        A frame without a needed column or without rows.
+    """
+    if fit is not None and fit.k == 1 and hasattr(frame, "columns") and not len(frame):
+        reason = "One study: leaving it out leaves nothing, so there is no leave-one-out analysis."
+        return saying(ax, "Leave-one-out plot", title, reason)
+    _check(frame, _NEEDED)
+    table = _table(frame, fit, per, title, xlim, response, level, heading="Study left out", each="without that study")
+    axes = draw_table(table, ax)
+    describe(axes, table.title or "Leave-one-out plot", _words(table))
+    return axes
+
+
+@chart("cumulative", title="Cumulative meta-analysis")
+def cumulative_plot(
+    frame: pd.DataFrame,
+    fit: Pooled | None = None,
+    ax: Axes | None = None,
+    *,
+    order: str | None = None,
+    per: Literal["cent", "thousand", "ten thousand", "hundred thousand"] = "cent",
+    title: str | None = None,
+    xlim: tuple[float, float] | None = None,
+    response: str = "rate",
+    level: float = 0.95,
+) -> Axes:
+    """Draw the pooled estimate as one study after another came in.
+
+    Parameters
+    ----------
+    frame
+        The frame of `cumulative`: one row for each study added, in that order: study, k (studies so far), estimate, ci_lower,
+        ci_upper; added (what the studies were sorted by), tau2 and i2 where they are known. Rates are fractions.
+    order
+        What the studies were sorted by, as the heading of the column ``added``. None takes the name of the column of
+        ``fit.studies`` that has these values.
+    fit, ax, per, title, xlim, response, level
+        As in `leave_one_out_plot`.
+
+    Returns
+    -------
+    Axes
+        The axes of the panel.
+
+    Raises
+    ------
+    ArgumentError
+        A frame without a needed column or without rows.
+    """
+    _check(frame, (*_NEEDED, "k"))
+    left: tuple[Column, ...] = (Column("k", "Studies", "right"),)
+    # The place in the data says no more than the number of studies does.
+    if "added" in frame.columns and list(frame["added"]) != list(frame["k"]):
+        left = (Column("added", _heading(order) if order else _sorted_by(frame, fit), "right"), *left)
+    table = _table(
+        frame, fit, per, title, xlim, response, level, heading="Study added", each="of the studies so far", left=left
+    )
+    axes = draw_table(table, ax)
+    describe(axes, table.title or "Cumulative plot", _course(table, frame))
+    return axes
+
+
+def _check(frame: object, needed: tuple[str, ...]) -> None:
+    if not hasattr(frame, "columns"):
+        raise ArgumentError(f"frame must be a pandas DataFrame, not {type(frame).__name__}.")
+    missing = [name for name in needed if name not in frame.columns]
+    if missing:
+        raise ArgumentError(f"frame has no column {missing[0]!r}; it needs {', '.join(needed)}.")
+    if not len(frame):  # type: ignore[arg-type]
+        raise ArgumentError("frame has no rows: there is nothing to draw.")
+
+
+def _table(
+    frame: pd.DataFrame,
+    fit: Pooled | None,
+    per: str,
+    title: str | None,
+    xlim: tuple[float, float] | None,
+    response: str,
+    level: float,
+    *,
+    heading: str,
+    each: str,
+    left: tuple[Column, ...] = (),
+) -> Table:
+    """One row for each refit, and one for all studies."""
+    if fit is not None:
+        response, level = fit.response, fit.level
+    full = None if fit is None or fit.status == "not pooled" else fit.estimate
+    first = next((v for v in map(_value, frame["estimate"]) if v == v), None)
+    scale = scale_of(response, per, first if full is None else full)
+    extra = tuple(name for name in ("tau2", "i2") if name in frame.columns)
+    beside = tuple(column.key for column in left)
+    rows = []
+    for row in frame.to_dict("records"):
+        made = _row(row, scale, extra)
+        rows.append(replace(made, cells={**made.cells, **{name: _data_cell(row, name, frame) for name in beside}}))
+    return Table(
+        scale=scale,
+        columns=(
+            Column("study", heading),
+            *left,
+            Column("rate", scale.heading(level), "right", ESTIMATE_SIDES, PIECE_GAP, right=True),
+            *(Column(name, {"tau2": "τ", "i2": "I²"}[name], "right", right=True) for name in extra),
+        ),
+        studies=tuple(rows),
+        summary=() if fit is None else (_full_row(fit, scale, extra),),
+        reference=full,
+        method=_small_print(fit, level, each),
+        title=harmless(title, 300) if title else "",
+        xlim=xlim,
+    )
+
+
+def _sorted_by(frame: pd.DataFrame, fit: Pooled | None) -> str:
+    """The heading of the values that the studies were sorted by: the column of the data that has them, if one has."""
+    values = {name: str(value) for name, value in zip(frame["study"], frame["added"], strict=True)}
+    if fit is not None:
+        studies = fit.studies
+        for column in studies.columns:
+            if (
+                column != "study"
+                and {n: str(v) for n, v in zip(studies["study"], studies[column], strict=True)} == values
+            ):
+                return _heading(str(column))
+    return "Sorted by"
+
+
+def _course(table: Table, frame: pd.DataFrame) -> str:
+    """The figure in words: where the estimate began and where it ended."""
+    known = [
+        (row.mark.value, row.label, k)
+        for row, k in zip(table.studies, frame["k"], strict=True)
+        if isinstance(row.mark, Point)
+    ]
+    text = f"Cumulative plot of {display.plural(len(table.studies), 'study', 'studies')}."
+    if not known:
+        return f"{text} No estimate exists, with however many studies."
+    unit = f" {table.scale.unit}" if table.scale.is_rate else ""
+    (first, name, k), (last, _, many) = known[0], known[-1]
+    text += (
+        f" The estimate goes from {table.scale.show(first)}{unit} with {display.plural(int(k), 'study', 'studies')} "
+    )
+    return f"{text}({name[:120]}) to {table.scale.show(last)}{unit} with {int(many)}."
+
+
+def _value(value: object) -> float:
+    """A number, NaN where there is none."""
+    if value is None or type(value).__name__ == "NAType":
+        return math.nan
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ArgumentError(f"frame holds {shorten(value)!r} where a number belongs.") from None
+
+
+def _row(row: dict[Any, Any], scale: Scale, extra: tuple[str, ...]) -> Row:
+    value, lower, upper = (_value(row[name]) for name in ("estimate", "ci_lower", "ci_upper"))
+    cells: dict[str, Cell] = {"rate": estimate_cell(scale, value, lower, upper)}
+    cells |= {name: _heterogeneity(name, _value(row[name])) for name in extra}
+    return Row(harmless(row["study"]), cells, Point(value, lower, upper) if value == value else None)
+
+
+def _full_row(fit: Pooled, scale: Scale, extra: tuple[str, ...]) -> Row:
+    if fit.status == "not pooled":
+        # One study would stand here as a diamond of its own, as if something had been pooled.
+        return Row(summary_label(fit), bold=True)
+    cells: dict[str, Cell] = {name: _heterogeneity(name, _value(getattr(fit, name))) for name in extra}
+    mark = None
+    if fit.estimate is not None and fit.ci_lower is not None and fit.ci_upper is not None:
+        cells["rate"] = estimate_cell(scale, fit.estimate, fit.ci_lower, fit.ci_upper, strong=True)
+        mark = Diamond(fit.estimate, fit.ci_lower, fit.ci_upper)
+    name = "All studies" if fit.status == "pooled" else f"All studies: {summary_label(fit).lower()}"
+    return Row(name, cells, mark, bold=True)
+
+
+def _heterogeneity(name: str, value: float) -> str:
+    if value != value:
+        return display.ABSENT
+    return display.number(math.sqrt(value)) if name == "tau2" else f"{display.per_cent(value)} %"
+
+
+def _small_print(fit: Pooled | None, level: float, each: str) -> str:
+    text = f"Each row: the pooled estimate {each}, with its {level_text(level)} interval."
+    if fit is None:
+        return text
+    if fit.estimate is not None and fit.status != "not pooled":
+        text += " Diamond and dashed line: all studies."
+    return f"{text} {harmless(fit.method.sentence(), 2000)}"
+
+
+def _words(table: Table) -> str:
+    """The figure in words: where the estimates reach to, and which studies move them most."""
+    known = [(row.mark.value, row.label) for row in table.studies if isinstance(row.mark, Point)]
+    text = f"Leave-one-out plot of {display.plural(len(table.studies), 'study', 'studies')}."
+    if not known:
+        return f"{text} No estimate exists without any of them."
+    unit = f" {table.scale.unit}" if table.scale.is_rate else ""
+    low, high = min(known), max(known)
+    text += f" The estimate reaches from {table.scale.show(low[0])}{unit} without {low[1][:120]}"
+    text += f" to {table.scale.show(high[0])}{unit} without {high[1][:120]}"
+    if table.reference is not None:
+        text += f"; with all studies it is {table.scale.show(table.reference)}{unit}"
+    return f"{text}."

@@ -1,0 +1,206 @@
+"""The overview of a set of reports: a panel for each outcome, a row for each treatment modality."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from matplotlib.lines import Line2D
+
+from metanet.base.display import ABSENT, interval, per_cent, plural
+from metanet.base.errors import ArgumentError
+from metanet.figures.page import style
+from metanet.figures.page.axis import number_axis
+from metanet.figures.page.page import MARGIN, Page, bold_if, depth, dress, page, saying, set_axis
+from metanet.figures.page.save import describe
+from metanet.figures.page.text import harmless, width_of, wrap
+from metanet.figures.registry import chart
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+#: Points: widest name of a row, the panel between names and numbers, height of a row.
+_NAME, _PANEL, _ROW = 132.0, 150.0, 13.5
+#: Panels side by side, and the room between them.
+_ACROSS, _BETWEEN = 2, 24.0
+#: In text sizes: heading and axis of a panel.
+_HEAD, _FOOT = 4.0, 3.4
+#: A longer figure is no overview.
+_MOST = 160
+_HEADS = ("k", "Rate, %", "Interval")
+
+
+@dataclass(frozen=True)
+class OverviewRow:
+    """One pooled rate: fractions, None where there is none. `pooled` is false for what is shown and not pooled, `old` true for what
+    was made from other evidence than the other rows."""
+
+    outcome: str
+    name: str
+    k: int | None
+    estimate: float | None
+    ci_lower: float | None
+    ci_upper: float | None
+    pi_lower: float | None = None
+    pi_upper: float | None = None
+    pooled: bool = True
+    old: bool = False
+
+    @property
+    def label(self) -> str:
+        """What stands before the row."""
+        return harmless(self.name, 80) + (" *" if self.old else "")
+
+
+@chart("overview", title="Overview of reports")
+def overview(rows: Sequence[OverviewRow], *, ax: Axes | None = None, title: str | None = None) -> Axes:
+    """Draw pooled rates of many outcomes and modalities.
+
+    Parameters
+    ----------
+    rows
+        What to draw; outcomes and the rows of each stand in the order given.
+    ax
+        Axes to draw into; None makes a figure of the size that the content needs.
+    title
+        A heading.
+
+    Returns
+    -------
+    Axes
+        A panel for each outcome with an axis of its own: a filled square for a pooled rate, an open one for a study that stands
+        alone, a line for the interval, a thin grey one for the prediction interval; k, rate and interval in text.
+    """
+    kept = list(rows)
+    if any(not isinstance(row, OverviewRow) for row in kept):
+        raise ArgumentError("rows must be rows of an overview. Mend: OverviewRow(outcome, name, k, estimate, ...).")
+    if not kept:
+        return saying(ax, "Overview of pooled rates", title, "There is no pooled rate.")
+    more = len(kept) - _MOST
+    kept = kept[:_MOST]
+    outcomes = list(dict.fromkeys(row.outcome for row in kept))
+    groups = [[row for row in kept if row.outcome == name] for name in outcomes]
+    size = style.TEXT_SIZE
+    lines = [groups[i : i + _ACROSS] for i in range(0, len(groups), _ACROSS)]
+    heights = [max(map(len, line)) * _ROW + (_HEAD + _FOOT) * size for line in lines]
+    name = min(_NAME, max(width_of(row.label, size) for row in kept))
+    numbers = [max(width_of(text, size) for text in column) for column in zip(*map(_texts, kept), strict=True)]
+    numbers = [max(w, width_of(head, size)) + size for w, head in zip(numbers, _HEADS, strict=True)]
+    # Room for the last label of the axis, which stands half beyond it.
+    numbers[0] += size
+    width = name + size + _PANEL + sum(numbers)
+    across = min(_ACROSS, len(groups))
+    whole = across * width + (across - 1) * _BETWEEN + 2 * MARGIN * size
+    with page(
+        ax, width=whole, height=sum(heights), least=(whole, sum(heights)), title=title, notes=[_legend(kept, more)]
+    ) as sheet:
+        # A place that was given may be smaller than all this: everything shrinks alike.
+        share = sheet.size / size
+        top = sheet.height
+        for line, height in zip(lines, heights, strict=True):
+            for place, group in enumerate(line):
+                left = (MARGIN * size + place * (width + _BETWEEN)) * share
+                _draw(sheet, group, left, top, share, (name, *numbers))
+            top -= height * share
+        axes = sheet.main
+        assert axes is not None  # there is at least one panel
+    describe(axes, harmless(title, 300) if title else "Overview of pooled rates", _words(groups, outcomes, more))
+    return axes
+
+
+def _texts(row: OverviewRow) -> tuple[str, str, str]:
+    k = ABSENT if row.k is None else str(row.k)
+    return k, per_cent(row.estimate), interval(row.ci_lower, row.ci_upper)
+
+
+def _draw(
+    sheet: Page, group: list[OverviewRow], left: float, top: float, share: float, widths: Sequence[float]
+) -> None:
+    """One panel with its names and numbers; `top` is its upper edge, sizes in points of the page."""
+    size = sheet.size
+    name, numbers = widths[0] * share, [w * share for w in widths[1:]]
+    row, panel = _ROW * share, _PANEL * share
+    height = len(group) * row
+    bottom = top - _HEAD * size - height
+    start = left + name + size
+    ends = [v for r in group for v in (r.estimate, r.ci_upper, r.pi_upper) if v is not None]
+    # The first and the last label stand half over the ends of the axis.
+    axis = number_axis(
+        0.0, 100 * max(ends, default=1.0), room=panel - 2.5 * size, size=size, pieces=5, least=0, most=100
+    )
+    ax = sheet.panel(start, bottom, panel, height)
+    dress(ax, size, ("bottom",))
+    set_axis(ax, "x", axis, size, "")
+    ax.set_ylim(len(group), 0)
+    base = sheet.bottom
+
+    def text(words: str, x: float, y: float, side: str = "left", bold: bool = False) -> None:
+        sheet.write(ax, words, sheet.left + x, base + y, size=size, bold=bold_if(bold, words), horizontalalignment=side)
+
+    head = wrap(harmless(group[0].outcome, 120), name + size + panel + sum(numbers), size, bold=True, lines=1)
+    text(head, left, bottom + height + 2.4 * size, bold=True)
+    edges = [start + panel + sum(numbers[: i + 1]) for i in range(len(numbers))]
+    for words, x in zip(_HEADS, edges, strict=True):
+        text(words, x, bottom + height + 0.7 * size, "right")
+    # Where the axis begins there is a rule for all rows.
+    ax.add_line(Line2D([0, 0], [0, len(group)], color=style.FAINT, linewidth=0.8, zorder=1))
+    for place, one in enumerate(group):
+        y = bottom + height - (place + 0.5) * row - 0.36 * size
+        text(wrap(one.label, name, size, lines=1), left, y)
+        for words, x in zip(_texts(one), edges, strict=True):
+            text(words, x, y, "right")
+        _marks(ax, one, place + 0.5, size)
+    text("Rate, %", start + panel / 2, bottom - depth(axis.labels, size, across=False) - 1.0 * size, "center")
+
+
+def _marks(ax: Axes, row: OverviewRow, y: float, size: float) -> None:
+    if row.pi_lower is not None and row.pi_upper is not None:
+        # Wide and pale, so that the interval on it is seen.
+        bar = Line2D(
+            [100 * row.pi_lower, 100 * row.pi_upper], [y, y], color=style.FAINT, linewidth=0.5 * size, zorder=2
+        )
+        bar.set(solid_capstyle="butt", label="_prediction")
+        ax.add_line(bar)
+    colour = style.SQUARE if row.pooled else style.SOFT
+    if row.ci_lower is not None and row.ci_upper is not None:
+        line = Line2D([100 * row.ci_lower, 100 * row.ci_upper], [y, y], color=colour, linewidth=1.1, zorder=3)
+        line.set(solid_capstyle="butt", clip_on=False, label="_interval")
+        ax.add_line(line)
+    if row.estimate is not None:
+        mark = Line2D(
+            [100 * row.estimate], [y], marker="s", markersize=0.55 * size, color=colour, linestyle="none", zorder=4
+        )
+        mark.set(clip_on=False, markeredgewidth=1.0, label="_rate")
+        if not row.pooled:
+            mark.set(markerfacecolor="white")
+        ax.add_line(mark)
+
+
+def _legend(rows: Sequence[OverviewRow], more: int) -> str:
+    parts = ["Filled squares: pooled rates; lines: their intervals; grey bars: prediction intervals."]
+    if any(not row.pooled for row in rows):
+        parts.append("Open squares: not pooled, a study alone with its exact interval.")
+    if any(row.old for row in rows):
+        parts.append("* made from other evidence than the tables hold now.")
+    parts.append("k: study arms. Each outcome has an axis of its own.")
+    parts.append(
+        "Modalities were studied in different, mostly single-arm studies: comparisons between rows are observational."
+    )
+    if more > 0:
+        parts.append(f"{plural(more, 'more row')} in the list.")
+    return " ".join(parts)
+
+
+def _words(groups: Sequence[Sequence[OverviewRow]], outcomes: Sequence[str], more: int) -> str:
+    told = []
+    for name, group in zip(outcomes, groups, strict=True):
+        rows = [
+            f"{harmless(row.name, 80)} {per_cent(row.estimate)} % ({interval(row.ci_lower, row.ci_upper)}; k {_texts(row)[0]}"
+            f"{'' if row.pooled else ', not pooled'}{', made from other evidence' if row.old else ''})"
+            for row in group
+        ]
+        told.append(f"{harmless(name, 120)}: {', '.join(rows)}.")
+    ending = f" {plural(more, 'more row')} in the list." if more > 0 else ""
+    return f"Overview of pooled rates by outcome and modality. {' '.join(told)}{ending}"

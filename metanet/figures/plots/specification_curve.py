@@ -1,0 +1,316 @@
+"""The specification curve: the estimates of all analyses in order, and under each of them the choices that made it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.collections import LineCollection
+from numpy.typing import NDArray
+
+from metanet.base.arguments import whole_number
+from metanet.base.display import number, per_cent, plural
+from metanet.diagnostics.method.multiverse import Multiverse
+from metanet.evidence.contract import CERTAINTIES
+from metanet.evidence.rates import POLICIES
+from metanet.figures.page import style
+from metanet.figures.page.axis import Axis, log_axis, number_axis, plain_number
+from metanet.figures.page.label_places import LETTER, panel_size
+from metanet.figures.page.page import MARGIN, depth, dress, page, saying, set_axis
+from metanet.figures.page.save import describe
+from metanet.figures.page.scale import Scale, scale_of
+from metanet.figures.page.text import BASELINE, LINE, Label, harmless, width_of, wrap
+from metanet.figures.registry import chart
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+#: In text sizes: widest label of a choice, width of the panels, height of the curve, between curve and choices.
+_LABEL, _PANEL, _CURVE, _BETWEEN = 24.5, 38.0, 17.0, 1.0
+#: Height of a row and of a heading, in letters.
+_ROW, _HEADING = 1.5, 1.8
+_LEAST_PANEL, _LEAST_CURVE = 12.0, 8.0
+_MOST = 600
+_HEADINGS = {
+    "grouping": "Grouping",
+    "overlap": "Overlapping cohorts",
+    "certainty": "Least certainty",
+    "unit": "Unit",
+    "derived": "Derived counts",
+    "model": "Model",
+    "tau2": "τ² estimator",
+    "ci": "Interval",
+}
+#: Levels with an order of their own; the others stand as the curve meets them.
+_LEVELS: dict[str, tuple[str, ...]] = {
+    "overlap": POLICIES,
+    "certainty": CERTAINTIES,
+    "unit": ("any", "patients"),
+    "derived": ("in", "out"),
+    "tau2": ("ML", "REML", "DL", "PM"),
+    "ci": ("t", "z", "profile", "HK", "HK-adhoc"),
+}
+#: Whole interval above the threshold, below it, across it; the last light enough to part from the others in grey.
+ABOVE, BELOW, ACROSS = style.SQUARE, style.DIAMOND, "#ABABAB"
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One row under the curve: a heading, or a level with the analyses that took it."""
+
+    text: str
+    bold: bool
+    middle: float
+    taken: NDArray[np.bool_] | None = None
+
+
+@chart("specification_curve", title="Specification curve", takes=Multiverse, makers="multiverse")
+def specification_curve(
+    multiverse: Multiverse, *, ax: Axes | None = None, title: str | None = None, most: int = _MOST
+) -> Axes:
+    """Draw the estimates of a multiverse in order, with the choices behind them.
+
+    Parameters
+    ----------
+    multiverse
+        The result of `multiverse`; nothing is computed anew.
+    ax
+        Axes to draw into, which become the curve; None makes a figure.
+    title
+        A heading.
+    most
+        Analyses drawn at the most; of more, evenly spaced ones by rank, the first and the last among them. Counts and shares in the
+        text are those of all.
+
+    Returns
+    -------
+    Axes
+        The curve; the panel of choices stands under it. Choices with one level stand in the small print.
+
+    Raises
+    ------
+    ArgumentError
+        Something else than the result of `multiverse`, or a `most` below 2.
+
+    References
+    ----------
+    Simonsohn, Simmons, Nelson (2020), doi:10.1038/s41562-020-0912-z.
+    """
+    from metanet.diagnostics.method.multiverse import DATA_DIMENSIONS, METHOD_DIMENSIONS
+
+    most = whole_number("most", most, 2)
+    if multiverse.reason:
+        return saying(ax, "Specification curve", title, multiverse.reason)
+    frame = multiverse._answered()
+    if frame.empty:
+        return saying(ax, "Specification curve", title, multiverse.sentence())
+    answered = len(frame)
+    frame = frame.sort_values("estimate", kind="stable")
+    if answered > most:
+        frame = frame.iloc[np.unique(np.round(np.linspace(0, answered - 1, most)).astype(int))]
+    dimensions = [d for d in (*DATA_DIMENSIONS, *METHOD_DIMENSIONS) if d in frame.columns]
+    several = [d for d in dimensions if frame[d].nunique() > 1]
+    scale = scale_of(multiverse.response, "cent", float(frame["estimate"].median()))
+    colours = _colours(frame, multiverse.threshold)
+    notes = [
+        _legend(multiverse, frame, answered, [d for d in dimensions if d not in several]),
+        harmless(multiverse.sentence(), 1500),
+    ]
+    unit = style.TEXT_SIZE
+    labels = _labels(frame, several, multiverse, unit)
+    rows, under = _rows(labels, frame, unit)
+    right = _threshold_text(multiverse.threshold, scale)
+    beside = width_of(right, LETTER * unit) + 0.8 * unit if right else 0.0
+    left = (
+        MARGIN * unit
+        + max([width_of(t, LETTER * unit, r.bold) for r in rows for t in r.text.split("\n")], default=0.0) * 1.06
+        + 1.4 * unit
+    )
+    below = 1.9 * unit
+    width, height = left + _PANEL * unit + beside + MARGIN * unit, _CURVE * unit + _BETWEEN * unit + under + below
+    least = (left + (_LEAST_PANEL + MARGIN) * unit + beside, (_LEAST_CURVE + _BETWEEN) * unit + under + below)
+    with page(ax, width=width, height=height, least=least, title=title, notes=notes) as sheet:
+        s = sheet.size
+        share = s / unit
+        axis_y = _axis(frame, multiverse, scale, s)
+        left = max(left * share, MARGIN * s + depth(axis_y.labels, s, across=True) + 1.7 * s)
+        across = max(1.0, sheet.width - left - beside * share - MARGIN * s)
+        floor = (below + under) * share
+        axes = sheet.panel(left, floor + _BETWEEN * s, across, max(1.0, sheet.height - floor - _BETWEEN * s - 0.5 * s))
+        dots = sheet.panel(left, below * share, across, under * share)
+        _curve(axes, frame, axis_y, scale, colours, multiverse, right, s)
+        _choices(dots, rows, len(frame), colours, under, share, s)
+    describe(
+        axes,
+        harmless(title, 300) if title else "Specification curve",
+        f"Specification curve. {multiverse.sentence()} {_drivers(multiverse)}".strip(),
+    )
+    return axes
+
+
+def _colours(frame: pd.DataFrame, threshold: float | None) -> list[str]:
+    """The side of the threshold that each whole interval lies on."""
+    if threshold is None:
+        return [style.SQUARE] * len(frame)
+    lower, upper = (frame[name].to_numpy(dtype=float) for name in ("ci_lower", "ci_upper"))
+    return [
+        ABOVE if low > threshold else BELOW if high < threshold else ACROSS
+        for low, high in zip(lower, upper, strict=True)
+    ]
+
+
+def _labels(
+    frame: pd.DataFrame, several: list[str], multiverse: Multiverse, unit: float
+) -> list[tuple[str, str | None, str | None]]:
+    """Rows of the panel of choices: text, dimension and level (None: a heading)."""
+    shares = dict(zip(multiverse.drivers["choice"], multiverse.drivers["share"], strict=True))
+    out: list[tuple[str, str | None, str | None]] = []
+    for dimension in several:
+        text = _HEADINGS[dimension]
+        if dimension in shares and np.isfinite(shares[dimension]):
+            text += f" ({per_cent(float(shares[dimension]), 0)} % of variance)"
+        out.append((text, None, None))
+        known = _LEVELS.get(dimension, ())
+        levels = dict.fromkeys(frame[dimension])
+        ranks = {level: known.index(level) if level in known else len(known) for level in levels}
+        out += [
+            (wrap(harmless(str(level).replace("_", " ")), _LABEL * unit, LETTER * unit, lines=2), dimension, level)
+            for level in sorted(levels, key=ranks.__getitem__)
+        ]
+    return out
+
+
+def _rows(
+    labels: list[tuple[str, str | None, str | None]], frame: pd.DataFrame, unit: float
+) -> tuple[list[_Line], float]:
+    """Where each row stands (points from the top of the panel), and how high the panel is."""
+    letter = LETTER * unit
+    y, out = 0.0, []
+    for text, dimension, level in labels:
+        tall = (_HEADING if dimension is None else _ROW + text.count("\n") * 1.15 * LINE) * letter
+        taken = None if dimension is None else (frame[dimension] == level).to_numpy()
+        out.append(_Line(text, dimension is None, y + tall / 2 + (0.1 * letter if dimension is None else 0.0), taken))
+        y += tall
+    return out, max(y, 0.5 * unit)
+
+
+def _axis(frame: pd.DataFrame, multiverse: Multiverse, scale: Scale, size: float) -> Axis:
+    values = frame[["estimate", "ci_lower", "ci_upper"]].to_numpy(dtype=float) * scale.factor
+    ends = values[np.isfinite(values)]
+    threshold = [] if multiverse.threshold is None else [scale.factor * multiverse.threshold]
+    low, high = min([*ends, *threshold]), max([*ends, *threshold])
+    if multiverse.response == "ratio" and low > 0:
+        return log_axis(low / 1.05, high * 1.05, room=_CURVE * size, size=size)
+    least = 0.0 if multiverse.response.startswith("rate") else -np.inf
+    return number_axis(float(low), float(high), pieces=6, least=least, most=100.0 if scale.is_rate else np.inf)
+
+
+def _threshold_text(threshold: float | None, scale: Scale) -> str:
+    if threshold is None:
+        return ""
+    return f"{scale.show(threshold)} %" if scale.is_rate else plain_number(threshold)
+
+
+def _curve(
+    axes: Axes,
+    frame: pd.DataFrame,
+    axis: Axis,
+    scale: Scale,
+    colours: list[str],
+    multiverse: Multiverse,
+    right: str,
+    s: float,
+) -> None:
+    """Estimates with their intervals, in order."""
+    n = len(frame)
+    dress(axes, s, ("left",))
+    axes.set_xlim(-0.7, n - 0.3)
+    if multiverse.response == "ratio" and axis.lower > 0:
+        axes.set_yscale("log")
+    name = scale.name if scale.is_rate else multiverse.response[0].upper() + multiverse.response[1:]
+    set_axis(axes, "y", axis, s, name)
+    estimate, lower, upper = (
+        scale.factor * frame[c].to_numpy(dtype=float) for c in ("estimate", "ci_lower", "ci_upper")
+    )
+    each = panel_size(axes)[0] / (n + 0.4)
+    known = np.flatnonzero(np.isfinite(lower) & np.isfinite(upper))
+    bars = LineCollection([((i, lower[i]), (i, upper[i])) for i in known], colors=[colours[i] for i in known],
+                          linewidths=min(1.0, 0.7 * each), alpha=0.6, zorder=1.5, label="_intervals")  # fmt: skip
+    axes.add_collection(bars, autolim=False)
+    dots = axes.scatter(
+        np.arange(n),
+        estimate,
+        s=min(0.5 * s, max(1.4, 0.9 * each)) ** 2,
+        c=colours,
+        linewidths=0,
+        zorder=3,
+        label="_estimates",
+    )
+    dots.set_clip_on(False)
+    if multiverse.threshold is not None:
+        at = scale.factor * multiverse.threshold
+        axes.axhline(at, color=style.INK, linewidth=0.8, dashes=(4, 3), zorder=2, label="_threshold")
+        width, height = panel_size(axes)
+        y = (axes.transData - axes.transAxes).transform((0.0, at))[1] - BASELINE * LETTER * s / height
+        axes.add_artist(
+            Label(1 + 0.4 * s / width, y, right, size=LETTER * s, color=style.INK, transform=axes.transAxes)
+        )
+
+
+def _choices(axes: Axes, rows: list[_Line], n: int, colours: list[str], under: float, share: float, s: float) -> None:
+    """A stroke for each analysis in the row of every level that it took."""
+    dress(axes, s, ("bottom",))
+    axes.spines["bottom"].set_visible(False)
+    width, height = panel_size(axes)
+    name = plural(n, "analysis", "analyses")
+    whole = f"{name}, by the estimate"
+    set_axis(axes, "x", Axis(-0.7, n - 0.3, (), ()), s, whole if width_of(whole, s) <= width else name)
+    axes.set_ylim(under * share, 0.0)
+    letter = LETTER * s
+    strokes: list[Any] = []
+    shades: list[str] = []
+    for i, row in enumerate(rows):
+        y = row.middle * share
+        lines = row.text.count("\n")
+        axes.add_artist(
+            Label(-0.9 * s / width, 1 - (y + (BASELINE + lines * LINE / 2) * letter) / height, row.text, size=letter, bold=row.bold,
+                  color=style.INK, horizontalalignment="right", transform=axes.transAxes, zorder=4)
+        )  # fmt: skip
+        if row.taken is None:
+            if i:
+                top = y - _HEADING * letter / 2 - 0.1 * letter
+                axes.axhline(top, color=style.FAINT, linewidth=0.5, zorder=0.5, label="_rule")
+            continue
+        axes.axhline(y, color="#E6E6E6", linewidth=0.5, zorder=0.4, label="_row")
+        half = 0.46 * letter
+        strokes += [((j, y - half), (j, y + half)) for j in np.flatnonzero(row.taken)]
+        shades += [colours[j] for j in np.flatnonzero(row.taken)]
+    wide = min(2.2, max(0.35, 0.72 * width / (n + 0.4)))
+    marks = LineCollection(strokes, colors=shades, linewidths=wide, capstyle="butt", zorder=2, label="_choices")
+    axes.add_collection(marks, autolim=False)
+
+
+def _legend(multiverse: Multiverse, frame: pd.DataFrame, answered: int, same: list[str]) -> str:
+    text = "Dots: estimates with their intervals; strokes: the choices behind each."
+    text += " Choices that leave the same studies are one analysis, under the first of them."
+    if multiverse.threshold is not None:
+        text += " Blue: the whole interval above the threshold (dashed); vermilion: below it; grey: across it."
+    if len(frame) < answered:
+        text += f" Drawn: {len(frame):,} of {answered:,}, evenly spaced by rank."
+    if same:
+        told = ", ".join(
+            f"{_HEADINGS[d].lower()}: {harmless(str(frame[d].iloc[0]).replace('_', ' '), 60)}" for d in same
+        )
+        text += f" The same in all: {told}."
+    return text
+
+
+def _drivers(multiverse: Multiverse) -> str:
+    rows: list[dict[Any, Any]] = multiverse.drivers.to_dict("records")[:3]
+    if not rows:
+        return ""
+    told = ", ".join(f"{_HEADINGS[r['choice']].lower()} {number(100 * r['share'], 0)} %" for r in rows)
+    return f"Shares of the variance: {told}."

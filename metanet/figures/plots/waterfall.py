@@ -1,0 +1,287 @@
+"""The waterfall of response categories: one bar of 100 % for each study arm, from complete response to progressive disease."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from matplotlib.patches import Rectangle
+
+from metanet.base.display import per_cent
+from metanet.base.errors import check_choice
+from metanet.figures.page import style
+from metanet.figures.page.axis import Axis, number_axis
+from metanet.figures.page.label_places import LETTER
+from metanet.figures.page.page import MARGIN, TICK_SIZE, Page, depth, dress, page, saying, set_axis
+from metanet.figures.page.save import describe
+from metanet.figures.page.text import BASELINE, LINE, Label, harmless, width_of, wrap
+from metanet.figures.registry import chart
+from metanet.models.comparison.response_categories import CATEGORIES, MEANING, ResponseCategories
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from metanet.models.comparison.response_categories import ResponseArm, ResponseCategories
+
+
+#: Okabe and Ito's colours from dark to light, so that the order holds in grey and for every kind of colour blindness.
+COLOURS = {"CR": style.INK, "PR": "#0072B2", "SD": "#56B4E9", "PD": "#F0E442"}
+SORTS = ("objective_response", "disease_control", "complete_response", "total", "year", "study")
+_BORDER = {"complete_response": "CR", "objective_response": "PR", "disease_control": "SD"}
+#: In text sizes: widest name, width of the bars, their least width, between the columns, bar height, room between two rows.
+_NAME, _PANEL, _LEAST_PANEL, _GAP, _BAR, _BETWEEN = 20.0, 34.0, 12.0, 0.9, 1.25, 0.55
+#: Most that rows spread where a given place is higher than they need.
+_SPREAD = 1.6
+#: Swatch of the legend, between two entries, and height of a row of them, in text sizes.
+_SWATCH, _APART, _ENTRY = 1.5, 1.4, 1.65
+_TALL = 1.15
+
+
+@dataclass(frozen=True)
+class _Row:
+    """An arm with its place, in text sizes: `top` below the first row, `tall`."""
+
+    arm: ResponseArm
+    name: str
+    top: float
+    tall: float
+
+
+@chart("waterfall", title="Response categories", takes=ResponseCategories, makers="response_categories")
+def waterfall(
+    categories: ResponseCategories,
+    *,
+    ax: Axes | None = None,
+    title: str | None = None,
+    sort: str = "objective_response",
+) -> Axes:
+    """Draw the response categories of study arms.
+
+    Parameters
+    ----------
+    categories
+        The result of `response_categories`.
+    ax
+        Axes to draw into; None makes a figure of the size that the content needs.
+    title
+        A heading.
+    sort
+        "objective_response" (the highest first; then by disease control), "disease_control", "complete_response", "total" (the
+        largest first), "year" or "study". Arms that do not tell what is sorted by come last.
+
+    Returns
+    -------
+    Axes
+        A bar of 100 % for each arm; categories that a report does not tell apart are one segment, hatched in the colours of both.
+
+    Raises
+    ------
+    ArgumentError
+        Something else than the result of `response_categories`, or an order that is not known.
+    """
+
+    check_choice("sort", sort, SORTS)
+    if categories.reason or not categories.arms:
+        return saying(ax, "Response categories", title, categories.reason or "There is no study arm to draw.")
+    unit = style.TEXT_SIZE
+    rows = _rows(sorted(categories.arms, key=lambda arm: _order(arm, sort)), unit)
+    units = [arm.unit for arm in categories.arms]
+    # What nearly all count needs no word at every row.
+    counted = "patients" if "patients" in units else units[0]
+    mixed = len(set(units)) > 1
+    whole = "those counted" if mixed else harmless(counted, 40)
+    ends = [(f"{row.arm.total:,}", "" if row.arm.unit == counted else harmless(row.arm.unit, 24)) for row in rows]
+    names = max(width_of(line, unit) for row in rows for line in row.name.split("\n")) * 1.02
+    numbers = max(width_of(text, unit) for text, _ in ends) + 0.3 * unit
+    words = max(width_of(word, LETTER * unit) for _, word in ends)
+    left = MARGIN * unit + max(names, 3 * unit) + _GAP * unit
+    right = _GAP * unit + max(numbers, unit) + (words + 0.5 * unit if words else 0.0) + MARGIN * unit
+    # The last tick label, "100", stands half beyond the bars.
+    right = max(right, MARGIN * unit + width_of("100", TICK_SIZE * unit) / 2)
+    tall = (rows[-1].top + rows[-1].tall) * unit
+    below = depth(("0",), unit, across=False) + 1.6 * unit
+    shown = [name for name in _legend_order() if any(name == part for arm in categories.arms for part, _ in arm.parts)]
+
+    def above(width: float, size: float) -> float:
+        return (len(_flow(shown, width, size)) * _ENTRY + 2.1) * size
+
+    width = left + _PANEL * unit + right
+    least_width = left + _LEAST_PANEL * unit + right
+    height = above(width, unit) + tall + below
+    least = (least_width, above(least_width, unit) + tall + below)
+    notes = [
+        _legend_text(whole, sort, any("+" in name for name in shown)),
+        *(harmless(note, 600) for note in categories.notes),
+    ]
+    with page(ax, width=width, height=height, least=least, title=title, notes=notes) as sheet:
+        s = sheet.size
+        share = s / unit
+        entries = _flow(shown, sheet.width, s)
+        top = above(sheet.width, s)
+        spread = min(_SPREAD, max(1.0, (sheet.height - top - below * share) / (tall * share)))
+        high = tall * share * spread
+        floor = max(below * share, sheet.height - top - high)
+        across = max(1.0, sheet.width - (left + right) * share)
+        axes = sheet.panel(left * share, floor, across, max(1.0, high))
+        dress(axes, s, ("bottom",))
+        found = number_axis(0.0, 100.0, room=across, size=s, pieces=5, exact=True)
+        set_axis(axes, "x", Axis(0.0, 100.0, found.ticks, found.labels), s, f"Share of {whole}, %")
+        axes.set_ylim(rows[-1].top + rows[-1].tall, 0.0)
+        for row in rows:
+            _bar(axes, row, s, across, share * unit * spread)
+        _texts(axes, sheet, rows, ends, (left * share, floor, across, high), numbers * share)
+        _legend(axes, sheet, entries, sheet.height - 0.2 * s)
+    describe(axes, harmless(title, 300) if title else "Response categories", _alternative(categories, rows))
+    return axes
+
+
+def _order(arm: ResponseArm, sort: str) -> tuple[float | str, ...]:
+    """What an arm is sorted by; ties by disease control and name."""
+    name = arm.study.casefold()
+    if sort == "study":
+        return (name, arm.arm)
+    if sort == "year":
+        return (float("inf") if arm.year is None else arm.year, name)
+    if sort == "total":
+        return (-arm.total, name)
+
+    def falling(category: str) -> float:
+        events = arm.at_least(category)
+        return 1.0 if events is None else -events / arm.total
+
+    return (falling(_BORDER[sort]), falling("SD"), falling("CR"), name)
+
+
+def _rows(arms: list[ResponseArm], unit: float) -> list[_Row]:
+    out, top = [], 0.0
+    for arm in arms:
+        name = wrap(harmless(arm.study), _NAME * unit, unit, lines=2)
+        tall = max(_BAR, (1 + name.count("\n")) * LINE) + _BETWEEN
+        out.append(_Row(arm, name, top, tall))
+        top += tall
+    return out
+
+
+def _bar(axes: Axes, row: _Row, s: float, across: float, scale: float) -> None:
+    """The segments of one arm, with their shares where these fit; `scale` is points for each unit of height."""
+    start, middle = 0.0, row.top + row.tall / 2
+    letter = LETTER * s
+    for name, count in row.arm.parts:
+        if not count:
+            continue
+        share = 100.0 * count / row.arm.total
+        box = _swatch(name, (start, middle - _BAR / 2), share, _BAR, s, f"_{name}")
+        box.set(edgecolor="white", linewidth=0.7)
+        axes.add_patch(box)
+        text = per_cent(count / row.arm.total, 0)
+        wide = width_of(text, letter)
+        if wide + 0.7 * letter <= share / 100 * across:
+            x = start + share / 2
+            joined = "+" in name
+            if joined:
+                half = (wide / 2 + 0.28 * letter) / across * 100
+                plate = Rectangle(
+                    (x - half, middle - 0.42 * _BAR), 2 * half, 0.84 * _BAR, facecolor="white", linewidth=0
+                )
+                plate.set(zorder=2.5, label="_plate")
+                axes.add_patch(plate)
+            colour = "white" if name in ("CR", "PR") else style.INK
+            label = Label(x, middle + BASELINE * letter / scale, text, size=letter, color=style.INK if joined else colour,
+                          horizontalalignment="center", transform=axes.transData, zorder=3, label="_share")  # fmt: skip
+            axes.add_artist(label)
+        start += share
+
+
+def _swatch(name: str, corner: tuple[float, float], width: float, height: float, s: float, label: str) -> Rectangle:
+    """A box in the colours of a category: of several the face has the last one's colour and the strokes that of the first."""
+    first, last = name.split("+")[0], name.split("+")[-1]
+    box = Rectangle(
+        corner, width, height, facecolor=COLOURS[last], edgecolor="none", linewidth=0, zorder=2, label=label
+    )
+    if first != last:
+        # Three that are not told apart are hatched both ways.
+        box.set_hatch("////" if name.count("+") == 1 else "xxx")
+        box.set_hatchcolor(COLOURS[first])
+        box.set_hatch_linewidth((0.16 if name.count("+") == 1 else 0.09) * s)
+    return box
+
+
+def _texts(
+    axes: Axes,
+    sheet: Page,
+    rows: list[_Row],
+    ends: list[tuple[str, str]],
+    place: tuple[float, float, float, float],
+    numbers: float,
+) -> None:
+    """Names on the left, numbers on the right, and their headings."""
+    s = sheet.size
+    left, floor, across, high = place
+    scale = high / (rows[-1].top + rows[-1].tall)
+    top, edge = sheet.bottom + floor + high, sheet.left + left + across + _GAP * s + numbers
+    for row, (number, word) in zip(rows, ends, strict=True):
+        y = top - (row.top + row.tall / 2) * scale
+        lines = row.name.count("\n")
+        sheet.write(
+            axes, row.name, sheet.left + MARGIN * s, y - (BASELINE + lines * LINE / 2) * s, size=s, label="_name"
+        )
+        sheet.write(axes, number, edge, y - BASELINE * s, size=s, horizontalalignment="right", label="_total")
+        if word:
+            sheet.write(axes, word, edge + 0.5 * s, y - BASELINE * s, size=LETTER * s, color=style.SOFT, label="_unit")
+    above = top + 0.35 * s
+    sheet.write(axes, "Study", sheet.left + MARGIN * s, above, size=s, bold=True)
+    sheet.write(axes, "n", edge, above, size=s, bold=True, horizontalalignment="right")
+
+
+def _legend_order() -> list[str]:
+    """Single categories, then what may stand together, each from best to worst."""
+    runs = [CATEGORIES[i:j] for length in range(1, 5) for i in range(4) if (j := i + length) <= 4]
+    return ["+".join(run) for run in runs]
+
+
+def _entry(name: str) -> str:
+    return f"{name}, not told apart" if "+" in name else f"{name} {MEANING[name]}"
+
+
+def _flow(names: list[str], width: float, size: float) -> list[list[tuple[str, str, float]]]:
+    """Legend entries in lines: name, text and place from the left margin, in points."""
+    inner = width - 2 * MARGIN * size
+    lines: list[list[tuple[str, str, float]]] = [[]]
+    x = 0.0
+    for name in names:
+        text = wrap(_entry(name), max(1.0, inner - (_SWATCH + 0.5) * size), LETTER * size, lines=1)
+        wide = (_SWATCH + 0.5) * size + width_of(text, LETTER * size) * 1.02
+        if x and x + wide > inner:
+            lines.append([])
+            x = 0.0
+        lines[-1].append((name, text, x))
+        x += wide + _APART * size
+    return lines
+
+
+def _legend(axes: Axes, sheet: Page, lines: list[list[tuple[str, str, float]]], top: float) -> None:
+    """Swatches and words, from `top` down."""
+    s = sheet.size
+    for i, line in enumerate(lines):
+        y = sheet.bottom + top - (i + 0.5) * _ENTRY * s
+        for name, text, x in line:
+            corner = (sheet.left + MARGIN * s + x, y - _TALL * s / 2)
+            box = _swatch(name, (corner[0] / sheet.parent_width, corner[1] / sheet.parent_height),
+                          _SWATCH * s / sheet.parent_width, _TALL * s / sheet.parent_height, s, "_key")  # fmt: skip
+            box.set_transform(sheet.parent.transSubfigure)
+            box.set_clip_on(False)
+            axes.add_artist(box)
+            sheet.write(
+                axes, text, corner[0] + (_SWATCH + 0.5) * s, y - BASELINE * LETTER * s, size=LETTER * s, label="_entry"
+            )
+
+
+def _legend_text(whole: str, sort: str, joined: bool) -> str:
+    text = f"Bars: every study arm, 100 % of {whole} in it, sorted by {sort.replace('_', ' ')}."
+    return f"{text} Hatched: categories that the report does not tell apart." if joined else text
+
+
+def _alternative(categories: ResponseCategories, rows: list[_Row]) -> str:
+    told = "; ".join(f"{harmless(row.arm.study, 80)}, n {row.arm.total}: {row.arm.words()}" for row in rows[:60])
+    more = f"; and {len(rows) - 60} more" if len(rows) > 60 else ""
+    return f"Waterfall of response categories. {harmless(categories.sentence(), 1500)} {told}{more}."

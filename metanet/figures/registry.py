@@ -1,0 +1,97 @@
+"""The registry of figures: what each one is called, what it draws, and the function that draws it.
+
+A figure is one file in `metanet.figures.plots` whose function bears `chart`. The tests draw every entry for every hard case, the
+gallery shows it and the page of public names lists it: a figure without an example in its docstring fails a test.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, ParamSpec, TypeVar
+
+from metanet.base.errors import ArgumentError
+from metanet.figures import plots
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure.
+
+    Attributes
+    ----------
+    name
+        Its name, by which a result asks for it.
+    title
+        What a reader calls it; also the title in the file where the caller gives none.
+    takes
+        The classes of the results that it draws; empty where it draws a frame.
+    makers
+        The public functions that make those results.
+    function
+        The function that draws it.
+    """
+
+    name: str
+    title: str
+    takes: tuple[type, ...]
+    makers: tuple[str, ...]
+    function: Callable[..., Any]
+
+    def check(self, argument: str, value: object) -> None:
+        """Refuse what this figure cannot draw."""
+        if self.takes and not isinstance(value, self.takes):
+            made = " or ".join(f"mn.{name}" for name in self.makers)
+            raise ArgumentError(f"{argument} must be a result of {made}, not {type(value).__name__}.")
+
+
+_FOUND: dict[str, Figure] = {}
+
+
+def chart(
+    name: str, *, title: str, takes: type | tuple[type, ...] = (), makers: str | tuple[str, ...] = ()
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Enter a function into the registry; its first argument is then checked to be what the figure draws."""
+
+    def enter(function: Callable[P, R]) -> Callable[P, R]:
+        first = function.__code__.co_varnames[0]
+
+        @wraps(function)
+        def drawn(*args: P.args, **options: P.kwargs) -> R:
+            figure.check(first, args[0] if args else options.get(first))
+            return function(*args, **options)
+
+        kinds = takes if isinstance(takes, tuple) else (takes,)
+        figure = Figure(name, title, kinds, (makers,) if isinstance(makers, str) else makers, drawn)
+        _FOUND[name] = figure
+        return drawn
+
+    return enter
+
+
+def _load(name: str | None = None) -> None:
+    """Import the file that declares `name`; where no file bears the name, or none is asked for, all of them."""
+    files = [found.name for found in pkgutil.iter_modules(plots.__path__)]
+    for file in [name] if name in files else files:
+        import_module(f"{plots.__name__}.{file}")
+    import_module("metanet.figures.forest.forest")
+
+
+def figures() -> Mapping[str, Figure]:
+    """Every figure by its name."""
+    _load()
+    return MappingProxyType(dict(sorted(_FOUND.items())))
+
+
+def draw(name: str, result: object, **options: Any) -> Any:
+    """Draw the figure `name` from `result`."""
+    if name not in _FOUND:
+        _load(name)
+    return _FOUND[name].function(result, **options)

@@ -1,0 +1,1 @@
+"""The posterior of the binomial-normal model by quadrature."""

@@ -1,0 +1,1 @@
+"""The beta-binomial model: likelihood, maximum, profile intervals, the distribution of rates."""

@@ -1,0 +1,1 @@
+"""Small-study effects and publication bias: lines, tests, adjusted estimates, selection models."""

@@ -1,0 +1,1 @@
+"""Numerics that several models use: Newton's method, root finding, distributions."""

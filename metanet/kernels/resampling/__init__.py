@@ -1,0 +1,1 @@
+"""Permutations and subsets of the studies, all in one batch."""

@@ -1,0 +1,1 @@
+"""Two groups by their counts: Mantel-Haenszel, Peto, the exact random-effects models, differences."""

@@ -1,0 +1,1 @@
+"""`bayes_pool` and its result."""

@@ -1,0 +1,1 @@
+"""Comparisons of groups of studies: between studies, within studies, benefit against risk, response categories."""

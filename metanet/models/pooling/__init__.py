@@ -1,0 +1,1 @@
+"""`pool`, `pool_many` and `pool_arrays`, and the batch that all three fill."""

@@ -1,0 +1,401 @@
+"""Arguments of `pool` and `pool_arrays` to checked arrays: one error for each kind of mistake, naming the argument and the index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metanet.base.arrays import Array
+from metanet.base.display import plural
+from metanet.base.errors import ArgumentError, nearest, shorten
+from metanet.base.untrusted import visible
+from metanet.models.pooling.data import Data
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# Arguments of `pool` to checked arrays: one error for each kind of fault, naming the argument and the index.
+
+
+#: Beyond this many patients in one study the rounding of the likelihood reaches the printed digits.
+LARGEST = 10_000_000
+
+
+@dataclass(frozen=True)
+class Studies:
+    """Checked input of one pooling: labels, the arrays by argument, and the columns of `data` that travel along."""
+
+    labels: tuple[str, ...]
+    columns: Mapping[str, Array]
+    extra: pd.DataFrame | None
+    notes: tuple[str, ...]
+
+    @property
+    def k(self) -> int:
+        """Number of studies."""
+        return len(self.labels)
+
+    def only(self, keep: NDArray[np.bool_]) -> Studies:
+        """Some of the studies, with the names they have here."""
+        chosen = np.flatnonzero(keep)
+        extra = None if self.extra is None else self.extra.iloc[chosen].reset_index(drop=True)
+        columns = {name: values[chosen] for name, values in self.columns.items()}
+        return Studies(tuple(self.labels[i] for i in chosen), columns, extra, self.notes)
+
+    def data(self) -> Data:
+        """The studies as a batch of one analysis."""
+        return Data({name: values[None] for name, values in self.columns.items()})
+
+
+def check_frame(data: object) -> None:
+    """Refuse data that are no DataFrame."""
+    if data is not None and not (hasattr(data, "columns") and hasattr(data, "loc")):
+        raise ArgumentError(
+            f"data must be a pandas DataFrame, not {type(data).__name__}. Mend: pass sequences as events= and total=."
+        )
+
+
+def resolve(data: pd.DataFrame | None, argument: str, value: object) -> Any:
+    """The values behind an argument: a column of `data`, a plain sequence, or None."""
+    if isinstance(value, str):
+        if data is None:
+            raise ArgumentError(f"{argument}={value!r} names a column, but no data were given. Mend: pass data=frame.")
+        if value not in data.columns:
+            near = nearest(value, [str(c) for c in data.columns])
+            meant = f" Did you mean {near!r}?" if near else ""
+            raise ArgumentError(f"{argument}={value!r} is not a column of data.{meant}")
+        return _column(data, argument, value)
+    return value
+
+
+def _column(data: pd.DataFrame, argument: str, name: str) -> pd.Series[Any]:
+    """One column by its name; a name that several columns share is refused."""
+    found = data[name]
+    if getattr(found, "ndim", 1) != 1:
+        raise ArgumentError(
+            f"{argument}={name!r} names several columns of data. Mend: rename them so that each has its own name."
+        )
+    return found
+
+
+def is_sequence(values: Any) -> bool:
+    """Whether `values` has an order and one dimension: a set pairs events with the wrong totals, a dict gives its keys."""
+    if isinstance(values, (str, bytes, Mapping, AbstractSet)):
+        return False
+    return hasattr(values, "__len__") and hasattr(values, "__iter__") and getattr(values, "ndim", 1) == 1
+
+
+_NOT_NUMBERS = (
+    str,
+    bytes,
+    bytearray,
+    list,
+    tuple,
+    dict,
+    set,
+    complex,
+    np.complexfloating,
+    np.ndarray,
+    np.datetime64,
+    np.timedelta64,
+)
+
+
+def as_numbers(argument: str, values: Any) -> Array:
+    """One-dimensional floats; booleans, texts and missing values are named by index and refused."""
+    if not is_sequence(values):
+        raise ArgumentError(f"{argument}={shorten(values)!r} must be a sequence of numbers, one for each study.")
+    if isinstance(values, np.ma.MaskedArray):
+        values = values.tolist()
+    if getattr(getattr(values, "dtype", None), "kind", "f") in "mMc":
+        raise ArgumentError(f"{argument} holds dates, durations or complex numbers, not numbers that can be pooled.")
+    items = values.tolist() if hasattr(values, "tolist") else list(values)
+    if set(map(type, items)) <= {int, float}:
+        # Plain numbers need no look at each; what is wrong among them is named below.
+        with suppress(OverflowError):
+            plain = np.array(items, dtype=np.float64)
+            if np.isfinite(plain).all():
+                return plain
+    out = np.empty(len(items))
+    for i, item in enumerate(items):
+        where = f"{argument}[{i}]={shorten(item)!r}"
+        if isinstance(item, (bool, np.bool_)):
+            raise ArgumentError(f"{where} is a truth value, not a number.")
+        if missing(item):
+            raise ArgumentError(f"{where} is missing. Mend: leave the study out or fill in the number.")
+        if isinstance(item, _NOT_NUMBERS):
+            raise ArgumentError(f"{where} is not a number. Mend: convert the column to numbers first.")
+        try:
+            out[i] = float(item)
+        except (TypeError, ValueError, OverflowError):
+            raise ArgumentError(f"{where} is not a number that can be used.") from None
+        if np.isnan(out[i]):
+            raise ArgumentError(f"{where} is missing. Mend: leave the study out or fill in the number.")
+        if np.isinf(out[i]):
+            raise ArgumentError(f"{where} is infinite.")
+    return out
+
+
+def same_length(**columns: Array | Sequence[str] | None) -> None:
+    """Refuse columns of different lengths, and no studies at all; None is not looked at."""
+    lengths = {name: len(column) for name, column in columns.items() if column is not None}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+        raise ArgumentError(f"The arguments differ in length ({listed}). Mend: give one value for each study.")
+    if lengths and next(iter(lengths.values())) == 0:
+        raise ArgumentError(f"No studies: {next(iter(lengths))} is empty. Mend: give at least one study.")
+
+
+def _at(labels: Sequence[str] | None, i: SupportsIndex) -> str:
+    return f" (study {shorten(labels[int(i)])!r})" if labels else ""
+
+
+def check_whole(name: str, values: Array, labels: Sequence[str] | None = None) -> None:
+    """Whole numbers from 0 to the most that one study may have; the first fault is named by index."""
+    for i in np.flatnonzero(values != np.round(values)):
+        raise ArgumentError(
+            f"{name}[{i}]={values[i]:g}{_at(labels, i)} is not a whole number; counts are needed, not rates."
+        )
+    for i in np.flatnonzero(values < 0):
+        raise ArgumentError(f"{name}[{i}]={values[i]:g}{_at(labels, i)} is negative.")
+    for i in np.flatnonzero(values > LARGEST):
+        raise ArgumentError(
+            f"{name}[{i}]={values[i]:g}{_at(labels, i)} is more than {LARGEST:,}, the most one study may have."
+        )
+
+
+def check_counts(
+    events: Array,
+    total: Array,
+    labels: Sequence[str] | None = None,
+    *,
+    names: tuple[str, str] = ("events", "total"),
+) -> None:
+    """Whole numbers, totals above zero, events between 0 and the total; the first fault is named by index."""
+    first, second = names
+    check_whole(second, total, labels)
+    check_whole(first, events, labels)
+    for i in np.flatnonzero(total == 0):
+        raise ArgumentError(
+            f"{second}[{i}]=0{_at(labels, i)}: a study without patients has no rate. Mend: leave it out."
+        )
+    for i in np.flatnonzero(events > total):
+        raise ArgumentError(
+            f"{first}[{i}]={events[i]:g}{_at(labels, i)} is more than {second}[{i}]={total[i]:g}. "
+            "Mend: check both against the source; they may be swapped."
+        )
+
+
+def missing(item: object) -> bool:
+    """None, NaN, pandas' NA and NaT."""
+    return item is None or type(item).__name__ in ("NAType", "NaTType") or (isinstance(item, float) and item != item)
+
+
+def _labels(study: Any, k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Labels of the studies, and a note where equal names had to be told apart."""
+    if study is None:
+        return tuple(f"Study {i + 1}" for i in range(k)), ()
+    items = [
+        f"Study {i + 1}" if missing(item) or not str(item).strip() else str(item)
+        for i, item in enumerate(study.tolist() if hasattr(study, "tolist") else study)
+    ]
+    seen: dict[str, int] = {}
+    labels = []
+    taken = set(items)
+    for item in items:
+        seen[item] = seen.get(item, 0) + 1
+        label = item
+        while seen[item] > 1 and label in taken:
+            label = f"{item} ({seen[item]})" if label == item else f"{label}'"
+        taken.add(label)
+        labels.append(label)
+    repeated = [name for name, times in seen.items() if times > 1]
+    if not repeated:
+        return tuple(labels), ()
+    listed = ", ".join(visible(shorten(name, 40)) for name in repeated[:5]) + (" …" if len(repeated) > 5 else "")
+    return tuple(labels), (f"Equal study names were kept apart by a number, not merged: {listed}.",)
+
+
+def count_studies(frame: pd.DataFrame) -> int:
+    """Different values of `study_id`; a row without one is a study of its own, and so is every row without the column."""
+    if "study_id" not in frame or frame["study_id"].ndim != 1:
+        return len(frame)
+    known = [str(item) for item in frame["study_id"].tolist() if not missing(item)]
+    return len(set(known)) + len(frame) - len(known)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: "events and total"."""
+    return ", ".join(names[:-1]) + f" and {names[-1]}"
+
+
+def read_columns(
+    data: pd.DataFrame | None, given: Mapping[str, object], arguments: Sequence[str], takes: str
+) -> dict[str, Array]:
+    """The arrays of the arguments that `takes` (in words) needs; one that does not belong to it, or is missing, is refused.
+
+    A column of `data` that bears the name of an argument is found without being named.
+    """
+    check_frame(data)
+    for name, column in given.items():
+        if column is not None and name not in arguments:
+            raise ArgumentError(f"{name} does not go with {takes}, which takes {listed(arguments)}.")
+    found = {}
+    indexes = [value.index for value in given.values() if hasattr(value, "index") and hasattr(value, "iloc")]
+    if any(not index.equals(indexes[0]) for index in indexes[1:]):
+        raise ArgumentError(
+            "The arguments are Series with different indexes, so it is not known which values belong together. "
+            "Mend: align them, or pass one frame as data."
+        )
+    for name in arguments:
+        values = given.get(name)
+        if values is None and data is not None and name in data.columns:
+            values = name
+        values = resolve(data, name, values)
+        if values is None:
+            hint = " (a column of data, or a sequence)" if data is not None else ""
+            raise ArgumentError(f"{name} is missing{hint}; {takes} takes {listed(arguments)}.")
+        found[name] = as_numbers(name, values)
+    return found
+
+
+def check_columns(columns: Mapping[str, Array], labels: Sequence[str] | None = None) -> None:
+    """Counts, person-time and variances that cannot be; the first fault is named by argument and index."""
+    for events, total in (("events", "total"), ("events_control", "total_control")):
+        if total in columns:
+            check_counts(columns[events], columns[total], labels, names=(events, total))
+    for events, time in (("events", "person_time"), ("events_control", "person_time_control")):
+        if time in columns:
+            check_whole(events, columns[events], labels)
+            check_time(time, columns[time], labels)
+    if "yi" in columns:
+        for i in np.flatnonzero(columns["vi"] <= 0):
+            raise ArgumentError(f"vi[{i}]={columns['vi'][i]:g} must be above zero: it is a sampling variance.")
+        for name in ("yi", "vi"):
+            for i in np.flatnonzero(np.abs(columns[name]) > 1e30):
+                raise ArgumentError(
+                    f"{name}[{i}]={columns[name][i]:g} is too large to be computed with. Mend: rescale the effects."
+                )
+        for i in np.flatnonzero(columns["vi"] < 1e-30):
+            raise ArgumentError(
+                f"vi[{i}]={columns['vi'][i]:g} is too small to be computed with. Mend: rescale the effects."
+            )
+
+
+def check_time(name: str, values: Array, labels: Sequence[str] | None = None) -> None:
+    """Person-time above zero and of a size that can be computed with."""
+    for i in np.flatnonzero(values <= 0):
+        raise ArgumentError(
+            f"{name}[{i}]={values[i]:g}{_at(labels, i)} must be above zero: a study without person-time has no rate."
+        )
+    for i in np.flatnonzero((values > 1e15) | (values < 1e-15)):
+        raise ArgumentError(
+            f"{name}[{i}]={values[i]:g}{_at(labels, i)} cannot be computed with. Mend: change its unit."
+        )
+
+
+def read_studies(
+    data: pd.DataFrame | None, given: Mapping[str, object], *, study: object, arguments: Sequence[str], takes: str
+) -> Studies:
+    """Check the data arguments of `pool`: `arguments` are those that `takes`, the measure in words, needs."""
+    columns = read_columns(data, given, arguments, takes)
+    if study is None and data is not None and "study" in data.columns:
+        study = "study"
+    found_study = resolve(data, "study", study)
+    if found_study is not None and not is_sequence(found_study):
+        raise ArgumentError(f"study={shorten(found_study)!r} must be a column of data or a sequence of names.")
+    same_length(**columns, study=found_study)
+    labels, notes = _labels(found_study, len(columns[arguments[0]]))
+    check_columns(columns, labels)
+    extra = None if data is None else data.reset_index(drop=True)
+    if extra is not None and (studies := count_studies(extra)) < len(labels):
+        several = f"{len(labels)} arms of {plural(studies, 'study', 'studies')}"
+        notes = (*notes, f"{several}: arms of one study are pooled as if they were independent studies.")
+    controls = [name for name in ("events_control", "total_control") if extra is not None and name in extra.columns]
+    if len(controls) == 2 and "events" in columns and "events_control" not in columns:
+        notes = (
+            *notes,
+            "data has columns events_control and total_control, which were not used: one group was pooled. To compare the groups "
+            "name them, or name a measure of two groups.",
+        )
+    return Studies(labels, columns, extra, notes)
+
+
+# Arguments of `pool_arrays`: padded two-dimensional arrays, checked as a whole; the first fault is named by row and column.
+
+
+def _numeric(name: str, values: object) -> Array:
+    """An array of floats in which a masked place is NaN; texts, truth values and complex numbers are refused."""
+    try:
+        found: Any = np.ma.asanyarray(values)
+    except ValueError:
+        raise ArgumentError(f"{name} must be a two-dimensional array of numbers [analyses, studies].") from None
+    if found.dtype.kind not in "iuf" or found.ndim != 2:
+        raise ArgumentError(f"{name} must be a two-dimensional array of numbers [analyses, studies].")
+    return np.asarray(np.ma.filled(found.astype(np.float64), np.nan), dtype=np.float64)
+
+
+def read_arrays(given: Mapping[str, object], arguments: Sequence[str], takes: str) -> Data:
+    """Equal shapes, NaN in every array where a study is absent."""
+    for name, value in given.items():
+        if value is not None and name not in arguments:
+            raise ArgumentError(f"{name} does not go with {takes}, which takes {listed(arguments)}.")
+        if value is None and name in arguments:
+            raise ArgumentError(f"{name} is missing; {takes} takes {listed(arguments)}.")
+    columns = {name: _numeric(name, given[name]) for name in arguments}
+    if len({values.shape for values in columns.values()}) > 1:
+        shapes = ", ".join(f"{name} {values.shape}" for name, values in columns.items())
+        raise ArgumentError(f"The arrays differ in shape ({shapes}). Mend: equal shapes [analyses, studies].")
+    first = arguments[0]
+    gone = np.isnan(columns[first])
+    for name in arguments[1:]:
+        other = np.isnan(columns[name])
+        if not np.array_equal(gone, other):
+            row, column = np.argwhere(gone != other)[0]
+            raise ArgumentError(
+                f"{first}[{row}, {column}] and {name}[{row}, {column}]: one is missing, the other is not."
+            )
+    for name, values in columns.items():
+        _check(name, values, gone)
+        if gone.any():
+            columns[name] = np.where(gone, np.inf if name == "vi" else 0.0, values)
+    for events, total in (("events", "total"), ("events_control", "total_control")):
+        if total in columns and (above := columns[events] > columns[total]).any():
+            row, column = np.argwhere(above)[0]
+            most = columns[total][row, column]
+            raise ArgumentError(
+                f"{events}[{row}, {column}]={columns[events][row, column]:g} is more than {total}[{row}, {column}]={most:g}."
+            )
+    return Data(columns)
+
+
+def _check(name: str, values: Array, gone: NDArray[np.bool_]) -> None:
+    """The values of one argument where a study is present."""
+    if name == "yi":
+        wrong, what = ~(np.abs(values) <= 1e30), "is no effect that can be computed with"
+    elif name == "vi":
+        wrong, what = (
+            ~((values >= 1e-30) & (values <= 1e30)),
+            "must be above zero, and of a size that can be computed with",
+        )
+    elif name.startswith("person_time"):
+        wrong, what = ~((values >= 1e-15) & (values <= 1e15)), "is no person-time that can be computed with"
+    else:
+        least = 1 if name.startswith("total") else 0
+        wrong = ~((values >= least) & (values <= LARGEST) & (values == np.round(values)))
+        what = (
+            "is not a count"
+            if least == 0
+            else "is not a number of patients; mark an absent study by NaN in every array"
+        )
+    wrong &= ~gone
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise ArgumentError(f"{name}[{row}, {column}]={values[row, column]:g} {what}.")

@@ -1,0 +1,383 @@
+"""`pool`, `pool_many` and `pool_arrays`: three doors to the same batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from metanet.base.errors import ArgumentError, check_choice, nearest, shorten
+from metanet.effects.measures import MEASURES
+from metanet.models.options import TWO_GROUP_GLMM, Options, check_options
+from metanet.models.pooling.batch import PER_STUDY, Batch, pool_batch
+from metanet.models.pooling.data import Data
+from metanet.models.pooling.inputs import Studies, read_arrays, read_studies
+from metanet.models.results.method import notes_for, stamp
+from metanet.models.results.pooled import NUMBERS as _NUMBERS
+from metanet.models.results.pooled import Pooled
+from metanet.models.results.study_table import StudyTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+Column = str | Sequence[float] | ArrayLike | None
+
+#: Fields of a batch that are no numbers of a result.
+_INTERNAL = ("status", "common_se", "corrected", "dropped", "nodes", "empty_tau2", "unsettled", "fallback")
+#: Choices of `pool` beside the data, with the defaults of its signature.
+CHOICES = (
+    "measure", "model", "tau2", "ci", "prediction", "level", "preset",
+    "tau2_ci", "i2", "link", "study_interval", "add", "to", "drop00",
+)  # fmt: skip
+#: Those of them that are words.
+_WORDS = ("measure", "model", "tau2", "ci", "prediction", "preset", "tau2_ci", "i2", "link", "study_interval", "to")
+DATA_ARGUMENTS = (
+    "events",
+    "total",
+    "events_control",
+    "total_control",
+    "person_time",
+    "person_time_control",
+    "yi",
+    "vi",
+)
+
+
+def pool(
+    data: pd.DataFrame | None = None,
+    *,
+    events: Column = None,
+    total: Column = None,
+    events_control: Column = None,
+    total_control: Column = None,
+    person_time: Column = None,
+    person_time_control: Column = None,
+    yi: Column = None,
+    vi: Column = None,
+    study: str | Sequence[str] | None = None,
+    measure: str | None = None,
+    model: str | None = None,
+    tau2: str = "REML",
+    ci: str | None = None,
+    prediction: str | None = "HTS",
+    level: float = 0.95,
+    preset: str | None = None,
+    tau2_ci: str | None = None,
+    i2: str | None = None,
+    link: str | None = None,
+    study_interval: str | None = None,
+    add: float | None = None,
+    to: str | None = None,
+    drop00: bool | None = None,
+) -> Pooled:
+    """Pool the rates of several studies.
+
+    Parameters
+    ----------
+    data
+        A frame with one row for each study; the arguments below then name its columns. Columns that bear the name of an argument
+        are found without being named.
+    events, total
+        Events and patients of each study, or of its treated group: column names, or sequences of length k.
+    events_control, total_control
+        Events and patients of its control group: two groups are compared.
+    person_time, person_time_control
+        Person-time at risk instead of patients: incidence rates, per unit of that time.
+    yi, vi
+        Effects and sampling variances, instead of counts (``measure="GEN"``).
+    study
+        Names of the studies; equal names are kept apart by a number.
+    measure
+        One group: "PLO" logit (default), "PR" raw, "PLN" log, "PAS" arcsine, "PFT" Freeman-Tukey. Two groups: "OR" (default),
+        "RR", "RD", "AS", "PETO". Person-time: "IRLN" (default), "IR", "IRS", "IRFT"; two groups "IRR" (default), "IRD". Effects:
+        "GEN".
+    model
+        One group: "glmm" (default; exact binomial or Poisson likelihood with a normal random effect) or "beta_binomial". Any
+        data: "inverse_variance" (two steps; the default for two groups and effects) or "common". Two groups: "mantel_haenszel",
+        "peto", and the exact random-effects models "UM.FS", "UM.RS", "CM.EL", "CM.AL". A measure other than the logit implies
+        "inverse_variance".
+    tau2
+        Estimator of the inverse-variance model: "REML", "DL", "PM", "ML", "SJ", "HS", "HSk", "HE", "EB". Exact models are
+        fitted by maximum likelihood.
+    ci
+        Interval of the mean. Exact models: "t" (default), "z" or "profile"; inverse variance: "HK" (default), "z", "t",
+        "HK-adhoc", "KR", or "profile" (with ``tau2="ML"``); common effect: "z".
+    prediction
+        "HTS" (t with k - 2 degrees of freedom), "V" (k - 1), "HK", "KR", "bootstrap", "z", or None. Exact models: "HTS", "V" or
+        "z"; beta-binomial: "HTS".
+    level
+        Coverage of every interval, as a fraction.
+    preset
+        "metafor", "meta" or "revman": that program's documented defaults for every choice that is left at its own.
+    tau2_ci
+        Inverse variance: "Q-profile" (default), "profile" (of the likelihood that estimates tau2) or "Jackson" (generalised Q).
+    i2
+        Definition of I2 and H2: from "tau2" (default) or from "Q".
+    link
+        GLMM of proportions: "logit" (default), "probit" or "cloglog"; tau2 is then on that scale.
+    study_interval
+        Interval of a single proportion: "Clopper-Pearson" (default), "Wilson", "Agresti-Coull", "Jeffreys" or "normal".
+    add, to, drop00
+        Zero-cell rules of two-step models, as in `effect_sizes`; 0.5, "only0" and False when left out.
+
+    Returns
+    -------
+    Pooled
+        The result. One study, no events, only events and data without a finite estimate are answered, not refused:
+        see its `status` and `notes`.
+
+    Raises
+    ------
+    ArgumentError
+        An argument that cannot be used; the message names it, the index and the mend.
+
+    Notes
+    -----
+    The exact model comes first because two-step transformations fail where rates are near 0 % or 100 % and studies small: their
+    corrections and estimated variances depend on the counts themselves (Lin and Chu 2020, doi:10.1097/EDE.0000000000001232).
+
+    References
+    ----------
+    Stijnen, Hamza, Ozdemir (2010), doi:10.1002/sim.4040; Jackson, Law, Stijnen, Viechtbauer, White (2018), doi:10.1002/sim.7588;
+    Viechtbauer (2005), doi:10.3102/10769986030003261; Hartung, Knapp (2001), doi:10.1002/sim.791. The method stamp of a result
+    lists the sources of what it used.
+
+    Examples
+    --------
+    >>> import metanet as mn
+    >>> fit = mn.pool(events=[117, 9, 17, 20], total=[168, 40, 33, 51])
+    >>> round(fit.estimate, 3)
+    0.461
+    """
+    given = {name: value for name, value in locals().items() if name in DATA_ARGUMENTS}
+    options = options_for(given, {name: value for name, value in locals().items() if name in CHOICES})
+    return pool_studies(read_studies(data, given, study=study, **takes_of(options)), options)
+
+
+def pool_studies(studies: Studies, options: Options) -> Pooled:
+    """The result of studies that are read and choices that are checked."""
+    return pooled_from_row(pool_batch(studies.data(), options), 0, studies, options)
+
+
+def options_for(given: Mapping[str, object], choices: Mapping[str, object]) -> Options:
+    """Check the choices for the kind of data that was given."""
+    for name in _WORDS:
+        value = choices.get(name)
+        if value is not None and not isinstance(value, str):
+            raise ArgumentError(
+                f"{name}={shorten(value)!r} must be a word, such as those in the documentation of pool."
+            )
+    measure, model = choices.get("measure"), choices.get("model")
+    known = MEASURES.get(measure) if isinstance(measure, str) else None
+    if measure is not None and known is None and measure != "GEN":
+        check_choice("measure", measure, (*MEASURES, "GEN"))
+    named = {name for name, value in given.items() if value is not None}
+    two = model in ("mantel_haenszel", "peto", *TWO_GROUP_GLMM) or bool(
+        named & {n for n in DATA_ARGUMENTS if n.endswith("_control")}
+    )
+    return check_options(
+        **choices,
+        groups=known.groups if known else 2 if two else 1,
+        by_effect=measure == "GEN" or (known is None and bool(named & {"yi", "vi"})),
+        timed=known.data == "person_time" if known else any(name.startswith("person_time") for name in named),
+    )
+
+
+def takes_of(options: Options) -> dict[str, Any]:
+    """What the measure needs, and the measure in words."""
+    arguments = ("yi", "vi") if options.measure == "GEN" else MEASURES[options.measure].arguments
+    return {"arguments": arguments, "takes": f"measure={options.measure!r}"}
+
+
+def _row(fitted: Batch, index: int) -> dict[str, Any]:
+    """One row of a batch as plain Python numbers."""
+    names = [name for name in fitted.__dataclass_fields__ if name not in PER_STUDY]
+    return {name: getattr(fitted, name)[index].item() for name in names}
+
+
+def _optional(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def _numbers_of(row: dict[str, Any], options: Options) -> dict[str, Any]:
+    """The fields of a result that are numbers or choices: absent quantities are None, counts are whole."""
+    k = int(row["k"])
+    counts = {name: None if np.isnan(row[name]) else int(row[name]) for name in ("n", "events", "q_df")}
+    choices = {"status": row["status"], "model": options.model, "measure": options.measure, "level": options.level}
+    others = {name: _optional(value) for name, value in row.items() if name not in (*_INTERNAL, "k", *counts)}
+    return {**choices, **others, "k": k, **counts}
+
+
+def pooled_from_row(fitted: Batch, index: int, studies: Studies, options: Options) -> Pooled:
+    """The result object of one row of a batch; `studies` lists the row's studies without padding."""
+    row = _row(fitted, index)
+    weights, shrunken = fitted.weights[index][: studies.k].copy(), fitted.shrunken[index][: studies.k].copy()
+    notes = [*notes_for(row, options), *studies.notes]
+    method = stamp(
+        options,
+        status=row["status"],
+        k=int(row["k"]),
+        nodes=int(row["nodes"]),
+        corrected=int(row["corrected"]),
+        dropped=int(row["dropped"]),
+        unsettled=row["unsettled"],
+        notes=notes,
+    )
+    weights.setflags(write=False)
+    return Pooled(
+        method=method,
+        _weights=weights,
+        _table=StudyTable(studies, weights, shrunken, options),
+        **_numbers_of(row, options),
+    )
+
+
+def pool_arrays(
+    events: ArrayLike | None = None,
+    total: ArrayLike | None = None,
+    *,
+    events_control: ArrayLike | None = None,
+    total_control: ArrayLike | None = None,
+    person_time: ArrayLike | None = None,
+    person_time_control: ArrayLike | None = None,
+    yi: ArrayLike | None = None,
+    vi: ArrayLike | None = None,
+    threads: int = 1,
+    **choices: Any,
+) -> Batch:
+    """Pool many sets of studies at once, for simulation.
+
+    Parameters
+    ----------
+    events, total, events_control, total_control, person_time, person_time_control, yi, vi
+        Arrays ``[analyses, studies]`` of what the measure needs; NaN in every one of them where a study is absent.
+    threads
+        Pieces of the batch run side by side on so many threads.
+    **choices
+        measure, model, tau2, ci, prediction and every other choice of `pool`, with its defaults.
+
+    Returns
+    -------
+    Batch
+        Arrays ``[analyses]`` of every number (and ``[analyses, studies]`` of weights and shrunken rates); NaN where a
+        quantity does not exist, for the reason in ``status``. They are the numbers that `pool` gives for each row.
+
+    Raises
+    ------
+    ArgumentError
+        A choice that is not known, or a value that cannot be, by row and column.
+    """
+    given = {name: value for name, value in locals().items() if name in DATA_ARGUMENTS}
+    _check_names(choices, "pool_arrays")
+    _check_threads(threads)
+    options = options_for(given, choices)
+    return pool_batch(read_arrays(given, **takes_of(options)), options, threads=threads)
+
+
+def _check_threads(threads: object) -> None:
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise ArgumentError(f"threads={shorten(threads)!r} must be a whole number of at least 1.")
+
+
+def _check_names(choices: Mapping[str, object], where: str) -> None:
+    """Refuse a choice that does not exist, as Python would, but with the nearest known."""
+    for name in choices:
+        check_choice("argument", name, (*CHOICES, *DATA_ARGUMENTS), where=f"to {where}")
+
+
+def pool_many(
+    data: pd.DataFrame,
+    by: str | Sequence[str],
+    *,
+    study: str | None = None,
+    threads: int = 1,
+    **choices: Any,
+) -> pd.DataFrame:
+    """Pool every group of a frame in one batch.
+
+    Parameters
+    ----------
+    data
+        One row for each study.
+    by
+        Column, or columns, that form the groups; they are kept in order of appearance.
+    study
+        Column of the names of the studies.
+    threads
+        As in `pool_arrays`.
+    **choices
+        events, total and the other data arguments of `pool` as names of columns, and every choice of `pool`.
+
+    Returns
+    -------
+    DataFrame
+        One row for each group: the `by` columns, `status`, the numbers of `Pooled` under the same names, `notes`.
+
+    Raises
+    ------
+    ArgumentError
+        A column that is not there, or a count that is none; the message names the group.
+    """
+    import pandas as pd
+
+    keys = _keys(data, by)
+    _check_threads(threads)
+    _check_names(choices, "pool_many")
+    given = {name: choices.pop(name, None) for name in DATA_ARGUMENTS}
+    options = options_for(given, choices)
+    groups: list[tuple[tuple[object, ...], Studies]] = []
+    for name, part in data.reset_index(drop=True).groupby(keys, sort=False, dropna=False):
+        label = name if isinstance(name, tuple) else (name,)
+        try:
+            found = read_studies(part, given, study=study, **takes_of(options))
+        except ArgumentError as error:
+            where = ", ".join(f"{key}={shorten(value)!r}" for key, value in zip(keys, label, strict=True))
+            raise ArgumentError(f"In the group {where}: {error}") from None
+        groups.append((label, found))
+    if not groups:
+        raise ArgumentError("data has no rows: there is no group to pool.")
+    fitted = pool_batch(pad([found for _, found in groups]), options, threads=threads)
+    rows = []
+    for i, (label, found) in enumerate(groups):
+        row = _row(fitted, i)
+        numbers = _numbers_of(row, options)
+        numbers["tau"] = None if numbers["tau2"] is None else float(np.sqrt(numbers["tau2"]))
+        notes = " ".join([*notes_for(row, options), *found.notes])
+        rows.append(
+            {**dict(zip(keys, label, strict=True)), **{name: numbers[name] for name in _NUMBERS}, "notes": notes}
+        )
+    return pd.DataFrame(rows)
+
+
+def _keys(data: pd.DataFrame, by: object) -> list[str]:
+    """The columns that form the groups, checked."""
+    if not hasattr(data, "columns"):
+        raise ArgumentError(f"data must be a pandas DataFrame, not {type(data).__name__}.")
+    keys = [by] if isinstance(by, str) else list(by) if isinstance(by, Sequence) else []
+    if not keys or not all(isinstance(key, str) for key in keys):
+        raise ArgumentError(f"by={shorten(by)!r} must be the name of a column, or a list of names.")
+    for key in keys:
+        if key not in data.columns:
+            near = nearest(key, [str(c) for c in data.columns])
+            raise ArgumentError(
+                f"by={shorten(key)!r} is not a column of data." + (f" Did you mean {near!r}?" if near else "")
+            )
+        if key in {*_NUMBERS, "notes"}:
+            raise ArgumentError(f"by={key!r} has the name of a column of the result. Mend: rename the column of data.")
+        if data[key].ndim != 1 or any(isinstance(item, (list, dict, set, np.ndarray)) for item in data[key]):
+            raise ArgumentError(f"by={key!r} does not name one column of plain values.")
+    return keys
+
+
+def pad(groups: Sequence[Studies]) -> Data:
+    """The studies of several analyses as one batch."""
+    width = max(found.k for found in groups)
+    columns = {}
+    for name in groups[0].columns:
+        columns[name] = np.full((len(groups), width), np.inf if name == "vi" else 0.0)
+        for i, found in enumerate(groups):
+            columns[name][i, : found.k] = found.columns[name]
+    return Data(columns)

@@ -1,0 +1,1 @@
+"""Meta-regression: formulas, the two fits, the result."""

@@ -1,0 +1,252 @@
+"""`meta_regression`: do moderators of the studies account for the differences between them?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from metanet.base.arrays import Array
+from metanet.base.display import plural
+from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.untrusted import listing
+from metanet.effects.measures import MEASURES
+from metanet.kernels.inverse_variance.regression_tau2 import gram_schmidt
+from metanet.models.options import Options
+from metanet.models.pooling.data import Data
+from metanet.models.pooling.inputs import Studies, check_frame, read_studies
+from metanet.models.pooling.pool import DATA_ARGUMENTS, options_for
+from metanet.models.regression.fit import fit_counts, fit_two_step, permute, usable
+from metanet.models.regression.formulas import Design, read_formula
+from metanet.models.regression.notes import notes_for, stamp
+from metanet.models.regression.result import Regression
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+Column = str | Sequence[float] | ArrayLike | None
+
+MODELS = ("glmm", "inverse_variance")
+#: Intervals of the coefficients; the first is the default.
+CI = {"glmm": ("t", "z"), "inverse_variance": ("HK", "z", "t", "HK-adhoc")}
+_CHOICES = ("measure", "model", "tau2", "ci", "level", "link", "add", "to", "drop00")
+#: Arrangements of a permutation test that can be held.
+_MOST = 1_000_000
+
+
+def meta_regression(
+    data: pd.DataFrame,
+    formula: str,
+    *,
+    events: Column = None,
+    total: Column = None,
+    events_control: Column = None,
+    total_control: Column = None,
+    person_time: Column = None,
+    person_time_control: Column = None,
+    yi: Column = None,
+    vi: Column = None,
+    study: str | Sequence[str] | None = None,
+    measure: str | None = None,
+    model: str | None = None,
+    tau2: str = "REML",
+    ci: str | None = None,
+    level: float = 0.95,
+    link: str | None = None,
+    add: float | None = None,
+    to: str | None = None,
+    drop00: bool | None = None,
+    permutations: int | None = None,
+    seed: int = 1,
+) -> Regression:
+    """Regress the rates (or effects) of studies on their moderators, with a random effect for what these leave.
+
+    Parameters
+    ----------
+    data
+        A frame with one row for each study, its moderators among the columns.
+    formula
+        Moderators, such as ``"~ pct_pancreatic + year"``: names of columns (others than plain words in backticks), joined by
+        ``+``, ``:`` (interaction) or ``*`` (both). Columns of texts are categories, whose first is the reference;
+        ``C(column)`` makes numbers so, ``C(column, 'level')`` chooses the reference. Numbers may stand in ``center``,
+        ``scale``, ``log``, ``log2``, ``log10``, ``log1p``, ``sqrt``, ``exp`` and, with arithmetic, ``I()``. Nothing else is
+        read, and nothing is run as Python. Studies that miss a moderator are left out and named in the notes.
+    events, total, events_control, total_control, person_time, person_time_control, yi, vi, study, measure, add, to, drop00
+        As in `pool`.
+    model
+        "glmm" (default for one group: exact binomial or Poisson likelihood, normal random effect, maximum likelihood) or
+        "inverse_variance" (two steps; default for two groups and effects).
+    tau2
+        Estimator of the inverse-variance model: "REML", "DL", "PM", "ML", "SJ", "HS", "HSk", "HE", "EB".
+    ci
+        Tests and intervals of the coefficients. "glmm": "t" with k - p degrees of freedom (default) or "z". Inverse variance: "HK"
+        (Knapp and Hartung; default), "HK-adhoc", "t" or "z".
+    level
+        Coverage of every interval, as a fraction.
+    link
+        "glmm" of proportions: "logit" (default), "probit" or "cloglog".
+    permutations
+        Also test by permutation: all different arrangements of the moderators over the studies if there are at most so many,
+        else so many, random ones beside the observed. With "glmm" by the likelihood ratio.
+    seed
+        Of the random arrangements.
+
+    Returns
+    -------
+    Regression
+        A coefficient without a finite maximum (a category whose studies saw no event) is answered, not refused: it has no
+        estimate, and the likelihood-ratio test of the moderators stands. See its `status` and `notes`.
+
+    Raises
+    ------
+    ArgumentError
+        An argument that cannot be used; a formula beyond the above; a moderator that is constant; columns of which one follows
+        from others; as many coefficients as studies.
+
+    Notes
+    -----
+    R2 compares tau2 with that of the same studies without moderators, by the same estimator (Raudenbush 2009); with few studies
+    it is unreliable (Lopez-Lopez et al. 2014, doi:10.1111/bmsp.12002), and a note says so.
+
+    References
+    ----------
+    Berkey, Hoaglin, Mosteller, Colditz (1995), doi:10.1002/sim.4780140406; Knapp, Hartung (2003), doi:10.1002/sim.1482; Higgins,
+    Thompson (2004), doi:10.1002/sim.1752; Stijnen, Hamza, Ozdemir (2010), doi:10.1002/sim.4040.
+
+    Examples
+    --------
+    >>> import metanet as mn
+    >>> rates = mn.load_evidence().rates("objective_response", modality="TARE")
+    >>> fit = mn.meta_regression(rates, "~ pct_pancreatic")
+    >>> fit.coefficients.columns[:3].tolist()
+    ['term', 'estimate', 'se']
+    """
+    arguments = locals()
+    if data is None:
+        raise ArgumentError("data is missing: the moderators of the formula are columns of a DataFrame.")
+    check_frame(data)
+    _check_test(permutations, seed)
+    given = {name: arguments[name] for name in DATA_ARGUMENTS}
+    options = _options(given, {name: arguments[name] for name in _CHOICES})
+    takes = ("yi", "vi") if options.measure == "GEN" else MEASURES[options.measure].arguments
+    frame = data.reset_index(drop=True)
+    read = read_formula(formula, frame)
+    known = read.usable(frame)
+    if not known.any():
+        raise ArgumentError(f"formula: no study has {listing(read.names)}. Mend: take moderators that studies report.")
+    studies = read_studies(data, given, study=study, arguments=takes, takes=f"measure={options.measure!r}")
+    # An outcome is checked in every row, a moderator decides which of them count.
+    without = [label for label, there in zip(studies.labels, known, strict=True) if not there]
+    rows = np.flatnonzero(known)
+    told = usable(_data(studies, rows), options)
+    dropped = [studies.labels[i] for i in rows[~told]]
+    rows = rows[told]
+    labels = [studies.labels[i] for i in rows]
+    if not rows.size:
+        raise ArgumentError("No study with the moderators has an effect of its own: there is nothing to regress.")
+    part = frame.iloc[rows].reset_index(drop=True)
+    design = read.design(part, labels)
+    _check_design(design, part)
+    contrast = moderator_contrast(design)
+    counts = _data(studies, rows)
+    fit = fit_counts if options.exact else fit_two_step
+    numbers = fit(counts, design.matrix, contrast, options)
+    permuted = None
+    if permutations is not None:
+        permuted = permute(counts, design.matrix, contrast, options, int(permutations), seed)
+    notes = notes_for(numbers, design, contrast, options, permuted, without=without, dropped=dropped)
+    notes += list(studies.notes)
+    return Regression(
+        status=numbers.status,
+        formula=read.text,
+        model=options.model,
+        measure=options.measure,
+        level=options.level,
+        k=len(labels),
+        method=stamp(numbers, design, options, permuted, notes, seed),
+        _numbers=numbers,
+        _design=design,
+        _contrast=contrast,
+        _permuted=permuted,
+        _options=options,
+        _studies=tuple(labels),
+        _frame=part,
+    )
+
+
+def _data(studies: Studies, rows: NDArray[np.intp]) -> Data:
+    return Data({name: values[rows][None] for name, values in studies.columns.items()})
+
+
+def _options(given: dict[str, Any], choices: dict[str, Any]) -> Options:
+    """The choices of a regression: those of `pool`, fewer models and other intervals."""
+    if choices["model"] is not None:
+        check_choice("model", choices["model"], MODELS, where="for meta_regression")
+    options = options_for(given, {**choices, "ci": None})
+    check_choice("model", options.model, MODELS, where="for meta_regression")
+    known = CI[options.model]
+    ci = known[0] if choices["ci"] is None else choices["ci"]
+    return replace(options, ci=check_choice("ci", ci, known, where=f"for meta_regression with model={options.model!r}"))
+
+
+def _check_test(permutations: object, seed: object) -> None:
+    if permutations is not None and (
+        isinstance(permutations, bool)
+        or not isinstance(permutations, (int, np.integer))
+        or not 1 < permutations <= _MOST
+    ):
+        raise ArgumentError(
+            f"permutations={shorten(permutations)!r} must be a whole number from 2 to {_MOST:,}, such as 1000, or None."
+        )
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ArgumentError(f"seed={shorten(seed)!r} must be a whole number that is not negative.")
+
+
+def _check_design(design: Design, frame: pd.DataFrame) -> None:
+    """Refuse what no method could estimate: a constant moderator, too many coefficients, columns that follow from others."""
+    k, p = design.matrix.shape
+    for name in design.formula.names:
+        values = {str(v).strip() for v in frame[name].tolist()}
+        if len(values) == 1 and k > 1:
+            raise ArgumentError(
+                f"formula: {name!r} is {shorten(values.pop(), 40)!r} in every one of {plural(k, 'study', 'studies')}, so it "
+                "cannot account for differences between them. Mend: leave it out."
+            )
+    if k <= p:
+        raise ArgumentError(
+            f"formula: {plural(k, 'study', 'studies')} cannot tell of {plural(p, 'coefficient')} ({listing(design.terms)}): more "
+            "studies than coefficients are needed. Mend: fewer moderators, or fewer categories."
+        )
+    active = gram_schmidt(np.ascontiguousarray(design.matrix.T)[:, :, None], np.ones((k, 1))).active[:, 0]
+    if not active.all():
+        followed = [term for term, free in zip(design.terms, active, strict=True) if not free]
+        raise ArgumentError(
+            f"formula: {listing(followed)} {'follows' if len(followed) == 1 else 'follow'} from the other columns in these "
+            f"{k} studies (collinear), so their coefficients cannot be told apart. Mend: leave "
+            f"{'it' if len(followed) == 1 else 'them'} out."
+        )
+
+
+def moderator_contrast(design: Design) -> Array:
+    """The rows ``[m, p]`` that are zero where the moderators do nothing: all coefficients but the intercept.
+
+    Without an intercept the columns must make one up (a category coded in full); the contrast then says that all are alike.
+    """
+    k, p = design.matrix.shape
+    if "Intercept" in design.terms:
+        return np.delete(np.eye(p), design.terms.index("Intercept"), axis=0)
+    size = np.abs(design.matrix).max(0)
+    made = np.linalg.lstsq(design.matrix / size, np.ones(k), rcond=None)[0]
+    if np.abs(design.matrix / size @ made - 1.0).max() > 1e-8:
+        raise ArgumentError(
+            f"formula={shorten(design.formula.text)!r} has no intercept: it would fix the rate at moderators of zero. Mend: "
+            "leave the '0' or '- 1' out."
+        )
+    along = made / size
+    # Coefficients proportional to `along` give one predictor for all studies.
+    contrast = np.linalg.svd(along[None])[2][1:]
+    return np.where(np.abs(contrast) < 1e-14, 0.0, contrast)

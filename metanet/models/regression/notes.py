@@ -1,0 +1,206 @@
+"""What a reader of a meta-regression has to know beside the numbers, and the stamp of how they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import scipy
+
+from metanet._version import __version__
+from metanet.base.arrays import Array
+from metanet.base.display import level_text, plural
+from metanet.base.untrusted import listing
+from metanet.effects.measures import MEASURES
+from metanet.kernels.numerics.distributions import two_sided_t, two_sided_z
+from metanet.models.options import Options
+from metanet.models.regression.fit import Numbers, Permuted
+from metanet.models.regression.formulas import Design
+from metanet.models.results.pooled import Method
+
+#: Studies for each coefficient below which a regression is seldom reliable (Cochrane Handbook, chapter 10.11.5.1).
+STUDIES_EACH = 10
+#: Wald's p-value over that of the likelihood ratio, beyond which a reader is warned.
+_DISAGREE = 10.0
+_CI = {
+    "z": "normal quantile, model-based error",
+    "t": "Student's t with k − p df",
+    "HK": "Knapp-Hartung, t with k − p df",
+    "HK-adhoc": "Knapp-Hartung, never below the model-based error",
+}
+_SOURCES = {
+    "inverse_variance": "10.1002/sim.4780140406",
+    "glmm": "10.1002/sim.4040",
+    "HK": "10.1002/sim.1482",
+    "HK-adhoc": "10.1002/sim.1482",
+    "permutation": "10.1002/sim.1752",
+    "Q-profile": "10.1002/sim.2514",
+    "R2": "10.1111/bmsp.12002",
+}
+
+
+def notes_for(
+    numbers: Numbers,
+    design: Design,
+    contrast: Array,
+    options: Options,
+    permuted: Permuted | None,
+    *,
+    without: Sequence[str],
+    dropped: Sequence[str],
+) -> list[str]:
+    """Notes on one regression, in the order in which a reader meets the numbers."""
+    out = []
+    if without:
+        counted = plural(len(without), "study", "studies")
+        out.append(f"{counted} left out because a moderator is missing: {listing(without, 12)}.")
+    if dropped:
+        counted = plural(len(dropped), "study", "studies")
+        out.append(f"{counted} left out because no effect with a variance above zero exists: {listing(dropped, 12)}.")
+    k = design.matrix.shape[0]
+    m = contrast.shape[0]
+    if k < STUDIES_EACH * m:
+        out.append(
+            f"{plural(k, 'study', 'studies')} for {plural(m, 'moderator coefficient')}: fewer than {STUDIES_EACH} for each. Such a "
+            "regression is exploratory."
+        )
+    out += _estimates(numbers, design, options)
+    if numbers.status == "not estimable":
+        return out
+    out += _heterogeneity(numbers, options, k)
+    if permuted is not None:
+        what = "all different" if permuted.complete else "the observed and random"
+        out.append(
+            f"Permutation test over {permuted.arrangements} arrangements of the moderators ({what}); the smallest p-value it can "
+            f"give is {1 / permuted.arrangements:.2g}."
+        )
+        if permuted.arrangements < 20:
+            out.append("So few arrangements cannot reach a p-value of 0.05.")
+    out.append(
+        "Moderators belong to studies, not to patients: an association between studies need not hold within them, and is "
+        "observational."
+    )
+    return out
+
+
+def _estimates(numbers: Numbers, design: Design, options: Options) -> list[str]:
+    if numbers.status == "not estimable":
+        if not numbers.settled:
+            return [
+                "The maximum of the likelihood could not be located to the accuracy asked for, so no number is given. Use "
+                "model='inverse_variance' for a rough answer, and please report these data."
+            ]
+        if numbers.one_sided:
+            return [
+                "No study saw an event, or every patient had it: there are no differences to account for. No number is given."
+            ]
+        return [
+            "No coefficient has a finite estimate: the studies stand at their ends (no events, or only events), and the likelihood "
+            "keeps rising. No number is given."
+        ]
+    out = []
+    if numbers.status == "separated":
+        lost = [term for term, value in zip(design.terms, numbers.beta, strict=True) if np.isnan(value)]
+        out.append(
+            f"{listing(lost, 12)}: no finite estimate, because the studies that tell of it saw no event (or only events) and the "
+            "likelihood keeps rising (separation). The likelihood-ratio test stands; Wald's test means nothing here and is not given."
+        )
+    if numbers.lrt_pvalue < 0.05 and numbers.qm_pvalue > _DISAGREE * numbers.lrt_pvalue:
+        out.append(
+            "Wald's test and the likelihood ratio disagree widely, as they do where few events decide (Hauck and Donner 1977, "
+            "doi:10.1080/01621459.1977.10479969): read the likelihood ratio, and no Wald interval."
+        )
+    if options.ci == "HK" and np.isfinite(numbers.df):
+        model = numbers.combine(np.eye(numbers.beta.size))
+        width = two_sided_t(options.level, numbers.df) * model[1]
+        if np.isnan(model[1]).any():
+            out.append(
+                "The studies lie exactly on the line, so the Knapp-Hartung errors are zero: an artefact of the method, not certainty. "
+                "No interval and no test is given. Use ci='z' or the exact model."
+            )
+        elif (width < two_sided_z(options.level) * model[2]).any():
+            out.append(
+                "Knapp-Hartung intervals are narrower than the normal ones here: the studies agree better than chance would let "
+                "them. Read ci='HK-adhoc' or ci='z' beside them."
+            )
+    if numbers.corrected:
+        out.append(
+            f"{plural(numbers.corrected, 'study', 'studies')} with an empty cell: {options.add:g} was added, which moves the "
+            "coefficients; the exact model of one group needs none."
+        )
+    return out
+
+
+def _heterogeneity(numbers: Numbers, options: Options, k: int) -> list[str]:
+    out = []
+    if numbers.empty_tau2:
+        out.append(
+            "The Q-profile interval of tau2 is empty: the studies lie nearer to the line than chance alone would let them, at "
+            "any tau2."
+        )
+    elif numbers.tau2 == 0:
+        out.append(
+            "tau2 is estimated as zero, which does not show that nothing is left: read the upper end of its interval."
+        )
+    if numbers.tau2_upper == float("inf"):
+        out.append("The data set no upper limit to tau below 30; the interval of tau2 is left open (infinity).")
+    if numbers.tau2_without == 0:
+        out.append("R2 does not exist: tau2 is zero already without moderators.")
+    elif not np.isnan(numbers.tau2_without):
+        if numbers.tau2 > numbers.tau2_without:
+            out.append("tau2 is larger with the moderators than without, so R2 is cut at zero.")
+        if k < 40:
+            out.append(
+                f"R2 is a ratio of two estimated variances and unreliable with {plural(k, 'study', 'studies')}; no interval is given."
+            )
+    return out
+
+
+def stamp(
+    numbers: Numbers, design: Design, options: Options, permuted: Permuted | None, notes: Sequence[str], seed: int
+) -> Method:
+    """Every choice that moved a number."""
+    exact = options.exact
+    used = [options.model, *([options.ci] if options.ci in _SOURCES else []), *([] if exact else ["Q-profile"]), "R2"]
+    if permuted is not None:
+        used.append("permutation")
+    entries: dict[str, Any] = {
+        **{field.name: getattr(options, field.name) for field in fields(options)},
+        "formula": design.formula.text,
+        "terms": list(design.terms),
+        "prediction": "HTS",
+        "prediction_text": "Student's t with k − p − 1 df",
+        "tau2_interval": "profile likelihood" if exact else "Q-profile",
+        "ci_text": _CI[options.ci],
+        "quadrature": "trapezoidal, adaptive" if numbers.nodes else None,
+        "quadrature_nodes": numbers.nodes or None,
+        "studies_corrected": numbers.corrected,
+        "permutations": None if permuted is None else permuted.arrangements,
+        "permutations_complete": None if permuted is None else permuted.complete,
+        "seed": None if permuted is None or permuted.complete else int(seed),
+        "status": numbers.status,
+        "k": numbers.k,
+        "package": "metanet",
+        "version": __version__,
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "sources": [f"{name}: doi:{_SOURCES[name]}" for name in used],
+        "notes": list(notes),
+    }
+    entries["sentence"] = _sentence(entries, options)
+    return Method(entries)
+
+
+def _sentence(entries: dict[str, Any], options: Options) -> str:
+    if options.exact:
+        kind = "Poisson" if options.link == "log" else "Binomial"
+        model = f"{kind}-normal meta-regression ({options.link} link, maximum likelihood)"
+    else:
+        scale = "effects as given" if options.measure == "GEN" else MEASURES[options.measure].title
+        model = f"Inverse-variance meta-regression of the {scale}; tau² by {options.tau2}"
+    parts = [model, f"{level_text(options.level)} intervals: {entries['ci_text']}"]
+    if entries["permutations"]:
+        parts.append(f"permutation test over {entries['permutations']} arrangements")
+    return "; ".join(parts) + f". metanet {entries['version']}."

@@ -1,0 +1,439 @@
+"""The method stamp and the notes: every choice that moved a number, and what a reader has to know beside the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from math import isnan
+from typing import Any
+
+import numpy as np
+import scipy
+
+from metanet._version import __version__
+from metanet.base.display import level_text, per_cent, plural
+from metanet.effects.measures import MEASURES
+from metanet.kernels.numerics.distributions import two_sided_z
+from metanet.models.options import Options
+from metanet.models.results.pooled import Method
+
+# The method stamp: every choice that moved a number, in entries and in one sentence.
+
+_MODEL = {
+    "glmm": "binomial-normal model (GLMM, {link} link, maximum likelihood)",
+    "poisson": "Poisson-normal model (GLMM, log link, maximum likelihood)",
+    "beta_binomial": "beta-binomial model (maximum likelihood)",
+    "inverse_variance": "inverse-variance random-effects model",
+    "common": "inverse-variance common-effect model",
+    "mantel_haenszel": "Mantel-Haenszel common-effect model",
+    "peto": "Peto common-effect model",
+    "UM.FS": "logistic mixed model with a fixed effect for each study (UM.FS, maximum likelihood)",
+    "UM.RS": "logistic mixed model with random study effects (UM.RS, maximum likelihood)",
+    "CM.EL": "conditional logistic mixed model, exact likelihood (CM.EL, maximum likelihood)",
+    "CM.AL": "conditional logistic mixed model, approximate likelihood (CM.AL, maximum likelihood)",
+}
+_CI = {
+    "z": "normal quantile",
+    "t": "t quantile with k − 1 degrees of freedom",
+    "profile": "profile likelihood",
+    "HK": "Hartung-Knapp, t with k − 1 degrees of freedom",
+    "HK-adhoc": "Hartung-Knapp, not narrower than the t interval, k − 1 degrees of freedom",
+    "KR": "Kenward-Roger, t with estimated degrees of freedom",
+}
+_PREDICTION = {
+    "HTS": "HTS, t with k − 2 degrees of freedom",
+    "V": "t with k − 1 degrees of freedom",
+    "HK": "Hartung-Knapp, t with k − 1 degrees of freedom",
+    "KR": "Kenward-Roger, t with estimated degrees of freedom",
+    "bootstrap": "parametric bootstrap, integrated",
+    "z": "normal quantile",
+}
+_SOURCES = {
+    "glmm": "10.1002/sim.4040",
+    "beta_binomial": "10.1002/sim.6383",
+    "mantel_haenszel": "10.1093/jnci/22.4.719",
+    "peto": "10.1016/S0033-0620(85)80003-7",
+    **dict.fromkeys(("UM.FS", "UM.RS", "CM.EL", "CM.AL"), "10.1002/sim.7588"),
+    "DL": "10.1016/0197-2456(86)90046-2",
+    "PM": "10.6028/jres.087.022",
+    "REML": "10.3102/10769986030003261",
+    "ML": "10.1002/(SICI)1097-0258(19960330)15:6<619::AID-SIM188>3.0.CO;2-A",
+    "SJ": "10.1111/j.1467-9876.2005.00489.x",
+    "HS": "10.4135/9781483398105",
+    "HSk": "10.1177/1094428117741966",
+    "HE": "10.1037/0033-2909.93.2.388",
+    "EB": "10.1080/01621459.1983.10477920",
+    "t": "10.1111/j.0006-341X.1999.00732.x",
+    "HK": "10.1002/sim.791",
+    "HK-adhoc": "10.1002/sim.1482",
+    "KR": "10.1002/sim.7140",
+    "HTS": "10.1111/j.1467-985X.2008.00552.x",
+    "V": "10.1002/jrsm.1319",
+    "bootstrap": "10.1177/0962280218773520",
+    "Q-profile": "10.1002/sim.2514",
+    "profile": "10.1002/(SICI)1097-0258(19960330)15:6<619::AID-SIM188>3.0.CO;2-A",
+    "Jackson": "10.1002/jrsm.1081",
+    "Clopper-Pearson": "10.1093/biomet/26.4.404",
+    "Wilson": "10.1080/01621459.1927.10502953",
+    "Agresti-Coull": "10.1080/00031305.1998.10480550",
+    "Jeffreys": "10.1214/ss/1009213286",
+    "Garwood": "10.1093/biomet/28.3-4.437",
+    "I2": "10.1002/sim.1186",
+}
+
+
+_WEIGHTS = {
+    "inverse_variance": "1 / (v + tau2)",
+    "common": "1 / v",
+    "mantel_haenszel": "share in the Mantel-Haenszel sums",
+    "peto": "hypergeometric variance",
+}
+
+
+def _model_text(options: Options) -> str:
+    if options.model == "glmm" and options.link == "log":
+        return _MODEL["poisson"]
+    return _MODEL[options.model].format(link=options.link)
+
+
+def study_interval(options: Options) -> str:
+    """What the interval of a single study is called."""
+    if options.scale == "rate":
+        return options.study_interval
+    return "Garwood" if options.scale == "rate per person-time" else "normal"
+
+
+def _correction(options: Options) -> str:
+    if options.model == "mantel_haenszel":
+        return "none in the estimate; 0.5 to all cells of studies with an empty cell in Q"
+    if options.to == "none" or options.add == 0:
+        return "none"
+    timed = MEASURES[options.measure].data == "person_time"
+    cells = "the events" if timed else "both cells" if options.groups == 1 else "all cells"
+    which = {
+        "only0": "of studies with an empty cell",
+        "if0all": "of all studies if one has an empty cell",
+        "all": "of all studies",
+    }
+    return f"{options.add:g} to {cells} {which[options.to]}"
+
+
+def versions() -> dict[str, str]:
+    """Of this package and of those that its numbers rest on."""
+    return {"version": __version__, "numpy": np.__version__, "scipy": scipy.__version__}
+
+
+def stamp(
+    options: Options,
+    *,
+    status: str,
+    k: int,
+    nodes: int,
+    corrected: int,
+    dropped: int,
+    unsettled: bool,
+    notes: Sequence[str],
+) -> Method:
+    """The stamp of one result."""
+    chosen = {field.name: getattr(options, field.name) for field in fields(options)}
+    entries: dict[str, Any] = {
+        **chosen,
+        "scale": "effects and variances as given" if options.measure == "GEN" else MEASURES[options.measure].title,
+        "response": options.scale,
+        "tau2_interval": {"profile": "profile likelihood"}.get(str(options.tau2_ci), options.tau2_ci),
+        "ci_text": _CI[options.ci],
+        "unsettled": unsettled,
+        "prediction_text": None if options.prediction is None else _PREDICTION[options.prediction],
+        "marginal_ci": _marginal(options),
+        "i2_definition": "tau2 / (tau2 + typical within-study variance)" if options.i2 == "tau2" else "(Q − df) / Q",
+        "study_interval": study_interval(options),
+        "weights": _WEIGHTS.get(options.model, "share of the observed information on mu"),
+        "continuity_correction": _correction(options),
+        "studies_corrected": corrected,
+        "studies_dropped": dropped,
+        "quadrature": "trapezoidal, adaptive"
+        if nodes or (options.model in ("UM.FS", "UM.RS") and status == "pooled")
+        else None,
+        "quadrature_nodes": nodes or None,
+        "status": status,
+        "k": k,
+        "package": "metanet",
+        **versions(),
+        "sources": _sources(options, status, k - dropped),
+        "notes": list(notes),
+    }
+    entries["sentence"] = _sentence(entries, options)
+    return Method(entries)
+
+
+def joint_sentence(options: Options, df: float) -> str:
+    """A joint model of several groups in words: one tau, and the degrees of freedom that its intervals have."""
+    parts = [f"{_model_text(options)} with a mean for each group and one tau"]
+    if options.model == "inverse_variance":
+        parts.append(f"tau² by {options.tau2}")
+    kind = {"HK": "Hartung-Knapp, ", "HK-adhoc": "Hartung-Knapp, not narrower than t, "}.get(options.ci, "")
+    quantile = "normal quantile" if options.ci in ("z", "profile") else f"{kind}t with {df:g} degrees of freedom"
+    parts.append(f"{level_text(options.level)} intervals of the means: {quantile}")
+    if options.prediction is not None and df > 1:
+        of = "normal quantile" if options.prediction == "z" else f"t with {df - 1:g} degrees of freedom"
+        parts.append(f"prediction intervals: {of}")
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}. metanet {__version__}."
+
+
+def _marginal(options: Options) -> str | None:
+    if options.scale not in ("rate", "rate per person-time"):
+        return None
+    if options.model == "glmm":
+        return "delta method on the logit" if options.scale == "rate" else "delta method on the logarithm"
+    return "as the mean" if options.model == "beta_binomial" else "ends of the mean, averaged over the random effect"
+
+
+def _sources(options: Options, status: str, k: int) -> list[str]:
+    own = study_interval(options)
+    used = [own] if own in _SOURCES else []
+    if options.measure != "GEN" and options.measure != "PLO":
+        used.append(options.measure)
+    if status == "pooled":
+        used += [options.model] if options.model in _SOURCES else []
+        if options.model == "inverse_variance":
+            used += [str(options.tau2), str(options.tau2_ci)]
+        used += [options.ci] if options.ci in _SOURCES and options.ci not in used and not options.exact else []
+        used += ["I2"]
+        if options.prediction in _SOURCES and k > 2 and options.prediction not in used:
+            used.append(str(options.prediction))
+    return [f"{name}: doi:{_SOURCES.get(name) or MEASURES[name].source}" for name in used]
+
+
+def _sentence(entries: dict[str, Any], options: Options) -> str:
+    """The choices in words; only those that were used for this status."""
+    version = f"metanet {entries['version']}"
+    status = entries["status"]
+    level = level_text(entries["level"])
+    own = entries["study_interval"]
+    kind = f"exact ({own})" if own in ("Clopper-Pearson", "Garwood") else own
+    if status == "not pooled" and entries["k"] > 1 and options.groups == 1:
+        kind = "normal"
+    if status == "not pooled":
+        return f"One study with its {kind} {level} interval; not pooled. {version}."
+    if status in ("no events", "only events"):
+        exact = "Garwood" if options.scale == "rate per person-time" else "Clopper-Pearson"
+        return f"Exact ({exact}) {level} interval on the sum of the studies. {version}."
+    if status == "not estimable":
+        return f"No estimate from the {_model_text(options)}. {version}."
+    parts = [_model_text(options)]
+    if not options.exact:
+        parts.append(entries["scale"])
+    if options.model == "inverse_variance":
+        parts.append(f"tau² by {entries['tau2']}")
+    parts.append(f"{level} interval of the mean: {entries['ci_text']}")
+    if options.tau2 is not None:
+        parts.append(f"interval of tau²: {entries['tau2_interval']}")
+    if entries["prediction"] and entries["k"] - entries["studies_dropped"] > 2:
+        parts.append(f"prediction interval: {entries['prediction_text']}")
+    if entries["studies_corrected"]:
+        if options.scale == "rate" and options.to == "only0":
+            parts.append(f"{options.add:g} added to both cells of studies at 0 % or 100 %")
+        else:
+            parts.append(f"added {entries['continuity_correction']}")
+    if options.i2 == "Q":
+        parts.append("I² from Q")
+    if options.preset:
+        parts.append(f"the defaults of {options.preset}")
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}. {version}."
+
+
+# What a reader has to know beside the numbers: reasons for what does not exist, and doubts about what does.
+
+Row = dict[str, Any]
+
+
+def notes_for(row: Row, options: Options) -> list[str]:
+    """Notes on one row of a batch (values as floats, NaN where absent), in the order in which a reader meets the numbers."""
+    status = row["status"]
+    if status == "no studies":
+        return ["There is no study to pool."]
+    if status == "not pooled":
+        return [
+            "One study: it is shown with its own interval and not pooled; tau2, I2 and a prediction interval do not exist.",
+            *([_dropped(int(row["dropped"]), options)] if row["dropped"] else []),
+            *([_corrected(int(row["corrected"]), options)] if row["corrected"] and options.groups == 2 else []),
+        ]
+    if status in ("no events", "only events"):
+        return _one_sided(row)
+    if status == "not estimable":
+        return _not_estimable(row, options)
+    return [*_mean(row, options), *_heterogeneity(row, options), *_prediction(row, options)]
+
+
+def _one_sided(row: Row) -> list[str]:
+    what = "No study saw an event" if row["status"] == "no events" else "Every patient of every study had the event"
+    if isnan(row["n"]):
+        sum_of = "the exact (Garwood) one on the sum of the person-time"
+        return [f"{what}: the rate is 0 and its interval {sum_of}.", _NO_SPREAD]
+    return [
+        f"{what}: the rate is {per_cent(row['estimate'])} % and its interval the exact (Clopper-Pearson) one on the sum of "
+        f"{int(row['n'])} patients.",
+        _NO_SPREAD,
+    ]
+
+
+_NO_SPREAD = (
+    "tau2, I2 and the prediction interval do not exist: such data say nothing of differences between studies. "
+    "The interval supposes that the studies share one rate."
+)
+
+
+def _not_estimable(row: Row, options: Options) -> list[str]:
+    if row["unsettled"]:
+        return [
+            "The maximum of the likelihood could not be located to the accuracy asked for, so no number is given. "
+            "Use model='inverse_variance' for a rough answer, and please report these data."
+        ]
+    if options.groups == 2:
+        return [
+            "No finite effect exists: one of the groups has no events (or only events) in every study that says anything of it, or "
+            "no study has an effect of its own. No number is given."
+        ]
+    if not options.exact:
+        return [
+            "No study has an effect of its own with a variance above zero: there is nothing to pool. No number is given."
+        ]
+    model = "beta-binomial" if options.model == "beta_binomial" else "binomial-normal"
+    what = "rho goes to one" if options.model == "beta_binomial" else "tau grows"
+    out = [
+        f"The {model} model has no finite estimate here: the studies stand at 0 % and at 100 %, with hardly anything "
+        f"between, and the likelihood keeps rising as {what}. No pooled rate is given."
+        if not isnan(row["n"])
+        else "The model has no finite estimate here: the likelihood keeps rising as tau grows. No pooled rate is given."
+    ]
+    if not isnan(row["n"]):
+        out.append(
+            f"Counted together the studies have {plural(int(row['events']), 'event')} in {int(row['n'])} patients "
+            f"({per_cent(row['events'] / row['n'])} %), a figure that describes a mixture, not a rate they share."
+        )
+    return out
+
+
+def _mean(row: Row, options: Options) -> list[str]:
+    out = []
+    if row["k"] - row["dropped"] == 2:
+        out.append(
+            "Two studies: the mean is estimable, the spread between studies hardly; the interval of tau2 shows how little is known."
+            if options.tau2 is not None
+            else "Two studies: the common effect is estimable; whether it is common can hardly be seen."
+        )
+    if row["dropped"]:
+        out.append(_dropped(int(row["dropped"]), options))
+    if row["corrected"]:
+        out.append(_corrected(int(row["corrected"]), options))
+    if not options.exact and options.scale == "rate" and row["events"] in (0, row["n"]):
+        out.append(
+            "All studies stand at the same end: this estimate is made by the "
+            f"{'correction' if row['corrected'] else 'transformation'}, not by the data. Use the exact model (model='glmm')."
+        )
+    if options.model == "inverse_variance" and options.ci == "HK":
+        out.extend(_hartung_knapp(row, options))
+    if row["fallback"]:
+        out.append(
+            "The Kenward-Roger interval has less than one degree of freedom here and means nothing; the Hartung-Knapp interval that "
+            "is not narrower than the t interval stands in its place."
+        )
+    if options.model == "beta_binomial":
+        out.append(
+            "The estimate is the mean of the fitted beta distribution of rates, which is the population-averaged rate; its median is "
+            f"{per_cent(row['median'])} %. tau2 is the variance of the logits under it."
+        )
+    return out
+
+
+def _corrected(studies: int, options: Options) -> str:
+    counted = plural(studies, "study", "studies")
+    if options.groups == 1 and options.scale == "rate" and options.to == "only0":
+        return (
+            f"{counted} at 0 % or 100 %: {options.add:g} was added to events and to "
+            "non-events there. The correction moves the pooled rate; the exact model needs none."
+        )
+    if options.model not in ("inverse_variance", "common"):
+        return "0.5 was added to all cells of the study shown, because one of them is empty: the effect shown is made by it."
+    return (
+        f"In {counted} {options.add:g} was added to the {_cells(options)} (to={options.to!r}). The correction moves the result; "
+        "the exact models need none."
+    )
+
+
+def _cells(options: Options) -> str:
+    """Which cells a correction touches."""
+    return "events" if options.scale == "rate per person-time" or options.measure in ("IRR", "IRD") else "cells"
+
+
+def _dropped(studies: int, options: Options) -> str:
+    one = studies == 1
+    counted = f"{plural(studies, 'study', 'studies')} of those counted here {'has' if one else 'have'} no part in the estimate"
+    if options.groups == 2:
+        says = "it says" if one else "they say"
+        return f"{counted}: without events in both groups, or with events only, {says} nothing of it."
+    return f"{counted}: no effect of {'its' if one else 'their'} own with a variance above zero exists."
+
+
+def _hartung_knapp(row: Row, options: Options) -> list[str]:
+    width = row["mu_upper"] - row["mu_lower"]
+    common = 2 * two_sided_z(options.level) * row["common_se"]
+    # The residual sum of equal effects is rounding noise, not zero.
+    if width <= 1e-9 * common:
+        return [
+            "The studies agree exactly, so the Hartung-Knapp interval has no width: that is an artefact of the method, not "
+            "certainty. Use ci='z' or the exact model."
+        ]
+    if width < common:
+        return [
+            "The Hartung-Knapp interval is narrower than the common-effect one: the studies agree better than chance would "
+            "let them. Read ci='z' beside it."
+        ]
+    return []
+
+
+def _heterogeneity(row: Row, options: Options) -> list[str]:
+    out = []
+    if options.i2 == "Q" and isnan(row["i2_lower"]):
+        out.append("The intervals of I2 and H2 from Q need three studies: none is given.")
+    if options.tau2 is None:
+        return [
+            *out,
+            "One common effect is assumed: the interval does not allow for differences between the studies, and there is no tau2.",
+        ]
+    if row["tau2"] == 0 and not row["empty_tau2"]:
+        out.append(
+            "tau2 is estimated as zero, which does not show that the studies are alike: read the upper end of its interval."
+        )
+    if row["empty_tau2"]:
+        out.append(
+            f"The {options.tau2_ci} interval of tau2 is empty: the studies differ less than chance alone would make them, at any "
+            "tau2. I2 and H2 have no interval either."
+        )
+    if row["tau2_upper"] == float("inf"):
+        out.append("The data set no upper limit to tau below 30; the interval of tau2 is left open (infinity).")
+    if row["tau2_upper"] < row["tau2"] or row["tau2_lower"] > row["tau2"]:
+        out.append(
+            "The estimate of tau2 lies outside its own interval: estimate and interval rest on different equations, which "
+            "disagree for these data."
+        )
+    return out
+
+
+def _prediction(row: Row, options: Options) -> list[str]:
+    if options.tau2 is None:
+        return []
+    if options.prediction is None:
+        return ["No prediction interval was asked for."]
+    if row["k"] - row["dropped"] < 3:
+        return ["A prediction interval needs at least three studies: none is given."]
+    if isnan(row["pi_lower"]):
+        return ["The prediction interval has no degrees of freedom to stand on: none is given."]
+    if row["pi_lower"] > row["ci_lower"] or row["pi_upper"] < row["ci_upper"]:
+        return [
+            "The prediction interval does not hold the whole interval of the mean: the two are made in different ways, and the "
+            "wider one is the safer reading."
+        ]
+    return []

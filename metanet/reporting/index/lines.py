@@ -1,0 +1,225 @@
+"""The lines and the overview figure of the index of reports."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metanet.base.errors import MetanetError
+from metanet.evidence import Evidence
+from metanet.reporting.files import outcome_folder, read_object, write_json
+from metanet.reporting.results_files import KINDS
+from metanet.reporting.run.journal import HOME, versions_digest
+
+# What stands in a folder of reports: every report read once, for the list, the overview and the supplement.
+
+#: Folder of the reports that repeat a published pooling.
+REPLICATION = "replication"
+#: Folder of the analyses beside the pooled rates: one folder for each kind, one in it for each analysis.
+ANALYSES_FOLDER = "analyses"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report in the folder: its place, its numbers, what it says of itself, its files, whether the evidence has changed since."""
+
+    folder: str
+    numbers: Mapping[str, Any]
+    about: Mapping[str, Any]
+    files: frozenset[str]
+    stale: bool
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has an error instead of numbers."""
+        return "error" in self.numbers
+
+    @property
+    def result(self) -> Mapping[str, Any]:
+        """The pooled result; empty where there is none."""
+        found = self.numbers.get("result")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def subset(self) -> tuple[str, str]:
+        """Outcome and modality class that it is about; "" where it is about several."""
+        found = self.about.get("subset")
+        first, second = found if isinstance(found, list) and len(found) == 2 else (None, None)
+        one = first if isinstance(first, str) else self._named("outcome")
+        return one, second if isinstance(second, str) else self._named("modality_class")
+
+    def _named(self, name: str) -> str:
+        return str(self.numbers.get(name) or "") if self.kind == "" else ""
+
+    @property
+    def kind(self) -> str:
+        """Kind of an analysis; "" for a pooled rate."""
+        parts = self.folder.split("/")
+        return parts[1] if parts[0] == ANALYSES_FOLDER and len(parts) == 3 else ""
+
+    @property
+    def outcome(self) -> str:
+        """The outcome of a pooled rate, as the list calls it."""
+        if self.folder.startswith(f"{REPLICATION}/"):
+            return "Replication of published results"
+        name = str(self.numbers.get("label") or self.numbers.get("outcome") or self.folder.split("/")[0])
+        return f"{name} ({self.numbers['definition']})" if self.numbers.get("definition") else name
+
+    @property
+    def modality(self) -> str:
+        """The modality class of a pooled rate, with what tells it from others of the same class."""
+        name = str(self.numbers.get("modality_class") or self.folder.split("/")[-1])
+        variant = self.numbers.get("variant") or self.about.get("variant")
+        return f"{name} ({variant})" if variant else name
+
+    @property
+    def title(self) -> str:
+        """What the report is called."""
+        return str(self.numbers.get("title") or self.about.get("title") or f"{self.outcome}: {self.modality}")
+
+
+def read_reports(out: Path, evidence: Evidence | None) -> tuple[list[Report], dict[str, list[Report]]]:
+    """The pooled rates below `out` in the order of the evidence in use, and the analyses by their kind."""
+    outcomes = {outcome_folder(name): place for place, name in enumerate(evidence.outcome_names if evidence else ())}
+    classes = {name: place for place, name in enumerate(evidence.modality_classes if evidence else ())}
+
+    def place(report: Report) -> tuple[int, int, str]:
+        first = report.folder.split("/")[0]
+        group = str(report.numbers.get("modality_class"))
+        return (
+            outcomes.get(first, len(outcomes) + (first == REPLICATION)),
+            classes.get(group, len(classes)),
+            report.folder,
+        )
+
+    rates, analyses = [], {kind: [] for kind in KINDS}  # type: tuple[list[Report], dict[str, list[Report]]]
+    for first in _folders(out):
+        for second in _folders(out / first):
+            folder = f"{first}/{second}"
+            if (found := _read(out, folder, evidence)) is not None:
+                rates.append(found)
+            elif first == ANALYSES_FOLDER:
+                for third in _folders(out / folder):
+                    if (found := _read(out, f"{folder}/{third}", evidence)) is not None:
+                        analyses.setdefault(second, []).append(found)
+    rates.sort(key=place)
+    return rates, analyses
+
+
+def _folders(path: Path) -> list[str]:
+    """Folders in a folder, by name; those that begin with a dot are ours and no reports."""
+    try:
+        with os.scandir(path) as found:
+            return sorted(entry.name for entry in found if entry.is_dir() and not entry.name.startswith("."))
+    except OSError:
+        return []
+
+
+def _read(out: Path, folder: str, evidence: Evidence | None) -> Report | None:
+    numbers = read_object(out / folder / "numbers.json")
+    if numbers is None:
+        return None
+    about = read_object(out / folder / "about.json")
+    with os.scandir(out / folder) as found:
+        files = frozenset(entry.name for entry in found if entry.is_file())
+    return Report(folder, numbers, about or {}, files, _stale(about, evidence))
+
+
+def _stale(about: Mapping[str, Any] | None, evidence: Evidence | None) -> bool:
+    """Whether a report was made from other rows than the evidence has now for it."""
+    if evidence is None:
+        return False
+    try:
+        assert about is not None
+        return bool(about["evidence"] != evidence.fingerprint_of(*about["subset"]))
+    except (AssertionError, KeyError, TypeError, MetanetError):
+        # A report of an outcome that is gone, or of an earlier version.
+        return True
+
+
+# The overview of all pooled rates beside the list of reports, drawn anew only when something in it has changed.
+
+_NAMES = ("overview.svg", "overview.png")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The overview and what it shows in words."""
+
+    svg: bytes
+    alt: str
+
+
+def picture_of(out: Path, rates: Sequence[Report]) -> Picture | None:
+    """The overview of all pooled rates, as overview.svg and overview.png in `out` too; None where there is nothing to draw."""
+    rows = _rows(rates)
+    if not rows:
+        for name in _NAMES:
+            (out / name).unlink(missing_ok=True)
+        return None
+    key = hashlib.sha256(json.dumps([versions_digest(), rows], sort_keys=True).encode()).hexdigest()
+    notes = out / HOME / "overview.json"
+    kept = _kept(out, notes, key)
+    if kept is not None:
+        return kept
+    from metanet.figures.page.canvas import bare_figures
+    from metanet.figures.page.save import description_of, save_figure
+    from metanet.figures.plots.overview import OverviewRow, overview
+
+    with bare_figures():
+        axes = overview([OverviewRow(**row) for row in rows])
+        save_figure(axes, out / "overview")
+    figure = axes.get_figure(root=True)
+    alt = (description_of(figure) or ("", ""))[1] if figure is not None else ""
+    write_json(notes, {"made_from": key, "alt": alt, "files": {name: _digest(out / name) for name in _NAMES}})
+    return Picture((out / _NAMES[0]).read_bytes(), alt)
+
+
+def _kept(out: Path, notes: Path, key: str) -> Picture | None:
+    """What an earlier run drew of the same, if its files are what they were."""
+    try:
+        known = json.loads(notes.read_text(encoding="utf-8"))
+        same = known["made_from"] == key and all(_digest(out / name) == known["files"][name] for name in _NAMES)
+        return Picture((out / _NAMES[0]).read_bytes(), str(known["alt"])) if same else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _rows(rates: Sequence[Report]) -> list[dict[str, Any]]:
+    """The rates to draw; a replication stands beside its own print, and a failed report has nothing to show."""
+    return [
+        {
+            "outcome": report.outcome,
+            "name": report.modality,
+            "k": _whole(report.result.get("k")),
+            **{name: _number(report.result.get(name)) for name in _LIMITS},
+            "old": report.stale,
+            "pooled": report.result.get("status") != "not pooled",
+        }
+        for report in rates
+        if not report.failed
+        and not report.folder.startswith(f"{REPLICATION}/")
+        and _number(report.result.get("estimate")) is not None
+    ]
+
+
+_LIMITS = ("estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper")
+
+
+def _number(value: object) -> float | None:
+    """A rate between 0 and 1, or None."""
+    known = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+    return float(value) if known else None  # type: ignore[arg-type]
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,1 @@
+"""Making reports: one, all, the journal of what was made, and stores elsewhere."""

@@ -1,0 +1,422 @@
+"""All reports of one run: what there is to make, several at a time, unchanged reports left alone, a summary at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metanet.base.cards import card
+from metanet.base.display import interval, per_cent, plural
+from metanet.base.errors import ArgumentError, ReportError, check_choice, shorten
+from metanet.base.untrusted import visible
+from metanet.evidence import Evidence, load_evidence
+from metanet.reporting.files import replace_folder, slug
+from metanet.reporting.index.index import write_index
+from metanet.reporting.plan.jobs import Job, Outcome
+from metanet.reporting.plan.numbers_first import write_numbers
+from metanet.reporting.plan.plan import ANALYSES, Entry, jobs_of
+from metanet.reporting.plan.plan_files import read_plan
+from metanet.reporting.run import journal as journals
+from metanet.reporting.run.makers import ENGINES, Limits, Maker, maker
+from metanet.reporting.run.remote import is_remote, working_folder
+from metanet.reporting.run.run import one_line, read_numbers
+from metanet.reporting.supplement.write import write_supplement
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# What a run made.
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a run made: one outcome for each report, the folder, the index page."""
+
+    out: Path | str
+    index: Path | str
+    outcomes: tuple[Outcome, ...] = field(repr=False)
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """The reports that failed; each has its traceback in its own page."""
+        return tuple(outcome for outcome in self.outcomes if outcome.error is not None)
+
+    @property
+    def kept(self) -> int:
+        """How many reports were there already, made from the same."""
+        return sum(outcome.kept for outcome in self.outcomes)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every report was made."""
+        return not self.failed
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each report: title, status, estimate, interval, k, n, folder, error, seconds, whether it was kept."""
+        import pandas as pd
+
+        rows = []
+        for made in self.outcomes:
+            result = (made.numbers or {}).get("result") or {}
+            row = {name: result.get(name) for name in ("status", "estimate", "ci_lower", "ci_upper", "k", "n")}
+            row["status"] = "failed" if made.error else row["status"]
+            extra = {"folder": f"{self.out}/{made.job.folder}", "error": made.error, "seconds": made.seconds}
+            rows.append({"title": made.job.title, **row, **extra, "kept": made.kept})
+        return pd.DataFrame(rows)
+
+    def _lines(self) -> list[tuple[str, str, str, str, str, str]]:
+        out = []
+        for made in self.outcomes:
+            result = (made.numbers or {}).get("result") or {}
+            status = "FAILED" if made.error else str(result.get("status") or (made.numbers or {}).get("kind", ""))
+            rate, ci = per_cent(result.get("estimate")), interval(result.get("ci_lower"), result.get("ci_upper"))
+            out.append(
+                (visible(made.job.title), visible(status), rate, ci, str(result.get("k", "")), str(result.get("n", "")))
+            )
+        return out
+
+    def summary(self) -> str:
+        """A table of all reports as text, then the failures, then where to look."""
+        head = ("report", "status", "rate, %", "interval", "k", "n")
+        rows = [head, *self._lines()]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+        lines = [
+            "  ".join(
+                text.ljust(w) if i < 2 else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in rows
+        ]
+        lines.insert(1, "  ".join("-" * w for w in widths))
+        lines += [visible(f"FAILED {made.job.title}: {made.error}") for made in self.failed]
+        kept = f", {self.kept} unchanged" if self.kept else ""
+        lines.append(
+            f"{plural(len(self.outcomes), 'report')}{kept}, {len(self.failed)} failed. Open {visible(self.index)}"
+        )
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Batch of {len(self.outcomes)} reports, {len(self.failed)} failed: {self.index}>"
+
+    def _repr_html_(self) -> str:
+        head = ["Report", "Status", "Rate, %", "Interval", "k", "n"]
+        return card(f"{len(self.outcomes)} reports in {self.out}", head=head, rows=self._lines())
+
+
+# All reports of one run: what there is to make, several at a time, what is there already left alone, a summary at the end.
+
+#: Forms of a report; the page is always made.
+FORMATS = ("html", "pdf", "docx")
+
+
+def report(
+    outcome: str | None = None,
+    modality: str | None = None,
+    *,
+    out: str | Path = "reports",
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    formats: Sequence[str] = ("html",),
+    data: str | Path | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    analyses: Sequence[str] | None = None,
+    plan: str | Path | None = None,
+    force: bool = False,
+    numbers: bool = False,
+    supplement: bool = False,
+    engine: str | None = None,
+    limits: Limits | None = None,
+    progress: bool = False,
+) -> Batch:
+    """Make the reports: the notebook of every outcome and modality class that has a poolable study.
+
+    Parameters
+    ----------
+    outcome, modality
+        One outcome, one modality class; None makes all.
+    out
+        Folder of the reports; ``index.html`` there lists them. Or an address that fsspec knows, such as
+        ``s3://bucket/reports``: whole reports go there as they are made.
+    jobs
+        How many reports are made at the same time; None takes the number of processors.
+    scheduler
+        Address of the scheduler of a Dask cluster, such as ``tcp://10.0.0.1:8786``, whose workers then make the reports;
+        "local" for a cluster of this machine. The reports come back here, so `out` need not be a place that workers can
+        write to.
+    formats
+        "pdf" and "docx" (Word) beside "html", which is always made.
+    data
+        Folder of the evidence; None takes the curated tables.
+    parameters
+        Further parameters of the notebook ``modality_rate.ipynb``, such as ``{"overlap": "keep_all"}``. They are checked before
+        anything runs.
+    analyses
+        "rates" (the pooled rates), "findings" (all outcomes of a modality), "comparison" (of the modalities, by outcome),
+        "benefit_risk", "heterogeneity" and "sensitivity" (by outcome and modality, from three studies on), "replication". None
+        makes all of them in a complete run, and the rates alone where an outcome, a modality or parameters are named.
+    plan
+        A plan in TOML instead of all these, see `read_plan`.
+    force
+        Make reports anew that were made from the same data, parameters, notebook and versions and are still there.
+    numbers
+        Pool everything that the reports will pool in one call first, and write it to ``pooled.csv``.
+    supplement
+        Also write ``supplement.zip``: evidence, notebooks, numbers and figures of all reports in the folder, described as an
+        RO-Crate, with a statement on where data and code are.
+    engine
+        "metanet" runs each notebook in a fork of a process that has everything loaded, "stock" in a kernel by papermill's own
+        engine. None takes forks where the system has them.
+    limits
+        Seconds and megabytes that one report may take; see `Limits`.
+    progress
+        Show a progress bar on standard error.
+
+    Returns
+    -------
+    Batch
+        What was made. A report that fails leaves its traceback in its own page and does not stop the others.
+
+    Raises
+    ------
+    ArgumentError
+        An unknown outcome, modality class or parameter, with the nearest known word; a folder that another run is writing to.
+    DataError
+        Evidence with faults: all of them at once.
+
+    Notes ----- A run that was stopped, however it was, goes on where it ended when it is started again, and ends with the
+    same files as one that was not: reports appear whole or not at all, and the journal in ``out/.metanet`` says what each
+    was made from.
+    """
+    wanted = (formats,) if isinstance(formats, str) else formats
+    formats = tuple(dict.fromkeys(("html", *(check_choice("formats", name, FORMATS) for name in wanted))))
+    workers = _workers(jobs)
+    if engine is not None:
+        check_choice("engine", engine, ENGINES)
+    if supplement and is_remote(out):
+        # The files of reports that were there already stay there.
+        raise ArgumentError("supplement needs the reports in a folder here. Mend: give a folder as out, and copy it.")
+    evidence = load_evidence(data)
+    todo = planned(evidence, outcome, modality, data=data, parameters=parameters, analyses=analyses, plan=plan)
+    with _telling(out), working_folder(out) as (to, remote):
+        if to.exists() and not to.is_dir():
+            raise ArgumentError(f"out={shorten(str(out))!r} is a file, not a folder.")
+        to.mkdir(parents=True, exist_ok=True)
+        if numbers:
+            write_numbers(to / "pooled.csv", todo, evidence)
+        made = run_jobs(
+            todo,
+            to,
+            workers,
+            formats=formats,
+            force=force,
+            engine=engine,
+            scheduler=scheduler,
+            limits=limits,
+            progress=progress,
+            after=None if remote is None else remote.push,
+        )
+        index = write_index(to, evidence)
+        if supplement:
+            write_supplement(to, evidence)
+        if remote is None:
+            return Batch(to, index, tuple(made))
+        remote.finish()
+        return Batch(str(out), f"{str(out).rstrip('/')}/index.html", tuple(made))
+
+
+@contextmanager
+def _telling(out: str | Path) -> Iterator[None]:
+    """What the system says of the folder of the reports, in words."""
+    try:
+        yield
+    except OSError as fault:
+        raise ReportError(
+            f"out={shorten(str(out))!r}: {fault.strerror or fault}. What was made stands, and the next run goes on from there. Mend: "
+            "free some space, or name a folder of your own."
+        ) from None
+
+
+def planned(
+    evidence: Evidence,
+    outcome: str | None = None,
+    modality: str | None = None,
+    *,
+    data: str | Path | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    analyses: Sequence[str] | None = None,
+    plan: str | Path | None = None,
+) -> list[Job]:
+    """What `report` would make with these arguments; everything is checked."""
+    folder = None if data is None else str(Path(data).resolve())
+    if plan is not None:
+        if outcome or modality or parameters or analyses:
+            raise ArgumentError(
+                "A plan says itself what is made. Mend: leave outcome, modality, parameters and analyses out."
+            )
+        return jobs_of(read_plan(plan).entries, evidence, folder)
+    extra = dict(parameters or {})
+    kinds = kinds_of(analyses, complete=outcome is None and modality is None and not extra)
+    if "replication" in kinds and (outcome or modality or data is not None or extra):
+        # It is about the curated tables and about nothing else.
+        kinds = tuple(kind for kind in kinds if kind != "replication")
+    entries = [
+        Entry(
+            kind,
+            None,
+            None if outcome is None else (outcome,),
+            None if modality is None else (modality,),
+            extra if kind == "rates" else {},
+        )
+        for kind in kinds
+    ]
+    return jobs_of(entries, evidence, folder)
+
+
+def kinds_of(analyses: Sequence[str] | None, *, complete: bool) -> tuple[str, ...]:
+    """The kinds of reports to make."""
+    if analyses is None:
+        return ANALYSES if complete else ("rates",)
+    words = (analyses,) if isinstance(analyses, str) else tuple(analyses)
+    if not words:
+        raise ArgumentError(f"analyses is empty. Mend: name at least one of {', '.join(map(repr, ANALYSES))}.")
+    return tuple(dict.fromkeys(check_choice("analyses", word, ANALYSES) for word in words))
+
+
+def _workers(jobs: int | None) -> int:
+    if jobs is None:
+        return os.cpu_count() or 1
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
+        raise ArgumentError(f"jobs={shorten(jobs)!r} must be a whole number of at least 1.")
+    return jobs
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    out: Path,
+    workers: int = 1,
+    *,
+    formats: Sequence[str] = ("html",),
+    force: bool = False,
+    engine: str | None = None,
+    scheduler: str | None = None,
+    limits: Limits | None = None,
+    progress: bool = False,
+    after: Callable[[Outcome], None] | None = None,
+) -> list[Outcome]:
+    """Make what is not there yet, several at a time: the work is in other processes, threads wait for them."""
+    out.mkdir(parents=True, exist_ok=True)
+    with journals.opened(out) as journal:
+        start = partial(_maker, engine, scheduler, tuple(formats), limits or Limits(), workers)
+        made = _run(jobs, out.resolve(), journal, workers, start, formats, force, progress, after)
+        journal.compact()
+    return made
+
+
+def _run(
+    jobs: Sequence[Job],
+    out: Path,
+    journal: journals.Journal,
+    workers: int,
+    start: Callable[[Sequence[Job]], Maker],
+    formats: Sequence[str],
+    force: bool,
+    progress: bool,
+    after: Callable[[Outcome], None] | None,
+) -> list[Outcome]:
+    from tqdm import tqdm
+
+    made: dict[str, Outcome] = {}
+    todo: list[tuple[Job, str]] = []
+    for job in jobs:
+        key = journals.key_of(job, str(job.identity.get("evidence", "")), formats)
+        if not force and journal.fresh(job, key):
+            made[job.folder] = Outcome(job, read_numbers(out / job.folder), None, 0.0, kept=True)
+        else:
+            todo.append((job, key))
+    if todo:
+        stop = threading.Event()
+        with (
+            start([job for job, _ in todo]) as hands,
+            tqdm(total=len(todo), desc="reports", unit="report", disable=not progress, dynamic_ncols=True) as bar,
+            ThreadPoolExecutor(max_workers=min(hands.threads or workers, len(todo))) as pool,
+        ):
+            futures = [pool.submit(run_job, job, key, out, journal, hands, stop) for job, key in todo]
+            try:
+                for future in as_completed(futures):
+                    outcome = future.result()
+                    made[outcome.job.folder] = outcome
+                    if after is not None:
+                        after(outcome)
+                    bar.set_postfix_str(visible(shorten(outcome.job.title, 40)), refresh=False)
+                    bar.update()
+            except BaseException:
+                # What is half-made is thrown away; what stands in its place is in the journal.
+                stop.set()
+                for future in futures:
+                    future.cancel()
+                hands.stop()
+                raise
+    return [made[job.folder] for job in jobs]
+
+
+def _maker(
+    engine: str | None,
+    scheduler: str | None,
+    formats: tuple[str, ...],
+    limits: Limits,
+    workers: int,
+    jobs: Sequence[Job],
+) -> Maker:
+    """Who makes the reports of a batch."""
+    if scheduler is None:
+        held = sorted({str(job.parameters.get("data") or "") for job in jobs})
+        return maker(engine, formats, limits, several=len(jobs) > 2, data=held)
+    if engine is not None:
+        raise ArgumentError(
+            "engine and scheduler exclude each other: workers choose their engine. Mend: leave engine out."
+        )
+    from metanet.reporting.cluster.maker import ClusterMaker
+
+    return ClusterMaker(formats, limits, scheduler=scheduler, jobs=jobs, workers=workers)
+
+
+_JOURNAL = threading.Lock()
+
+
+def run_job(job: Job, key: str, out: Path, journal: journals.Journal, hands: Maker, stop: threading.Event) -> Outcome:
+    """Make one report, put it in its place and note it in the journal. What goes wrong becomes a page with the traceback; where no
+    page can be written, the error alone is told."""
+    start = time.monotonic()
+    log = out / journals.HOME / "logs" / f"{slug(job.folder.replace('/', '__'))}.log"
+    error: str | None = None
+    staged: Path | None = None
+    numbers = None
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+        staged = Path(tempfile.mkdtemp(dir=out, prefix=journals.STAGED))
+        os.chmod(staged, 0o755)
+        error = hands.make(job, staged, log)
+        if stop.is_set():
+            return Outcome(job, None, "stopped", time.monotonic() - start)
+        with _JOURNAL:
+            replace_folder(staged, out / job.folder)
+            journal.made(job, key, error)
+        numbers = read_numbers(out / job.folder)
+    except Exception as fault:
+        # A full disk, a folder without rights: the other reports go on.
+        error = error or one_line(fault)
+    finally:
+        if staged is not None:
+            shutil.rmtree(staged, ignore_errors=True)
+    return Outcome(job, numbers, error, time.monotonic() - start)

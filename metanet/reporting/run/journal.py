@@ -1,0 +1,217 @@
+"""The journal of a folder of reports: what each was made from, and what its files were, so that a run can go on where one ended."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from metanet._version import __version__
+from metanet.base.errors import ArgumentError, shorten
+from metanet.base.untrusted import visible
+from metanet.base.whole_files import write_text
+from metanet.reporting.files import is_report
+from metanet.reporting.plan.jobs import Job
+
+#: Folder in the folder of reports for what is about the runs: journal, logs, lock.
+HOME = ".metanet"
+#: Staging folders begin so; a run that was killed leaves them behind.
+STAGED = ".staged-"
+_OLD = ".old"
+#: Files of a run that were being written, and how deep reports lie.
+_HALF = re.compile(r"\.(index\.html|overview\.\w+|pooled\.csv|supplement\.zip|journal\.jsonl)\.\w+\.part")
+_DEEPEST = 3
+#: Packages whose version can move a byte of a report.
+_PACKAGES = (
+    "numpy", "scipy", "pandas", "matplotlib", "statsmodels", "formulaic", "frictionless", "papermill", "nbconvert", "nbformat",
+    "ipython", "great-tables", "python-docx", "typst",
+)  # fmt: skip
+
+Files = dict[str, tuple[int, int, str]]
+
+
+@cache
+def versions_digest() -> str:
+    """SHA-256 of the versions of everything that makes a report, and of the source of this package."""
+    digest = hashlib.sha256(f"metanet {__version__} python {sys.version_info[:2]}\n".encode())
+    for name in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            digest.update(f"{name} {metadata.version(name)}\n".encode())
+    root = Path(__file__).parents[1]
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _digest_of(path: Path, size: int, changed: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def key_of(job: Job, rows: str, formats: Iterable[str]) -> str:
+    """What a report is made from, as one digest: its rows, parameters, notebook, formats, packages."""
+    stat = job.notebook.stat()
+    content = {
+        "rows": rows,
+        "parameters": job.parameters,
+        "title": job.title,
+        "identity": job.identity,
+        "notebook": _digest_of(job.notebook, stat.st_size, stat.st_mtime_ns),
+        "formats": sorted(formats),
+        "versions": versions_digest(),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def files_of(folder: Path) -> Files:
+    """Size, time and SHA-256 of every file of a report."""
+    found: Files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            stat = path.stat()
+            found[path.relative_to(folder).as_posix()] = (
+                stat.st_size, stat.st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest(),
+            )  # fmt: skip
+    return found
+
+
+class Journal:
+    """What stands in a folder of reports. Every finished report is a line, written when the report is in its place."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.path = out / HOME / "journal.jsonl"
+        self._lines: dict[str, dict[str, Any]] = {}
+        with contextlib.suppress(OSError):
+            for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+                # The last line of a run that was killed can be half a line: that report is made again.
+                with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+                    entry = json.loads(line)
+                    self._lines[str(entry["folder"])] = {**entry, "key": str(entry["key"])}
+
+    def fresh(self, job: Job, key: str) -> bool:
+        """Whether the report was made from the same, without an error, and all of its files are still what they were."""
+        entry = self._lines.get(job.folder)
+        if entry is None or entry.get("key") != key or entry.get("error"):
+            return False
+        return self._intact(self.out / job.folder, entry)
+
+    def _intact(self, folder: Path, entry: dict[str, Any]) -> bool:
+        try:
+            files = entry["files"]
+            here = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+            if here != set(files) or not files:
+                return False
+            for name, (size, changed, digest) in files.items():
+                path = folder / name
+                stat = path.stat()
+                if stat.st_size != size:
+                    return False
+                # A file that nobody touched need not be read.
+                if stat.st_mtime_ns != changed and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+                    return False
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return False
+        return True
+
+    def made(self, job: Job, key: str, error: str | None) -> None:
+        """A report is in its place."""
+        entry = {"folder": job.folder, "key": key, "error": error, "files": files_of(self.out / job.folder)}
+        self._lines[job.folder] = entry
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, ensure_ascii=True) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def keys(self) -> dict[str, str]:
+        """Folder -> what its report was made from."""
+        return {folder: str(entry["key"]) for folder, entry in self._lines.items()}
+
+    def compact(self) -> None:
+        """One line for each report that is still there, by folder."""
+        kept = {folder: entry for folder, entry in sorted(self._lines.items()) if _is_folder(self.out / folder)}
+        self._lines = kept
+        # On a full disk the lines stay as they were written, which say the same.
+        with contextlib.suppress(OSError):
+            write_text(self.path, "".join(json.dumps(entry, ensure_ascii=True) + "\n" for entry in kept.values()))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        # A name that no report has, such as one that is too long.
+        return False
+
+
+@contextmanager
+def opened(out: Path) -> Iterator[Journal]:
+    """The journal of a folder, which no other run has open meanwhile; what a killed run left half-done is cleared away first."""
+    home = out / HOME
+    for place in (home, home / "logs", home / "lock", home / "journal.jsonl"):
+        if place.is_symlink():
+            raise ArgumentError(
+                f"{shorten(visible(place))} is a link to elsewhere. Mend: take it away, or name another folder as out."
+            )
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("a") as lock:
+        if not _lock(lock.fileno()):
+            raise ArgumentError(
+                f"out={shorten(str(out))!r} is in use by another run. Mend: wait for it, or name another folder."
+            )
+        recover(out)
+        yield Journal(out)
+
+
+def _lock(number: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:
+        # Windows: two runs into one folder are not kept apart.
+        return True
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        # A file system without locks.
+        return True
+    return True
+
+
+def recover(out: Path) -> None:
+    """Clear away what a run that was killed left half-done, and put back a report that it had moved aside and not replaced.
+
+    `out` may be a folder with other things in it: what is not by its name and content of a run is left alone.
+    """
+    for left in out.glob(f"{STAGED}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    for folder, names, files in os.walk(out):
+        here = Path(folder)
+        for name in [each for each in names if each.startswith(".") and each.endswith(_OLD)]:
+            names.remove(name)
+            aside, target = here / name, here / name[1 : -len(_OLD)]
+            if aside.is_symlink() or not is_report(aside):
+                continue
+            if target.exists():
+                shutil.rmtree(aside, ignore_errors=True)
+            else:
+                os.replace(aside, target)
+        for name in files:
+            # A file is written beside its place under such a name, see `whole_files`.
+            if _HALF.fullmatch(name):
+                with contextlib.suppress(OSError):
+                    (here / name).unlink()
+        if len(here.relative_to(out).parts) >= _DEEPEST - 1:
+            names.clear()

@@ -1,0 +1,146 @@
+"""Which column of a foreign table is which field of ours: by name, by the names of other programs, or as the caller says."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from metanet.base.errors import ArgumentError, check_choice, nearest, shorten
+from metanet.base.untrusted import listing, visible
+from metanet.evidence.contract import Contract
+from metanet.evidence.findings import Findings
+
+#: Fields that no table has: they become keys, or the second arm of a row.
+OWN = (
+    "study",
+    "outcome",
+    "events_control",
+    "total_control",
+    "arm_control",
+    "modality_control",
+    "modality_class_control",
+)
+#: What others call these fields; meta and metafor's escalc among them.
+_ELSEWHERE = {
+    "treatment": "modality",
+    "intervention": "modality",
+    "studlab": "study",
+    "trial": "study",
+    "author": "first_author",
+    "event": "events",
+    "n": "total",
+    "event_e": "events",
+    "n_e": "total",
+    "event_c": "events_control",
+    "n_c": "total_control",
+    "ai": "events",
+    "n1i": "total",
+    "ci": "events_control",
+    "n2i": "total_control",
+    "xi": "events",
+    "ni": "total",
+}
+#: The word after the equals sign that leaves a column out; empty does the same.
+_REST = "*"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Field -> column, and the columns that are left out."""
+
+    fields: Mapping[str, str]
+    left_out: tuple[str, ...]
+
+
+def fields_of(contract: Contract) -> tuple[str, ...]:
+    """Every field that a file can fill."""
+    tables = (*contract.of_role("studies"), *contract.of_role("arms"), *contract.of_role("outcome"))
+    return tuple(dict.fromkeys([*OWN, *(name for table in tables for name in table.column_names)]))
+
+
+def check_fields(option: str, words: Iterable[str], fields: Sequence[str]) -> None:
+    """Refuse a word that is no field, with the nearest one."""
+    for word in words:
+        check_choice(option, word, fields)
+
+
+def find_columns(
+    names: Sequence[str],
+    mapping: Mapping[str, str],
+    fields: Sequence[str],
+    known: Mapping[str, str],
+    *,
+    strict: bool,
+    file: str,
+    line: int,
+    findings: Findings,
+) -> Columns:
+    """Assign the columns `names` to fields.
+
+    What the caller says comes first, then the names that the format has of old (`known`), then a name that is a field. A column
+    that is none of these is a fault where `strict`, and left out where the format is known to have columns of all kinds.
+    """
+    for name in mapping:
+        if name != _REST and name not in names:
+            near = nearest(name, names)
+            hint = f"Did you mean {visible(near)!r}?" if near else f"The columns are {listing(names, 12)}."
+            raise ArgumentError(f"--map {visible(shorten(name))!r} is no column of {file}. {hint}")
+    if mapping.get(_REST):
+        raise ArgumentError("--map '*=' leaves all other columns out; it cannot be a field. Mend: write '*=' alone.")
+    check_fields("map", (field for field in mapping.values() if field), fields)
+    taken: dict[str, str] = {}
+    left_out: list[str] = []
+    said = {name: field for name, field in mapping.items() if name != _REST}
+    for name, field in said.items():
+        if field and field in taken:
+            raise ArgumentError(f"--map gives {field!r} two columns, {taken[field]!r} and {name!r}. Mend: name one.")
+        if field:
+            taken[field] = name
+    for name in names:
+        if name in said:
+            if not said[name]:
+                left_out.append(name)
+            continue
+        meant = known.get(name) or _by_name(name, fields)
+        if meant is not None and meant not in taken:
+            taken[meant] = name
+        elif strict and _REST not in mapping:
+            _unknown(name, meant, taken, fields, file, line, findings)
+        else:
+            left_out.append(name)
+    return Columns(taken, tuple(left_out))
+
+
+def _by_name(name: str, fields: Sequence[str]) -> str | None:
+    folded = re.sub(r"[\s.\-]+", "_", name.strip().casefold())
+    # `n` is the size of an arm in our tables and the total in those of others: a table with an own `total` means the first.
+    if folded in fields and folded != "n":
+        return folded
+    return _ELSEWHERE.get(folded)
+
+
+def _unknown(
+    name: str,
+    field: str | None,
+    taken: Mapping[str, str],
+    fields: Sequence[str],
+    file: str,
+    line: int,
+    findings: Findings,
+) -> None:
+    shown = visible(name)
+    if field is not None:
+        wrong = f"would be {field!r}, which {visible(taken[field])!r} is already"
+    else:
+        wrong = "is a column that cannot be mapped"
+    near = difflib.get_close_matches(name.casefold(), fields, n=1, cutoff=0.75)
+    findings.cannot_read(
+        file,
+        wrong,
+        f"Say what it is, --map '{shown}={near[0] if near else 'FIELD'}', or leave it out, --map '{shown}='; --map '*=' leaves all "
+        "others out",
+        row=line,
+        value=name,
+    )

@@ -1,0 +1,122 @@
+"""What an importer found in a file: counts of study arms in words of the file, each with its place, and what it left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from metanet.base.errors import ArgumentError, nearest, shorten
+from metanet.base.untrusted import harmful, harmless_cell, listing, visible
+from metanet.evidence.findings import Findings
+from metanet.evidence.reading.cells import plain_number
+from metanet.reviews.names import is_reserved
+
+#: Rows of one file. The largest reviews have some thousands; what has more is another kind of table.
+MOST_ROWS = 50_000
+_PATH = re.compile(r"\.\.[/\\]|^[/\\~]|^[A-Za-z]:[/\\]")
+_SPACES = re.compile(r"[ \t\r\n\u00a0]+")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something stands: the line of the file, and how the file calls the fields."""
+
+    row: int | None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Count:
+    """Events and total of one arm of one study.
+
+    `cells` are texts by the name of their column in the tables: of the study, of the arm, of the outcome.
+    """
+
+    place: Place
+    study: str
+    outcome: str
+    cells: Mapping[str, str]
+
+
+@dataclass
+class Found:
+    """The counts of a file, what was left out of it on purpose, and what a reader should know."""
+
+    file: str
+    source: str
+    counts: list[Count] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
+
+
+@dataclass
+class Renames:
+    """What the caller calls things that the file calls otherwise: studies, outcomes and groups."""
+
+    words: Mapping[str, str]
+    used: set[str] = field(default_factory=set)
+    seen: dict[str, None] = field(default_factory=dict)
+
+    def __call__(self, name: str) -> str:
+        """The name to be used."""
+        self.seen[name] = None
+        if name in self.words:
+            self.used.add(name)
+            return self.words[name]
+        return name
+
+    def check(self) -> None:
+        """Refuse a rename of something that is not in the file: it is misspelt."""
+        for name in self.words:
+            if name not in self.used:
+                near = nearest(name, self.seen)
+                hint = f"Did you mean {visible(near)!r}?" if near else f"The file has {listing(self.seen, 12)}."
+                raise ArgumentError(
+                    f"--rename {visible(shorten(name))!r} is no study, outcome or group of the file. {hint}"
+                )
+
+
+def pairs(option: str, given: Sequence[str], what: str) -> dict[str, str]:
+    """`LEFT=RIGHT` as a mapping; the last equals sign divides, because a column may have one in its name."""
+    found: dict[str, str] = {}
+    for each in given:
+        left, sign, right = each.rpartition("=")
+        left, right = left.strip(), right.strip()
+        if not sign or not left:
+            raise ArgumentError(
+                f"{option} {visible(shorten(each))!r} is not written {what}. Mend: put one equals sign between."
+            )
+        if left in found:
+            raise ArgumentError(f"{option} names {visible(shorten(left))!r} twice. Mend: name it once.")
+        found[left] = right
+    return found
+
+
+def cell(text: str) -> str:
+    """A text of a foreign file as a cell of a table: on one line, and nothing that a spreadsheet runs."""
+    return str(harmless_cell(_SPACES.sub(" ", text).strip()))
+
+
+def count_cell(text: str) -> str:
+    """A count as a cell: 5.0, as some programs write it, is 5; what is no number stays as it is, to be refused."""
+    plain = _SPACES.sub(" ", text).strip()
+    return plain_number(plain, whole=True, comma=False, foreign=False) or plain
+
+
+def name_fault(name: str) -> tuple[str, str] | None:
+    """What is wrong with the name of a study, an outcome or a group, and the mend."""
+    if not name.strip():
+        return "is empty", "Give it a name in the program that wrote the file"
+    bad = next((character for character in name if harmful(character)), None)
+    if bad is not None:
+        return (
+            f"holds an invisible control character ({visible(bad)})",
+            "Type the name again in the program that wrote the file",
+        )
+    if _PATH.search(name):
+        return "is written like a path to another folder", "Write it without dots and slashes, or use --rename"
+    if is_reserved(name):
+        return "is a name that Windows keeps for a device", "Use --rename"
+    return ("is longer than 200 characters", "Shorten it, or use --rename") if len(name) > 200 else None

@@ -1,0 +1,438 @@
+"""Imported counts and the tables of a review: which study, arm and row is new, which is there already, and the rows added below."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from metanet.base.untrusted import visible
+from metanet.evidence.checks.check import Reading
+from metanet.evidence.contract import Contract, TableContract
+from metanet.evidence.findings import Findings
+from metanet.evidence.locate import DESCRIPTOR
+from metanet.evidence.reading.cells import Row, Table
+from metanet.evidence.reading.text import split
+from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, cell
+from metanet.reviews.names import author_and_year, outcome_fault, outcome_stem, study_id
+from metanet.reviews.new import still_examples
+from metanet.reviews.template import NewOutcome, descriptor_text, outcome_resource
+
+# A table of a review with rows added below: what people wrote above stays byte for byte.
+
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass
+class Draft:
+    """The text of a file, its columns, and where the added rows come from."""
+
+    file: str
+    columns: tuple[str, ...]
+    text: str
+    mark: bytes = b""
+    newline: str = "\n"
+    places: dict[int, Place] = field(default_factory=dict)
+    changed: bool = False
+    _lines: int = 0
+
+    def __post_init__(self) -> None:
+        if self.text and not self.text.endswith(("\n", "\r")):
+            self.text += self.newline
+        self._lines = self.text.count("\n")
+
+    def drop(self, lines: Collection[int]) -> None:
+        """Take out the rows that begin on these lines."""
+        if not lines:
+            return
+        parts = list(io.StringIO(self.text, newline=""))
+        reader = csv.reader(iter(parts), strict=True)
+        kept: list[str] = []
+        start = 0
+        for _ in reader:
+            if start + 1 not in lines:
+                kept += parts[start : reader.line_num]
+            start = reader.line_num
+        self.text = "".join(kept)
+        self._lines = self.text.count("\n")
+        self.changed = True
+
+    def add(self, rows: Sequence[tuple[Mapping[str, str], Place]]) -> None:
+        """Write rows below; a field that is no column of the file has been refused before."""
+        out = io.StringIO(newline="")
+        writer = csv.writer(out, lineterminator=self.newline)
+        for cells, place in rows:
+            self.places[self._lines + 1] = place
+            # No cell holds a line end, so a row is a line.
+            self._lines += 1
+            writer.writerow([cells.get(name, "") for name in self.columns])
+            self.changed = True
+        self.text += out.getvalue()
+
+    @property
+    def content(self) -> bytes:
+        """The file as it is written."""
+        return self.mark + self.text.encode("utf-8", "surrogatepass")
+
+
+def open_draft(path: Path, contract: TableContract, findings: Findings) -> Draft | None:
+    """The draft of a file that is there; None with the reason where rows cannot be added below as they are written here."""
+    data = path.read_bytes()
+    mark = _BOM if data.startswith(_BOM) else b""
+    file = visible(contract.file)
+    try:
+        text = data[len(mark) :].decode("utf-8")
+    except UnicodeDecodeError:
+        text = None
+    sheet = None if text is None else split(text, file, contract.column_names, Findings())
+    if text is None or sheet is None or sheet.separator != "," or text.lower().startswith("sep="):
+        findings.cannot_read(
+            file,
+            "is not separated by commas in UTF-8, so that no rows can be added to it",
+            "Save it as 'CSV UTF-8 (comma delimited)'",
+        )
+        return None
+    newline = "\r\n" if "\r\n" in text else "\n"
+    if "\r" in text.replace("\r\n", ""):
+        findings.cannot_read(file, "has line ends of an old Macintosh", "Save it as 'CSV UTF-8 (comma delimited)'")
+        return None
+    return Draft(contract.file, tuple(sheet.header.cells), text, mark, newline)
+
+
+def new_draft(file: str, columns: Sequence[str]) -> Draft:
+    """A table that is not there yet: its column names and no row."""
+    return Draft(file, tuple(columns), ",".join(columns) + "\n", changed=True)
+
+
+# Counts of a foreign file beside what a review holds: which study, arm and row is new, which is there, and which clashes.
+
+#: Outcomes of one import; each new one is a file.
+_MOST_OUTCOMES = 200
+_NOTE = "Imported; not yet checked against the source."
+#: What an imported count says of itself where nobody said more.
+_DEFAULTS = {
+    "unit": "patients",
+    "derived": "false",
+    "source_kind": "secondary",
+    "certainty": "moderate",
+    "double_extracted": "false",
+    "poolable": "true",
+    "note": _NOTE,
+}
+#: Columns of a study that two sources may write otherwise without meaning another study.
+_DESCRIPTIVE = frozenset(
+    {"first_author", "journal", "country", "centre", "design", "enrol_start", "enrol_end", "overlap_group"}
+)
+Cells = dict[str, str]
+
+
+@dataclass
+class Merged:
+    """The files as they would be, and what changed."""
+
+    drafts: dict[str, Draft] = field(default_factory=dict)
+    descriptor: bytes | None = None
+    new_outcomes: list[str] = field(default_factory=list)
+    examples: tuple[str, ...] = ()
+    added: dict[str, int] = field(default_factory=dict)
+    there: int = 0
+    twice: int = 0
+    kept: int = 0
+
+
+class Merger:
+    """Adds the counts of one file to one review."""
+
+    def __init__(
+        self, folder: Path, reading: Reading, found: Found, renames: Renames, constants: Mapping[str, str]
+    ) -> None:
+        assert reading.contract is not None  # a folder without faults has these three
+        assert reading.tables is not None
+        self.folder, self.found, self.renames, self.constants = folder, found, renames, constants
+        self.contract: Contract = reading.contract
+        self.tables = reading.tables
+        self.merged = Merged()
+        self._files: dict[str, TableContract | NewOutcome] = {}
+        self._labels: dict[str, str] = {}
+        self._names: dict[str, tuple[str, Place]] = {}
+        self._groups: dict[str, str] = {}
+        self._new: dict[str, dict[tuple[str, ...], tuple[Cells, Place]]] = {}
+
+    def run(self) -> Merged:
+        """Everything that the counts become; faults are in the findings of what was found."""
+        gone = self._examples()
+        old = {table.contract.file: self._by_key(table, gone) for table in self.tables.every()}
+        studies, arms = self.contract.of_role("studies")[0], self.contract.of_role("arms")[0]
+        # A modality that is there, or that the contract names, keeps its class.
+        there = {row.text["modality"]: row.text["modality_class"] for row in old[arms.file].values()}
+        stated = {word: name for name, words in arms.extra.get("modality_classes", {}).items() for word in words}
+        self._groups = {**there, **stated}
+        for count in self.found.counts:
+            key = self._study(count)
+            file = self._outcome(count)
+            if key is None or file is None:
+                continue
+            self._put(studies.file, (key,), self._study_cells(count, key), count, old)
+            self._put(arms.file, (key, count.cells["arm"]), self._arm_cells(count, key, arms), count, old)
+            self._count(count, key, file, old)
+        self._sizes(arms)
+        self._draft(gone)
+        return self.merged
+
+    def _examples(self) -> dict[str, set[int]]:
+        """The lines of the invented studies, which leave when real ones come."""
+        assert self.tables.studies is not None  # as above
+        counts = [row.text for table in self.tables.outcomes for row in table.rows]
+        invented = still_examples([row.text for row in self.tables.studies.rows], counts)
+        self.merged.examples = tuple(sorted(invented))
+        every = (table for table in self.tables.every() if table.contract.column("study_id") is not None)
+        return {
+            table.contract.file: {row.line for row in table.rows if row.text["study_id"] in invented} for table in every
+        }
+
+    def _by_key(self, table: Table, gone: Mapping[str, set[int]]) -> dict[tuple[str, ...], Row]:
+        key = self._key(table.contract)
+        dropped = gone.get(table.contract.file, set())
+        return {tuple(row.text[name] for name in key): row for row in table.rows if row.line not in dropped}
+
+    @staticmethod
+    def _key(contract: TableContract) -> tuple[str, ...]:
+        if contract.role == "studies":
+            return ("study_id",)
+        return ("study_id", "arm") if contract.role == "arms" else contract.primary_key or ("study_id", "arm")
+
+    def _study(self, count: Count) -> str | None:
+        name = self.renames(count.study)
+        key = study_id(name)
+        other, _ = self._names.setdefault(key, (name, count.place))
+        if other != name:
+            self._fault(
+                count.place,
+                "study",
+                name,
+                f"would have the same study_id {key!r} as {visible(other)!r}",
+                f"Tell them apart: --rename '{visible(name)}={key}b'",
+            )
+            return None
+        return key
+
+    def _outcome(self, count: Count) -> str | None:
+        """The file of an outcome; a new one is named after its label, from letters, digits and underscores alone."""
+        label = count.outcome
+        stem = outcome_stem(label)
+        for table in self.contract.of_role("outcome"):
+            if label in (table.outcome, table.label) or stem in (table.outcome, outcome_stem(table.label)):
+                return self._claimed(count, table.file, table)
+        if not stem or (fault := outcome_fault(stem)) is not None:
+            wrong = "has no Latin letters to name a file by" if not stem else f"cannot name a file: {stem!r} {fault}"
+            self._fault(count.place, "outcome", label, wrong, f"Name the outcome: --rename '{visible(label)}=NAME'")
+            return None
+        if not (self.folder / DESCRIPTOR).is_file():
+            self._fault(
+                count.place,
+                "outcome",
+                label,
+                f"is no outcome of a folder without a {DESCRIPTOR}",
+                "Import into a folder that metanet new made, or use --rename",
+            )
+            return None
+        if f"{stem}.csv" not in self._files and len(self._files) >= _MOST_OUTCOMES:
+            self._fault(
+                count.place,
+                "outcome",
+                label,
+                f"is one outcome more than the {_MOST_OUTCOMES} that one import can fill",
+                "Check that the column of outcomes is the right one, or name some with --outcome",
+            )
+            return None
+        file = f"{stem}.csv"
+        if file in self.contract.tables or (file not in self._files and (self.folder / file).exists()):
+            self._fault(
+                count.place, "outcome", label, f"would be written to {file}, which is another file", "Use --rename"
+            )
+            return None
+        return self._claimed(count, file, NewOutcome(stem, label[:120]))
+
+    def _claimed(self, count: Count, file: str, what: TableContract | NewOutcome) -> str | None:
+        other = self._labels.setdefault(file, count.outcome)
+        if other != count.outcome:
+            self._fault(
+                count.place,
+                "outcome",
+                count.outcome,
+                f"would be written to {file}, as {visible(other)!r} is",
+                f"Take one of them with --outcome, or tell them apart: --rename '{visible(count.outcome)}=NAME'",
+            )
+            return None
+        self._files[file] = what
+        return file
+
+    def _study_cells(self, count: Count, key: str) -> Cells:
+        columns = self.contract.of_role("studies")[0].column_names
+        cells = {name: text for name, text in self._all(count).items() if name in columns and text}
+        if not cells.get("first_author") and "first_author" in columns:
+            cells["first_author"] = cell(author_and_year(self.renames(count.study))[0])
+        return {**cells, "study_id": key}
+
+    def _arm_cells(self, count: Count, key: str, arms: TableContract) -> Cells:
+        cells = {name: text for name, text in self._all(count).items() if name in arms.column_names and text}
+        modality = cells.get("modality", "")
+        if not cells.get("modality_class"):
+            cells["modality_class"] = self._groups.get(modality, modality)
+        return {**cells, "study_id": key}
+
+    def _all(self, count: Count) -> Cells:
+        return {**self.constants, **{name: text for name, text in count.cells.items() if text}}
+
+    def _put(
+        self,
+        file: str,
+        key: tuple[str, ...],
+        cells: Cells,
+        count: Count,
+        old: Mapping[str, Mapping[tuple[str, ...], Row]],
+    ) -> None:
+        """A study or an arm: there already, new, or contradicting what is there."""
+        row = old[file].get(key)
+        new = self._new.setdefault(file, {})
+        known: Mapping[str, str] = row.text if row is not None else new[key][0] if key in new else {}
+        where = f"{file} line {row.line}" if row is not None else f"line {new[key][1].row}" if key in new else ""
+        said = self._all(count)
+        for name, text in cells.items():
+            theirs = known.get(name, "")
+            # Sizes are settled at the end, from all totals of the arm; what was worked out from a name contradicts nothing.
+            if not theirs or name not in said or name == "n" or _same(name, text, theirs):
+                continue
+            if row is not None and name in _DESCRIPTIVE:
+                self.merged.kept += 1
+                continue
+            self._fault(
+                count.place,
+                name,
+                text,
+                f"contradicts {visible(theirs)!r} of {visible(' | '.join(key))} in {where}",
+                "Correct one of the two, or tell the two apart with --rename",
+            )
+            return
+        if row is None and key in new:
+            new[key] = ({**cells, **new[key][0]}, new[key][1])
+        elif row is None:
+            new[key] = (cells, count.place)
+
+    def _count(self, count: Count, study: str, file: str, old: Mapping[str, Mapping[tuple[str, ...], Row]]) -> None:
+        what = self._files[file]
+        made = what if isinstance(what, TableContract) else None
+        columns = (
+            made.column_names if made is not None else tuple(_columns_of(what)) if isinstance(what, NewOutcome) else ()
+        )
+        defaults = {**_DEFAULTS, "source": self.found.source}
+        given = {**defaults, **self._all(count), "study_id": study}
+        cells = {name: text for name, text in given.items() if name in columns}
+        key = tuple(cells.get(name, "") for name in (self._key(made) if made is not None else ("study_id", "arm")))
+        numbers = (cells.get("events"), cells.get("total"))
+        row = old.get(file, {}).get(key)
+        new = self._new.setdefault(file, {})
+        if row is None and key not in new:
+            new[key] = (cells, count.place)
+            return
+        said = row.text if row is not None else new[key][0]
+        where = f"{file} line {row.line}" if row is not None else f"line {new[key][1].row}"
+        if numbers == (said.get("events"), said.get("total")):
+            if row is not None:
+                self.merged.there += 1
+            else:
+                self.merged.twice += 1
+            return
+        self._fault(
+            count.place,
+            "events",
+            f"{numbers[0]}/{numbers[1]}",
+            f"is another count of {visible(' | '.join(key))} than {said.get('events')}/{said.get('total')} in {where}",
+            "Take one of them with --outcome, or correct it; rows that are there are never changed",
+        )
+
+    def _sizes(self, arms: TableContract) -> None:
+        """An arm is as large as the largest number that was assessed in it, where its size is not given."""
+        if arms.column("n") is None:
+            return
+        largest: dict[tuple[str, ...], int] = {}
+        for file, rows in self._new.items():
+            if file in self._files:
+                for cells, _ in rows.values():
+                    total = cells.get("total", "")
+                    if (
+                        total.isascii()
+                        and total.isdigit()
+                        and len(total) < 10
+                        and cells.get("unit", "patients") == "patients"
+                    ):
+                        # A cut-off row has no arm; that is a fault of its own, told with the others.
+                        arm = (cells.get("study_id", ""), cells.get("arm", ""))
+                        largest[arm] = max(largest.get(arm, 0), int(total))
+        for key, (cells, _) in self._new.get(arms.file, {}).items():
+            # Without a total that can be read there is a fault already; a size keeps it the only one.
+            if not cells.get("n"):
+                cells["n"] = str(max(largest.get(key, 1), 1))
+
+    def _draft(self, gone: Mapping[str, set[int]]) -> None:
+        findings = self.found.findings
+        present = {table.contract.file: table.contract for table in self.tables.every()}
+        for file, lines in gone.items():
+            if lines and (draft := self._open(file, present)) is not None:
+                draft.drop(lines)
+        for file, rows in self._new.items():
+            if rows and (draft := self._open(file, present)) is not None:
+                fitting = []
+                for cells, place in rows.values():
+                    absent = [name for name, text in cells.items() if text and name not in draft.columns]
+                    for name in absent:
+                        findings.cannot_read(
+                            file,
+                            "has no such column, and the import would fill it",
+                            f"Add {name!r}",
+                            row=1,
+                            column=name,
+                        )
+                    if not absent:
+                        fitting.append((cells, place))
+                draft.add(fitting)
+                self.merged.added[file] = len(fitting)
+        resources = [what for what in self._files.values() if isinstance(what, NewOutcome)]
+        if resources and not findings.faults:
+            described: dict[str, Any] = json.loads(self.contract.content.decode("utf-8-sig"))
+            described["resources"] += [outcome_resource(outcome) for outcome in resources]
+            self.merged.descriptor = descriptor_text(described).encode()
+            self.merged.new_outcomes = [outcome.name for outcome in resources]
+
+    def _open(self, file: str, present: Mapping[str, TableContract]) -> Draft | None:
+        if file not in self.merged.drafts:
+            what = present.get(file) or self.contract.tables.get(file) or self._files[file]
+            if isinstance(what, NewOutcome):
+                draft: Draft | None = new_draft(file, _columns_of(what))
+            elif file in present:
+                draft = open_draft(self.folder / file, what, self.found.findings)
+            else:
+                draft = new_draft(file, what.column_names)
+            if draft is None:
+                return None
+            self.merged.drafts[file] = draft
+        return self.merged.drafts[file]
+
+    def _fault(self, place: Place, name: str, value: str, wrong: str, mend: str) -> None:
+        column = visible(place.columns.get(name, name))
+        self.found.findings.breaks_rule(self.found.file, wrong, mend, row=place.row, column=column, value=value)
+
+
+def _columns_of(outcome: NewOutcome) -> list[str]:
+    return [column["name"] for column in outcome_resource(outcome)["schema"]["fields"]]
+
+
+def _same(name: str, text: str, other: str) -> bool:
+    """Whether two cells say the same; titles are compared by their letters, because sources end them differently."""
+    if name in {"title", "journal", "doi"}:
+        return [c for c in text.casefold() if c.isalnum()] == [c for c in other.casefold() if c.isalnum()]
+    return text == other

@@ -1,0 +1,124 @@
+"""Names that become files, folders or keys: what is allowed, and what a free text becomes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+
+from metanet.base.errors import ArgumentError, shorten
+from metanet.base.untrusted import formula_like, harmful, visible
+
+#: Names that Windows keeps for devices, with any ending.
+RESERVED = frozenset(
+    {"con", "prn", "aux", "nul", "conin$", "conout$"}
+    | {f"{port}{number}" for port in ("com", "lpt") for number in [*range(10), "¹", "²", "³"]}
+)
+#: Names of the other files of a folder of evidence.
+_TAKEN = frozenset({"studies", "arms", "published_pooled", "datapackage", "readme"})
+_OUTCOME = re.compile(r"[a-z][a-z0-9_]*")
+_TYPED_OUTCOME = re.compile(r"[A-Za-z][A-Za-z0-9 _-]*")
+_STUDY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_AND_OTHERS = re.compile(r",?\s*\bet al\b\.?", re.IGNORECASE)
+_YEAR_AT_END = re.compile(r"(?P<author>.*?)[\s,(]*(?P<year>(?:19|20)[0-9]{2})(?P<letter>[a-z]?)\)?")
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*`$=;]')
+_LONGEST = 60
+
+
+def is_reserved(name: str) -> bool:
+    """Whether Windows would open a device instead of a file of this name."""
+    return name.split(".")[0].strip().casefold() in RESERVED
+
+
+def text_fault(text: str, longest: int = 200) -> str | None:
+    """What keeps a free text from being a title or a label; None where nothing does."""
+    bad = next((character for character in text if harmful(character)), None)
+    if bad is not None:
+        return f"holds an invisible control character ({visible(bad)})"
+    if not text.strip():
+        return "is empty"
+    return f"is longer than {longest} characters" if len(text) > longest else None
+
+
+def typed_outcome(argument: str, given: str) -> str:
+    """The file stem of an outcome that somebody typed: nothing that is not plainly a name gets through."""
+    name = re.sub(r"[ _-]+", "_", given.strip().lower()).strip("_")
+    if not _TYPED_OUTCOME.fullmatch(given) or len(given) > _LONGEST or not _OUTCOME.fullmatch(name):
+        meant = outcome_stem(given)
+        hint = f" Mend: write {meant!r} if that is meant." if meant else " Mend: write a word such as 'response'."
+        raise ArgumentError(
+            f"{argument}={visible(shorten(given))!r} cannot name a file: letters, digits, spaces, hyphens and underscores, beginning "
+            f"with a letter, at most {_LONGEST} of them.{hint}"
+        )
+    if (taken := outcome_fault(name)) is not None:
+        raise ArgumentError(f"{argument}={visible(given)!r} {taken}. Mend: write another, such as '{name}_outcome'.")
+    return name
+
+
+def outcome_stem(label: str) -> str:
+    """A free text as the name of an outcome: lower-case letters, digits and underscores; empty where none are left."""
+    plain = unicodedata.normalize("NFKD", label.casefold()).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "_", plain).strip("_").lstrip("0123456789_")[:_LONGEST].rstrip("_")
+
+
+def outcome_fault(name: str) -> str | None:
+    """Why a well-formed name cannot be the name of an outcome."""
+    if is_reserved(name):
+        return "is a name that Windows keeps for a device"
+    if name in _TAKEN:
+        return "is the name of another file of the folder"
+    return None if _OUTCOME.fullmatch(name) else "cannot name a file"
+
+
+def typed_modality(argument: str, given: str) -> str:
+    """A treatment that somebody typed: it is printed, it groups reports, and it names folders."""
+    name = given.strip()
+    fault = text_fault(name, _LONGEST)
+    if fault is None and (found := _FORBIDDEN.search(name)) is not None:
+        fault = f"holds {found[0]!r}"
+    if fault is None and (name.startswith(".") or name.endswith(".")):
+        fault = "begins or ends with a dot"
+    if fault is None and formula_like(name):
+        fault = "begins as a formula does"
+    if fault is None and is_reserved(name):
+        fault = "is a name that Windows keeps for a device"
+    if fault is not None:
+        raise ArgumentError(
+            f"{argument}={visible(shorten(given))!r} {fault}. Mend: write a word such as 'surgery' or 'Drug A'."
+        )
+    return name
+
+
+def folder_fault(name: str) -> str | None:
+    """Why a folder cannot have this name on every system."""
+    if (fault := text_fault(name)) is not None:
+        return fault
+    if (found := re.search(r'[<>:"|?*]', name)) is not None:
+        return f"holds {found[0]!r}, which Windows does not allow"
+    if name.endswith((".", " ")):
+        return "ends with a dot or a space"
+    return "is a name that Windows keeps for a device" if is_reserved(name) else None
+
+
+def study_id(name: str) -> str:
+    """The key of a study from its name, `Müller-Lüd 2010a` -> `Muller-Lud2010a`.
+
+    A name without Latin letters gets a key that hangs on the whole name, so that it is the same in the next import.
+    """
+    if _STUDY.fullmatch(name) and not is_reserved(name):
+        return name
+    short = _AND_OTHERS.sub("", name)
+    folded = unicodedata.normalize("NFKD", short.replace("ß", "ss").replace("ø", "o").replace("Ø", "O"))
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "", folded.encode("ascii", "ignore").decode()).strip("-_")[:50]
+    if re.match(r"[A-Za-z]", plain) and not is_reserved(plain):
+        return plain
+    return f"Study-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+
+
+def author_and_year(name: str) -> tuple[str, str]:
+    """Author and year of a name such as `Smith 2010a`; empty where the name does not end in a year."""
+    found = _YEAR_AT_END.fullmatch(_AND_OTHERS.sub("", name).strip())
+    if found is None:
+        return "", ""
+    author = found["author"].strip(" ,;")
+    return ("" if author.casefold() in {"study", "trial"} else author), found["year"]

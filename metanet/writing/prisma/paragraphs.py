@@ -1,0 +1,288 @@
+"""The methods and the further analyses of a report, by the items of PRISMA 2020."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from metanet.base.display import level_text, plural
+from metanet.base.untrusted import counted, listing, visible
+from metanet.diagnostics.bias.small_study_effects import Check
+from metanet.diagnostics.method.calibrate import Calibration
+from metanet.diagnostics.method.multiverse import Multiverse
+from metanet.diagnostics.method.permutation import PermutationTest
+from metanet.diagnostics.spread.share_beyond import ShareBeyond
+from metanet.diagnostics.studies.gosh import Gosh
+from metanet.diagnostics.studies.influence import Influence
+from metanet.diagnostics.studies.outliers import Outliers
+from metanet.diagnostics.studies.series import Cumulative, LeaveOneOut
+from metanet.models.bayes.result import BayesPooled
+from metanet.models.comparison.result import Comparison
+from metanet.models.comparison.within_result import WithinStudies
+from metanet.models.dependence.robust_result import ClusterRobust
+from metanet.models.dependence.three_level_result import ThreeLevel
+from metanet.models.regression.result import Regression
+from metanet.models.results.method import versions
+from metanet.models.results.pooled import Pooled
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# What was done, as the PRISMA items 13a to 13d ask: selection, preparation, display, synthesis of one result.
+
+_OVERLAP = {
+    "keep_largest": "of reports on overlapping cohorts the largest was kept",
+    "keep_newest": "of reports on overlapping cohorts the newest was kept",
+    "keep_all": "reports on overlapping cohorts were all kept, so that patients may be counted twice",
+}
+_WHY = {
+    "glmm": "This model takes the counts as they are: studies without events, or with events only, need no correction and stay in.",
+    "beta_binomial": "This model takes the counts as they are: studies without events, or with events only, need no correction and "
+    "stay in.",
+    "inverse_variance": "Each study was weighted by the inverse of its variance and of the variance between studies.",
+    "common": "Each study was weighted by the inverse of its variance; one common effect was assumed.",
+    "mantel_haenszel": "Studies were weighted by the method of Mantel and Haenszel, which assumes one common effect and bears sparse "
+    "data.",
+    "peto": "Studies were weighted by Peto's method, which assumes one common effect and suits rare events in groups of like size.",
+    "UM.FS": "This model takes the counts of both groups as they are.",
+    "UM.RS": "This model takes the counts of both groups as they are.",
+    "CM.EL": "This model takes the counts of both groups as they are, conditional on the events of each study.",
+    "CM.AL": "This model takes the counts of both groups as they are, conditional on the events of each study.",
+}
+
+
+def selection(fit: Pooled, rates: pd.DataFrame | None) -> str:
+    """13a: which rows could enter this synthesis."""
+    if rates is None:
+        return ""
+    about = rates.attrs
+    chosen = about.get("selection", {})
+    modalities = chosen.get("modality")
+    what = visible(about.get("label") or "the outcome")
+    text = f"Eligible for the synthesis of {what[0].lower()}{what[1:]}"
+    text += f" (definition: {visible(about['definition'])})" if about.get("definition") else ""
+    text += f" were arms treated by {listing(modalities)}" if modalities else " were arms of every modality"
+    rules = ["rows marked as not fit for pooling were left out"] if chosen.get("poolable_only", True) else []
+    if chosen.get("certainty"):
+        rules.append(f"rows of less than {chosen['certainty']} certainty were left out")
+    if chosen.get("overlap") in _OVERLAP:
+        rules.append(_OVERLAP[chosen["overlap"]])
+    text += f"; {', and '.join(rules)}." if rules else "."
+    left = about.get("left_out", [])
+    # The reason's first words are the rule; what follows is about the one row.
+    why = Counter(str(entry["reason"]).split(":")[0] for entry in left)
+    reasons = "; ".join(f"{visible(reason)}, {number}" for reason, number in why.most_common())
+    out = f" {counted(len(left), 'row was', 'rows were')} left out ({reasons})." if left else " No row was left out."
+    return text + out
+
+
+def preparation(fit: Pooled, rates: pd.DataFrame | None) -> str:
+    """13b: counts that were derived, units, corrections, transformations."""
+    parts = []
+    if rates is not None:
+        derived = int(rates["derived"].fillna(False).astype(bool).sum()) if "derived" in rates.columns else 0
+        if derived:
+            parts.append(
+                f"The counts of {derived} of {plural(len(rates), 'row')} were derived from printed percentages or sums."
+            )
+        units = Counter(str(unit) for unit in rates["unit"]) if "unit" in rates.columns else Counter()
+        if len(units) > 1 or (units and "patients" not in units):
+            shown = listing(f"{visible(unit)} ({number})" for unit, number in units.most_common())
+            parts.append(f"Units of analysis were {shown}.")
+    if fit.events is None:
+        parts.append("Effects and their variances were taken as given.")
+    elif _exact(fit):
+        parts.append("Counts were analysed without transformation or continuity correction.")
+    else:
+        corrected = int(fit.method["studies_corrected"] or 0)
+        parts.append(f"Studies were analysed on the scale: {fit.method['scale']}.")
+        how = fit.method["continuity_correction"]
+        if corrected:
+            parts.append(f"Added for the calculation were {how}; this touched {plural(corrected, 'study', 'studies')}.")
+        elif how == "none":
+            parts.append("No continuity correction was made.")
+        else:
+            parts.append(f"A continuity correction ({how}) was ready, and no study needed it.")
+    dropped = int(fit.method["studies_dropped"] or 0)
+    if dropped:
+        their = "its" if dropped == 1 else "their"
+        parts.append(f"{plural(dropped, 'study', 'studies')} without an effect of {their} own did not count.")
+    return " ".join(parts)
+
+
+def _exact(fit: Pooled) -> bool:
+    return fit.model not in ("inverse_variance", "common", "mantel_haenszel", "peto")
+
+
+def display_of(fit: Pooled) -> str:
+    """13c: how results were shown."""
+    kind = fit.method["study_interval"]
+    named = "exact (Clopper-Pearson)" if kind == "Clopper-Pearson" else visible(kind)
+    text = f"Each study is shown with its {named} {level_text(fit.level)} interval in a forest plot"
+    if fit.status == "pooled":
+        text += ", the pooled estimate as a diamond"
+        text += " and the prediction interval as a bar" if fit.pi_lower is not None else ""
+    return f"{text}."
+
+
+def synthesis(fit: Pooled) -> str:
+    """13d: the model, why, its intervals, how heterogeneity was measured, the software."""
+    method = fit.method
+    level = level_text(fit.level)
+    if fit.status == "not pooled":
+        text = "One study contributed, so nothing was pooled."
+    elif fit.status in ("no events", "only events"):
+        every = "No patient" if fit.status == "no events" else "Every patient"
+        kind = "Garwood" if fit.response == "rate per person-time" else "Clopper-Pearson"
+        text = (
+            f"{every} of any study had the outcome, so no model was fitted: the interval is the exact ({kind}) {level} one on the sum "
+            "of the studies, which supposes that they share one rate."
+        )
+    else:
+        parts = method.sentence().split(";")
+        model = parts[0].removeprefix("No estimate from the ").split(". metanet")[0]
+        text = f"Studies were pooled with the {model[0].lower()}{model[1:]}. {_WHY.get(fit.model, '')}"
+        text = (
+            text
+            if fit.status == "pooled"
+            else f"{text} It has no finite estimate for these data, so that none is given."
+        )
+        if fit.status == "pooled":
+            text += f" {_intervals(fit)}"
+    if method["preset"]:
+        text += f" The defaults of {method['preset']} were used."
+    used = versions()
+    return (
+        f"{text} Calculations were made with metanet {used['version']} (NumPy {used['numpy']}, SciPy {used['scipy']})."
+    )
+
+
+def _intervals(fit: Pooled) -> str:
+    method, level = fit.method, level_text(fit.level)
+    parts = [f"The {level} interval of the mean rests on: {method['ci_text']}."]
+    if method["tau2"] is None:
+        parts.append("The model has no variance between studies.")
+    else:
+        how = f" (estimated by {method['tau2']})" if fit.model == "inverse_variance" else ""
+        parts.append(
+            f"Heterogeneity was measured by tau{how}, with a {level} interval by {_lower(method['tau2_interval'])}, and by I² "
+            f"({method['i2_definition']})."
+        )
+    test = "a likelihood-ratio test" if fit.lrt is not None else "Cochran's Q" if fit.q is not None else ""
+    if test:
+        equal = "rates" if fit.response.startswith("rate") and fit.lrt is not None else "effects"
+        parts.append(f"Equal {equal} were tested by {test}.")
+    if fit.pi_lower is not None:
+        parts.append(f"The prediction interval rests on: {method['prediction_text']}.")
+    return " ".join(parts)
+
+
+def _lower(name: object) -> str:
+    text = str(name)
+    return text if text in ("Q-profile", "Jackson") else f"{text[0].lower()}{text[1:]}"
+
+
+# Further analyses in a report: under which PRISMA items each stands, and what was done in one sentence.
+
+#: Items of a kind of analysis: methods and results.
+CAUSES = ("13e", "20c")
+ROBUST = ("13f", "20d")
+REPORTING = ("14", "21")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of analysis: the class of its result, its items, and what was done."""
+
+    result: type
+    items: tuple[str, str]
+    done: Callable[[Any], str]
+
+
+def _method(result: Any) -> str:
+    text = result.method.sentence().split(" metanet ")[0]
+    return f"{text[0].lower()}{text[1:]}".rstrip(". ")
+
+
+def _compared(result: Comparison) -> str:
+    spread = "one spread for all groups" if result.spread == "common" else "a spread of each group"
+    return (
+        f"Groups by {visible(result.by)} were compared by the likelihood ratio of one mean against a mean for each group, with "
+        f"{spread}; pairs were adjusted by Holm's method."
+    )
+
+
+def _gosh(result: Gosh) -> str:
+    which = "all" if result.complete else f"{result.estimate.size:,} random"
+    return f"The model was fitted to {which} subsets of two or more studies (GOSH)."
+
+
+def _calibrated(result: Calibration) -> str:
+    return (
+        f"The coverage of the interval was checked in {result.simulations:,} reviews simulated from the fitted model (seed "
+        f"{result.seed})."
+    )
+
+
+def _multiverse(result: Multiverse) -> str:
+    return f"All {len(result.to_frame()):,} combinations of defensible choices of data and of method were analysed (multiverse)."
+
+
+def _permuted(result: PermutationTest) -> str:
+    which = "all" if result.exact else f"{result.permutations:,} random"
+    return f"The test of the mean was repeated by {which} sign changes."
+
+
+KINDS = (
+    Kind(Comparison, CAUSES, _compared),
+    Kind(
+        WithinStudies,
+        CAUSES,
+        lambda r: "Arms of the same study that belong to different groups were compared within the study.",
+    ),
+    Kind(
+        Regression,
+        CAUSES,
+        lambda r: f"Moderators were examined by meta-regression on the studies ({visible(r.formula)}): {_method(r)}.",
+    ),
+    Kind(
+        Pooled,
+        ROBUST,
+        lambda r: f"The same studies were pooled by another model: {_method(r)}." if r.status == "pooled" else "",
+    ),
+    Kind(BayesPooled, ROBUST, lambda r: f"The same studies were pooled by a Bayesian model: {_method(r)}."),
+    Kind(LeaveOneOut, ROBUST, lambda r: "Each study was left out in turn."),
+    Kind(Cumulative, ROBUST, lambda r: f"Studies were added one after another (order: {visible(r.order)})."),
+    Kind(
+        Influence,
+        ROBUST,
+        lambda r: (
+            "The influence of each study was measured by fits without it (residual, DFFITS, Cook's distance, leverage)."
+        ),
+    ),
+    Kind(
+        Outliers, ROBUST, lambda r: f"Studies that the others do not predict were looked for (adjusted by {r.adjust})."
+    ),
+    Kind(Gosh, ROBUST, _gosh),
+    Kind(PermutationTest, ROBUST, _permuted),
+    Kind(Multiverse, ROBUST, _multiverse),
+    Kind(Calibration, ROBUST, _calibrated),
+    Kind(
+        ClusterRobust, ROBUST, lambda r: "That arms of one study may be alike was allowed for by cluster-robust errors."
+    ),
+    Kind(ThreeLevel, ROBUST, lambda r: "That arms of one study may be alike was allowed for by a three-level model."),
+    Kind(
+        ShareBeyond,
+        ("13d", "20b"),
+        lambda r: "The share of settings beyond a threshold follows from the fitted distribution.",
+    ),
+    Kind(Check, REPORTING, lambda r: f"Small-study effects were examined: {visible(r.heading)}."),
+)
+
+
+def kind_of(result: object) -> Kind | None:
+    """The kind of an analysis; None where it is none that belongs in a report."""
+    return next((kind for kind in KINDS if isinstance(result, kind.result)), None)

@@ -1,0 +1,287 @@
+"""The methods and results paragraphs of a report, by the items of PRISMA 2020."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from metanet.base.cards import card
+from metanet.base.display import interval, level_text, number, p_value, per_cent, plural
+from metanet.base.errors import ArgumentError, shorten
+from metanet.base.untrusted import listing, visible
+from metanet.diagnostics.method.multiverse import Multiverse
+from metanet.models.comparison.result import Comparison
+from metanet.models.results.pooled import Pooled, counted_units
+from metanet.writing.prisma import paragraphs
+from metanet.writing.prisma.paragraphs import CAUSES, ROBUST, kind_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+#: What each item asks for.
+TOPICS = {
+    "13a": "Eligibility for the synthesis",
+    "13b": "Preparation of the data",
+    "13c": "Display of results",
+    "13d": "Synthesis",
+    "13e": "Causes of heterogeneity: methods",
+    "13f": "Sensitivity analyses: methods",
+    "14": "Reporting bias: methods",
+    "20a": "Characteristics of the studies",
+    "20b": "Result of the synthesis",
+    "20c": "Causes of heterogeneity: results",
+    "20d": "Sensitivity analyses: results",
+    "21": "Reporting bias: results",
+}
+_METHODS = ("13a", "13b", "13c", "13d", "13e", "13f", "14")
+#: What to give `report_text` so that an item is covered.
+_NEEDS = {
+    "13a": "give rates, the frame of Evidence.rates",
+    "13e": "give a comparison, a meta-regression or within_studies",
+    "13f": "give a second model, leave_one_out, multiverse or another sensitivity analysis",
+    "14": "give small_study_effects",
+    "20a": "give rates, the frame of Evidence.rates",
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ReportText:
+    """Paragraphs for the methods and the results section.
+
+    Attributes
+    ----------
+    items
+        PRISMA item -> text; items of which nothing was given are absent.
+    missing
+        Items without a text, each with what to give for it.
+    sources
+        References with their DOI.
+    """
+
+    items: Mapping[str, str]
+    missing: tuple[str, ...]
+    sources: tuple[str, ...]
+    method: Mapping[str, Any] = field(repr=False)
+    _main: str = field(repr=False)
+
+    @property
+    def methods(self) -> str:
+        """The methods paragraph: items 13a to 13f and 14."""
+        return " ".join(text for item, text in self.items.items() if item in _METHODS)
+
+    @property
+    def results(self) -> str:
+        """The results paragraph: items 20a to 20d and 21."""
+        return " ".join(text for item, text in self.items.items() if item not in _METHODS)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the text does not cover."""
+        return (f"Not covered, because nothing was given for it: {'; '.join(self.missing)}.",) if self.missing else ()
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each item: item, topic, text."""
+        import pandas as pd
+
+        rows = [(item, TOPICS[item], text) for item, text in self.items.items()]
+        return pd.DataFrame(rows, columns=["item", "topic", "text"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Items, paragraphs and sources as plain values."""
+        return {
+            "items": dict(self.items),
+            "methods": self.methods,
+            "results": self.results,
+            "missing": list(self.missing),
+            "sources": list(self.sources),
+        }
+
+    def sentence(self) -> str:
+        """The result in one sentence."""
+        return self._main
+
+    def summary(self) -> str:
+        """Both paragraphs, what they do not cover, and the references."""
+        parts = ["Methods", self.methods, "", "Results", self.results, ""]
+        parts += [*self.notes, ""] if self.notes else []
+        return "\n".join([*parts, "Sources", *self.sources])
+
+    def __repr__(self) -> str:
+        return f"<ReportText of {plural(len(self.items), 'PRISMA item')}: {listing(self.items, 14)}>"
+
+    def _repr_html_(self) -> str:
+        sources = [("", source) for source in self.sources]
+        return (
+            card("Methods", self.methods, notes=self.notes)
+            + card("Results", self.results)
+            + card("Sources", pairs=sources)
+        )
+
+
+def report_text(fit: Pooled, *analyses: object, rates: pd.DataFrame | None = None) -> ReportText:
+    """Write the methods and the results paragraph of a report, by the items of PRISMA 2020.
+
+    Parameters
+    ----------
+    fit
+        The main result.
+    *analyses
+        Whatever else was done with the same studies, in the order in which it is to be told: another model, `leave_one_out`,
+        `cumulative`, `influence`, `outliers`, `gosh`, `permutation_test`, `multiverse`, `calibrate`, `compare`, `within_studies`,
+        `meta_regression`, `cluster_robust`, `three_level`, `bayes_pool`, `share_beyond`, `small_study_effects` and corrected
+        estimates.
+    rates
+        The frame of `Evidence.rates` that was pooled: for what was eligible, left out, derived, and for the studies themselves.
+
+    Returns
+    -------
+    ReportText
+        Items 13a to 13f and 14, 20a to 20d and 21, as far as something was given for them; ``missing`` names the others. Nothing is
+        claimed that was not done.
+
+    Raises
+    ------
+    ArgumentError
+        Something that is no result of an analysis, or of other studies.
+
+    References
+    ----------
+    Page et al. (2021), PRISMA 2020, doi:10.1136/bmj.n71; its explanation and elaboration, doi:10.1136/bmj.n160.
+    """
+    if not isinstance(fit, Pooled):
+        raise ArgumentError(f"fit must be a result of pool, not {type(fit).__name__}.")
+    if rates is not None:
+        _check_rates(fit, rates)
+    found = {
+        "13a": [paragraphs.selection(fit, rates)],
+        "13b": [paragraphs.preparation(fit, rates)],
+        "13c": [paragraphs.display_of(fit)],
+        "13d": [paragraphs.synthesis(fit)],
+        "20a": [_studies(fit, rates)],
+        "20b": [fit.sentence(), _heterogeneity(fit), *_reasons(fit)],
+    }
+    sources = list(fit.method["sources"])
+    for place, analysis in enumerate(analyses, 1):
+        kind = kind_of(analysis)
+        if kind is None:
+            raise ArgumentError(
+                f"analysis {place} is {shorten(type(analysis).__name__)!r}, which is no result of an analysis. Mend: the result of "
+                "leave_one_out, compare, multiverse ..., each after the main result."
+            )
+        _check_same(fit, analysis, place)
+        methods, results = kind.items
+        found.setdefault(methods, []).append(kind.done(analysis))
+        found.setdefault(results, []).append(_result(analysis))
+        method = getattr(analysis, "method", None)
+        sources += [s for s in (method or {}).get("sources", ()) if s not in sources]
+    items = {item: text for item in TOPICS if (text := " ".join(part for part in found.get(item, ()) if part))}
+    pairs = {CAUSES[1]: CAUSES[0], ROBUST[1]: ROBUST[0], "21": "14"}
+    missing = tuple(
+        f"{item} ({_NEEDS[item]})" for item in TOPICS if item not in items and item not in pairs and item in _NEEDS
+    )
+    return ReportText(items, missing, tuple(dict.fromkeys(sources)), fit.method, fit.sentence())
+
+
+def _check_rates(fit: Pooled, rates: object) -> None:
+    if not hasattr(rates, "attrs") or not hasattr(rates, "columns"):
+        raise ArgumentError(f"rates must be the frame of Evidence.rates, not {type(rates).__name__}.")
+    if len(rates) != fit.k:  # type: ignore[arg-type]
+        raise ArgumentError(
+            f"rates has {len(rates)} rows, but fit pooled {fit.k}: it is not the frame that was pooled."  # type: ignore[arg-type]
+        )
+
+
+def _check_same(fit: Pooled, analysis: Any, place: int) -> None:
+    """Refuse an analysis of other studies, as far as it can be told from its own result."""
+    ours = (fit.k, fit.events)
+    if isinstance(analysis, Multiverse):
+        # One of its analyses at least is of these studies.
+        others = {int(k) for k in analysis.to_frame()["k"]} if not analysis.reason else {fit.k}
+        if fit.k not in others:
+            raise ArgumentError(
+                f"analysis {place} (Multiverse) has no analysis of {fit.k} rows: it belongs to another result."
+            )
+        return
+    theirs = _extent(analysis)
+    if theirs is not None and (theirs[0] != ours[0] or (None not in (theirs[1], ours[1]) and theirs[1] != ours[1])):
+        raise ArgumentError(
+            f"analysis {place} ({type(analysis).__name__}) is of {theirs[0]} rows with {theirs[1]} events, the main result of "
+            f"{ours[0]} with {ours[1]}: it belongs to another result."
+        )
+
+
+def _extent(analysis: Any) -> tuple[int, int | None] | None:
+    """Rows and events that an analysis is of; None where it does not tell."""
+    if isinstance(analysis, Comparison):
+        fits = list(analysis.groups.values())
+        events = [fit.events for fit in fits]
+        return sum(fit.k for fit in fits), None if None in events else sum(e for e in events if e is not None)
+    of = getattr(analysis, "fit", analysis)
+    return (int(of.k), getattr(of, "events", None)) if hasattr(of, "k") else None
+
+
+def _result(analysis: Any) -> str:
+    test = getattr(analysis, "sentence", None)
+    text = str(test() if test is not None else analysis.summary())
+    if isinstance(analysis, Pooled):
+        return f"By the {analysis.title[0].lower()}{analysis.title[1:]}: {text[0].lower()}{text[1:]}"
+    return text
+
+
+def _studies(fit: Pooled, rates: pd.DataFrame | None) -> str:
+    """20a: what is known of the studies of this synthesis, in ranges; their table holds the rest."""
+    if rates is None:
+        return ""
+    patients = "" if fit.n is None else f" with {counted_units(fit.n, fit.units)}"
+    text = plural(fit.study_count, "study", "studies")
+    if fit.study_count != fit.k:
+        text = f"{plural(fit.k, 'arm')} of {text}"
+    text += f"{patients} contributed"
+    if "year" in rates.columns and rates["year"].notna().any():
+        first, last = int(rates["year"].min()), int(rates["year"].max())
+        text += f" (published {first})" if first == last else f" (published {first} to {last})"
+    parts = [f"{text}."]
+    if fit.n is not None:
+        least, most = int(rates["total"].min()), int(rates["total"].max())
+        size = counted_units(most, fit.units)
+        parts.append(f"Arms had {least} to {size}." if least != most else f"Each arm had {size}.")
+    for column, what in (("design", "Designs"), ("certainty", "Certainty of the counts")):
+        if column in rates.columns:
+            known = rates[column].dropna().astype(str)
+            counts = known[known != ""].value_counts(sort=True)
+            if len(counts):
+                named = [f"{visible(name).replace('_', ' ')} ({many})" for name, many in counts.items()]
+                silent = len(rates) - int(counts.sum())
+                shown = listing([*named, f"not stated ({silent})"] if silent else named)
+                parts.append(f"{what}: {shown}.")
+    return " ".join(parts)
+
+
+def _heterogeneity(fit: Pooled) -> str:
+    """20b: the measures of heterogeneity in numbers."""
+    if fit.status != "pooled":
+        return ""
+    parts = []
+    if fit.tau is not None:
+        bounds = ""
+        if fit.tau2_lower is not None and fit.tau2_upper is not None:
+            ends = f"{number(fit.tau2_lower**0.5)} to {number(fit.tau2_upper**0.5)}"
+            bounds = f" ({level_text(fit.level)} CI {ends})"
+        parts.append(f"tau {number(fit.tau)}{bounds}")
+    if fit.i2 is not None:
+        bounds = "" if fit.i2_lower is None else f" ({interval(fit.i2_lower, fit.i2_upper)} %)"
+        parts.append(f"I² {per_cent(fit.i2)} %{bounds}")
+    if fit.lrt is not None:
+        equal = "rates" if fit.response.startswith("rate") else "effects"
+        test = f"{number(fit.lrt)} on {fit.q_df} df, {p_value(fit.lrt_pvalue)}"
+        parts.append(f"likelihood-ratio test of equal {equal} {test}")
+    elif fit.q is not None:
+        parts.append(f"Q {number(fit.q)} on {fit.q_df} df, {p_value(fit.q_pvalue)}")
+    return f"Heterogeneity: {'; '.join(parts)}." if parts else ""
+
+
+def _reasons(fit: Pooled) -> tuple[str, ...]:
+    """Notes that belong to the result: why it is no ordinary pooled rate, or how it is to be read."""
+    return fit.notes if fit.status in ("no events", "only events", "not estimable") else ()

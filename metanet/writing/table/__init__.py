@@ -1,0 +1,1 @@
+"""A table and the formats it is exported to: HTML, LaTeX, Word, Excel."""

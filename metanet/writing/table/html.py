@@ -1,0 +1,232 @@
+"""Tables as HTML by great_tables, in the look of a journal, and how wide their columns are."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from metanet.base.untrusted import NO_MATH, html_text, visible
+
+if TYPE_CHECKING:
+    from metanet.writing.table.table import Table
+
+
+# How wide the columns of a printed table are, in characters: numbers on one line, texts broken between words.
+
+#: Characters that a text would like on a line, and how long a word is not broken.
+_LINE, _WORD = 36, 24
+#: How much wider bold letters are.
+_BOLD = 1.12
+#: A number with its range in brackets is not broken up to so many characters.
+_SHORT = 12
+
+
+def widths(table: Table, upright: float, side: float, around: float) -> tuple[list[float], bool]:
+    """The width of every column, and whether the page has to lie on its side.
+
+    Together they are wider than that page where a table has too many columns even for its shortest lines.
+
+    Parameters
+    ----------
+    table
+        A table with rows.
+    upright, side
+        Characters in the width of a page that stands and of one that lies.
+    around
+        Characters that the space around a cell takes, which is part of the widths.
+    """
+    texts = table.texts()
+    wanted, least = [], []
+    for place, column in enumerate(table.columns):
+        cells = [row[place] for row in texts]
+        head = _BOLD * max(map(_length, column.label.split() or [""]))
+        if column.kind == "text":
+            words = max((_length(word) for cell in cells for word in cell.split()), default=1.0)
+            least.append(max(head, min(words, _WORD)) + around)
+            wanted.append(max(head, min(max(map(_length, cells)), _LINE)) + around)
+        else:
+            # A closing cell such as "58.0 (40.0 to 69.2)" may break before its bracket.
+            parts = [part for cell in cells for part in closing_lines(cell)]
+            least.append(max(head, *map(len, parts)) + around)
+            wanted.append(max(head, *map(len, cells)) + around)
+    room = upright if sum(wanted) <= upright else side
+    if sum(wanted) > room:
+        spare = max(0.0, room - sum(least))
+        more = sum(wanted) - sum(least)
+        wanted = [low + spare * (high - low) / more if more else low for low, high in zip(least, wanted, strict=True)]
+    return wanted, room == side and sum(wanted) > upright
+
+
+def filled(table: Table, columns: list[float], room: float, around: float) -> list[float]:
+    """The widths with what they leave of the room given to texts and headings that would break."""
+    lacking = []
+    texts = table.texts()
+    for place, (column, width) in enumerate(zip(table.columns, columns, strict=True)):
+        longest = max((_length(row[place]) for row in texts), default=0.0) if column.kind == "text" else 0.0
+        heading = _BOLD * min(_length(column.label), _WORD)
+        lacking.append(max(0.0, max(longest, heading) + around - width))
+    spare, wanted = room - sum(columns), sum(lacking)
+    if spare <= 0 or wanted <= 0:
+        return columns
+    share = min(1.0, spare / wanted)
+    return [width + lack * share for width, lack in zip(columns, lacking, strict=True)]
+
+
+def _length(text: str) -> float:
+    """Characters of usual width that a text takes: capitals and a few others are wider."""
+    return len(text) + 0.25 * sum(character.isupper() or character in "mwMW%" for character in text)
+
+
+def closing_lines(text: str) -> list[str]:
+    """A number with its range in brackets on two lines; anything else on one."""
+    first, space, rest = text.partition(" (")
+    return [first, f"({rest}"] if space and len(text) > _SHORT else [text]
+
+
+def heading_lines(label: str, width: int) -> list[str]:
+    """A heading broken between words, for a column of so many characters."""
+    lines: list[str] = []
+    for word in label.split():
+        if lines and len(lines[-1]) + 1 + len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines or [""]
+
+
+# Tables as HTML by great_tables, in the look of a journal, with a style that follows the page it stands on.
+
+#: great_tables writes a white ground, dark letters, and rules for every `td` of the page; this style inherits instead.
+_STYLE = (
+    ".metanet-table{overflow-x:auto}"
+    ".metanet-table table.gt_table{border-collapse:collapse;border:0;border-top:2px solid;border-bottom:2px solid;"
+    "margin:.4em 0 1em;width:auto;color:inherit;background:transparent;font-size:.875rem;line-height:1.4;"
+    "font-variant-numeric:tabular-nums;table-layout:auto}"
+    ".metanet-table table.gt_table tr{background:transparent}"
+    ".metanet-table table.gt_table :is(th,td){border:0;padding:.25em .7em;background:transparent;color:inherit;font-weight:normal;"
+    "text-align:left;vertical-align:top;max-width:26em;overflow-wrap:break-word;white-space:normal}"
+    ".metanet-table table.gt_table td.gt_title{font-weight:bold;max-width:none;border-bottom:1px solid}"
+    ".metanet-table table.gt_table th:is(.gt_col_heading,.gt_column_spanner_outer){font-weight:bold;vertical-align:bottom}"
+    ".metanet-table table.gt_table th.gt_columns_bottom_border{border-bottom:1px solid}"
+    ".metanet-table table.gt_table th.gt_column_spanner_outer{text-align:center;padding-bottom:0}"
+    ".metanet-table table.gt_table .gt_column_spanner{display:block;border-bottom:1px solid;padding-bottom:.15em}"
+    ".metanet-table table.gt_table th.gt_group_heading{font-style:italic;padding-top:.6em}"
+    ".metanet-table table.gt_table :is(th,td).gt_right{text-align:right;white-space:nowrap}"
+    ".metanet-table table.gt_table th.gt_right{white-space:normal}"
+    ".metanet-table table.gt_table td.gt_sourcenote{font-size:.92em;max-width:none;padding-top:.15em;padding-bottom:.15em}"
+    # Notes are as wide as the table, and do not make it wider.
+    ".metanet-table table.gt_table td.gt_sourcenote>span{display:block;contain:inline-size;min-width:32em}"
+    ".metanet-table.metanet-wide table.gt_table{font-size:.78rem}"
+    ".metanet-table.metanet-wide table.gt_table :is(th,td):not(.gt_title,.gt_sourcenote){padding-left:.45em;padding-right:.45em}"
+    ".metanet-table table.gt_table tfoot tr:first-child td{border-top:1px solid;padding-top:.4em}"
+)
+#: From so many columns on letters and gaps are smaller.
+_MANY = 9
+#: As wide as a digit, as wide as a point: what stands in for digits that a number does not have.
+_DIGIT, _POINT, _NO_BREAK = "\u2007", "\u2008", "\u00a0"
+_NUMBER = re.compile(r"([<>−]?\d+)(\.\d+)?")
+
+
+def html_of(table: Table) -> str:
+    """A table with rows as HTML for the inside of a page; equal tables give equal bytes."""
+    import great_tables as gt
+    import pandas as pd
+
+    # Object columns: great_tables sets cell by cell, and pandas is slowest at that in columns of its own text type.
+    keys = [f"c{i}" for i in range(len(table.columns))]
+    texts = table.texts()
+    # A median may break before its range and nowhere else.
+    for row in texts[len(table.rows) :]:
+        parts = [closing_lines(cell) for cell in row]
+        row[:] = [part[0] if len(part) == 1 else f"{part[0]} {part[1].replace(' ', _NO_BREAK)}" for part in parts]
+    columns = [[row[place] for row in texts] for place in range(len(keys))]
+    columns = [
+        aligned(values) if c.kind not in ("text", "count") else values
+        for c, values in zip(table.columns, columns, strict=True)
+    ]
+    frame = pd.DataFrame(
+        {key: pd.Series(map(visible, values), dtype=object) for key, values in zip(keys, columns, strict=True)}
+    )
+    if table.groups:
+        named = [*table.groups, *[" "] * len(table.closing)]
+        frame["group"] = pd.Series(map(visible, named), dtype=object)
+    first, *others = table.columns
+    shown = gt.GT(frame, rowname_col="c0", groupname_col="group" if table.groups else None, id=_id(table))
+    shown = shown.tab_header(title=gt.html(html_text(table.title))).tab_stubhead(label=gt.html(html_text(first.label)))
+    if others:
+        shown = shown.cols_label({key: gt.html(html_text(c.label)) for key, c in zip(keys[1:], others, strict=True)})
+    numbers = [key for key, c in zip(keys, table.columns, strict=True) if c.kind != "text"]
+    shown = shown.cols_align("left", columns=[key for key in keys if key not in numbers])
+    if numbers:
+        shown = shown.cols_align("right", columns=numbers)
+    for place, (label, start, stop) in enumerate(spans(table)):
+        shown = shown.tab_spanner(label=gt.html(html_text(label)), columns=keys[start:stop], id=f"s{place}")
+    if table.closing:
+        line = gt.style.borders(sides="top", color="currentcolor", weight="1px")
+        last = [len(table.rows)]
+        shown = shown.tab_style(line, [gt.loc.body(rows=last), gt.loc.stub(rows=last)])
+        below = list(range(len(table.rows), len(texts)))
+        shown = shown.tab_style(gt.style.css("white-space:normal"), gt.loc.body(rows=below))
+    for note in table.foot:
+        shown = shown.tab_source_note(gt.html(html_text(note)))
+    whole = shown.as_raw_html()
+    # Everything from data is escaped by now, so these are great_tables' own tags.
+    inner = whole[whole.index("<table") : whole.rindex("</table>") + len("</table>")]
+    wide = " metanet-wide" if len(table.columns) > _MANY else ""
+    return f"<div class='metanet metanet-table{wide} {NO_MATH}'><style>{_STYLE}</style>{inner}</div>"
+
+
+def page_of(title: str, inner: str) -> str:
+    """A page that holds a table alone."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n<title>{html_text(title)}</title>\n'
+        '<style>:root{color-scheme:light dark}body{font-family:system-ui,"DejaVu Sans",sans-serif;margin:1.5rem}</style>\n'
+        f"</head>\n<body>\n{inner}\n</body>\n</html>\n"
+    )
+
+
+def spans(table: Table) -> list[tuple[str, int, int]]:
+    """Headings over several columns: label, first column, one past the last; only neighbours share one."""
+    found: list[tuple[str, int, int]] = []
+    for place, column in enumerate(table.columns):
+        if found and found[-1][0] == column.spanner and found[-1][2] == place:
+            found[-1] = (column.spanner, found[-1][1], place + 1)
+        elif column.spanner:
+            found.append((column.spanner, place, place + 1))
+    return found
+
+
+def aligned(texts: list[str]) -> list[str]:
+    """Numbers filled up with blanks as wide as digits, so that their points stand under each other in a right-aligned column."""
+    parts = [_NUMBER.split(text) for text in texts]
+    shape = max((tuple(part[::3]) for part in parts), key=[tuple(part[::3]) for part in parts].count)
+    if len(shape) < 2:
+        return texts
+    alike = [part for part in parts if tuple(part[::3]) == shape]
+    spots = range(1, len(shape) * 3 - 3, 3)
+    whole = [max(len(part[spot]) for part in alike) for spot in spots]
+    decimals = [max(len(part[spot + 1] or "") for part in alike) for spot in spots]
+    out = []
+    for text, part in zip(texts, parts, strict=True):
+        if tuple(part[::3]) != shape:
+            out.append(text)
+            continue
+        line = part[0]
+        for n, spot in enumerate(spots):
+            # The first number needs no blanks before it: the column is right-aligned.
+            before = _DIGIT * (whole[n] - len(part[spot])) if n else ""
+            after = part[spot + 1] or ""
+            lacking = decimals[n] - len(after)
+            blanks = (_POINT + _DIGIT * (lacking - 1) if not after else _DIGIT * lacking) if lacking else ""
+            line += f"{before}{part[spot]}{after}{blanks}{part[spot + 2]}"
+        out.append(line)
+    return out
+
+
+def _id(table: Table) -> str:
+    """The same table has the same id on every run."""
+    content = repr((table.title, table.columns, table.texts(), table.foot, table.groups))
+    return "metanet-" + hashlib.sha256(content.encode("utf-8", "backslashreplace")).hexdigest()[:12]
