@@ -36,6 +36,6 @@ def rate(argument: str, value: object) -> float:
     """`value` as a rate that is neither 0 nor 1; 30 is refused rather than guessed to be per cent."""
     number = _plain(value)
     if not 0 < number < 1:
-        mend = f" Did you mean {number / 100:g}?" if 1 < number < 100 else ""
-        raise ArgumentError(f"{argument}={shorten(value)!r} must be a rate between 0 and 1, such as 0.3.{mend}")
+        fix = f" Did you mean {number / 100:g}?" if 1 < number < 100 else ""
+        raise ArgumentError(f"{argument}={shorten(value)!r} must be a rate between 0 and 1, such as 0.3.{fix}")
     return number

@@ -12,7 +12,7 @@ class MetanetError(Exception):
 
 
 class ArgumentError(MetanetError, ValueError):
-    """An argument that cannot be used; the message names it, its value and the mend."""
+    """An argument that cannot be used; the message names it, its value and the fix."""
 
 
 class DataError(MetanetError, ValueError):
@@ -33,7 +33,7 @@ class MetanetWarning(UserWarning):
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One fault in the data: where it is, what stands there, what is wrong and how to mend it.
+    """One fault in the data: where it is, what stands there, what is wrong and how to fix it.
 
     `row` is the line of the file as an editor or a spreadsheet counts it (the header is line 1); None where the fault
     belongs to the whole file or the whole column.
@@ -44,7 +44,7 @@ class Problem:
     column: str | None = None
     value: str | None = None
     wrong: str = ""
-    mend: str = ""
+    fix: str = ""
 
     @property
     def place(self) -> str:
@@ -53,8 +53,8 @@ class Problem:
 
     def __str__(self) -> str:
         shown = "" if self.value is None else f" {shorten(self.value)!r}"
-        mend = f" Mend: {self.mend}" if self.mend else ""
-        return f"{self.place}:{shown} {self.wrong}.{mend}"
+        fix = f" Fix: {self.fix}" if self.fix else ""
+        return f"{self.place}:{shown} {self.wrong}.{fix}"
 
 
 def shorten(value: object, limit: int = 80) -> str:
@@ -69,7 +69,7 @@ _MOST_WORDS, _LONGEST_WORD = 2_000, 200
 def nearest(word: object, allowed: Iterable[str]) -> str | None:
     """The allowed word that `word` was probably meant to be, or None."""
     folded = {name.casefold(): name for name in allowed}
-    # Likeness takes time: a word as long as a page, or one among thousands, is no slip that this could mend.
+    # Likeness takes time: a word as long as a page, or one among thousands, is no slip that this could fix.
     if len(folded) > _MOST_WORDS or len(str(word)) > _LONGEST_WORD:
         return folded.get(str(word).casefold())
     found = difflib.get_close_matches(str(word).casefold(), list(folded), n=1, cutoff=0.5)

@@ -176,7 +176,7 @@ def null_on_scale(twin: Twin, null: object) -> float | None:
         raise ArgumentError(f"null={value!r} must be above 0; no effect is a ratio of 1.")
     if measure == "AS" and value != 0:
         raise ArgumentError(
-            f"null={value!r} has no single angle on the arcsine scale. Mend: leave it out, or pool measure='RD'."
+            f"null={value!r} has no single angle on the arcsine scale. Fix: leave it out, or pool measure='RD'."
         )
     if response == "ratio":
         return float(np.log(value))

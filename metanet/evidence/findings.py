@@ -32,40 +32,40 @@ class Findings:
         self,
         file: str,
         wrong: str,
-        mend: str = "",
+        fix: str = "",
         *,
         row: int | None = None,
         column: str | None = None,
         value: str | None = None,
     ) -> None:
         """Record a fault that leaves a file, a row or a cell unread."""
-        self.unreadable.append(Problem(file, row, column, value, wrong, mend))
+        self.unreadable.append(Problem(file, row, column, value, wrong, fix))
 
     def breaks_rule(
         self,
         file: str,
         wrong: str,
-        mend: str = "",
+        fix: str = "",
         *,
         row: int | None = None,
         column: str | None = None,
         value: str | None = None,
     ) -> None:
         """Record cells that can be read and contradict each other."""
-        self.against_rules.append(Problem(file, row, column, value, wrong, mend))
+        self.against_rules.append(Problem(file, row, column, value, wrong, fix))
 
     def notice(
         self,
         file: str,
         wrong: str,
-        mend: str = "",
+        fix: str = "",
         *,
         row: int | None = None,
         column: str | None = None,
         value: str | None = None,
     ) -> None:
         """Record something that a reader should know and that stops nothing."""
-        self.notices.append(Problem(file, row, column, value, wrong, mend))
+        self.notices.append(Problem(file, row, column, value, wrong, fix))
 
     @property
     def faults(self) -> tuple[Problem, ...]:
@@ -77,7 +77,7 @@ def in_order(problems: list[Problem]) -> tuple[Problem, ...]:
     """`problems` by file, row and column, each once; faults of a whole file come first."""
     unique = dict.fromkeys(problems)
     return tuple(
-        sorted(unique, key=lambda p: (p.file, p.row if p.row is not None else 0, p.column or "", p.wrong, p.mend))
+        sorted(unique, key=lambda p: (p.file, p.row if p.row is not None else 0, p.column or "", p.wrong, p.fix))
     )
 
 
@@ -114,7 +114,7 @@ class Report:
         return not self.problems
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per finding: severity, file, row, column, value, wrong, mend."""
+        """One row per finding: severity, file, row, column, value, wrong, fix."""
         import pandas as pd
 
         rows = [
@@ -125,12 +125,12 @@ class Report:
                 "column": problem.column,
                 "value": problem.value,
                 "wrong": problem.wrong,
-                "mend": problem.mend,
+                "fix": problem.fix,
             }
             for severity, found in (("problem", self.problems), ("notice", self.notices))
             for problem in found
         ]
-        names = ["severity", "file", "row", "column", "value", "wrong", "mend"]
+        names = ["severity", "file", "row", "column", "value", "wrong", "fix"]
         return pd.DataFrame(rows, columns=names, dtype=object).astype({"row": "Int64"})
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class Report:
         parts = [f"<p><b>{html_text(self.path)}</b>: {html_text(self._counts())}</p>"]
         for title, found in (("Problems", self.problems), ("Notices", self.notices)):
             if found:
-                head = ("file", "row", "column", "value", "what is wrong", "mend")
+                head = ("file", "row", "column", "value", "what is wrong", "fix")
                 rows = [
                     (
                         p.file,
@@ -169,7 +169,7 @@ class Report:
                         p.column or "",
                         "" if p.value is None else shorten(p.value),
                         p.wrong,
-                        p.mend,
+                        p.fix,
                     )
                     for p in found[:_LINES]
                 ]

@@ -25,7 +25,7 @@ def curated_folder() -> Path:
         return folder
     raise DataError(
         "The curated tables are not where metanet was installed. Install metanet again, or give a folder.",
-        [Problem("extracted_data", wrong="is missing from the installation", mend="Install metanet again")],
+        [Problem("extracted_data", wrong="is missing from the installation", fix="Install metanet again")],
     )
 
 

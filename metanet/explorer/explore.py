@@ -110,7 +110,7 @@ def explore(
     except ImportError as error:
         if error.name != "ipywidgets":
             raise
-        raise MetanetError('The explorer needs ipywidgets. Mend: pip install "metanet[lab]".') from None
+        raise MetanetError('The explorer needs ipywidgets. Fix: pip install "metanet[lab]".') from None
     if not isinstance(evidence, Evidence):
         evidence = load_evidence(evidence)
     folder = None if evidence.path.resolve() == curated_folder().resolve() else str(evidence.path)

@@ -23,7 +23,7 @@ def starter_notebook(folder: str | Path) -> Path:
     place = Path(folder)
     if not place.is_dir():
         raise ArgumentError(
-            f"folder={shorten(folder)!r} is not a folder. Mend: make it first, or leave it out for this one."
+            f"folder={shorten(folder)!r} is not a folder. Fix: make it first, or leave it out for this one."
         )
     path = place / NAME
     text = files("metanet.explorer").joinpath("start.ipynb").read_text(encoding="utf-8")
@@ -45,7 +45,7 @@ def starter_notebook(folder: str | Path) -> Path:
 
 
 def _unwritable(path: Path, error: OSError) -> MetanetError:
-    return MetanetError(f"{shorten(path)} cannot be written ({error.strerror}). Mend: name a folder of your own.")
+    return MetanetError(f"{shorten(path)} cannot be written ({error.strerror}). Fix: name a folder of your own.")
 
 
 def open_lab(folder: str | Path = ".", options: Sequence[str] = ()) -> int:
@@ -56,7 +56,7 @@ def open_lab(folder: str | Path = ".", options: Sequence[str] = ()) -> int:
     """
     for package in ("jupyterlab", "ipywidgets"):
         if find_spec(package) is None:
-            raise MetanetError(f'metanet lab needs {package}. Mend: pip install "metanet[lab]".')
+            raise MetanetError(f'metanet lab needs {package}. Fix: pip install "metanet[lab]".')
     path = starter_notebook(folder)
     command = [sys.executable, "-m", "jupyterlab", str(path), *options]
     if _REPLACES:

@@ -72,7 +72,7 @@ class View:
             return None, (
                 "Every study is left out."
                 if len(self.all_rates)
-                else "No study fits this selection. Mend: ask for less."
+                else "No study fits this selection. Fix: ask for less."
             )
         try:
             with warnings.catch_warnings():

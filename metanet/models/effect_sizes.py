@@ -209,7 +209,7 @@ def back_transform(
     items: Any = np.ma.asanyarray(value) if getattr(value, "ndim", 1) > 1 else None
     numbers = as_numbers("value", value if items is None else items.ravel())
     if numbers.size == 0:
-        raise ArgumentError("value is empty. Mend: give at least one number.")
+        raise ArgumentError("value is empty. Fix: give at least one number.")
     return chosen.back(numbers if items is None else numbers.reshape(items.shape), size)
 
 
@@ -239,7 +239,7 @@ def _check_rules(measure: Measure, add: object, to: object, drop00: object) -> d
     """The zero-cell rules; one that could not have an effect on this measure is refused."""
     amount = _number("add", add)
     if amount < 0:
-        raise ArgumentError(f"add={amount:g} is negative. Mend: give 0 to add nothing.")
+        raise ArgumentError(f"add={amount:g} is negative. Fix: give 0 to add nothing.")
     rule = check_choice("to", to, RULES)
     if not isinstance(drop00, (bool, np.bool_)):
         raise ArgumentError(f"drop00={shorten(drop00)!r} must be True or False.")
@@ -259,7 +259,7 @@ def _read(data: pd.DataFrame | None, measure: Measure, given: dict[str, Column])
     """The checked counts of a measure in the order of its arguments."""
     if data is not None and hasattr(data, "columns") and (taken := [name for name in _ADDED if name in data.columns]):
         raise ArgumentError(
-            f"data has a column {taken[0]!r} already, which would be lost. Mend: rename it or leave it out."
+            f"data has a column {taken[0]!r} already, which would be lost. Fix: rename it or leave it out."
         )
     counts = read_columns(data, given, measure.arguments, f"measure={measure.name!r}")
     same_length(**counts, **({} if data is None else {"data": [""] * len(data)}))

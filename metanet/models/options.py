@@ -124,7 +124,7 @@ def _choose(argument: str, value: object, allowed: tuple[str | None, ...], model
     if value is None and None in allowed:
         return None
     if not words:
-        raise ArgumentError(f"{argument}={shorten(value)!r} has no meaning for model={model!r}. Mend: leave it out.")
+        raise ArgumentError(f"{argument}={shorten(value)!r} has no meaning for model={model!r}. Fix: leave it out.")
     return check_choice(argument, value, words, where=f"for model={model!r}")
 
 
@@ -136,8 +136,8 @@ def check_level(level: object) -> float:
             f"level={shorten(level)!r} is too near an end: intervals of that coverage cannot be computed."
         )
     if not 0 < value < 1:
-        mend = f" Did you mean {value / 100:g}?" if 1 < value < 100 else ""
-        raise ArgumentError(f"level={shorten(level)!r} must be a fraction between 0 and 1, such as 0.95.{mend}")
+        fix = f" Did you mean {value / 100:g}?" if 1 < value < 100 else ""
+        raise ArgumentError(f"level={shorten(level)!r} must be a fraction between 0 and 1, such as 0.95.{fix}")
     return value
 
 
@@ -227,7 +227,7 @@ def _default_or(value: object, default: str, allowed: tuple[str | None, ...]) ->
 def _link(model: str, measure: str, link: object) -> str | None:
     if model != "glmm":
         if link is not None:
-            raise ArgumentError(f"link={shorten(link)!r} has no meaning for model={model!r}. Mend: leave it out.")
+            raise ArgumentError(f"link={shorten(link)!r} has no meaning for model={model!r}. Fix: leave it out.")
         return None
     allowed = LINKS[measure]
     return check_choice("link", allowed[0] if link is None else link, allowed, where=f"for measure={measure!r}")
@@ -238,7 +238,7 @@ def _study_interval(measure: str, value: object) -> str:
     if measure == "GEN" or MEASURES[measure].response != "rate":
         if value is not None:
             raise ArgumentError(
-                f"study_interval={shorten(value)!r} has no meaning for measure={measure!r}. Mend: leave it out."
+                f"study_interval={shorten(value)!r} has no meaning for measure={measure!r}. Fix: leave it out."
             )
         return "Clopper-Pearson"
     return check_choice("study_interval", "Clopper-Pearson" if value is None else value, tuple(INTERVALS))
@@ -251,7 +251,7 @@ def _zero_cells(model: str, measure: str, add: object, to: object, drop00: objec
         if value is not None and not corrects:
             raise ArgumentError(
                 f"{argument}={shorten(value)!r} has no meaning for model={model!r} and measure={measure!r}: nothing is added "
-                "to cells there. Mend: leave it out."
+                "to cells there. Fix: leave it out."
             )
     pairs = measure != "GEN" and MEASURES[measure].groups == 2
     if drop00 is not None and not (pairs and model in ("inverse_variance", "common")):
@@ -274,16 +274,16 @@ def _agreeing(options: Options, *, i2_named: bool) -> Options:
     """Refuse choices that contradict each other; settle what follows from others."""
     if options.model == "inverse_variance" and options.ci == "profile" and options.tau2 != "ML":
         raise ArgumentError(
-            f"ci='profile' is the profile of the full likelihood, and tau2={options.tau2!r} is not its maximum. Mend: tau2='ML'."
+            f"ci='profile' is the profile of the full likelihood, and tau2={options.tau2!r} is not its maximum. Fix: tau2='ML'."
         )
     if options.model == "inverse_variance" and options.tau2_ci == "profile" and options.tau2 not in ("ML", "REML"):
         raise ArgumentError(
-            f"tau2_ci='profile' needs a likelihood: tau2={options.tau2!r} has none. Mend: tau2='REML' or 'ML'."
+            f"tau2_ci='profile' needs a likelihood: tau2={options.tau2!r} has none. Fix: tau2='REML' or 'ML'."
         )
     if options.tau2 is None and options.i2 == "tau2":
         if i2_named:
             raise ArgumentError(
-                f"i2='tau2' has no meaning for model={options.model!r}, which has no tau2. Mend: i2='Q'."
+                f"i2='tau2' has no meaning for model={options.model!r}, which has no tau2. Fix: i2='Q'."
             )
         return replace(options, i2="Q")
     return options

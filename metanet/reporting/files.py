@@ -89,9 +89,9 @@ def replace_folder(staged: Path, target: Path) -> None:
     # The staging folder lies in the folder of the reports itself.
     places = [target, *(p for p in target.parents if p != staged.parent and p.is_relative_to(staged.parent))]
     if link := next((place for place in places if place.is_symlink()), None):
-        raise ReportError(f"{visible(link)} is a link to elsewhere. Mend: take it away, or name another folder as out.")
+        raise ReportError(f"{visible(link)} is a link to elsewhere. Fix: take it away, or name another folder as out.")
     if target.is_dir() and any(target.iterdir()) and not is_report(target):
-        raise ReportError(f"{visible(target)} is in the way and no report. Mend: name another folder as out.")
+        raise ReportError(f"{visible(target)} is in the way and no report. Fix: name another folder as out.")
     target.parent.mkdir(parents=True, exist_ok=True)
     old = target.parent / f".{target.name}.old"
     if old.exists():
@@ -110,4 +110,4 @@ def analyses_folder() -> Path:
     """The folder of the notebooks that come with metanet."""
     if (folder := shipped_folder("analyses", "modality_rate.ipynb")) is not None:
         return folder
-    raise ReportError("The analysis notebooks are missing from this installation. Mend: install metanet again.")
+    raise ReportError("The analysis notebooks are missing from this installation. Fix: install metanet again.")

@@ -116,7 +116,7 @@ def import_review(
     check_choice("format", format, FORMATS)
     if columns and format not in _TABLES:
         raise ArgumentError(
-            f"--map names columns, and {format} has none to be named. Mend: leave it out; --rename is for names."
+            f"--map names columns, and {format} has none to be named. Fix: leave it out; --rename is for names."
         )
     mapping = pairs("--map", columns, "COLUMN=FIELD")
     constants = {name: cell(value) for name, value in pairs("--set", values, "FIELD=VALUE").items()}
@@ -130,7 +130,7 @@ def import_review(
     for outcome in outcomes if format in _TABLES else ():
         if (fault := name_fault(outcome)) is not None:
             raise ArgumentError(
-                f"--outcome {visible(shorten(outcome))!r} {fault[0]}. Mend: name it in words, such as 'response'."
+                f"--outcome {visible(shorten(outcome))!r} {fault[0]}. Fix: name it in words, such as 'response'."
             )
     source = Path(file).expanduser()
     name = visible(source.name) or "file"
@@ -161,17 +161,17 @@ def import_review(
 def _folder(into: str | Path) -> Path:
     given = os.fspath(into)
     if not given.strip() or "\x00" in given:
-        raise ArgumentError("--into is empty. Mend: name the folder of the review.")
+        raise ArgumentError("--into is empty. Fix: name the folder of the review.")
     place = Path(given).expanduser()
     folder = next((each for each in (place / "extracted_data", place) if (each / DESCRIPTOR).is_file()), None)
     if folder is None:
         raise ArgumentError(
             f"--into {visible(shorten(given))!r} is no review: there is no {DESCRIPTOR} in it or in its extracted_data. "
-            "Mend: make one with metanet new DIR."
+            "Fix: make one with metanet new DIR."
         )
     if folder.resolve() == curated_folder().resolve():
         raise ArgumentError(
-            "--into names the curated tables, which people alone write. Mend: make a review with metanet new DIR."
+            "--into names the curated tables, which people alone write. Fix: make a review with metanet new DIR."
         )
     return folder
 
@@ -180,7 +180,7 @@ def _reading(folder: Path) -> Reading:
     reading = read_folder(folder)
     if reading.findings.faults:
         error = data_error(str(folder), reading.findings.faults)
-        raise DataError(f"The review has problems of its own. Mend: put them right first.\n{error}", error.problems)
+        raise DataError(f"The review has problems of its own. Fix: put them right first.\n{error}", error.problems)
     return reading
 
 
@@ -194,7 +194,7 @@ def _check_constants(constants: dict[str, str], format: str, contract: Contract)
     for name, value in constants.items():
         if (fault := text_fault(value, 1000)) is not None:
             raise ArgumentError(
-                f"--set {name}={visible(shorten(value))!r} {fault}. Mend: write a value, or leave it out."
+                f"--set {name}={visible(shorten(value))!r} {fault}. Fix: write a value, or leave it out."
             )
 
 
@@ -236,16 +236,16 @@ def _in_the_file(fault: Problem, merged: Merged, found: Found, constants: Mappin
         return fault
     column = fault.column or ""
     theirs = place.columns.get(column)
-    mend = fault.mend
+    fix = fault.fix
     if theirs is None and constants.get(column) == fault.value:
         # The same in every row, so it is said once.
-        return Problem(found.file, None, f"--set {column}", fault.value, fault.wrong, mend)
+        return Problem(found.file, None, f"--set {column}", fault.value, fault.wrong, fix)
     if column in {"modality", "modality_class", "arm"}:
-        mend += f", or call it otherwise: --rename {visible(shorten(fault.value or '', 40))!r}=..."
+        fix += f", or call it otherwise: --rename {visible(shorten(fault.value or '', 40))!r}=..."
     elif theirs is None and column and column not in _KEYS:
-        mend += f", or give one value for all rows: --set {column}=..."
+        fix += f", or give one value for all rows: --set {column}=..."
     shown = visible(theirs) if theirs is not None else fault.column
-    return Problem(found.file, place.row, shown, fault.value, fault.wrong, mend)
+    return Problem(found.file, place.row, shown, fault.value, fault.wrong, fix)
 
 
 def _write(folder: Path, contract: Contract, merged: Merged) -> None:
@@ -272,5 +272,5 @@ def _write(folder: Path, contract: Contract, merged: Merged) -> None:
                     write_bytes(folder / file, old)
         if isinstance(error, OSError):
             why = error.strerror or type(error).__name__
-            raise MetanetError(f"{visible(folder.name)} cannot be written ({why}). Mend: check its rights.") from None
+            raise MetanetError(f"{visible(folder.name)} cannot be written ({why}). Fix: check its rights.") from None
         raise

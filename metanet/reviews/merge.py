@@ -422,9 +422,9 @@ class Merger:
             self.merged.drafts[file] = draft
         return self.merged.drafts[file]
 
-    def _fault(self, place: Place, name: str, value: str, wrong: str, mend: str) -> None:
+    def _fault(self, place: Place, name: str, value: str, wrong: str, fix: str) -> None:
         column = visible(place.columns.get(name, name))
-        self.found.findings.breaks_rule(self.found.file, wrong, mend, row=place.row, column=column, value=value)
+        self.found.findings.breaks_rule(self.found.file, wrong, fix, row=place.row, column=column, value=value)
 
 
 def _columns_of(outcome: NewOutcome) -> list[str]:

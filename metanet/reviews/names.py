@@ -45,13 +45,13 @@ def typed_outcome(argument: str, given: str) -> str:
     name = re.sub(r"[ _-]+", "_", given.strip().lower()).strip("_")
     if not _TYPED_OUTCOME.fullmatch(given) or len(given) > _LONGEST or not _OUTCOME.fullmatch(name):
         meant = outcome_stem(given)
-        hint = f" Mend: write {meant!r} if that is meant." if meant else " Mend: write a word such as 'response'."
+        hint = f" Fix: write {meant!r} if that is meant." if meant else " Fix: write a word such as 'response'."
         raise ArgumentError(
             f"{argument}={visible(shorten(given))!r} cannot name a file: letters, digits, spaces, hyphens and underscores, beginning "
             f"with a letter, at most {_LONGEST} of them.{hint}"
         )
     if (taken := outcome_fault(name)) is not None:
-        raise ArgumentError(f"{argument}={visible(given)!r} {taken}. Mend: write another, such as '{name}_outcome'.")
+        raise ArgumentError(f"{argument}={visible(given)!r} {taken}. Fix: write another, such as '{name}_outcome'.")
     return name
 
 
@@ -84,7 +84,7 @@ def typed_modality(argument: str, given: str) -> str:
         fault = "is a name that Windows keeps for a device"
     if fault is not None:
         raise ArgumentError(
-            f"{argument}={visible(shorten(given))!r} {fault}. Mend: write a word such as 'surgery' or 'Drug A'."
+            f"{argument}={visible(shorten(given))!r} {fault}. Fix: write a word such as 'surgery' or 'Drug A'."
         )
     return name
 

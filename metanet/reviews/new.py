@@ -106,7 +106,7 @@ def copies(benefit: str, risk: str, modality: str) -> dict[str, bytes]:
     """File name -> content; opened in JupyterLab, the copies read the tables of their own review."""
     folder = shipped_folder("analyses", NAMES[0])
     if folder is None:
-        raise MetanetError("The analysis notebooks are missing from this installation. Mend: install metanet again.")
+        raise MetanetError("The analysis notebooks are missing from this installation. Fix: install metanet again.")
     values = {
         "outcome": benefit,
         "benefit": benefit,
@@ -244,21 +244,21 @@ def new_review(
 def _place(folder: str | Path) -> Path:
     given = os.fspath(folder)
     if not given.strip() or "\x00" in given:
-        raise ArgumentError("DIR is empty. Mend: name the folder of the review.")
+        raise ArgumentError("DIR is empty. Fix: name the folder of the review.")
     place = Path(given).expanduser()
     place = Path(os.path.abspath(place))
     fault = folder_fault(place.name) if place.name else "is no folder that can be made"
     if fault is not None:
-        raise ArgumentError(f"DIR={visible(shorten(given))!r} {fault}. Mend: name another folder, such as 'my_review'.")
+        raise ArgumentError(f"DIR={visible(shorten(given))!r} {fault}. Fix: name another folder, such as 'my_review'.")
     if not place.parent.is_dir():
         raise ArgumentError(
-            f"DIR={visible(shorten(given))!r}: there is no folder {visible(place.parent.name)!r} to make it in. Mend: make that first."
+            f"DIR={visible(shorten(given))!r}: there is no folder {visible(place.parent.name)!r} to make it in. Fix: make that first."
         )
     if place.is_symlink() or (place.exists() and not place.is_dir()):
-        raise ArgumentError(f"DIR={visible(shorten(given))!r} is there and is no folder. Mend: name another.")
+        raise ArgumentError(f"DIR={visible(shorten(given))!r} is there and is no folder. Fix: name another.")
     if place.is_dir() and (there := sorted(entry.name for entry in place.iterdir())):
         raise ArgumentError(
-            f"DIR={visible(shorten(given))!r} is not empty: it holds {listing(there, 5)}. Mend: name a new folder, or empty this one."
+            f"DIR={visible(shorten(given))!r} is not empty: it holds {listing(there, 5)}. Fix: name a new folder, or empty this one."
         )
     return place
 
@@ -267,7 +267,7 @@ def _title(title: str | None, place: Path) -> str:
     if title is None:
         return re.sub(r"[_-]+", " ", place.name).strip().capitalize() or place.name
     if (fault := text_fault(title)) is not None:
-        raise ArgumentError(f"title={visible(shorten(title))!r} {fault}. Mend: write one line of text.")
+        raise ArgumentError(f"title={visible(shorten(title))!r} {fault}. Fix: write one line of text.")
     return title.strip()
 
 
@@ -287,13 +287,13 @@ def _outcomes(benefits: Sequence[str], harms: Sequence[str]) -> list[NewOutcome]
 def _distinct(what: str, names: Sequence[str]) -> list[str]:
     if len(names) > _MOST_NAMES:
         raise ArgumentError(
-            f"{counted(len(names), 'name')} of {what} are more than {_MOST_NAMES}. Mend: add the others later."
+            f"{counted(len(names), 'name')} of {what} are more than {_MOST_NAMES}. Fix: add the others later."
         )
     seen: dict[str, str] = {}
     for name in names:
         # Some file systems take Response and response for one name.
         if (other := seen.setdefault(name.casefold(), name)) is not name:
-            raise ArgumentError(f"{what}={visible(name)!r} is named twice, as {visible(other)!r}. Mend: name it once.")
+            raise ArgumentError(f"{what}={visible(name)!r} is named twice, as {visible(other)!r}. Fix: name it once.")
     return list(names)
 
 
@@ -362,7 +362,7 @@ def _write(place: Path, content: Mapping[str, bytes]) -> None:
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise MetanetError(
-            f"{visible(shorten(place.name))} cannot be written ({why}). Mend: name a folder of your own."
+            f"{visible(shorten(place.name))} cannot be written ({why}). Fix: name a folder of your own."
         ) from None
     finally:
         if made is not None:

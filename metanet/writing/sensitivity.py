@@ -100,7 +100,7 @@ def _of_fits(fits: list[Pooled]) -> Table:
             raise ArgumentError(f"results holds {shorten(type(fit).__name__)!r}, which is no result of pool.")
         if (fit.response, fit.level) != (fits[0].response, fits[0].level):
             raise ArgumentError(
-                "results hold different kinds of estimates or levels, whose differences mean nothing. Mend: one measure, one level."
+                "results hold different kinds of estimates or levels, whose differences mean nothing. Fix: one measure, one level."
             )
         if fit.response == "ratio" and fit.measure != fits[0].measure:
             raise ArgumentError(f"results mix {fits[0].measure} and {fit.measure}, which are different numbers.")
@@ -147,7 +147,7 @@ def _of_multiverse(found: Multiverse, by: str, main: Mapping[str, str] | None) -
     same_method = frame["method"] == method
     first = frame[rows_of_main & same_method].iloc[:1]
     if first.empty:
-        raise ArgumentError(f"main={shorten(main)!r} is not among the analyses. Mend: words of results.to_frame().")
+        raise ArgumentError(f"main={shorten(main)!r} is not among the analyses. Fix: words of results.to_frame().")
     lines = [{**_records(first)[0], "label": first["model"].iloc[0]}]
     groups = ["Main analysis"]
     if by != "data":

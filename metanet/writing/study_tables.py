@@ -79,7 +79,7 @@ def check_rates(frame: object) -> None:
         raise ArgumentError(f"rates must be what Evidence.rates returned, not {type(frame).__name__}.")
     for name in ("study", "events", "total"):
         if name not in frame.columns:
-            raise ArgumentError(f"rates has no column {name!r}. Mend: give what Evidence.rates returned.")
+            raise ArgumentError(f"rates has no column {name!r}. Fix: give what Evidence.rates returned.")
 
 
 def _selected(row: Mapping[str, Any]) -> list[Cell]:

@@ -68,15 +68,15 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("file", "line", "column", "value", "wrong", "mend"), REFUSED)
-def test_a_wrong_cell_is_named_with_its_place_and_its_mend(folder, file, line, column, value, wrong, mend):
+@pytest.mark.parametrize(("file", "line", "column", "value", "wrong", "fix"), REFUSED)
+def test_a_wrong_cell_is_named_with_its_place_and_its_mend(folder, file, line, column, value, wrong, fix):
     folder.set(file, line, column, value)
     found = [p for p in folder.validate().problems if (p.row, p.column) == (line, column)]
     assert len(found) == 1
     problem = found[0]
     assert (problem.file, problem.value) == (file, value)
     assert wrong in problem.wrong
-    assert mend in problem.mend
+    assert fix in problem.fix
 
 
 @pytest.mark.parametrize("word", sorted(PLACEHOLDERS))
@@ -84,7 +84,7 @@ def test_a_placeholder_for_nothing_is_refused_in_a_number(folder, word):
     folder.set("arms.csv", 3, "median_age", word)
     problem = folder.only()
     assert (problem.row, problem.column, problem.value) == (3, "median_age", word)
-    assert "empty" in problem.mend
+    assert "empty" in problem.fix
 
 
 @pytest.mark.parametrize("name", ["Müller", "Østergård", "Ângela São", "Łukasz", "王", "naïve – “quoted” ≥50 % ±β²"])

@@ -189,7 +189,7 @@ def test_a_misspelt_column_is_one_problem_with_the_nearest_name(folder, written)
     folder.files["objective_response.csv"] = f"{head.replace('events', written)}\n{body}".encode()
     problem = folder.only()
     assert (problem.row, problem.value) == (1, written.strip())
-    assert "'events'" in problem.mend
+    assert "'events'" in problem.fix
 
 
 def test_a_required_column_that_is_missing_is_a_problem(folder):
@@ -240,7 +240,7 @@ def test_a_workbook_under_a_csv_name_is_refused(folder):
     folder.files["arms.csv"] = buffer.getvalue()
     problem = folder.only()
     assert "Excel workbook" in problem.wrong
-    assert "CSV UTF-8" in problem.mend
+    assert "CSV UTF-8" in problem.fix
 
 
 def test_a_file_too_large_to_be_a_table_is_refused(folder):
@@ -321,7 +321,7 @@ def test_a_path_that_does_not_exist_is_said_so(tmp_path):
 def test_an_empty_folder_is_said_so(tmp_path):
     (problem,) = validate(tmp_path).problems
     assert "without tables" in problem.wrong
-    assert "studies.csv and arms.csv" in problem.mend
+    assert "studies.csv and arms.csv" in problem.fix
 
 
 def test_a_missing_table_is_named(folder):
@@ -335,22 +335,22 @@ def test_a_misnamed_table_is_recognised(folder, name):
     folder.files[name] = folder.files.pop("arms.csv")
     problems = {problem.file: problem for problem in folder.validate().problems}
     assert set(problems) == {"arms.csv", name}
-    assert repr(name) in problems["arms.csv"].mend
-    assert "'arms.csv'" in problems[name].mend
+    assert repr(name) in problems["arms.csv"].fix
+    assert "'arms.csv'" in problems[name].fix
 
 
 def test_a_misnamed_outcome_is_not_passed_over(folder):
     folder.files["objective_respnse.csv"] = folder.files.pop("objective_response.csv")
     problem = folder.only()
     assert problem.file == "objective_respnse.csv"
-    assert "'objective_response.csv'" in problem.mend
+    assert "'objective_response.csv'" in problem.fix
 
 
 def test_a_table_of_counts_under_an_unknown_name_is_not_passed_over(folder):
     folder.files["zzz.csv"] = folder.files["objective_response.csv"]
     problem = folder.only()
     assert problem.file == "zzz.csv"
-    assert "datapackage.json" in problem.mend
+    assert "datapackage.json" in problem.fix
 
 
 def test_any_other_file_is_left_alone_with_a_notice(folder):
@@ -399,14 +399,14 @@ def test_a_single_header_without_rows_is_refused(tmp_path, folder):
 def test_a_single_file_of_an_unknown_name_is_told_the_nearest(tmp_path, folder):
     (tmp_path / "my_arms.csv").write_bytes(folder.files["arms.csv"])
     (problem,) = validate(tmp_path / "my_arms.csv").problems
-    assert "'arms.csv'" in problem.mend
+    assert "'arms.csv'" in problem.fix
 
 
 def test_a_workbook_given_alone_is_to_be_saved_and_not_renamed(tmp_path):
     (tmp_path / "arms.xlsx").write_bytes(b"PK\x03\x04 and so on")
     first, second = validate(tmp_path / "arms.xlsx").problems
     assert "Excel workbook" in first.wrong
-    assert second.mend.startswith("Save it as CSV under the name 'arms.csv'")
+    assert second.fix.startswith("Save it as CSV under the name 'arms.csv'")
 
 
 @pytest.mark.parametrize("bad", [3, 1.5, b"x", "", "  ", ["a"], "a\x00b"])

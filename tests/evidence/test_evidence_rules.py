@@ -30,7 +30,7 @@ def test_a_broken_rule_is_the_one_problem_at_its_place(folder, file, line, colum
     problem = folder.only()
     assert (problem.file, problem.row, problem.column, problem.value) == (file, line, column, value)
     assert wrong in problem.wrong
-    assert problem.mend
+    assert problem.fix
 
 
 def test_a_year_to_come_is_allowed_as_an_advance_publication(folder):
@@ -91,7 +91,7 @@ def test_an_arm_without_a_study_is_named_with_the_nearest(folder):
     folder.add("arms.csv", study_id="Adam2014")
     problem = folder.only()
     assert (problem.file, problem.row, problem.column, problem.value) == ("arms.csv", 7, "study_id", "Adam2014")
-    assert "'Adams2014'" in problem.mend
+    assert "'Adams2014'" in problem.fix
 
 
 def test_a_study_without_an_arm_and_an_arm_without_an_outcome_are_notices(folder):

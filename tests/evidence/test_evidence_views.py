@@ -40,8 +40,8 @@ def test_the_summary_counts_and_gives_each_problem_a_line(folder):
     assert lines[0].endswith(": 2 problems, 1 notice; 4 tables, 19 rows read")
     assert lines[2:5] == [
         "Problems:",
-        "  arms.csv:2:n: 'many' is not a number. Mend: Write a number in digits",
-        "  arms.csv:3:pct_male: '40%' has a per cent sign. Mend: Write 40 alone",
+        "  arms.csv:2:n: 'many' is not a number. Fix: Write a number in digits",
+        "  arms.csv:3:pct_male: '40%' has a per cent sign. Fix: Write 40 alone",
     ]
 
 
@@ -60,7 +60,7 @@ def test_the_table_of_a_report_has_a_row_for_each_finding(folder):
 def test_a_report_without_findings_is_an_empty_table(folder):
     frame = folder.validate().to_frame()
     assert len(frame) == 0
-    assert list(frame.columns) == ["severity", "file", "row", "column", "value", "wrong", "mend"]
+    assert list(frame.columns) == ["severity", "file", "row", "column", "value", "wrong", "fix"]
 
 
 def test_a_report_is_json(folder):

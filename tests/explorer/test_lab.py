@@ -41,7 +41,7 @@ def test_what_was_changed_in_the_starter_notebook_stays(tmp_path):
 @pytest.mark.parametrize("name", ["nothing", "file"])
 def test_what_is_no_folder_is_refused(tmp_path, name):
     (tmp_path / "file").touch()
-    with pytest.raises(ArgumentError, match=r"is not a folder\. Mend: make it first"):
+    with pytest.raises(ArgumentError, match=r"is not a folder\. Fix: make it first"):
         lab.starter_notebook(tmp_path / name)
 
 
@@ -67,7 +67,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_a_mend(tmp_path, openi
         raise PermissionError(errno.EACCES, "Permission denied")
 
     opening(refuse)
-    with pytest.raises(MetanetError, match=r"cannot be written \(Permission denied\)\. Mend:"):
+    with pytest.raises(MetanetError, match=r"cannot be written \(Permission denied\)\. Fix:"):
         lab.starter_notebook(tmp_path)
 
 
@@ -95,7 +95,7 @@ def test_half_a_notebook_does_not_stay(tmp_path, opening):
 @pytest.mark.parametrize("missing", ["jupyterlab", "ipywidgets"])
 def test_a_missing_package_is_named_before_anything_is_written(tmp_path, monkeypatch, missing):
     monkeypatch.setattr(lab, "find_spec", lambda name: None if name == missing else object())
-    with pytest.raises(MetanetError, match=rf'needs {missing}. Mend: pip install "metanet\[lab\]"'):
+    with pytest.raises(MetanetError, match=rf'needs {missing}. Fix: pip install "metanet\[lab\]"'):
         lab.open_lab(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

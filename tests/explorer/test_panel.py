@@ -188,11 +188,11 @@ def test_one_click_on_one_of_two_rows_of_one_name_leaves_both_out():
 
 def test_a_failure_of_the_fit_is_shown_as_words(panel, monkeypatch):
     def refuse(*given, **options):
-        raise ArgumentError("No <maximum> here. Mend: another model.")
+        raise ArgumentError("No <maximum> here. Fix: another model.")
 
     monkeypatch.setattr(view_module, "pool", refuse)
     panel.model.value = "Beta-binomial"
-    assert "No &lt;maximum&gt; here. Mend: another model." in panel.numbers.value
+    assert "No &lt;maximum&gt; here. Fix: another model." in panel.numbers.value
     assert panel.figure.value == ""
 
 

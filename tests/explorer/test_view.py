@@ -115,10 +115,10 @@ def test_a_view_with_every_study_left_out_says_so(view):
 
 def test_a_failure_of_the_fit_is_shown_in_its_words(view, monkeypatch):
     def refuse(*given, **options):
-        raise ArgumentError("This cannot be pooled. Mend: something else.")
+        raise ArgumentError("This cannot be pooled. Fix: something else.")
 
     monkeypatch.setattr(view_module, "pool", refuse)
-    assert (view.fit, view.trouble) == (None, "This cannot be pooled. Mend: something else.")
+    assert (view.fit, view.trouble) == (None, "This cannot be pooled. Fix: something else.")
 
 
 def test_a_warning_of_the_fit_does_not_escape_because_the_notes_repeat_it(view, monkeypatch):

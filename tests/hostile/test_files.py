@@ -208,7 +208,7 @@ def test_a_hostile_folder_is_refused_in_words_and_in_seconds(folder, name):
     assert not acting(summary)
     assert len(summary) < 100_000
     assert all(problem.file for problem in report.problems)
-    assert all(problem.mend for problem in report.problems)
+    assert all(problem.fix for problem in report.problems)
     assert "root:" not in summary
 
 

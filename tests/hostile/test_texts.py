@@ -100,7 +100,7 @@ def test_a_cell_is_taken_or_refused_with_its_file_row_and_column(tmp_path, famil
             continue
         for problem in report.problems:
             assert problem.file in FIELDS
-            assert problem.mend
+            assert problem.fix
             # A zero byte or a carriage return breaks the file or the row, all others the cell alone.
             if "\x00" not in text and "\r" not in text:
                 assert problem.row == 2

@@ -287,7 +287,7 @@ def test_intervals_nest_in_the_level(studies, choices):
         ({"prediction": "bootstrap"}, "prediction='bootstrap' is not known for model='glmm'"),
         ({"tau2_ci": "Jackson"}, "tau2_ci='Jackson' is not known for model='glmm'"),
         ({"tau2_ci": "profile", "model": "inverse_variance", "tau2": "DL"}, "tau2_ci='profile' needs a likelihood"),
-        ({"ci": "profile", "model": "inverse_variance"}, "Mend: tau2='ML'"),
+        ({"ci": "profile", "model": "inverse_variance"}, "Fix: tau2='ML'"),
         ({"i2": "tau2", "model": "common"}, "i2='tau2' has no meaning"),
         ({"study_interval": "Wald"}, "study_interval='Wald' is not known"),
         ({"measure": "OR"}, "events_control is missing; measure='OR' takes"),

@@ -123,8 +123,8 @@ def test_columns_and_choices_that_do_not_fit_are_one_message(monkeypatch, capsys
 @pytest.mark.parametrize(
     ("cell", "words"),
     [
-        ("", "a.csv:3:t: .*empty. Mend: Write the person-time"),
-        ("10,5", "a.csv:3:t: '10,5' has a decimal comma. Mend: Write 10.5"),
+        ("", "a.csv:3:t: .*empty. Fix: Write the person-time"),
+        ("10,5", "a.csv:3:t: '10,5' has a decimal comma. Fix: Write 10.5"),
         ("1.200", "a.csv:3:t: '1.200' can be read as thousands or as decimals"),
         ("2 y", "a.csv:3:t: '2 y' holds a unit"),
         ("0", "person_time\\[1\\]=0 .*must be above zero"),

@@ -41,7 +41,7 @@ def test_an_entity_that_nothing_defines_is_no_xml(review):
     "content", ["", "<", "<a/>", "<COCHRANE_REVIEW>", "<COCHRANE_REVIEW/>", rm5(RELIEF)[:700], PLAIN, "\x00" * 99]
 )
 def test_what_is_no_review_is_refused(review, content):
-    assert review.refused("revman5", content)[0].mend
+    assert review.refused("revman5", content)[0].fix
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "latin-1"])
@@ -202,7 +202,7 @@ def test_zero_bytes_are_refused(review, format):
     "content", [b"PK\x05\x06" + bytes(18), b"%PDF-1.7", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"<html>", b"", b"\xff\xfe"]
 )
 def test_another_kind_of_file_is_refused_by_its_kind(review, format, content):
-    assert review.refused(format, content, **_table(format))[0].mend
+    assert review.refused(format, content, **_table(format))[0].fix
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_another_kind_of_file_is_refused_by_its_kind(review, format, content):
 )
 def test_an_outcome_cannot_lead_out_of_the_folder(review, tmp_path, name):
     content = f"study,year,modality,outcome,events,total\nAdams 2010,2010,A,{name},5,20\n"
-    assert review.refused("csv", content)[0].mend
+    assert review.refused("csv", content)[0].fix
     assert not (tmp_path / "etc").exists()
 
 

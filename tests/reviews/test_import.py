@@ -104,7 +104,7 @@ def test_one_subgroup_is_chosen_by_its_name(review):
 def test_a_study_in_two_subgroups_is_refused_with_the_way_out(review):
     problem = review.only("revman5", rm5(NAUSEA.replace('STUDY_ID="STD-2"', 'STUDY_ID="STD-1"')))
     assert "counted twice" in problem.wrong
-    assert "--outcome '1.3 / Low dose'" in problem.mend
+    assert "--outcome '1.3 / Low dose'" in problem.fix
 
 
 def test_an_unknown_outcome_gets_the_nearest(review):
@@ -143,7 +143,7 @@ def test_a_number_that_cannot_be_one_is_refused_at_its_line_and_attribute(review
     problem = next(problem for problem in problems if problem.column == column)
     assert words in problem.wrong
     assert (problem.file, problem.row) == ("pain.rm5", line)
-    assert problem.mend
+    assert problem.fix
 
 
 def test_every_fault_is_told_in_one_run(review):
@@ -168,7 +168,7 @@ def test_two_names_that_become_one_key_are_refused_with_a_rename(review):
         "revman5", rm5(RELIEF, studies=STUDIES.replace("Smith 2012a", "Muller 2010").replace("2012.", "2010"))
     )
     assert "same study_id 'Muller2010'" in problem.wrong
-    assert "--rename" in problem.mend
+    assert "--rename" in problem.fix
 
 
 def test_two_groups_of_one_label_are_refused(review):
@@ -392,7 +392,7 @@ def test_two_readers_without_a_consensus_are_refused(review):
 
 def test_a_form_whose_columns_are_not_named_is_refused_with_the_option(review):
     problems = review.refused("covidence", COVIDENCE)
-    assert all("--" in problem.mend for problem in problems)
+    assert all("--" in problem.fix for problem in problems)
     assert any("'events'" in problem.wrong for problem in problems)
 
 
@@ -416,7 +416,7 @@ def test_an_unknown_column_is_refused_with_the_option_that_says_what_it_is(revie
         "csv", PLAIN.replace("modality", "drug"), columns=[], values=["modality=x"], outcomes=["response"]
     )
     assert problem.value == "drug"
-    assert "--map 'drug='" in problem.mend
+    assert "--map 'drug='" in problem.fix
 
 
 @pytest.mark.parametrize("columns", [["drug=modality", "site="], ["drug=modality", "*="]])
@@ -484,7 +484,7 @@ def test_an_option_for_columns_is_refused_where_there_are_none_to_name(review):
 def test_words_of_the_review_are_kept_to(review):
     problem = review.only("csv", PLAIN, values=["certainty=hihg"], outcomes=["response"])
     assert (problem.row, problem.column) == (None, "--set certainty")
-    assert "'high'" in problem.mend
+    assert "'high'" in problem.fix
 
 
 def test_the_command_prints_what_came_in_and_what_did_not(review, tmp_path):

@@ -115,7 +115,7 @@ def test_named_modalities_become_the_words_of_the_column(tmp_path):
     arms = place / "extracted_data" / "arms.csv"
     arms.write_text(arms.read_text().replace("surgery", "surgrey"))
     problem = mn.validate(place / "extracted_data").problems[0]
-    assert "surgery" in problem.mend
+    assert "surgery" in problem.fix
 
 
 def test_an_outcome_knows_which_side_is_good(tmp_path):
@@ -168,7 +168,7 @@ def test_a_missing_parent_is_refused(tmp_path):
     "name", ["con", "NUL.txt", "com1", "a:b", "a|b", "a.", "x\u202ey", "a\x00b", "", " ", "a" * 300]
 )
 def test_a_folder_that_not_every_system_can_have_is_refused(tmp_path, name):
-    with pytest.raises(ArgumentError, match="Mend"):
+    with pytest.raises(ArgumentError, match="Fix"):
         new_review(f"{tmp_path}/{name}" if name.strip() else name)
     assert files(tmp_path) == []
 
@@ -200,7 +200,7 @@ def test_a_folder_that_not_every_system_can_have_is_refused(tmp_path, name):
 )
 @pytest.mark.parametrize("argument", ["outcomes", "harms"])
 def test_an_outcome_that_cannot_name_a_file_is_refused_with_the_mend(tmp_path, name, argument):
-    with pytest.raises(ArgumentError, match="Mend"):
+    with pytest.raises(ArgumentError, match="Fix"):
         new_review(tmp_path / "review", **{argument: [name]})
     assert list(tmp_path.iterdir()) == []
 
@@ -230,7 +230,7 @@ def test_an_outcome_that_cannot_name_a_file_is_refused_with_the_mend(tmp_path, n
     ],
 )
 def test_a_modality_that_cannot_name_a_folder_is_refused_with_the_mend(tmp_path, name):
-    with pytest.raises(ArgumentError, match="Mend"):
+    with pytest.raises(ArgumentError, match="Fix"):
         new_review(tmp_path / "review", modalities=[name])
     assert list(tmp_path.iterdir()) == []
 

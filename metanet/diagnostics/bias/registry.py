@@ -126,7 +126,7 @@ def check_biased(fit: Pooled, what: str, allow_biased: object, reason: str) -> s
     if not allow_biased:
         raise ArgumentError(
             f"{what} misleads on rates of single groups. {reason} "
-            "Mend: use small_study_effects(fit, method='peters'), or give allow_biased=True to run it all the same."
+            "Fix: use small_study_effects(fit, method='peters'), or give allow_biased=True to run it all the same."
         )
     return f"Misleading on rates: {reason}"
 

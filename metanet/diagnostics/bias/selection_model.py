@@ -178,7 +178,7 @@ def selection_model(
     if alternative is not None:
         alternative = check_choice("alternative", alternative, ALTERNATIVES)
         if kind == "beta" and alternative == "two-sided":
-            raise ArgumentError("alternative='two-sided' has no meaning for kind='beta'. Mend: 'greater' or 'less'.")
+            raise ArgumentError("alternative='two-sided' has no meaning for kind='beta'. Fix: 'greater' or 'less'.")
     twin = two_step_twin(fit)
     at = null_on_scale(twin, null)
     notes = list(twin.notes)
@@ -227,7 +227,7 @@ def _fitted(
             empty = int(np.flatnonzero(counts == 0)[0])
             reason = (
                 f"No study has a p-value between {edges[empty]:g} and {edges[empty + 1]:g} (alternative {alternative!r}), so its "
-                "weight cannot be estimated. Mend: other steps."
+                "weight cannot be estimated. Fix: other steps."
             )
             return _answer(fit, twin, kind, alternative, notes, reason, limits)
         starts = np.log([0.9, 0.4, 0.1])[:, None] * np.linspace(1.0, 1.5, count)[None, :]

@@ -338,7 +338,7 @@ def _sizes(fit: Pooled, total: Any, total_control: Any, name: str) -> list[Any]:
             continue
         if fit.measure != "GEN":
             raise ArgumentError(
-                f"{argument} is for effects given as such: these data hold their counts. Mend: leave it out."
+                f"{argument} is for effects given as such: these data hold their counts. Fix: leave it out."
             )
         if isinstance(value, str):
             frame = fit.studies
@@ -355,7 +355,7 @@ def _sizes(fit: Pooled, total: Any, total_control: Any, name: str) -> list[Any]:
             raise ArgumentError(f"{argument} must hold one number of patients above 0 for each of the {fit.k} studies.")
         out.append(numbers[None, :])
     if total is None and total_control is not None:
-        raise ArgumentError("total_control was given without total. Mend: give both.")
+        raise ArgumentError("total_control was given without total. Fix: give both.")
     return out
 
 

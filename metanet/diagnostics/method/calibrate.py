@@ -237,12 +237,12 @@ def _truth(fit: Pooled, options: Options, rate: float | None, tau: float | None)
     if fit.k < 2:
         return None, "One study: nothing is pooled, so there is no method to calibrate."
     if rate is not None and fit.response != "rate":
-        raise ArgumentError("rate belongs to pooled proportions. Mend: leave it out.")
+        raise ArgumentError("rate belongs to pooled proportions. Fix: leave it out.")
     if options.model == "beta_binomial":
         kind, mean, spread = "beta", fit.mu, fit.rho
         if tau is not None:
             raise ArgumentError(
-                "tau belongs to a normal random effect; the beta-binomial model has none. Mend: leave it out."
+                "tau belongs to a normal random effect; the beta-binomial model has none. Fix: leave it out."
             )
     elif fit.response in ("rate", "rate per person-time"):
         kind = fit.method["link"] or ("log" if fit.data.timed else "logit")
@@ -255,8 +255,8 @@ def _truth(fit: Pooled, options: Options, rate: float | None, tau: float | None)
         mean = float(LINKS[link].forward(np.array([rate]))[0])
     spread = tau if tau is not None else spread
     if mean is None or spread is None or not np.isfinite(mean + spread):
-        mend = " Mend: give rate and tau to simulate from." if fit.response == "rate" and kind != "beta" else ""
-        return None, f"The result has no estimate to simulate from ({fit.status}).{mend}"
+        fix = " Fix: give rate and tau to simulate from." if fit.response == "rate" and kind != "beta" else ""
+        return None, f"The result has no estimate to simulate from ({fit.status}).{fix}"
     return Truth(kind, float(mean), float(spread)), None
 
 

@@ -86,7 +86,7 @@ def row_sets(
     if isinstance(data, Evidence):
         if outcome is None:
             known = ", ".join(repr(name) for name in data.outcome_names)
-            raise ArgumentError(f"outcome is missing: evidence holds several. Mend: outcome= one of {known}.")
+            raise ArgumentError(f"outcome is missing: evidence holds several. Fix: outcome= one of {known}.")
         found = []
         for name, words in _groupings(data, outcome, modality, definition, choices):
             for overlap in choices.overlap:
@@ -101,7 +101,7 @@ def row_sets(
         raise ArgumentError("outcome, modality and definition belong to evidence; a frame holds one outcome already.")
     for name in ("certainty", "unit", "derived"):
         if name in data.columns and data[name].ndim != 1:
-            raise ArgumentError(f"data has several columns named {name!r}. Mend: rename all but one.")
+            raise ArgumentError(f"data has several columns named {name!r}. Fix: rename all but one.")
     found = []
     levels = choices.certainty if "certainty" in data.columns else ("",)
     for certainty in levels:
@@ -137,7 +137,7 @@ def _filtered(rows: pd.DataFrame, start: dict[str, str], choices: DataChoices) -
     units = choices.unit if "unit" in rows.columns else ("",)
     derived = choices.derived if "derived" in rows.columns else ("",)
     if "derived" in rows.columns and not all(isinstance(value, (bool, np.bool_)) for value in rows["derived"].tolist()):
-        raise ArgumentError("The column 'derived' must hold True or False. Mend: turn its words into truth values.")
+        raise ArgumentError("The column 'derived' must hold True or False. Fix: turn its words into truth values.")
     found = []
     for unit, origin in product(units, derived):
         part, said = rows, dict(start)

@@ -150,7 +150,7 @@ def permutation_test(
         if not finite.all():
             notes.append(f"With {k} studies no null can be refused at this level on a side without a limit.")
     if p is None and not ci:
-        reason = "A pooled rate has no natural null. Mend: give null, the rate to test."
+        reason = "A pooled rate has no natural null. Fix: give null, the rate to test."
     return PermutationTest(
         fit, fit.method, reason, value, statistic, p, lower, upper, fit.level, signs.shape[0], exact, ci, tuple(notes)
     )

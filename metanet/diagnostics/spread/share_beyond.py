@@ -126,7 +126,7 @@ def shares_beyond(
     whole_number("sets", sets, 0, 1_000_000)
     whole_number("seed", seed, 0)
     if 0 < sets < _LEAST_SETS:
-        raise ArgumentError(f"sets={sets} is too few for an interval. Mend: 0 for none, or at least {_LEAST_SETS}.")
+        raise ArgumentError(f"sets={sets} is too few for an interval. Fix: 0 for none, or at least {_LEAST_SETS}.")
     options = options_of(fit.method)
     spread = fit.rho if options.model == "beta_binomial" else fit.tau
     linked = options.model in ("glmm", "beta_binomial") or (

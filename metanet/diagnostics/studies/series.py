@@ -297,7 +297,7 @@ def _values(fit: Pooled, order: object) -> tuple[list[Any], str]:
                 c for c in ("total", "total_control", "person_time", "person_time_control") if c in studies.columns
             ]
             if not sizes:
-                raise ArgumentError("order='size': effects without counts have no size. Mend: order='precision'.")
+                raise ArgumentError("order='size': effects without counts have no size. Fix: order='precision'.")
             return [float(value) for value in studies[sizes].sum(axis=1)], order
         if order == "precision":
             return [float(value) for value in two_step_twin(fit).vi[0]], order

@@ -179,8 +179,8 @@ def _missing_and_stray(folder: Path, present: list[str], contract: Contract, fin
             if table.file not in present:
                 near = nearest(table.file, stray)
                 how = "save it as CSV under this name" if near and Path(near).suffix.lower() != ".csv" else "rename it"
-                mend = f"If {visible(near)!r} is meant, {how}" if near else f"Add the table: {table.title}"
-                findings.cannot_read(table.file, "is missing", mend)
+                fix = f"If {visible(near)!r} is meant, {how}" if near else f"Add the table: {table.title}"
+                findings.cannot_read(table.file, "is missing", fix)
     if not any(table.file in present for table in contract.of_role("outcome")):
         outcomes = [table.file for table in contract.of_role("outcome")]
         findings.cannot_read(
@@ -190,8 +190,8 @@ def _missing_and_stray(folder: Path, present: list[str], contract: Contract, fin
         near = nearest(name, absent)
         if near is not None:
             suffix = Path(name).suffix.lower()
-            mend = f"Save it as {near!r}" if suffix != ".csv" else f"Rename it to {near!r} if that is meant"
-            findings.cannot_read(visible(name), "is not the name of a table, so it would not be read", mend)
+            fix = f"Save it as {near!r}" if suffix != ".csv" else f"Rename it to {near!r} if that is meant"
+            findings.cannot_read(visible(name), "is not the name of a table, so it would not be read", fix)
         elif _holds_counts(folder / name):
             findings.cannot_read(
                 visible(name),

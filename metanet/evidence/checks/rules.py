@@ -271,12 +271,12 @@ def _outcomes_have_arms(tables: Tables, findings: Findings) -> None:
             if study in arms:
                 column, wrong = "arm", f"is not an arm of {visible(study)} in {tables.arms.file}"
                 near = guesses.nearest(arm, arms[study])
-                mend = f"Write {near!r} if that is meant" if near else f"Write one of {listing(sorted(arms[study]))}"
+                fix = f"Write {near!r} if that is meant" if near else f"Write one of {listing(sorted(arms[study]))}"
             else:
                 column, wrong = "study_id", f"is not in {tables.arms.file}"
                 near = guesses.nearest(study, arms)
-                mend = f"Write {near!r} if that is meant, or add the arm" if near else "Add the study and its arm"
-            findings.breaks_rule(table.file, wrong, mend, row=row.line, column=column, value=row.text[column])
+                fix = f"Write {near!r} if that is meant, or add the arm" if near else "Add the study and its arm"
+            findings.breaks_rule(table.file, wrong, fix, row=row.line, column=column, value=row.text[column])
 
 
 def _arms_have_outcomes(tables: Tables, findings: Findings) -> None:

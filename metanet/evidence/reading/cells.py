@@ -12,7 +12,7 @@ from metanet.evidence.contract import Column, TableContract
 from metanet.evidence.findings import Findings
 from metanet.evidence.reading.text import Record, Sheet
 
-# What people write into the cells of a spreadsheet, recognised so that a message can say how to mend it.
+# What people write into the cells of a spreadsheet, recognised so that a message can say how to fix it.
 #
 # Frictionless decides what a value is. It is asked only after these checks, because it also takes spellings that a
 # person reading a table would not: 1_000, NaN, or digits of another script.
@@ -85,7 +85,7 @@ def plain_number(text: str, *, whole: bool, comma: bool, foreign: bool) -> str |
 
 
 def number_fault(text: str, *, whole: bool, comma: bool, percent: bool) -> tuple[str, str]:
-    """What is wrong with a cell that should hold a number, and the mend."""
+    """What is wrong with a cell that should hold a number, and the fix."""
     if (common := common_fault(text, PLACEHOLDERS)) is not None:
         return common
     if _is_date(text):
@@ -95,8 +95,8 @@ def number_fault(text: str, *, whole: bool, comma: bool, percent: bool) -> tuple
         )
     if _PERCENT.fullmatch(text):
         number = text.rstrip("% \u202f\u00a0")
-        mend = f"Write {number.replace(',', '.')} alone" if percent else "Write the count; the per cent follow from it"
-        return "has a per cent sign", mend
+        fix = f"Write {number.replace(',', '.')} alone" if percent else "Write the count; the per cent follow from it"
+        return "has a per cent sign", fix
     if _FRACTION.fullmatch(text):
         return "holds two numbers", "Write the first into the column 'events' and the second into 'total'"
     if _COUNT_AND_PERCENT.fullmatch(text):
@@ -110,7 +110,7 @@ def number_fault(text: str, *, whole: bool, comma: bool, percent: bool) -> tuple
         return "has a decimal comma", f"Write {text.replace(',', '.')}"
     if comma and _PLAIN.fullmatch(text):
         return "has a decimal point in a file that writes decimals with a comma", "Write all numbers in one way"
-    for pattern, wrong, mend in (
+    for pattern, wrong, fix in (
         (_INEXACT, "is not an exact number", "Write the number that the source prints, and the doubt into 'note'"),
         (_SPREAD, "holds a number and its spread", "Write the number alone"),
         (_RANGE, "is a range", "Write one number, and the range into 'note'"),
@@ -118,14 +118,14 @@ def number_fault(text: str, *, whole: bool, comma: bool, percent: bool) -> tuple
         (_WITH_UNIT, "holds a unit", "Write the number alone; the unit of the column is in the codebook"),
     ):
         if pattern.fullmatch(text):
-            return wrong, mend
+            return wrong, fix
     if whole and (_PLAIN.fullmatch(text) or _DECIMAL_COMMA.fullmatch(text)):
         return "is not a whole number", "Write a whole number"
     return "is not a number", "Write a number in digits" + (", with a decimal point" if not whole else "")
 
 
 def boolean_fault(text: str) -> tuple[str, str]:
-    """What is wrong with a cell that should hold true or false, and the mend."""
+    """What is wrong with a cell that should hold true or false, and the fix."""
     if (common := common_fault(text, PLACEHOLDERS)) is not None:
         return common
     folded = text.casefold()
@@ -268,11 +268,11 @@ def _header(sheet: Sheet, contract: TableContract, findings: Findings) -> dict[s
     missing = [name for name in known if name not in names]
     for name in dict.fromkeys(name for name in names if name and name not in known):
         near = nearest(name, missing) or nearest(name, known)
-        mend = f"Write {near!r} if that is meant" if near else "Delete it, or describe it in a datapackage.json"
+        fix = f"Write {near!r} if that is meant" if near else "Delete it, or describe it in a datapackage.json"
         if near and near in missing:
             missing.remove(near)
         findings.cannot_read(
-            sheet.file, "is not a column of this table", mend, row=line, column=visible(shorten(name)), value=name
+            sheet.file, "is not a column of this table", fix, row=line, column=visible(shorten(name)), value=name
         )
     for name in missing:
         column = contract.column(name)
@@ -318,13 +318,13 @@ def _fits(record: Record, width: int, sheet: Sheet, findings: Findings) -> bool:
     if len(cells) == width:
         return True
     if len(cells) > width:
-        mend = "Put quotation marks around a cell that holds the separator, and write decimals with a point"
+        fix = "Put quotation marks around a cell that holds the separator, and write decimals with a point"
     else:
-        mend = "Add the missing cells; an empty one still needs its separator"
+        fix = "Add the missing cells; an empty one still needs its separator"
     findings.cannot_read(
         sheet.file,
         f"the row has {counted(len(cells), 'cell')} where the header has {width}",
-        mend,
+        fix,
         row=record.line,
         value=cells[0] if len(cells) < width else cells[width],
     )
@@ -344,9 +344,9 @@ def _uses_decimal_comma(sheet: Sheet, contract: TableContract, places: dict[str,
 def _value(text: str, column: Column, row: Row, sheet: Sheet, comma: bool, findings: Findings) -> Any:
     file = sheet.file
 
-    def refuse(wrong: str, mend: str) -> None:
+    def refuse(wrong: str, fix: str) -> None:
         row.bad.add(column.name)
-        findings.cannot_read(file, wrong, mend, row=row.line, column=column.name, value=text)
+        findings.cannot_read(file, wrong, fix, row=row.line, column=column.name, value=text)
 
     given = text
     if text:
@@ -376,8 +376,8 @@ def _value(text: str, column: Column, row: Row, sheet: Sheet, comma: bool, findi
         return refuse(*number_fault(text, whole=column.type == "integer", comma=comma, percent=column.unit == "%"))
     for kind in faults or ():
         row.bad.add(column.name)
-        wrong, mend = _constraint_fault(kind, text, column, guess=len(findings.unreadable) < _MOST_GUESSES)
-        findings.cannot_read(file, wrong, mend, row=row.line, column=column.name, value=text)
+        wrong, fix = _constraint_fault(kind, text, column, guess=len(findings.unreadable) < _MOST_GUESSES)
+        findings.cannot_read(file, wrong, fix, row=row.line, column=column.name, value=text)
     # Frictionless reads numbers as decimals; arrays want floats.
     return float(value) if column.type == "number" and value is not None else value
 
@@ -418,8 +418,8 @@ def _constraint_fault(kind: str, text: str, column: Column, *, guess: bool) -> t
         near = nearest(text, column.vocabulary) if guess else None
         prefix = column.extra.get("or_prefix")
         other = f", or {prefix!r} and words" if prefix else ""
-        mend = f"Write {near!r} if that is meant" if near else f"Write one of {listing(column.vocabulary, 40)}{other}"
-        return "is not a word of this column", mend
+        fix = f"Write {near!r} if that is meant" if near else f"Write one of {listing(column.vocabulary, 40)}{other}"
+        return "is not a word of this column", fix
     if kind == "pattern":
         words = column.extra.get("pattern_in_words", f"text that fits {limit}")
         return "is not written as it should be", f"Write {words}"

@@ -62,8 +62,8 @@ def _columns(sheet: Sheet, numbers: Mapping[str, bool], findings: Findings) -> d
     for name in numbers:
         if name not in header:
             near = nearest(name, header)
-            mend = f"Did you mean {near!r}?" if near else f"The columns are {listing(header)}"
-            findings.cannot_read(file, "is not among the column names", mend, row=sheet.header.line, value=name)
+            fix = f"Did you mean {near!r}?" if near else f"The columns are {listing(header)}"
+            findings.cannot_read(file, "is not among the column names", fix, row=sheet.header.line, value=name)
     if not sheet.records:
         findings.cannot_read(file, "holds column names and no rows", "Add a row for each study")
     if findings.faults:
@@ -93,8 +93,8 @@ def _number(cell: str, name: str, line: int, sheet: Sheet, findings: Findings, *
         return int(plain or "") if whole else float(plain or "")
     except ValueError:
         if not cell:
-            wrong, mend = "is empty", f"Write the {'count' if whole else 'person-time'}, or delete the row"
+            wrong, fix = "is empty", f"Write the {'count' if whole else 'person-time'}, or delete the row"
         else:
-            wrong, mend = number_fault(cell, whole=whole, comma=False, percent=False)
-        findings.cannot_read(sheet.file, wrong, mend, row=line, column=name, value=cell)
+            wrong, fix = number_fault(cell, whole=whole, comma=False, percent=False)
+        findings.cannot_read(sheet.file, wrong, fix, row=line, column=name, value=cell)
         return None

@@ -204,7 +204,7 @@ def split(text: str, file: str, known: Collection[str], findings: Findings) -> S
                 return None
     except _BrokenRowError as broken:
         complete = False
-        findings.cannot_read(file, broken.wrong, broken.mend, row=broken.line)
+        findings.cannot_read(file, broken.wrong, broken.fix, row=broken.line)
     if not records:
         if complete:
             findings.cannot_read(file, "holds no column names", "Write the line with the column names first")
@@ -251,9 +251,9 @@ def _separator(text: str, known: Collection[str]) -> tuple[str, int]:
 
 
 class _BrokenRowError(Exception):
-    def __init__(self, line: int, wrong: str, mend: str) -> None:
+    def __init__(self, line: int, wrong: str, fix: str) -> None:
         super().__init__(wrong)
-        self.line, self.wrong, self.mend = line, wrong, mend
+        self.line, self.wrong, self.fix = line, wrong, fix
 
 
 def _records(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:

@@ -159,9 +159,9 @@ def forest(
         unused = {"ax": ax, "second": second, "xlim": xlim, "favours": favours, "risk_of_bias": plan.judged or None}
         for name, value in unused.items():
             if value is not None:
-                raise ArgumentError(f"{name} has no effect with backend='forestplot'. Mend: leave it out.")
+                raise ArgumentError(f"{name} has no effect with backend='forestplot'. Fix: leave it out.")
         if isinstance(fit, Comparison):
-            raise ArgumentError("backend='forestplot' draws one result, not groups. Mend: leave backend out.")
+            raise ArgumentError("backend='forestplot' draws one result, not groups. Fix: leave backend out.")
         axes = draw_with_forestplot(table)
     else:
         axes = draw_table(table, ax)
@@ -187,10 +187,10 @@ def _table(fit: Pooled | Comparison, second: Pooled | None, overall: Pooled | No
     """Rows, notes and small print; every argument is checked here, before a figure exists."""
     if isinstance(fit, Comparison):
         if second is not None:
-            raise ArgumentError("second goes with one result, not with a comparison. Mend: name overall.")
+            raise ArgumentError("second goes with one result, not with a comparison. Fix: name overall.")
         return _grouped(fit, overall, plan)
     if overall is not None:
-        raise ArgumentError("overall goes with a comparison. Mend: mn.forest(mn.compare(data, by), overall=fit).")
+        raise ArgumentError("overall goes with a comparison. Fix: mn.forest(mn.compare(data, by), overall=fit).")
     return _single(fit, second, plan)
 
 

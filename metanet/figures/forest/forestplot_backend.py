@@ -43,7 +43,7 @@ def draw_with_forestplot(table: Table) -> Axes:
     """Draw `table` with the forestplot package in a figure of its own."""
     if not table.scale.is_rate:
         # Its right-hand column stands at 1.05 times the upper limit: inside the panel where effects are negative.
-        raise ArgumentError("backend='forestplot' draws rates, not effects. Mend: leave backend out.")
+        raise ArgumentError("backend='forestplot' draws rates, not effects. Fix: leave backend out.")
     import pandas as pd
 
     plot = load_forestplot()
@@ -128,7 +128,7 @@ def _padded(cell: Cell, column: Column, rows: tuple[Row, ...]) -> str:
         pieces = zip(cell.pieces, widths, column.sides, strict=True)
         return between.join(p.rjust(w) if side == "right" else p.ljust(w) for p, w, side in pieces)
     if isinstance(cell, Judgement):
-        raise ArgumentError("risk_of_bias has no effect with backend='forestplot'. Mend: leave it out.")
+        raise ArgumentError("risk_of_bias has no effect with backend='forestplot'. Fix: leave it out.")
     plain = max((len(c) for c in cells if isinstance(c, str)), default=0)
     whole = max(plain, sum(widths) + len(between) * (len(widths) - 1))
     return cell.ljust(whole) if column.align == "left" else cell.rjust(whole)
@@ -212,7 +212,7 @@ def load_forestplot() -> Any:
         except ImportError as error:
             raise MetanetError(
                 f"backend='forestplot' needs the package forestplot ({error}). "
-                'Mend: pip install "metanet[forestplot]", or leave backend out.'
+                'Fix: pip install "metanet[forestplot]", or leave backend out.'
             ) from None
 
 

@@ -144,4 +144,4 @@ def _check(preset: ForestPreset) -> None:
     for name in ("square", "diamond", "prediction"):
         colour = getattr(preset, name)
         if not matplotlib.colors.is_color_like(colour):
-            raise ArgumentError(f"preset has {name}={colour!r}, which is no colour. Mend: a name or '#0072B2'.")
+            raise ArgumentError(f"preset has {name}={colour!r}, which is no colour. Fix: a name or '#0072B2'.")

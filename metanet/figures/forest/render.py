@@ -238,7 +238,7 @@ def _fit(table: Table, ax: Axes) -> tuple[Layout, float, float]:
         size *= max(0.5, 0.99 / excess)
     if size < style.SMALLEST_READABLE:
         warnings.warn(
-            f"The axes are too small for this figure: its text has {size:.1f} points. Mend: leave ax out, or give axes of "
+            f"The axes are too small for this figure: its text has {size:.1f} points. Fix: leave ax out, or give axes of "
             f"{natural.width / 72:.1f} by {natural.height / 72:.1f} inches.",
             MetanetWarning,
             stacklevel=4,

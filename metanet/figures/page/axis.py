@@ -63,11 +63,11 @@ def check_limits(xlim: object, scale: Scale) -> tuple[float, float]:
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ArgumentError(f"xlim={shorten(xlim)} must be two finite numbers, the lower one first.")
     if scale.is_rate and (low < 0 or high > 1):
-        mend = f" Did you mean ({low / 100:g}, {high / 100:g})?" if 1 < high <= 100 else ""
-        raise ArgumentError(f"xlim={shorten(xlim)} must lie within 0 and 1: rates are fractions.{mend}")
+        fix = f" Did you mean ({low / 100:g}, {high / 100:g})?" if 1 < high <= 100 else ""
+        raise ArgumentError(f"xlim={shorten(xlim)} must lie within 0 and 1: rates are fractions.{fix}")
     if scale.log and low <= 0:
         raise ArgumentError(
-            f"xlim={shorten(xlim)} must lie above 0: ratios stand on a logarithmic axis. Mend: (0.1, 10)."
+            f"xlim={shorten(xlim)} must lie above 0: ratios stand on a logarithmic axis. Fix: (0.1, 10)."
         )
     return scale.place(low), scale.place(high)
 

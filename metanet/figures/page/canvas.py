@@ -147,7 +147,7 @@ def warn_if_unreadable(size: float, stacklevel: int) -> None:
     """A warning where the text of a figure got too small for its column."""
     if size < style.SMALLEST_READABLE:
         warnings.warn(
-            f"The column is too narrow for this figure: its text has {size:.1f} points. Mend: a wider column, or fewer columns "
+            f"The column is too narrow for this figure: its text has {size:.1f} points. Fix: a wider column, or fewer columns "
             "in the table.",
             MetanetWarning,
             stacklevel=stacklevel + 1,

@@ -149,7 +149,7 @@ def _inside(ax: Axes, least: tuple[float, float], title: str, notes: Sequence[st
         size *= max(0.6, min(0.95, room**0.5)) if room > 0 else 0.6
     if size < style.SMALLEST_READABLE:
         warnings.warn(
-            f"The axes are too small for this figure: its text has {size:.1f} points. Mend: leave ax out, or give larger axes.",
+            f"The axes are too small for this figure: its text has {size:.1f} points. Fix: leave ax out, or give larger axes.",
             MetanetWarning,
             stacklevel=5,
         )

@@ -104,7 +104,7 @@ def save_figure(
     base = Path(path_without_suffix)
     if base.suffix.lower().lstrip(".") in FORMATS:
         raise ArgumentError(
-            f"path_without_suffix={shorten(base)!r} has a suffix. Mend: leave {base.suffix!r} out and name it in formats."
+            f"path_without_suffix={shorten(base)!r} has a suffix. Fix: leave {base.suffix!r} out and name it in formats."
         )
     base.parent.mkdir(parents=True, exist_ok=True)
     return [_save(figure, base.with_name(f"{base.name}.{name}"), name, dpi) for name in formats]

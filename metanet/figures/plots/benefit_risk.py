@@ -225,7 +225,7 @@ def _checked(frame: object) -> Array:
     if wrong.size:
         i, j = wrong[0]
         raise ArgumentError(
-            f"frame holds {out[i, j]:g} in {_NEEDED[1 + j]!r}: rates must be fractions within 0 and 1. Mend: divide per cent by 100."
+            f"frame holds {out[i, j]:g} in {_NEEDED[1 + j]!r}: rates must be fractions within 0 and 1. Fix: divide per cent by 100."
         )
     return out
 

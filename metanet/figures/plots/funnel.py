@@ -140,7 +140,7 @@ def funnel(
 
         check_kind("filled", filled, TrimAndFill, "trim_and_fill")
         if filled.fit is not fit and filled.fit.to_dict() != fit.to_dict():
-            raise ArgumentError("filled belongs to another result. Mend: filled=trim_and_fill(fit).")
+            raise ArgumentError("filled belongs to another result. Fix: filled=trim_and_fill(fit).")
     if fit.response.startswith("rate") and filled is None:
         return _rates(fit, ax, title, _checked(contours, RATE_LIMITS))
     return _effects(fit, ax, title, _checked(contours, EFFECT_CONTOURS), filled)

@@ -293,7 +293,7 @@ def _read(value: object, thresholds: Sequence[float]) -> tuple[Pooled, tuple[Sha
     if not more:
         return fit, shares
     if fit.response != "rate":
-        raise ArgumentError("thresholds are rates, and this is no result of rates. Mend: leave them out.")
+        raise ArgumentError("thresholds are rates, and this is no result of rates. Fix: leave them out.")
     return fit, (*shares, *shares_beyond(fit, more))
 
 

@@ -135,12 +135,12 @@ def labbe(fit: Pooled, *, ax: Axes | None = None, title: str | None = None, labe
 def _check(fit: Pooled, studies: pd.DataFrame) -> None:
     if "person_time_control" in studies.columns:
         raise ArgumentError(
-            "labbe draws shares of patients with an event; this result compares rates per person-time. Mend: .forest() draws them."
+            "labbe draws shares of patients with an event; this result compares rates per person-time. Fix: .forest() draws them."
         )
     if "total_control" not in studies.columns:
         what = "one group" if "events" in studies.columns else "effects without counts"
         raise ArgumentError(
-            f"labbe draws the event rates of two groups, and this is a result of {what}. Mend: give events_control and total_control "
+            f"labbe draws the event rates of two groups, and this is a result of {what}. Fix: give events_control and total_control "
             "to pool, or use .forest()."
         )
 

@@ -75,7 +75,7 @@ def overview(rows: Sequence[OverviewRow], *, ax: Axes | None = None, title: str 
     """
     kept = list(rows)
     if any(not isinstance(row, OverviewRow) for row in kept):
-        raise ArgumentError("rows must be rows of an overview. Mend: OverviewRow(outcome, name, k, estimate, ...).")
+        raise ArgumentError("rows must be rows of an overview. Fix: OverviewRow(outcome, name, k, estimate, ...).")
     if not kept:
         return saying(ax, "Overview of pooled rates", title, "There is no pooled rate.")
     more = len(kept) - _MOST

@@ -109,7 +109,7 @@ def single(events: Array, total: Array) -> BinomialLogit:
 def integrals(studies: BinomialLogit, mu: Array, tau: Array) -> tuple[Array, Array]:
     """Log-likelihood of every study at every point, ``[k, p]``, and what half the nodes would have changed, ``[k, p]``.
 
-    Points are ``[p]``; `refine` mends the entries whose second number is too large.
+    Points are ``[p]``; `refine` fixes the entries whose second number is too large.
     """
     k, p = studies.total.shape[0], mu.size
     loglik, half = np.empty((k, p)), np.zeros((k, p))

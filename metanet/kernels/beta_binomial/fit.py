@@ -437,7 +437,7 @@ def prediction_interval(mu: Array, se: Array, rho: Array, k: Array, level: float
     replacement works for any shape: where the beta is normal in logits, and at rho = 0, the interval is theirs, ``mu -+ t
     sqrt(tau2 + se^2)``. In a simulation (k 5, 10 and 20, rates of 3 to 85 %, tau 0.5 and 1) it held 89, 87 and 89 % of new
     rates on average at a nominal 95 %, the fitted quantiles alone 56, 73 and 83 %: maximum likelihood puts rho too low in
-    few studies, which no quantile mends. Where the tail at t is too small for a double (three studies and a level above 98
+    few studies, which no quantile fixes. Where the tail at t is too small for a double (three studies and a level above 98
     %) the limits are 0 and 1.
     """
     t = distributions.two_sided_t(level, k - 2)

@@ -52,7 +52,7 @@ _FARTHEST = 30.0
 
 
 def read_tau_prior(value: object) -> TauPrior:
-    """The prior of tau behind the argument; every fault names it, the value and the mend."""
+    """The prior of tau behind the argument; every fault names it, the value and the fix."""
     family, numbers = _read("tau_prior", value, TAU_FAMILIES)
     if family != "half-t":
         scale = numbers[0]
@@ -61,7 +61,7 @@ def read_tau_prior(value: object) -> TauPrior:
     df, scale = numbers
     if not 1.0 <= df <= 1e6:
         raise ArgumentError(
-            f"tau_prior: df={df:g} must lie between 1 (half-Cauchy) and a million. Mend: use ('half-normal', {scale:g}) for "
+            f"tau_prior: df={df:g} must lie between 1 (half-Cauchy) and a million. Fix: use ('half-normal', {scale:g}) for "
             "more, and at least 1 for tails that can be handled."
         )
     _check_scale("tau_prior", "scale", scale)
@@ -74,7 +74,7 @@ def read_mu_prior(value: object) -> MuPrior:
     if not abs(mean) <= _FARTHEST:
         raise ArgumentError(
             f"mu_prior: mean={mean:g} is a logit and must lie between -{_FARTHEST:g} and {_FARTHEST:g}. "
-            "Mend: the logit of a rate of 10 % is -2.2, of 50 % it is 0."
+            "Fix: the logit of a rate of 10 % is -2.2, of 50 % it is 0."
         )
     _check_scale("mu_prior", "sd", sd)
     return MuPrior(mean, sd)
@@ -92,7 +92,7 @@ def _read(argument: str, value: object, words: tuple[str, ...]) -> tuple[str, li
     numbers = []
     for name, item in zip(names, value[1:], strict=True):
         if isinstance(item, bool) or not isinstance(item, Real):
-            raise ArgumentError(f"{argument}: {name}={shorten(item)!r} is not a number. Mend: use the form ({form}).")
+            raise ArgumentError(f"{argument}: {name}={shorten(item)!r} is not a number. Fix: use the form ({form}).")
         numbers.append(float(item))
         if not abs(numbers[-1]) < float("inf"):
             raise ArgumentError(f"{argument}: {name}={item} must be finite: only a proper prior has a posterior here.")
@@ -262,7 +262,7 @@ def bayes_pool(
     Raises
     ------
     ArgumentError
-        Counts or priors that cannot be used; the message names the argument, the value and the mend.
+        Counts or priors that cannot be used; the message names the argument, the value and the fix.
 
     Notes
     -----

@@ -201,7 +201,7 @@ class BayesPooled(Listed):
         given = {name: value for name, value in locals().items() if name != "self" and value is not None}
         if len(given) != 1:
             raise ArgumentError(
-                f"probability takes exactly one statement, not {len(given)}. Mend: probability(rate_below=0.05), for example."
+                f"probability takes exactly one statement, not {len(given)}. Fix: probability(rate_below=0.05), for example."
             )
         name, value = next(iter(given.items()))
         quantity, side = name.rsplit("_", 1)
@@ -287,6 +287,6 @@ def _place(name: str, value: object, distribution: Distribution) -> float:
         # Kept on the axis of u, with tau = s sinh(u): the slope at zero is s.
         return float(np.arcsinh(number / distribution.slope(np.zeros(1))[0]))
     if not 0 < number < 1:
-        mend = f" Did you mean {number / 100:g}?" if 1 < number < 100 else ""
-        raise ArgumentError(f"{name}={shorten(value)!r} must be a fraction between 0 and 1, such as 0.05.{mend}")
+        fix = f" Did you mean {number / 100:g}?" if 1 < number < 100 else ""
+        raise ArgumentError(f"{name}={shorten(value)!r} must be a fraction between 0 and 1, such as 0.05.{fix}")
     return float(special.logit(number))

@@ -289,7 +289,7 @@ def averaged_rate(fit: Pooled) -> tuple[float | None, float | None, float | None
 def _check_direction(word: str, outcome: str, direction: str, wanted: str) -> None:
     if direction and direction != wanted:
         other = "harm" if word == "benefit" else "benefit"
-        raise ArgumentError(f"{word}={outcome!r} is a {other} by the tables. Mend: name it as the other argument.")
+        raise ArgumentError(f"{word}={outcome!r} is a {other} by the tables. Fix: name it as the other argument.")
 
 
 def _gap(first: float | None, second: float | None) -> float:

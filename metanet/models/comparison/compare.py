@@ -173,7 +173,7 @@ def _options(choices: Mapping[str, Any], estimator: str) -> tuple[dict[str, Any]
         check_choice("model", named["model"], MODELS, where="for compare")
     options = options_for(given, {"tau2": estimator, **named})
     if options.ci == "KR":
-        raise ArgumentError("ci='KR' is not known for compare. Mend: ci='HK'.")
+        raise ArgumentError("ci='KR' is not known for compare. Fix: ci='HK'.")
     return given, options
 
 
@@ -187,7 +187,7 @@ def _groups(data: Any, by: object) -> tuple[pd.DataFrame, tuple[str, ...], NDArr
         raise ArgumentError(f"by={shorten(by)!r} is not a column of data.{meant}")
     column = data[by]
     if column.ndim != 1:
-        raise ArgumentError(f"by={shorten(by)!r} names several columns of data. Mend: rename one of them.")
+        raise ArgumentError(f"by={shorten(by)!r} names several columns of data. Fix: rename one of them.")
     values = ["" if missing(item) else str(item).strip() for item in column.tolist()]
     known = np.array([bool(value) for value in values], dtype=bool)
     if not known.any():
@@ -273,7 +273,7 @@ def _bootstrap(
     kind = "effect"
     if options.scale in ("rate", "rate per person-time"):
         if options.model != "glmm":
-            return None, "No bootstrap for two-step models of rates. Mend: model='glmm'."
+            return None, "No bootstrap for two-step models of rates. Fix: model='glmm'."
         kind = str(options.link)
     drawn = draw(Truth(kind, float(null.mu[0]), tau2**0.5), counts, options, sets, np.random.default_rng(seed))
     observed = ratio_common(counts, group, count, options)[0]

@@ -186,11 +186,11 @@ def _check(data: object, by: object, cluster: object, events: object, total: obj
             meant = f" Did you mean {near!r}?" if near else ""
             raise ArgumentError(f"{argument}={shorten(name)!r} is not a column of data.{meant}")
         if columns.count(name) > 1:
-            raise ArgumentError(f"{argument}={name!r} names several columns of data. Mend: rename them.")
+            raise ArgumentError(f"{argument}={name!r} names several columns of data. Fix: rename them.")
     for argument, name in (("by", by), ("cluster", cluster)):
         if name in ("events", "total", "arms", "design") or (argument == "by" and name in ("study", cluster)):
             raise ArgumentError(
-                f"{argument}={name!r} has the name of another column of the result. Mend: rename the column of data."
+                f"{argument}={name!r} has the name of another column of the result. Fix: rename the column of data."
             )
 
 

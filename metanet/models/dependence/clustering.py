@@ -65,12 +65,12 @@ def _keys(frame: pd.DataFrame | None, cluster: object, k: int) -> list[Any]:
             near = nearest(cluster, columns)
             meant = f" Did you mean {near!r}?" if near else ""
             raise ArgumentError(
-                f"cluster={shorten(cluster)!r} is not a column of the data.{meant} Mend: name the column that says which arms "
+                f"cluster={shorten(cluster)!r} is not a column of the data.{meant} Fix: name the column that says which arms "
                 "belong to one study, or pass a sequence with one key for each arm."
             )
         column = frame[cluster]
         if column.ndim != 1:
-            raise ArgumentError(f"cluster={shorten(cluster)!r} names several columns of the data. Mend: rename them.")
+            raise ArgumentError(f"cluster={shorten(cluster)!r} names several columns of the data. Fix: rename them.")
         return list(column.tolist())
     if not is_sequence(cluster):
         raise ArgumentError(
@@ -80,6 +80,6 @@ def _keys(frame: pd.DataFrame | None, cluster: object, k: int) -> list[Any]:
     keys = list(given.tolist() if hasattr(given, "tolist") else given)
     if len(keys) != k:
         raise ArgumentError(
-            f"cluster has {plural(len(keys), 'key')} for {plural(k, 'arm')}. Mend: give one key for each arm."
+            f"cluster has {plural(len(keys), 'key')} for {plural(k, 'arm')}. Fix: give one key for each arm."
         )
     return keys

@@ -127,7 +127,7 @@ def cluster_robust(
         named = [name for name, value in given.items() if value is not None]
         if named:
             raise ArgumentError(
-                f"{named[0]} has no meaning for a pooled result, which holds its data. Mend: leave it out."
+                f"{named[0]} has no meaning for a pooled result, which holds its data. Fix: leave it out."
             )
         fitted = _of_pooled(fit)
     elif isinstance(fit, Regression):
@@ -190,7 +190,7 @@ def cluster_robust(
 def _of_pooled(fit: Pooled) -> _Fitted:
     if fit.model not in (*_TWO_STEP, *_EXACT):
         raise ArgumentError(
-            f"fit has model={fit.model!r}, for which no cluster-robust errors are made. Mend: pool with model='glmm' or "
+            f"fit has model={fit.model!r}, for which no cluster-robust errors are made. Fix: pool with model='glmm' or "
             "'inverse_variance' (one group), 'CM.EL' or 'inverse_variance' (two groups)."
         )
     reason = None
@@ -217,14 +217,14 @@ def _of_regression(fit: Regression, given: dict[str, Column]) -> _Fitted:
     wrong = [name for name, values in columns.items() if values.size != fit.k]
     if wrong:
         raise ArgumentError(
-            f"{wrong[0]} has {columns[wrong[0]].size} values for the {fit.k} studies of the regression. Mend: give "
+            f"{wrong[0]} has {columns[wrong[0]].size} values for the {fit.k} studies of the regression. Fix: give "
             "the values of the rows used."
         )
     data = Data({name: values[None] for name, values in columns.items()})
     numbers = fit._numbers
     if not _same(data, fit):
         raise ArgumentError(
-            f"{', '.join(arguments)} are not the data that were fitted. Mend: name the same columns as for meta_regression."
+            f"{', '.join(arguments)} are not the data that were fitted. Fix: name the same columns as for meta_regression."
         )
     table = fit.coefficients
     reason = None

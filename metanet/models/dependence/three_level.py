@@ -115,7 +115,7 @@ def three_level(
     arguments = locals()
     if model == "glmm":
         raise ArgumentError(
-            "model='glmm' has no three-level form here. Mend: pool(model='glmm') with cluster_robust for exact counts, or "
+            "model='glmm' has no three-level form here. Fix: pool(model='glmm') with cluster_robust for exact counts, or "
             "model='inverse_variance' for three levels."
         )
     check_choice("model", model, ("inverse_variance",), where="for three_level")

@@ -58,7 +58,7 @@ def check_frame(data: object) -> None:
     """Refuse data that are no DataFrame."""
     if data is not None and not (hasattr(data, "columns") and hasattr(data, "loc")):
         raise ArgumentError(
-            f"data must be a pandas DataFrame, not {type(data).__name__}. Mend: pass sequences as events= and total=."
+            f"data must be a pandas DataFrame, not {type(data).__name__}. Fix: pass sequences as events= and total=."
         )
 
 
@@ -66,7 +66,7 @@ def resolve(data: pd.DataFrame | None, argument: str, value: object) -> Any:
     """The values behind an argument: a column of `data`, a plain sequence, or None."""
     if isinstance(value, str):
         if data is None:
-            raise ArgumentError(f"{argument}={value!r} names a column, but no data were given. Mend: pass data=frame.")
+            raise ArgumentError(f"{argument}={value!r} names a column, but no data were given. Fix: pass data=frame.")
         if value not in data.columns:
             near = nearest(value, [str(c) for c in data.columns])
             meant = f" Did you mean {near!r}?" if near else ""
@@ -80,7 +80,7 @@ def _column(data: pd.DataFrame, argument: str, name: str) -> pd.Series[Any]:
     found = data[name]
     if getattr(found, "ndim", 1) != 1:
         raise ArgumentError(
-            f"{argument}={name!r} names several columns of data. Mend: rename them so that each has its own name."
+            f"{argument}={name!r} names several columns of data. Fix: rename them so that each has its own name."
         )
     return found
 
@@ -129,15 +129,15 @@ def as_numbers(argument: str, values: Any) -> Array:
         if isinstance(item, (bool, np.bool_)):
             raise ArgumentError(f"{where} is a truth value, not a number.")
         if missing(item):
-            raise ArgumentError(f"{where} is missing. Mend: leave the study out or fill in the number.")
+            raise ArgumentError(f"{where} is missing. Fix: leave the study out or fill in the number.")
         if isinstance(item, _NOT_NUMBERS):
-            raise ArgumentError(f"{where} is not a number. Mend: convert the column to numbers first.")
+            raise ArgumentError(f"{where} is not a number. Fix: convert the column to numbers first.")
         try:
             out[i] = float(item)
         except (TypeError, ValueError, OverflowError):
             raise ArgumentError(f"{where} is not a number that can be used.") from None
         if np.isnan(out[i]):
-            raise ArgumentError(f"{where} is missing. Mend: leave the study out or fill in the number.")
+            raise ArgumentError(f"{where} is missing. Fix: leave the study out or fill in the number.")
         if np.isinf(out[i]):
             raise ArgumentError(f"{where} is infinite.")
     return out
@@ -148,9 +148,9 @@ def same_length(**columns: Array | Sequence[str] | None) -> None:
     lengths = {name: len(column) for name, column in columns.items() if column is not None}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name}: {length}" for name, length in lengths.items())
-        raise ArgumentError(f"The arguments differ in length ({listed}). Mend: give one value for each study.")
+        raise ArgumentError(f"The arguments differ in length ({listed}). Fix: give one value for each study.")
     if lengths and next(iter(lengths.values())) == 0:
-        raise ArgumentError(f"No studies: {next(iter(lengths))} is empty. Mend: give at least one study.")
+        raise ArgumentError(f"No studies: {next(iter(lengths))} is empty. Fix: give at least one study.")
 
 
 def _at(labels: Sequence[str] | None, i: SupportsIndex) -> str:
@@ -184,12 +184,12 @@ def check_counts(
     check_whole(first, events, labels)
     for i in np.flatnonzero(total == 0):
         raise ArgumentError(
-            f"{second}[{i}]=0{_at(labels, i)}: a study without patients has no rate. Mend: leave it out."
+            f"{second}[{i}]=0{_at(labels, i)}: a study without patients has no rate. Fix: leave it out."
         )
     for i in np.flatnonzero(events > total):
         raise ArgumentError(
             f"{first}[{i}]={events[i]:g}{_at(labels, i)} is more than {second}[{i}]={total[i]:g}. "
-            "Mend: check both against the source; they may be swapped."
+            "Fix: check both against the source; they may be swapped."
         )
 
 
@@ -252,7 +252,7 @@ def read_columns(
     if any(not index.equals(indexes[0]) for index in indexes[1:]):
         raise ArgumentError(
             "The arguments are Series with different indexes, so it is not known which values belong together. "
-            "Mend: align them, or pass one frame as data."
+            "Fix: align them, or pass one frame as data."
         )
     for name in arguments:
         values = given.get(name)
@@ -281,11 +281,11 @@ def check_columns(columns: Mapping[str, Array], labels: Sequence[str] | None = N
         for name in ("yi", "vi"):
             for i in np.flatnonzero(np.abs(columns[name]) > 1e30):
                 raise ArgumentError(
-                    f"{name}[{i}]={columns[name][i]:g} is too large to be computed with. Mend: rescale the effects."
+                    f"{name}[{i}]={columns[name][i]:g} is too large to be computed with. Fix: rescale the effects."
                 )
         for i in np.flatnonzero(columns["vi"] < 1e-30):
             raise ArgumentError(
-                f"vi[{i}]={columns['vi'][i]:g} is too small to be computed with. Mend: rescale the effects."
+                f"vi[{i}]={columns['vi'][i]:g} is too small to be computed with. Fix: rescale the effects."
             )
 
 
@@ -296,9 +296,7 @@ def check_time(name: str, values: Array, labels: Sequence[str] | None = None) ->
             f"{name}[{i}]={values[i]:g}{_at(labels, i)} must be above zero: a study without person-time has no rate."
         )
     for i in np.flatnonzero((values > 1e15) | (values < 1e-15)):
-        raise ArgumentError(
-            f"{name}[{i}]={values[i]:g}{_at(labels, i)} cannot be computed with. Mend: change its unit."
-        )
+        raise ArgumentError(f"{name}[{i}]={values[i]:g}{_at(labels, i)} cannot be computed with. Fix: change its unit.")
 
 
 def read_studies(
@@ -352,7 +350,7 @@ def read_arrays(given: Mapping[str, object], arguments: Sequence[str], takes: st
     columns = {name: _numeric(name, given[name]) for name in arguments}
     if len({values.shape for values in columns.values()}) > 1:
         shapes = ", ".join(f"{name} {values.shape}" for name, values in columns.items())
-        raise ArgumentError(f"The arrays differ in shape ({shapes}). Mend: equal shapes [analyses, studies].")
+        raise ArgumentError(f"The arrays differ in shape ({shapes}). Fix: equal shapes [analyses, studies].")
     first = arguments[0]
     gone = np.isnan(columns[first])
     for name in arguments[1:]:

@@ -132,7 +132,7 @@ def pool(
     Raises
     ------
     ArgumentError
-        An argument that cannot be used; the message names it, the index and the mend.
+        An argument that cannot be used; the message names it, the index and the fix.
 
     Notes
     -----
@@ -366,7 +366,7 @@ def _keys(data: pd.DataFrame, by: object) -> list[str]:
                 f"by={shorten(key)!r} is not a column of data." + (f" Did you mean {near!r}?" if near else "")
             )
         if key in {*_NUMBERS, "notes"}:
-            raise ArgumentError(f"by={key!r} has the name of a column of the result. Mend: rename the column of data.")
+            raise ArgumentError(f"by={key!r} has the name of a column of the result. Fix: rename the column of data.")
         if data[key].ndim != 1 or any(isinstance(item, (list, dict, set, np.ndarray)) for item in data[key]):
             raise ArgumentError(f"by={key!r} does not name one column of plain values.")
     return keys

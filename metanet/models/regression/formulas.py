@@ -56,7 +56,7 @@ def read_values(frame: pd.DataFrame, name: str, *, argument: str = "data") -> Va
     """A column of numbers as such, anything else as texts; a truth value is a category."""
     column = frame[name]
     if getattr(column, "ndim", 1) != 1:
-        raise ArgumentError(f"formula: several columns of {argument} are called {name!r}. Mend: rename them.")
+        raise ArgumentError(f"formula: several columns of {argument} are called {name!r}. Fix: rename them.")
     items = column.tolist()
     known = np.array([not missing(item) and str(item).strip() != "" for item in items], dtype=bool)
     there = [item for item, here in zip(items, known, strict=True) if here]
@@ -128,7 +128,7 @@ class Factor:
         if wrong.size:
             raise ArgumentError(
                 f"formula: {self.label} has no value for {listing([labels[int(i)] for i in wrong])} (a logarithm or root of what is "
-                "not above zero, or a division by zero). Mend: leave these out, or take another transform."
+                "not above zero, or a division by zero). Fix: leave these out, or take another transform."
             )
         return values
 
@@ -175,7 +175,7 @@ def read_factor(source: str, quoted: Mapping[str, str], frame: pd.DataFrame, ind
         shown = f"C({name})" if isinstance(tree, ast.Call) else name
         return Factor(own, shown, (name,), reference, isinstance(tree, ast.Call), _node=name)
     if isinstance(tree, ast.BinOp):
-        raise ArgumentError(f"formula: {shorten(label)!r} is arithmetic. Mend: write I({shorten(label, 40)}).")
+        raise ArgumentError(f"formula: {shorten(label)!r} is arithmetic. Fix: write I({shorten(label, 40)}).")
     if not isinstance(tree, ast.Call):
         raise ArgumentError(f"formula: {shorten(label)!r} is not a column of data. Allowed: {_ALLOWED}.")
     node = _checked(tree, column, names, label, 0)
@@ -326,7 +326,7 @@ class Design:
         columns = {name: read_values(frame, name, argument="new") for name in self.formula.names}
         for name, values in columns.items():
             for i in np.flatnonzero(~values.known):
-                raise ArgumentError(f"new: {name!r} is missing in row {i}. Mend: give a value for every moderator.")
+                raise ArgumentError(f"new: {name!r} is missing in row {i}. Fix: give a value for every moderator.")
         labels = [f"row {i} of new" for i in range(len(frame))]
         matrix = self._spec.get_model_matrix(_frame(self.factors, columns, labels), na_action="ignore")
         return np.asarray(matrix.to_numpy(), dtype=np.float64), frame
@@ -380,7 +380,7 @@ def read_formula(formula: object, frame: pd.DataFrame) -> Formula:
     factors = tuple(known.values())
     names = tuple(dict.fromkeys(name for factor in factors for name in factor.names))
     if not names:
-        raise ArgumentError(f"formula={shorten(text)!r} names no moderator. Mend: name a column, or use pool.")
+        raise ArgumentError(f"formula={shorten(text)!r} names no moderator. Fix: name a column, or use pool.")
     if len(names) > _MOST_NAMES:
         raise ArgumentError(f"formula names {len(names)} columns; at most {_MOST_NAMES} are taken.")
     from formulaic import Formula as Parsed  # type: ignore[import-untyped]
@@ -406,7 +406,7 @@ def _refuse(plain: str, text: str) -> None:
         raise ArgumentError(f"formula={shorten(text)!r}: a backtick is not closed.")
     if "__" in re.sub(r"quoted[0-9]+__", "", plain):
         raise ArgumentError(
-            f"formula={shorten(text)!r}: names with two underscores are not allowed. Mend: put the name of a column in backticks."
+            f"formula={shorten(text)!r}: names with two underscores are not allowed. Fix: put the name of a column in backticks."
         )
     for found in _POWER.finditer(plain):
         try:
@@ -432,7 +432,7 @@ def _parse(plain: str, text: str) -> Any:
         parsed = Parsed(plain)
     except (FormulaicError, SyntaxError, ValueError, TypeError, RecursionError) as error:
         raise ArgumentError(
-            f"formula={shorten(text)!r} cannot be read ({shorten(_first_line(error), 60)}). Mend: names joined by +, : or *, "
+            f"formula={shorten(text)!r} cannot be read ({shorten(_first_line(error), 60)}). Fix: names joined by +, : or *, "
             "such as '~ year + log(n)'."
         ) from None
     if not isinstance(parsed, SimpleFormula):
@@ -482,7 +482,7 @@ def _new_frame(new: Any, names: Sequence[str]) -> pd.DataFrame:
     if isinstance(new, Mapping):
         lengths = {len(v) for v in new.values() if not isinstance(v, str) and hasattr(v, "__len__")}
         if len(lengths) > 1:
-            raise ArgumentError("new: its values differ in length. Mend: one value for each row.")
+            raise ArgumentError("new: its values differ in length. Fix: one value for each row.")
         rows = lengths.pop() if lengths else 1
         new = pd.DataFrame(
             {k: list(v) if not isinstance(v, str) and hasattr(v, "__len__") else [v] * rows for k, v in new.items()}
@@ -492,7 +492,7 @@ def _new_frame(new: Any, names: Sequence[str]) -> pd.DataFrame:
     gone = [name for name in names if name not in new.columns]
     if gone:
         raise ArgumentError(
-            f"new lacks {listing(gone)}. Mend: give {plural(len(names), 'moderator')}: {listing(names)}."
+            f"new lacks {listing(gone)}. Fix: give {plural(len(names), 'moderator')}: {listing(names)}."
         )
     frame: pd.DataFrame = new.reset_index(drop=True)
     return frame

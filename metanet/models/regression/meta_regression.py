@@ -137,7 +137,7 @@ def meta_regression(
     read = read_formula(formula, frame)
     known = read.usable(frame)
     if not known.any():
-        raise ArgumentError(f"formula: no study has {listing(read.names)}. Mend: take moderators that studies report.")
+        raise ArgumentError(f"formula: no study has {listing(read.names)}. Fix: take moderators that studies report.")
     studies = read_studies(data, given, study=study, arguments=takes, takes=f"measure={options.measure!r}")
     # An outcome is checked in every row, a moderator decides which of them count.
     without = [label for label, there in zip(studies.labels, known, strict=True) if not there]
@@ -214,19 +214,19 @@ def _check_design(design: Design, frame: pd.DataFrame) -> None:
         if len(values) == 1 and k > 1:
             raise ArgumentError(
                 f"formula: {name!r} is {shorten(values.pop(), 40)!r} in every one of {plural(k, 'study', 'studies')}, so it "
-                "cannot account for differences between them. Mend: leave it out."
+                "cannot account for differences between them. Fix: leave it out."
             )
     if k <= p:
         raise ArgumentError(
             f"formula: {plural(k, 'study', 'studies')} cannot tell of {plural(p, 'coefficient')} ({listing(design.terms)}): more "
-            "studies than coefficients are needed. Mend: fewer moderators, or fewer categories."
+            "studies than coefficients are needed. Fix: fewer moderators, or fewer categories."
         )
     active = gram_schmidt(np.ascontiguousarray(design.matrix.T)[:, :, None], np.ones((k, 1))).active[:, 0]
     if not active.all():
         followed = [term for term, free in zip(design.terms, active, strict=True) if not free]
         raise ArgumentError(
             f"formula: {listing(followed)} {'follows' if len(followed) == 1 else 'follow'} from the other columns in these "
-            f"{k} studies (collinear), so their coefficients cannot be told apart. Mend: leave "
+            f"{k} studies (collinear), so their coefficients cannot be told apart. Fix: leave "
             f"{'it' if len(followed) == 1 else 'them'} out."
         )
 
@@ -243,7 +243,7 @@ def moderator_contrast(design: Design) -> Array:
     made = np.linalg.lstsq(design.matrix / size, np.ones(k), rcond=None)[0]
     if np.abs(design.matrix / size @ made - 1.0).max() > 1e-8:
         raise ArgumentError(
-            f"formula={shorten(design.formula.text)!r} has no intercept: it would fix the rate at moderators of zero. Mend: "
+            f"formula={shorten(design.formula.text)!r} has no intercept: it would fix the rate at moderators of zero. Fix: "
             "leave the '0' or '- 1' out."
         )
     along = made / size

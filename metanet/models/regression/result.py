@@ -434,7 +434,7 @@ class Regression(Listed):
             if len(numeric) != 1:
                 raise ArgumentError(
                     f"moderator is missing: the formula has {len(numeric)} numeric moderators"
-                    f"{' (' + listing(numeric) + ')' if numeric else ''}. Mend: name one of them."
+                    f"{' (' + listing(numeric) + ')' if numeric else ''}. Fix: name one of them."
                     if numeric
                     else "The formula has no numeric moderator, so there is no line to draw."
                 )

@@ -44,7 +44,7 @@ def connected(scheduler: str, workers: int | None = None) -> Iterator[Any]:
     try:
         import distributed
     except ImportError:
-        raise ReportError('A cluster needs dask.distributed. Mend: pip install "metanet[cluster]".') from None
+        raise ReportError('A cluster needs dask.distributed. Fix: pip install "metanet[cluster]".') from None
     # Workers that this process starts have one numeric thread each, as everywhere.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
@@ -68,7 +68,7 @@ def connected(scheduler: str, workers: int | None = None) -> Iterator[Any]:
             client = held.enter_context(distributed.Client(address, timeout=_PATIENCE, set_as_default=False))
         except (OSError, ValueError, TimeoutError) as fault:
             raise ReportError(
-                f"scheduler={shorten(scheduler)!r} does not answer ({shorten(str(fault), 120)}). Mend: start the cluster, or "
+                f"scheduler={shorten(scheduler)!r} does not answer ({shorten(str(fault), 120)}). Fix: start the cluster, or "
                 "give the address that its scheduler prints."
             ) from None
         yield client

@@ -56,7 +56,7 @@ def make_remote(
     """
     if versions != versions_digest():
         raise ReportError(
-            "A worker of the cluster has other versions of metanet or of its packages than this machine. Mend: install the same "
+            "A worker of the cluster has other versions of metanet or of its packages than this machine. Fix: install the same "
             "requirements.lock on both."
         )
     place = _unpacked(bundle)

@@ -62,7 +62,7 @@ def read_run(folder: str | os.PathLike[str]) -> dict[str, Made]:
     """
     root = Path(folder)
     if not root.is_dir():
-        raise ArgumentError(f"{shorten(str(folder))!r} is not a folder of reports. Mend: give what --out named.")
+        raise ArgumentError(f"{shorten(str(folder))!r} is not a folder of reports. Fix: give what --out named.")
     found: dict[str, Made] = {}
     for path in sorted(root.rglob("numbers.json")):
         place = path.parent.relative_to(root)
@@ -73,7 +73,7 @@ def read_run(folder: str | os.PathLike[str]) -> dict[str, Made]:
             name = place.as_posix()
             found[name] = Made(name, str(about.get("title") or name), about, numbers)
     if not found:
-        raise ArgumentError(f"{shorten(str(folder))!r} holds no report of this version. Mend: give what --out named.")
+        raise ArgumentError(f"{shorten(str(folder))!r} holds no report of this version. Fix: give what --out named.")
     return found
 
 
@@ -175,7 +175,7 @@ class RowChange:
 
 @dataclass(frozen=True)
 class Change:
-    """What became of one report: "added", "removed", "changed", "failed", "mended" or "same".
+    """What became of one report: "added", "removed", "changed", "failed", "fixed" or "same".
 
     `numbers` are (name, old, new) where they differ; `method` the choices that differ; `rows` what happened to the rows;
     `values` for analyses without one pooled rate: (path, old, new).
@@ -207,7 +207,7 @@ def compare_runs(
     """Every report of two runs, those whose estimate moved most first, those that are the same last."""
     before, after = read_run(old), read_run(new)
     found = [_change(before.get(name), after.get(name), tolerance) for name in dict.fromkeys([*before, *after])]
-    order = {"failed": 0, "changed": 1, "mended": 2, "added": 3, "removed": 4, "same": 5}
+    order = {"failed": 0, "changed": 1, "fixed": 2, "added": 3, "removed": 4, "same": 5}
     return sorted(found, key=lambda each: (order[each.status], -abs(each.moved or 0.0), each.folder))
 
 
@@ -220,7 +220,7 @@ def _change(old: Made | None, new: Made | None, tolerance: float) -> Change:
         same = old.error == new.error
         return Change(new.folder, new.title, "same" if same else "failed", error=new.error)
     if old.error is not None:
-        return Change(new.folder, new.title, "mended", error=old.error)
+        return Change(new.folder, new.title, "fixed", error=old.error)
     if old.result is not None and new.result is not None:
         return _pooled(old, new, tolerance)
     try:

@@ -49,7 +49,7 @@ class Diff:
         counts = Counter(change.status for change in self.changes)
         words = [
             f"{counts[status]} {status}"
-            for status in ("changed", "added", "removed", "failed", "mended", "same")
+            for status in ("changed", "added", "removed", "failed", "fixed", "same")
             if counts[status]
         ]
         text = f"Of {plural(len(self.changes), 'report')}: {listing(words)}."
@@ -133,7 +133,7 @@ class Diff:
                 parts.append(f"<h2>{html_text(title)}</h2>" + (f"<ul>{listed}</ul>" if listed else ""))
         to = Path(path)
         if to.is_dir():
-            raise ArgumentError(f"path={shorten(str(path))!r} is a folder. Mend: give the name of a file in it.")
+            raise ArgumentError(f"path={shorten(str(path))!r} is a folder. Fix: give the name of a file in it.")
         write_text(to, page("What moved between two runs", f'<main class="tex2jax_ignore">{"".join(parts)}</main>'))
         return to
 
@@ -173,7 +173,7 @@ def _lines(change: Change) -> list[str]:
     head = f"{change.title}: {change.status}"
     lines = [f"{head}, by {_moved(change, change.moved)}" if change.moved else head]
     if change.error:
-        lines.append(f"{'error' if change.status != 'mended' else 'before'}: {change.error}")
+        lines.append(f"{'error' if change.status != 'fixed' else 'before'}: {change.error}")
     for name, old, new in change.numbers:
         kind = NUMBERS.get(name, "word")
         was, now = _shown(change, kind, old), _shown(change, kind, new)

@@ -98,7 +98,7 @@ class Forks:
         parent.wait()
         words = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or ["no reason given"]
         shutil.rmtree(self._folder, ignore_errors=True)
-        raise ReportError(f"The warm parent of the reports did not start ({words[0]}). Mend: engine='stock'.")
+        raise ReportError(f"The warm parent of the reports did not start ({words[0]}). Fix: engine='stock'.")
 
     @property
     def _socket(self) -> Path:

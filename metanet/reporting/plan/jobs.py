@@ -30,7 +30,7 @@ def known_parameters(notebook: Path) -> dict[str, Any]:
         return {} if cell is None else _literals(cell.source)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         raise ArgumentError(
-            f"{visible(notebook)}: its cell of parameters cannot be read. Mend: let it hold names with plain values alone, such as "
+            f"{visible(notebook)}: its cell of parameters cannot be read. Fix: let it hold names with plain values alone, such as "
             "level = 0.95."
         ) from None
 

@@ -93,7 +93,7 @@ def jobs_of(entries: Sequence[Entry], evidence: Evidence, data: str | None) -> l
         place = job.folder.casefold()
         if place in seen:
             raise ArgumentError(
-                f"Two reports of the plan would be written to {job.folder}: {seen[place].title!r} and {job.title!r}. Mend: vary "
+                f"Two reports of the plan would be written to {job.folder}: {seen[place].title!r} and {job.title!r}. Fix: vary "
                 "the parameter in one entry, or leave one out."
             )
         seen[place] = job
@@ -108,7 +108,7 @@ def check_entry(entry: Entry, evidence: Evidence) -> None:
         check_choice("modality", name, evidence.modality_classes)
     for name in (*entry.parameters, *entry.vary):
         if name in OWN and name in known_parameters(entry.path):
-            raise ArgumentError(f"parameter {name!r} is set by the report itself. Mend: use the argument of report.")
+            raise ArgumentError(f"parameter {name!r} is set by the report itself. Fix: use the argument of report.")
     for parameters, _ in _variants(entry):
         check_parameters(entry.path, parameters)
         for name, words in (

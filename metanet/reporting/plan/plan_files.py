@@ -55,7 +55,7 @@ def read_plan(path: str | Path) -> Plan:
     common = _parameters(place, "parameters", content.get("parameters", {}))
     reports = content.get("report")
     if not isinstance(reports, list) or not reports:
-        raise ArgumentError(f"{visible(place)}: there is no [[report]]. Mend: add one, with analysis = 'rates'.")
+        raise ArgumentError(f"{visible(place)}: there is no [[report]]. Fix: add one, with analysis = 'rates'.")
     entries = [_entry(place, number, each) for number, each in enumerate(reports, 1)]
     known = {name for entry in entries for name in known_parameters(entry.path)}
     for name in common:
@@ -72,16 +72,16 @@ def _with_common(entry: Entry, common: Mapping[str, Scalar]) -> Entry:
 def _content(place: Path) -> dict[str, Any]:
     try:
         if place.exists() and not place.is_file():
-            raise ArgumentError(f"{visible(place)} is no file. Mend: give the path of a plan.")
+            raise ArgumentError(f"{visible(place)} is no file. Fix: give the path of a plan.")
         if place.stat().st_size > _LARGEST:
             raise ArgumentError(f"{visible(place)} is larger than a plan can be ({_LARGEST} bytes).")
         return tomllib.loads(place.read_text(encoding="utf-8"))
     except OSError as fault:
         raise ArgumentError(
-            f"{visible(place)} cannot be read ({fault.strerror}). Mend: give the path of a plan."
+            f"{visible(place)} cannot be read ({fault.strerror}). Fix: give the path of a plan."
         ) from None
     except UnicodeDecodeError:
-        raise ArgumentError(f"{visible(place)} is not text in UTF-8. Mend: save it as UTF-8.") from None
+        raise ArgumentError(f"{visible(place)} is not text in UTF-8. Fix: save it as UTF-8.") from None
     except (tomllib.TOMLDecodeError, RecursionError) as fault:
         raise ArgumentError(f"{visible(place)} is no TOML: {shorten(str(fault), 200)}.") from None
 

@@ -204,7 +204,7 @@ def report(
         check_choice("engine", engine, ENGINES)
     if supplement and is_remote(out):
         # The files of reports that were there already stay there.
-        raise ArgumentError("supplement needs the reports in a folder here. Mend: give a folder as out, and copy it.")
+        raise ArgumentError("supplement needs the reports in a folder here. Fix: give a folder as out, and copy it.")
     evidence = load_evidence(data)
     todo = planned(evidence, outcome, modality, data=data, parameters=parameters, analyses=analyses, plan=plan)
     with _telling(out), working_folder(out) as (to, remote):
@@ -241,7 +241,7 @@ def _telling(out: str | Path) -> Iterator[None]:
         yield
     except OSError as fault:
         raise ReportError(
-            f"out={shorten(str(out))!r}: {fault.strerror or fault}. What was made stands, and the next run goes on from there. Mend: "
+            f"out={shorten(str(out))!r}: {fault.strerror or fault}. What was made stands, and the next run goes on from there. Fix: "
             "free some space, or name a folder of your own."
         ) from None
 
@@ -261,7 +261,7 @@ def planned(
     if plan is not None:
         if outcome or modality or parameters or analyses:
             raise ArgumentError(
-                "A plan says itself what is made. Mend: leave outcome, modality, parameters and analyses out."
+                "A plan says itself what is made. Fix: leave outcome, modality, parameters and analyses out."
             )
         return jobs_of(read_plan(plan).entries, evidence, folder)
     extra = dict(parameters or {})
@@ -288,7 +288,7 @@ def kinds_of(analyses: Sequence[str] | None, *, complete: bool) -> tuple[str, ..
         return ANALYSES if complete else ("rates",)
     words = (analyses,) if isinstance(analyses, str) else tuple(analyses)
     if not words:
-        raise ArgumentError(f"analyses is empty. Mend: name at least one of {', '.join(map(repr, ANALYSES))}.")
+        raise ArgumentError(f"analyses is empty. Fix: name at least one of {', '.join(map(repr, ANALYSES))}.")
     return tuple(dict.fromkeys(check_choice("analyses", word, ANALYSES) for word in words))
 
 
@@ -383,7 +383,7 @@ def _maker(
         return maker(engine, formats, limits, several=len(jobs) > 2, data=held)
     if engine is not None:
         raise ArgumentError(
-            "engine and scheduler exclude each other: workers choose their engine. Mend: leave engine out."
+            "engine and scheduler exclude each other: workers choose their engine. Fix: leave engine out."
         )
     from metanet.reporting.cluster.maker import ClusterMaker
 

@@ -162,13 +162,13 @@ def opened(out: Path) -> Iterator[Journal]:
     for place in (home, home / "logs", home / "lock", home / "journal.jsonl"):
         if place.is_symlink():
             raise ArgumentError(
-                f"{shorten(visible(place))} is a link to elsewhere. Mend: take it away, or name another folder as out."
+                f"{shorten(visible(place))} is a link to elsewhere. Fix: take it away, or name another folder as out."
             )
     home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("a") as lock:
         if not _lock(lock.fileno()):
             raise ArgumentError(
-                f"out={shorten(str(out))!r} is in use by another run. Mend: wait for it, or name another folder."
+                f"out={shorten(str(out))!r} is in use by another run. Fix: wait for it, or name another folder."
             )
         recover(out)
         yield Journal(out)

@@ -50,7 +50,7 @@ class Remote:
             self._fs, root = fsspec.core.url_to_fs(address)
         except ImportError as fault:
             raise ArgumentError(
-                f'out={shorten(address)!r} needs a package ({fault}). Mend: pip install "metanet[cluster]" and the one for this store.'
+                f'out={shorten(address)!r} needs a package ({fault}). Fix: pip install "metanet[cluster]" and the one for this store.'
             ) from None
         except ValueError as fault:
             raise ArgumentError(

@@ -198,7 +198,7 @@ def _check_rows(job: Job, staged: Path) -> None:
     # The replication saves two results, each with the rows of its own.
     ours = job.notebook.parent == analyses_folder() and not job.folder.startswith(f"{REPLICATION}/")
     if ours and used and filed and used != filed:
-        raise ReportError("The evidence changed while the reports were made. Mend: run again.")
+        raise ReportError("The evidence changed while the reports were made. Fix: run again.")
 
 
 def one_line(fault: BaseException) -> str:

@@ -191,7 +191,7 @@ def write_supplement(out: Path, evidence: Evidence) -> Path:
     reports = [report for report in everything if not report.stale]
     if not reports:
         raise ArgumentError(
-            f"There is no report of this evidence in out={shorten(str(out))!r}. Mend: make the reports first."
+            f"There is no report of this evidence in out={shorten(str(out))!r}. Fix: make the reports first."
         )
     left_out = [report for report in everything if report.stale]
     parts = parts_of(out, evidence, reports, [report for report in rates if not report.stale])

@@ -88,14 +88,14 @@ def find_columns(
             hint = f"Did you mean {visible(near)!r}?" if near else f"The columns are {listing(names, 12)}."
             raise ArgumentError(f"--map {visible(shorten(name))!r} is no column of {file}. {hint}")
     if mapping.get(_REST):
-        raise ArgumentError("--map '*=' leaves all other columns out; it cannot be a field. Mend: write '*=' alone.")
+        raise ArgumentError("--map '*=' leaves all other columns out; it cannot be a field. Fix: write '*=' alone.")
     check_fields("map", (field for field in mapping.values() if field), fields)
     taken: dict[str, str] = {}
     left_out: list[str] = []
     said = {name: field for name, field in mapping.items() if name != _REST}
     for name, field in said.items():
         if field and field in taken:
-            raise ArgumentError(f"--map gives {field!r} two columns, {taken[field]!r} and {name!r}. Mend: name one.")
+            raise ArgumentError(f"--map gives {field!r} two columns, {taken[field]!r} and {name!r}. Fix: name one.")
         if field:
             taken[field] = name
     for name in names:

@@ -86,10 +86,10 @@ def pairs(option: str, given: Sequence[str], what: str) -> dict[str, str]:
         left, right = left.strip(), right.strip()
         if not sign or not left:
             raise ArgumentError(
-                f"{option} {visible(shorten(each))!r} is not written {what}. Mend: put one equals sign between."
+                f"{option} {visible(shorten(each))!r} is not written {what}. Fix: put one equals sign between."
             )
         if left in found:
-            raise ArgumentError(f"{option} names {visible(shorten(left))!r} twice. Mend: name it once.")
+            raise ArgumentError(f"{option} names {visible(shorten(left))!r} twice. Fix: name it once.")
         found[left] = right
     return found
 
@@ -106,7 +106,7 @@ def count_cell(text: str) -> str:
 
 
 def name_fault(name: str) -> tuple[str, str] | None:
-    """What is wrong with the name of a study, an outcome or a group, and the mend."""
+    """What is wrong with the name of a study, an outcome or a group, and the fix."""
     if not name.strip():
         return "is empty", "Give it a name in the program that wrote the file"
     bad = next((character for character in name if harmful(character)), None)

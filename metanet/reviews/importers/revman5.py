@@ -32,9 +32,9 @@ _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 
 
 class _RefusedError(Exception):
-    def __init__(self, line: int, wrong: str, mend: str) -> None:
+    def __init__(self, line: int, wrong: str, fix: str) -> None:
         super().__init__(wrong)
-        self.line, self.wrong, self.mend = line, wrong, mend
+        self.line, self.wrong, self.fix = line, wrong, fix
 
 
 @dataclass
@@ -57,7 +57,7 @@ def read_revman5(data: bytes, file: str, wanted: tuple[str, ...], renames: Renam
     try:
         reader.read(data)
     except _RefusedError as refused:
-        found.findings.cannot_read(file, refused.wrong, refused.mend, row=refused.line)
+        found.findings.cannot_read(file, refused.wrong, refused.fix, row=refused.line)
         return found
     except expat.ExpatError as error:
         found.findings.cannot_read(

@@ -167,7 +167,7 @@ def report_text(fit: Pooled, *analyses: object, rates: pd.DataFrame | None = Non
         kind = kind_of(analysis)
         if kind is None:
             raise ArgumentError(
-                f"analysis {place} is {shorten(type(analysis).__name__)!r}, which is no result of an analysis. Mend: the result of "
+                f"analysis {place} is {shorten(type(analysis).__name__)!r}, which is no result of an analysis. Fix: the result of "
                 "leave_one_out, compare, multiverse ..., each after the main result."
             )
         _check_same(fit, analysis, place)

@@ -389,10 +389,10 @@ def _framed(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame
 
 def _place(path: object) -> Path:
     if not isinstance(path, (str, os.PathLike)) or not str(path):
-        raise ArgumentError(f"path={shorten(path)!r} is no path. Mend: give the name of a file.")
+        raise ArgumentError(f"path={shorten(path)!r} is no path. Fix: give the name of a file.")
     to = Path(path)
     if to.is_dir():
-        raise ArgumentError(f"path={shorten(to)!r} is a folder. Mend: give the name of a file in it.")
+        raise ArgumentError(f"path={shorten(to)!r} is a folder. Fix: give the name of a file in it.")
     return to
 
 

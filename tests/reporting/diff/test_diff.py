@@ -92,11 +92,11 @@ def test_another_method_is_named(run):
 
 def test_reports_that_are_new_gone_failed_or_mended(run):
     broken = {"outcome": "x", "error": "ValueError: <b>no</b>"}
-    old = run("old", {"x/gone": BASE, "x/fails": BASE, "x/mended": broken, "x/same": BASE, "x/still": broken})
-    new = run("new", {"x/new": BASE, "x/fails": broken, "x/mended": BASE, "x/same": BASE, "x/still": broken})
+    old = run("old", {"x/gone": BASE, "x/fails": BASE, "x/fixed": broken, "x/same": BASE, "x/still": broken})
+    new = run("new", {"x/new": BASE, "x/fails": broken, "x/fixed": BASE, "x/same": BASE, "x/still": broken})
     found = mn.diff(old, new)
     assert {change.folder: change.status for change in found.changes} == {
-        "x/gone": "removed", "x/new": "added", "x/fails": "failed", "x/mended": "mended", "x/same": "same", "x/still": "same",
+        "x/gone": "removed", "x/new": "added", "x/fails": "failed", "x/fixed": "fixed", "x/same": "same", "x/still": "same",
     }  # fmt: skip
     assert found.changes[0].status == "failed"
     assert "ValueError" in found.summary()
