@@ -76,7 +76,9 @@ def summary_of_findings(
     ArgumentError
         A word that is not known.
 
-    Notes ----- No domain is judged here: risk of bias, indirectness and publication bias are no numbers, and where
+    Notes
+    -----
+    No domain is judged here: risk of bias, indirectness and publication bias are no numbers, and where
     inconsistency and imprecision begin is a decision. The population average answers "of 1000 patients how many", which the
     median does not.
 

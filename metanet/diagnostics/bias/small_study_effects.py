@@ -295,7 +295,9 @@ def small_study_effects(
     ArgumentError
         An unknown word; a method that is biased on rates without ``allow_biased=True``; sizes that do not fit.
 
-    Notes ----- Peters and Macaskill on rates. After a model of the counts: quasi-likelihood (overdispersed) logistic
+    Notes
+    -----
+    Peters and Macaskill on rates. After a model of the counts: quasi-likelihood (overdispersed) logistic
     regression of the events on 1 / n, or n, without any correction. After a two-step model: the transformed rate, weights n,
     because with the pooled rate p the information ``n p (1 - p)`` of each study is proportional to n. In neither does a
     study's weight hold its own rate. For two groups the weights are ``m (N - m) / N`` with m events among N patients; rate

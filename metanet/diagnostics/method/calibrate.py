@@ -200,7 +200,9 @@ def calibrate(
     Calibration
         A row for each method.
 
-    Notes ----- Proportions are simulated from the binomial-normal model, whatever the measure of a two-step model; for the
+    Notes
+    -----
+    Proportions are simulated from the binomial-normal model, whatever the measure of a two-step model; for the
     beta-binomial model from its beta distribution. Two groups: control rates as observed, with half an event added. Coverage
     counts data sets with an interval; how many have none is in ``answered``. The Monte-Carlo error of a coverage of 95 %
     from 10,000 data sets is 0.2 points (Morris, White, Crowther 2019, doi:10.1002/sim.8086).

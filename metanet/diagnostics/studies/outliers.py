@@ -101,7 +101,9 @@ def outliers(fit: Pooled, *, level: float = 0.95, adjust: str = "holm") -> Outli
     Outliers
         The studies, their residuals, and the same model without them. It is a check, not a licence to leave studies out.
 
-    Notes ----- In 150 simulated sets without outliers each, at rates of 3 and 40 %, five and twelve studies and tau up to 1,
+    Notes
+    -----
+    In 150 simulated sets without outliers each, at rates of 3 and 40 %, five and twelve studies and tau up to 1,
     a study was named in 0 to 10 % after the exact model. After two-step models of rare rates it was one in five: their
     residuals are those of corrected counts. The normal distribution in place of t names one in up to 50 %.
 

@@ -110,7 +110,9 @@ def column_width(width: str | float) -> Iterator[None]:
     ArgumentError
         Another word, or a width that is no number from 40 to 1000.
 
-    Notes ----- Text keeps its 9 points where the content leaves room, and shrinks otherwise; a warning tells when it gets
+    Notes
+    -----
+    Text keeps its 9 points where the content leaves room, and shrinks otherwise; a warning tells when it gets
     too small to read. Axes that are given with ``ax=`` keep their place and size.
 
     Examples

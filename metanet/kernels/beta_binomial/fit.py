@@ -432,7 +432,9 @@ def prediction_interval(mu: Array, se: Array, rho: Array, k: Array, level: float
     level
         Coverage of the interval.
 
-    Notes ----- Higgins, Thompson and Spiegelhalter (2009, doi:10.1111/j.1467-985X.2008.00552.x) replace the normal quantile
+    Notes
+    -----
+    Higgins, Thompson and Spiegelhalter (2009, doi:10.1111/j.1467-985X.2008.00552.x) replace the normal quantile
     by that of t to allow for the estimated variance. On the normal scores of the predictive distribution the same
     replacement works for any shape: where the beta is normal in logits, and at rho = 0, the interval is theirs, ``mu -+ t
     sqrt(tau2 + se^2)``. In a simulation (k 5, 10 and 20, rates of 3 to 85 %, tau 0.5 and 1) it held 89, 87 and 89 % of new

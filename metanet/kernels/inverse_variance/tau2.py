@@ -68,7 +68,9 @@ def sj(y: Array, v: Array) -> Array:
 def solve_q(y: Array, v: Array, target: Array, *, iterations: int = 200) -> Array:
     """The tau2 at which the generalised Q equals `target`; 0 where Q is at or below it already at tau2 = 0.
 
-    Notes ----- Q falls and is convex, its slope is ``-sum w^2 r^2``, and ``Q(t) <= SS / t``, so that ``SS / target`` closes
+    Notes
+    -----
+    Q falls and is convex, its slope is ``-sum w^2 r^2``, and ``Q(t) <= SS / t``, so that ``SS / target`` closes
     the bracket whatever the scale of the effects. Newton's method on 1 / Q, a straight line where all variances are equal;
     the bracket is halved where a step would leave it.
     """

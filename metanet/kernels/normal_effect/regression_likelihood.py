@@ -93,7 +93,9 @@ def estimable(basis: Basis, directions: Array) -> Mask:
 def movable(studies: Likelihood, basis: Basis, present: Mask) -> Mask:
     """Studies ``[b, k]`` that some direction without end carries to a likelihood of one; none where the maximum is finite.
 
-    Notes ----- A direction must leave the studies with both outcomes where they are: it lies in the null space of their
+    Notes
+    -----
+    A direction must leave the studies with both outcomes where they are: it lies in the null space of their
     rows, which is nothing in nearly every data set. In one dimension there are two directions to try, in two the studies'
     angles tell, and from three on a linear programme decides; among all such directions the one that moves most studies is
     taken.

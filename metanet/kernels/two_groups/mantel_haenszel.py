@@ -195,7 +195,9 @@ def association_test(
     ``(|sum(a - n1 m / N)| - 1/2)^2 / sum(n1 n2 m (N - m) / (N^2 (N - 1)))`` with ``m = a + c``; NaN where no study has an
     event and a non-event.
 
-    Notes ----- The correction of one half never carries the statistic past zero. (metafor squares the negative difference;
+    Notes
+    -----
+    The correction of one half never carries the statistic past zero. (metafor squares the negative difference;
     R's `mantelhaen.test` then drops the correction. All agree from a difference of one half on.)
     """
     t = tables(events, total, events_control, total_control)

@@ -236,7 +236,9 @@ class Fit:
 def fit(events: Array, total: Array, events_control: Array, total_control: Array) -> Fit:
     """Maximise the likelihood of every row.
 
-    Notes ----- Both standard deviations can have their maximum at zero, and tau several maxima: its profile is scanned
+    Notes
+    -----
+    Both standard deviations can have their maximum at zero, and tau several maxima: its profile is scanned
     first, and each of the four faces of the parameter space is kept only where its likelihood is above that of the smaller
     ones.
     """

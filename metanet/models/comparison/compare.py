@@ -88,7 +88,9 @@ def compare(
     ArgumentError
         A column that is not there, or a choice that is not known.
 
-    Notes ----- Differences and ratios join the intervals of the two groups (MOVER), so that the exact interval of a group
+    Notes
+    -----
+    Differences and ratios join the intervals of the two groups (MOVER), so that the exact interval of a group
     without events carries over. Pairs are tested by the likelihood ratio of the two groups alone. With few studies in a
     group chi-squared refuses equal means too often (in our simulation in 7 to 14 % instead of 5 % for two or three groups of
     three or four studies), so the ratio over its df is also referred to F with k - G degrees of freedom (0 to 4 %), and

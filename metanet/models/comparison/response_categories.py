@@ -187,7 +187,9 @@ def response_categories(
     ArgumentError
         Something else than evidence, or a word that is not known.
 
-    Notes ----- Counts of one arm are subtracted only where their rows share unit and total and do not name different
+    Notes
+    -----
+    Counts of one arm are subtracted only where their rows share unit and total and do not name different
     criteria or time points; the row of objective response comes first, then that of disease control. Which of several
     reports of one cohort is taken is decided once for all outcomes, by the selection of objective response. An arm whose
     counts contradict each other is left out.

@@ -193,7 +193,9 @@ def report(
     DataError
         Evidence with faults: all of them at once.
 
-    Notes ----- A run that was stopped, however it was, goes on where it ended when it is started again, and ends with the
+    Notes
+    -----
+    A run that was stopped, however it was, goes on where it ended when it is started again, and ends with the
     same files as one that was not: reports appear whole or not at all, and the journal in ``out/.metanet`` says what each
     was made from.
     """
