@@ -9,21 +9,6 @@ import math
 #: Decimals of an effect that is not a rate.
 EFFECT_DIGITS = 3
 
-#: What a model is called where a reader meets it.
-MODEL_NAMES = {
-    "glmm": "Binomial-normal model",
-    "poisson": "Poisson-normal model",
-    "beta_binomial": "Beta-binomial model",
-    "inverse_variance": "Inverse-variance model",
-    "common": "Common-effect model",
-    "mantel_haenszel": "Mantel-Haenszel",
-    "peto": "Peto",
-    "UM.FS": "Logistic mixed model, fixed study effects",
-    "UM.RS": "Logistic mixed model, random study effects",
-    "CM.EL": "Conditional logistic mixed model, exact",
-    "CM.AL": "Conditional logistic mixed model, approximate",
-}
-
 #: The sign for a quantity that does not exist; the reason stands in the notes.
 ABSENT = "–"
 

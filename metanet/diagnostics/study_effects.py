@@ -11,12 +11,13 @@ from scipy import special
 from scipy.optimize import brentq
 
 from metanet.base.arrays import Array
-from metanet.base.display import MODEL_NAMES, plural
+from metanet.base.display import plural
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.effects.measures import MEASURES
 from metanet.models.options import Options, check_options, options_of
 from metanet.models.pooling.data import Data
 from metanet.models.pooling.two_step import back, effects_of, sizes_of
+from metanet.models.registry import MODELS, TWO_STEP, model_row
 from metanet.models.results.pooled import Pooled
 
 # Effects and variances of any fit: its own, or those of the two-step model that stands nearest to it.
@@ -73,11 +74,11 @@ def two_step_twin(fit: Pooled, measure: str | None = None) -> Twin:
     """The effects behind a fit, on its own scale or on that of `measure`."""
     data, own = fit.data, options_of(fit.method)
     options, notes = own, []
-    if own.model not in ("inverse_variance", "common"):
+    if own.model not in TWO_STEP:
         options = _nearest(own, data)
         notes.append(
-            f"The {_lower(MODEL_NAMES['poisson' if own.link == 'log' else own.model])} has no effects with standard errors "
-            f"of their own. This check stands on the two-step {_lower(MODEL_NAMES[options.model])} ({_scale(options)})."
+            f"The {_lower(model_row(own.model, own.link).title)} has no effects with standard errors "
+            f"of their own. This check stands on the two-step {_lower(MODELS[options.model].title)} ({_scale(options)})."
         )
     if measure is not None:
         chosen = check_choice("transform", measure, _comparable(data), where=f"for {_kind(data)}")

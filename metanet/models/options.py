@@ -7,57 +7,13 @@ from dataclasses import dataclass, fields, replace
 from numbers import Real
 from typing import Any
 
-from metanet.base.display import MODEL_NAMES
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.effects.measures import MEASURES
 from metanet.effects.study_intervals import INTERVALS
 from metanet.effects.zero_cells import CORRECTION, RULES
+from metanet.models.registry import EXACT, I2, LINKS, MODELS, TAU2, TWO_STEP, model_row
 
 # The choices of a pooling: closed vocabularies, checked before anything is computed.
-
-#: Models with a normal random effect on two groups (Stijnen 2010, Jackson 2018).
-TWO_GROUP_GLMM = ("UM.FS", "UM.RS", "CM.EL", "CM.AL")
-MODELS = ("glmm", "beta_binomial", "inverse_variance", "common", "mantel_haenszel", "peto", *TWO_GROUP_GLMM)
-#: Models of the exact likelihood of the counts.
-EXACT = ("glmm", "beta_binomial", *TWO_GROUP_GLMM)
-
-_ALL = (*MEASURES, "GEN")
-MODEL_MEASURES: dict[str, tuple[str, ...]] = {
-    "glmm": ("PLO", "IRLN"),
-    "beta_binomial": ("PLO",),
-    "inverse_variance": _ALL,
-    "common": _ALL,
-    "mantel_haenszel": ("OR", "RR", "RD"),
-    "peto": ("PETO",),
-    **dict.fromkeys(TWO_GROUP_GLMM, ("OR",)),
-}
-_TWO_STEP_TAU2 = ("DL", "PM", "REML", "ML", "SJ", "HS", "HSk", "HE", "EB")
-#: The estimators of tau2 that each model knows; the first is its default. None: the model has no tau2.
-TAU2: dict[str, tuple[str | None, ...]] = {
-    **dict.fromkeys(EXACT, ("ML",)),
-    "inverse_variance": ("REML", *(name for name in _TWO_STEP_TAU2 if name != "REML")),
-    **dict.fromkeys(("common", "mantel_haenszel", "peto"), (None,)),
-}
-#: Intervals of the mean; the first is the default (the coverage table of the documentation says why).
-CI: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(EXACT, ("t", "z", "profile")),
-    "inverse_variance": ("HK", "z", "t", "HK-adhoc", "KR", "profile"),
-    **dict.fromkeys(("common", "mantel_haenszel", "peto"), ("z",)),
-}
-TAU2_CI: dict[str, tuple[str | None, ...]] = {
-    **dict.fromkeys(EXACT, ("profile",)),
-    "inverse_variance": ("Q-profile", "profile", "Jackson"),
-    **dict.fromkeys(("common", "mantel_haenszel", "peto"), (None,)),
-}
-PREDICTION: dict[str, tuple[str | None, ...]] = {
-    "glmm": ("HTS", "z", "V", None),
-    "beta_binomial": ("HTS", None),
-    "inverse_variance": ("HTS", "HK", "KR", "bootstrap", "z", "V", None),
-    **dict.fromkeys(TWO_GROUP_GLMM, ("HTS", "z", "V", None)),
-    **dict.fromkeys(("common", "mantel_haenszel", "peto"), (None,)),
-}
-LINKS: dict[str, tuple[str, ...]] = {"PLO": ("logit", "probit", "cloglog"), "IRLN": ("log",)}
-I2 = ("tau2", "Q")
 
 
 @dataclass(frozen=True)
@@ -177,39 +133,40 @@ def check_options(
     """
     if preset is not None:
         name = check_choice("preset", preset, tuple(PRESETS))
-        if measure is None and groups == 2 and not timed and model in (None, "inverse_variance", "common"):
+        if measure is None and groups == 2 and not timed and model in (None, *TWO_STEP):
             measure = PRESET_MEASURE.get(name)
         kind = measure or ("PLO" if groups == 1 and not by_effect and not timed else "")
         chosen = PRESETS[name].get(str(kind), PRESETS[name][""])
         # A preset fills what was left at its default; a word that is named stands. The defaults of the signature are "not named".
         model = chosen["model"] if model is None else model
-        known = str(model) if model in MODELS else chosen["model"]
-        if ci is None and chosen["ci"] in CI[known]:
+        fitted = MODELS[str(model) if model in MODELS else chosen["model"]]
+        if ci is None and chosen["ci"] in fitted.ci:
             ci = chosen["ci"]
         if prediction == "HTS":
             # With another quantile for the mean these programs take it for the prediction as well.
             wanted = {"t": "V", "HK": "HK", "HK-adhoc": "HK"}.get(str(ci)) if chosen["prediction"] == "z" else None
             prediction = next(
-                (word for word in (wanted, chosen["prediction"]) if word and word in PREDICTION[known]), "HTS"
+                (word for word in (wanted, chosen["prediction"]) if word and word in fitted.prediction), "HTS"
             )
-        if i2 is None and TAU2[known] != (None,):
+        if i2 is None and fitted.tau2 != (None,):
             i2 = chosen["i2"]
     if model is None:
         model = "inverse_variance" if by_effect or groups == 2 or measure not in (None, "PLO", "IRLN") else "glmm"
-    name = check_choice("model", model, MODELS)
+    name = check_choice("model", model, tuple(MODELS))
     if measure is None:
         measure = _default_measure(name, groups=groups, by_effect=by_effect, timed=timed)
-    kind = check_choice("measure", measure, MODEL_MEASURES[name], where=f"for model={name!r}")
-    estimator = _default_or(tau2, "REML", TAU2[name])
-    predicted = _default_or(prediction, "HTS", PREDICTION[name])
+    known = MODELS[name]
+    kind = check_choice("measure", measure, known.measures, where=f"for model={name!r}")
+    estimator = _default_or(tau2, "REML", known.tau2)
+    predicted = _default_or(prediction, "HTS", known.prediction)
     checked = Options(
         model=name,
         measure=kind,
-        tau2=_choose("tau2", estimator, TAU2[name], name),
-        tau2_ci=_choose("tau2_ci", TAU2_CI[name][0] if tau2_ci is None else tau2_ci, TAU2_CI[name], name),
-        ci=str(_choose("ci", CI[name][0] if ci is None else ci, CI[name], name)),
-        prediction=_choose("prediction", predicted, PREDICTION[name], name),
-        i2=check_choice("i2", "tau2" if i2 is None else i2, I2),
+        tau2=_choose("tau2", estimator, known.tau2, name),
+        tau2_ci=_choose("tau2_ci", known.tau2_ci[0] if tau2_ci is None else tau2_ci, known.tau2_ci, name),
+        ci=str(_choose("ci", known.ci[0] if ci is None else ci, known.ci, name)),
+        prediction=_choose("prediction", predicted, known.prediction, name),
+        i2=check_choice("i2", "tau2" if i2 is None else i2, tuple(I2)),
         link=_link(name, kind, link),
         study_interval=_study_interval(kind, study_interval),
         **_zero_cells(name, kind, add, to, drop00, preset),
@@ -246,7 +203,7 @@ def _study_interval(measure: str, value: object) -> str:
 
 def _zero_cells(model: str, measure: str, add: object, to: object, drop00: object, preset: object) -> dict[str, Any]:
     """The zero-cell rules; where nothing is ever added naming one is an error, because it could not have an effect."""
-    corrects = model in ("inverse_variance", "common") and measure != "GEN" and MEASURES[measure].corrects
+    corrects = model in TWO_STEP and measure != "GEN" and MEASURES[measure].corrects
     for argument, value in (("add", add), ("to", to)):
         if value is not None and not corrects:
             raise ArgumentError(
@@ -254,7 +211,7 @@ def _zero_cells(model: str, measure: str, add: object, to: object, drop00: objec
                 "to cells there. Fix: leave it out."
             )
     pairs = measure != "GEN" and MEASURES[measure].groups == 2
-    if drop00 is not None and not (pairs and model in ("inverse_variance", "common")):
+    if drop00 is not None and not (pairs and model in TWO_STEP):
         raise ArgumentError(f"drop00={shorten(drop00)!r} has no meaning for model={model!r} and measure={measure!r}.")
     if drop00 is not None and not isinstance(drop00, bool):
         raise ArgumentError(f"drop00={shorten(drop00)!r} must be True or False.")
@@ -276,7 +233,7 @@ def _agreeing(options: Options, *, i2_named: bool) -> Options:
         raise ArgumentError(
             f"ci='profile' is the profile of the full likelihood, and tau2={options.tau2!r} is not its maximum. Fix: tau2='ML'."
         )
-    if options.model == "inverse_variance" and options.tau2_ci == "profile" and options.tau2 not in ("ML", "REML"):
+    if options.model == "inverse_variance" and options.tau2_ci == "profile" and not TAU2[str(options.tau2)].likelihood:
         raise ArgumentError(
             f"tau2_ci='profile' needs a likelihood: tau2={options.tau2!r} has none. Fix: tau2='REML' or 'ML'."
         )
@@ -304,10 +261,10 @@ def options_of(method: Mapping[str, Any]) -> Options:
 
 def model_label(options: Options) -> str:
     """Model and measure: "Binomial-normal model", "Freeman-Tukey double arcsine of the proportion, inverse-variance model"."""
-    name = MODEL_NAMES["poisson" if options.link == "log" else options.model]
+    name = model_row(options.model, options.link).title
     if options.link in ("probit", "cloglog"):
         return f"{name} ({options.link})"
-    if options.model in ("inverse_variance", "common") and options.measure != "GEN":
+    if options.model in TWO_STEP and options.measure != "GEN":
         title = MEASURES[options.measure].title
         return f"{title[0].upper()}{title[1:]}, {name[0].lower()}{name[1:]}"
     return name

@@ -19,7 +19,8 @@ from metanet.cli import cli
 from metanet.effects.measures import MEASURES
 from metanet.effects.study_intervals import INTERVALS
 from metanet.effects.zero_cells import RULES
-from metanet.models.options import CI, I2, LINKS, MODELS, PREDICTION, PRESETS, TAU2, TAU2_CI
+from metanet.models.options import PRESETS
+from metanet.models.registry import CI, I2, LINKS, MODELS, PREDICTION, TAU2, TAU2_CI
 
 from .blocks import PAGES, ROOT, renewed
 
@@ -121,9 +122,8 @@ def test_every_public_name_has_its_entry():
 
 def test_the_page_of_methods_names_every_word_that_pool_takes():
     page = read("docs/methods.md")
-    words = {*MODELS, *MEASURES, "GEN", *I2, *PRESETS, *INTERVALS, *RULES}
-    for table in (TAU2, CI, TAU2_CI, PREDICTION, LINKS):
-        words |= {word for choices in table.values() for word in choices if word is not None}
+    words = {*MODELS, *MEASURES, "GEN", *I2, *PRESETS, *INTERVALS, *RULES, *TAU2, *CI, *TAU2_CI, *PREDICTION}
+    words |= {word for choices in LINKS.values() for word in choices}
     # Each model has one link with person-time, which is not chosen, and the first interval of a study is "exact".
     for word in words - {"log", "Clopper-Pearson"}:
         assert re.search(rf"[`\"]{re.escape(word)}[`\"]", page), word

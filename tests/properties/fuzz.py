@@ -24,8 +24,8 @@ from metanet.kernels.inverse_variance.tau2 import Problem, loglik
 from metanet.kernels.normal_effect import fit as random_effect_fit
 from metanet.kernels.normal_effect.random_effect import RULES
 from metanet.kernels.normal_effect.study_likelihoods import BinomialCloglog, BinomialLogit, BinomialProbit, Poisson
-from metanet.models.options import CI, TAU2
 from metanet.models.pooling.batch import STATUSES, Batch
+from metanet.models.registry import MODELS, TAU2
 
 #: Numbers that may be infinite, where the data set no limit.
 OPEN = ("tau2_upper", "h2_upper", "mu_lower", "mu_upper")
@@ -120,9 +120,9 @@ def one_group(seed: int, b: int, *, profile: int) -> dict[str, Counter[str]]:
     run("glmm cloglog", profile, link="cloglog")
     run("beta-binomial", model="beta_binomial")
     run("beta-binomial profile", profile, model="beta_binomial", ci="profile")
-    for estimator in TAU2["inverse_variance"]:
+    for estimator in TAU2:
         run(f"logit {estimator}", model="inverse_variance", tau2=estimator)
-    for ci in CI["inverse_variance"]:
+    for ci in MODELS["inverse_variance"].ci:
         if ci != "profile":
             run(f"logit {ci}", model="inverse_variance", ci=ci, prediction="HK")
     run("logit profile", profile, model="inverse_variance", tau2="ML", ci="profile", tau2_ci="profile")

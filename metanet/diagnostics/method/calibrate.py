@@ -16,11 +16,12 @@ from metanet.base.errors import ArgumentError
 from metanet.diagnostics.study_effects import check_fit
 from metanet.kernels.normal_effect.links import LINKS
 from metanet.kernels.numerics import distributions
-from metanet.models.options import EXACT, Options, check_options, lean, method_label, options_of
+from metanet.models.options import Options, check_options, lean, method_label, options_of
 from metanet.models.pooling.batch import Batch, pool_batch
 from metanet.models.pooling.data import Data
 from metanet.models.pooling.simulate import Truth
 from metanet.models.pooling.simulate import draw as draw_data
+from metanet.models.registry import EXACT, TWO_STEP
 from metanet.models.results.pooled import Method, Pooled, plain
 
 if TYPE_CHECKING:
@@ -286,7 +287,7 @@ def _methods(options: Options, rivals: bool) -> list[tuple[str, Options]]:
             by_effect=options.measure == "GEN",
             timed=kind == "rate per person-time" or measure in ("IRR", "IRD"),
         )
-        if rival.model in ("inverse_variance", "common") and rival.measure == options.measure:
+        if rival.model in TWO_STEP and rival.measure == options.measure:
             rival = (
                 replace(rival, add=options.add, to=options.to, drop00=options.drop00) if not options.exact else rival
             )

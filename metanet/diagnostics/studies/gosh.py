@@ -29,6 +29,7 @@ from metanet.models.pooling.batch import pool_batch
 from metanet.models.pooling.data import Data
 from metanet.models.pooling.one_group import likelihood_of, logit_variance
 from metanet.models.pooling.two_step import back, effects_of, sizes_of
+from metanet.models.registry import TWO_STEP
 from metanet.models.results.pooled import Method, Pooled, plain
 from metanet.models.results.study_table import responses_at
 
@@ -72,7 +73,7 @@ def fit_subsets(fit: Pooled, options: Options, masks: Mask) -> SubsetFits:
     rest = np.arange(b)
     if options.model in ("glmm", "beta_binomial", "CM.EL", "CM.AL") and b >= _WORTH_A_TABLE:
         rest = _by_table(out, fit, data, options, masks)
-    elif options.model in ("inverse_variance", "common") and options.to != "if0all":
+    elif options.model in TWO_STEP and options.to != "if0all":
         rest = _two_step(out, fit, options, masks)
     short = lean(options)
     for start in range(0, rest.size, _PIECE):

@@ -22,6 +22,7 @@ from metanet.models.pooling.data import Data
 from metanet.models.pooling.inputs import read_columns
 from metanet.models.pooling.one_group import likelihood_of
 from metanet.models.pooling.two_step import effects_of
+from metanet.models.registry import TWO_STEP
 from metanet.models.regression.result import Regression
 from metanet.models.results.method import versions
 from metanet.models.results.pooled import Method, Pooled
@@ -34,7 +35,6 @@ Column = str | Sequence[float] | ArrayLike | None
 
 #: Models whose likelihood is a sum over studies with one random effect each, beside the two-step ones.
 _EXACT = ("glmm", "CM.EL", "CM.AL")
-_TWO_STEP = ("inverse_variance", "common")
 #: Satterthwaite df below which type I errors of the test drift (Tipton 2015).
 _FEW_DF = 4.0
 #: A robust error this small, in errors of the model, is rounding.
@@ -188,7 +188,7 @@ def cluster_robust(
 
 
 def _of_pooled(fit: Pooled) -> _Fitted:
-    if fit.model not in (*_TWO_STEP, *_EXACT):
+    if fit.model not in (*TWO_STEP, *_EXACT):
         raise ArgumentError(
             f"fit has model={fit.model!r}, for which no cluster-robust errors are made. Fix: pool with model='glmm' or "
             "'inverse_variance' (one group), 'CM.EL' or 'inverse_variance' (two groups)."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from metanet.base.arrays import Array, Mask
 from metanet.models.options import Options
 from metanet.models.pooling.data import Data
+from metanet.models.registry import MODELS
 
 #: What kind of answer a row of a batch is.
 STATUSES = ("pooled", "not pooled", "no events", "only events", "not estimable", "no studies")
@@ -158,12 +160,9 @@ def _fill(out: Batch, data: Data, options: Options) -> None:
         out.events[:] = data.total_of("events", "events_control")
         if not data.timed:
             out.n[:] = data.total_of("total", "total_control")
-    if options.groups == 1 and not data.by_effect:
-        from metanet.models.pooling.one_group import fill_one_group as fill
-    elif options.model in ("inverse_variance", "common"):
-        from metanet.models.pooling.two_step import fill_two_step as fill
-    else:
-        from metanet.models.pooling.two_groups import fill_two_groups as fill
+    # Rates of one group keep their exact answers for single studies under every model.
+    module, name = MODELS["glmm" if options.groups == 1 and not data.by_effect else options.model].fills
+    fill = getattr(import_module(f"metanet.models.pooling.{module}"), name)
     fill(out, data, options)
     for name in PER_STUDY:
         getattr(out, name)[~present] = np.nan

@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike
 
 from metanet.base.errors import ArgumentError, check_choice, nearest, shorten
 from metanet.effects.measures import MEASURES
-from metanet.models.options import TWO_GROUP_GLMM, Options, check_options
+from metanet.models.options import Options, check_options
 from metanet.models.pooling.batch import PER_STUDY, Batch, pool_batch
 from metanet.models.pooling.data import Data
 from metanet.models.pooling.inputs import Studies, read_arrays, read_studies
+from metanet.models.registry import MODELS
 from metanet.models.results.method import notes_for, stamp
 from metanet.models.results.pooled import NUMBERS as _NUMBERS
 from metanet.models.results.pooled import Pooled
@@ -175,7 +176,7 @@ def options_for(given: Mapping[str, object], choices: Mapping[str, object]) -> O
     if measure is not None and known is None and measure != "GEN":
         check_choice("measure", measure, (*MEASURES, "GEN"))
     named = {name for name, value in given.items() if value is not None}
-    two = model in ("mantel_haenszel", "peto", *TWO_GROUP_GLMM) or bool(
+    two = (isinstance(model, str) and model in MODELS and MODELS[model].groups == 2) or bool(
         named & {n for n in DATA_ARGUMENTS if n.endswith("_control")}
     )
     return check_options(

@@ -15,85 +15,14 @@ from metanet.base.display import level_text, per_cent, plural
 from metanet.effects.measures import MEASURES
 from metanet.kernels.numerics.distributions import two_sided_z
 from metanet.models.options import Options
+from metanet.models.registry import CI, I2, MODELS, PREDICTION, TWO_STEP, model_row, source_of
 from metanet.models.results.pooled import Method
 
 # The method stamp: every choice that moved a number, in entries and in one sentence.
 
-_MODEL = {
-    "glmm": "binomial-normal model (GLMM, {link} link, maximum likelihood)",
-    "poisson": "Poisson-normal model (GLMM, log link, maximum likelihood)",
-    "beta_binomial": "beta-binomial model (maximum likelihood)",
-    "inverse_variance": "inverse-variance random-effects model",
-    "common": "inverse-variance common-effect model",
-    "mantel_haenszel": "Mantel-Haenszel common-effect model",
-    "peto": "Peto common-effect model",
-    "UM.FS": "logistic mixed model with a fixed effect for each study (UM.FS, maximum likelihood)",
-    "UM.RS": "logistic mixed model with random study effects (UM.RS, maximum likelihood)",
-    "CM.EL": "conditional logistic mixed model, exact likelihood (CM.EL, maximum likelihood)",
-    "CM.AL": "conditional logistic mixed model, approximate likelihood (CM.AL, maximum likelihood)",
-}
-_CI = {
-    "z": "normal quantile",
-    "t": "t quantile with k − 1 degrees of freedom",
-    "profile": "profile likelihood",
-    "HK": "Hartung-Knapp, t with k − 1 degrees of freedom",
-    "HK-adhoc": "Hartung-Knapp, not narrower than the t interval, k − 1 degrees of freedom",
-    "KR": "Kenward-Roger, t with estimated degrees of freedom",
-}
-_PREDICTION = {
-    "HTS": "HTS, t with k − 2 degrees of freedom",
-    "V": "t with k − 1 degrees of freedom",
-    "HK": "Hartung-Knapp, t with k − 1 degrees of freedom",
-    "KR": "Kenward-Roger, t with estimated degrees of freedom",
-    "bootstrap": "parametric bootstrap, integrated",
-    "z": "normal quantile",
-}
-_SOURCES = {
-    "glmm": "10.1002/sim.4040",
-    "beta_binomial": "10.1002/sim.6383",
-    "mantel_haenszel": "10.1093/jnci/22.4.719",
-    "peto": "10.1016/S0033-0620(85)80003-7",
-    **dict.fromkeys(("UM.FS", "UM.RS", "CM.EL", "CM.AL"), "10.1002/sim.7588"),
-    "DL": "10.1016/0197-2456(86)90046-2",
-    "PM": "10.6028/jres.087.022",
-    "REML": "10.3102/10769986030003261",
-    "ML": "10.1002/(SICI)1097-0258(19960330)15:6<619::AID-SIM188>3.0.CO;2-A",
-    "SJ": "10.1111/j.1467-9876.2005.00489.x",
-    "HS": "10.4135/9781483398105",
-    "HSk": "10.1177/1094428117741966",
-    "HE": "10.1037/0033-2909.93.2.388",
-    "EB": "10.1080/01621459.1983.10477920",
-    "t": "10.1111/j.0006-341X.1999.00732.x",
-    "HK": "10.1002/sim.791",
-    "HK-adhoc": "10.1002/sim.1482",
-    "KR": "10.1002/sim.7140",
-    "HTS": "10.1111/j.1467-985X.2008.00552.x",
-    "V": "10.1002/jrsm.1319",
-    "bootstrap": "10.1177/0962280218773520",
-    "Q-profile": "10.1002/sim.2514",
-    "profile": "10.1002/(SICI)1097-0258(19960330)15:6<619::AID-SIM188>3.0.CO;2-A",
-    "Jackson": "10.1002/jrsm.1081",
-    "Clopper-Pearson": "10.1093/biomet/26.4.404",
-    "Wilson": "10.1080/01621459.1927.10502953",
-    "Agresti-Coull": "10.1080/00031305.1998.10480550",
-    "Jeffreys": "10.1214/ss/1009213286",
-    "Garwood": "10.1093/biomet/28.3-4.437",
-    "I2": "10.1002/sim.1186",
-}
-
-
-_WEIGHTS = {
-    "inverse_variance": "1 / (v + tau2)",
-    "common": "1 / v",
-    "mantel_haenszel": "share in the Mantel-Haenszel sums",
-    "peto": "hypergeometric variance",
-}
-
 
 def _model_text(options: Options) -> str:
-    if options.model == "glmm" and options.link == "log":
-        return _MODEL["poisson"]
-    return _MODEL[options.model].format(link=options.link)
+    return model_row(options.model, options.link).phrase.format(link=options.link)
 
 
 def study_interval(options: Options) -> str:
@@ -141,13 +70,13 @@ def stamp(
         "scale": "effects and variances as given" if options.measure == "GEN" else MEASURES[options.measure].title,
         "response": options.scale,
         "tau2_interval": {"profile": "profile likelihood"}.get(str(options.tau2_ci), options.tau2_ci),
-        "ci_text": _CI[options.ci],
+        "ci_text": CI[options.ci].phrase,
         "unsettled": unsettled,
-        "prediction_text": None if options.prediction is None else _PREDICTION[options.prediction],
+        "prediction_text": None if options.prediction is None else PREDICTION[options.prediction].phrase,
         "marginal_ci": _marginal(options),
-        "i2_definition": "tau2 / (tau2 + typical within-study variance)" if options.i2 == "tau2" else "(Q − df) / Q",
+        "i2_definition": I2[options.i2].phrase,
         "study_interval": study_interval(options),
-        "weights": _WEIGHTS.get(options.model, "share of the observed information on mu"),
+        "weights": MODELS[options.model].weights,
         "continuity_correction": _correction(options),
         "studies_corrected": corrected,
         "studies_dropped": dropped,
@@ -191,18 +120,18 @@ def _marginal(options: Options) -> str | None:
 
 def _sources(options: Options, status: str, k: int) -> list[str]:
     own = study_interval(options)
-    used = [own] if own in _SOURCES else []
+    used = [own] if source_of(own) else []
     if options.measure != "GEN" and options.measure != "PLO":
         used.append(options.measure)
     if status == "pooled":
-        used += [options.model] if options.model in _SOURCES else []
+        used += [options.model] if source_of(options.model) else []
         if options.model == "inverse_variance":
             used += [str(options.tau2), str(options.tau2_ci)]
-        used += [options.ci] if options.ci in _SOURCES and options.ci not in used and not options.exact else []
+        used += [options.ci] if source_of(options.ci) and options.ci not in used and not options.exact else []
         used += ["I2"]
-        if options.prediction in _SOURCES and k > 2 and options.prediction not in used:
+        if source_of(str(options.prediction)) and k > 2 and options.prediction not in used:
             used.append(str(options.prediction))
-    return [f"{name}: doi:{_SOURCES.get(name) or MEASURES[name].source}" for name in used]
+    return [f"{name}: doi:{source_of(name)}" for name in used]
 
 
 def _sentence(entries: dict[str, Any], options: Options) -> str:
@@ -355,7 +284,7 @@ def _corrected(studies: int, options: Options) -> str:
             f"{counted} at 0 % or 100 %: {options.add:g} was added to events and to "
             "non-events there. The correction moves the pooled rate; the exact model needs none."
         )
-    if options.model not in ("inverse_variance", "common"):
+    if options.model not in TWO_STEP:
         return "0.5 was added to all cells of the study shown, because one of them is empty: the effect shown is made by it."
     return (
         f"In {counted} {options.add:g} was added to the {_cells(options)} (to={options.to!r}). The correction moves the result; "

@@ -26,6 +26,7 @@ from metanet.base.display import (
 )
 from metanet.base.drawing import draw
 from metanet.effects.measures import MEASURES
+from metanet.models.registry import model_row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -397,9 +398,7 @@ class Pooled(Listed):
     @property
     def title(self) -> str:
         """The model by its name."""
-        from metanet.base.display import MODEL_NAMES
-
-        return MODEL_NAMES["poisson" if self.method["link"] == "log" else self.model]
+        return model_row(self.model, self.method["link"]).title
 
     @property
     def average(self) -> str:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from metanet._version import __version__
-from metanet.base.display import MODEL_NAMES, interval, per_cent
+from metanet.base.display import interval, per_cent
 from metanet.base.untrusted import html_text
 from metanet.base.whole_files import write_text
 from metanet.evidence import Evidence
+from metanet.models.registry import MODELS
 from metanet.reporting.index.lines import Picture, Report, picture_of, read_reports
 from metanet.reporting.index.script import SCRIPT, STYLE
 from metanet.reporting.page import page
@@ -141,7 +142,7 @@ def _row(report: Report) -> str:
     model = (
         "–"
         if result.get("status") == "not pooled"
-        else MODEL_NAMES.get(str(result.get("model")), "").removesuffix(" model")
+        else (MODELS[result["model"]].title if result.get("model") in MODELS else "").removesuffix(" model")
     )
     events, total = result.get("events"), result.get("n")
     cells: list[tuple[str, Any]] = [("", None)] * 6

@@ -23,6 +23,7 @@ from metanet.models.comparison.result import Comparison
 from metanet.models.comparison.within_result import WithinStudies
 from metanet.models.dependence.robust_result import ClusterRobust
 from metanet.models.dependence.three_level_result import ThreeLevel
+from metanet.models.registry import MODELS
 from metanet.models.regression.result import Regression
 from metanet.models.results.method import versions
 from metanet.models.results.pooled import Pooled
@@ -37,20 +38,6 @@ _OVERLAP = {
     "keep_largest": "of reports on overlapping cohorts the largest was kept",
     "keep_newest": "of reports on overlapping cohorts the newest was kept",
     "keep_all": "reports on overlapping cohorts were all kept, so that patients may be counted twice",
-}
-_WHY = {
-    "glmm": "This model takes the counts as they are: studies without events, or with events only, need no correction and stay in.",
-    "beta_binomial": "This model takes the counts as they are: studies without events, or with events only, need no correction and "
-    "stay in.",
-    "inverse_variance": "Each study was weighted by the inverse of its variance and of the variance between studies.",
-    "common": "Each study was weighted by the inverse of its variance; one common effect was assumed.",
-    "mantel_haenszel": "Studies were weighted by the method of Mantel and Haenszel, which assumes one common effect and bears sparse "
-    "data.",
-    "peto": "Studies were weighted by Peto's method, which assumes one common effect and suits rare events in groups of like size.",
-    "UM.FS": "This model takes the counts of both groups as they are.",
-    "UM.RS": "This model takes the counts of both groups as they are.",
-    "CM.EL": "This model takes the counts of both groups as they are, conditional on the events of each study.",
-    "CM.AL": "This model takes the counts of both groups as they are, conditional on the events of each study.",
 }
 
 
@@ -114,7 +101,7 @@ def preparation(fit: Pooled, rates: pd.DataFrame | None) -> str:
 
 
 def _exact(fit: Pooled) -> bool:
-    return fit.model not in ("inverse_variance", "common", "mantel_haenszel", "peto")
+    return MODELS[fit.model].family == "exact"
 
 
 def display_of(fit: Pooled) -> str:
@@ -144,7 +131,7 @@ def synthesis(fit: Pooled) -> str:
     else:
         parts = method.sentence().split(";")
         model = parts[0].removeprefix("No estimate from the ").split(". metanet")[0]
-        text = f"Studies were pooled with the {model[0].lower()}{model[1:]}. {_WHY.get(fit.model, '')}"
+        text = f"Studies were pooled with the {model[0].lower()}{model[1:]}. {MODELS[fit.model].remark}"
         text = (
             text
             if fit.status == "pooled"
