@@ -1,55 +1,225 @@
-"""How numbers are written: one module, so that text, HTML, tables and figures print the same digits."""
+"""How numbers are written: one formatter by scale, so that text, HTML, tables and figures print the same digits."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
 
-# How numbers are written: one module, so that text, HTML, tables and figures print the same digits.
+from metanet.base.errors import ArgumentError, check_choice, shorten
 
-#: Decimals of an effect that is not a rate.
-EFFECT_DIGITS = 3
-
-#: The sign for a quantity that does not exist; the reason stands in the notes.
+#: The sign for a quantity that does not exist; the notes give the reason.
 ABSENT = "–"
+#: More decimals than this are never printed.
+MOST_DIGITS = 8
+
+Kind = Literal["rate", "rate per person-time", "ratio", "difference", "effect", "points"]
+
+#: What `per` may be: words, or the numbers themselves.
+PER = {"cent": 100, "hundred": 100, "thousand": 1_000, "ten thousand": 10_000, "hundred thousand": 100_000}
 
 
-def rate(value: float | None, per: float = 100.0, digits: int = 1) -> str:
-    """A fraction per hundred, thousand ..., without the unit. A rate that is not 0 (or 1) is never printed as 0 (or all)."""
-    if value is None or math.isnan(value):
-        return ABSENT
-    text = f"{per * value:.{digits}f}"
-    smallest = 10.0**-digits
-    if value > 0 and float(text) == 0:
-        return f"<{smallest:.{digits}f}"
-    if value < 1 and float(text) == per:
-        return f">{per - smallest:.{digits}f}"
-    return text
+def known(value: float | None) -> bool:
+    """Whether there is a number."""
+    return value is not None and not math.isnan(value)
 
 
-def rate_digits(estimate: float | None, per: float = 100.0) -> int:
-    """Decimals of a rate and of everything printed beside it: one, or two significant digits where one would print <0.1."""
-    if estimate is None or not 0 < estimate * per < 0.1:
-        return 1
-    return min(8, 1 - math.floor(math.log10(estimate * per)))
+@dataclass(frozen=True)
+class Scale:
+    """How the values of one kind are written.
+
+    Attributes
+    ----------
+    kind
+        What the values are.
+    factor
+        What a value is multiplied by before it is printed: 100 for per cent.
+    unit
+        What follows a printed value: "%", "per 1,000", "points"; empty for ratios and effects.
+    least
+        The fewest decimals.
+    title
+        What an axis or a column of such values is called.
+    decimal
+        The decimal sign.
+    """
+
+    kind: Kind
+    factor: float = 1.0
+    unit: str = ""
+    least: int = 3
+    title: str = "Effect"
+    decimal: str = "."
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether values are fractions between 0 and 1."""
+        return self.kind == "rate"
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether no value is below zero."""
+        return self.kind in ("rate", "rate per person-time", "ratio")
+
+    @property
+    def null(self) -> float | None:
+        """The value of no difference between two groups; None where there is none."""
+        return {"ratio": 1.0, "difference": 0.0, "effect": 0.0, "points": 0.0}.get(self.kind)
+
+    def place(self, value: float) -> float:
+        """Where `value` stands on an axis."""
+        return value * self.factor
+
+    def digits(self, value: float | None, lower: float | None = None, upper: float | None = None) -> int:
+        """Decimals for an estimate and everything printed beside it.
+
+        The fewest of this scale, or more: two significant digits of the estimate (of its distance from 0 or 100 % for a rate), and
+        so many that the two limits do not look equal.
+        """
+        wanted = [self.least]
+        if value is not None and math.isfinite(value) and value != 0:
+            size = abs(value * self.factor)
+            if self.is_rate and value < 1:
+                size = min(size, self.factor - size)
+            if 0 < size < 10.0**-self.least:
+                wanted.append(1 - math.floor(math.log10(size)))
+        if lower is not None and upper is not None:
+            width = (upper - lower) * self.factor
+            if 0 < width < math.inf:
+                wanted.append(math.ceil(-math.log10(width / 2)))
+        return min(MOST_DIGITS, max(wanted))
+
+    def column(self, rows: Iterable[tuple[float | None, float | None, float | None]]) -> int:
+        """Decimals for a column of estimates with their limits: one number for all rows."""
+        return max((self.digits(*row) for row in rows), default=self.least)
+
+    def text(self, value: float | None, digits: int | None = None) -> str:
+        """`value` without its unit; by itself it gets its own number of decimals.
+
+        A rate that is not 0 (or 1) is never printed as 0 (or all), and nothing is printed with an exponent.
+        """
+        if value is None or math.isnan(value):
+            return ABSENT
+        digits = self.digits(value) if digits is None else digits
+        if math.isinf(value):
+            return "∞" if value > 0 else "−∞"
+        shown = f"{self.factor * value:.{digits}f}"
+        smallest = 10.0**-digits
+        if self.kind == "ratio":
+            shown = _ratio(value, digits)
+        elif self.is_positive and value > 0 and float(shown) == 0:
+            shown = f"<{smallest:.{digits}f}"
+        elif self.is_rate and value < 1 and float(shown) == self.factor:
+            shown = f">{self.factor - smallest:.{digits}f}"
+        elif float(shown) == 0:
+            shown = shown.lstrip("-")
+        return shown.replace("-", "−").replace(".", self.decimal)
+
+    def value(self, value: float | None, digits: int | None = None) -> str:
+        """`value` with its unit."""
+        return self._with_unit(self.text(value, digits))
+
+    def limits(self, lower: float | None, upper: float | None, digits: int | None = None, *, unit: bool = True) -> str:
+        """Two limits: "37.5 to 60.5 %"."""
+        if not (known(lower) and known(upper)):
+            return ABSENT
+        digits = self.digits(None, lower, upper) if digits is None else digits
+        shown = f"{self.text(lower, digits)} to {self.text(upper, digits)}"
+        return self._with_unit(shown) if unit else shown
+
+    def estimate(
+        self, value: float | None, lower: float | None, upper: float | None, level: float, kind: str = "CI"
+    ) -> str:
+        """An estimate with its interval: "48.9 % (95 % CI 37.5 to 60.5 %)"."""
+        if not known(value):
+            return ABSENT
+        digits = self.digits(value, lower, upper)
+        if not (known(lower) and known(upper)):
+            return f"{self.value(value, digits)} (no interval)"
+        return f"{self.value(value, digits)} ({level_text(level)} {kind} {self.limits(lower, upper, digits)})"
+
+    def exact(self, value: float) -> str:
+        """A value that a person gave, such as a threshold, with all its digits and its unit."""
+        return self._with_unit(f"{value * self.factor:.12g}".replace("-", "−").replace(".", self.decimal))
+
+    def _with_unit(self, shown: str) -> str:
+        return f"{shown} {self.unit}" if self.unit and shown != ABSENT else shown
+
+    @property
+    def name(self) -> str:
+        """What an axis of such values shows: "Rate, %", "Rate per 1,000", "Odds ratio", "Effect"."""
+        if not self.unit:
+            return self.title
+        return f"{self.title}, {self.unit}" if self.unit in ("%", "points") else f"{self.title} {self.unit}"
+
+    def heading(self, level: float) -> str:
+        """The heading of a column of estimates with intervals: "Rate, % (95 % CI)"."""
+        return f"{self.name} ({level_text(level)} CI)"
 
 
-def effect_digits(estimate: float | None) -> int:
-    """Decimals of an effect and of its interval: three, or two significant digits where that is more."""
-    if estimate is None or estimate == 0 or not math.isfinite(estimate):
-        return EFFECT_DIGITS
-    return min(12, max(EFFECT_DIGITS, 1 - math.floor(math.log10(abs(estimate)))))
+RATE = Scale("rate", 100.0, "%", 1, "Rate")
+#: Differences of rates, as fractions.
+POINTS = Scale("points", 100.0, "points", 1, "Difference")
+_SCALES: dict[str, Scale] = {
+    "rate": RATE,
+    "rate per person-time": Scale("rate per person-time", 1.0, "per unit of time", 3, "Incidence rate"),
+    "ratio": Scale("ratio", least=2, title="Ratio"),
+    "difference": Scale("difference", title="Difference"),
+    "effect": Scale("effect"),
+    "points": POINTS,
+}
+
+
+def check_per(per: object) -> int:
+    """`per` as a number: 100, 1,000, 10,000 or 100,000, or a word for it."""
+    if isinstance(per, int) and not isinstance(per, bool) and per in PER.values():
+        return per
+    if isinstance(per, str):
+        return PER[check_choice("per", per, tuple(PER))]
+    raise ArgumentError(
+        f"per={shorten(per)!r} is not known. Known: {', '.join(f'{n}' for n in sorted(set(PER.values())))}."
+    )
+
+
+def scale_of(response: str, per: object = None, title: str | None = None) -> Scale:
+    """The scale of a response (`Measure.response`, "effect" or "points"); `title` names it.
+
+    `per` applies to rates (None: per cent) and to incidence rates (None: per unit of person-time), and is refused elsewhere.
+    """
+    scale = _SCALES[response]
+    if title is not None:
+        scale = replace(scale, title=title)
+    if per is None or (per == "cent" and response != "rate per person-time"):
+        # The word "cent" is the default of figures, which draw every kind of value.
+        return scale
+    if not scale.kind.startswith("rate"):
+        raise ArgumentError(f"per={shorten(per)!r} applies to rates, not to a {scale.kind}. Fix: leave it out.")
+    if per == "cent":
+        return scale
+    factor = check_per(per)
+    timed = response == "rate per person-time"
+    unit = f"per {factor:,} units of time" if timed else f"per {factor:,}"
+    return replace(scale, factor=float(factor), unit=unit, least=1)
+
+
+def _ratio(value: float, digits: int) -> str:
+    """A ratio: no decimals from 100 on; two significant digits where the decimals of its column would print it as 0."""
+    if value >= 99.5:
+        return f"{value:,.0f}" if value < 1e6 else f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
+    if value <= 0 or float(f"{value:.{digits}f}") >= 10.0**-digits:
+        return f"{value:.{digits}f}"
+    return f"{value:.{-math.floor(math.log10(value))}f}" if value >= 1e-4 else "<0.0001"
 
 
 def per_cent(value: float | None, digits: int = 1) -> str:
-    """A fraction as per cent, without the sign: 0.4889 is "48.9". A rate that is not 0 (or 1) is never printed as 0 (or 100)."""
-    return rate(value, 100.0, digits)
+    """A share as per cent, without the sign: 0.4889 is "48.9". A share that is not 0 (or 1) is never printed as 0 (or 100)."""
+    return RATE.text(value, digits)
 
 
-def interval(lower: float | None, upper: float | None, digits: int = 1, per: float = 100.0) -> str:
-    """Two fractions as "37.5 to 60.5", per cent if nothing else is said."""
-    if lower is None or upper is None or math.isnan(lower) or math.isnan(upper):
-        return ABSENT
-    return f"{rate(lower, per, digits)} to {rate(upper, per, digits)}"
+def interval(lower: float | None, upper: float | None, digits: int = 1) -> str:
+    """Two shares as "37.5 to 60.5", per cent without the sign."""
+    return RATE.limits(lower, upper, digits, unit=False)
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -61,25 +231,6 @@ def number(value: float | None, digits: int = 2) -> str:
     if value != 0 and abs(value) < 0.5 * 10.0**-digits:
         return f"{value:.1e}".replace("-", "−")
     return f"{value:.{digits}f}".replace("-", "−")
-
-
-def ratio(value: float | None, digits: int = 2) -> str:
-    """A ratio with fixed decimals; from 100 on without, under 0.01 with one significant digit, and never as 0."""
-    if value is None or not 0 < value < math.inf:
-        return number(value, digits)
-    if value >= 99.5:
-        return f"{value:,.0f}" if value < 1e6 else f"{value:.0e}".replace("e+0", "e")
-    if float(f"{value:.{digits}f}") >= 10.0**-digits:
-        return f"{value:.{digits}f}"
-    return f"{value:.{-math.floor(math.log10(value))}f}" if value >= 1e-4 else "<0.0001"
-
-
-def points(value: float | None, digits: int = 1) -> str:
-    """A difference of two fractions in percentage points, without the unit; what rounds to nothing has no sign."""
-    if value is None or math.isnan(value):
-        return ABSENT
-    text = f"{100 * value:.{digits}f}"
-    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def p_value(value: float | None) -> str:
@@ -106,23 +257,6 @@ def plural(number_of: int, word: str, many: str | None = None) -> str:
     return f"{number_of} {word if number_of == 1 else many or word + 's'}"
 
 
-# An estimate and its limits as text, by what they are: rates in per cent, all else as plain numbers.
-
-
-def value_text(scale: str, estimate: float | None, value: float | None) -> str:
-    """`value` with the digits that `estimate` is printed with; `scale` is `Options.scale`."""
-    if value is None:
-        return ABSENT
-    if scale == "rate":
-        return f"{per_cent(value, rate_digits(estimate))} %"
-    return number(value, effect_digits(estimate))
-
-
-def limits_text(scale: str, estimate: float | None, lower: float | None, upper: float | None) -> str:
-    """Two limits with the digits that `estimate` is printed with."""
-    if lower is None or upper is None:
-        return ABSENT
-    if scale == "rate":
-        return f"{interval(lower, upper, rate_digits(estimate))} %"
-    digits = effect_digits(estimate)
-    return f"{number(lower, digits)} to {number(upper, digits)}"
+def sentence_case(text: str) -> str:
+    """The text with its first letter large."""
+    return text[:1].upper() + text[1:]

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.results import plain
 from metanet.base.whole_files import write_csv
 from metanet.diagnostics.studies.series import LeaveOneOut
-from metanet.models.results.pooled import Pooled, plain
+from metanet.models.results.pooled import Pooled
 from metanet.reporting.files import slug, write_json
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metanet.base.errors import ArgumentError
+from metanet.base.results import plain
 from metanet.base.untrusted import NO_MATH, html_text, visible
-from metanet.models.results.pooled import Pooled, plain
+from metanet.models.results.pooled import Pooled
 from metanet.writing.table.table import Cell, Column, Table, count_cell, made, number_cell, text_cell
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ import numpy as np
 
 from metanet.base.display import ABSENT, count, effect_digits, level_text, number, plural, rate_digits
 from metanet.base.errors import ArgumentError
+from metanet.base.results import plain
 from metanet.base.untrusted import listing
 from metanet.effects.measures import MEASURES
-from metanet.models.results.pooled import Pooled, plain
+from metanet.models.results.pooled import Pooled
 from metanet.writing.table.table import (
     Cell,
     Column,

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metanet.base.display import number, p_value, per_cent, plural
+from metanet.base.results import Method, plain
 from metanet.diagnostics.bias.registry import check_biased
 from metanet.diagnostics.bias.small_study_effects import Check, shown_effect, shown_interval, stamp_of
 from metanet.diagnostics.study_effects import check_fit, number_or_none, two_step_twin
 from metanet.kernels.bias.adjustments import limit_meta
 from metanet.kernels.inverse_variance.tau2 import ESTIMATORS as TAU2
 from metanet.kernels.numerics import distributions
-from metanet.models.results.pooled import Method, Pooled, plain
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,11 +11,12 @@ import numpy as np
 
 from metanet.base.display import number, p_value, plural
 from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.results import Method, plain
 from metanet.diagnostics.bias.small_study_effects import Check, shown_effect, shown_interval, stamp_of
 from metanet.diagnostics.study_effects import Twin, check_fit, null_on_scale, two_step_twin
 from metanet.kernels.bias.selection import BetaWeights, Selection, StepWeights, fit_selection, p_values
 from metanet.kernels.numerics import distributions
-from metanet.models.results.pooled import Method, Pooled, plain
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd

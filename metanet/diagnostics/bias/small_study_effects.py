@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from metanet._version import __version__
 from metanet.base.cards import card
-from metanet.base.completion import Listed
 from metanet.base.display import ABSENT, effect_digits, level_text, number, p_value, per_cent, plural, rate_digits
 from metanet.base.errors import ArgumentError, check_choice
+from metanet.base.results import Method, plain
 from metanet.diagnostics.bias.arrays import Outcome, run
 from metanet.diagnostics.bias.registry import (
     TESTS,
@@ -22,7 +22,7 @@ from metanet.diagnostics.bias.registry import (
     inapplicable,
 )
 from metanet.diagnostics.study_effects import Twin, check_fit, is_rate, two_step_twin
-from metanet.models.results.pooled import Method, Pooled, plain
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd

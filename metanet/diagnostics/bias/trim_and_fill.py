@@ -11,6 +11,7 @@ import numpy as np
 from metanet.base.arrays import Array
 from metanet.base.display import number, p_value, plural
 from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.results import Method, plain
 from metanet.diagnostics.bias.registry import check_biased
 from metanet.diagnostics.bias.small_study_effects import Check, shown_effect, shown_interval, stamp_of
 from metanet.diagnostics.study_effects import Twin, check_fit, number_or_none, two_step_twin
@@ -19,7 +20,7 @@ from metanet.kernels.bias.adjustments import ESTIMATORS, TrimFill, trim_fill
 from metanet.kernels.inverse_variance.tau2 import ESTIMATORS as TAU2
 from metanet.models.pooling.batch import pool_batch
 from metanet.models.pooling.data import Data
-from metanet.models.results.pooled import Method, Pooled, plain
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd

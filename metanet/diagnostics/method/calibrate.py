@@ -13,6 +13,7 @@ from metanet.base.cards import card
 from metanet.base.display import ABSENT, level_text, number, per_cent
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError
+from metanet.base.results import Method, plain
 from metanet.diagnostics.study_effects import check_fit
 from metanet.kernels.normal_effect.links import LINKS
 from metanet.kernels.numerics import distributions
@@ -22,7 +23,7 @@ from metanet.models.pooling.data import Data
 from metanet.models.pooling.simulate import Truth
 from metanet.models.pooling.simulate import draw as draw_data
 from metanet.models.registry import EXACT, TWO_STEP
-from metanet.models.results.pooled import Method, Pooled, plain
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,6 +15,7 @@ from metanet.base.cards import card
 from metanet.base.display import effect_digits, number, per_cent, plural, rate_digits
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.results import plain
 from metanet.effects.measures import MEASURES
 from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.evidence import Evidence
@@ -25,7 +26,6 @@ from metanet.models.pooling.data import Data
 from metanet.models.pooling.inputs import Studies, read_studies
 from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, options_for, pad, takes_of
 from metanet.models.results.method import versions
-from metanet.models.results.pooled import plain
 
 if TYPE_CHECKING:
     import pandas as pd

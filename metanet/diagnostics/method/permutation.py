@@ -10,12 +10,13 @@ import numpy as np
 from metanet.base.arguments import whole_number
 from metanet.base.cards import card
 from metanet.base.display import level_text, p_value
+from metanet.base.results import Method, plain
 from metanet.diagnostics.studies.series import rate_or_effect
 from metanet.diagnostics.study_effects import check_fit, null_on_scale, two_step_twin
 from metanet.kernels.inverse_variance.tau2 import ESTIMATORS
 from metanet.kernels.resampling.permutations import all_signs, interval, random_signs, statistics
 from metanet.kernels.resampling.permutations import sign_flip_p_values as p_values
-from metanet.models.results.pooled import Method, Pooled, plain
+from metanet.models.results.pooled import Pooled
 
 #: All assignments of signs up to this many.
 _EVERY = 4_096

@@ -11,6 +11,7 @@ from metanet.base.cards import card
 from metanet.base.display import number, p_value, per_cent, plural
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, nearest, shorten
+from metanet.base.results import Method, plain
 from metanet.base.untrusted import visible
 from metanet.diagnostics.spread.grade import grade_facts
 from metanet.diagnostics.spread.heterogeneity import heterogeneity_text
@@ -25,7 +26,7 @@ from metanet.models.options import options_of
 from metanet.models.pooling.inputs import missing
 from metanet.models.regression.meta_regression import meta_regression
 from metanet.models.regression.result import Regression
-from metanet.models.results.pooled import Method, Pooled, plain
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,12 +13,13 @@ from metanet.base.arguments import rate, whole_number
 from metanet.base.cards import card
 from metanet.base.display import level_text, per_cent
 from metanet.base.errors import ArgumentError
+from metanet.base.results import plain
 from metanet.diagnostics.study_effects import check_fit
 from metanet.kernels.normal_effect.links import LINKS
 from metanet.models.options import lean, options_of
 from metanet.models.pooling.batch import Batch, pool_batch
 from metanet.models.pooling.simulate import Truth, draw
-from metanet.models.results.pooled import Pooled, plain
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,6 +14,7 @@ from metanet.base.arrays import Array, Mask
 from metanet.base.cards import card
 from metanet.base.display import number
 from metanet.base.drawing import draw
+from metanet.base.results import Method, plain
 from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.studies.outliers import outliers
 from metanet.diagnostics.studies.series import rate_or_effect
@@ -30,7 +31,7 @@ from metanet.models.pooling.data import Data
 from metanet.models.pooling.one_group import likelihood_of, logit_variance
 from metanet.models.pooling.two_step import back, effects_of, sizes_of
 from metanet.models.registry import TWO_STEP
-from metanet.models.results.pooled import Method, Pooled, plain
+from metanet.models.results.pooled import Pooled
 from metanet.models.results.study_table import responses_at
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from metanet.base.arrays import Array
 from metanet.base.cards import card
 from metanet.base.display import number, per_cent
 from metanet.base.drawing import draw
+from metanet.base.results import Method, plain
 from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.studies.series import refit
 from metanet.diagnostics.study_effects import check_fit, two_step_twin
@@ -25,7 +26,7 @@ from metanet.models.options import Options, options_of
 from metanet.models.pooling.batch import Batch
 from metanet.models.pooling.data import Data
 from metanet.models.pooling.one_group import likelihood_of, saturated
-from metanet.models.results.pooled import Method, Pooled, plain
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,13 +11,14 @@ from scipy import special
 from metanet.base.cards import card
 from metanet.base.display import number, p_value, per_cent
 from metanet.base.errors import check_choice
+from metanet.base.results import Method, plain
 from metanet.base.untrusted import listing
 from metanet.diagnostics.studies.influence import influence
 from metanet.diagnostics.study_effects import check_fit
 from metanet.models.comparison.fit import holm
 from metanet.models.options import check_level, options_of
 from metanet.models.pooling.pool import pool_studies
-from metanet.models.results.pooled import Method, Pooled, plain
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd

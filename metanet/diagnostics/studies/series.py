@@ -15,12 +15,13 @@ from metanet.base.cards import card
 from metanet.base.display import ABSENT, effect_digits, interval, level_text, number, per_cent, plural, rate_digits
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, nearest, shorten
+from metanet.base.results import Method, plain
 from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.study_effects import check_fit, two_step_twin
 from metanet.models.options import lean, options_of
 from metanet.models.pooling.batch import Batch, pool_batch
 from metanet.models.pooling.inputs import is_sequence, missing
-from metanet.models.results.pooled import Method, Pooled, plain
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,6 +15,7 @@ from metanet._version import __version__
 from metanet.base.arrays import Array
 from metanet.base.display import level_text, number, per_cent
 from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.results import Method
 from metanet.effects.study_intervals import clopper_pearson
 from metanet.kernels.bayes import posterior as kernel
 from metanet.kernels.bayes.marginals import Distribution, Marginals, StudyPosterior, study_posteriors
@@ -23,7 +24,7 @@ from metanet.kernels.numerics.distributions import two_sided_z
 from metanet.models.bayes.result import BayesPooled
 from metanet.models.options import check_level
 from metanet.models.pooling.inputs import read_studies
-from metanet.models.results.pooled import Method, units_of
+from metanet.models.results.pooled import units_of
 
 if TYPE_CHECKING:
     import pandas as pd

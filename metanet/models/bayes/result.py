@@ -9,84 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from metanet.base.cards import card
-from metanet.base.completion import Listed
-from metanet.base.display import interval, level_text, number, per_cent, plural
+from metanet.base.display import RATE, level_text, number, plural, scale_of
 from metanet.base.errors import ArgumentError, shorten
+from metanet.base.results import Method, Result, plain
 from metanet.kernels.bayes.marginals import Distribution
-from metanet.models.results.pooled import Method, counted_units
+from metanet.models.results.pooled import counted_units
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-# Views of a Bayesian pooling: text and HTML. They read the numbers; none is computed here.
-
-_TITLE = "Bayesian binomial-normal model"
-
-
-def rows_of(fit: BayesPooled) -> list[tuple[str, str]]:
-    """The result as pairs of name and text, in the order in which a reader needs them."""
-    level = level_text(fit.level)
-    median = f"{per_cent(fit.estimate)} % ({level} CrI {interval(fit.ci_lower, fit.ci_upper)})"
-    average = (
-        f"{per_cent(fit.marginal_estimate)} % ({level} CrI {interval(fit.marginal_ci_lower, fit.marginal_ci_upper)})"
-    )
-    tau = f"{number(fit.tau)} ({level} CrI {number(fit.tau_lower)} to {number(fit.tau_upper)})"
-    studies = plural(fit.k, "study", "studies")
-    return [
-        ("Data", f"{studies}, {plural(fit.events, 'event')} in {counted_units(fit.n, fit.units)}"),
-        ("Median rate", median),
-        ("Population-averaged rate", average),
-        ("Rate of a new setting", f"{interval(fit.pi_lower, fit.pi_upper)} % ({level} predictive interval)"),
-        ("tau on the logit scale", tau),
-        ("Log evidence", number(fit.log_evidence, 3)),
-        ("Priors", f"tau ~ {fit.method['tau_prior']}, mu ~ {fit.method['mu_prior']}"),
-    ]
-
-
-def short_text(fit: BayesPooled) -> str:
-    """At most a dozen lines for a console."""
-    rows = rows_of(fit)
-    width = max(len(name) for name, _ in rows)
-    lines = [_TITLE, *(f"  {name:<{width}}  {text}" for name, text in rows)]
-    return "\n".join([*lines, f"  {plural(len(fit.notes), 'note')}: .summary() prints them"])
-
-
-def summary_text(fit: BayesPooled) -> str:
-    """Everything: the numbers, the notes, the method."""
-    lines = short_text(fit).splitlines()[:-1]
-    lines += ["Notes", *(f"  - {note}" for note in fit.notes)]
-    lines += ["Method", f"  {fit.method.sentence()}", *(f"  {source}" for source in fit.method["sources"])]
-    return "\n".join(lines)
-
-
-def sentence(fit: BayesPooled) -> str:
-    """The result in one plain sentence."""
-    level = level_text(fit.level)
-    data = f"{plural(fit.k, 'study', 'studies')} ({fit.events} of {counted_units(fit.n, fit.units)})"
-    limits = f"{level} credible interval {interval(fit.ci_lower, fit.ci_upper)} %"
-    new = f"{per_cent(fit.pi_lower)} and {per_cent(fit.pi_upper)} %"
-    return (
-        f"Given {data} and the priors tau ~ {fit.method['tau_prior']} and mu ~ {fit.method['mu_prior']}, the median rate is "
-        f"{per_cent(fit.estimate)} % ({limits}) and the population-averaged rate {per_cent(fit.marginal_estimate)} %; the rate of a "
-        f"new setting lies between {new} with probability {level}."
-    )
-
-
-def html_card(fit: BayesPooled) -> str:
-    """A compact card for JupyterLab and for reports: see `card`."""
-    return card(_TITLE, pairs=rows_of(fit), notes=fit.notes, method=fit.method.sentence())
-
-
-# The result of a Bayesian pooling: the numbers once, the distributions they are read off, and views of both.
-
 #: Rates beyond this logit are 0 or 1 to thirteen digits.
 _FARTHEST_LOGIT = 30.0
 
 
-@dataclass(frozen=True, eq=False)
-class BayesPooled(Listed):
+@dataclass(frozen=True, eq=False, repr=False)
+class BayesPooled(Result):
     """The posterior of a pooled rate. Rates are fractions; intervals have equal tails unless they are named `hdi`.
 
     A quantity that does not exist is None, with the reason in ``method["notes"]``.
@@ -115,12 +53,6 @@ class BayesPooled(Listed):
     settled
         Whether the quadrature passed all of its checks.
     """
-
-    _listed = (
-        "estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper", "marginal_estimate", "tau", "tau_lower",
-        "tau_upper", "studies", "probability", "posterior", "notes", "method", "summary", "sentence",
-        "to_frame", "to_dict",
-    )  # fmt: skip
 
     level: float
     estimate: float
@@ -247,31 +179,50 @@ class BayesPooled(Listed):
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain JSON-able values."""
-        from metanet.models.results.pooled import plain
+        numbers = {name: plain(value) for name, value in self.numbers().items()}
+        return {**numbers, "studies": plain(self._studies), "method": plain(dict(self.method))}
 
-        return {
-            **{name: plain(value) for name, value in self.numbers().items()},
-            "studies": [{str(c): plain(v) for c, v in row.items()} for row in self._studies.to_dict("records")],
-            "method": plain(dict(self.method)),
-        }
+    @property
+    def heading(self) -> str:
+        """The model by its name."""
+        return "Bayesian binomial-normal model"
 
-    def __repr__(self) -> str:
+    def rows(self) -> list[tuple[str, str]]:
+        """The result as pairs of name and text, in the order in which a reader needs them."""
+        level, effect = self.level, scale_of("effect")
+        median = RATE.estimate(self.estimate, self.ci_lower, self.ci_upper, level, "CrI")
+        ends = self.marginal_ci_lower, self.marginal_ci_upper
+        studies = plural(self.k, "study", "studies")
+        tau = f"{number(self.tau)} ({level_text(level)} CrI {number(self.tau_lower)} to {number(self.tau_upper)})"
+        return [
+            ("Data", f"{studies}, {plural(self.events, 'event')} in {counted_units(self.n, self.units)}"),
+            ("Median rate", median),
+            ("Population-averaged rate", RATE.estimate(self.marginal_estimate, *ends, level, "CrI")),
+            (
+                "Rate in a new setting",
+                f"{RATE.limits(self.pi_lower, self.pi_upper)} ({level_text(level)} predictive interval)",
+            ),
+            ("tau on the logit scale", tau),
+            ("Log evidence", number(self.log_evidence, effect.least)),
+            ("Priors", self._priors),
+        ]
 
-        return short_text(self)
-
-    def _repr_html_(self) -> str:
-
-        return html_card(self)
-
-    def summary(self) -> str:
-        """The result as text, complete."""
-
-        return summary_text(self)
+    @property
+    def _priors(self) -> str:
+        return f"tau ~ {self.method['tau_prior']}, mu ~ {self.method['mu_prior']}"
 
     def sentence(self) -> str:
         """The result in one plain sentence."""
+        data = f"{plural(self.k, 'study', 'studies')} ({self.events} of {counted_units(self.n, self.units)})"
+        median = RATE.estimate(self.estimate, self.ci_lower, self.ci_upper, self.level, "credible interval")
+        return (
+            f"Given {data} and the priors {self._priors.replace(', mu', ' and mu')}, the median rate is {median}, the "
+            f"population-averaged rate {RATE.value(self.marginal_estimate)}, and the {level_text(self.level)} predictive interval for a "
+            f"new setting {RATE.limits(self.pi_lower, self.pi_upper)}."
+        )
 
-        return sentence(self)
+    def _lead(self) -> str:
+        return ""
 
 
 #: Names of the numbers of a result, in the order of its fields.

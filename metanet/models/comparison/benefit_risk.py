@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metanet.base.cards import card
-from metanet.base.display import interval, per_cent, rate_digits
+from metanet.base.display import RATE
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, check_choice, nearest, shorten
+from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.evidence import Evidence
 from metanet.models.comparison.compare import compare
 from metanet.models.comparison.result import OBSERVATIONAL, Comparison
 from metanet.models.pooling.inputs import missing as is_missing
 from metanet.models.results.method import versions
-from metanet.models.results.pooled import Pooled, plain
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 VERDICTS = ("dominates", "better in estimate", "trade-off", "no verdict")
 
 
-@dataclass(frozen=True, eq=False)
-class BenefitRisk:
+@dataclass(frozen=True, eq=False, repr=False)
+class BenefitRisk(Result):
     """Groups by the rate of a benefit and the rate of a harm; `reason` says why there are none.
 
     Attributes
@@ -56,7 +56,7 @@ class BenefitRisk:
     missing: Mapping[str, str]
     benefit_comparison: Comparison | None = field(repr=False)
     risk_comparison: Comparison | None = field(repr=False)
-    method: Mapping[str, Any] = field(repr=False)
+    method: Method = field(repr=False)
     _pairs: pd.DataFrame = field(repr=False)
 
     @property
@@ -87,19 +87,16 @@ class BenefitRisk:
             rows.append(row)
         return pd.DataFrame(rows)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as plain JSON-able values."""
-        rows = {
-            name: [{str(c): plain(v) for c, v in row.items()} for row in frame.to_dict("records")]
-            for name, frame in (("groups", self.to_frame()), ("pairs", self._pairs))
-        }
-        names = ("benefit", "risk", "by", "level", "reason")
-        return {
-            **{n: getattr(self, n) for n in names},
-            **rows,
-            "missing": dict(self.missing),
-            "method": plain(dict(self.method)),
-        }
+    _entries = ("benefit", "risk", "by", "level", "reason", ("groups", "_group_frame"), "pairs", "missing")
+
+    @property
+    def _group_frame(self) -> pd.DataFrame:
+        return self.to_frame()
+
+    @property
+    def heading(self) -> str:
+        """What the analysis is called."""
+        return "Benefit against harm"
 
     def sentence(self) -> str:
         """Which groups dominate others, which do so in estimate alone, and what could not be compared."""
@@ -128,36 +125,20 @@ class BenefitRisk:
             text += f"Without a place here, because one outcome is not reported: {listing(self.missing, 12)}. "
         return text + OBSERVATIONAL
 
-    def summary(self) -> str:
-        """The sentence, and a line for each group."""
-        if self.reason:
-            return self.reason
-        rows = self._shown()
-        width = max(len(row[0]) for row in rows)
-        lines = [f"  {name:<{width}}  {self.benefit} {b} ({bk}), {self.risk} {r} ({rk})" for name, b, bk, r, rk in rows]
-        return "\n".join([self.sentence(), *lines])
-
-    def _shown(self) -> list[tuple[str, ...]]:
+    def table(self) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+        """A row for each group: both rates with their intervals and numbers of studies."""
         out = []
         for name, (benefit, risk) in self.groups.items():
             cells = [visible(name)]
             for fit in (benefit, risk):
                 rate, lower, upper = averaged_rate(fit)
-                digits = rate_digits(rate)
+                digits = RATE.digits(rate, lower, upper)
                 cells += [
-                    f"{per_cent(rate, digits)} % ({interval(lower, upper, digits)})",
+                    f"{RATE.value(rate, digits)} ({RATE.limits(lower, upper, digits)})",
                     f"k {fit.k}" + (", not pooled" if fit.status == "not pooled" else ""),
                 ]
             out.append(tuple(cells))
-        return out
-
-    def __repr__(self) -> str:
-        return f"<BenefitRisk of {len(self.groups)} groups: {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        head = ["Group", self.benefit.capitalize(), "", self.risk.capitalize(), ""]
-        rows = [] if self.reason else self._shown()
-        return card("Benefit against harm", self.sentence(), head=head if rows else [], rows=rows)
+        return ["Group", self.benefit.capitalize(), "Studies", self.risk.capitalize(), "Studies"], out
 
     def plot(self, **options: Any) -> Axes:
         """Draw the plane of both rates; see `metanet.figures`."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from metanet.base.arguments import whole_number
 from metanet.base.display import plural
 from metanet.base.errors import ArgumentError, check_choice, nearest, shorten
+from metanet.base.results import Method
 from metanet.base.untrusted import listing, visible
 from metanet.kernels.inverse_variance import prediction
 from metanet.kernels.normal_effect.links import averaged
@@ -26,7 +27,7 @@ from metanet.models.pooling.inputs import Studies, missing, read_studies
 from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, options_for, pool_studies, takes_of
 from metanet.models.pooling.simulate import Truth, draw
 from metanet.models.results.method import joint_sentence
-from metanet.models.results.pooled import Method, Pooled
+from metanet.models.results.pooled import Pooled
 from metanet.models.results.study_table import responses_at
 
 if TYPE_CHECKING:

@@ -6,16 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from metanet.base.cards import card
 from metanet.base.display import per_cent, plural
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError
+from metanet.base.results import Method, Result
 from metanet.base.untrusted import counted, listing, visible
 from metanet.evidence.evidence import Evidence
 from metanet.evidence.study_names import row_labels
 from metanet.models.pooling.inputs import missing
 from metanet.models.results.method import versions
-from metanet.models.results.pooled import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +70,7 @@ class ResponseArm:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ResponseCategories:
+class ResponseCategories(Result):
     """Response categories of study arms, by year and name; `reason` says why there are none.
 
     Attributes
@@ -87,12 +86,18 @@ class ResponseCategories:
     arms: tuple[ResponseArm, ...]
     left_out: tuple[Mapping[str, str], ...]
     reason: str | None
-    method: Mapping[str, Any] = field(repr=False)
+    method: Method = field(repr=False)
+
+    _entries = (("rows", "_frame"), "left_out", "reason")
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader has to know beside the numbers."""
-        return tuple(self.method["notes"])
+    def _frame(self) -> pd.DataFrame:
+        return self.to_frame()
+
+    @property
+    def heading(self) -> str:
+        """What the analysis is called."""
+        return "Response categories"
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each arm and category: count (`events`) and `share` (fraction); shares of an arm sum to 1."""
@@ -105,15 +110,6 @@ class ResponseCategories:
             for name, n in arm.parts
         ]
         return pd.DataFrame(rows, columns=[*about, "category", "events", "share"])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as plain JSON-able values."""
-        return {
-            "rows": [{str(c): plain(v) for c, v in row.items()} for row in self.to_frame().to_dict("records")],
-            "left_out": plain([dict(row) for row in self.left_out]),
-            "reason": self.reason,
-            "method": plain(dict(self.method)),
-        }
 
     def sentence(self) -> str:
         """How many arms, how many of them give all categories, and between which values the objective response lies."""
@@ -138,19 +134,11 @@ class ResponseCategories:
         ends = f"from {per_cent(low[0])} % ({visible(low[1])}) to {per_cent(high[0])} % ({visible(high[1])})"
         return f"{text}. The objective response reaches {ends}."
 
-    def summary(self) -> str:
-        """The sentence, a line for each arm, and the notes."""
-        width = max((len(visible(arm.study)) for arm in self.arms), default=0)
-        lines = [f"  {visible(arm.study):<{width}}  n {arm.total}: {arm.words()}" for arm in self.arms]
-        return "\n".join([self.sentence(), *lines, *(f"  - {note}" for note in self.notes)])
-
-    def __repr__(self) -> str:
-        return f"<ResponseCategories of {counted(len(self.arms), 'study arm')}: {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        rows = [(arm.study, str(arm.total), arm.unit, arm.words()) for arm in self.arms]
-        head = ["Study", "n", "Unit", "Categories"] if rows else []
-        return card("Response categories", self.sentence(), head=head, rows=rows, notes=self.notes)
+    def table(self) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+        """A row for each arm: its size and its categories."""
+        return ["Study", "n", "Unit", "Categories"], [
+            (visible(arm.study), str(arm.total), arm.unit, arm.words()) for arm in self.arms
+        ]
 
     def plot(self, **options: Any) -> Axes:
         """Draw a stacked bar for each arm; see `metanet.figures.plots.waterfall.waterfall`."""

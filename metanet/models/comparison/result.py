@@ -7,22 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from metanet.base.cards import card
-from metanet.base.completion import Listed
-from metanet.base.display import (
-    ABSENT,
-    effect_digits,
-    interval,
-    level_text,
-    number,
-    p_value,
-    per_cent,
-    plural,
-    rate_digits,
-)
+from metanet.base.display import ABSENT, POINTS, Scale, level_text, number, p_value, plural, scale_of
 from metanet.base.drawing import draw
 from metanet.base.errors import shorten
+from metanet.base.results import Method, Result, Test, aligned
 from metanet.base.untrusted import listing, visible
-from metanet.models.results.pooled import Method, Pooled, plain
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,8 +30,8 @@ OBSERVATIONAL = (
 _NO_TEST = ("nothing to compare it with.", "cannot be told apart.", "no maximum to compare.")
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison(Listed):
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Result):
     """Groups side by side.
 
     Attributes
@@ -64,12 +54,6 @@ class Comparison(Listed):
         A frame of all pairs: difference, ratio and odds ratio of the rates (differences and ratios of effects) with intervals, the
         p-value of the pair's likelihood ratio by chi-squared and by F, and the latter adjusted for all pairs by Holm's method.
     """
-
-    _listed = (
-        "groups", "differences", "lrt", "lrt_df", "lrt_pvalue", "lrt_pvalue_f", "exact_pvalue",
-        "bootstrap_pvalue", "tau_common", "notes", "method", "summary", "sentence", "to_frame", "to_dict",
-        "forest",
-    )  # fmt: skip
 
     by: str
     spread: str
@@ -100,11 +84,6 @@ class Comparison(Listed):
         """Root of the joint spread."""
         return None if self.tau2_common is None else float(self.tau2_common**0.5)
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader has to know beside the numbers."""
-        return tuple(self.method["notes"])
-
     def to_frame(self) -> pd.DataFrame:
         """One row for each group, with the numbers of its `Pooled`."""
         import pandas as pd
@@ -115,96 +94,136 @@ class Comparison(Listed):
             [{column: name, "studies": fit.study_count, **fit.numbers()} for name, fit in self.groups.items()]
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as plain JSON-able values."""
-        names = (
-            "by", "spread", "level", "lrt", "lrt_df", "lrt_pvalue", "lrt_pvalue_f", "lrt_df_f", "exact_pvalue", "exact_method",
-            "bootstrap_pvalue", "bootstrap", "tau2_common", "tau2_total",
-        )  # fmt: skip
-        rows = [{str(c): plain(v) for c, v in row.items()} for row in self._differences.to_dict("records")]
-        return {
-            **{name: plain(getattr(self, name)) for name in names},
-            "groups": {str(name): fit.to_dict() for name, fit in self.groups.items()},
-            "differences": rows,
-            "method": plain(dict(self.method)),
-        }
+    _entries = (
+        "by", "spread", "level", "lrt", "lrt_df", "lrt_pvalue", "lrt_pvalue_f", "lrt_df_f", "exact_pvalue", "exact_method",
+        "bootstrap_pvalue", "bootstrap", "tau2_common", "tau2_total", "groups", "differences",
+    )  # fmt: skip
+
+    @property
+    def heading(self) -> str:
+        """What the analysis is called."""
+        return f"Comparison by {visible(self.by)}"
+
+    @property
+    def scale(self) -> Scale:
+        """How the estimates are written."""
+        return next(iter(self.groups.values())).scale
+
+    @property
+    def tests(self) -> dict[str, Test]:
+        """Equal rates (or effects): the likelihood ratio by chi-squared and by F, by parametric bootstrap, Fisher's exact test."""
+        null = f"equal {'rates' if self.response.startswith('rate') else 'effects'}"
+        if self.lrt_pvalue is None or self.lrt_df is None:
+            fallback = "No test of equal rates could be made."
+            reason = next((note for note in self.notes if note.endswith(_NO_TEST)), fallback)
+            return {"lrt": Test("likelihood ratio", null, reason=reason)}
+        df = float(self.lrt_df)
+        out = {"lrt": Test("likelihood ratio", null, self.lrt, "chi-squared", (df,), self.lrt_pvalue)}
+        if self.lrt_pvalue_f is not None:
+            out["f"] = Test(
+                "F",
+                null,
+                self.lrt / df if self.lrt is not None else None,
+                "F",
+                (df, float(self.lrt_df_f)),
+                self.lrt_pvalue_f,
+            )
+        if self.bootstrap_pvalue is not None:
+            out["bootstrap"] = Test("parametric bootstrap", null, None, "bootstrap", (), self.bootstrap_pvalue)
+        if self.exact_pvalue is not None:
+            out["exact"] = Test("Fisher's exact test", null, None, "exact", (), self.exact_pvalue)
+        return out
 
     def sentence(self) -> str:
         """The groups' estimates and the test between them, labelled as what they are."""
         shown = [
-            f"{_name(name)} {_value(fit, fit.estimate)} ({level_text(self.level)} CI {_limits(fit)}; {_average(fit)}"
+            f"{_name(name)} {self._estimate(fit)}; {self._average(fit)}"
             f"{plural(fit.k, 'study' if fit.study_count == fit.k else 'arm', 'studies' if fit.study_count == fit.k else 'arms')})"
             for name, fit in self.groups.items()
         ]
         return f"{listing(shown, 40)}. {self.test_sentence()} {OBSERVATIONAL}"
 
+    def _estimate(self, fit: Pooled) -> str:
+        shown = self.scale.estimate(fit.estimate, fit.ci_lower, fit.ci_upper, self.level)
+        return shown.removesuffix(")") if "(" in shown else f"{shown} (no interval"
+
+    def _average(self, fit: Pooled) -> str:
+        """The population-averaged rate, where it is printed otherwise than the median."""
+        digits = self.scale.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
+        average = self.scale.value(fit.marginal_estimate, digits)
+        return "" if average in (ABSENT, self.scale.value(fit.estimate, digits)) else f"average {average}; "
+
     def test_sentence(self) -> str:
         """The test between the groups in words."""
-        if self.lrt_pvalue is None:
-            return next(
-                (note for note in self.notes if note.endswith(_NO_TEST)), "No test of equal rates could be made."
-            )
-        tau = "one tau for all" if self.spread == "common" else "a tau for each"
-        text = f"Likelihood-ratio test of equal {'rates' if self.response.startswith('rate') else 'effects'} ({tau}): "
-        text += f"{number(self.lrt)} on {self.lrt_df} df, {p_value(self.lrt_pvalue)}"
-        if self.lrt_pvalue_f is not None:
-            text += f" (for few studies, by F on {self.lrt_df} and {self.lrt_df_f} df, {p_value(self.lrt_pvalue_f)})"
-        if self.bootstrap_pvalue is not None:
+        tests = self.tests
+        if not tests["lrt"]:
+            return tests["lrt"].text()
+        tau = "one tau for all groups" if self.spread == "common" else "a tau for each group"
+        text = f"Likelihood-ratio test of {tests['lrt'].null} ({tau}): {tests['lrt'].text().removeprefix('likelihood ratio ')}"
+        if "f" in tests:
+            df = f"{self.lrt_df} and {self.lrt_df_f} df"
+            text += f" (for few studies, by F on {df}, {p_value(self.lrt_pvalue_f)})"
+        if "bootstrap" in tests:
             which = "" if self.spread == "common" else " of the test with one tau"
             text += f"; by parametric bootstrap{which} {p_value(self.bootstrap_pvalue)}"
-        if self.exact_pvalue is not None:
+        if "exact" in tests:
             text += f"; Fisher's exact test {p_value(self.exact_pvalue)}"
         return f"{text}."
 
-    def summary(self) -> str:
-        """The sentence, the pairs, and the notes."""
-        lines = [self.sentence()]
-        lines += ["  " + "  ".join(row) for row in self._pair_rows()]
-        return "\n".join([*lines, *self.notes])
-
-    def _pair_rows(self) -> list[tuple[str, ...]]:
+    def pair_table(self) -> tuple[list[str], list[tuple[str, ...]]]:
+        """Every pair of groups: difference with interval and p-values."""
+        scale = (
+            POINTS if self.response == "rate" else scale_of(self.response if self.response != "ratio" else "difference")
+        )
+        records = self._differences.to_dict("records")
+        names = ("difference", "difference_lower", "difference_upper")
+        digits = scale.column((row[names[0]], row[names[1]], row[names[2]]) for row in records)
         out: list[tuple[str, ...]] = []
-        rate = self.response == "rate"
-        for row in self._differences.to_dict("records"):
-            if rate:
-                shown = f"{number(100 * row['difference'], 1)} points"
-                ends = f"{number(100 * row['difference_lower'], 1)} to {number(100 * row['difference_upper'], 1)}"
-            else:
-                digits = effect_digits(row["difference"])
-                shown = number(row["difference"], digits)
-                ends = f"{number(row['difference_lower'], digits)} to {number(row['difference_upper'], digits)}"
+        for row in records:
             p = "no test" if row["pvalue"] != row["pvalue"] else p_value(row["pvalue"])
             if row["pvalue_adjusted"] == row["pvalue_adjusted"]:
                 p += f", adjusted {p_value(row['pvalue_adjusted'])}"
-            out.append((f"{_name(row['first'])} less {_name(row['second'])}", shown, ends, p))
-        return out
+            limits = scale.limits(row["difference_lower"], row["difference_upper"], digits)
+            out.append(
+                (
+                    f"{_name(row['first'])} minus {_name(row['second'])}",
+                    scale.value(row["difference"], digits),
+                    limits,
+                    p,
+                )
+            )
+        return ["Pair", "Difference", f"{level_text(self.level)} CI", "p"], out
 
-    def __repr__(self) -> str:
-        return f"<Comparison of {len(self.groups)} groups by {visible(self.by)}: {self.test_sentence()}>"
-
-    def _repr_html_(self) -> str:
+    def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
+        """The groups: arms, estimate, average, prediction interval, tau."""
+        scale, fits = self.scale, self.groups.values()
+        digits = scale.column((fit.estimate, fit.ci_lower, fit.ci_upper) for fit in fits)
         head = ["Group", "Arms", "Estimate", f"{level_text(self.level)} CI", "Average", "Prediction interval", "tau"]
-        rows = [
+        return head, [
             (
-                name,
+                _name(name),
                 str(fit.k),
-                _value(fit, fit.estimate),
-                _limits(fit),
-                _value(fit, fit.marginal_estimate),
-                _pair(fit, fit.pi_lower, fit.pi_upper),
+                scale.value(fit.estimate, digits),
+                scale.limits(fit.ci_lower, fit.ci_upper, digits),
+                scale.value(fit.marginal_estimate, digits),
+                scale.limits(fit.pi_lower, fit.pi_upper, digits),
                 number(fit.tau),
             )
             for name, fit in self.groups.items()
         ]
-        groups = card(
-            f"Comparison by {self.by}",
-            self.test_sentence(),
-            head=head,
-            rows=rows,
-            notes=self.notes,
-            method=self.method.sentence(),
-        )
-        return groups + card("Pairs of groups", head=["Pair", "Difference", "Interval", "p"], rows=self._pair_rows())
+
+    def _body(self) -> list[str]:
+        head, rows = self.pair_table()
+        groups = self.table()
+        lines = [f"  {self.sentence()}", *aligned([tuple(groups[0]), *groups[1]])]
+        return [*lines, *aligned([tuple(head), *rows])] if rows else lines
+
+    def _lead(self) -> str:
+        return self.test_sentence()
+
+    def _repr_html_(self) -> str:
+        head, rows = self.pair_table()
+        return super()._repr_html_() + card("Pairs of groups", head=head, rows=rows)
 
     def forest(self, **options: Any) -> Axes:
         """Draw the groups, each with its studies; see `metanet.figures`."""
@@ -215,29 +234,3 @@ class Comparison(Listed):
 def _name(text: object) -> str:
     """A group's name in a sentence: visible, and not longer than one."""
     return visible(shorten(text, 80))
-
-
-def _average(fit: Pooled) -> str:
-    """The population-averaged rate, where it is printed otherwise than the median."""
-    if fit.marginal_estimate is None or _value(fit, fit.marginal_estimate) == _value(fit, fit.estimate):
-        return ""
-    return f"average {_value(fit, fit.marginal_estimate)}; "
-
-
-def _value(fit: Pooled, value: float | None) -> str:
-    if value is None:
-        return ABSENT
-    if fit.response == "rate":
-        return f"{per_cent(value, rate_digits(fit.estimate))} %"
-    return number(value, effect_digits(fit.estimate))
-
-
-def _limits(fit: Pooled) -> str:
-    return _pair(fit, fit.ci_lower, fit.ci_upper)
-
-
-def _pair(fit: Pooled, lower: float | None, upper: float | None) -> str:
-    if fit.response == "rate":
-        return f"{interval(lower, upper, rate_digits(fit.estimate))} %" if lower is not None else interval(None, None)
-    digits = effect_digits(fit.estimate)
-    return f"{number(lower, digits)} to {number(upper, digits)}"

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from metanet.base.cards import card
-from metanet.base.display import level_text, limits_text, plural, value_text
+from metanet.base.display import level_text, plural, scale_of, sentence_case
+from metanet.base.results import Method, Result, plain
 from metanet.base.untrusted import listing, visible
 from metanet.effects.measures import MEASURES
-from metanet.models.results.pooled import Method, Pooled, plain
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,8 +44,8 @@ class Pair:
         return "yes" if self.randomised == self.fit.k else f"{self.randomised} of {self.fit.k}"
 
 
-@dataclass(frozen=True, eq=False)
-class WithinStudies:
+@dataclass(frozen=True, eq=False, repr=False)
+class WithinStudies(Result):
     """Comparisons inside studies.
 
     Attributes
@@ -82,11 +82,6 @@ class WithinStudies:
         frame = self._arms.copy()
         frame.attrs.clear()
         return frame
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader has to know beside the numbers."""
-        return tuple(self.method["notes"])
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each pair, those that no study compares last (k = 0)."""
@@ -125,41 +120,33 @@ class WithinStudies:
                 for pair in self.details.values()
             ],
             "not_compared": [list(names) for names in self.not_compared],
-            "studies": [{str(c): plain(v) for c, v in row.items()} for row in self._arms.to_dict("records")],
+            "studies": plain(self._arms),
             "method": plain(dict(self.method)),
         }
 
-    def rows(self) -> list[tuple[str, ...]]:
-        """The pairs as texts: name, studies, patients, estimate, interval, prediction interval, at random."""
-        out: list[tuple[str, ...]] = []
-        for pair in self.details.values():
-            fit = pair.fit
-            scale = fit.response
-            out.append(
-                (
-                    visible(pair.name),
-                    str(fit.k),
-                    str(fit.n),
-                    value_text(scale, fit.estimate, fit.estimate),
-                    limits_text(scale, fit.estimate, fit.ci_lower, fit.ci_upper),
-                    limits_text(scale, fit.estimate, fit.pi_lower, fit.pi_upper),
-                    pair.randomised_text(),
-                )
-            )
-        return out
+    @property
+    def heading(self) -> str:
+        """What the analysis is called."""
+        return f"Comparisons within studies, by {visible(self.by)}"
 
-    def head(self) -> list[str]:
-        """Headings of `rows`."""
-        title = MEASURES[self.measure].title
-        interval = f"{level_text(self.level)} CI"
-        return [
-            "Pair",
-            "Studies",
-            "Patients",
-            title[:1].upper() + title[1:],
-            interval,
-            "Prediction interval",
-            "At random",
+    def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
+        """The pairs as texts: name, studies, patients, estimate, interval, prediction interval, at random."""
+        fits = [pair.fit for pair in self.details.values()]
+        title, interval = sentence_case(MEASURES[self.measure].title), f"{level_text(self.level)} CI"
+        head = ["Pair", "Studies", "Patients", title, interval, "Prediction interval", "At random"]
+        scale = scale_of(fits[0].response) if fits else scale_of("effect")
+        digits = scale.column((fit.estimate, fit.ci_lower, fit.ci_upper) for fit in fits)
+        return head, [
+            (
+                visible(pair.name),
+                str(pair.fit.k),
+                str(pair.fit.n),
+                scale.value(pair.fit.estimate, digits),
+                scale.limits(pair.fit.ci_lower, pair.fit.ci_upper, digits),
+                scale.limits(pair.fit.pi_lower, pair.fit.pi_upper, digits),
+                pair.randomised_text(),
+            )
+            for pair in self.details.values()
         ]
 
     def sentence(self) -> str:
@@ -174,11 +161,8 @@ class WithinStudies:
             if fit.estimate is None:
                 parts.append(f"{visible(pair.name)}: no estimate ({studies}, {fit.n} patients)")
                 continue
-            shown = value_text(fit.response, fit.estimate, fit.estimate)
-            limits = limits_text(fit.response, fit.estimate, fit.ci_lower, fit.ci_upper)
-            parts.append(
-                f"{visible(pair.name)}: {title} {shown} ({level_text(self.level)} CI {limits}; {studies}, {fit.n} patients)"
-            )
+            shown = fit.scale.estimate(fit.estimate, fit.ci_lower, fit.ci_upper, self.level).removesuffix(")")
+            parts.append(f"{visible(pair.name)}: {title} {shown}; {studies}, {fit.n} patients)")
         text = "Compared within studies, " + "; ".join(parts) + f". {self.notes[self._allocation]}"
         if len(self.not_compared) > _NAMED:
             text += f" No study compares the other {len(self.not_compared)} pairs of groups."
@@ -196,24 +180,11 @@ class WithinStudies:
         names = listing([f"{a} against {b}" for a, b in self.not_compared], 12)
         return f"No study compares {names}." if self.not_compared else ""
 
-    def summary(self) -> str:
-        """Table of pairs, the pairs without a study, and the notes."""
-        lines = [f"Comparisons within studies, by {visible(self.by)}"]
-        if self.details:
-            table = [tuple(self.head()), *self.rows()]
-            widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-            lines += ["  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in table]
-        lines += [self.silence()] if self.not_compared else []
-        lines += ["Notes", *(f"  - {note}" for note in self.notes)]
-        for pair in self.details.values():
-            lines += [f"  - {visible(pair.name)}: {note}" for note in pair.fit.notes]
-        return "\n".join([*lines, "Method", f"  {self.method.sentence()}"])
+    def _body(self) -> list[str]:
+        return [*super()._body(), *([f"  {self.silence()}"] if self.not_compared and self.details else [])]
 
-    def __repr__(self) -> str:
-        return f"<WithinStudies by {visible(self.by)}: {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        foot = [*([self.silence()] if self.not_compared else []), *self.notes]
-        title = f"Comparisons within studies, by {self.by}"
-        head = self.head() if self.details else []
-        return card(title, head=head, rows=self.rows(), notes=foot, method=self.method.sentence())
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader has to know beside the numbers, of all pairs and of each."""
+        own = [f"{visible(pair.name)}: {note}" for pair in self.details.values() for note in pair.fit.notes]
+        return (*self.method["notes"], *own)

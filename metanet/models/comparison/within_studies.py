@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from metanet.base.display import plural
 from metanet.base.errors import ArgumentError, check_choice, nearest, shorten
+from metanet.base.results import Method
 from metanet.base.untrusted import listing, visible
 from metanet.models.comparison.within_result import Pair, WithinStudies
 from metanet.models.options import Options
@@ -17,7 +18,7 @@ from metanet.models.pooling.batch import pool_batch
 from metanet.models.pooling.inputs import Studies, check_frame, missing, read_studies
 from metanet.models.pooling.pool import options_for, pad, pooled_from_row
 from metanet.models.results.method import versions
-from metanet.models.results.pooled import Method, Pooled
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from metanet.base.arrays import Array
 from metanet.base.display import number
 from metanet.base.errors import ArgumentError
+from metanet.base.results import Method
 from metanet.base.untrusted import listing
 from metanet.effects.measures import MEASURES
 from metanet.kernels.inverse_variance.clusters import cr2, sandwich
@@ -25,7 +26,7 @@ from metanet.models.pooling.two_step import effects_of
 from metanet.models.registry import TWO_STEP
 from metanet.models.regression.result import Regression
 from metanet.models.results.method import versions
-from metanet.models.results.pooled import Method, Pooled
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd

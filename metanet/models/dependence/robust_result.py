@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from metanet.base.arrays import Array
-from metanet.base.cards import card
-from metanet.base.completion import Listed
-from metanet.base.display import effect_digits, level_text, limits_text, number, p_value, plural, value_text
+from metanet.base.display import level_text, number, p_value, plural, scale_of
+from metanet.base.results import Method, Result, Test
 from metanet.base.untrusted import visible
 from metanet.kernels.inverse_variance import regression
 from metanet.models.dependence.clustering import Grouping
 from metanet.models.regression.result import Regression
-from metanet.models.results.pooled import Method, Pooled, plain
+from metanet.models.results.pooled import Pooled
 from metanet.models.results.study_table import response_at
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, eq=False)
-class ClusterRobust(Listed):
+@dataclass(frozen=True, eq=False, repr=False)
+class ClusterRobust(Result):
     """Cluster-robust errors of a pooled result or a regression. What does not exist is None, with `reason` or a note.
 
     Attributes
@@ -46,11 +45,6 @@ class ClusterRobust(Listed):
         Frame: term, estimate, se, statistic, df, pvalue, ci_lower, ci_upper, and `fit_se`, the error that `fit` has. Model
         scale.
     """
-
-    _listed = (
-        "estimate", "ci_lower", "ci_upper", "coefficients", "df", "se", "pvalue", "clusters", "fit", "notes",
-        "method", "summary", "sentence", "to_frame", "to_dict",
-    )  # fmt: skip
 
     fit: Pooled | Regression
     errors: str
@@ -129,11 +123,6 @@ class ClusterRobust(Listed):
         return self._response(self.mu_upper)
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader has to know beside the numbers."""
-        return tuple(self.method["notes"])
-
-    @property
     def coefficients(self) -> pd.DataFrame:
         """One row for each coefficient (one for a pooled mean); a copy."""
         import pandas as pd
@@ -163,86 +152,59 @@ class ClusterRobust(Listed):
                 frame[f"response_{name}"] = np.nan if value is None else value
         return frame
 
-    def to_dict(self) -> dict[str, Any]:
-        """Every number as plain JSON-able values."""
-        single = (
-            "estimate", "ci_lower", "ci_upper", "mu", "se", "df", "mu_lower", "mu_upper", "statistic", "pvalue",
-        )  # fmt: skip
-        rows = [{str(c): plain(v) for c, v in row.items()} for row in self.coefficients.to_dict("records")]
-        return {
-            "errors": self.errors,
-            "level": self.level,
-            "clusters": self.clusters,
-            "arms": dict(self.arms),
-            "reason": self.reason,
-            **{name: plain(getattr(self, name)) for name in single},
-            "coefficients": rows,
-            "method": plain(dict(self.method)),
-        }
+    _entries = (
+        "errors", "level", "clusters", "arms", "reason", "estimate", "ci_lower", "ci_upper", "mu", "se", "df", "mu_lower", "mu_upper",
+        "statistic", "pvalue", "coefficients",
+    )  # fmt: skip
 
-    def _rows(self) -> list[tuple[str, ...]]:
+    @property
+    def heading(self) -> str:
+        """What the analysis is called."""
+        return "Cluster-robust inference"
+
+    @property
+    def tests(self) -> dict[str, Test]:
+        """No effect, where zero is a null hypothesis."""
+        if self.pvalue is None or self.df is None:
+            return {}
+        return {"effect": Test("t", "no effect", self.statistic, "t", (self.df,), self.pvalue)}
+
+    def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
+        """The coefficients with both errors."""
         out: list[tuple[str, ...]] = []
+        effect = scale_of("effect")
         for row in self.coefficients.to_dict("records"):
-            known = [v for v in (row["estimate"], row["se"]) if not np.isnan(v)]
-            digits = max((effect_digits(v) for v in known), default=3)
-            limits = limits_text(
-                "effect", *(None if np.isnan(row[n]) else row[n] for n in ("estimate", "ci_lower", "ci_upper"))
-            )
-            values = [number(row[name], digits) for name in ("estimate", "se", "fit_se")]
+            digits = max(effect.digits(row["estimate"], row["ci_lower"], row["ci_upper"]), effect.digits(row["se"]))
+            values = [effect.text(row[name], digits) for name in ("estimate", "se", "fit_se")]
+            limits = effect.limits(row["ci_lower"], row["ci_upper"], digits)
             p = p_value(row["pvalue"]).removeprefix("p ").removeprefix("= ")
-            out.append((visible(row["term"]), values[0], values[1], values[2], number(row["df"], 1), limits, p))
-        return out
-
-    def _head(self) -> list[str]:
-        return ["Term", "Estimate", "Robust SE", "SE of the fit", "df", f"{level_text(self.level)} CI", "p"]
+            out.append((visible(row["term"]), *values, number(row["df"], 1), limits, p))
+        return ["Term", "Estimate", "Robust SE", "SE of the fit", "df", f"{level_text(self.level)} CI", "p"], out
 
     def sentence(self) -> str:
         """The estimate with its robust interval in one sentence."""
         studies = plural(self.clusters, "study", "studies")
         name = "CR2" if self.errors == "CR2" else "sandwich"
         if self.reason is not None:
-            return f"No cluster-robust errors. {self.reason}"
+            return f"No cluster-robust standard errors. {self.reason}"
         if isinstance(self.fit, Regression):
-            rows = "; ".join(f"{row[0]} {row[1]} ({row[5]}, {row[4]} df)" for row in self._rows())
-            return f"With cluster-robust errors ({name}, {studies}) the coefficients are: {rows}."
+            rows = "; ".join(f"{row[0]} {row[1]} ({row[5]}, {row[4]} df)" for row in self.table()[1])
+            return f"With cluster-robust standard errors ({name}, {studies}) the coefficients are: {rows}."
         scale = self.fit.response
-        shown = value_text(scale, self.estimate, self.estimate)
-        limits = limits_text(scale, self.estimate, self.ci_lower, self.ci_upper)
-        own = limits_text(scale, self.estimate, self.fit.ci_lower, self.fit.ci_upper)
+        written = self.fit.scale
+        digits = written.digits(self.estimate, self.ci_lower, self.ci_upper)
+        shown = written.value(self.estimate, digits)
+        limits = written.limits(self.ci_lower, self.ci_upper, digits)
+        own = written.limits(self.fit.ci_lower, self.fit.ci_upper, digits)
         what = (
             f"{self.fit.average} rate"
             if scale.startswith("rate")
             else "pooled " + ("effect" if scale == "effect" else scale)
         )
         text = (
-            f"With cluster-robust errors ({name}, {studies}, {number(self.df, 1)} df) the {what} is {shown} "
+            f"With cluster-robust standard errors ({name}, {studies}, {number(self.df, 1)} df) the {what} is {shown} "
             f"({level_text(self.level)} CI {limits}"
         )
         if self.pvalue is not None:
             text += f", {p_value(self.pvalue)}"
-        return f"{text}); as if its {plural(self.fit.k, 'arm')} were independent it was {own}."
-
-    def summary(self) -> str:
-        """Sentence, table of errors, and notes."""
-        lines = [self.sentence()]
-        if self.reason is None:
-            table = [tuple(self._head()), *self._rows()]
-            widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-            lines += ["  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in table]
-            lines += [f"  - {note}" for note in self.notes]
-        return "\n".join(lines)
-
-    def __repr__(self) -> str:
-        return f"<ClusterRobust ({self.errors}): {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        if self.reason is not None:
-            return card("Cluster-robust inference", self.sentence())
-        return card(
-            "Cluster-robust inference",
-            self.sentence(),
-            head=self._head(),
-            rows=self._rows(),
-            notes=self.notes,
-            method=self.method.sentence(),
-        )
+        return f"{text}); with {plural(self.fit.k, 'arm')} taken as independent the interval was {own}."

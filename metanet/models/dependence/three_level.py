@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from metanet.base.arrays import Array
 from metanet.base.display import level_text, plural
 from metanet.base.errors import ArgumentError, check_choice
+from metanet.base.results import Method
 from metanet.effects.measures import MEASURES
 from metanet.kernels.inverse_variance import prediction, regression, two_step
 from metanet.kernels.inverse_variance.three_level import Effects, ThreeLevelFit
@@ -24,7 +25,7 @@ from metanet.models.pooling.inputs import Studies, read_studies
 from metanet.models.pooling.pool import DATA_ARGUMENTS, options_for, pool_studies, takes_of
 from metanet.models.pooling.two_step import back, effects_of, sizes_of
 from metanet.models.results.method import versions
-from metanet.models.results.pooled import Method, Pooled
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd

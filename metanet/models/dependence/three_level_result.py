@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from metanet.base.cards import card
-from metanet.base.completion import Listed
 from metanet.base.display import (
     ABSENT,
+    Scale,
     interval,
     level_text,
-    limits_text,
     number,
     p_value,
     per_cent,
     plural,
-    value_text,
+    scale_of,
+    sentence_case,
 )
+from metanet.base.results import Method, Result, Test, plain
 from metanet.effects.measures import MEASURES
-from metanet.models.results.pooled import Method, Pooled, plain
+from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +33,8 @@ FEW = 5
 _OTHERS = ("status", "measure", "level", "response", "k", "clusters", "arms", "n", "events", "method", "two_level")
 
 
-@dataclass(frozen=True, eq=False)
-class ThreeLevel(Listed):
+@dataclass(frozen=True, eq=False, repr=False)
+class ThreeLevel(Result):
     """A three-level result. What does not exist is None, with the reason in `notes`.
 
     Attributes
@@ -68,11 +69,6 @@ class ThreeLevel(Listed):
     two_level
         `Pooled` of the same arms as if they were independent; where nothing could be pooled the result that is shown.
     """
-
-    _listed = (
-        "estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper", "tau2_between", "tau2_within", "icc",
-        "lrt_between_pvalue", "two_level", "notes", "method", "summary", "sentence", "to_frame", "to_dict",
-    )  # fmt: skip
 
     status: str
     measure: str
@@ -125,11 +121,6 @@ class ThreeLevel(Listed):
         """Names of the numbers, in the order of the fields."""
         return tuple(f.name for f in fields(cls) if f.name not in _OTHERS)
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader has to know beside the numbers."""
-        return tuple(self.method["notes"])
-
     def to_frame(self) -> pd.DataFrame:
         """The numbers as a frame of one row."""
         import pandas as pd
@@ -144,6 +135,32 @@ class ThreeLevel(Listed):
         """Everything as plain JSON-able values; infinite ones become the text "inf"."""
         numbers = {name: plain(value) for name, value in self._plain_numbers().items()}
         return {**numbers, "arms": dict(self.arms), "method": plain(dict(self.method))}
+
+    @property
+    def heading(self) -> str:
+        """Model and status."""
+        return f"Three-level model ({self.status})"
+
+    @property
+    def scale(self) -> Scale:
+        """How the estimate is written."""
+        return scale_of(self.response)
+
+    @property
+    def tests(self) -> dict[str, Test]:
+        """No effect, and no variance at either level (mixture of chi-squared distributions)."""
+        out = {}
+        if self.pvalue is not None and self.df is not None:
+            normal = math.isinf(self.df)
+            out["effect"] = Test(
+                "z" if normal else "t", "no effect", None, "normal" if normal else "t", (), self.pvalue
+            )
+        for name in ("between", "within"):
+            statistic, p = getattr(self, f"lrt_{name}"), getattr(self, f"lrt_{name}_pvalue")
+            if p is not None:
+                null = f"no variance {'between' if name == 'between' else 'within'} studies"
+                out[name] = Test("likelihood ratio", null, statistic, "chi-squared mixture", (), p)
+        return out
 
     def _data(self) -> str:
         text = f"{plural(self.k, 'arm')} of {plural(self.clusters, 'study', 'studies')}"
@@ -161,23 +178,21 @@ class ThreeLevel(Listed):
         return "effect"
 
     def _limits(self, lower: float | None, upper: float | None) -> str:
-        return limits_text(self.response, self.estimate, lower, upper)
+        return self.scale.limits(lower, upper, self.scale.digits(self.estimate, self.ci_lower, self.ci_upper))
 
     def rows(self) -> list[tuple[str, str]]:
         """The result as pairs of name and text."""
-        level = level_text(self.level)
-        shown = value_text(self.response, self.estimate, self.estimate)
+        scale, level = self.scale, self.level
         what = self._what()
         out = [("Data", self._data())]
-        out.append((what[:1].upper() + what[1:], f"{shown} ({level} CI {self._limits(self.ci_lower, self.ci_upper)})"))
+        out.append((sentence_case(what), scale.estimate(self.estimate, self.ci_lower, self.ci_upper, level)))
         if self.tau2 is None:
             return out
         if self.pvalue is not None:
             out.append(("No effect?", p_value(self.pvalue)))
         if self.marginal_estimate is not None:
-            text = value_text(self.response, self.estimate, self.marginal_estimate)
-            bounds = self._limits(self.marginal_ci_lower, self.marginal_ci_upper)
-            out.append(("Population-averaged rate", f"{text} ({level} CI {bounds})"))
+            ends = self.marginal_ci_lower, self.marginal_ci_upper
+            out.append(("Population-averaged rate", scale.estimate(self.marginal_estimate, *ends, level)))
         out.append(("Prediction interval, new arm of a new study", self._limits(self.pi_lower, self.pi_upper)))
         if self.tau2_between is not None:
             out.append(("tau between studies", self._tau("between")))
@@ -205,38 +220,23 @@ class ThreeLevel(Listed):
 
     def sentence(self) -> str:
         """The result in plain words."""
-        what, shown = self._what(), value_text(self.response, self.estimate, self.estimate)
-        limits = f"{level_text(self.level)} CI {self._limits(self.ci_lower, self.ci_upper)}"
+        what, shown = self._what(), self.scale.estimate(self.estimate, self.ci_lower, self.ci_upper, self.level)
         if self.tau2 is None:
             return self.two_level.sentence()
-        text = f"Across {self._data()}, the {what} was {shown} ({limits})"
+        text = f"Across {self._data()}, the {what} was {shown}"
         if self.pi_lower is not None:
             text += (
-                f"; that of a new arm of a new study is expected within {self._limits(self.pi_lower, self.pi_upper)}"
+                f"; {level_text(self.level)} prediction interval for a new arm of a new study "
+                f"{self._limits(self.pi_lower, self.pi_upper)}"
             )
         text += "."
         if self.status == "two levels":
-            return f"{text} Every study has one arm, so spread between and within studies cannot be told apart."
+            return f"{text} Every study has one arm, so variation between and within studies cannot be separated."
         if self.status == "one study":
             return f"{text} All arms belong to one study."
         if self.icc is None:
-            return f"{text} No spread was seen, neither between studies nor within them."
+            return f"{text} No heterogeneity was found, neither between studies nor within them."
         if sum(count > 1 for count in self.arms.values()) < FEW:
-            return f"{text} The data hardly tell how the spread divides between studies and within them."
+            return f"{text} With so few studies of several arms the division of the heterogeneity between and within studies is very uncertain."
         share = interval(self.icc, 1 - self.icc, 0).replace(" to ", " % and ")
-        return f"{text} Of the spread of true effects {share} % lie between studies and within them."
-
-    def summary(self) -> str:
-        """Numbers, notes and method as text."""
-        rows = self.rows()
-        width = max(len(name) for name, _ in rows)
-        lines = [f"Three-level model ({self.status})", *(f"  {name:<{width}}  {text}" for name, text in rows)]
-        lines += ["Notes", *(f"  - {note}" for note in self.notes)] if self.notes else []
-        return "\n".join([*lines, "Method", f"  {self.method.sentence()}"])
-
-    def __repr__(self) -> str:
-        return f"<ThreeLevel ({self.status}): {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        title = f"Three-level model ({self.status})"
-        return card(title, pairs=self.rows(), notes=self.notes, method=self.method.sentence())
+        return f"{text} {share} % of the variance of the true effects lie between and within studies."

@@ -12,13 +12,13 @@ import scipy
 from metanet._version import __version__
 from metanet.base.arrays import Array
 from metanet.base.display import level_text, plural
+from metanet.base.results import Method
 from metanet.base.untrusted import listing
 from metanet.effects.measures import MEASURES
 from metanet.kernels.numerics.distributions import two_sided_t, two_sided_z
 from metanet.models.options import Options
 from metanet.models.regression.fit import Numbers, Permuted
 from metanet.models.regression.formulas import Design
-from metanet.models.results.pooled import Method
 
 #: Studies for each coefficient below which a regression is seldom reliable (Cochrane Handbook, chapter 10.11.5.1).
 STUDIES_EACH = 10

@@ -2,174 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from metanet.base.arrays import Array
-from metanet.base.cards import card
-from metanet.base.completion import Listed
-from metanet.base.display import ABSENT, effect_digits, level_text, number, p_value, per_cent, plural
+from metanet.base.display import ABSENT, level_text, number, p_value, per_cent, plural, scale_of
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.results import Method, Result, Test
 from metanet.base.untrusted import listing, visible
 from metanet.effects.measures import MEASURES
 from metanet.kernels.inverse_variance import prediction, regression
 from metanet.models.options import Options
 from metanet.models.regression.fit import Numbers, Permuted, r2
 from metanet.models.regression.formulas import Design
-from metanet.models.results.pooled import Method, plain
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-# Views of a meta-regression: text and HTML. They read the numbers; none is computed here.
-
-
-def _digits(value: float) -> int:
-    return effect_digits(None if np.isnan(value) else value)
-
-
-def _p(value: float | None) -> str:
-    return p_value(value).removeprefix("p ").removeprefix("= ")
-
-
-def _head(fit: Regression) -> list[str]:
-    head = ["Term", "Estimate", "SE", f"{level_text(fit.level)} CI", "p"]
-    return [*head, "p (permutation)"] if fit.method["permutations"] else head
-
-
-def _rows(fit: Regression) -> list[list[str]]:
-    out = []
-    for row in fit.coefficients.to_dict("records"):
-        digits = max(_digits(row["estimate"]), _digits(row["se"]))
-        shown = [number(row[name], digits) for name in ("estimate", "se", "ci_lower", "ci_upper")]
-        limits = ABSENT if np.isnan(row["ci_lower"]) else f"{shown[2]} to {shown[3]}"
-        cells = [visible(row["term"]), shown[0], shown[1], limits, _p(row["pvalue"])]
-        out.append([*cells, _p(row["permutation_pvalue"])] if fit.method["permutations"] else cells)
-    return out
-
-
-def _lines(fit: Regression) -> list[tuple[str, str]]:
-    """Heterogeneity and tests as pairs of name and text."""
-    out: list[tuple[str, str]] = []
-    if fit.tau2 is not None:
-        tau = number(fit.tau)
-        if fit.tau2_lower is not None and fit.tau2_upper is not None:
-            ends = f"{number(float(np.sqrt(fit.tau2_lower)))} to {number(float(np.sqrt(fit.tau2_upper)))}"
-            tau += f" ({level_text(fit.level)} CI {ends})"
-        before = "" if fit.tau2_without is None else f"; without moderators {number(float(np.sqrt(fit.tau2_without)))}"
-        out.append(("tau", tau + before))
-        out.append(("R2", ABSENT if fit.r2 is None else f"{per_cent(fit.r2, 0)} %"))
-        out.append(("Residual I2", ABSENT if fit.i2 is None else f"{per_cent(fit.i2)} %"))
-    if fit.qe is not None:
-        name = "likelihood ratio" if fit.method["quadrature"] or fit.model == "glmm" else "Q"
-        out.append(("Residual heterogeneity", f"{name} {number(fit.qe)} on {fit.qe_df} df, {p_value(fit.qe_pvalue)}"))
-    if fit.lrt is not None:
-        out.append(
-            ("All moderators", f"likelihood ratio {number(fit.lrt)} on {fit.lrt_df} df, {p_value(fit.lrt_pvalue)}")
-        )
-    if fit.qm is not None:
-        kind = f"Wald chi-squared {number(fit.qm)} on {fit.qm_df} df"
-        if np.isfinite(fit.df):
-            kind = f"Wald F {number(fit.qm)} on {fit.qm_df} and {fit.df:g} df"
-        out.append(("All moderators", f"{kind}, {p_value(fit.qm_pvalue)}"))
-    if fit.permutation_pvalue is not None:
-        out.append(("All moderators", f"permutation {p_value(fit.permutation_pvalue)}"))
-    if fit.aic is not None:
-        out.append(("AIC", number(fit.aic)))
-    return out
-
-
-def _title(fit: Regression) -> str:
-    studies = plural(fit.k, "study", "studies")
-    return f"Meta-regression {visible(fit.formula)} of {studies} ({fit.status})"
-
-
-def summary(fit: Regression) -> str:
-    """Everything as text."""
-    table = [_head(fit), *_rows(fit)]
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    lines = [_title(fit), f"Scale: {scale(fit)}"]
-    for row in table:
-        cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
-        lines.append("  " + "  ".join(cells).rstrip())
-    pairs = _lines(fit)
-    width = max((len(name) for name, _ in pairs), default=0)
-    lines += [f"  {name:<{width}}  {text}" for name, text in pairs]
-    if fit.notes:
-        lines += ["Notes", *(f"  - {visible(note)}" for note in fit.notes)]
-    lines += ["Method", f"  {fit.method.sentence()}", *(f"  {source}" for source in fit.method["sources"])]
-    return "\n".join(lines)
-
-
-def scale(fit: Regression) -> str:
-    """What a coefficient is a change of."""
-    link = fit.method["link"]
-    if link is not None:
-        return {"logit": "log odds of the rate", "log": "log of the incidence rate"}.get(link, f"{link} of the rate")
-    return "effect as given" if fit.measure == "GEN" else MEASURES[fit.measure].scale
-
-
-def sentence(fit: Regression) -> str:
-    """One or two sentences, right for a fit without estimates."""
-    studies = plural(fit.k, "study", "studies")
-    moderators = listing([visible(name) for name in fit._design.formula.names])
-    if fit.status == "not estimable":
-        return f"The association with {moderators} could not be estimated from {studies}."
-    tested = _tested(fit)
-    rows: list[dict[Any, Any]] = fit.coefficients.to_dict("records")
-    slopes = [row for row in rows if row["term"] != "Intercept"]
-    text = f"Across {studies}, "
-    if fit.qm_df == 1 and len(slopes) == 1 and not np.isnan(slopes[0]["estimate"]):
-        row = slopes[0]
-        digits = max(_digits(row["estimate"]), _digits(row["se"]))
-        low, value, high = (number(row[name], digits) for name in ("ci_lower", "estimate", "ci_upper"))
-        step = "for the category against its reference" if "[" in row["term"] else "for each unit"
-        text += (
-            f"the {scale(fit)} changed by {value} {step} of {visible(row['term'])} ({level_text(fit.level)} CI {low} to {high}; "
-            f"{p_value(row['pvalue'])}{'; ' + tested if fit.lrt is not None or fit.permutation_pvalue is not None else ''})"
-        )
-    else:
-        text += f"{moderators} together: {tested or 'no test exists'}"
-    if fit.r2 is not None:
-        text += f"; the moderators account for {per_cent(fit.r2, 0)} % of the heterogeneity (R2)"
-    return text + "."
-
-
-def _tested(fit: Regression) -> str:
-    out = []
-    if fit.lrt is not None:
-        out.append(f"likelihood ratio {p_value(fit.lrt_pvalue)}")
-    elif fit.qm is not None:
-        out.append(f"Wald {p_value(fit.qm_pvalue)}")
-    if fit.permutation_pvalue is not None:
-        out.append(f"permutation {p_value(fit.permutation_pvalue)}")
-    return ", ".join(out)
-
-
-def short(fit: Regression) -> str:
-    """One line for a console."""
-    return f"<Regression {visible(fit.formula)}: {sentence(fit)}>"
-
-
-def html(fit: Regression) -> str:
-    """The table of coefficients with tests and notes, escaped."""
-    text = f"Coefficients are changes of the {scale(fit)}."
-    return card(
-        _title(fit),
-        text,
-        head=_head(fit),
-        rows=_rows(fit),
-        pairs=_lines(fit),
-        notes=fit.notes,
-        method=fit.method.sentence(),
-    )
-
-
-# The result of a meta-regression: the numbers once, and views of them.
 
 
 _LINE_POINTS = 101
@@ -194,8 +46,8 @@ def _optional(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-@dataclass(frozen=True, eq=False)
-class Regression(Listed):
+@dataclass(frozen=True, eq=False, repr=False)
+class Regression(Result):
     """A fitted meta-regression. A quantity that does not exist is None, with the reason in `notes`.
 
     Attributes
@@ -225,11 +77,6 @@ class Regression(Listed):
     k, df
         Studies used, and the degrees of freedom of the tests (inf: normal).
     """
-
-    _listed = (
-        "coefficients", "r2", "lrt", "lrt_pvalue", "permutation_pvalue", "tau", "studies", "predict",
-        "bubble", "notes", "method", "summary", "sentence", "to_frame", "to_dict",
-    )  # fmt: skip
 
     status: str
     formula: str
@@ -303,11 +150,6 @@ class Regression(Listed):
     def permutation_pvalue(self) -> float | None:
         """Permutation p-value of all moderators."""
         return None if self._permuted is None else _optional(self._permuted.omnibus)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Reasons and doubts in words."""
-        return tuple(self.method["notes"])
 
     @property
     def coefficients(self) -> pd.DataFrame:
@@ -482,28 +324,116 @@ class Regression(Listed):
         """The coefficients, as `coefficients`."""
         return self.coefficients
 
-    def to_dict(self) -> dict[str, Any]:
-        """Every number as plain JSON-able values."""
-        rows = [{str(c): plain(v) for c, v in row.items()} for row in self.coefficients.to_dict("records")]
-        numbers = {name: plain(getattr(self, name)) for name in _NUMBERS}
-        return {**numbers, "coefficients": rows, "method": plain(dict(self.method))}
+    _entries = (*_NUMBERS, "coefficients")
 
-    def summary(self) -> str:
-        """Table of coefficients, heterogeneity, tests, notes and method, as text."""
-        return summary(self)
+    @property
+    def heading(self) -> str:
+        """Formula, number of studies and status."""
+        return f"Meta-regression {visible(self.formula)} of {plural(self.k, 'study', 'studies')} ({self.status})"
+
+    @property
+    def tests(self) -> dict[str, Test]:
+        """Residual heterogeneity, and all moderators by the likelihood ratio, by Wald's test and by permutation."""
+        out = {}
+        null = "no moderator is associated with the outcome"
+        if self.qe is not None:
+            name = "likelihood ratio" if self.method["quadrature"] or self.model == "glmm" else "Q"
+            df = (float(self.qe_df),)
+            out["residual"] = Test(name, "no residual heterogeneity", self.qe, "chi-squared", df, self.qe_pvalue)
+        if self.lrt is not None:
+            out["lrt"] = Test("likelihood ratio", null, self.lrt, "chi-squared", (float(self.qm_df),), self.lrt_pvalue)
+        if self.qm is not None:
+            exact = np.isfinite(self.df)
+            df = (float(self.qm_df), self.df) if exact else (float(self.qm_df),)
+            kind = ("Wald F", "F") if exact else ("Wald chi-squared", "chi-squared")
+            out["wald"] = Test(kind[0], null, self.qm, kind[1], df, self.qm_pvalue)
+        if self.permutation_pvalue is not None:
+            out["permutation"] = Test("permutation", null, None, "permutation", (), self.permutation_pvalue)
+        return out
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Heterogeneity and tests as pairs of name and text."""
+        out = [("Scale", f"coefficients are changes of the {self.scale}")]
+        if self.tau2 is not None:
+            tau = number(self.tau)
+            if self.tau2_lower is not None and self.tau2_upper is not None:
+                ends = f"{number(float(np.sqrt(self.tau2_lower)))} to {number(float(np.sqrt(self.tau2_upper)))}"
+                tau += f" ({level_text(self.level)} CI {ends})"
+            if self.tau2_without is not None:
+                tau += f"; without moderators {number(float(np.sqrt(self.tau2_without)))}"
+            out.append(("tau", tau))
+            out.append(("R2", ABSENT if self.r2 is None else f"{per_cent(self.r2, 0)} %"))
+            out.append(("Residual I2", ABSENT if self.i2 is None else f"{per_cent(self.i2)} %"))
+        for name, test in self.tests.items():
+            out.append(("Residual heterogeneity" if name == "residual" else "All moderators", test.text()))
+        if self.aic is not None:
+            out.append(("AIC", number(self.aic)))
+        return out
+
+    def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
+        """The coefficients as texts."""
+        head = ["Term", "Estimate", "SE", f"{level_text(self.level)} CI", "p"]
+        permuted = bool(self.method["permutations"])
+        rows = []
+        effect = scale_of("effect")
+        for row in self.coefficients.to_dict("records"):
+            digits = _digits(row)
+            limits = effect.limits(row["ci_lower"], row["ci_upper"], digits)
+            cells = [visible(row["term"]), effect.text(row["estimate"], digits), effect.text(row["se"], digits), limits]
+            ps = [row["pvalue"], *([row["permutation_pvalue"]] if permuted else [])]
+            rows.append((*cells, *(p_value(p).removeprefix("p ").removeprefix("= ") for p in ps)))
+        return [*head, "p (permutation)"] if permuted else head, rows
+
+    @property
+    def scale(self) -> str:
+        """What a coefficient is a change of."""
+        link = self.method["link"]
+        if link is not None:
+            return {"logit": "log odds of the rate", "log": "log of the incidence rate"}.get(
+                link, f"{link} of the rate"
+            )
+        return "effect as given" if self.measure == "GEN" else MEASURES[self.measure].scale
 
     def sentence(self) -> str:
-        """The result in plain words."""
-        return sentence(self)
+        """One or two sentences, right for a fit without estimates."""
+        studies = plural(self.k, "study", "studies")
+        moderators = listing([visible(name) for name in self._design.formula.names])
+        if self.status == "not estimable":
+            return f"The association with {moderators} could not be estimated from {studies}."
+        tests = self.tests
+        chosen = [tests[name] for name in ("lrt", "wald") if name in tests][:1]
+        chosen += [tests["permutation"]] if "permutation" in tests else []
+        tested = ", ".join(
+            f"{test.name.removesuffix(' F').removesuffix(' chi-squared')} {p_value(test.pvalue)}" for test in chosen
+        )
+        slopes = [row for row in self.coefficients.to_dict("records") if row["term"] != "Intercept"]
+        text = f"Across {studies}, "
+        if self.qm_df == 1 and len(slopes) == 1 and not np.isnan(slopes[0]["estimate"]):
+            row, effect = slopes[0], scale_of("effect")
+            digits = _digits(row)
+            step = "for the category against its reference" if "[" in row["term"] else "for each unit"
+            beside = f"; {tested}" if "lrt" in tests or "permutation" in tests else ""
+            text += (
+                f"the {self.scale} changed by {effect.text(row['estimate'], digits)} {step} of {visible(row['term'])} "
+                f"({level_text(self.level)} CI {effect.limits(row['ci_lower'], row['ci_upper'], digits)}; {p_value(row['pvalue'])}{beside})"
+            )
+        else:
+            text += f"{moderators} together: {tested or 'no test exists'}"
+        if self.r2 is not None:
+            text += f"; the moderators account for {per_cent(self.r2, 0)} % of the heterogeneity (R2)"
+        return text + "."
 
-    def __repr__(self) -> str:
-        return short(self)
-
-    def _repr_html_(self) -> str:
-        return html(self)
+    def _lead(self) -> str:
+        return ""
 
     def bubble(self, **options: Any) -> Any:
         """Draw studies and fitted line; see `metanet.figures.plots.bubble`."""
         return draw("bubble", self, **options)
 
     plot = bubble
+
+
+def _digits(row: Mapping[Any, Any]) -> int:
+    """Decimals of a coefficient, its error and its interval."""
+    effect = scale_of("effect")
+    return max(effect.digits(row["estimate"], row["ci_lower"], row["ci_upper"]), effect.digits(row["se"]))

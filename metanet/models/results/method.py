@@ -12,11 +12,11 @@ import scipy
 
 from metanet._version import __version__
 from metanet.base.display import level_text, per_cent, plural
+from metanet.base.results import Method
 from metanet.effects.measures import MEASURES
 from metanet.kernels.numerics.distributions import two_sided_z
 from metanet.models.options import Options
 from metanet.models.registry import CI, I2, MODELS, PREDICTION, TWO_STEP, model_row, source_of
-from metanet.models.results.pooled import Method
 
 # The method stamp: every choice that moved a number, in entries and in one sentence.
 

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metanet.base.cards import card
-from metanet.base.completion import Listed
-from metanet.base.display import (
-    ABSENT,
-    count,
-    effect_digits,
-    interval,
-    level_text,
-    number,
-    p_value,
-    per_cent,
-    plural,
-    rate_digits,
-)
+from metanet.base.display import Scale, interval, level_text, number, per_cent, plural, scale_of, sentence_case
 from metanet.base.drawing import draw
+from metanet.base.results import Method, Result, Test, aligned, plain
 from metanet.effects.measures import MEASURES
 from metanet.models.registry import model_row
 
@@ -59,251 +46,8 @@ def counted_units(number: int, units: tuple[str, ...]) -> str:
     return " or ".join([plural(number, UNITS[first], first), *words])
 
 
-# Views of a result: text, HTML and plain values. They read the numbers; none is computed here.
-
-
-def plain(value: Any) -> Any:
-    """`value` as what JSON can hold: NaN becomes None, infinity a text, NumPy scalars Python ones."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        # A NumPy scalar becomes a Python one, an array a list.
-        value = value.tolist()
-        if isinstance(value, list):
-            return [plain(item) for item in value]
-    if isinstance(value, float):
-        if math.isnan(value):
-            return None
-        return value if math.isfinite(value) else ("inf" if value > 0 else "-inf")
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if type(value).__name__ in ("NAType", "NaTType"):
-        return None
-    return str(value)
-
-
-def _level(fit: Pooled) -> str:
-    return level_text(fit.level)
-
-
-def studies_text(fit: Pooled) -> str:
-    """How many studies were pooled; arms of one study that count apart are said to be arms."""
-    studies = fit.study_count
-    dropped = int(fit.method["studies_dropped"])
-    if dropped and fit.status == "pooled":
-        return f"{fit.k - dropped} of {plural(fit.k, 'study', 'studies')}"
-    if studies == fit.k:
-        return plural(fit.k, "study", "studies")
-    return f"{plural(fit.k, 'arm')} of {plural(studies, 'study', 'studies')}"
-
-
-_RESPONSE = {
-    "rate": ("rate", "Rate"),
-    "rate per person-time": ("rate per unit of time", "Rate"),
-    "ratio": ("ratio", "Ratio"),
-    "difference": ("difference", "Difference"),
-    "effect": ("effect", "Effect"),
-}
-
-
-def _shown(fit: Pooled, value: float | None) -> str:
-    """The estimate, or an end of its interval, without a unit."""
-    if fit.response == "rate":
-        return per_cent(value, rate_digits(fit.estimate))
-    return number(value, effect_digits(fit.estimate))
-
-
-def _limits(fit: Pooled, lower: float | None, upper: float | None) -> str:
-    if fit.response == "rate":
-        return interval(lower, upper, rate_digits(fit.estimate))
-    return ABSENT if lower is None or upper is None else f"{_shown(fit, lower)} to {_shown(fit, upper)}"
-
-
-def rows_of(fit: Pooled) -> list[tuple[str, str]]:
-    """The result as pairs of name and text, in the order in which a reader needs them."""
-    rate = fit.response == "rate"
-    unit = " %" if rate else ""
-
-    def line(value: float | None, lower: float | None, upper: float | None) -> str:
-        if value is None:
-            return ABSENT
-        return f"{_shown(fit, value)}{unit} ({_level(fit)} CI {_limits(fit, lower, upper)})"
-
-    data = studies_text(fit)
-    if fit.n is not None:
-        data += f", {plural(fit.events or 0, 'event')} in {counted_units(fit.n, fit.units)}"
-    elif fit.events is not None:
-        data += f", {plural(fit.events, 'event')}"
-    out = [("Data", data)]
-    out.append((_estimate_name(fit), line(fit.estimate, fit.ci_lower, fit.ci_upper)))
-    tests = _tests(fit)
-    if fit.status != "pooled":
-        return [*out, *tests] if fit.lrt is not None else out
-    if fit.model == "beta_binomial":
-        out.append(("Median rate", f"{_shown(fit, fit.median)} %"))
-    elif fit.marginal_estimate is not None and fit.average == "median":
-        average = line(fit.marginal_estimate, fit.marginal_ci_lower, fit.marginal_ci_upper)
-        out.append(("Population-averaged rate", average))
-    if fit.method["prediction"]:
-        predicted = _limits(fit, fit.pi_lower, fit.pi_upper)
-        out.append(("Prediction interval", predicted if predicted == ABSENT else predicted + unit))
-    return [*out, *_heterogeneity(fit), *tests]
-
-
-def _estimate_name(fit: Pooled) -> str:
-    word, name = _RESPONSE[fit.response]
-    if fit.status == "pooled":
-        if fit.response.startswith("rate"):
-            return f"{fit.average.capitalize()} {word}"
-        return f"{MEASURES[fit.measure].title.capitalize()}" if fit.measure in MEASURES else f"Mean {word}"
-    if fit.status == "not pooled":
-        return f"{name} of the one study"
-    return f"{name} (exact, on the sum)" if fit.status in ("no events", "only events") else name
-
-
-def _heterogeneity(fit: Pooled) -> list[tuple[str, str]]:
-    """tau, rho and I2 as far as they exist."""
-    out = []
-    if fit.tau2 is not None:
-        upper = None if fit.tau2_upper is None else math.sqrt(fit.tau2_upper)
-        lower = None if fit.tau2_lower is None else math.sqrt(fit.tau2_lower)
-        scale = f" on the {fit.method['link'] or 'logit'} scale" if fit.measure == "PLO" else ""
-        bounds = "" if lower is None else f" ({_level(fit)} CI {number(lower)} to {number(upper)})"
-        out.append(("tau" + scale, f"{number(fit.tau)}{bounds}; tau2 {number(fit.tau2, 4)}"))
-    if fit.rho is not None:
-        bounds = (
-            ""
-            if fit.rho_lower is None
-            else f" ({_level(fit)} CI {number(fit.rho_lower, 3)} to {number(fit.rho_upper, 3)})"
-        )
-        out.append(("Intraclass correlation", f"{number(fit.rho, 3)}{bounds}"))
-    if fit.i2 is not None:
-        bounds = "" if fit.i2_lower is None else f" ({interval(fit.i2_lower, fit.i2_upper)})"
-        out.append(("I2", f"{per_cent(fit.i2)} %{bounds}"))
-    return out
-
-
-def _tests(fit: Pooled) -> list[tuple[str, str]]:
-    """The test of equal rates or effects; the likelihood ratio where there is one."""
-    what = "Equal rates?" if fit.response.startswith("rate") and fit.lrt is not None else "Equal effects?"
-    if fit.lrt is not None:
-        df = f" on {count(fit.q_df)} df" if fit.status == "pooled" else ""
-        return [(what, f"likelihood ratio {number(fit.lrt)}{df}, {p_value(fit.lrt_pvalue)}")]
-    if fit.q is not None:
-        return [("Equal effects?", f"Q {number(fit.q)} on {count(fit.q_df)} df, {p_value(fit.q_pvalue)}")]
-    return []
-
-
-def short_text(fit: Pooled) -> str:
-    """At most a dozen lines for a console."""
-    lines = [f"{fit.title} ({fit.status})"]
-    rows = rows_of(fit)
-    width = max(len(name) for name, _ in rows)
-    lines += [f"  {name:<{width}}  {text}" for name, text in rows]
-    if fit.notes:
-        lines.append(f"  {plural(len(fit.notes), 'note')}: .summary() prints them")
-    return "\n".join(lines)
-
-
-def summary_text(fit: Pooled) -> str:
-    """Everything: the numbers, the notes, the method."""
-    lines = short_text(fit).splitlines()
-    if fit.notes:
-        lines.pop()
-        lines += ["Notes", *(f"  - {note}" for note in fit.notes)]
-    lines += ["Method", f"  {fit.method.sentence()}"]
-    lines += [f"  {source}" for source in fit.method["sources"]]
-    return "\n".join(lines)
-
-
-def sentence(fit: Pooled) -> str:
-    """The result in one plain sentence, right for one study, no events and data without an estimate."""
-    if fit.response != "rate":
-        return _effect_sentence(fit)
-    total = f"{fit.events} of {counted_units(fit.n or 0, fit.units)}"
-    estimate = f"{_shown(fit, fit.estimate)} %"
-    limits = f"{_level(fit)} CI {_limits(fit, fit.ci_lower, fit.ci_upper)} %"
-    studies = studies_text(fit)
-    if fit.status == "not pooled" and fit.k > 1:
-        return f"Of {fit.k} studies one alone has an effect of its own ({estimate}; {limits}); nothing was pooled."
-    if fit.status == "not pooled":
-        return f"One study reported the outcome in {total} ({estimate}; {limits}); nothing was pooled."
-    if fit.status == "not estimable":
-        return f"{studies} reported the outcome in {total}; no pooled rate can be estimated from them."
-    if fit.status in ("no events", "only events"):
-        return f"Across {studies} the outcome was seen in {total} ({estimate}; exact {limits})."
-    text = f"Across {studies} ({total}) the {fit.average} rate was {estimate} ({limits})"
-    if fit.average == "median":
-        text += f" and the population-averaged rate {_shown(fit, fit.marginal_estimate)} %"
-    if fit.pi_lower is not None:
-        ends = f"{_shown(fit, fit.pi_lower)} and {_shown(fit, fit.pi_upper)} %"
-        text += f"; the rate of a new setting is expected between {ends}"
-    return text + "."
-
-
-def _effect_sentence(fit: Pooled) -> str:
-    what = _what(fit)
-    if fit.estimate is None:
-        return f"No {what.removeprefix('the ')} could be estimated."
-    unit = " per unit of time" if fit.response == "rate per person-time" else ""
-    limits = f"{_level(fit)} CI {_limits(fit, fit.ci_lower, fit.ci_upper)}"
-    shown = f"{_shown(fit, fit.estimate)}{unit}"
-    if fit.status == "not pooled":
-        return f"One study: {what} was {shown} ({limits}); nothing was pooled."
-    text = f"{what[0].upper()}{what[1:]} was {shown} ({limits}; {studies_text(fit)})"
-    if fit.pi_lower is not None:
-        text += (
-            f"; that of a new setting is expected between {_shown(fit, fit.pi_lower)} and {_shown(fit, fit.pi_upper)}"
-        )
-    return text + "."
-
-
-def _what(fit: Pooled) -> str:
-    """What an estimate that is no proportion is, with its article."""
-    if fit.response == "rate per person-time":
-        return f"the {fit.average} incidence rate" if fit.status == "pooled" else "the incidence rate"
-    if fit.measure not in MEASURES:
-        return "the effect"
-    title = MEASURES[fit.measure].title
-    return title if title.startswith("Peto") else f"the {title}"
-
-
-def html_card(fit: Pooled) -> str:
-    """A compact card for JupyterLab and for reports; see `card`."""
-    title = f"{fit.title} ({fit.status})"
-    return card(title, pairs=rows_of(fit), notes=fit.notes, method=fit.method.sentence())
-
-
-# The result of a pooling: the numbers once, in a frozen object, with the method stamp that travels with them.
-
-
-class Method(Mapping[str, Any]):
-    """The method stamp: every choice that moved a number, the versions, and the notes. Read-only, JSON-able."""
-
-    def __init__(self, entries: Mapping[str, Any]) -> None:
-        self._entries = dict(entries)
-
-    def __getitem__(self, key: str) -> Any:
-        return self._entries[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __repr__(self) -> str:
-        return f"Method({self._entries!r})"
-
-    def sentence(self) -> str:
-        """The choices in one sentence, for a figure's foot or a methods section."""
-        return str(self._entries["sentence"])
-
-
 @dataclass(frozen=True, eq=False)
-class Pooled(Listed):
+class Pooled(Result):
     """A pooled rate (or effect) with everything that belongs to it.
 
     Rates are fractions. A quantity that does not exist is None, with the reason in ``method["notes"]``.
@@ -342,11 +86,6 @@ class Pooled(Listed):
     weights
         Each study's share in the estimate, summing to one, in the order of `studies`.
     """
-
-    _listed = (
-        "estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper", "marginal_estimate", "tau", "i2",
-        "studies", "notes", "method", "summary", "sentence", "to_frame", "to_dict", "forest", "funnel",
-    )  # fmt: skip
 
     status: str
     model: str
@@ -446,27 +185,165 @@ class Pooled(Listed):
         return units_of(self._table.frame())
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader has to know beside the numbers; also ``method["notes"]``."""
-        return tuple(self.method["notes"])
+    def scale(self) -> Scale:
+        """How the estimate is written."""
+        title = (
+            MEASURES[self.measure].title if self.measure in MEASURES and not self.response.startswith("rate") else None
+        )
+        return scale_of(self.response, title=None if title is None else sentence_case(title))
 
-    def __repr__(self) -> str:
+    @property
+    def heading(self) -> str:
+        """Model and status."""
+        return f"{self.title} ({self.status})"
 
-        return short_text(self)
+    @property
+    def tests(self) -> dict[str, Test]:
+        """Tests of equal rates or effects: the likelihood ratio of exact models, and Q (of exact models Wald's)."""
+        what = "equal rates" if self.response.startswith("rate") and self.lrt is not None else "equal effects"
+        df = () if self.q_df is None else (float(self.q_df),)
+        out = {}
+        if self.lrt is not None:
+            own = df if self.status == "pooled" else ()
+            out["lrt"] = Test("likelihood ratio", what, self.lrt, "chi-squared", own, self.lrt_pvalue)
+        if self.q is not None:
+            out["q"] = Test("Q", "equal effects", self.q, "chi-squared", df, self.q_pvalue)
+        return out
 
-    def _repr_html_(self) -> str:
+    @property
+    def test(self) -> Test | None:
+        """The test of equal rates or effects that is reported: the likelihood ratio where there is one."""
+        return next(iter(self.tests.values()), None)
 
-        return html_card(self)
+    def rows(self) -> list[tuple[str, str]]:
+        """The result as pairs of name and text, in the order in which a reader needs them."""
+        scale, level = self.scale, self.level
+        data = self.studies_text()
+        if self.n is not None:
+            data += f", {plural(self.events or 0, 'event')} in {counted_units(self.n, self.units)}"
+        elif self.events is not None:
+            data += f", {plural(self.events, 'event')}"
+        out = [("Data", data)]
+        out.append((self._estimate_name(), scale.estimate(self.estimate, self.ci_lower, self.ci_upper, level)))
+        tests = [] if self.test is None else [(f"{sentence_case(self.test.null)}?", self.test.text())]
+        if self.status != "pooled":
+            return [*out, *tests] if self.lrt is not None else out
+        if self.model == "beta_binomial":
+            out.append(("Median rate", scale.value(self.median, self._digits)))
+        elif self.marginal_estimate is not None and self.average == "median":
+            ends = self.marginal_ci_lower, self.marginal_ci_upper
+            out.append(("Population-averaged rate", scale.estimate(self.marginal_estimate, *ends, level)))
+        if self.method["prediction"]:
+            out.append(("Prediction interval", scale.limits(self.pi_lower, self.pi_upper, self._digits)))
+        return [*out, *self._heterogeneity(), *tests]
 
-    def summary(self) -> str:
-        """The result as text, complete."""
+    @property
+    def _digits(self) -> int:
+        """Decimals of the estimate and everything beside it."""
+        return self.scale.digits(self.estimate, self.ci_lower, self.ci_upper)
 
-        return summary_text(self)
+    def studies_text(self) -> str:
+        """How many studies were pooled; arms of one study that count apart are said to be arms."""
+        studies = self.study_count
+        dropped = int(self.method["studies_dropped"])
+        if dropped and self.status == "pooled":
+            return f"{self.k - dropped} of {plural(self.k, 'study', 'studies')}"
+        if studies == self.k:
+            return plural(self.k, "study", "studies")
+        return f"{plural(self.k, 'arm')} of {plural(studies, 'study', 'studies')}"
+
+    def _estimate_name(self) -> str:
+        word = {"rate": "rate", "rate per person-time": "incidence rate"}.get(self.response, self.response)
+        if self.status == "pooled":
+            if self.response.startswith("rate"):
+                return f"{sentence_case(self.average)} {word}"
+            return self.scale.title if self.measure in MEASURES else f"Mean {word}"
+        if self.status == "not pooled":
+            return f"{sentence_case(word)} of the one study"
+        return (
+            f"{sentence_case(word)} (exact, on the sum)"
+            if self.status in ("no events", "only events")
+            else sentence_case(word)
+        )
+
+    def _heterogeneity(self) -> list[tuple[str, str]]:
+        """tau, rho and I2 as far as they exist."""
+        plain_scale, level = scale_of("effect"), self.level
+        out = []
+        if self.tau2 is not None:
+            ends = [None if end is None else math.sqrt(end) for end in (self.tau2_lower, self.tau2_upper)]
+            name = f"tau on the {self.method['link'] or 'logit'} scale" if self.measure == "PLO" else "tau"
+            shown = number(self.tau) if ends[0] is None else _with_limits(self.tau, *ends, level)
+            out.append((name, f"{shown}; tau2 {number(self.tau2, 4)}"))
+        if self.rho is not None:
+            shown = (
+                number(self.rho, 3)
+                if self.rho_lower is None
+                else plain_scale.estimate(self.rho, self.rho_lower, self.rho_upper, level)
+            )
+            out.append(("Intraclass correlation", shown))
+        if self.i2 is not None:
+            bounds = "" if self.i2_lower is None else f" ({interval(self.i2_lower, self.i2_upper)})"
+            out.append(("I2", f"{per_cent(self.i2)} %{bounds}"))
+        return out
 
     def sentence(self) -> str:
-        """The result in one plain sentence."""
+        """The result in one plain sentence, right for one study, no events and data without an estimate."""
+        scale, digits = self.scale, self._digits
+        shown = scale.estimate(self.estimate, self.ci_lower, self.ci_upper, self.level)
+        predicted = ""
+        if self.pi_lower is not None:
+            predicted = (
+                f"{level_text(self.level)} prediction interval {scale.limits(self.pi_lower, self.pi_upper, digits)}"
+            )
+        if self.response != "rate":
+            return self._effect_sentence(shown, predicted)
+        total = f"{self.events} of {counted_units(self.n or 0, self.units)}"
+        studies = self.studies_text()
+        own = shown.replace(" (", "; ", 1).removesuffix(")")
+        if self.status == "not pooled" and self.k > 1:
+            return f"Of {self.k} studies only one has an effect of its own ({own}); nothing was pooled."
+        if self.status == "not pooled":
+            return f"One study reported the outcome in {total} ({own}); nothing was pooled."
+        if self.status == "not estimable":
+            return f"{studies} reported the outcome in {total}; no pooled rate can be estimated from them."
+        if self.status in ("no events", "only events"):
+            exact = own.replace("; ", "; exact ", 1)
+            return f"Across {studies} the outcome was seen in {total} ({exact})."
+        text = f"Across {studies} ({total}) the {self.average} rate was {shown}"
+        if self.average == "median":
+            joint = "," if predicted else " and"
+            text += f"{joint} the population-averaged rate {scale.value(self.marginal_estimate, digits)}"
+        if predicted:
+            text += f"{',' if self.average == 'median' else ''} and the {predicted}"
+        return f"{text}."
 
-        return sentence(self)
+    def _effect_sentence(self, shown: str, predicted: str) -> str:
+        what = self._what()
+        if self.estimate is None:
+            return f"No {what.removeprefix('the ')} could be estimated."
+        if self.status == "not pooled":
+            return f"One study: {what} was {shown}; nothing was pooled."
+        text = f"{sentence_case(what)} was {shown} in {self.studies_text()}"
+        return f"{text}; {predicted}." if predicted else f"{text}."
+
+    def _what(self) -> str:
+        """What an estimate that is no proportion is, with its article."""
+        if self.response == "rate per person-time":
+            return f"the {self.average} incidence rate" if self.status == "pooled" else "the incidence rate"
+        if self.measure not in MEASURES:
+            return "the effect"
+        title = MEASURES[self.measure].title
+        return title if title.startswith("Peto") else f"the {title}"
+
+    def __repr__(self) -> str:
+        lines = [self.heading, *aligned(self.rows())]
+        if self.notes:
+            lines.append(f"  {plural(len(self.notes), 'note')}: .summary() prints them")
+        return "\n".join(lines)
+
+    def _lead(self) -> str:
+        return ""
 
     def numbers(self) -> dict[str, Any]:
         """Every number by name, without studies and method."""
@@ -474,11 +351,10 @@ class Pooled(Listed):
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain JSON-able values; infinite limits become the text "inf"."""
-
         return {
             **{name: plain(value) for name, value in self.numbers().items()},
-            "weights": [plain(float(w)) for w in self._weights],
-            "studies": [{str(c): plain(v) for c, v in row.items()} for row in self._table.frame().to_dict("records")],
+            "weights": plain(self._weights),
+            "studies": plain(self._table.frame()),
             "method": plain(dict(self.method)),
         }
 
@@ -523,3 +399,8 @@ class Pooled(Listed):
 
 #: Names of the numbers of a result, in the order of its fields.
 NUMBERS = (*(f.name for f in fields(Pooled) if f.name not in ("method", "_weights", "_table")), "tau")
+
+
+def _with_limits(value: float | None, lower: float | None, upper: float | None, level: float) -> str:
+    """A spread with its interval."""
+    return f"{number(value)} ({level_text(level)} CI {number(lower)} to {number(upper)})"

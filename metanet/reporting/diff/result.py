@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from metanet.base.cards import card
 from metanet.base.display import ABSENT, number, p_value, per_cent, plural, points
 from metanet.base.errors import ArgumentError, shorten
+from metanet.base.results import plain
 from metanet.base.untrusted import html_text, listing, visible
 from metanet.base.whole_files import write_text
-from metanet.models.results.pooled import plain
 from metanet.reporting.diff.compare import NUMBERS, TOLERANCE, Change, compare_runs
 from metanet.reporting.page import page
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metanet.base.results import plain
 from metanet.base.whole_files import write_csv
 from metanet.evidence import Evidence
-from metanet.models.results.pooled import plain
 from metanet.reporting.plan.jobs import Job, known_parameters
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from metanet.base.cards import card
 from metanet.base.display import ABSENT, count, interval, number, p_value, plural, points, rate
 from metanet.base.errors import ArgumentError, shorten
+from metanet.base.results import plain
 from metanet.base.untrusted import visible
 from metanet.base.whole_files import write_bytes, write_csv, write_text
-from metanet.models.results.pooled import plain
 
 if TYPE_CHECKING:
     import pandas as pd
