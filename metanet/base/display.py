@@ -203,6 +203,11 @@ def scale_of(response: str, per: object = None, title: str | None = None) -> Sca
     return replace(scale, factor=float(factor), unit=unit, least=1)
 
 
+def difference_scale(response: str) -> Scale:
+    """How a difference of two values of this response is written: of rates in percentage points."""
+    return POINTS if response == "rate" else _SCALES["effect"]
+
+
 def _ratio(value: float, digits: int) -> str:
     """A ratio: no decimals from 100 on; two significant digits where the decimals of its column would print it as 0."""
     if value >= 99.5:

@@ -27,7 +27,7 @@ DATA = pd.DataFrame(
 
 
 def test_groups_with_their_own_spread_are_single_poolings():
-    found = mn.compare(DATA, "group", tau2="separate")
+    found = mn.compare(DATA, "group", heterogeneity="separate")
     for name, part in DATA.groupby("group"):
         one = mn.pool(part)
         assert found.groups[name].estimate == pytest.approx(one.estimate, rel=1e-12)
@@ -48,7 +48,7 @@ def test_groups_with_one_spread_are_those_of_a_regression_on_the_group(model):
 
 
 def test_two_step_groups_by_their_own_spread_have_q_between():
-    found = mn.compare(DATA, "group", model="inverse_variance", tau2="separate", ci="z")
+    found = mn.compare(DATA, "group", model="inverse_variance", heterogeneity="separate", ci="z")
     means = np.array([fit.mu for fit in found.groups.values()])
     w = 1 / np.array([fit.se for fit in found.groups.values()]) ** 2
     q = (w * (means - (w * means).sum() / w.sum()) ** 2).sum()
@@ -62,7 +62,7 @@ def test_at_the_spread_of_each_group_the_ratio_is_that_of_the_likelihoods():
     from metanet.kernels.normal_effect.random_effect import RULES, evaluate
     from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit
 
-    found = mn.compare(DATA, "group", tau2="separate")
+    found = mn.compare(DATA, "group", heterogeneity="separate")
     parts = [
         BinomialLogit(*(part[name].to_numpy(dtype=float)[None] for name in ("events", "total")))
         for _, part in DATA.groupby("group")
@@ -299,4 +299,4 @@ def test_the_stamp_of_a_joint_model_names_its_own_degrees_of_freedom():
         assert "one tau" in text
         assert "t with 6 degrees of freedom" in text
         assert "prediction intervals: t with 5 degrees of freedom" in text
-    assert "k − 1" in mn.compare(DATA, "group", tau2="separate").method.sentence()
+    assert "k − 1" in mn.compare(DATA, "group", heterogeneity="separate").method.sentence()

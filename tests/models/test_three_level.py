@@ -61,7 +61,7 @@ def test_the_normal_quantile_can_be_asked_for():
 
 
 def test_the_p_value_of_a_variance_is_that_of_the_mixture():
-    found = three_level(**strong(), method="ML")
+    found = three_level(**strong(), tau2="ML")
     small = three_level(yi=[0.1, 0.3, -0.1, 0.9], vi=[0.1] * 4, cluster=[1, 1, 2, 2])
     from scipy.stats import chi2
 
@@ -177,7 +177,7 @@ def test_few_studies_with_several_arms_are_named():
     [
         ({"model": "glmm"}, "no three-level form"),
         ({"model": "common"}, "model='common'"),
-        ({"method": "DL"}, "method='DL'"),
+        ({"tau2": "DL"}, "tau2='DL'"),
         ({"ci": "HK"}, "ci='HK'"),
         ({"cluster": "study"}, "Did you mean 'study_id'"),
     ],

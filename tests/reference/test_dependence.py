@@ -62,7 +62,7 @@ def test_cr2_of_a_regression_agrees_with_clubsandwich(name):
 @pytest.mark.parametrize("name", CASES)
 def test_three_levels_reach_the_maximum_of_metafor(name, method):
     wanted = CASES[name]["three_level"][method]
-    found = three_level(frame(name), yi="yi", vi="vi", method=method)
+    found = three_level(frame(name), yi="yi", vi="vi", tau2=method)
     # An optimiser without derivatives places a maximum to the root of the accuracy of its height, here 1e-13.
     np.testing.assert_allclose([found.tau2_between, found.tau2_within], wanted["sigma2"], rtol=1e-6, atol=1e-10)
     np.testing.assert_allclose([found.mu, found.se], [wanted["mu"], wanted["se"]], rtol=1e-6)
@@ -74,7 +74,7 @@ def test_three_levels_reach_the_maximum_of_metafor(name, method):
 @pytest.mark.parametrize("name", CASES)
 def test_likelihood_ratios_of_both_variances_agree_with_metafor(name, method):
     wanted = CASES[name]["three_level"][method]
-    found = three_level(frame(name), yi="yi", vi="vi", method=method)
+    found = three_level(frame(name), yi="yi", vi="vi", tau2=method)
     for which in ("within", "between"):
         ratio = 2 * (wanted["loglik"] - wanted[f"loglik_without_{which}"])
         np.testing.assert_allclose(getattr(found, f"lrt_{which}"), ratio, rtol=1e-7, atol=1e-8)
@@ -85,7 +85,7 @@ def test_likelihood_ratios_of_both_variances_agree_with_metafor(name, method):
 def test_profile_intervals_agree_with_metafor_where_it_finds_them(name, method):
     # On the small scale its search ends at absolute limits: 3.6e-8 for 6.3e-8.
     wanted = CASES[name]["three_level"][method]
-    found = three_level(frame(name), yi="yi", vi="vi", method=method)
+    found = three_level(frame(name), yi="yi", vi="vi", tau2=method)
     for key, which in (("interval1", "between"), ("interval2", "within")):
         ends = (getattr(found, f"tau2_{which}_lower"), getattr(found, f"tau2_{which}_upper"))
         for mine, theirs in zip(ends, wanted[key], strict=True):
@@ -96,6 +96,6 @@ def test_profile_intervals_agree_with_metafor_where_it_finds_them(name, method):
 
 @pytest.mark.parametrize("method", ["REML", "ML"])
 def test_effects_on_a_small_scale_have_the_numbers_of_the_same_effects_on_a_large_one(method):
-    large, small = (three_level(frame(name), yi="yi", vi="vi", method=method) for name in ("schools", "small_scale"))
+    large, small = (three_level(frame(name), yi="yi", vi="vi", tau2=method) for name in ("schools", "small_scale"))
     for name in ("tau2_between", "tau2_between_upper", "tau2_within", "tau2_within_lower", "tau2_within_upper"):
         np.testing.assert_allclose(1e6 * getattr(small, name), getattr(large, name), rtol=1e-8)

@@ -96,7 +96,7 @@ def test_a_group_without_events_is_told_apart_by_the_likelihood_ratio_and_not_by
     expected = REFERENCE["groups"]["empty"]
     data = pd.DataFrame({"events": expected["events"], "total": expected["total"], "group": expected["group"]})
     # At the spread within the groups, which is none here, the ratio is that of two plain binomials.
-    assert mn.compare(data, "group", tau2="separate", bootstrap=0).lrt_pvalue == pytest.approx(
+    assert mn.compare(data, "group", heterogeneity="separate", bootstrap=0).lrt_pvalue == pytest.approx(
         expected["plain"], rel=1e-6
     )
     found = mn.compare(data, "group", seed=1)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metanet.base.display import number, p_value, per_cent, plural
-from metanet.base.results import Method, plain
+from metanet.base.display import p_value, per_cent, plural
+from metanet.base.results import Method, Test
 from metanet.diagnostics.bias.registry import check_biased
-from metanet.diagnostics.bias.small_study_effects import Check, shown_effect, shown_interval, stamp_of
+from metanet.diagnostics.bias.small_study_effects import Check, stamp_of
 from metanet.diagnostics.study_effects import check_fit, number_or_none, two_step_twin
 from metanet.kernels.bias.adjustments import limit_meta
 from metanet.kernels.inverse_variance.tau2 import ESTIMATORS as TAU2
@@ -50,11 +50,6 @@ class LimitMetaAnalysis(Check):
         Why there is no answer.
     """
 
-    _listed = (
-        "estimate", "ci_lower", "ci_upper", "alpha", "beta", "g2", "q_small_study_pvalue", "tau2", "reason",
-        "fit", "notes", "method", "summary", "sentence", "to_frame", "to_dict",
-    )  # fmt: skip
-
     fit: Pooled = field(repr=False)
     method: Method = field(repr=False)
     reason: str | None
@@ -90,11 +85,22 @@ class LimitMetaAnalysis(Check):
         """Each study with its effect `yi` and its effect in the limit, on the model scale; a copy."""
         return self._frame.copy()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Every number, the studies and the method as JSON-able values."""
-        rows = [{str(c): plain(v) for c, v in row.items()} for row in self._frame.to_dict("records")]
-        numbers = {name: plain(getattr(self, name)) for name in _NUMBERS}
-        return {**numbers, "reason": self.reason, "studies": rows, "method": plain(dict(self.method))}
+    _entries = (*_NUMBERS, "reason", ("studies", "_frame"))
+
+    @property
+    def tests(self) -> dict[str, Test]:
+        """No small-study effects, and no heterogeneity beside them."""
+        if self.q_small_study is None or self.q_residual is None or self.q_residual_df is None:
+            return {}
+        df = (float(self.q_residual_df),)
+        return {
+            "small_study": Test(
+                "Q", "no small-study effects", self.q_small_study, "chi-squared", (1.0,), self.q_small_study_pvalue
+            ),
+            "residual": Test(
+                "Q", "no residual heterogeneity", self.q_residual, "chi-squared", df, self.q_residual_pvalue
+            ),
+        }
 
     def rows(self) -> list[tuple[str, str]]:
         """Name and text of every number."""
@@ -102,12 +108,14 @@ class LimitMetaAnalysis(Check):
             return []
         fit = self.fit
         return [
-            ("Pooled", shown_interval(fit.response, fit.estimate, fit.ci_lower, fit.ci_upper, fit.level)),
-            ("Limit", shown_interval(fit.response, self.estimate, self.ci_lower, self.ci_upper, fit.level)),
-            ("Small-study effects", f"Q {number(self.q_small_study)} on 1 df, {p_value(self.q_small_study_pvalue)}"),
-            (
-                "Left beside them",
-                f"Q {number(self.q_residual)} on {self.q_residual_df} df, {p_value(self.q_residual_pvalue)}",
+            ("Pooled", self._shown(fit.estimate, fit.ci_lower, fit.ci_upper)),
+            ("Limit", self._shown(self.estimate, self.ci_lower, self.ci_upper)),
+            *(
+                (
+                    sentence_case(name.replace("_", "-")) + (" effects" if name == "small_study" else " heterogeneity"),
+                    test.text(),
+                )
+                for name, test in self.tests.items()
             ),
             ("G²", f"{per_cent(self.g2)} % of the variation is left once small-study effects are allowed for"),
         ]
@@ -117,13 +125,13 @@ class LimitMetaAnalysis(Check):
         if self.reason:
             return self.reason
         fit = self.fit
-        limit = shown_interval(fit.response, self.estimate, self.ci_lower, self.ci_upper, fit.level)
+        limit = self._shown(self.estimate, self.ci_lower, self.ci_upper)
         text = (
-            f"With small-study effects followed to studies without limit the estimate is {limit}, against "
-            f"{shown_effect(fit.response, fit.estimate)} pooled from {plural(self.k, 'study', 'studies')}; test of small-study "
+            f"Extrapolated to studies of unlimited size the estimate is {limit}, against "
+            f"{self._shown(fit.estimate)} pooled from {plural(self.k, 'study', 'studies')}; test of small-study "
             f"effects: {p_value(self.q_small_study_pvalue)}."
         )
-        return f"{text} {self.notes[0]}" if self.method["biased"] else text
+        return self._warned(text)
 
 
 def limit_meta_analysis(fit: Pooled, *, allow_biased: bool = False) -> LimitMetaAnalysis:

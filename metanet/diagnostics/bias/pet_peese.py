@@ -9,9 +9,9 @@ import numpy as np
 
 from metanet.base.display import number, p_value, plural
 from metanet.base.errors import ArgumentError
-from metanet.base.results import Method, plain
+from metanet.base.results import Method, Test
 from metanet.diagnostics.bias.registry import check_biased
-from metanet.diagnostics.bias.small_study_effects import Check, shown_effect, shown_interval, stamp_of
+from metanet.diagnostics.bias.small_study_effects import Check, stamp_of
 from metanet.diagnostics.study_effects import Twin, check_fit, is_rate, null_on_scale, two_step_twin
 from metanet.kernels.bias import asymmetry
 from metanet.kernels.bias.lines import Line, weighted_line
@@ -61,11 +61,6 @@ class PetPeese(Check):
     reason
         Why there is no answer.
     """
-
-    _listed = (
-        "chosen", "pet", "peese", "conditional", "estimate", "ci_lower", "ci_upper", "reason", "fit", "notes",
-        "method", "summary", "sentence", "to_frame", "to_dict",
-    )  # fmt: skip
 
     fit: Pooled = field(repr=False)
     method: Method = field(repr=False)
@@ -120,27 +115,47 @@ class PetPeese(Check):
         frame["conditional"] = [line.name == self.conditional for line in lines]
         return frame
 
-    def to_dict(self) -> dict[str, Any]:
-        """Both lines, the choice and the method as JSON-able values."""
-        out: dict[str, Any] = {
-            name: plain(getattr(self, name)) for name in ("reason", "k", "df", "conditional", "estimate", "mu", "se")
-        }
-        for name in ("pet", "peese"):
-            line = getattr(self, name)
-            out[name] = None if line is None else plain(dict(line.__dict__))
-        return {
-            **out,
-            "ci_lower": plain(self.ci_lower),
-            "ci_upper": plain(self.ci_upper),
-            "method": plain(dict(self.method)),
-        }
+    _entries = (
+        "reason",
+        "k",
+        "df",
+        "conditional",
+        "estimate",
+        "mu",
+        "se",
+        ("pet", "_pet"),
+        ("peese", "_peese"),
+        "ci_lower",
+        "ci_upper",
+    )
+
+    @property
+    def _pet(self) -> dict[str, Any] | None:
+        return None if self.pet is None else dict(self.pet.__dict__)
+
+    @property
+    def _peese(self) -> dict[str, Any] | None:
+        return None if self.peese is None else dict(self.peese.__dict__)
+
+    @property
+    def tests(self) -> dict[str, Test]:
+        """No effect at a standard error of zero, and no slope, by each line."""
+        out = {}
+        df = () if self.df is None else (float(self.df),)
+        for line in (self.pet, self.peese):
+            if line is not None:
+                name = line.name.lower()
+                if line.p_value is not None:
+                    out[name] = Test("t", "no effect at a standard error of zero", None, "t", df, line.p_value)
+                out[f"{name}_slope"] = Test("t", "no slope", line.slope / line.slope_se, "t", df, line.slope_p_value)
+        return out
 
     def rows(self) -> list[tuple[str, str]]:
         """Name and text of every number."""
         out = []
         for line in (self.pet, self.peese):
             if line is not None:
-                shown = shown_interval(self.fit.response, line.estimate, line.ci_lower, line.ci_upper, self.fit.level)
+                shown = self._shown(line.estimate, line.ci_lower, line.ci_upper)
                 out.append((line.name, f"{shown}; slope {number(line.slope)}, {p_value(line.slope_p_value)}"))
         if self.conditional:
             out.append(("Conditional", self.conditional))
@@ -150,20 +165,19 @@ class PetPeese(Check):
         """The corrected estimate in a plain sentence."""
         if self.reason or self.pet is None or self.peese is None:
             return str(self.reason)
-        scale, level = self.fit.response, self.fit.level
         if self.chosen is None:
             text = (
-                f"At a standard error of zero the estimate is {shown_effect(scale, self.pet.estimate)} by PET and "
-                f"{shown_effect(scale, self.peese.estimate)} by PEESE."
+                f"At a standard error of zero the estimate is {self._shown(self.pet.estimate)} by PET and "
+                f"{self._shown(self.peese.estimate)} by PEESE."
             )
         else:
-            found = "finds an effect" if self.conditional == "PEESE" else "finds no effect beyond doubt"
-            shown = shown_interval(scale, self.estimate, self.ci_lower, self.ci_upper, level)
+            found = "finds an effect" if self.conditional == "PEESE" else "finds no statistically significant effect"
+            shown = self._shown(self.estimate, self.ci_lower, self.ci_upper)
             text = (
                 f"PET over {plural(self.k, 'study', 'studies')} {found} ({p_value(self.pet.p_value)}), so the estimate at a "
                 f"standard error of zero is that of {self.conditional}: {shown}."
             )
-        return f"{text} {self.notes[0]}" if self.method["biased"] else text
+        return self._warned(text)
 
 
 def pet_peese(fit: Pooled, *, null: float | None = None, alpha: float = 0.10, allow_biased: bool = False) -> PetPeese:

@@ -11,8 +11,8 @@ import numpy as np
 
 from metanet.base.display import number, p_value, plural
 from metanet.base.errors import ArgumentError, check_choice, shorten
-from metanet.base.results import Method, plain
-from metanet.diagnostics.bias.small_study_effects import Check, shown_effect, shown_interval, stamp_of
+from metanet.base.results import Method, Test
+from metanet.diagnostics.bias.small_study_effects import Check, stamp_of
 from metanet.diagnostics.study_effects import Twin, check_fit, null_on_scale, two_step_twin
 from metanet.kernels.bias.selection import BetaWeights, Selection, StepWeights, fit_selection, p_values
 from metanet.kernels.numerics import distributions
@@ -54,11 +54,6 @@ class SelectionModel(Check):
         Why there is no answer.
     """
 
-    _listed = (
-        "weights", "estimate", "ci_lower", "ci_upper", "unselected", "lrt", "lrt_pvalue", "tau2", "reason",
-        "fit", "notes", "method", "summary", "sentence", "to_frame", "to_dict",
-    )  # fmt: skip
-
     fit: Pooled = field(repr=False)
     method: Method = field(repr=False)
     kind: str
@@ -94,22 +89,28 @@ class SelectionModel(Check):
         """The weights; a copy."""
         return self.weights
 
-    def to_dict(self) -> dict[str, Any]:
-        """Every number, the weights and the method as JSON-able values."""
-        rows = [{str(c): plain(v) for c, v in row.items()} for row in self._weights.to_dict("records")]
-        numbers = {name: plain(getattr(self, name)) for name in _NUMBERS}
-        return {**numbers, "reason": self.reason, "weights": rows, "method": plain(dict(self.method))}
+    _entries = (*_NUMBERS, "reason", "weights")
+
+    @property
+    def tests(self) -> dict[str, Test]:
+        """No selection."""
+        if self.lrt is None or self.lrt_df is None:
+            return {}
+        return {
+            "lrt": Test(
+                "likelihood ratio", "no selection", self.lrt, "chi-squared", (float(self.lrt_df),), self.lrt_pvalue
+            )
+        }
 
     def rows(self) -> list[tuple[str, str]]:
         """Name and text of every number."""
         if self.reason:
             return []
-        scale, level = self.fit.response, self.fit.level
         out = [
-            ("Without selection", shown_effect(scale, self.unselected)),
-            ("With selection", shown_interval(scale, self.estimate, self.ci_lower, self.ci_upper, level)),
+            ("Without selection", self._shown(self.unselected)),
+            ("With selection", self._shown(self.estimate, self.ci_lower, self.ci_upper)),
             ("tau2", number(self.tau2, 4)),
-            ("No selection?", f"likelihood ratio {number(self.lrt)} on {self.lrt_df} df, {p_value(self.lrt_pvalue)}"),
+            ("No selection?", self.tests["lrt"].text() if self.tests else ABSENT),
         ]
         for row in self._weights.to_dict("records"):
             ends = "" if np.isnan(row["lower"]) else f" ({number(row['lower'])} to {number(row['upper'])})"
@@ -124,7 +125,7 @@ class SelectionModel(Check):
         return (
             f"If studies had been selected by their p-value the estimate would be "
             f"{shown_interval(scale, self.estimate, self.ci_lower, self.ci_upper, self.fit.level)} instead of "
-            f"{shown_effect(scale, self.unselected)} ({plural(self.k, 'study', 'studies')}; test of no selection: "
+            f"{self._shown(self.unselected)} ({plural(self.k, 'study', 'studies')}; test of no selection: "
             f"{p_value(self.lrt_pvalue)})."
         )
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from metanet._version import __version__
-from metanet.base.cards import card
-from metanet.base.display import ABSENT, effect_digits, level_text, number, p_value, per_cent, plural, rate_digits
+from metanet.base.display import level_text, number, plural
 from metanet.base.errors import ArgumentError, check_choice
-from metanet.base.results import Method, plain
+from metanet.base.results import Method, Result, Test
 from metanet.diagnostics.bias.arrays import Outcome, run
 from metanet.diagnostics.bias.registry import (
     TESTS,
@@ -49,67 +47,21 @@ def stamp_of(title: str, source: str, weights: str, fit: Pooled, notes: Sequence
     )
 
 
-def shown_effect(scale: str, value: float | None) -> str:
-    """A value on the response scale with its unit."""
-    if value is None:
-        return ABSENT
-    if scale == "rate":
-        return f"{per_cent(value, rate_digits(value))} %"
-    return number(value, effect_digits(value))
+class Check(Result):
+    """What the results on small-study effects share: they belong to a fit, are written on its scale, and may carry a warning."""
 
-
-def shown_interval(scale: str, value: float | None, lower: float | None, upper: float | None, level: float) -> str:
-    """An estimate with its interval."""
-    if value is None:
-        return ABSENT
-    if lower is None or upper is None:
-        return f"{shown_effect(scale, value)} (no interval)"
-    return f"{shown_effect(scale, value)} ({level_text(level)} CI {shown_effect(scale, lower)} to {shown_effect(scale, upper)})"
-
-
-class Check(Listed, ABC):
-    """What every result of this kind shows: a sentence, its numbers by name, the notes and the method."""
-
+    fit: Pooled
     reason: str | None
-    method: Method
 
-    @property
-    @abstractmethod
-    def heading(self) -> str:
-        """What the check is called."""
+    def _shown(self, value: float | None, lower: float | None = None, upper: float | None = None) -> str:
+        """An estimate, with its interval where it has one, as the fit prints its own."""
+        if lower is None and upper is None:
+            return self.fit.scale.value(value)
+        return self.fit.scale.estimate(value, lower, upper, self.fit.level)
 
-    @abstractmethod
-    def rows(self) -> list[tuple[str, str]]:
-        """Name and text of every number."""
-
-    @abstractmethod
-    def sentence(self) -> str:
-        """What was found, in a plain sentence."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader has to know beside the numbers."""
-        return tuple(self.method["notes"])
-
-    def summary(self) -> str:
-        """Everything as text: the numbers or the reason why there are none, the notes, the method."""
-        lines = [self.heading]
-        if self.reason:
-            lines.append(f"  {self.reason}")
-        else:
-            rows = self.rows()
-            width = max(len(name) for name, _ in rows)
-            lines += [f"  {name:<{width}}  {text}" for name, text in rows]
-        if self.notes:
-            lines += ["Notes", *(f"  - {note}" for note in self.notes)]
-        return "\n".join([*lines, "Method", f"  {self.method.sentence()}"])
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        pairs = [] if self.reason else self.rows()
-        return card(self.heading, self.sentence(), pairs=pairs, notes=self.notes, method=self.method.sentence())
+    def _warned(self, text: str) -> str:
+        """The sentence, with the warning of a check that is biased on these data."""
+        return f"{text} {self.notes[0]}" if self.method["biased"] else text
 
 
 # Small-study effects: do small studies report other effects than large ones, by the test that suits the data.
@@ -152,11 +104,6 @@ class SmallStudyEffects(Check):
         Whether the method is known to raise false alarms on this kind of data.
     """
 
-    _listed = (
-        "test", "statistic", "df", "p_value", "slope", "slope_lower", "slope_upper", "estimate", "reason",
-        "fit", "notes", "method", "summary", "sentence", "to_frame", "to_dict",
-    )  # fmt: skip
-
     fit: Pooled = field(repr=False)
     method: Method = field(repr=False)
     test: str
@@ -194,11 +141,17 @@ class SmallStudyEffects(Check):
         """What the check is called."""
         return self.title
 
-    def to_dict(self) -> dict[str, Any]:
-        """Every number by name, the null hypothesis, the reason, the method, as JSON-able values."""
-        numbers = {name: plain(getattr(self, name)) for name in _NUMBERS}
-        words = {"title": self.title, "null": self.null, "scale": self.scale, "reason": self.reason}
-        return {**numbers, **words, "method": plain(dict(self.method))}
+    _entries = (*_NUMBERS, "title", "null", "scale", "reason")
+
+    @property
+    def tests(self) -> dict[str, Test]:
+        """No small-study effects."""
+        if self.reason is not None or self.distribution is None:
+            reason = self.reason or "The index has no distribution, so there is no p-value."
+            return {"small_study": Test(self.title, self.null, self.statistic, None, (), None, reason)}
+        name = "Kendall's tau" if self.test == "begg" else "t" if self.distribution == "t" else "z"
+        df = (self.df,) if self.distribution == "t" and self.df is not None else ()
+        return {"small_study": Test(name, self.null, self.statistic, self.distribution, df, self.p_value)}
 
     def to_frame(self) -> pd.DataFrame:
         """The numbers as a frame of one row."""
@@ -223,19 +176,14 @@ class SmallStudyEffects(Check):
         if self.tau2 is not None:
             out.append(("tau2 about the line", number(self.tau2, 4)))
         if self.estimate is not None:
-            shown = shown_interval(self.scale, self.estimate, self.ci_lower, self.ci_upper, self.fit.level)
-            out.append(("Study without limit", shown))
+            out.append(("Study of unlimited size", self._shown(self.estimate, self.ci_lower, self.ci_upper)))
         return out
 
     def _statistic(self) -> str:
-        if self.distribution is None:
+        test = self.tests["small_study"]
+        if not test:
             return f"index {number(self.statistic)}; no distribution, so no p-value"
-        if self.distribution == "t":
-            return f"t = {number(self.statistic)} on {number(self.df, 0)} df, {p_value(self.p_value)}"
-        if self.test == "begg":
-            kind = "exact" if self.distribution == "exact" else "normal, corrected for ties"
-            return f"Kendall's tau = {number(self.statistic)} ({kind}), {p_value(self.p_value)}"
-        return f"z = {number(self.statistic)}, {p_value(self.p_value)}"
+        return test.text().replace("t ", "t = ", 1).replace("z ", "z = ", 1) if len(test.name) == 1 else test.text()
 
     def sentence(self) -> str:
         """The finding in one or two plain sentences."""

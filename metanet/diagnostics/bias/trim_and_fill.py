@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from metanet.base.arrays import Array
 from metanet.base.display import number, p_value, plural
 from metanet.base.errors import ArgumentError, check_choice, shorten
-from metanet.base.results import Method, plain
+from metanet.base.results import Method
 from metanet.diagnostics.bias.registry import check_biased
-from metanet.diagnostics.bias.small_study_effects import Check, shown_effect, shown_interval, stamp_of
+from metanet.diagnostics.bias.small_study_effects import Check, stamp_of
 from metanet.diagnostics.study_effects import Twin, check_fit, number_or_none, two_step_twin
 from metanet.kernels.bias import asymmetry
 from metanet.kernels.bias.adjustments import ESTIMATORS, TrimFill, trim_fill
@@ -54,11 +54,6 @@ class TrimAndFill(Check):
         Why there is no answer; None where there is one.
     """
 
-    _listed = (
-        "k0", "side", "imputed", "estimate", "ci_lower", "ci_upper", "observed", "tau2", "reason", "fit",
-        "notes", "method", "summary", "sentence", "to_frame", "to_dict",
-    )  # fmt: skip
-
     fit: Pooled = field(repr=False)
     method: Method = field(repr=False)
     estimator: str
@@ -95,25 +90,20 @@ class TrimAndFill(Check):
         """The imputed studies; a copy."""
         return self.imputed
 
-    def to_dict(self) -> dict[str, Any]:
-        """Every number, the imputed studies and the method as JSON-able values."""
-        rows = [{str(c): plain(v) for c, v in row.items()} for row in self._imputed.to_dict("records")]
-        numbers = {name: plain(getattr(self, name)) for name in _NUMBERS}
-        return {**numbers, "reason": self.reason, "imputed": rows, "method": plain(dict(self.method))}
+    _entries = (*_NUMBERS, "reason", "imputed")
 
     def rows(self) -> list[tuple[str, str]]:
         """Name and text of every number."""
         if self.reason or self.k0 is None:
             return []
-        scale, level = self.fit.response, self.fit.level
         missing = f"{self.k0} on the {self.side} (SE {number(self.k0_se)}; estimator {self.estimator})"
         if self.k0_pvalue is not None:
             missing += f"; none missing: {p_value(self.k0_pvalue)}"
         return [
             ("Studies", str(self.k)),
             ("Missing", missing),
-            ("As observed", shown_interval(scale, self.observed, self.observed_lower, self.observed_upper, level)),
-            ("Filled", shown_interval(scale, self.estimate, self.ci_lower, self.ci_upper, level)),
+            ("As observed", self._shown(self.observed, self.observed_lower, self.observed_upper)),
+            ("Filled", self._shown(self.estimate, self.ci_lower, self.ci_upper)),
             ("tau2 of the filled funnel", number(self.tau2, 4)),
         ]
 
@@ -121,16 +111,13 @@ class TrimAndFill(Check):
         """What filling does to the estimate, in a plain sentence."""
         if self.reason or self.k0 is None:
             return str(self.reason)
-        scale = self.fit.response
         if self.k0 == 0:
             return f"Trim and fill finds no study missing on the {self.side} of the funnel."
-        filled = shown_interval(scale, self.estimate, self.ci_lower, self.ci_upper, self.fit.level)
+        filled = self._shown(self.estimate, self.ci_lower, self.ci_upper)
         studies = plural(self.k0, "study", "studies")
         text = f"Trim and fill imputes {studies} on the {self.side} of the funnel; the estimate moves from "
-        text += (
-            f"{shown_effect(scale, self.observed)} to {filled}. It shows how far the result may lean on small studies."
-        )
-        return f"{text} {self.notes[0]}" if self.method["biased"] else text
+        text += f"{self._shown(self.observed)} to {filled}. This is a sensitivity analysis, not a corrected result."
+        return self._warned(text)
 
 
 def trim_and_fill(

@@ -9,11 +9,10 @@ import numpy as np
 
 from metanet.base import arguments
 from metanet.base.arguments import number_between, whole_number
-from metanet.base.cards import card
-from metanet.base.display import ABSENT, level_text, number, per_cent
+from metanet.base.display import difference_scale, level_text, per_cent
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError
-from metanet.base.results import Method, plain
+from metanet.base.results import Method, Result, plain
 from metanet.diagnostics.study_effects import check_fit
 from metanet.kernels.normal_effect.links import LINKS
 from metanet.kernels.numerics import distributions
@@ -60,8 +59,8 @@ _RIVALS: dict[str, tuple[dict[str, Any], ...]] = {
 _AVERAGES = ("PR", "IR")
 
 
-@dataclass(frozen=True, eq=False)
-class Calibration:
+@dataclass(frozen=True, eq=False, repr=False)
+class Calibration(Result):
     """Real coverage, width and bias of the chosen method and of its rivals; `reason` says why there is none.
 
     The frame has a row for each method, the chosen one first: ``target`` (whether it estimates the "median" or the "mean" of the
@@ -86,14 +85,13 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain JSON-able values."""
-        rows = [{str(c): plain(v) for c, v in row.items()} for row in self._frame.to_dict("records")]
         truth = (
             None
             if self.truth is None
             else {"kind": self.truth.kind, "mean": self.truth.mean, "spread": self.truth.spread}
         )
         settings = {"simulations": self.simulations, "seed": self.seed, "truth": plain(truth)}
-        return {"reason": self.reason, **settings, "rows": rows, "method": plain(dict(self.method))}
+        return {"reason": self.reason, **settings, "rows": plain(self._frame), "method": plain(dict(self.method))}
 
     @property
     def coverage(self) -> float | None:
@@ -117,51 +115,34 @@ class Calibration:
         text += f"in {per_cent(row['coverage'])} %"
         if not np.isnan(row["pi_coverage"]):
             text += f", and the prediction interval holds {per_cent(row['pi_coverage'])} % of true {'rates' if rate else 'effects'}"
-        bias = f"{number(100 * row['bias'], 2)} percentage points" if rate else number(row["bias"], 3)
+        scale = difference_scale(self.fit.response)
+        bias = scale.value(row["bias"], scale.digits(row["bias"]) + 1)
         text += f"; the estimate is off by {bias} on average."
         error = abs(row["coverage"] - self.fit.level)
         if error <= max(0.01, 3 * row["coverage_mcse"]):
-            return f"{text} The interval is what it says."
-        return f"{text} The interval is too {'wide' if row['coverage'] > self.fit.level else 'narrow'}."
+            return f"{text} The interval has its nominal coverage."
+        return f"{text} The interval is {'conservative' if row['coverage'] > self.fit.level else 'too narrow'}."
 
-    def summary(self) -> str:
-        """The sentence, and a line for each method."""
-        if self.reason:
-            return self.reason
-        rows = self._shown()
-        width = max(len(row[0]) for row in rows)
-        return "\n".join(
-            [
-                self.sentence(),
-                *(
-                    f"  {name:<{width}}  coverage {c} %, {f'prediction {p} %, ' if p != ABSENT else ''}bias {b}, width {w}"
-                    for name, c, p, b, w in rows
-                ),
-            ]
-        )
+    @property
+    def heading(self) -> str:
+        """What the analysis is called."""
+        return "Calibration"
 
-    def _shown(self) -> list[tuple[str, ...]]:
-        unit, digits = (100.0, 2) if self.fit.response == "rate" else (1.0, 3)
-        return [
+    def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
+        """A row for each method: coverage of both intervals, bias and width."""
+        scale = difference_scale(self.fit.response)
+        unit = f", {scale.unit}" if scale.unit else ""
+        records = self._frame.to_dict("records")
+        digits = {name: max([scale.least, *(scale.digits(row[name]) for row in records)]) for name in ("bias", "width")}
+        return ["Method", "Coverage, %", "Prediction, %", f"Bias{unit}", f"Width{unit}"], [
             (
                 f"{row['label']} (chosen)" if row["chosen"] else str(row["label"]),
                 per_cent(row["coverage"]),
                 per_cent(row["pi_coverage"]),
-                number(unit * row["bias"], digits),
-                number(unit * row["width"], digits),
+                *(scale.text(row[name], digits[name]) for name in ("bias", "width")),
             )
-            for row in self._frame.to_dict("records")
+            for row in records
         ]
-
-    def __repr__(self) -> str:
-        return f"<Calibration: {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        head = ["Method", "Coverage, %", "Prediction, %", "Bias", "Width"]
-        rows = [] if self.reason else self._shown()
-        return card(
-            "Calibration", self.sentence(), head=head if rows else [], rows=rows, method=self.fit.method.sentence()
-        )
 
     def plot(self, **options: Any) -> Axes:
         """Draw coverage by method; see `metanet.figures`."""

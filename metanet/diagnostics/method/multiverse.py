@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.base.arguments import number_between, rate
-from metanet.base.cards import card
-from metanet.base.display import effect_digits, number, per_cent, plural, rate_digits
+from metanet.base.display import Scale, difference_scale, per_cent, plural, scale_of
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, check_choice, shorten
-from metanet.base.results import plain
+from metanet.base.results import Method, Result, plain
 from metanet.effects.measures import MEASURES
 from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.evidence import Evidence
@@ -189,8 +188,8 @@ METHOD_DIMENSIONS = ("model", "tau2", "ci")
 _ANSWERED = ("pooled", "no events", "only events")
 
 
-@dataclass(frozen=True, eq=False)
-class Multiverse:
+@dataclass(frozen=True, eq=False, repr=False)
+class Multiverse(Result):
     """Every analysis, each distinct set of rows once; `reason` says why there is none.
 
     Attributes
@@ -206,7 +205,7 @@ class Multiverse:
     response: str
     level: float
     threshold: float | None
-    method: Mapping[str, Any] = field(repr=False)
+    method: Method = field(repr=False)
     _frame: pd.DataFrame = field(repr=False)
     _drivers: pd.DataFrame = field(repr=False)
 
@@ -222,13 +221,9 @@ class Multiverse:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain JSON-able values."""
+        settings = {"reason": self.reason, "level": self.level, "threshold": self.threshold, "shares": self.shares()}
         frames = {"analyses": self._frame, "drivers": self._drivers}
-        lists = {
-            name: [{str(c): plain(v) for c, v in row.items()} for row in frame.to_dict("records")]
-            for name, frame in frames.items()
-        }
-        settings = {"reason": self.reason, "level": self.level, "threshold": self.threshold}
-        return {**settings, "shares": plain(self.shares()), **lists, "method": plain(dict(self.method))}
+        return plain({**settings, **frames, "method": dict(self.method)})
 
     def shares(self, threshold: float | None = None) -> dict[str, float]:
         """Shares of the analyses with an answer whose estimate, and whose whole interval, lies below and above the threshold."""
@@ -247,10 +242,15 @@ class Multiverse:
     def _answered(self) -> pd.DataFrame:
         return self._frame[self._frame["status"].isin(_ANSWERED)]
 
-    def _shown(self, value: float, near: float) -> str:
-        if self.response == "rate":
-            return f"{per_cent(value, rate_digits(near))} %"
-        return number(value, effect_digits(near))
+    @property
+    def heading(self) -> str:
+        """What the analysis is called."""
+        return "Multiverse"
+
+    @property
+    def scale(self) -> Scale:
+        """How the estimates are written."""
+        return scale_of(self.response)
 
     def sentence(self) -> str:
         """The range of the answers, the share on either side of the threshold, and the choice that moves them most."""
@@ -261,14 +261,15 @@ class Multiverse:
             return f"None of {plural(len(self._frame), 'analysis', 'analyses')} gave an estimate."
         estimate = answered["estimate"].to_numpy()
         middle = float(np.median(estimate))
-        low, high, centre = (self._shown(float(v), middle) for v in (estimate.min(), estimate.max(), middle))
+        digits = self.scale.digits(middle, float(estimate.min()), float(estimate.max()))
+        low, high, centre = (self.scale.value(float(v), digits) for v in (estimate.min(), estimate.max(), middle))
         text = f"{plural(len(answered), 'analysis', 'analyses')} put the estimate between {low} and {high} (median {centre})."
         missing = len(self._frame) - len(answered)
         if missing:
             text += f" {missing} more have one study or no estimate."
         if self.threshold is not None:
             shares = self.shares()
-            at = self._shown(self.threshold, self.threshold)
+            at = self.scale.exact(self.threshold)
             text += (
                 f" {per_cent(shares['above'], 0)} % of them lie above {at}, {per_cent(shares['below'], 0)} % below; "
             )
@@ -277,41 +278,23 @@ class Multiverse:
         if len(self._drivers) and self._drivers["range"].iloc[0] > 5e-4:
             first = self._drivers.iloc[0]
             text += f" The choice of {_WORDS[first['choice']]} moves it most (means of its levels differ by "
-            if self.response == "rate":
-                text += f"{number(100 * first['range'], 1)} percentage points)."
-            else:
-                text += f"{number(first['range'], 3)})."
+            text += f"{difference_scale(self.response).value(first['range'])})."
         return text
 
-    def summary(self) -> str:
-        """The sentence, and a line for each choice."""
-        if self.reason:
-            return self.reason
-        rows = self._driver_rows()
-        width = max((len(row[0]) for row in rows), default=0)
-        return "\n".join(
-            [self.sentence(), *(f"  {a:<{width}}  {b}, range {c}, {d} of the variance" for a, b, c, d in rows)]
-        )
-
-    def _driver_rows(self) -> list[tuple[str, ...]]:
-        unit, digits = (100.0, 2) if self.response == "rate" else (1.0, 3)
-        return [
+    def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
+        """A row for each choice: its levels, the range of their means, its share of the variance."""
+        scale = difference_scale(self.response)
+        records = self._drivers.to_dict("records")
+        digits = max([scale.least + 1, *(scale.digits(row["range"]) for row in records)])
+        return ["Choice", "Levels", "Range of means", "Share of variance"], [
             (
                 _WORDS[row["choice"]],
                 plural(int(row["levels"]), "level"),
-                number(unit * row["range"], digits),
+                scale.value(row["range"], digits),
                 f"{per_cent(row['share'], 0)} %",
             )
-            for row in self._drivers.to_dict("records")
+            for row in records
         ]
-
-    def __repr__(self) -> str:
-        return f"<Multiverse: {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        head = ["Choice", "Levels", "Range of means", "Share of variance"]
-        rows = [] if self.reason else self._driver_rows()
-        return card("Multiverse", self.sentence(), head=head if rows else [], rows=rows)
 
     def plot(self, **options: Any) -> Axes:
         """Draw the specification curve; see `metanet.figures`."""

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from metanet.base.arguments import whole_number
-from metanet.base.cards import card
 from metanet.base.display import level_text, p_value
-from metanet.base.results import Method, plain
+from metanet.base.results import Method, Result, Test
 from metanet.diagnostics.studies.series import rate_or_effect
 from metanet.diagnostics.study_effects import check_fit, null_on_scale, two_step_twin
 from metanet.kernels.inverse_variance.tau2 import ESTIMATORS
@@ -23,8 +22,8 @@ _EVERY = 4_096
 _MOST = 1_000_000
 
 
-@dataclass(frozen=True, eq=False)
-class PermutationTest:
+@dataclass(frozen=True, eq=False, repr=False)
+class PermutationTest(Result):
     """Two-sided permutation p-value of a null, and the nulls that are not refused; `reason` says why there is none.
 
     `null`, `ci_lower` and `ci_upper` are on the response scale; an end is None where no null can be refused on that side.
@@ -44,13 +43,32 @@ class PermutationTest:
     permutations: int
     exact: bool
     has_interval: bool
-    notes: tuple[str, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as plain JSON-able values."""
-        names = ("reason", "null", "statistic", "pvalue", "ci_lower", "ci_upper", "level", "permutations", "exact")
-        numbers = {name: plain(getattr(self, name)) for name in names}
-        return {**numbers, "notes": list(self.notes), "method": plain(dict(self.method))}
+    _entries = (
+        "reason",
+        "null",
+        "statistic",
+        "pvalue",
+        "ci_lower",
+        "ci_upper",
+        "level",
+        "permutations",
+        "exact",
+        "notes",
+    )
+
+    @property
+    def heading(self) -> str:
+        """What the analysis is called."""
+        return "Permutation test"
+
+    @property
+    def tests(self) -> dict[str, Test]:
+        """The null value against sign changes."""
+        if self.null is None or self.pvalue is None:
+            return {}
+        null = f"the mean is {rate_or_effect(self.fit, self.null)}"
+        return {"permutation": Test("t", null, self.statistic, "permutation", (), self.pvalue)}
 
     def to_frame(self) -> Any:
         """The numbers as a frame of one row."""
@@ -73,16 +91,6 @@ class PermutationTest:
             parts.append(f"{level_text(self.level)} interval {ends[0]} to {ends[1]}")
         which = "all" if self.exact else f"{self.permutations:,} random"
         return f"By {which} sign changes: {', '.join(parts)}."
-
-    def summary(self) -> str:
-        """The sentence and the notes."""
-        return " ".join([self.sentence(), *self.notes])
-
-    def __repr__(self) -> str:
-        return f"<PermutationTest: {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        return card("Permutation test", self.sentence(), notes=self.notes)
 
 
 def permutation_test(
@@ -132,7 +140,9 @@ def permutation_test(
     reason: str | None = None
     if k < 2:
         reason = "Fewer than two studies with an effect: there are no signs to change."
-        return PermutationTest(fit, fit.method, reason, value, None, None, None, None, fit.level, 0, True, False, ())
+        return PermutationTest(
+            fit, Method({**fit.method, "notes": []}), reason, value, None, None, None, None, fit.level, 0, True, False
+        )
     notes = list(twin.notes)
     total = 2 ** (k - 1)
     wanted = int(permutations) if permutations is not None else _EVERY
@@ -153,5 +163,16 @@ def permutation_test(
     if p is None and not ci:
         reason = "A pooled rate has no natural null. Fix: give null, the rate to test."
     return PermutationTest(
-        fit, fit.method, reason, value, statistic, p, lower, upper, fit.level, signs.shape[0], exact, ci, tuple(notes)
+        fit,
+        Method({**fit.method, "notes": notes}),
+        reason,
+        value,
+        statistic,
+        p,
+        lower,
+        upper,
+        fit.level,
+        signs.shape[0],
+        exact,
+        ci,
     )

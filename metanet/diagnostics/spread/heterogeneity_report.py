@@ -11,7 +11,7 @@ from metanet.base.cards import card
 from metanet.base.display import number, p_value, per_cent, plural
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, nearest, shorten
-from metanet.base.results import Method, plain
+from metanet.base.results import Method, Result, aligned
 from metanet.base.untrusted import visible
 from metanet.diagnostics.spread.grade import grade_facts
 from metanet.diagnostics.spread.heterogeneity import heterogeneity_text
@@ -44,8 +44,8 @@ _LEAST_STUDIES, _LEAST_VALUES = 4, 3
 _EVERY, _SUBSETS = 16, 50_000
 
 
-@dataclass(frozen=True, eq=False)
-class HeterogeneityReport:
+@dataclass(frozen=True, eq=False, repr=False)
+class HeterogeneityReport(Result):
     """Everything that bears on the differences between the studies of one result.
 
     Attributes
@@ -90,18 +90,18 @@ class HeterogeneityReport:
 
     def _subgroups(self) -> str:
         if self.fit.mu is None and self.subgroups is None:
-            return "All studies stand at the same edge, so groups of them cannot differ."
+            return "All studies have the same extreme rate, so subgroups cannot differ."
         if self.subgroups is None:
-            return "No subgroups were named."
+            return "No subgroups were requested."
         own = self.fit.method["model"]
         if own not in ("glmm", "inverse_variance"):
-            return f"By the binomial-normal model, which has subgroups: {self._groups()}"
+            return f"By the binomial-normal model: {self._groups()}"
         return self._groups()
 
     def _groups(self) -> str:
         assert self.subgroups is not None
         if len(self.subgroups.groups) < 2:
-            return f"All studies belong to one group of {visible(self.subgroups.by)}."
+            return f"Only one group of {visible(self.subgroups.by)} has studies."
         text = self.subgroups.sentence()
         without, within = self.subgroups.tau2_total, self.subgroups.tau2_common
         if without and within is not None:
@@ -117,22 +117,26 @@ class HeterogeneityReport:
             kind = "likelihood ratio" if fit.lrt_pvalue is not None else "omnibus test"
             lines.append(f"{visible(name)}: {plural(fit.k, 'study', 'studies')}, {kind} {p_value(p)}{r2}")
         if self.fit.mu is None:
-            return "Without an estimate on the model scale there is nothing for a moderator to explain."
+            return "Without an estimate on the model scale no moderator can be analysed."
         if not lines:
             return "No moderator is reported by enough studies."
         text = f"One moderator at a time: {'; '.join(lines)}."
         if len(lines) > 1:
-            text += f" {len(lines)} tests find one below 0.05 by chance in {per_cent(1 - 0.95 ** len(lines), 0)} % of data sets."
+            text += f" With {len(lines)} tests at least one p-value below 0.05 arises by chance in {per_cent(1 - 0.95 ** len(lines), 0)} % of data sets."
         return f"{text} A moderator of studies says nothing about patients within them."
 
     def sentence(self) -> str:
         """The first paragraph."""
         return self.paragraphs()["Spread"]
 
-    def summary(self) -> str:
-        """All paragraphs, and the worksheet."""
-        lines = [f"{head}: {text}" for head, text in self.paragraphs().items()]
-        return "\n\n".join([*lines, self._facts.to_string(index=False)])
+    @property
+    def heading(self) -> str:
+        """What the analysis is called."""
+        return "Heterogeneity"
+
+    def _body(self) -> list[str]:
+        lines = [f"  {head}: {text}" for head, text in self.paragraphs().items()]
+        return [*lines, *aligned([tuple(self._facts.columns), *self._facts.astype(str).itertuples(index=False)])]
 
     def worksheet(self) -> pd.DataFrame:
         """Facts for GRADE's inconsistency and imprecision; the judgement is left to people. A copy."""
@@ -161,28 +165,27 @@ class HeterogeneityReport:
         names = ["moderator", "k", "coefficient", "ci_lower", "ci_upper", "pvalue", "tau2", "r2"]
         return pd.DataFrame(rows, columns=names)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as plain JSON-able values."""
-        return {
-            "paragraphs": self.paragraphs(),
-            "worksheet": [{str(c): plain(v) for c, v in row.items()} for row in self._facts.to_dict("records")],
-            "moderators": [{str(c): plain(v) for c, v in row.items()} for row in self.to_frame().to_dict("records")],
-            "skipped": dict(self.skipped),
-            "shares": [share.to_dict() for share in self.shares],
-            "influence": self.influence.to_dict()["rows"],
-            "subsets": None if self.subsets is None else self.subsets.to_dict(),
-            "subgroups": None if self.subgroups is None else self.subgroups.to_dict(),
-            "result": self.fit.to_dict(),
-            "method": plain(dict(self.method)),
-        }
+    _entries = (
+        ("paragraphs", "_paragraphs"), ("worksheet", "_facts"), ("moderators", "_moderator_frame"), "skipped", "shares",
+        ("influence", "_influence"), "subsets", "subgroups", ("result", "fit"),
+    )  # fmt: skip
+
+    @property
+    def _paragraphs(self) -> dict[str, str]:
+        return self.paragraphs()
+
+    @property
+    def _moderator_frame(self) -> pd.DataFrame:
+        return self.to_frame()
+
+    @property
+    def _influence(self) -> pd.DataFrame:
+        return self.influence.to_frame()
 
     def plot(self, **options: Any) -> Axes:
         """Draw the spread of the true rates; see `metanet.figures.plots.heterogeneity.heterogeneity_plot`."""
         axes: Axes = draw("heterogeneity", self, **options)
         return axes
-
-    def __repr__(self) -> str:
-        return f"<HeterogeneityReport of {plural(self.fit.k, 'study', 'studies')}: {self.sentence()}>"
 
     def _repr_html_(self) -> str:
         out = [card(head, text) for head, text in self.paragraphs().items()]
@@ -254,7 +257,7 @@ def heterogeneity_report(
     edges = fit.status in ("no events", "only events")
     groups = None
     if by is not None and fit.k > 1 and not edges:
-        estimator: dict[str, Any] = {"estimator": options.tau2} if options.model == "inverse_variance" else {}
+        estimator: dict[str, Any] = {"tau2": options.tau2} if options.model == "inverse_variance" else {}
         groups = compare(studies, by, **estimator, **choices)
     if edges or fit.status == "not estimable":
         moderators = ()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special
 
 from metanet.base.arguments import rate, whole_number
-from metanet.base.cards import card
-from metanet.base.display import level_text, per_cent
+from metanet.base.display import RATE, level_text, per_cent
 from metanet.base.errors import ArgumentError
-from metanet.base.results import plain
+from metanet.base.results import Method, Result
 from metanet.diagnostics.study_effects import check_fit
 from metanet.kernels.normal_effect.links import LINKS
 from metanet.models.options import lean, options_of
@@ -32,8 +31,8 @@ _LEAST = 10
 _LEAST_SETS = 30
 
 
-@dataclass(frozen=True)
-class ShareBeyond:
+@dataclass(frozen=True, eq=False, repr=False)
+class ShareBeyond(Result):
     """Share of true rates above a threshold; `reason` says why there is none.
 
     `above` is that of the fitted distribution, `lower` and `upper` its bootstrap interval (from ten studies on),
@@ -49,24 +48,21 @@ class ShareBeyond:
     predictive: float | None
     level: float
     reason: str | None
+    method: Method = field(repr=False)
     flat: bool = False
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as plain JSON-able values."""
-        return {str(name): plain(value) for name, value in self.__dict__.items()}
+    _entries = ("threshold", "above", "lower", "upper", "predictive", "level", "reason", "flat")
+
+    @property
+    def heading(self) -> str:
+        """What the analysis is called."""
+        return f"Share of settings above {RATE.exact(self.threshold)}"
 
     def to_frame(self) -> pd.DataFrame:
         """The numbers as a frame of one row."""
         import pandas as pd
 
-        return pd.DataFrame([self.to_dict()])
-
-    def summary(self) -> str:
-        """The sentence."""
-        return self.sentence()
-
-    def _repr_html_(self) -> str:
-        return card("Share beyond a value", self.sentence())
+        return pd.DataFrame([{name: getattr(self, name) for name in self._entries if isinstance(name, str)}])
 
     def sentence(self) -> str:
         """The share in words."""
@@ -74,22 +70,20 @@ class ShareBeyond:
             return str(self.reason)
         if self.above in (0.0, 1.0) and self.flat:
             side = "above" if self.above else "at or below"
-            text = f"No spread of the true rates was found, and their common estimate lies {side} {per_cent(self.threshold)} %"
+            text = f"No heterogeneity of the true rates was found, and their common estimate lies {side} {RATE.exact(self.threshold)}"
             if self.predictive is None:
-                return f"{text}; with a spread that these data cannot exclude some settings may lie on the other side."
+                return f"{text}; the data do not exclude heterogeneity that would put some settings on the other side."
             probability = f"{per_cent(self.predictive, 0)} %"
-            return (
-                f"{text}; counting how uncertain that is, a new setting lies above with a probability of {probability}."
-            )
+            return f"{text}; the predictive probability that a new setting lies above is {probability}."
         bounds = ""
         if self.lower is not None:
             bounds = f" ({level_text(self.level)} CI {per_cent(self.lower, 0)} to {per_cent(self.upper, 0)} %)"
         text = (
-            f"The true rate lies above {per_cent(self.threshold)} % in {per_cent(self.above, 0)} % of settings{bounds}"
+            f"The true rate lies above {RATE.exact(self.threshold)} in {per_cent(self.above, 0)} % of settings{bounds}"
         )
         if self.predictive is None:
             return f"{text}."
-        return f"{text}; counting how uncertain that is, in a new one with a probability of {per_cent(self.predictive, 0)} %."
+        return f"{text}; the predictive probability for a new setting is {per_cent(self.predictive, 0)} %."
 
 
 def share_beyond(fit: Pooled, threshold: float, *, sets: int = _SETS, seed: int = 0) -> ShareBeyond:

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from metanet.base.arguments import whole_number
 from metanet.base.arrays import Array, Mask
-from metanet.base.cards import card
 from metanet.base.display import number
 from metanet.base.drawing import draw
-from metanet.base.results import Method, plain
+from metanet.base.results import Method, Result, plain
 from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.studies.outliers import outliers
 from metanet.diagnostics.studies.series import rate_or_effect
@@ -185,8 +184,8 @@ _SAMPLE = 5_000
 _SEPARATE, _DRIVES = 2.0, 0.5
 
 
-@dataclass(frozen=True, eq=False)
-class Gosh:
+@dataclass(frozen=True, eq=False, repr=False)
+class Gosh(Result):
     """Results of the subsets; `reason` says why there are none.
 
     Attributes
@@ -241,14 +240,13 @@ class Gosh:
         """What the studies do, and quantiles of the estimates, as plain JSON-able values; not the subsets themselves."""
         known = self.estimate[~np.isnan(self.estimate)]
         quantiles = {} if not known.size else {str(q): float(np.quantile(known, q)) for q in (0, 0.05, 0.5, 0.95, 1)}
-        rows = [{str(c): plain(v) for c, v in row.items()} for row in self._studies.to_dict("records")]
         return {
             "reason": self.reason,
             "subsets": int(self.estimate.size),
             "complete": self.complete,
             "quantiles": plain(quantiles),
             "separation": plain(self.separation),
-            "studies": rows,
+            "studies": plain(self._studies),
             "method": plain(dict(self.method)),
         }
 
@@ -277,18 +275,14 @@ class Gosh:
             )
         return f"{text}, which no single study explains."
 
-    def summary(self) -> str:
-        """The sentence, and a line for each study."""
-        if self.reason:
-            return self.reason
-        rows = self._shown()
-        width = max(len(row[0]) for row in rows)
-        return "\n".join(
-            [self.sentence(), *(f"  {name:<{width}}  with {a}, without {b}{mark}" for name, a, b, *_, mark in rows)]
-        )
+    @property
+    def heading(self) -> str:
+        """What the analysis is called."""
+        return "All subsets (GOSH)"
 
-    def _shown(self) -> list[tuple[str, ...]]:
-        return [
+    def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
+        """What each study does to the subsets; a star marks a study that separates them."""
+        return ["Study", "Mean with", "Mean without", "tau² with", "tau² without", ""], [
             (
                 visible(row["study"]),
                 rate_or_effect(self.fit, row["estimate_with"]),
@@ -299,17 +293,6 @@ class Gosh:
             )
             for row in self._studies.to_dict("records")
         ]
-
-    def __repr__(self) -> str:
-        return self.reason or f"<Gosh of {self.estimate.size:,} subsets: {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        if self.reason:
-            return card("All subsets (GOSH)", self.reason)
-        head = ["Study", "Mean with", "Mean without", "tau² with", "tau² without", ""]
-        return card(
-            "All subsets (GOSH)", self.sentence(), head=head, rows=self._shown(), method=self.fit.method.sentence()
-        )
 
     def plot(self, **options: Any) -> Axes:
         """Draw estimate against heterogeneity; see `metanet.figures`."""

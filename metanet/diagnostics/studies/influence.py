@@ -9,10 +9,9 @@ import numpy as np
 from scipy.special import gammaln
 
 from metanet.base.arrays import Array
-from metanet.base.cards import card
 from metanet.base.display import number, per_cent
 from metanet.base.drawing import draw
-from metanet.base.results import Method, plain
+from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.studies.series import refit
 from metanet.diagnostics.study_effects import check_fit, two_step_twin
@@ -171,8 +170,8 @@ _COLUMNS = (
 _NO_RESIDUAL = 1e-20
 
 
-@dataclass(frozen=True, eq=False)
-class Influence:
+@dataclass(frozen=True, eq=False, repr=False)
+class Influence(Result):
     """One row for each study; `reason` says why there is none.
 
     The frame holds, in the order of ``fit.studies``:
@@ -214,10 +213,12 @@ class Influence:
         """The measures by study; a copy."""
         return self._frame.copy()
 
-    def to_dict(self) -> dict[str, Any]:
-        """The rows as plain JSON-able values."""
-        rows = [{str(c): plain(v) for c, v in row.items()} for row in self._frame.to_dict("records")]
-        return {"reason": self.reason, "rows": rows, "method": plain(dict(self.method))}
+    _entries = ("reason", ("rows", "_frame"))
+
+    @property
+    def heading(self) -> str:
+        """What the analysis is called."""
+        return "Influence"
 
     def sentence(self) -> str:
         """Which studies stand out, and by what."""
@@ -229,20 +230,10 @@ class Influence:
         verb = "drives" if len(names) == 1 else "drive"
         return f"By the customary limits {listing(names)} {verb} the result."
 
-    def summary(self) -> str:
-        """The sentence and a line for each study; a star marks those that pass a limit."""
-        if self.reason:
-            return self.reason
-        rows = self._shown()
-        width = max(len(row[0]) for row in rows)
-        lines = [
-            f"  {name:<{width}}  residual {r}, dffits {d}, Cook's distance {c}, covariance ratio {v}, tau2 without {t}, weight {w}{m}"
-            for name, r, d, c, v, t, w, m in rows
-        ]
-        return "\n".join([self.sentence(), *lines])
-
-    def _shown(self) -> list[tuple[str, ...]]:
-        return [
+    def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
+        """The measures of each study; a star marks those that pass a customary limit."""
+        head = ["Study", "Residual", "DFFITS", "Cook's D", "Covariance ratio", "tau² without", "Weight", ""]
+        return head, [
             (
                 visible(row["study"]),
                 number(row["rstudent"]),
@@ -255,15 +246,6 @@ class Influence:
             )
             for row in self._frame.to_dict("records")
         ]
-
-    def __repr__(self) -> str:
-        return self.reason or f"<Influence of {len(self._frame)} studies: {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        if self.reason:
-            return card("Influence", self.reason)
-        head = ["Study", "Residual", "DFFITS", "Cook's D", "Covariance ratio", "tau² without", "Weight", ""]
-        return card("Influence", self.sentence(), head=head, rows=self._shown(), method=self.method.sentence())
 
     def plot(self, **options: Any) -> Any:
         """Draw the measures by study; see `metanet.figures`."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special
 
-from metanet.base.cards import card
 from metanet.base.display import number, p_value, per_cent
 from metanet.base.errors import check_choice
-from metanet.base.results import Method, plain
-from metanet.base.untrusted import listing
+from metanet.base.results import Method, Result
+from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.studies.influence import influence
 from metanet.diagnostics.study_effects import check_fit
 from metanet.models.comparison.fit import holm
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 ADJUSTMENTS = ("none", "holm")
 
 
-@dataclass(frozen=True, eq=False)
-class Outliers:
+@dataclass(frozen=True, eq=False, repr=False)
+class Outliers(Result):
     """Studies whose result the others do not predict; `without` is the same model without them, None where nothing is left."""
 
     fit: Pooled = field(repr=False)
@@ -44,17 +43,12 @@ class Outliers:
         """Study, standardised deleted residual, p-value (adjusted where asked for) and whether it counts as an outlier."""
         return self._frame.copy()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as plain JSON-able values."""
-        rows = [{str(c): plain(v) for c, v in row.items()} for row in self._frame.to_dict("records")]
-        without = None if self.without is None else self.without.to_dict()
-        return {
-            "reason": self.reason,
-            "studies": list(self.studies),
-            "rows": rows,
-            "without": without,
-            "method": plain(dict(self.method)),
-        }
+    _entries = ("reason", "studies", ("rows", "_frame"), "without")
+
+    @property
+    def heading(self) -> str:
+        """What the analysis is called."""
+        return "Outliers"
 
     def sentence(self) -> str:
         """Which studies are outliers, and what remains without them."""
@@ -62,25 +56,17 @@ class Outliers:
             return self.reason
         found = self._frame[self._frame["outlier"]]
         if found.empty:
-            return "No study's result lies where the others make it unlikely."
+            return "No study has a result that is unlikely given the others."
         named = listing(f"{row['study']} ({p_value(row['p'])})" for row in found.to_dict("records"))
         rest = "" if self.without is None else f" Without: {self.without.sentence()}"
         return f"Less likely than {per_cent(1 - self.level, 0)} % given the others: {named}.{rest}"
 
-    def summary(self) -> str:
-        """The sentence."""
-        return self.sentence()
-
-    def __repr__(self) -> str:
-        return f"<Outliers: {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        rows = [
-            (row["study"], number(row["rstudent"]), p_value(row["p"]), "outlier" if row["outlier"] else "")
+    def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
+        """A row for each study: residual, p-value, and whether it is an outlier."""
+        return ["Study", "Residual", "p", ""], [
+            (visible(row["study"]), number(row["rstudent"]), p_value(row["p"]), "outlier" if row["outlier"] else "")
             for row in self._frame.to_dict("records")
         ]
-        head = [] if self.reason else ["Study", "Residual", "p", ""]
-        return card("Outliers", self.sentence(), head=head, rows=rows)
 
 
 def outliers(fit: Pooled, *, level: float = 0.95, adjust: str = "holm") -> Outliers:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.base.arrays import Mask
-from metanet.base.cards import card
-from metanet.base.display import ABSENT, effect_digits, interval, level_text, number, per_cent, plural, rate_digits
+from metanet.base.display import ABSENT, level_text, number, per_cent, plural
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, nearest, shorten
-from metanet.base.results import Method, plain
+from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.study_effects import check_fit, two_step_twin
 from metanet.models.options import lean, options_of
@@ -60,13 +58,11 @@ def refit(fit: Pooled, keep: Mask, *, whole: bool = False, threads: int = 1) -> 
 
 def rate_or_effect(fit: Pooled, value: float) -> str:
     """An estimate as this result prints its own, with the sign of per cent where it is a rate."""
-    if fit.response == "rate":
-        return f"{per_cent(value, rate_digits(fit.estimate))} %"
-    return number(value, effect_digits(fit.estimate))
+    return fit.scale.value(value, fit.scale.digits(fit.estimate, fit.ci_lower, fit.ci_upper))
 
 
-@dataclass(frozen=True, eq=False)
-class Series(ABC):
+@dataclass(frozen=True, eq=False, repr=False)
+class Series(Result):
     """Rows of refits; `reason` says why there are none."""
 
     fit: Pooled = field(repr=False)
@@ -74,62 +70,36 @@ class Series(ABC):
     reason: str | None
     _frame: pd.DataFrame = field(repr=False)
 
-    #: What stands before a study's name in the text, and over the names in a table.
-    word: ClassVar[str]
-    heading: ClassVar[str]
-    #: The module and function that draw it.
+    #: What the analysis is called, and the heading over the names of the studies.
+    title: ClassVar[str]
+    column: ClassVar[str]
+    #: The figure that draws it.
     figure: ClassVar[str]
 
-    @abstractmethod
-    def sentence(self) -> str:
-        """What the rows show."""
+    _entries = ("reason", ("rows", "_frame"))
+
+    @property
+    def heading(self) -> str:
+        """What the analysis is called."""
+        return self.title
 
     def to_frame(self) -> pd.DataFrame:
         """Study, status, estimate, interval, tau2, I2 and tests of every row; a copy."""
         return self._frame.copy()
 
-    def to_dict(self) -> dict[str, Any]:
-        """The rows as plain JSON-able values."""
-        rows = [{str(c): plain(v) for c, v in row.items()} for row in self._frame.to_dict("records")]
-        return {"reason": self.reason, "rows": rows, "method": plain(dict(self.method))}
-
-    def summary(self) -> str:
-        """The sentence, and one line for each row."""
-        if self.reason:
-            return self.reason
-        rows = self._shown()
-        width = max(len(row[0]) for row in rows)
-        return "\n".join(
-            [self.sentence(), *(f"  {self.word} {a:<{width}}  {b} ({c}); tau {d}" for a, b, c, d, _ in rows)]
-        )
-
-    def _shown(self) -> list[tuple[str, str, str, str, str]]:
-        rate = self.fit.response == "rate"
-        out = []
-        for row in self._frame.to_dict("records"):
-            if rate:
-                digits = rate_digits(self.fit.estimate)
-                shown, limits = per_cent(row["estimate"], digits), interval(row["ci_lower"], row["ci_upper"], digits)
-            else:
-                digits = effect_digits(self.fit.estimate)
-                shown = number(row["estimate"], digits)
-                limits = f"{number(row['ci_lower'], digits)} to {number(row['ci_upper'], digits)}"
-            tau = number(float(np.sqrt(row["tau2"])))
+    def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
+        """A row for each refit: study, estimate, interval, tau, I2."""
+        scale, out = self.fit.scale, []
+        records = self._frame.to_dict("records")
+        digits = scale.column((row["estimate"], row["ci_lower"], row["ci_upper"]) for row in records)
+        for row in records:
+            shown = (
+                scale.text(row["estimate"], digits),
+                scale.limits(row["ci_lower"], row["ci_upper"], digits, unit=False),
+            )
             i2 = ABSENT if np.isnan(row["i2"]) else f"{per_cent(row['i2'])} %"
-            out.append((visible(row["study"]), shown, limits, tau, i2))
-        return out
-
-    def __repr__(self) -> str:
-        return self.reason or f"<{type(self).__name__} of {len(self._frame)} studies: {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        title = type(self).__name__
-        title = {"LeaveOneOut": "Leave-one-out", "Cumulative": "Cumulative pooling"}.get(title, title)
-        if self.reason:
-            return card(title, self.reason)
-        value = "Rate, %" if self.fit.response == "rate" else "Effect"
-        head = [self.heading, value, f"{level_text(self.fit.level)} CI", "tau", "I²"]
-        return card(title, self.sentence(), head=head, rows=self._shown(), method=self.fit.method.sentence())
+            out.append((visible(row["study"]), *shown, number(float(np.sqrt(row["tau2"]))), i2))
+        return [self.column, scale.name, f"{level_text(self.fit.level)} CI", "tau", "I²"], out
 
     def plot(self, **options: Any) -> Axes:
         """Draw the estimates; see `metanet.figures`."""
@@ -144,8 +114,8 @@ class Series(ABC):
 class LeaveOneOut(Series):
     """One row for each omitted study, with the numbers of the fit without it; `reason` says why there is none."""
 
-    word: ClassVar[str] = "without"
-    heading: ClassVar[str] = "Without"
+    title: ClassVar[str] = "Leave-one-out analysis"
+    column: ClassVar[str] = "Without"
     figure: ClassVar[str] = "leave_one_out"
 
     def sentence(self) -> str:
@@ -204,8 +174,8 @@ class Cumulative(Series):
 
     order: str = "given"
 
-    word: ClassVar[str] = "+"
-    heading: ClassVar[str] = "Study added"
+    title: ClassVar[str] = "Cumulative meta-analysis"
+    column: ClassVar[str] = "Study added"
     figure: ClassVar[str] = "cumulative"
 
     def sentence(self) -> str:

@@ -217,8 +217,8 @@ class BayesPooled(Result):
         median = RATE.estimate(self.estimate, self.ci_lower, self.ci_upper, self.level, "credible interval")
         return (
             f"Given {data} and the priors {self._priors.replace(', mu', ' and mu')}, the median rate is {median}, the "
-            f"population-averaged rate {RATE.value(self.marginal_estimate)}, and the {level_text(self.level)} predictive interval for a "
-            f"new setting {RATE.limits(self.pi_lower, self.pi_upper)}."
+            f"population-averaged rate {RATE.value(self.marginal_estimate)}, and the "
+            f"{level_text(self.level)} predictive interval for a new setting {RATE.limits(self.pi_lower, self.pi_upper)}."
         )
 
     def _lead(self) -> str:

@@ -157,7 +157,7 @@ def benefit_risk(
     risk_definition: str | None = None,
     overlap: str = "keep_largest",
     certainty: str | None = None,
-    tau2: str = "common",
+    heterogeneity: str = "common",
     level: float = 0.95,
     **choices: Any,
 ) -> BenefitRisk:
@@ -177,7 +177,7 @@ def benefit_risk(
         Definition of an outcome that has several, as in `Evidence.rates`.
     overlap, certainty
         As in `Evidence.rates`.
-    tau2
+    heterogeneity
         The spread that the tests of the pairs take, as in `compare`; the rates shown are each group's own.
     level, **choices
         As in `compare`.
@@ -232,7 +232,7 @@ def benefit_risk(
         **versions(),
         "overlap": overlap,
         "certainty": certainty,
-        "spread": tau2,
+        "heterogeneity": heterogeneity,
         "notes": [OBSERVATIONAL],
     }
     stamp |= {
@@ -242,22 +242,22 @@ def benefit_risk(
     nothing = pd.DataFrame(columns=["better", "worse", "verdict"])
     if not both:
         reason = f"No group has studies of both {words[0]} and {words[1]}."
-        return BenefitRisk(*words, by, level, reason, {}, missing, None, None, stamp, nothing)
+        return BenefitRisk(*words, by, level, reason, {}, missing, None, None, Method(stamp), nothing)
     compared, joined = [], []
     for rows in frames:
         kept = rows[rows[by].astype(str).str.strip().isin(both)]
-        compared.append(compare(kept, by, tau2=tau2, level=level, bootstrap=0, **choices))
+        compared.append(compare(kept, by, heterogeneity=heterogeneity, level=level, bootstrap=0, **choices))
         # The rates are each group's own, whatever the test takes their spread to be.
         own = (
             compared[-1]
-            if tau2 == "separate"
-            else compare(kept, by, tau2="separate", level=level, bootstrap=0, **choices)
+            if heterogeneity == "separate"
+            else compare(kept, by, heterogeneity="separate", level=level, bootstrap=0, **choices)
         )
         joined.append(own.groups)
     shown = {name: (joined[0][name], joined[1][name]) for name in both}
     pairs = _verdicts(both, shown, compared, level)
     stamp["notes"] = list(dict.fromkeys([OBSERVATIONAL, *(note for each in compared for note in each.notes)]))
-    return BenefitRisk(*words, by, level, None, shown, missing, compared[0], compared[1], stamp, pairs)
+    return BenefitRisk(*words, by, level, None, shown, missing, compared[0], compared[1], Method(stamp), pairs)
 
 
 def averaged_rate(fit: Pooled) -> tuple[float | None, float | None, float | None]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-SPREADS = ("common", "separate")
+HETEROGENEITY = ("common", "separate")
 MODELS = ("glmm", "inverse_variance", "common", "CM.EL", "CM.AL")
 _MOST_GROUPS, _MOST_SETS = 60, 100_000
 #: Data sets of the bootstrap that runs unasked, where a group stands at an edge: fewer where many studies make each of them long.
@@ -45,8 +45,8 @@ def compare(
     data: pd.DataFrame,
     by: str = "modality_class",
     *,
-    tau2: str = "common",
-    estimator: str = "REML",
+    heterogeneity: str = "common",
+    tau2: str = "REML",
     study: str | None = None,
     bootstrap: int | None = None,
     seed: int = 0,
@@ -60,12 +60,12 @@ def compare(
         One row for each study (arm).
     by
         Column that forms the groups, kept in order of appearance; rows without a value are left out, with a note.
+    heterogeneity
+        "common": one tau2 for all groups, estimated again under equal means, as nested mixed models are compared. "separate": a
+        tau2 of its own for each group, held fixed in the test of the means, which is then the analogue of Q between groups. A common
+        tau2 is more stable with few studies in a group, and its test has an error rate closer to nominal.
     tau2
-        "common": one spread for all groups, estimated anew under equal means, as nested mixed models are compared. "separate":
-        each group its own spread, held in the test of the means, which is then the analogue of Q between groups. A common one is
-        steadier with few studies in a group, and its test errs less often.
-    estimator
-        Of tau2, for two-step models; as `tau2` of `pool`.
+        Estimator of tau2 in two-step models, as in `pool`.
     study
         Column of the names of the studies.
     bootstrap
@@ -102,11 +102,11 @@ def compare(
     Hauck, Donner (1977), doi:10.1080/01621459.1977.10479969; Zou, Donner (2008), doi:10.1002/sim.3095; Donner, Zou (2012),
     doi:10.1177/0962280210383082; Holm (1979), Scandinavian Journal of Statistics 6:65-70; Fisher (1922), doi:10.2307/2340521.
     """
-    check_choice("tau2", tau2, SPREADS)
+    check_choice("heterogeneity", heterogeneity, HETEROGENEITY)
     if bootstrap is not None:
         whole_number("bootstrap", bootstrap, 0, _MOST_SETS)
     whole_number("seed", seed, 0)
-    given, options = _options(choices, estimator)
+    given, options = _options(choices, tau2)
     frame, names, group, notes = _groups(data, by)
     if any(str(entry.get("reason", "")).startswith("shares patients") for entry in data.attrs.get("left_out", [])):
         notes.append(
@@ -117,13 +117,13 @@ def compare(
     counts = studies.data()
     parts = {name: pool_studies(_quiet(studies).only(group == g), options) for g, name in enumerate(names)}
     common = None
-    if tau2 == "common" and options.tau2 is not None and len(names) > 1:
+    if heterogeneity == "common" and options.tau2 is not None and len(names) > 1:
         common = common_fit(counts, group, len(names), options)
         parts = {
             name: _joined(fit, common, g, options) if fit.status == "pooled" else fit
             for g, (name, fit) in enumerate(parts.items())
         }
-    test, why = test_groups(counts, group, len(names), options, tau2)
+    test, why = test_groups(counts, group, len(names), options, heterogeneity)
     notes += [why] if why else []
     edge = any(fit.status in ("no events", "only events") or _one_sided(fit) for fit in parts.values())
     unasked = max(_LEAST_SETS, min(_SETS, _WORK // max(1, studies.k * len(names)))) if edge else 0
@@ -133,10 +133,10 @@ def compare(
         boot, why = _bootstrap(counts, group, len(names), options, sets, seed)
         notes += [why] if why else []
     exact, exact_method = _exact(parts, options) if edge and len(names) > 1 else (None, None)
-    notes += _notes(studies, frame, group, names, options, parts, common, tau2)
+    notes += _notes(studies, frame, group, names, options, parts, common, heterogeneity)
     method = {
         "comparison": "likelihood ratio, means of the groups against one mean",
-        "spread": tau2,
+        "heterogeneity": heterogeneity,
         "groups": list(names),
         "bootstrap_seed": seed,
         **next(iter(parts.values())).method,
@@ -146,7 +146,7 @@ def compare(
         method["sentence"] = joint_sentence(options, common.df)
     return Comparison(
         by=by,
-        spread=tau2,
+        heterogeneity=heterogeneity,
         level=options.level,
         response=options.scale,
         groups=parts,
@@ -162,11 +162,11 @@ def compare(
         tau2_common=None if common is None or np.isnan(common.tau2) else common.tau2,
         tau2_total=_total(counts, options) if len(names) > 1 else None,
         method=Method(method),
-        _differences=pairs_of(counts, group, parts, options, tau2),
+        _differences=pairs_of(counts, group, parts, options, heterogeneity),
     )
 
 
-def _options(choices: Mapping[str, Any], estimator: str) -> tuple[dict[str, Any], Options]:
+def _options(choices: Mapping[str, Any], tau2: str) -> tuple[dict[str, Any], Options]:
     known = (*(name for name in CHOICES if name not in ("tau2", "preset")), *DATA_ARGUMENTS)
     for name in choices:
         check_choice("argument", name, known, where="to compare")
@@ -174,7 +174,7 @@ def _options(choices: Mapping[str, Any], estimator: str) -> tuple[dict[str, Any]
     named = {name: value for name, value in choices.items() if name not in DATA_ARGUMENTS}
     if named.get("model") is not None:
         check_choice("model", named["model"], MODELS, where="for compare")
-    options = options_for(given, {"tau2": estimator, **named})
+    options = options_for(given, {"tau2": tau2, **named})
     if options.ci == "KR":
         raise ArgumentError("ci='KR' is not known for compare. Fix: ci='HK'.")
     return given, options
@@ -252,7 +252,7 @@ def _joined(fit: Pooled, common: CommonFit, g: int, options: Options) -> Pooled:
         tau2=common.tau2, tau2_lower=None, tau2_upper=None,
         i2=None, i2_lower=None, i2_upper=None, h2=None, h2_lower=None, h2_upper=None, loglik=None,
         method=Method(
-            {**fit.method, "spread": "common", "sentence": joint_sentence(options, common.df), "notes": notes}
+            {**fit.method, "heterogeneity": "common", "sentence": joint_sentence(options, common.df), "notes": notes}
         ),
     )  # fmt: skip
 

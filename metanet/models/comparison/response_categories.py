@@ -235,7 +235,7 @@ def response_categories(
     reason = None if arms else "No study arm of this selection reports a response category."
     if not outcomes:
         reason = f"The evidence has none of the outcomes {listing(BORDERS)}, which divide the categories."
-    return ResponseCategories(tuple(arms), left, reason, stamp)
+    return ResponseCategories(tuple(arms), left, reason, Method(stamp))
 
 
 def divided(

@@ -37,7 +37,7 @@ class Comparison(Result):
     Attributes
     ----------
     groups
-        Name -> `Pooled`. With ``tau2="common"`` estimate, average rate, intervals and tau2 of the pooled groups are those of
+        Name -> `Pooled`. With ``heterogeneity="common"`` estimate, average rate, intervals and tau2 of the pooled groups are those of
         the joint model.
     lrt, lrt_df, lrt_pvalue
         Likelihood-ratio test of equal means; None with the reason in the notes.
@@ -56,7 +56,7 @@ class Comparison(Result):
     """
 
     by: str
-    spread: str
+    heterogeneity: str
     level: float
     response: str
     groups: Mapping[str, Pooled]
@@ -95,7 +95,7 @@ class Comparison(Result):
         )
 
     _entries = (
-        "by", "spread", "level", "lrt", "lrt_df", "lrt_pvalue", "lrt_pvalue_f", "lrt_df_f", "exact_pvalue", "exact_method",
+        "by", "heterogeneity", "level", "lrt", "lrt_df", "lrt_pvalue", "lrt_pvalue_f", "lrt_df_f", "exact_pvalue", "exact_method",
         "bootstrap_pvalue", "bootstrap", "tau2_common", "tau2_total", "groups", "differences",
     )  # fmt: skip
 
@@ -158,13 +158,13 @@ class Comparison(Result):
         tests = self.tests
         if not tests["lrt"]:
             return tests["lrt"].text()
-        tau = "one tau for all groups" if self.spread == "common" else "a tau for each group"
+        tau = "one tau for all groups" if self.heterogeneity == "common" else "a tau for each group"
         text = f"Likelihood-ratio test of {tests['lrt'].null} ({tau}): {tests['lrt'].text().removeprefix('likelihood ratio ')}"
         if "f" in tests:
             df = f"{self.lrt_df} and {self.lrt_df_f} df"
             text += f" (for few studies, by F on {df}, {p_value(self.lrt_pvalue_f)})"
         if "bootstrap" in tests:
-            which = "" if self.spread == "common" else " of the test with one tau"
+            which = "" if self.heterogeneity == "common" else " of the test with one tau"
             text += f"; by parametric bootstrap{which} {p_value(self.bootstrap_pvalue)}"
         if "exact" in tests:
             text += f"; Fisher's exact test {p_value(self.exact_pvalue)}"

@@ -54,7 +54,7 @@ def three_level(
     study: str | Sequence[str] | None = None,
     measure: str | None = None,
     model: str = "inverse_variance",
-    method: str = "REML",
+    tau2: str = "REML",
     ci: str = "t",
     level: float = 0.95,
     add: float | None = None,
@@ -73,8 +73,8 @@ def three_level(
     model
         "inverse_variance". There is no exact three-level model: for rates near 0 % or 100 % take ``pool(model="glmm")`` with
         `cluster_robust`.
-    method
-        "REML" or "ML", for both variances.
+    tau2
+        Estimator of both variances: "REML" or "ML".
     ci
         "t": Student's t with studies - 1 degrees of freedom, because studies, not arms, are the independent pieces of evidence on
         the mean.
@@ -120,11 +120,11 @@ def three_level(
             "model='inverse_variance' for three levels."
         )
     check_choice("model", model, ("inverse_variance",), where="for three_level")
-    check_choice("method", method, METHODS)
+    check_choice("tau2", tau2, METHODS)
     check_choice("ci", ci, CI)
     given = {name: arguments[name] for name in DATA_ARGUMENTS}
     chosen = {name: arguments[name] for name in ("measure", "level", "add", "to", "drop00")}
-    options = options_for(given, {**chosen, "model": "inverse_variance", "tau2": method, "ci": ci})
+    options = options_for(given, {**chosen, "model": "inverse_variance", "tau2": tau2, "ci": ci})
     studies = read_studies(data, given, study=study, **takes_of(options))
     return _result(studies, options, cluster)
 

@@ -237,6 +237,8 @@ class ThreeLevel(Result):
         if self.icc is None:
             return f"{text} No heterogeneity was found, neither between studies nor within them."
         if sum(count > 1 for count in self.arms.values()) < FEW:
-            return f"{text} With so few studies of several arms the division of the heterogeneity between and within studies is very uncertain."
+            return (
+                f"{text} With so few studies of several arms its division between and within studies is very uncertain."
+            )
         share = interval(self.icc, 1 - self.icc, 0).replace(" to ", " % and ")
         return f"{text} {share} % of the variance of the true effects lie between and within studies."

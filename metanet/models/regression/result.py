@@ -344,9 +344,9 @@ class Regression(Result):
             out["lrt"] = Test("likelihood ratio", null, self.lrt, "chi-squared", (float(self.qm_df),), self.lrt_pvalue)
         if self.qm is not None:
             exact = np.isfinite(self.df)
-            df = (float(self.qm_df), self.df) if exact else (float(self.qm_df),)
+            dfs = (float(self.qm_df), self.df) if exact else (float(self.qm_df),)
             kind = ("Wald F", "F") if exact else ("Wald chi-squared", "chi-squared")
-            out["wald"] = Test(kind[0], null, self.qm, kind[1], df, self.qm_pvalue)
+            out["wald"] = Test(kind[0], null, self.qm, kind[1], dfs, self.qm_pvalue)
         if self.permutation_pvalue is not None:
             out["permutation"] = Test("permutation", null, None, "permutation", (), self.permutation_pvalue)
         return out
@@ -415,7 +415,8 @@ class Regression(Result):
             beside = f"; {tested}" if "lrt" in tests or "permutation" in tests else ""
             text += (
                 f"the {self.scale} changed by {effect.text(row['estimate'], digits)} {step} of {visible(row['term'])} "
-                f"({level_text(self.level)} CI {effect.limits(row['ci_lower'], row['ci_upper'], digits)}; {p_value(row['pvalue'])}{beside})"
+                f"({level_text(self.level)} CI {effect.limits(row['ci_lower'], row['ci_upper'], digits)}; "
+                f"{p_value(row['pvalue'])}{beside})"
             )
         else:
             text += f"{moderators} together: {tested or 'no test exists'}"

@@ -268,19 +268,15 @@ class Pooled(Result):
 
     def _heterogeneity(self) -> list[tuple[str, str]]:
         """tau, rho and I2 as far as they exist."""
-        plain_scale, level = scale_of("effect"), self.level
+        level = self.level
         out = []
         if self.tau2 is not None:
             ends = [None if end is None else math.sqrt(end) for end in (self.tau2_lower, self.tau2_upper)]
             name = f"tau on the {self.method['link'] or 'logit'} scale" if self.measure == "PLO" else "tau"
-            shown = number(self.tau) if ends[0] is None else _with_limits(self.tau, *ends, level)
+            shown = _with_limits(self.tau, ends[0], ends[1], level)
             out.append((name, f"{shown}; tau2 {number(self.tau2, 4)}"))
         if self.rho is not None:
-            shown = (
-                number(self.rho, 3)
-                if self.rho_lower is None
-                else plain_scale.estimate(self.rho, self.rho_lower, self.rho_upper, level)
-            )
+            shown = _with_limits(self.rho, self.rho_lower, self.rho_upper, level, 3)
             out.append(("Intraclass correlation", shown))
         if self.i2 is not None:
             bounds = "" if self.i2_lower is None else f" ({interval(self.i2_lower, self.i2_upper)})"
@@ -401,6 +397,8 @@ class Pooled(Result):
 NUMBERS = (*(f.name for f in fields(Pooled) if f.name not in ("method", "_weights", "_table")), "tau")
 
 
-def _with_limits(value: float | None, lower: float | None, upper: float | None, level: float) -> str:
-    """A spread with its interval."""
-    return f"{number(value)} ({level_text(level)} CI {number(lower)} to {number(upper)})"
+def _with_limits(value: float | None, lower: float | None, upper: float | None, level: float, digits: int = 2) -> str:
+    """A measure of spread, with its interval if it has one."""
+    if lower is None:
+        return number(value, digits)
+    return f"{number(value, digits)} ({level_text(level)} CI {number(lower, digits)} to {number(upper, digits)})"

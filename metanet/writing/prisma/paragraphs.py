@@ -195,7 +195,7 @@ def _method(result: Any) -> str:
 
 
 def _compared(result: Comparison) -> str:
-    spread = "one spread for all groups" if result.spread == "common" else "a spread of each group"
+    spread = "one spread for all groups" if result.heterogeneity == "common" else "a spread of each group"
     return (
         f"Groups by {visible(result.by)} were compared by the likelihood ratio of one mean against a mean for each group, with "
         f"{spread}; pairs were adjusted by Holm's method."
