@@ -198,9 +198,9 @@ def pool(
     **given: Any,
 ) -> None:
     """Pool the rates of any CSV FILE: a row for each study."""
+    from metanet.base.results import plain
     from metanet.evidence.reading.table import read_counts
     from metanet.models.pooling.pool import pool as fit
-    from metanet.models.results.pooled import plain
 
     columns = {name: given.pop(name) for name in _COLUMNS}
     choices: dict[str, Any] = {**given, "prediction": None if prediction == "none" else prediction}

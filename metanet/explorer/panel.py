@@ -15,7 +15,6 @@ from metanet.explorer.view import ALL, CERTAINTIES, MODELS, OVERLAPS, View, moda
 from metanet.figures.forest.forest import forest
 from metanet.figures.page.canvas import bare_figures
 from metanet.figures.page.save import svg_image
-from metanet.models.results.pooled import rows_of
 
 if TYPE_CHECKING:
     from metanet.models.results.pooled import Pooled
@@ -116,7 +115,7 @@ class Panel:
         shown = card("Nothing to pool", self.view.trouble) if fit is None else fit._repr_html_()
         if not self.view.left_out or self._whole.fit is None:
             return shown
-        name, text = rows_of(self._whole.fit)[1]
+        name, text = self._whole.fit.rows()[1]
         told = html_text(f"With all rows taken in: {name[0].lower()}{name[1:]} {text}.")
         return f"{shown}<div class='metanet-whole {NO_MATH}'>{told}</div>"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from metanet.base.display import ABSENT, effect_digits, level_text, rate_digits
+from metanet.base.display import ABSENT, difference_scale, level_text, scale_of
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.diagnostics.method.multiverse import DATA_DIMENSIONS, Multiverse
 from metanet.evidence.contract import CERTAINTIES
@@ -17,12 +17,8 @@ from metanet.writing.table.table import (
     Column,
     Table,
     count_cell,
-    limits_cell,
     made,
-    number_cell,
-    numbers_cell,
-    points_cell,
-    rate_cell,
+    scaled_cell,
     text_cell,
 )
 
@@ -240,14 +236,12 @@ def _table(
 
 def _row(line: Mapping[str, Any], main: float | None, response: str) -> list[Cell]:
     value, lower, upper = (_known(line[name]) for name in ("estimate", "ci_lower", "ci_upper"))
-    if response == "rate":
-        digits = rate_digits(value)
-        shown = points_cell(_away(value, main, response), digits)
-        cells = [rate_cell(value, digits), limits_cell(lower, upper, digits)]
-    else:
-        digits = effect_digits(value)
-        shown = number_cell(_away(value, main, response), digits)
-        cells = [number_cell(value, digits), numbers_cell(lower, upper, digits)]
+    scale = scale_of(response)
+    digits = scale.digits(value, lower, upper)
+    away = _away(value, main, response)
+    apart = scale if response == "ratio" else difference_scale(response)
+    shown = scaled_cell(apart, max(digits, apart.digits(away)) if away is not None else digits, away)
+    cells = [scaled_cell(scale, digits, value), scaled_cell(scale, digits, lower, upper)]
     return [
         text_cell(line["label"]),
         text_cell(line["tau2"]),

@@ -7,22 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metanet.base.display import ABSENT, count, effect_digits, level_text, number, plural, rate_digits
+from metanet.base.display import ABSENT, RATE, count, level_text, number, plural
 from metanet.base.errors import ArgumentError
 from metanet.base.results import plain
 from metanet.base.untrusted import listing
-from metanet.effects.measures import MEASURES
 from metanet.models.results.pooled import Pooled
 from metanet.writing.table.table import (
     Cell,
     Column,
     Table,
     count_cell,
-    limits_cell,
     made,
     number_cell,
-    numbers_cell,
     rate_cell,
+    scaled_cell,
     share_cell,
     text_cell,
 )
@@ -101,7 +99,7 @@ def _selected(row: Mapping[str, Any]) -> list[Cell]:
 def _pooled(fit: Pooled) -> Table:
     frame = fit.studies
     limits = f"{level_text(fit.level)} CI"
-    rate = fit.response == "rate"
+    rate, scale = fit.response == "rate", fit.scale
     value = next(name for name in ("rate", "effect", "yi") if name in frame.columns)
     columns = [Column("Study", ("study",))]
     pairs = [
@@ -117,7 +115,7 @@ def _pooled(fit: Pooled) -> Table:
         for label, names, over in shown
     ]
     columns += [
-        Column("Rate, %" if rate else _effect_name(fit), (value,), "rate" if rate else "number"),
+        Column(scale.name, (value,), "rate" if rate else "number"),
         Column(f"{limits}, %" if rate else limits, ("ci_lower", "ci_upper"), "rate" if rate else "number"),
         Column("Weight, %", ("weight",), "rate"),
         Column("Shrunken rate, %" if rate else "Shrunken", ("shrunken",), "rate" if rate else "number"),
@@ -128,14 +126,9 @@ def _pooled(fit: Pooled) -> Table:
         for _, (events, over), _ in shown:
             cells.append(share_cell(row[events], row[over]) if "total" in over else _timed(row[events], row[over]))
         ends, own = (row["ci_lower"], row["ci_upper"]), row[value]
-        if rate:
-            digits = rate_digits(own)
-            cells += [rate_cell(own, digits), limits_cell(*ends, digits), rate_cell(row["weight"])]
-            cells.append(rate_cell(row["shrunken"], rate_digits(row["shrunken"])))
-        else:
-            digits = effect_digits(None if own != own else own)
-            cells += [number_cell(own, digits), numbers_cell(*ends, digits), rate_cell(row["weight"])]
-            cells.append(number_cell(row["shrunken"], digits))
+        digits = scale.digits(own, *ends)
+        cells += [scaled_cell(scale, digits, own), scaled_cell(scale, digits, *ends), rate_cell(row["weight"])]
+        cells.append(scaled_cell(scale, digits, row["shrunken"]))
         rows.append(cells)
     foot = [
         "Each study's own value with its own interval; the shrunken value is the estimate of its true value under the model.",
@@ -144,15 +137,6 @@ def _pooled(fit: Pooled) -> Table:
     if fit.status != "pooled":
         foot[:1] = [f"Status: {fit.status}. {' '.join(fit.notes)}".strip()]
     return made(f"{plural(fit.k, 'study', 'studies')}: {fit.title}", "No study was pooled.", columns, rows, foot)
-
-
-def _effect_name(fit: Pooled) -> str:
-    if fit.response == "rate per person-time":
-        return "Rate"
-    if fit.measure in MEASURES:
-        title = MEASURES[fit.measure].title
-        return f"{title[0].upper()}{title[1:]}"
-    return "Effect"
 
 
 def _timed(events: float, time: float) -> Cell:
@@ -356,28 +340,28 @@ def published_table(evidence: Evidence, outcome: str, modality_class: str, fit: 
     if len(published):
         chosen = published[(published["outcome"] == outcome) & (published["modality_class"] == modality_class)]
     if fit is not None and fit.estimate is not None and len(chosen):
-        digits = rate_digits(fit.estimate)
+        digits = RATE.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
         rows.append(
             [
                 text_cell("This report"),
                 text_cell(""),
                 rate_cell(fit.estimate, digits),
-                limits_cell(fit.ci_lower, fit.ci_upper, digits),
+                scaled_cell(RATE, digits, fit.ci_lower, fit.ci_upper),
                 count_cell(fit.k),
                 count_cell(fit.n),
-                text_cell(fit.model),
+                text_cell(fit.title),
                 text_cell(""),
             ]
         )
     for row in chosen.to_dict("records"):
         kept = {str(key): plain(value) for key, value in row.items()}
-        digits = rate_digits(kept["estimate"])
+        digits = RATE.digits(kept["estimate"], kept["ci_lower"], kept["ci_upper"])
         rows.append(
             [
                 text_cell(kept["citation"]),
                 text_cell("; ".join(str(kept[c]) for c in ("population", "criteria") if kept.get(c))),
                 rate_cell(kept["estimate"], digits),
-                limits_cell(kept["ci_lower"], kept["ci_upper"], digits),
+                scaled_cell(RATE, digits, kept["ci_lower"], kept["ci_upper"]),
                 count_cell(kept.get("studies")),
                 count_cell(kept.get("patients")),
                 text_cell(kept.get("model")),

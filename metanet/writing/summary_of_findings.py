@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from metanet.base.display import level_text, rate_digits
+from metanet.base.display import level_text, scale_of
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.base.untrusted import listing
 from metanet.diagnostics.spread.grade import OPEN, grade_facts
@@ -13,7 +14,7 @@ from metanet.evidence.evidence import Evidence
 from metanet.models.pooling.pool import pool
 from metanet.models.results.pooled import Pooled
 from metanet.writing.summary_tables import STATUS, Notes, check_evidence, method_sentences, studies_cell
-from metanet.writing.table.table import Cell, Column, Table, limits_cell, made, rate_cell, share_cell, text_cell
+from metanet.writing.table.table import Cell, Column, Table, made, scaled_cell, share_cell, text_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,15 +162,16 @@ def _row(title: str, rates: pd.DataFrame, fit: Pooled, per: int) -> list[Cell]:
         if averaged
         else (fit.estimate, fit.ci_lower, fit.ci_upper)
     )
-    digits = _digits(value, per)
+    scale = replace(scale_of("rate", per), least=0 if per == 1000 else 1)
+    digits = scale.digits(value, lower, upper)
     facts = grade_facts(fit)
     return [
         text_cell(title),
         studies_cell(int(rates["study_id"].nunique()), len(rates)),
         share_cell(fit.events, fit.n),
-        rate_cell(value, digits, per),
-        limits_cell(lower, upper, digits, per),
-        limits_cell(fit.pi_lower, fit.pi_upper, digits, per),
+        scaled_cell(scale, digits, value),
+        scaled_cell(scale, digits, lower, upper),
+        scaled_cell(scale, digits, fit.pi_lower, fit.pi_upper),
         text_cell(STATUS[fit.status]),
         text_cell(_short(facts, "inconsistency", fit)),
         text_cell(_short(facts, "imprecision", fit)),
@@ -181,13 +183,6 @@ def _words(rows: list[list[Cell]], per: int) -> str:
     """Every outcome with its rate and interval."""
     found = [f"{row[0].text} {row[3].text} ({row[4].text})" for row in rows]
     return f"Per {per}, with {'its' if len(found) == 1 else 'their'} interval: {listing(found, 30)}." if found else ""
-
-
-def _digits(value: float | None, per: int) -> int:
-    """Whole patients of a thousand, where that is not zero of them."""
-    if per == 1000 and (value is None or value == 0 or value * per >= 1):
-        return 0
-    return rate_digits(value, per)
 
 
 def _short(facts: pd.DataFrame, domain: str, fit: Pooled) -> str:

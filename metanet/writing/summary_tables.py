@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from metanet.base.display import level_text, per_cent, rate_digits
+from metanet.base.display import RATE, level_text
 from metanet.base.errors import ArgumentError, check_choice
 from metanet.base.untrusted import listing
 from metanet.evidence.evidence import Evidence
@@ -16,11 +16,11 @@ from metanet.writing.table.table import (
     Cell,
     Column,
     Table,
-    limits_cell,
     made,
     number_cell,
     p_cell,
     rate_cell,
+    scaled_cell,
     share_cell,
     text_cell,
 )
@@ -81,16 +81,16 @@ def rate_cells(fit: Pooled) -> list[Cell]:
 
     A beta-binomial model has no interval of its median; its mean is the population average.
     """
-    digits = rate_digits(fit.estimate)
+    digits = RATE.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
     mean = fit.average == "mean" and fit.status == "pooled"
     median = (fit.median, None, None) if mean else (fit.estimate, fit.ci_lower, fit.ci_upper)
     pooled = fit.status == "pooled"
     return [
         rate_cell(median[0], digits),
-        limits_cell(*median[1:], digits),
+        scaled_cell(RATE, digits, *median[1:]),
         rate_cell(fit.marginal_estimate if pooled else None, digits),
-        limits_cell(*((fit.marginal_ci_lower, fit.marginal_ci_upper) if pooled else (None, None)), digits),
-        limits_cell(fit.pi_lower, fit.pi_upper, digits),
+        scaled_cell(RATE, digits, *((fit.marginal_ci_lower, fit.marginal_ci_upper) if pooled else (None, None))),
+        scaled_cell(RATE, digits, fit.pi_lower, fit.pi_upper),
         number_cell(fit.tau),
         rate_cell(fit.i2),
     ]
@@ -109,12 +109,12 @@ def _alike(first: Pooled, second: Pooled) -> str:
     if any(fit.status != "pooled" for fit in (first, second)) or any(value is None for rate in rates for value in rate):
         return ""
     (a, a_low, a_high), (b, b_low, b_high) = [tuple(float(x or 0.0) for x in rate) for rate in rates]
-    shown = f"{per_cent(a, rate_digits(a))} % and {per_cent(b, rate_digits(b))} %"
+    shown = f"{RATE.value(a)} and {RATE.value(b)}"
     if a_low <= b <= a_high and b_low <= a <= b_high:
-        return f"The two models read alike: average rates of {shown}, each inside the interval of the other."
+        return f"The two models agree: average rates of {shown}, each inside the confidence interval of the other."
     return (
-        f"The two models read differently: average rates of {shown}, and one lies outside the interval of the other. "
-        "The choice of model moves the answer here; report both."
+        f"The two models disagree: average rates of {shown}, and one lies outside the confidence interval of the other. "
+        "The result depends on the choice of model; report both."
     )
 
 

@@ -110,13 +110,7 @@ class LimitMetaAnalysis(Check):
         return [
             ("Pooled", self._shown(fit.estimate, fit.ci_lower, fit.ci_upper)),
             ("Limit", self._shown(self.estimate, self.ci_lower, self.ci_upper)),
-            *(
-                (
-                    sentence_case(name.replace("_", "-")) + (" effects" if name == "small_study" else " heterogeneity"),
-                    test.text(),
-                )
-                for name, test in self.tests.items()
-            ),
+            *((test.null.removeprefix("no ").capitalize() + "?", test.text()) for test in self.tests.values()),
             ("G²", f"{per_cent(self.g2)} % of the variation is left once small-study effects are allowed for"),
         ]
 

@@ -116,18 +116,8 @@ class PetPeese(Check):
         return frame
 
     _entries = (
-        "reason",
-        "k",
-        "df",
-        "conditional",
-        "estimate",
-        "mu",
-        "se",
-        ("pet", "_pet"),
-        ("peese", "_peese"),
-        "ci_lower",
-        "ci_upper",
-    )
+        "reason", "k", "df", "conditional", "estimate", "mu", "se", ("pet", "_pet"), ("peese", "_peese"), "ci_lower", "ci_upper",
+    )  # fmt: skip
 
     @property
     def _pet(self) -> dict[str, Any] | None:

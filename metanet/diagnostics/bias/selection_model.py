@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metanet.base.display import number, p_value, plural
+from metanet.base.display import ABSENT, number, p_value, plural
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.base.results import Method, Test
 from metanet.diagnostics.bias.small_study_effects import Check, stamp_of
@@ -121,10 +121,9 @@ class SelectionModel(Check):
         """What selection would do to the estimate, in a plain sentence."""
         if self.reason:
             return self.reason
-        scale = self.fit.response
         return (
             f"If studies had been selected by their p-value the estimate would be "
-            f"{shown_interval(scale, self.estimate, self.ci_lower, self.ci_upper, self.fit.level)} instead of "
+            f"{self._shown(self.estimate, self.ci_lower, self.ci_upper)} instead of "
             f"{self._shown(self.unselected)} ({plural(self.k, 'study', 'studies')}; test of no selection: "
             f"{p_value(self.lrt_pvalue)})."
         )

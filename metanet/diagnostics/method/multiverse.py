@@ -223,7 +223,8 @@ class Multiverse(Result):
         """Everything as plain JSON-able values."""
         settings = {"reason": self.reason, "level": self.level, "threshold": self.threshold, "shares": self.shares()}
         frames = {"analyses": self._frame, "drivers": self._drivers}
-        return plain({**settings, **frames, "method": dict(self.method)})
+        out: dict[str, Any] = plain({**settings, **frames, "method": dict(self.method)})
+        return out
 
     def shares(self, threshold: float | None = None) -> dict[str, float]:
         """Shares of the analyses with an answer whose estimate, and whose whole interval, lies below and above the threshold."""
@@ -393,7 +394,9 @@ def multiverse(
     if not studies:
         reason = "No row fits any of the choices, so there is nothing to analyse."
         none = pd.DataFrame(columns=["choice", "levels", "share", "range"])
-        return Multiverse(reason, chosen[0].scale, level, threshold, versions(), pd.DataFrame(), none)
+        return Multiverse(
+            reason, chosen[0].scale, level, threshold, Method({**versions(), "notes": []}), pd.DataFrame(), none
+        )
     full = _full(sets, owner, studies, chosen, threads)
     drivers = _drivers(full)
     distinct = full.drop_duplicates(["set", "analysis"]).copy()
@@ -410,7 +413,7 @@ def multiverse(
             "modality": plain(modality),
             "fingerprint": data.fingerprint_of(outcome, modality),
         }
-    return Multiverse(None, chosen[0].scale, level, threshold, stamp, frame, drivers)
+    return Multiverse(None, chosen[0].scale, level, threshold, Method(stamp), frame, drivers)
 
 
 def _columns(columns: dict[str, Any]) -> tuple[Any, dict[str, Any], dict[str, Any]]:

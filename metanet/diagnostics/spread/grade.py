@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metanet.base.arguments import rate
-from metanet.base.display import interval, level_text, number, p_value, per_cent, plural, rate_digits
+from metanet.base.display import POINTS, RATE, level_text, number, p_value, per_cent, plural
 from metanet.base.untrusted import listing
 from metanet.models.comparison.result import Comparison
 from metanet.models.regression.result import Regression
@@ -56,11 +56,11 @@ def _inconsistency(
         return [("Do the studies differ?", "One study: inconsistency cannot be seen.")]
     studies = fit.studies
     rates = studies["rate"].to_numpy()
-    digits = rate_digits(fit.estimate)
+    digits = RATE.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
     rows = [
         (
             "How far apart are the studies' rates?",
-            f"{per_cent(rates.min(), digits)} to {per_cent(rates.max(), digits)} %",
+            RATE.limits(rates.min(), rates.max(), digits),
         )
     ]
     if fit.estimate is not None:
@@ -71,7 +71,7 @@ def _inconsistency(
         rows.append(
             (
                 "Where do comparable settings lie?",
-                f"{interval(fit.pi_lower, fit.pi_upper, digits)} % (prediction interval)",
+                f"{RATE.limits(fit.pi_lower, fit.pi_upper, digits)} (prediction interval)",
             )
         )
     if fit.tau is not None:
@@ -100,7 +100,7 @@ def _inconsistency(
 
 
 def _imprecision(fit: Pooled, decision: float | None) -> list[tuple[str, str]]:
-    digits = rate_digits(fit.estimate)
+    digits = RATE.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
     rows = [
         (
             "How much evidence is there?",
@@ -113,7 +113,7 @@ def _imprecision(fit: Pooled, decision: float | None) -> list[tuple[str, str]]:
     rows.append(
         (
             "How wide is the interval?",
-            f"{interval(fit.ci_lower, fit.ci_upper, digits)} % ({level_text(fit.level)} CI, {per_cent(width)} percentage points)",
+            f"{RATE.limits(fit.ci_lower, fit.ci_upper, digits)} ({level_text(fit.level)} CI, {POINTS.text(width)} percentage points)",
         )
     )
     effective = _effective(fit)
@@ -130,7 +130,7 @@ def _imprecision(fit: Pooled, decision: float | None) -> list[tuple[str, str]]:
         crossed = fit.ci_lower < decision < fit.ci_upper
         rows.append(
             (
-                f"Does the interval cross {per_cent(decision)} %?",
+                f"Does the interval cross {RATE.exact(decision)}?",
                 "yes" if crossed else f"no, it lies {'above' if fit.ci_lower >= decision else 'below'}",
             )
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metanet.base.display import interval, level_text, number, p_value, per_cent, plural
+from metanet.base.display import RATE, interval, level_text, number, p_value, per_cent, plural
 from metanet.base.errors import ArgumentError
 from metanet.diagnostics.studies.series import LeaveOneOut
 from metanet.models.results.pooled import Pooled, counted_units
@@ -32,38 +32,37 @@ def heterogeneity_text(fit: Pooled, omitted: LeaveOneOut | None = None) -> str:
     if not isinstance(fit, Pooled) or fit.response != "rate":
         raise ArgumentError("heterogeneity_text describes a pooled proportion; other results have .summary().")
     if fit.status == "not pooled":
-        return "There is one study, so nothing can be said about differences between studies."
+        return "With one study, heterogeneity cannot be assessed."
     if fit.status in ("no events", "only events"):
         every = "None" if fit.status == "no events" else "All"
         counts = f"{counted_units(fit.n or 0, fit.units)} in {plural(fit.k, 'study', 'studies')}"
         return (
-            f"{every} of the {counts} had the outcome. Identical extremes show no difference between studies, but studies of this "
-            "size would look the same at somewhat different true rates; neither tau nor a prediction interval can be estimated."
+            f"{every} of the {counts} had the outcome. Such data show no differences between studies, but studies of this "
+            "size could have somewhat different true rates; neither tau nor a prediction interval can be estimated."
         )
     if fit.status == "not estimable" and fit.method["unsettled"]:
         return f"The model could not be fitted to these studies (test of equal rates: {p_value(fit.lrt_pvalue)})."
     if fit.status == "not estimable":
         return (
-            "The studies stand at opposite ends, at or near no patient and all patients with the outcome. One rate does not "
-            f"describe them, and the model has no finite estimate (test of equal rates: {p_value(fit.lrt_pvalue)})."
+            "The studies have opposite extreme rates, at or near 0 % and 100 %. One rate does not describe them, and the model has no "
+            f"finite estimate (test of equal rates: {p_value(fit.lrt_pvalue)})."
         )
     return " ".join(part for part in (_spread(fit), _certainty(fit), _test(fit), _i2(fit), _omitted(omitted)) if part)
 
 
 def _spread(fit: Pooled) -> str:
+    digits = RATE.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
     if fit.pi_lower is None and fit.k < 3:
         studies = plural(fit.k, "study", "studies")
-        return f"From {studies} the spread of the true rates can hardly be judged; a prediction interval needs at least three studies."
+        return f"With {studies} heterogeneity can hardly be estimated; a prediction interval needs at least three."
     if fit.pi_lower is None and fit.tau is None:
-        return "The model takes all studies to have one rate, so it says nothing of a spread between them."
+        return "The model assumes one common rate and does not estimate heterogeneity."
     if fit.pi_lower is None:
-        return (
-            f"The {fit.average} of the true rates is {per_cent(fit.estimate)} %; no prediction interval was asked for."
-        )
-    share = level_text(fit.level).removesuffix(" %")
+        return f"The {fit.average} of the true rates is {RATE.value(fit.estimate, digits)}; no prediction interval was requested."
     return (
-        f"In {share} of 100 comparable settings the true rate is expected between {per_cent(fit.pi_lower)} % and "
-        f"{per_cent(fit.pi_upper)} % (prediction interval), around a {fit.average} of {per_cent(fit.estimate)} %."
+        f"The true rate of a new, comparable study is expected between {RATE.value(fit.pi_lower, digits)} and "
+        f"{RATE.value(fit.pi_upper, digits)} ({level_text(fit.level)} prediction interval); the {fit.average} of the true rates is "
+        f"{RATE.value(fit.estimate, digits)}."
     )
 
 
@@ -75,17 +74,15 @@ def _certainty(fit: Pooled) -> str:
     bounds = "" if lower is None else f" ({level_text(fit.level)} CI {number(lower)} to {number(upper)})"
     scale = _scale(fit)
     if fit.tau == 0:
-        text = f"The estimated spread is zero (tau 0{bounds}{scale})"
+        text = f"The estimated heterogeneity is zero (tau 0{bounds}{scale})"
         if upper is not None and upper > 0 and upper < float("inf"):
-            return (
-                f"{text}; that does not show the studies to be alike: a spread up to {number(upper)} fits these data."
-            )
+            return f"{text}; this does not show homogeneity: tau up to {number(upper)} is compatible with the data."
         if upper is not None and upper > 0:
-            return text + "; that does not show the studies to be alike: the data set no limit to the spread."
-        return text + "; the studies differ less than chance alone would let them."
-    text = f"The spread is tau = {number(fit.tau)}{bounds}{scale}"
+            return text + "; this does not show homogeneity: the data set no upper limit to tau."
+        return text + "; the studies differ less than expected by chance."
+    text = f"Heterogeneity: tau = {number(fit.tau)}{bounds}{scale}"
     if fit.average == "median":
-        text += f"; one standard deviation to either side of the median lie {_one_sd(fit)}"
+        text += f"; one standard deviation either side of the median corresponds to rates of {_one_sd(fit)}"
     text += "."
     if fit.k < 5:
         text += f" With {plural(fit.k, 'study', 'studies')} tau is itself very uncertain."
@@ -104,15 +101,11 @@ _SCALES = {"PLO": "logit", "PLN": "log", "PR": "raw", "PAS": "arcsine", "PFT": "
 
 def _one_sd(fit: Pooled) -> str:
     mu, tau = fit.mu or 0.0, fit.tau or 0.0
-    return f"{per_cent(response_at(fit, mu - tau))} % and {per_cent(response_at(fit, mu + tau))} %"
+    return f"{RATE.value(response_at(fit, mu - tau))} and {RATE.value(response_at(fit, mu + tau))}"
 
 
 def _test(fit: Pooled) -> str:
-    if fit.lrt is not None:
-        return f"Test of equal rates: likelihood ratio {number(fit.lrt)} on {fit.q_df} df, {p_value(fit.lrt_pvalue)}."
-    if fit.q is not None:
-        return f"Test of equal effects: Q {number(fit.q)} on {fit.q_df} df, {p_value(fit.q_pvalue)}."
-    return ""
+    return "" if fit.test is None else f"Test of {fit.test.null}: {fit.test.text()}."
 
 
 def _i2(fit: Pooled) -> str:
@@ -120,8 +113,8 @@ def _i2(fit: Pooled) -> str:
         return ""
     bounds = "" if fit.i2_lower is None else f" ({interval(fit.i2_lower, fit.i2_upper)} %)"
     return (
-        f"I² is {per_cent(fit.i2)} %{bounds}; it tells how much of the variation is beyond chance, not how far rates lie apart, "
-        "and grows with the size of the studies."
+        f"I² is {per_cent(fit.i2)} %{bounds}; the share of the variation that is beyond chance. It does not measure how far "
+        "apart the rates are, and it increases with the size of the studies."
     )
 
 

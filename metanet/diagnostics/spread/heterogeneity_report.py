@@ -122,7 +122,10 @@ class HeterogeneityReport(Result):
             return "No moderator is reported by enough studies."
         text = f"One moderator at a time: {'; '.join(lines)}."
         if len(lines) > 1:
-            text += f" With {len(lines)} tests at least one p-value below 0.05 arises by chance in {per_cent(1 - 0.95 ** len(lines), 0)} % of data sets."
+            chance = per_cent(1 - 0.95 ** len(lines), 0)
+            text += (
+                f" With {len(lines)} tests at least one p-value below 0.05 arises by chance in {chance} % of data sets."
+            )
         return f"{text} A moderator of studies says nothing about patients within them."
 
     def sentence(self) -> str:
@@ -166,7 +169,7 @@ class HeterogeneityReport(Result):
         return pd.DataFrame(rows, columns=names)
 
     _entries = (
-        ("paragraphs", "_paragraphs"), ("worksheet", "_facts"), ("moderators", "_moderator_frame"), "skipped", "shares",
+        ("paragraphs", "_paragraphs"), ("worksheet", "_facts"), ("moderators", "_moderator_frame"), "skipped", ("shares", "_shares"),
         ("influence", "_influence"), "subsets", "subgroups", ("result", "fit"),
     )  # fmt: skip
 
@@ -177,6 +180,10 @@ class HeterogeneityReport(Result):
     @property
     def _moderator_frame(self) -> pd.DataFrame:
         return self.to_frame()
+
+    @property
+    def _shares(self) -> list[dict[str, Any]]:
+        return [{name: value for name, value in share.to_dict().items() if name != "method"} for share in self.shares]
 
     @property
     def _influence(self) -> pd.DataFrame:

@@ -123,6 +123,7 @@ def shares_beyond(
     if 0 < sets < _LEAST_SETS:
         raise ArgumentError(f"sets={sets} is too few for an interval. Fix: 0 for none, or at least {_LEAST_SETS}.")
     options = options_of(fit.method)
+    stamp = Method({**fit.method, "notes": []})
     spread = fit.rho if options.model == "beta_binomial" else fit.tau
     linked = options.model in ("glmm", "beta_binomial") or (
         options.model == "inverse_variance" and options.measure == "PLO"
@@ -130,8 +131,8 @@ def shares_beyond(
     if fit.response != "rate" or not linked or fit.mu is None or spread is None:
         reason = "The share of settings beyond a threshold is given for proportions on the logit scale."
         if fit.response == "rate" and linked:
-            reason = f"No spread was estimated ({fit.status}), so no share can be told."
-        return tuple(ShareBeyond(at, None, None, None, None, level, reason) for at in points)
+            reason = f"No heterogeneity was estimated ({fit.status}), so there is no share."
+        return tuple(ShareBeyond(at, None, None, None, None, level, reason, stamp) for at in points)
     kind = "beta" if options.model == "beta_binomial" else str(options.link or "logit")
     truth = Truth(kind, fit.mu, spread)
     again = None
@@ -141,7 +142,7 @@ def shares_beyond(
     for at in points:
         above = float(truth.share_between(np.array([at]), np.array([1.0]))[0])
         ends = (None, None) if again is None else _limits(again, kind, at, above, level)
-        found.append(ShareBeyond(at, above, *ends, _predictive(fit, truth, at), level, None, spread == 0))
+        found.append(ShareBeyond(at, above, *ends, _predictive(fit, truth, at), level, None, stamp, spread == 0))
     return tuple(found)
 
 

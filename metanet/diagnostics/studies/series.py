@@ -89,7 +89,8 @@ class Series(Result):
 
     def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
         """A row for each refit: study, estimate, interval, tau, I2."""
-        scale, out = self.fit.scale, []
+        scale = self.fit.scale
+        out: list[tuple[str, ...]] = []
         records = self._frame.to_dict("records")
         digits = scale.column((row["estimate"], row["ci_lower"], row["ci_upper"]) for row in records)
         for row in records:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from metanet.base.display import count, level_text, number, p_value, per_cent, plural
 from metanet.base.untrusted import listing
-from metanet.figures.page.scale import Scale, effect_scale, is_rate, value_column
+from metanet.figures.page.scale import Scale, effect_scale, is_rate, rows_of, value_column
 from metanet.figures.page.text import harmless
 from metanet.models.comparison.result import OBSERVATIONAL
 
@@ -182,7 +182,7 @@ def alt_text(fit: Pooled) -> str:
     str
         Plain text: what is drawn, from where to where the studies reach, the result, the heterogeneity.
     """
-    scale = effect_scale(fit.response, fit.measure, "cent", fit.estimate)
+    scale = effect_scale(fit.response, fit.measure, "cent", rows_of(fit))
     kind = "rates" if scale.is_rate else "effects"
     parts = [f"Forest plot of the {kind} of {plural(fit.k, 'study', 'studies')}."]
     frame = fit.studies
@@ -201,4 +201,4 @@ def alt_text(fit: Pooled) -> str:
 
 
 def _named(scale: Scale, value: float, study: object) -> str:
-    return f"{scale.show(float(value))}{' %' if scale.is_rate else ''} ({harmless(study, 120)})"
+    return f"{scale.shown(float(value))} ({harmless(study, 120)})"

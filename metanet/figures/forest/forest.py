@@ -32,7 +32,7 @@ from metanet.figures.forest.rows import (
 )
 from metanet.figures.forest.table import Row, Table
 from metanet.figures.page.save import describe
-from metanet.figures.page.scale import Scale, effect_scale
+from metanet.figures.page.scale import Scale, effect_scale, rows_of
 from metanet.figures.page.text import harmless
 from metanet.figures.registry import chart
 from metanet.models.comparison.result import Comparison
@@ -170,17 +170,16 @@ def forest(
 
 
 def _data(fit: Pooled | Comparison, per: str) -> tuple[pd.DataFrame, Scale]:
-    """All studies of the figure, and its scale; the smallest estimate above zero decides on the digits."""
+    """All studies of the figure, and its scale, with decimals for every row."""
     if isinstance(fit, Comparison):
         import pandas as pd
 
         fits = list(fit.groups.values())
-        least = min((f.estimate for f in fits if f.estimate is not None and f.estimate > 0), default=None)
         frame = pd.concat([f.studies for f in fits], ignore_index=True)
-        return frame, effect_scale(fit.response, fits[0].measure, per, least)
+        return frame, effect_scale(fit.response, fits[0].measure, per, rows_of(*fits))
     if not isinstance(fit, Pooled):
         raise ArgumentError(f"fit must be a result of mn.pool or mn.compare, not {type(fit).__name__}.")
-    return fit.studies, effect_scale(fit.response, fit.measure, per, fit.estimate)
+    return fit.studies, effect_scale(fit.response, fit.measure, per, rows_of(fit))
 
 
 def _table(fit: Pooled | Comparison, second: Pooled | None, overall: Pooled | None, plan: Plan) -> Table:

@@ -358,7 +358,7 @@ def plan_for(
         names=names,
         judged=check_judgements(risk_of_bias, frame),
         headings={name: harmless(text, 60) for name, text in said.items()},
-        scale=replace(scale, decimal=preset.decimal),
+        scale=scale.with_decimal(preset.decimal),
         preset=preset,
         sort=sort,
         ascending=ascending,

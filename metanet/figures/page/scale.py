@@ -2,100 +2,102 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from metanet.base import display
-from metanet.base.errors import check_choice
 from metanet.effects.measures import MEASURES
 
 if TYPE_CHECKING:
     from metanet.models.results.pooled import Pooled
 
 
-_PER = {
-    "cent": (100.0, "%"),
-    "hundred": (100.0, "per 100"),
-    "thousand": (1e3, "per 1,000"),
-    "ten thousand": (1e4, "per 10,000"),
-    "hundred thousand": (1e5, "per 100,000"),
-}
+Row = tuple[float | None, float | None, float | None]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Rates per cent (or per thousand ...), or effects as they are.
+    """How the values of a figure are written (`written`, with `digits` decimals), and whether its axis is logarithmic."""
 
-    `factor` turns a value into its place on the axis; `unit` is empty for effects. `title` names an effect; `log` is for
-    ratios, which are as far from 1 when they halve as when they double. `decimal` is the sign in printed numbers.
-    """
-
-    factor: float
-    unit: str
+    written: display.Scale
     digits: int
-    title: str = "Effect"
     log: bool = False
-    decimal: str = "."
+
+    @property
+    def factor(self) -> float:
+        """What turns a value into its place on the axis."""
+        return self.written.factor
+
+    @property
+    def unit(self) -> str:
+        """The unit of printed values; empty for ratios and effects."""
+        return self.written.unit
+
+    @property
+    def decimal(self) -> str:
+        """The decimal sign."""
+        return self.written.decimal
 
     @property
     def is_rate(self) -> bool:
         """Whether values are fractions between 0 and 1."""
-        return bool(self.unit)
-
-    def place(self, value: float) -> float:
-        """Where `value` stands on the axis."""
-        return value * self.factor
-
-    def show(self, value: float | None) -> str:
-        """`value` without its unit."""
-        if self.is_rate:
-            text = display.rate(value, self.factor, self.digits)
-        else:
-            text = (display.ratio if self.log else display.number)(value, self.digits)
-        return text.replace(".", self.decimal)
+        return self.written.is_rate
 
     @property
     def no_effect(self) -> float | None:
         """The value of no difference between two groups; None where there is none."""
-        return None if self.is_rate else 1.0 if self.log else 0.0
+        return self.written.null
 
     @property
     def name(self) -> str:
         """What the axis shows: "Rate, %", "Rate per 1,000", "Odds ratio", "Effect"."""
-        if not self.is_rate:
-            return self.title
-        return f"Rate, {self.unit}" if self.unit == "%" else f"Rate {self.unit}"
+        return self.written.name
+
+    def with_decimal(self, sign: str) -> Scale:
+        """The same scale with another decimal sign."""
+        return replace(self, written=replace(self.written, decimal=sign))
+
+    def place(self, value: float) -> float:
+        """Where `value` stands on the axis."""
+        return self.written.place(value)
+
+    def show(self, value: float | None) -> str:
+        """`value` without its unit."""
+        return self.written.text(value, self.digits)
+
+    def shown(self, value: float | None) -> str:
+        """`value` with its unit."""
+        return self.written.value(value, self.digits)
 
     def heading(self, level: float) -> str:
         """The heading of the column of numbers: "Rate, % (95 % CI)"."""
-        return f"{self.name} ({display.level_text(level)} CI)"
+        return self.written.heading(level)
 
 
 def scale_of(response: str, per: object = "cent", estimate: float | None = None) -> Scale:
-    """The scale for a response. Where one decimal would print the `estimate` as <0.1, it gets two digits of its own."""
-    factor, unit = _PER[check_choice("per", per, tuple(_PER))]
-    if response != "rate":
-        return Scale(1.0, "", display.EFFECT_DIGITS)
-    digits = 1
-    if estimate is not None and 0 < estimate * factor < 0.1:
-        digits = min(6, 1 - math.floor(math.log10(estimate * factor)))
-    return Scale(factor, unit, digits)
+    """The scale of a response, with the decimals of `estimate`."""
+    written = display.scale_of(response, per)
+    return Scale(written, written.digits(estimate))
 
 
-def effect_scale(response: str, measure: str, per: object = "cent", estimate: float | None = None) -> Scale:
-    """The scale with the name of the measure; ratios of two groups stand on a logarithmic axis, with two decimals at least."""
-    scale = scale_of(response, per, estimate)
-    if scale.is_rate or measure not in MEASURES:
-        return scale
-    if response == "rate per person-time":
-        return replace(scale, title="Incidence rate", digits=display.effect_digits(estimate))
-    title = MEASURES[measure].title
-    title = f"{title[0].upper()}{title[1:]}"
-    if response != "ratio":
-        return replace(scale, title=title)
-    return replace(scale, title=title, log=True, digits=max(2, display.effect_digits(estimate) - 1))
+def effect_scale(response: str, measure: str, per: object = "cent", rows: Iterable[Row] = ()) -> Scale:
+    """The scale with the name of the measure, and decimals for all `rows`; ratios have a logarithmic axis."""
+    title = None
+    if measure in MEASURES and not response.startswith("rate"):
+        title = display.sentence_case(MEASURES[measure].title)
+    written = display.scale_of(response, per, title)
+    return Scale(written, written.column(rows), log=response == "ratio")
+
+
+def rows_of(*fits: Pooled) -> list[Row]:
+    """Estimates with intervals, of the fits and of their studies: what a table of them prints."""
+    rows: list[Row] = [(fit.estimate, fit.ci_lower, fit.ci_upper) for fit in fits]
+    for fit in fits:
+        frame = fit.studies
+        columns = [value_column(frame.columns), "ci_lower", "ci_upper"]
+        rows += frame[columns].astype(float).itertuples(index=False, name=None)
+    return rows
 
 
 def response_name(fit: Pooled) -> str:

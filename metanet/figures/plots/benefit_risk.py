@@ -14,7 +14,7 @@ from matplotlib.patches import Polygon
 from matplotlib.transforms import Transform
 
 from metanet.base.arrays import Array
-from metanet.base.display import per_cent, plural
+from metanet.base.display import RATE, plural
 from metanet.base.errors import ArgumentError, MetanetWarning, shorten
 from metanet.base.untrusted import listing
 from metanet.figures.page import style
@@ -108,8 +108,9 @@ def _axis_name(outcome: str) -> str:
 
 
 def _interval(row: Array) -> str:
-    limits = f" ({per_cent(row[1])} to {per_cent(row[2])})" if np.isfinite(row[1:]).all() else ""
-    return f"{per_cent(row[0])} %{limits}"
+    digits = RATE.digits(*map(float, row))
+    limits = f" ({RATE.limits(row[1], row[2], digits)})" if np.isfinite(row[1:]).all() else ""
+    return f"{RATE.value(row[0], digits)}{limits}"
 
 
 def _trial(ax: Axes | None) -> Axes:

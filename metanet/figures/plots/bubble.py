@@ -120,7 +120,7 @@ def bubble(
             x, value, s=side**2, facecolors=style.SQUARE, edgecolors="white", alpha=0.75, label="_bubbles"
         )
         dots.set(linewidths=0.7, clip_on=False, zorder=2)
-    unit = f" {scale.unit}" if scale.is_rate else ""
+    unit = f" {scale.unit}" if scale.unit else ""
     text = f"Bubble plot of {plural(len(x), 'study', 'studies')} over {harmless(name, 120)}. {harmless(regression.sentence(), 1500)}"
     if fitted:
         ends = [scale.show(float(line["value"].iloc[i])) for i in (0, -1)]

@@ -79,9 +79,10 @@ def comparison_forest(
     if options:
         raise ArgumentError(f"{next(iter(options))} needs studies=True: without it the groups alone are drawn.")
     fits = {harmless(name): fit for name, fit in comparison.groups.items()}
-    known = [fit.estimate for fit in fits.values() if fit.estimate is not None]
     measure = next(iter(fits.values())).measure
-    scale = effect_scale(comparison.response, measure, "cent", min((v for v in known if v > 0), default=None))
+    scale = effect_scale(
+        comparison.response, measure, "cent", [(fit.estimate, fit.ci_lower, fit.ci_upper) for fit in fits.values()]
+    )
     counts = comparison.response == "rate"
     rows = [row for name, fit in fits.items() for row in (_group_row(name, fit, scale), *_prediction_row(fit, scale))]
     tau = any(fit.tau is not None and fit.status == "pooled" for fit in fits.values())

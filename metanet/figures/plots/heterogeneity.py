@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from metanet.base.arrays import Array
-from metanet.base.display import ABSENT, count, level_text, number, p_value, per_cent, plural
+from metanet.base.display import ABSENT, RATE, level_text, number, per_cent, plural, sentence_case
 from metanet.base.errors import ArgumentError
 from metanet.diagnostics.spread.heterogeneity import _certainty, _spread, heterogeneity_text
 from metanet.diagnostics.spread.heterogeneity_report import HeterogeneityReport
@@ -75,7 +75,7 @@ def figures_of(fit: Pooled, shares: Sequence[ShareBeyond]) -> list[Figure]:
     for share in shares:
         if share.above is None:
             continue
-        label = f"Settings above {per_cent(share.threshold)} %"
+        label = f"Settings above {RATE.exact(share.threshold)}"
         values = [math.nan if v is None else v for v in (share.above, share.lower, share.upper)]
         out.append(_bounded(label, values, 100.0, lambda v: per_cent(v, 0), " %"))
     if fit.i2 is not None:
@@ -84,12 +84,8 @@ def figures_of(fit: Pooled, shares: Sequence[ShareBeyond]) -> list[Figure]:
     if fit.h2 is not None:
         values = [math.nan if v is None else v for v in (fit.h2, fit.h2_lower, fit.h2_upper)]
         out.append(_scaled("H²", values, 1.0))
-    what = "Equal rates?" if fit.response.startswith("rate") and fit.lrt is not None else "Equal effects?"
-    df = "" if fit.q_df is None else f" on {count(fit.q_df)} df"
-    if fit.lrt is not None:
-        out.append(Figure(what, f"likelihood ratio {number(fit.lrt)}{df}, {p_value(fit.lrt_pvalue)}"))
-    elif fit.q is not None:
-        out.append(Figure(what, f"Q {number(fit.q)}{df}, {p_value(fit.q_pvalue)}"))
+    if fit.test is not None:
+        out.append(Figure(f"{sentence_case(fit.test.null)}?", fit.test.text()))
     return out
 
 

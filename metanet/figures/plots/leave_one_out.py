@@ -25,7 +25,7 @@ from metanet.figures.forest.table import (
 )
 from metanet.figures.page.page import saying
 from metanet.figures.page.save import describe
-from metanet.figures.page.scale import Scale, scale_of
+from metanet.figures.page.scale import Scale, effect_scale
 from metanet.figures.page.text import harmless
 from metanet.figures.registry import chart
 
@@ -162,9 +162,8 @@ def _table(
     """One row for each refit, and one for all studies."""
     if fit is not None:
         response, level = fit.response, fit.level
-    full = None if fit is None or fit.status == "not pooled" else fit.estimate
-    first = next((v for v in map(_value, frame["estimate"]) if v == v), None)
-    scale = scale_of(response, per, first if full is None else full)
+    every = frame[["estimate", "ci_lower", "ci_upper"]].astype(float).itertuples(index=False, name=None)
+    scale = replace(effect_scale(response, "GEN", per, every), log=False)
     extra = tuple(name for name in ("tau2", "i2") if name in frame.columns)
     beside = tuple(column.key for column in left)
     rows = []
@@ -212,12 +211,9 @@ def _course(table: Table, frame: pd.DataFrame) -> str:
     text = f"Cumulative plot of {display.plural(len(table.studies), 'study', 'studies')}."
     if not known:
         return f"{text} No estimate exists, with however many studies."
-    unit = f" {table.scale.unit}" if table.scale.is_rate else ""
     (first, name, k), (last, _, many) = known[0], known[-1]
-    text += (
-        f" The estimate goes from {table.scale.show(first)}{unit} with {display.plural(int(k), 'study', 'studies')} "
-    )
-    return f"{text}({name[:120]}) to {table.scale.show(last)}{unit} with {int(many)}."
+    text += f" The estimate goes from {table.scale.shown(first)} with {display.plural(int(k), 'study', 'studies')} "
+    return f"{text}({name[:120]}) to {table.scale.shown(last)} with {int(many)}."
 
 
 def _value(value: object) -> float:
@@ -271,10 +267,9 @@ def _words(table: Table) -> str:
     text = f"Leave-one-out plot of {display.plural(len(table.studies), 'study', 'studies')}."
     if not known:
         return f"{text} No estimate exists without any of them."
-    unit = f" {table.scale.unit}" if table.scale.is_rate else ""
     low, high = min(known), max(known)
-    text += f" The estimate reaches from {table.scale.show(low[0])}{unit} without {low[1][:120]}"
-    text += f" to {table.scale.show(high[0])}{unit} without {high[1][:120]}"
+    text += f" The estimate reaches from {table.scale.shown(low[0])} without {low[1][:120]}"
+    text += f" to {table.scale.shown(high[0])} without {high[1][:120]}"
     if table.reference is not None:
-        text += f"; with all studies it is {table.scale.show(table.reference)}{unit}"
+        text += f"; with all studies it is {table.scale.shown(table.reference)}"
     return f"{text}."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.lines import Line2D
 
-from metanet.base.display import ABSENT, interval, per_cent, plural
+from metanet.base.display import ABSENT, RATE, plural
 from metanet.base.errors import ArgumentError
 from metanet.figures.page import style
 from metanet.figures.page.axis import number_axis
@@ -112,7 +112,8 @@ def overview(rows: Sequence[OverviewRow], *, ax: Axes | None = None, title: str 
 
 def _texts(row: OverviewRow) -> tuple[str, str, str]:
     k = ABSENT if row.k is None else str(row.k)
-    return k, per_cent(row.estimate), interval(row.ci_lower, row.ci_upper)
+    digits = RATE.digits(row.estimate, row.ci_lower, row.ci_upper)
+    return k, RATE.text(row.estimate, digits), RATE.limits(row.ci_lower, row.ci_upper, digits, unit=False)
 
 
 def _draw(
@@ -197,7 +198,7 @@ def _words(groups: Sequence[Sequence[OverviewRow]], outcomes: Sequence[str], mor
     told = []
     for name, group in zip(outcomes, groups, strict=True):
         rows = [
-            f"{harmless(row.name, 80)} {per_cent(row.estimate)} % ({interval(row.ci_lower, row.ci_upper)}; k {_texts(row)[0]}"
+            f"{harmless(row.name, 80)} {_texts(row)[1]} % ({_texts(row)[2]}; k {_texts(row)[0]}"
             f"{'' if row.pooled else ', not pooled'}{', made from other evidence' if row.old else ''})"
             for row in group
         ]

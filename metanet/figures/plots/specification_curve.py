@@ -15,7 +15,7 @@ from metanet.diagnostics.method.multiverse import Multiverse
 from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.rates import POLICIES
 from metanet.figures.page import style
-from metanet.figures.page.axis import Axis, log_axis, number_axis, plain_number
+from metanet.figures.page.axis import Axis, log_axis, number_axis
 from metanet.figures.page.label_places import LETTER, panel_size
 from metanet.figures.page.page import MARGIN, depth, dress, page, saying, set_axis
 from metanet.figures.page.save import describe
@@ -211,7 +211,7 @@ def _axis(frame: pd.DataFrame, multiverse: Multiverse, scale: Scale, size: float
 def _threshold_text(threshold: float | None, scale: Scale) -> str:
     if threshold is None:
         return ""
-    return f"{scale.show(threshold)} %" if scale.is_rate else plain_number(threshold)
+    return scale.written.exact(threshold)
 
 
 def _curve(

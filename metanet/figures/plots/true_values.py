@@ -132,8 +132,8 @@ class Sight:
 
     def show(self, *values: float | None) -> str:
         """One value, or two as "a to b", with the unit."""
-        unit = " %" if self.scale.is_rate else ""
-        return " to ".join(self.scale.show(v) for v in values) + unit
+        shown = " to ".join(self.scale.show(v) for v in values)
+        return f"{shown} {self.scale.unit}".rstrip()
 
 
 def axis_of(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metanet.base.cards import card
-from metanet.base.display import ABSENT, number, p_value, per_cent, plural, points
+from metanet.base.display import ABSENT, POINTS, number, p_value, per_cent, plural
 from metanet.base.errors import ArgumentError, shorten
 from metanet.base.results import plain
 from metanet.base.untrusted import html_text, listing, visible
@@ -195,7 +195,7 @@ def _moved(change: Change, value: float | None) -> str:
     if change.response != "rate":
         return f"{value:+.3g}".replace("-", "−")
     sign = "+" if value > 0 else ""
-    return f"{sign}{points(value, 2)} percentage points"
+    return f"{sign}{POINTS.text(value, 2)} percentage points"
 
 
 def _shown(change: Change, kind: str, value: Any) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metanet.base.cards import card
-from metanet.base.display import ABSENT, count, interval, number, p_value, plural, points, rate
+from metanet.base.display import ABSENT, RATE, Scale, count, number, p_value, plural
 from metanet.base.errors import ArgumentError, shorten
 from metanet.base.results import plain
 from metanet.base.untrusted import visible
@@ -46,6 +46,12 @@ class Cell:
     text: str
     values: tuple[Any, ...]
     digits: int = 1
+    scale: Scale | None = None
+
+    def with_digits(self, digits: int) -> Cell:
+        """The cell with so many decimals: those that its column is printed with."""
+        assert self.scale is not None
+        return scaled_cell(self.scale, digits, *self.values)
 
 
 def text_cell(value: object) -> Cell:
@@ -66,19 +72,18 @@ def share_cell(part: float | int | None, whole: float | int | None) -> Cell:
     return Cell(ABSENT if missing else f"{count(part)}/{count(whole)}", (_whole(part), _whole(whole)), 0)
 
 
-def rate_cell(value: float | None, digits: int = 1, per: float = 100.0) -> Cell:
-    """A fraction as a rate, without its unit."""
-    return Cell(rate(value, per, digits), (_known(value),), _decimals(digits, per))
+def scaled_cell(scale: Scale, digits: int, *values: float | None) -> Cell:
+    """A value, or the two limits of an interval, without the unit; `made` gives a column the most decimals of its cells."""
+    known = tuple(_known(value) for value in values)
+    text = scale.text(known[0], digits) if len(known) == 1 else scale.limits(known[0], known[1], digits, unit=False)
+    # A workbook prints fractions as per cent.
+    shift = round(math.log10(scale.factor)) - 2 if scale.is_rate else 0
+    return Cell(text, known, max(0, digits + shift), scale)
 
 
-def limits_cell(lower: float | None, upper: float | None, digits: int = 1, per: float = 100.0) -> Cell:
-    """Two fractions as "37.5 to 60.5"."""
-    return Cell(interval(lower, upper, digits, per), (_known(lower), _known(upper)), _decimals(digits, per))
-
-
-def points_cell(value: float | None, digits: int = 1) -> Cell:
-    """A difference of two fractions in percentage points; its value is a fraction."""
-    return Cell(points(value, digits), (_known(value),), digits)
+def rate_cell(value: float | None, digits: int = 1) -> Cell:
+    """A share as per cent, without its sign."""
+    return scaled_cell(RATE, digits, value)
 
 
 def number_cell(value: float | None, digits: int = 2) -> Cell:
@@ -86,22 +91,10 @@ def number_cell(value: float | None, digits: int = 2) -> Cell:
     return Cell(number(value, digits), (_known(value),), digits)
 
 
-def numbers_cell(lower: float | None, upper: float | None, digits: int = 2) -> Cell:
-    """An interval of numbers that are no rates."""
-    absent = _known(lower) is None or _known(upper) is None
-    text = ABSENT if absent else f"{number(lower, digits)} to {number(upper, digits)}"
-    return Cell(text, (_known(lower), _known(upper)), digits)
-
-
 def p_cell(value: float | None, before: str = "") -> Cell:
     """A p-value, with what it is a test of."""
     shown = ABSENT if _known(value) is None else f"{before} {p_value(value)}".strip()
     return Cell(shown, (_known(value),), 3)
-
-
-def _decimals(digits: int, per: float) -> int:
-    """Decimals of the same rate as per cent."""
-    return max(0, digits + round(math.log10(per)) - 2)
 
 
 def _known(value: float | None) -> float | None:
@@ -365,17 +358,39 @@ def made(
     closing: Iterable[Iterable[str]] = (),
     words: str = "",
 ) -> Table:
-    """A table from any iterables."""
+    """A table from any iterables; the cells of a column are printed with one number of decimals."""
     return Table(
         title,
         empty,
         tuple(columns),
-        tuple(map(tuple, rows)),
+        _even(rows),
         tuple(dict.fromkeys(foot)),
         tuple(groups),
         tuple(map(tuple, closing)),
         words,
     )
+
+
+def _even(rows: Iterable[Iterable[Cell]]) -> tuple[tuple[Cell, ...], ...]:
+    """Rows whose scaled cells have, column by column, the most decimals that any of them asks for."""
+    grid = [list(row) for row in rows]
+    for place in range(len(grid[0]) if grid else 0):
+        cells = [
+            row[place] for row in grid if row[place].scale is not None and any(v is not None for v in row[place].values)
+        ]
+        # Decimals as printed; a workbook counts those of a rate as per cent.
+        wanted = max((_printed(cell) for cell in cells), default=None)
+        if wanted is not None:
+            for row in grid:
+                if row[place].scale is not None:
+                    row[place] = row[place].with_digits(wanted)
+    return tuple(map(tuple, grid))
+
+
+def _printed(cell: Cell) -> int:
+    """Decimals of the text of a cell."""
+    number = cell.text.split(" to ")[0].lstrip("<>")
+    return len(number.partition(".")[2])
 
 
 def _framed(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
