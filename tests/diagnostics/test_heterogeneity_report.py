@@ -39,8 +39,8 @@ def test_a_moderator_that_few_studies_report_is_skipped_with_a_word(report):
 
 def test_the_words_name_the_numbers(report):
     parts = report.paragraphs()
-    assert list(parts) == ["Spread", "Single studies", "Subgroups", "Moderators"]
-    assert "The true rate lies above 30.0 % in" in parts["Spread"]
+    assert list(parts) == ["Heterogeneity", "Single studies", "Subgroups", "Moderators"]
+    assert "The true rate lies above 30 % in" in parts["Heterogeneity"]
     assert "pct_pancreatic: 13 studies, likelihood ratio p = 0.003" in parts["Moderators"]
     assert "observational comparison" in parts["Subgroups"].lower()
     json.dumps(report.to_dict(), allow_nan=False)
@@ -52,7 +52,7 @@ def test_the_worksheet_leaves_the_judgement_open(report):
     assert set(sheet["domain"]) == {"inconsistency", "imprecision"}
     assert (sheet["judgement"] == OPEN).all()
     facts = dict(zip(sheet["question"], sheet["fact"], strict=True))
-    assert facts["Does the interval cross 30.0 %?"] == "no, it lies above"
+    assert facts["Does the interval cross 30 %?"] == "no, it lies above"
     studies = FIT.studies
     missed = ((studies["ci_lower"] > FIT.estimate) | (studies["ci_upper"] < FIT.estimate)).sum()
     assert facts["How many study intervals miss the pooled rate?"].startswith(f"{missed} of {FIT.k}")
@@ -79,7 +79,7 @@ def test_without_spread_the_share_is_not_told_as_a_fact():
     found = mn.share_beyond(flat, 0.29)
     assert found.flat
     assert found.above == 1.0
-    assert "No spread of the true rates was found" in found.sentence()
+    assert "No heterogeneity of the true rates was found" in found.sentence()
     assert 0.5 < found.predictive < 0.8
     json.dumps(found.to_dict(), allow_nan=False)
     twin = mn.pool(events=[3] * 4, total=[10] * 4, model="inverse_variance")

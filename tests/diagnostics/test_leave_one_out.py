@@ -67,10 +67,10 @@ def test_the_sentence_names_both_ends():
         ([3], [9], "one study"),
         ([0, 0], [9, 9], "None of the 18 patients"),
         ([9, 9], [9, 9], "All of the 18 patients"),
-        ([0, 9], [9, 9], "opposite ends"),
-        ([2, 4], [9, 9], "From 2 studies"),
-        ([6, 12, 18, 9], [20, 40, 60, 30], "estimated spread is zero"),
-        (EVENTS, TOTAL, "In 95 of 100 comparable settings"),
+        ([0, 9], [9, 9], "opposite extreme rates"),
+        ([2, 4], [9, 9], "With 2 studies"),
+        ([6, 12, 18, 9], [20, 40, 60, 30], "estimated heterogeneity is zero"),
+        (EVENTS, TOTAL, "The true rate of a new, comparable study is expected"),
     ],
 )
 def test_heterogeneity_in_words_for_every_kind_of_answer(events, total, words):

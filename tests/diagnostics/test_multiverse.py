@@ -59,7 +59,7 @@ def test_shares_count_the_analyses_on_either_side():
     shares = many.shares()
     assert shares["above"] == pytest.approx((answered["estimate"] > 0.2).mean())
     assert shares["interval_below"] == pytest.approx((answered["ci_upper"] < 0.2).mean())
-    assert "lie above 20.0 %" in many.sentence()
+    assert "lie above 20 %" in many.sentence()
     assert many.shares(0.0)["above"] == 1.0
 
 

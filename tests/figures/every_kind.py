@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import metanet as mn
+from metanet.base.results import Method
 from metanet.figures.plots.benefit_risk import benefit_risk_plane
 from metanet.figures.plots.heterogeneity import heterogeneity_plot
 from metanet.models.comparison.response_categories import ResponseArm, ResponseCategories
@@ -115,7 +116,7 @@ def _categories(case: str) -> ResponseCategories:
         parts = tuple(zip(("CR", "PR", "SD", "PD"), map(int, counts), strict=True))
         name = str(row.study)
         arms.append(ResponseArm(name, name, "all", "TAE", "TAE", 2001, "patients", int(row.total), parts))
-    return ResponseCategories(tuple(arms), (), None, {"notes": []})
+    return ResponseCategories(tuple(arms), (), None, Method({"notes": []}))
 
 
 #: How each result becomes axes.

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 import metanet as mn
 from metanet.base.errors import ArgumentError, MetanetWarning
+from metanet.base.results import Method
 from metanet.figures.page.save import description_of, save_figure
 from metanet.figures.plots.waterfall import COLOURS, SORTS, waterfall
 from metanet.models.comparison.response_categories import CATEGORIES, ResponseArm, ResponseCategories
@@ -26,7 +27,7 @@ def _arm(name, counts, parts=ALL_PARTS, unit="patients", year=2001):
 
 
 def made(*arms):
-    return ResponseCategories(arms, (), None, {"notes": ["A note."]})
+    return ResponseCategories(arms, (), None, Method({"notes": ["A note."]}))
 
 
 def _many(k):

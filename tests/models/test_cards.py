@@ -114,14 +114,19 @@ def test_a_text_is_short(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_completion_offers_a_short_list_of_names_that_are_there(name):
+def test_completion_offers_every_public_name_and_each_answers(name):
     result = results()[name]
-    names = [n for n in dir(result) if not n.startswith("_")]
-    assert 8 <= len(names) <= 18
+    names = dir(result)
+    assert not [n for n in names if n.startswith("_")]
     for found in names:
         # A name offered is one that answers; methods are not called.
         assert hasattr(result, found), found
-    assert {"sentence", "to_frame", "to_dict", "summary"} <= set(names)
+    assert {"sentence", "to_frame", "to_dict", "summary", "method", "notes", "heading"} <= set(names)
+    assert {field for field in result.__dataclass_fields__ if not field.startswith("_")} <= set(names)
+
+
+def test_completion_of_a_pooled_result_has_its_numbers():
+    assert {"k", "tau2", "weights", "q", "lrt_pvalue", "forest", "tests"} <= set(dir(results()["pool"]))
 
 
 def test_warnings_of_a_model_reach_its_card():

@@ -179,11 +179,11 @@ def test_the_label_stands_wherever_it_is_printed():
 
 @pytest.mark.parametrize("tau2", ["common", "separate"])
 def test_groups_that_cannot_be_told_apart_have_a_reason(tau2):
-    none = mn.compare(DATA.assign(events=0), "group", tau2=tau2)
+    none = mn.compare(DATA.assign(events=0), "group", heterogeneity=tau2)
     assert none.test_sentence() == "All groups have no events, so they cannot be told apart."
     assert none.lrt_pvalue is None
     assert any("no events" in note for note in none.notes)
-    one = mn.compare(DATA.assign(group="A"), "group", tau2=tau2)
+    one = mn.compare(DATA.assign(group="A"), "group", heterogeneity=tau2)
     assert one.lrt_pvalue is None
     assert one.differences.empty
 
@@ -191,7 +191,7 @@ def test_groups_that_cannot_be_told_apart_have_a_reason(tau2):
 def test_single_studies_and_edges_are_answered():
     frame = pd.DataFrame({"events": [0, 5, 9, 4], "total": [12, 20, 9, 31], "g": ["A", "B", "C", "B"]})
     for tau2 in ("common", "separate"):
-        found = mn.compare(frame, "g", tau2=tau2, bootstrap=0)
+        found = mn.compare(frame, "g", heterogeneity=tau2, bootstrap=0)
         assert [fit.status for fit in found.groups.values()] == ["not pooled", "pooled", "not pooled"]
         assert 0 < found.lrt_pvalue < 0.01
         assert found.exact_pvalue < 0.01
@@ -281,7 +281,7 @@ def test_a_group_of_trials_without_events_in_one_arm_is_compared(model):
     ("arguments", "message"),
     [
         ({"by": "grup"}, "Did you mean 'group'"),
-        ({"tau2": "comon"}, "Did you mean 'common'"),
+        ({"heterogeneity": "comon"}, "Did you mean 'common'"),
         ({"model": "peto"}, "model='peto' is not known for compare"),
         ({"bootstrap": -1}, "bootstrap='-1'"),
         ({"modle": "glmm"}, "Did you mean 'model'"),

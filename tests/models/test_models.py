@@ -421,7 +421,7 @@ def test_the_words_on_heterogeneity_follow_the_model():
     low, high = (mn.back_transform(arcsine.mu + s * arcsine.tau, "PAS") for s in (-1, 1))
     assert f"{100 * low:.1f} % and {100 * high:.1f} %" in text
     beta = mn.heterogeneity_text(mn.pool(events=EVENTS, total=TOTAL, model="beta_binomial"))
-    assert "around a mean of" in beta
+    assert "the mean of the true rates is" in beta
     assert "median" not in beta
 
 
@@ -455,7 +455,7 @@ def test_walds_test_leaves_studies_without_a_finite_ratio_out():
 def test_one_study_with_an_effect_of_its_own_is_not_said_to_be_all_of_them():
     fit = mn.pool(events=[0, 0, 5], total=[10, 20, 30], model="inverse_variance", to="none")
     assert fit.status == "not pooled"
-    assert "Of 3 studies one alone" in fit.sentence()
+    assert "Of 3 studies only one" in fit.sentence()
     assert "5 of 60" not in fit.sentence()
     assert "normal" in fit.method.sentence()
 

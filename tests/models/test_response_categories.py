@@ -8,6 +8,7 @@ import pytest
 
 import metanet as mn
 from metanet.base.errors import ArgumentError
+from metanet.base.results import Method
 from metanet.models.comparison.response_categories import CATEGORIES, ResponseArm, divided, response_categories
 from tests.evidence.conftest import TABLES, Folder
 
@@ -184,7 +185,7 @@ def test_views_hold_the_counts_and_are_escaped(curated):
     assert result.to_frame()["events"].sum() == sum(arm.total for arm in result.arms)
     assert "12.5 % (Murthy 2008) to 80.0 % (Arslan 2011)" in result.sentence()
     hostile = ResponseArm("<script>", "S", "all", "TAE", "TAE", None, "patients", 4, (("CR+PR", 1), ("SD+PD", 3)))
-    shown = mn.ResponseCategories((hostile,), (), None, {"notes": ["<b>"]})
+    shown = mn.ResponseCategories((hostile,), (), None, Method({"notes": ["<b>"]}))
     assert "<script>" not in shown._repr_html_()
     assert "<b>" not in shown._repr_html_()
     assert "25.0 %" in shown.sentence()

@@ -167,8 +167,8 @@ def test_mirrored_events_mirror_the_rate():
 def test_few_studies_with_several_arms_are_named():
     found = three_level(frame())
     assert any("Only 3 studies have more than one arm" in note for note in found.notes)
-    assert "hardly tell" in found.sentence()
-    assert "hardly tell" not in three_level(**strong()).sentence()
+    assert "very uncertain" in found.sentence()
+    assert "very uncertain" not in three_level(**strong()).sentence()
     assert not any("as if they were independent" in note for note in found.notes)
 
 

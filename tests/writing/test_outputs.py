@@ -19,10 +19,11 @@ from docx.enum.section import WD_ORIENT
 from docx.oxml.ns import qn
 
 import metanet as mn
+from metanet.base.display import RATE
 from metanet.base.untrusted import NO_MATH, visible
 from metanet.writing.table.html import aligned
 from metanet.writing.table.latex import escape
-from metanet.writing.table.table import Column, count_cell, limits_cell, made, number_cell, p_cell, rate_cell, text_cell
+from metanet.writing.table.table import Column, count_cell, made, number_cell, p_cell, rate_cell, scaled_cell, text_cell
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -49,7 +50,7 @@ def hostile_table(title=HOSTILE[0]):
         Column(HOSTILE[6], ("b",), "text", HOSTILE[0]),
         Column(HOSTILE[2], ("c", "d"), "rate"),
     ]
-    rows = [[text_cell(text), text_cell(text[::-1]), limits_cell(0.1, 0.2)] for text in HOSTILE]
+    rows = [[text_cell(text), text_cell(text[::-1]), scaled_cell(RATE, 1, 0.1, 0.2)] for text in HOSTILE]
     groups = [HOSTILE[0]] * 7 + [HOSTILE[12]] * (len(HOSTILE) - 7)
     return made(
         title, "empty", columns, rows, HOSTILE, groups=groups, closing=[(HOSTILE[12], HOSTILE[2], "1 (0 to 2)")]
@@ -97,9 +98,9 @@ def numbers_table(**options):
         Column("p", ("p",), "p"),
     ]
     rows = [
-        [text_cell("a"), count_cell(12), rate_cell(0.48888), limits_cell(0.37512, 1.0), number_cell(0.7123), p_cell(0.04321)],
-        [text_cell("b"), count_cell(None), rate_cell(0.0002), limits_cell(0.0, 0.9999), number_cell(-1.2), p_cell(2e-9)],
-        [text_cell("c"), count_cell(7), rate_cell(None), limits_cell(None, None), number_cell(float("inf")), p_cell(None)],
+        [text_cell("a"), count_cell(12), rate_cell(0.48888), scaled_cell(RATE, 1, 0.37512, 1.0), number_cell(0.7123), p_cell(0.04321)],
+        [text_cell("b"), count_cell(None), rate_cell(0.0002), scaled_cell(RATE, 1, 0.0, 0.9999), number_cell(-1.2), p_cell(2e-9)],
+        [text_cell("c"), count_cell(7), rate_cell(None), scaled_cell(RATE, 1, None, None), number_cell(float("inf")), p_cell(None)],
     ]  # fmt: skip
     return made("Numbers", "empty", columns, rows, ["A note."], **options)
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import metanet as mn
-from metanet.base.display import interval, per_cent, points, rate
+from metanet.base.display import interval, per_cent
 from metanet.diagnostics.spread.grade import OPEN
 from metanet.writing.table.html import widths
 from metanet.writing.table.table import Column, text_cell
@@ -192,7 +192,7 @@ def test_findings_hold_the_population_average_and_the_rate_itself_where_nothing_
     ]  # fmt: skip
     assert frame.loc[0, "rate"] == 0
     shown = table.to_frame(shown=True)
-    assert shown["Rate: per 1000"].tolist() == ["0", rate(fit.marginal_estimate, 1000, 0)]
+    assert shown["Rate: per 1000"].tolist() == ["0", scale_of("rate", 1000).text(fit.marginal_estimate, 0)]
     assert shown["Facts for the judgement: Inconsistency"].iloc[0] == "One study: inconsistency cannot be seen."
     assert "study intervals that miss the median rate: 6 of 11" in frame["inconsistency"].iloc[1]
     assert "165 events in 338 patients" in frame["imprecision"].iloc[1]
@@ -294,7 +294,7 @@ def test_a_list_of_results_is_set_against_the_first(rates, fit):
     assert frame["difference"].iloc[1] == other.estimate - fit.estimate
     assert frame[["tau2_estimator", "interval"]].values.tolist() == [["ML", "t"], ["DL", "z"]]
     shown = mn.sensitivity_table([fit, other]).to_frame(shown=True)
-    assert shown["Difference, points"].tolist() == ["–", points(other.estimate - fit.estimate)]
+    assert shown["Difference, points"].tolist() == ["–", POINTS.text(other.estimate - fit.estimate, 1)]
 
 
 def test_ratios_are_compared_by_a_ratio():
@@ -325,7 +325,7 @@ def test_a_multiverse_without_rows_says_so(evidence):
 
 
 def test_a_difference_that_rounds_to_nothing_has_no_sign():
-    assert [points(x) for x in (-0.0001, 0.0001, -0.0123, 0.5, None)] == ["0.0", "0.0", "−1.2", "50.0", "–"]
+    assert [POINTS.text(x, 1) for x in (-0.0001, 0.0001, -0.0123, 0.5, None)] == ["0.0", "0.0", "−1.2", "50.0", "–"]
 
 
 # --- single studies
@@ -407,7 +407,7 @@ def test_two_models_are_read_side_by_side(rates, fit):
     assert frame["median"].tolist() == [fit.median or fit.estimate, second.median]
     assert frame["average"].tolist() == [fit.marginal_estimate, second.marginal_estimate]
     assert frame["pvalue"].tolist() == [fit.lrt_pvalue, second.lrt_pvalue]
-    assert table.foot[0].startswith("The two models read")
+    assert table.foot[0].startswith("The two models agree")
     with pytest.raises(mn.ArgumentError, match="takes results of pool"):
         mn.model_table()
     with pytest.raises(mn.ArgumentError, match="compares pooled rates"):
@@ -417,7 +417,7 @@ def test_two_models_are_read_side_by_side(rates, fit):
 def test_models_that_disagree_say_so(counts):
     rates = counts([0, 1, 0, 30, 0, 0], [400, 500, 300, 40, 450, 350])
     table = mn.model_table(mn.pool(rates), mn.pool(rates, model="common"))
-    assert table.foot[0].startswith("The two models read differently: average rates of 7.7 % and 25.7 %")
+    assert table.foot[0].startswith("The two models disagree: average rates of 7.7 % and 25.7 %")
 
 
 def test_the_method_stamp_is_listed_whole(fit):

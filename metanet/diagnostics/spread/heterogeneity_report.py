@@ -75,7 +75,9 @@ class HeterogeneityReport(Result):
 
     def paragraphs(self) -> dict[str, str]:
         """The report in words, by heading."""
-        parts = {"Spread": " ".join([heterogeneity_text(self.fit), *(share.sentence() for share in self.shares)])}
+        parts = {
+            "Heterogeneity": " ".join([heterogeneity_text(self.fit), *(share.sentence() for share in self.shares)])
+        }
         if self.fit.k > 1:
             parts["Single studies"] = self._studies()
             parts["Subgroups"] = self._subgroups()
@@ -130,7 +132,7 @@ class HeterogeneityReport(Result):
 
     def sentence(self) -> str:
         """The first paragraph."""
-        return self.paragraphs()["Spread"]
+        return self.paragraphs()["Heterogeneity"]
 
     @property
     def heading(self) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.lines import Line2D
 
-from metanet.base.display import ABSENT, level_text, number, per_cent
+from metanet.base.display import ABSENT, RATE, level_text, number, per_cent
 from metanet.diagnostics.method.calibrate import Calibration
 from metanet.figures.forest.render import draw_table
 from metanet.figures.forest.table import ESTIMATE_SIDES, PIECE_GAP, Cell, Column, Point, Row, Table, estimate_cell
@@ -26,16 +26,6 @@ if TYPE_CHECKING:
 
 #: Around the nominal line at least this much is shown, so that a well-kept promise does not look like a failure.
 _AROUND = 0.05
-
-
-@dataclass(frozen=True)
-class _Coverage(Scale):
-    """Shares of simulated reviews."""
-
-    @property
-    def name(self) -> str:
-        """What the axis shows."""
-        return "Coverage, %"
 
 
 @chart("calibration", title="Calibration of the intervals", takes=Calibration, makers="calibrate")
@@ -66,7 +56,7 @@ def calibration_plot(calibration: Calibration, *, ax: Axes | None = None, title:
     if calibration.reason:
         return saying(ax, "Calibration plot", title, calibration.reason)
     rows = calibration.to_frame().to_dict("records")
-    level, scale = calibration.fit.level, _Coverage(100.0, "%", 1)
+    level, scale = calibration.fit.level, Scale(replace(RATE, title="Coverage"), 1)
     z = float(two_sided_z(0.95))
     points = [_point(row, z) for row in rows]
     predicted = [float(row["pi_coverage"]) for row in rows]

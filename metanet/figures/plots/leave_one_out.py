@@ -162,6 +162,7 @@ def _table(
     """One row for each refit, and one for all studies."""
     if fit is not None:
         response, level = fit.response, fit.level
+    full = None if fit is None or fit.status == "not pooled" else fit.estimate
     every = frame[["estimate", "ci_lower", "ci_upper"]].astype(float).itertuples(index=False, name=None)
     scale = replace(effect_scale(response, "GEN", per, every), log=False)
     extra = tuple(name for name in ("tau2", "i2") if name in frame.columns)
