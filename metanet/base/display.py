@@ -71,11 +71,13 @@ class Scale:
         """Where `value` stands on an axis."""
         return value * self.factor
 
-    def digits(self, value: float | None, lower: float | None = None, upper: float | None = None) -> int:
+    def digits(
+        self, value: float | None, lower: float | None = None, upper: float | None = None, significant: int = 2
+    ) -> int:
         """Decimals for an estimate and everything printed beside it.
 
-        The fewest of this scale, or more: two significant digits of the estimate (of its distance from 0 or 100 % for a rate), and
-        so many that the two limits do not look equal.
+        The fewest of this scale, or more: `significant` digits of the estimate (of its distance from 0 or 100 % for a rate), and so
+        many that the two limits do not look equal.
         """
         wanted = [self.least]
         if value is not None and math.isfinite(value) and value != 0:
@@ -83,16 +85,17 @@ class Scale:
             if self.is_rate and value < 1:
                 size = min(size, self.factor - size)
             if 0 < size < 10.0**-self.least:
-                wanted.append(1 - math.floor(math.log10(size)))
+                wanted.append(significant - 1 - math.floor(math.log10(size)))
         if lower is not None and upper is not None:
             width = (upper - lower) * self.factor
             if 0 < width < math.inf:
-                wanted.append(math.ceil(-math.log10(width / 2)))
+                wanted.append(math.ceil(significant - 2 - math.log10(width / 2)))
         return min(MOST_DIGITS, max(wanted))
 
     def column(self, rows: Iterable[tuple[float | None, float | None, float | None]]) -> int:
-        """Decimals for a column of estimates with their limits: one number for all rows."""
-        return max((self.digits(*row) for row in rows), default=self.least)
+        """Decimals for a column of estimates with their limits: two significant digits of the first row, one of every other."""
+        first, *others = [*rows] or [(None, None, None)]
+        return max(self.digits(*first), *(self.digits(*row, significant=1) for row in others), self.least)
 
     def text(self, value: float | None, digits: int | None = None) -> str:
         """`value` without its unit; by itself it gets its own number of decimals.

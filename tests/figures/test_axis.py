@@ -4,10 +4,9 @@ import pytest
 
 from metanet.figures.forest.table import Bar, Diamond, Point, Row, Table
 from metanet.figures.page.axis import axis_for
-from metanet.figures.page.scale import Scale
+from metanet.figures.page.scale import scale_of
 
-CENT = Scale(100.0, "%", 1)
-EFFECT = Scale(1.0, "", 3)
+CENT, EFFECT = scale_of("rate"), scale_of("effect")
 
 
 def _axis(points, *, diamond=None, bar=None, scale=CENT, xlim=None):

@@ -150,7 +150,7 @@ def _estimate() -> list[str]:
 
 def _ratio() -> list[str]:
     fit = ratio_of("ordinary")
-    return [number(v, 3) for v in (fit.estimate, fit.ci_lower, fit.ci_upper)]
+    return [number(v, 2) for v in (fit.estimate, fit.ci_lower, fit.ci_upper)]
 
 
 def _groups() -> list[str]:

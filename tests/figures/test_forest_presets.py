@@ -233,7 +233,7 @@ def test_favours_needs_two_texts():
 def test_the_name_of_the_measure_stands_on_the_axis():
     assert forest(two_groups("OR")).get_xlabel() == "Odds ratio"
     assert forest(two_groups("RD")).get_xlabel() == "Risk difference"
-    assert forest(mn.pool(events=[3, 5], person_time=[20.5, 30])).get_xlabel() == "Incidence rate"
+    assert forest(mn.pool(events=[3, 5], person_time=[20.5, 30])).get_xlabel() == "Incidence rate per unit of time"
 
 
 def test_rates_per_hundred():

@@ -218,13 +218,13 @@ def test_no_spread_is_one_line_and_words():
     assert not lines(ax, "_density")
     words = words_of(ax)
     assert "No spread was found: one rate for all" in words
-    assert "does not show the studies to be alike" in words
+    assert "does not show homogeneity" in words
 
 
 @pytest.mark.parametrize(
     ("name", "word"),
     [
-        ("one", "nothing can be said about differences"),
+        ("one", "heterogeneity cannot be assessed"),
         ("no events", "No distribution can be estimated"),
         ("not estimable", "the model has no finite estimate"),
         ("two", "Needs 3 studies"),
@@ -244,11 +244,11 @@ def test_shares_beyond_thresholds_are_those_of_the_result():
     share = mn.share_beyond(fit, 0.4)
     ax = fit.spread(thresholds=[0.4])
     words = words_of(ax)
-    assert "Settings above 40.0 %" in words
+    assert "Settings above 40 %" in words
     assert f"{per_cent(share.above, 0)} %" in words
     assert [line.get_xdata()[0] for line in lines(ax, "_threshold")] == [40.0]
     report = mn.heterogeneity_report(fit, thresholds=[0.4], subsets=False, moderators=())
-    assert "Settings above 40.0 %" in words_of(report.plot())
+    assert "Settings above 40 %" in words_of(report.plot())
 
 
 def test_a_threshold_that_no_model_answers_is_answered_in_words():

@@ -179,7 +179,7 @@ def test_the_alternative_text_holds_the_numbers():
     assert title == "Trials"
     assert "Stein 1953 20.5 % treated, 44.4 % control" in text
     assert "1 above the line of equal rates, 5 below it" in text
-    assert "0.557 (95 % CI 0.289 to 1.074" in text
+    assert "0.56 (95 % CI 0.29 to 1.07)" in text
     # 0.557 / (1 + 0.557) of the treated where half of the controls have the event.
     assert "35.8 % of the treated at 50 % of the controls" in text
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import metanet as mn
-from metanet.base.display import interval, per_cent
+from metanet.base.display import POINTS, interval, per_cent, scale_of
 from metanet.diagnostics.spread.grade import OPEN
 from metanet.writing.table.html import widths
 from metanet.writing.table.table import Column, text_cell

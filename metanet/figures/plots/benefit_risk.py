@@ -108,7 +108,7 @@ def _axis_name(outcome: str) -> str:
 
 
 def _interval(row: Array) -> str:
-    digits = RATE.digits(*map(float, row))
+    digits = RATE.digits(float(row[0]), float(row[1]), float(row[2]))
     limits = f" ({RATE.limits(row[1], row[2], digits)})" if np.isfinite(row[1:]).all() else ""
     return f"{RATE.value(row[0], digits)}{limits}"
 

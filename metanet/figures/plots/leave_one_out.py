@@ -163,7 +163,8 @@ def _table(
     if fit is not None:
         response, level = fit.response, fit.level
     full = None if fit is None or fit.status == "not pooled" else fit.estimate
-    every = frame[["estimate", "ci_lower", "ci_upper"]].astype(float).itertuples(index=False, name=None)
+    records = frame.to_dict("records")
+    every = [(_value(row["estimate"]), _value(row["ci_lower"]), _value(row["ci_upper"])) for row in records]
     scale = replace(effect_scale(response, "GEN", per, every), log=False)
     extra = tuple(name for name in ("tau2", "i2") if name in frame.columns)
     beside = tuple(column.key for column in left)
