@@ -58,13 +58,6 @@ class Twin:
         return Data({"yi": self.yi, "vi": self.vi}), options
 
 
-def check_fit(fit: object) -> Pooled:
-    """`fit` if it is a result of `pool`."""
-    if not isinstance(fit, Pooled):
-        raise ArgumentError(f"fit must be a result of pool, not {type(fit).__name__}.")
-    return fit
-
-
 def is_rate(fit: Pooled) -> bool:
     """Whether one group's rates are pooled: their standard errors are made of the rates themselves."""
     return fit.response.startswith("rate")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, DataError
 from metanet.base.untrusted import visible
 from metanet.evidence.checks.check import Reading, read_folder
@@ -50,6 +51,7 @@ _FROM_STUDY = ("design", "country", "enrol_start", "enrol_end", "doi", "pmid")
 _HELD: dict[Path, tuple[tuple[tuple[str, int, int], ...], Evidence]] = {}
 
 
+@checked()
 def load_evidence(path: str | os.PathLike[str] | None = None, *, check: bool = True) -> Evidence:
     """Read a folder of tables.
 

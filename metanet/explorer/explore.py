@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, MetanetError, check_choice
 from metanet.base.untrusted import visible
 from metanet.evidence import Evidence, load_evidence
@@ -75,6 +76,7 @@ class Explorer:
         return bundle | {"text/plain": repr(self), "text/html": self._panel.numbers.value}
 
 
+@checked()
 def explore(
     evidence: Evidence | str | os.PathLike[str] | None = None,
     outcome: str | None = None,

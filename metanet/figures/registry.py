@@ -14,6 +14,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
+from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError
 from metanet.figures import plots
 
@@ -63,10 +64,13 @@ def chart(
     def enter(function: Callable[P, R]) -> Callable[P, R]:
         first = function.__code__.co_varnames[0]
 
+        inner = checked()(function)
+
         @wraps(function)
         def drawn(*args: P.args, **options: P.kwargs) -> R:
-            figure.check(first, args[0] if args else options.get(first))
-            return function(*args, **options)
+            if args or first in options:
+                figure.check(first, args[0] if args else options[first])
+            return inner(*args, **options)
 
         kinds = takes if isinstance(takes, tuple) else (takes,)
         figure = Figure(name, title, kinds, (makers,) if isinstance(makers, str) else makers, drawn)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from metanet._version import __version__
+from metanet.base.arguments import checked
 from metanet.base.arrays import Array
 from metanet.base.display import plural
 from metanet.base.errors import ArgumentError, MetanetWarning, check_choice, shorten
@@ -38,6 +39,7 @@ Column = str | Sequence[float] | ArrayLike | None
 _ADDED = ("yi", "vi", "corrected")
 
 
+@checked()
 def effect_sizes(
     data: pd.DataFrame | None = None,
     *,
@@ -150,6 +152,7 @@ def effect_sizes(
 
 
 @overload
+@checked()
 def back_transform(value: float, measure: str, *, total: float | ArrayLike | None = None) -> float: ...
 @overload
 def back_transform(

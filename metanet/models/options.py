@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from numbers import Real
 from typing import Any
 
+from metanet.base.arguments import level as check_level
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.effects.measures import MEASURES
 from metanet.effects.study_intervals import INTERVALS
@@ -84,19 +85,6 @@ def _choose(argument: str, value: object, allowed: tuple[str | None, ...], model
     return check_choice(argument, value, words, where=f"for model={model!r}")
 
 
-def check_level(level: object) -> float:
-    """The coverage of the intervals as a fraction; 95 is refused rather than guessed to be 0.95."""
-    value = float("nan") if isinstance(level, bool) or not isinstance(level, Real) else float(level)
-    if 0 < value < 1 and not 1e-6 <= value <= 1 - 1e-9:
-        raise ArgumentError(
-            f"level={shorten(level)!r} is too near an end: intervals of that coverage cannot be computed."
-        )
-    if not 0 < value < 1:
-        fix = f" Did you mean {value / 100:g}?" if 1 < value < 100 else ""
-        raise ArgumentError(f"level={shorten(level)!r} must be a fraction between 0 and 1, such as 0.95.{fix}")
-    return value
-
-
 def _default_measure(model: str | None, *, groups: int, by_effect: bool, timed: bool) -> str:
     if by_effect:
         return "GEN"
@@ -170,7 +158,7 @@ def check_options(
         link=_link(name, kind, link),
         study_interval=_study_interval(kind, study_interval),
         **_zero_cells(name, kind, add, to, drop00, preset),
-        level=check_level(level),
+        level=check_level("level", level),
         preset=None if preset is None else str(preset),
     )
     return _agreeing(checked, i2_named=i2 is not None)

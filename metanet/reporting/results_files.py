@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.base.results import plain
 from metanet.base.whole_files import write_csv
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 # The numbers of a report as JSON and CSV.
 
 
+@checked()
 def save_results(
     folder: str | Path,
     fit: Pooled,
@@ -103,6 +105,7 @@ KINDS = {
 }
 
 
+@checked()
 def save_analysis(
     folder: str | Path,
     kind: str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError
 from metanet.base.results import plain
 from metanet.base.untrusted import NO_MATH, html_text, visible
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # Tables straight from frames and stamps: an analysis, a method.
 
 
+@checked()
 def analysis_table(frame: pd.DataFrame, title: str, empty: str = "Nothing to show.") -> Table:
     """A frame as a table of a report: numbers with three decimals, small ones with two significant digits.
 
@@ -54,6 +56,7 @@ def _cell(value: object, kind: str) -> Cell:
     return text_cell(value)
 
 
+@checked()
 def method_table(fit: Pooled) -> Table:
     """Every choice that moved a number, one line each."""
     if not hasattr(fit, "method"):
@@ -83,6 +86,7 @@ class Text:
         return f"<div class='metanet {NO_MATH}'>{head}<p>{html_text(self.text)}</p></div>"
 
 
+@checked()
 def heading(rates: pd.DataFrame, modality_class: str, fit: Pooled) -> Text:
     """Outcome, modality class and the result in one sentence, with the notes of the selection."""
     attrs = rates.attrs
@@ -92,11 +96,13 @@ def heading(rates: pd.DataFrame, modality_class: str, fit: Pooled) -> Text:
     return Text(title, " ".join([fit.sentence(), *attrs.get("notes", [])]))
 
 
+@checked()
 def paragraph(text: str) -> Text:
     """A text made from numbers and names, shown as a paragraph."""
     return Text("", text)
 
 
+@checked()
 def analysis_heading(title: str, text: str) -> Text:
     """A title and what the analysis shows."""
     return Text(title, text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from metanet.base.arguments import checked, choice
 from metanet.base.display import ABSENT, difference_scale, level_text, scale_of
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.diagnostics.method.multiverse import DATA_DIMENSIONS, Multiverse
@@ -50,6 +51,7 @@ _FIRST = ("Binomial-normal model, t", "Poisson-normal model, t")
 _METHOD, _DATA = "Other methods, the same studies", "Other studies, the same method"
 
 
+@checked(by=choice("both", "method", "data"))
 def sensitivity_table(
     results: Multiverse | Sequence[Pooled],
     *,
@@ -81,7 +83,6 @@ def sensitivity_table(
         Neither of the two, results of different kinds, or a main analysis that is not among them.
     """
     if isinstance(results, Multiverse):
-        check_choice("by", by, ("both", "method", "data"))
         return _of_multiverse(results, by, main)
     if isinstance(results, Pooled) or not isinstance(results, Sequence) or not results:
         raise ArgumentError("results must be what multiverse returned, or a list of results of pool.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metanet.base.arguments import checked
 from metanet.base.display import ABSENT, RATE, count, level_text, number, plural
 from metanet.base.errors import ArgumentError
 from metanet.base.results import plain
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 # Tables of single studies: what went into a pooling, what did not, where it was read, and what the pooling made of each.
 
 
+@checked()
 def study_table(studies: pd.DataFrame | Pooled) -> Table:
     """One row for each study: of a selection its counts and sources, of a result its rate, weight and shrunken value.
 
@@ -145,6 +147,7 @@ def _timed(events: float, time: float) -> Cell:
     return Cell(f"{first.text}/{second.text}", (*first.values, *second.values), 1)
 
 
+@checked()
 def left_out_table(rates: pd.DataFrame) -> Table:
     """What was not pooled and why, from ``rates.attrs["left_out"]``."""
     left = rates.attrs.get("left_out", [])
@@ -166,6 +169,7 @@ def left_out_table(rates: pd.DataFrame) -> Table:
     return made(f"{plural(len(rows), 'row')} left out", "Nothing was left out.", columns, rows)
 
 
+@checked()
 def source_table(rates: pd.DataFrame) -> Table:
     """Each source once, with the studies that rest on it."""
     found: dict[tuple[str, str], list[str]] = {}
@@ -205,6 +209,7 @@ _NUMBERS = {
 _LAST = {"criteria": "Criteria", "definition": "Definition", "certainty": "Certainty"}
 
 
+@checked()
 def characteristics_table(rates: pd.DataFrame) -> Table:
     """Characteristics of the studies of a selection, with medians and ranges in the last row.
 
@@ -315,6 +320,7 @@ def _range(values: Sequence[float | None], digits: int) -> str:
 # Pooled rates that published reviews print, beside ours.
 
 
+@checked()
 def published_table(evidence: Evidence, outcome: str, modality_class: str, fit: Pooled | None = None) -> Table:
     """Pooled rates that published reviews print for this outcome and modality class, under ours.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from metanet.base.arguments import checked, level
 from metanet.base.display import level_text, scale_of
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.base.untrusted import listing
@@ -13,7 +14,7 @@ from metanet.diagnostics.spread.grade import OPEN, grade_facts
 from metanet.evidence.evidence import Evidence
 from metanet.models.pooling.pool import pool
 from metanet.models.results.pooled import Pooled
-from metanet.writing.summary_tables import STATUS, Notes, check_evidence, method_sentences, studies_cell
+from metanet.writing.summary_tables import STATUS, Notes, method_sentences, studies_cell
 from metanet.writing.table.table import Cell, Column, Table, made, scaled_cell, share_cell, text_cell
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ _FACTS = {
 _UNITS = {100: "%", 1000: "per 1000"}
 
 
+@checked(level=level)
 def summary_of_findings(
     evidence: Evidence,
     outcomes: str | Iterable[str] | None,
@@ -88,7 +90,6 @@ def summary_of_findings(
     Guyatt et al. (2011), doi:10.1016/j.jclinepi.2010.04.026 (summary of findings), doi:10.1016/j.jclinepi.2011.03.017
     (inconsistency), doi:10.1016/j.jclinepi.2011.01.012 (imprecision).
     """
-    check_evidence(evidence)
     if per not in _UNITS or isinstance(per, bool):
         raise ArgumentError(f"per={shorten(per)!r} must be 100 or 1000.")
     chosen = _outcomes(evidence, outcomes, modality)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from metanet.base.arguments import checked, choice, level
 from metanet.base.display import RATE, level_text
 from metanet.base.errors import ArgumentError, check_choice
 from metanet.base.untrusted import listing
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 # Results of several models side by side.
 
 
+@checked()
 def model_table(*fits: Pooled) -> Table:
     """Several results of the same studies side by side, with a sentence on whether they read alike.
 
@@ -130,6 +132,7 @@ STATUS = {
 }
 
 
+@checked(by=choice("modality_class", "modality"), level=level)
 def summary_table(
     evidence: Evidence,
     outcome: str,
@@ -169,9 +172,7 @@ def summary_table(
     ArgumentError
         A word that is not known.
     """
-    check_evidence(evidence)
     check_choice("outcome", outcome, evidence.outcome_names)
-    check_choice("by", by, ("modality_class", "modality"))
     everything = evidence.rates(outcome, definition=definition, overlap="keep_all", certainty=certainty)
     names = [str(name) for name in everything[by].unique()]
     if by == "modality_class":
@@ -211,12 +212,6 @@ def summary_table(
         rows,
         [OBSERVATIONAL, *method_sentences(fits), *closing, *notes.lines()] if rows else (),
     )
-
-
-def check_evidence(value: object) -> None:
-    """Refuse what is no evidence."""
-    if not isinstance(value, Evidence):
-        raise ArgumentError(f"evidence must be what load_evidence returned, not {type(value).__name__}.")
 
 
 def studies_cell(studies: int, arms: int) -> Cell:

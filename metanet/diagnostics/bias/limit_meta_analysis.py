@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metanet.base.arguments import checked
 from metanet.base.display import p_value, per_cent, plural
 from metanet.base.results import Method, Test
 from metanet.diagnostics.bias.registry import check_biased
 from metanet.diagnostics.bias.small_study_effects import Check, stamp_of
-from metanet.diagnostics.study_effects import check_fit, number_or_none, two_step_twin
+from metanet.diagnostics.study_effects import number_or_none, two_step_twin
 from metanet.kernels.bias.adjustments import limit_meta
 from metanet.kernels.inverse_variance.tau2 import ESTIMATORS as TAU2
 from metanet.kernels.numerics import distributions
@@ -128,6 +129,7 @@ class LimitMetaAnalysis(Check):
         return self._warned(text)
 
 
+@checked()
 def limit_meta_analysis(fit: Pooled, *, allow_biased: bool = False) -> LimitMetaAnalysis:
     """The effect of studies of infinite precision, in the model ``y_i = beta + sqrt(v_i + tau2) (alpha + e_i)``.
 
@@ -158,7 +160,6 @@ def limit_meta_analysis(fit: Pooled, *, allow_biased: bool = False) -> LimitMeta
     """
     import pandas as pd
 
-    fit = check_fit(fit)
     warning = check_biased(fit, "Limit meta-analysis", allow_biased, _REASON)
     twin = two_step_twin(fit)
     notes = [*([warning] if warning else []), *twin.notes]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metanet.base.arguments import between, checked
 from metanet.base.display import number, p_value, plural
-from metanet.base.errors import ArgumentError
 from metanet.base.results import Method, Test
 from metanet.diagnostics.bias.registry import check_biased
 from metanet.diagnostics.bias.small_study_effects import Check, stamp_of
-from metanet.diagnostics.study_effects import Twin, check_fit, is_rate, null_on_scale, two_step_twin
+from metanet.diagnostics.study_effects import Twin, is_rate, null_on_scale, two_step_twin
 from metanet.kernels.bias import asymmetry
 from metanet.kernels.bias.lines import Line, weighted_line
 from metanet.kernels.numerics import distributions
@@ -170,6 +170,7 @@ class PetPeese(Check):
         return self._warned(text)
 
 
+@checked(alpha=between(0, 1, inside=True))
 def pet_peese(fit: Pooled, *, null: float | None = None, alpha: float = 0.10, allow_biased: bool = False) -> PetPeese:
     """The effect at a standard error of zero: PET, PEESE and the conditional estimate.
 
@@ -202,9 +203,6 @@ def pet_peese(fit: Pooled, *, null: float | None = None, alpha: float = 0.10, al
     ----------
     Stanley and Doucouliagos 2014 doi:10.1002/jrsm.1095.
     """
-    fit = check_fit(fit)
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 < alpha < 1:
-        raise ArgumentError(f"alpha={alpha!r} must be a probability between 0 and 1, such as 0.1.")
     warning = check_biased(fit, "PET-PEESE", allow_biased, _REASON)
     twin = two_step_twin(fit)
     at = null_on_scale(twin, null)

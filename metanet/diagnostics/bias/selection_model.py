@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metanet.base.arguments import checked, choice
 from metanet.base.display import ABSENT, number, p_value, plural
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.base.results import Method, Test
 from metanet.diagnostics.bias.small_study_effects import Check, stamp_of
-from metanet.diagnostics.study_effects import Twin, check_fit, null_on_scale, two_step_twin
+from metanet.diagnostics.study_effects import Twin, null_on_scale, two_step_twin
 from metanet.kernels.bias.selection import BetaWeights, Selection, StepWeights, fit_selection, p_values
 from metanet.kernels.numerics import distributions
 from metanet.models.results.pooled import Pooled
@@ -129,6 +130,7 @@ class SelectionModel(Check):
         )
 
 
+@checked(kind=choice(*KINDS), alternative=choice(*ALTERNATIVES))
 def selection_model(
     fit: Pooled,
     *,
@@ -173,8 +175,6 @@ def selection_model(
     Hedges 1992 doi:10.1214/ss/1177011364; Vevea and Hedges 1995 doi:10.1007/BF02294384; Citkowicz and Vevea 2017
     doi:10.1037/met0000119.
     """
-    fit = check_fit(fit)
-    kind = check_choice("kind", kind, KINDS)
     limits = _steps(steps)
     if alternative is not None:
         alternative = check_choice("alternative", alternative, ALTERNATIVES)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from metanet._version import __version__
+from metanet.base.arguments import checked, choice
 from metanet.base.display import level_text, number, plural
 from metanet.base.errors import ArgumentError, check_choice
 from metanet.base.results import Method, Result, Test
@@ -19,7 +20,7 @@ from metanet.diagnostics.bias.registry import (
     default_test,
     inapplicable,
 )
-from metanet.diagnostics.study_effects import Twin, check_fit, is_rate, two_step_twin
+from metanet.diagnostics.study_effects import Twin, is_rate, two_step_twin
 from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
@@ -208,6 +209,7 @@ class SmallStudyEffects(Check):
         return f"Small studies report {'higher' if higher else 'lower'} {what} than large ones."
 
 
+@checked(method=choice(*TESTS))
 def small_study_effects(
     fit: Pooled,
     method: str | None = None,
@@ -256,7 +258,6 @@ def small_study_effects(
     Peters 2006 doi:10.1001/jama.295.6.676; Macaskill 2001 doi:10.1002/sim.698; Harbord 2006 doi:10.1002/sim.2380; Egger 1997
     doi:10.1136/bmj.315.7109.629; Sterne 2011 doi:10.1136/bmj.d4002; Rücker 2008 doi:10.1002/sim.2971.
     """
-    fit = check_fit(fit)
     name = default_test(fit) if method is None else check_choice("method", method, tuple(TESTS))
     spec = TESTS[name]
     notes: list[str] = []

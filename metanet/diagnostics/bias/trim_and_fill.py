@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metanet.base.arguments import checked, choice, whole
 from metanet.base.arrays import Array
 from metanet.base.display import number, p_value, plural
-from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.base.results import Method
 from metanet.diagnostics.bias.registry import check_biased
 from metanet.diagnostics.bias.small_study_effects import Check, stamp_of
-from metanet.diagnostics.study_effects import Twin, check_fit, number_or_none, two_step_twin
+from metanet.diagnostics.study_effects import Twin, number_or_none, two_step_twin
 from metanet.kernels.bias import asymmetry
 from metanet.kernels.bias.adjustments import ESTIMATORS, TrimFill, trim_fill
 from metanet.kernels.inverse_variance.tau2 import ESTIMATORS as TAU2
@@ -120,6 +119,7 @@ class TrimAndFill(Check):
         return self._warned(text)
 
 
+@checked(estimator=choice(*ESTIMATORS), side=choice(*SIDES), max_iterations=whole(1))
 def trim_and_fill(
     fit: Pooled,
     *,
@@ -157,11 +157,6 @@ def trim_and_fill(
     ----------
     Duval and Tweedie 2000 doi:10.1111/j.0006-341X.2000.00455.x, doi:10.1080/01621459.2000.10473905.
     """
-    fit = check_fit(fit)
-    estimator = check_choice("estimator", estimator, ESTIMATORS)
-    if side is not None:
-        side = check_choice("side", side, SIDES)
-    rounds = _rounds(max_iterations)
     warning = check_biased(fit, "Trim and fill", allow_biased, _REASON)
     twin = two_step_twin(fit)
     notes = [*([warning] if warning else []), *twin.notes]
@@ -172,22 +167,13 @@ def trim_and_fill(
         notes.append(said)
     way = np.array([1.0 if side == "right" else -1.0])
     tau2 = None if twin.options.tau2 is None else TAU2[twin.options.tau2]
-    found = trim_fill(twin.yi, twin.vi, way, tau2=tau2, estimator=estimator, max_iterations=rounds)
+    found = trim_fill(twin.yi, twin.vi, way, tau2=tau2, estimator=estimator, max_iterations=max_iterations)
     if not found.settled[0]:
-        reason = (
-            f"The estimator {estimator} has no value for these studies, or did not come to rest in {rounds} rounds."
-        )
+        reason = f"The estimator {estimator} has no value for these studies, or did not converge in {max_iterations} iterations."
         return _answer(fit, twin, estimator, side, notes, reason)
     if twin.k < 10:
         notes.append(f"{twin.k} studies: the number of missing ones is very uncertain below 10.")
     return _answer(fit, twin, estimator, side, notes, None, found)
-
-
-def _rounds(value: object) -> int:
-    """A whole number of rounds above zero."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise ArgumentError(f"max_iterations={shorten(value)!r} must be a whole number above 0.")
-    return int(value)
 
 
 def _side(twin: Twin) -> tuple[str, str]:

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metanet.base import arguments
-from metanet.base.arguments import number_between, whole_number
+from metanet.base.arguments import between, checked, rate, whole
 from metanet.base.display import difference_scale, level_text, per_cent
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError
 from metanet.base.results import Method, Result, plain
-from metanet.diagnostics.study_effects import check_fit
 from metanet.kernels.normal_effect.links import LINKS
 from metanet.kernels.numerics import distributions
 from metanet.models.options import Options, check_options, lean, method_label, options_of
@@ -150,6 +148,7 @@ class Calibration(Result):
         return axes
 
 
+@checked(simulations=whole(10, _MOST), rate=rate, tau=between(0, 20), seed=whole(0), threads=whole(1))
 def calibrate(
     fit: Pooled,
     simulations: int = 10_000,
@@ -192,8 +191,6 @@ def calibrate(
     """
     import pandas as pd
 
-    check_fit(fit)
-    _check(simulations, seed, rate, tau)
     options = options_of(fit.method)
     truth, reason = _truth(fit, options, rate, tau)
     if truth is None:
@@ -206,15 +203,6 @@ def calibrate(
     frame = pd.DataFrame(rows)
     frame.insert(1, "chosen", [i == 0 for i in range(len(rows))])
     return Calibration(fit, fit.method, None, truth, simulations, seed, frame)
-
-
-def _check(simulations: object, seed: object, rate: object, tau: object) -> None:
-    whole_number("simulations", simulations, 10, _MOST)
-    whole_number("seed", seed, 0)
-    if rate is not None:
-        arguments.rate("rate", rate)
-    if tau is not None:
-        number_between("tau", tau, 0, 20)
 
 
 def _truth(fit: Pooled, options: Options, rate: float | None, tau: float | None) -> tuple[Truth | None, str | None]:

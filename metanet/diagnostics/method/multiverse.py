@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metanet.base.arguments import number_between, rate
+from metanet.base.arguments import checked, level, number_between, rate, whole
 from metanet.base.display import Scale, difference_scale, per_cent, plural, scale_of
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, check_choice, shorten
@@ -19,7 +19,7 @@ from metanet.effects.measures import MEASURES
 from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.evidence import Evidence
 from metanet.evidence.rates import POLICIES
-from metanet.models.options import Options, check_level, check_options, lean, method_label, model_label
+from metanet.models.options import Options, check_options, lean, method_label, model_label
 from metanet.models.pooling.batch import pool_batch
 from metanet.models.pooling.data import Data
 from metanet.models.pooling.inputs import Studies, read_studies
@@ -315,6 +315,7 @@ _WORDS = {
 }
 
 
+@checked(level=level, threads=whole(1))
 def multiverse(
     data: Evidence | pd.DataFrame,
     outcome: str | None = None,
@@ -381,7 +382,6 @@ def multiverse(
 
     if not isinstance(data, Evidence) and not hasattr(data, "columns"):
         raise ArgumentError(f"data must be evidence or a pandas DataFrame, not {type(data).__name__}.")
-    check_level(level)
     study, given, base = _columns(columns)
     choices = check_choices(overlap=overlap, certainty=certainty, unit=unit, derived=derived, grouping=grouping)
     chosen = _analyses(analyses, base, given, level)

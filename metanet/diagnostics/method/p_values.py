@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
-from metanet.base.arguments import whole_number
+from metanet.base.arguments import checked, whole
 from metanet.base.arrays import Array
-from metanet.diagnostics.study_effects import check_fit, two_step_twin
+from metanet.diagnostics.study_effects import two_step_twin
 from metanet.kernels.numerics.distributions import binomial_tails, poisson_tails
 from metanet.models.options import options_of
 from metanet.models.results.pooled import Pooled
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _REACH = 4.0
 
 
+@checked(points=whole(3, 100_000))
 def p_value_function(fit: Pooled, points: int = 401) -> pd.DataFrame:
     """P-values of a grid of values.
 
@@ -52,8 +53,6 @@ def p_value_function(fit: Pooled, points: int = 401) -> pd.DataFrame:
     """
     import pandas as pd
 
-    check_fit(fit)
-    whole_number("points", points, 3, 100_000)
     options = options_of(fit.method)
     twin = two_step_twin(fit)
     y, v = twin.yi[0], twin.vi[0]
@@ -104,6 +103,7 @@ def _study(fit: Pooled, i: int, grid: Array, value: Array, y: Array, v: Array) -
     return np.asarray(2 * special.ndtr(-np.abs(grid - y[i]) / np.sqrt(v[i])))
 
 
+@checked()
 def radial(fit: Pooled) -> pd.DataFrame:
     """The coordinates of Galbraith's radial plot.
 
@@ -124,7 +124,6 @@ def radial(fit: Pooled) -> pd.DataFrame:
     """
     import pandas as pd
 
-    check_fit(fit)
     twin = two_step_twin(fit)
     y, v = twin.yi[0], twin.vi[0]
     with np.errstate(divide="ignore"):

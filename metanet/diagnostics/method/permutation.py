@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from metanet.base.arguments import whole_number
+from metanet.base.arguments import checked, whole
 from metanet.base.display import level_text, p_value
 from metanet.base.results import Method, Result, Test
 from metanet.diagnostics.studies.series import rate_or_effect
-from metanet.diagnostics.study_effects import check_fit, null_on_scale, two_step_twin
+from metanet.diagnostics.study_effects import null_on_scale, two_step_twin
 from metanet.kernels.inverse_variance.tau2 import ESTIMATORS
 from metanet.kernels.resampling.permutations import all_signs, interval, random_signs, statistics
 from metanet.kernels.resampling.permutations import sign_flip_p_values as p_values
@@ -93,6 +93,7 @@ class PermutationTest(Result):
         return f"By {which} sign changes: {', '.join(parts)}."
 
 
+@checked(permutations=whole(2, _MOST), seed=whole(0))
 def permutation_test(
     fit: Pooled,
     null: float | None = None,
@@ -126,10 +127,6 @@ def permutation_test(
     ----------
     Follmann, Proschan (1999), doi:10.1111/j.0006-341X.1999.00732.x.
     """
-    check_fit(fit)
-    if permutations is not None:
-        whole_number("permutations", permutations, 2, _MOST)
-    whole_number("seed", seed, 0)
     twin = two_step_twin(fit)
     y, v, options = twin.yi[0], twin.vi[0], twin.options
     scaled_null = null_on_scale(twin, null)

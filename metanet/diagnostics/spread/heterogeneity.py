@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from metanet.base.arguments import checked
 from metanet.base.display import RATE, interval, level_text, number, p_value, per_cent, plural
 from metanet.base.errors import ArgumentError
 from metanet.diagnostics.studies.series import LeaveOneOut
@@ -9,6 +10,7 @@ from metanet.models.results.pooled import Pooled, counted_units
 from metanet.models.results.study_table import response_at
 
 
+@checked()
 def heterogeneity_text(fit: Pooled, omitted: LeaveOneOut | None = None) -> str:
     """A paragraph on the heterogeneity of a pooled rate.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+from metanet.base.arguments import checked, each, rate
 from metanet.base.cards import card
 from metanet.base.display import number, p_value, per_cent, plural
 from metanet.base.drawing import draw
@@ -19,7 +20,6 @@ from metanet.diagnostics.spread.share_beyond import ShareBeyond, shares_beyond
 from metanet.diagnostics.studies.gosh import Gosh, gosh
 from metanet.diagnostics.studies.influence import Influence, influence
 from metanet.diagnostics.studies.series import LeaveOneOut, leave_one_out
-from metanet.diagnostics.study_effects import check_fit
 from metanet.models.comparison.compare import compare
 from metanet.models.comparison.result import Comparison
 from metanet.models.options import options_of
@@ -202,6 +202,7 @@ class HeterogeneityReport(Result):
         return "".join([*out, card("Worksheet for GRADE", head=list(self._facts.columns), rows=rows)])
 
 
+@checked(thresholds=each(rate), decision=rate)
 def heterogeneity_report(
     fit: Pooled,
     *,
@@ -239,7 +240,6 @@ def heterogeneity_report(
     Guyatt et al. (2011), doi:10.1016/j.jclinepi.2011.03.017 (inconsistency), doi:10.1016/j.jclinepi.2011.01.012 (imprecision);
     Migliavaca (2022), doi:10.1002/jrsm.1547.
     """
-    check_fit(fit)
     if fit.response != "rate":
         raise ArgumentError("heterogeneity_report describes a pooled proportion; other results have .summary().")
     wanted: list[Any] = [thresholds] if isinstance(thresholds, Real) else list(thresholds)

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
-from metanet.base.arguments import rate, whole_number
+from metanet.base.arguments import checked, rate, whole
 from metanet.base.display import RATE, level_text, per_cent
 from metanet.base.errors import ArgumentError
 from metanet.base.results import Method, Result
-from metanet.diagnostics.study_effects import check_fit
 from metanet.kernels.normal_effect.links import LINKS
 from metanet.models.options import lean, options_of
 from metanet.models.pooling.batch import Batch, pool_batch
@@ -86,6 +85,7 @@ class ShareBeyond(Result):
         return f"{text}; the predictive probability for a new setting is {per_cent(self.predictive, 0)} %."
 
 
+@checked(threshold=rate, sets=whole(0, 1_000_000), seed=whole(0))
 def share_beyond(fit: Pooled, threshold: float, *, sets: int = _SETS, seed: int = 0) -> ShareBeyond:
     """Estimate in which share of settings the true rate lies above a threshold.
 
@@ -116,10 +116,7 @@ def shares_beyond(
     fit: Pooled, thresholds: Sequence[float], *, sets: int = _SETS, seed: int = 0
 ) -> tuple[ShareBeyond, ...]:
     """`share_beyond` of several thresholds, from one bootstrap."""
-    check_fit(fit)
     points, level = [rate("threshold", each) for each in thresholds], fit.level
-    whole_number("sets", sets, 0, 1_000_000)
-    whole_number("seed", seed, 0)
     if 0 < sets < _LEAST_SETS:
         raise ArgumentError(f"sets={sets} is too few for an interval. Fix: 0 for none, or at least {_LEAST_SETS}.")
     options = options_of(fit.method)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metanet.base.arguments import whole_number
+from metanet.base.arguments import checked, whole
 from metanet.base.arrays import Array, Mask
 from metanet.base.display import number
 from metanet.base.drawing import draw
@@ -17,7 +17,6 @@ from metanet.base.results import Method, Result, plain
 from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.studies.outliers import outliers
 from metanet.diagnostics.studies.series import rate_or_effect
-from metanet.diagnostics.study_effects import check_fit
 from metanet.effects.measures import MEASURES
 from metanet.kernels.beta_binomial import likelihood as beta_binomial_likelihood
 from metanet.kernels.inverse_variance import two_step
@@ -300,6 +299,7 @@ class Gosh(Result):
         return axes
 
 
+@checked(subsets=whole(2, _MOST), seed=whole(0))
 def gosh(fit: Pooled, subsets: int | None = None, *, seed: int = 0) -> Gosh:
     """Fit the model to the subsets of its studies.
 
@@ -327,10 +327,6 @@ def gosh(fit: Pooled, subsets: int | None = None, *, seed: int = 0) -> Gosh:
     ----------
     Olkin, Dahabreh, Trikalinos (2012), doi:10.1002/jrsm.1053; Ashman, Bird, Zepf (1994), doi:10.1086/117248.
     """
-    check_fit(fit)
-    if subsets is not None:
-        whole_number("subsets", subsets, 2, _MOST)
-    whole_number("seed", seed, 0)
     k = fit.k
     if k < 3:
         nothing = np.empty(0)

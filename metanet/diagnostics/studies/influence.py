@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import gammaln
 
+from metanet.base.arguments import checked
 from metanet.base.arrays import Array
 from metanet.base.display import number, per_cent
 from metanet.base.drawing import draw
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.studies.series import refit
-from metanet.diagnostics.study_effects import check_fit, two_step_twin
+from metanet.diagnostics.study_effects import two_step_twin
 from metanet.kernels.beta_binomial import likelihood as beta_binomial_likelihood
 from metanet.kernels.inverse_variance import two_step
 from metanet.kernels.normal_effect.links import beta_binomial_residual, normal_residual, predictive_residual
@@ -257,6 +258,7 @@ class Influence(Result):
         return axes
 
 
+@checked()
 def influence(fit: Pooled) -> Influence:
     """Measure how single studies move the result.
 
@@ -278,7 +280,6 @@ def influence(fit: Pooled) -> Influence:
     """
     import pandas as pd
 
-    check_fit(fit)
     reason = _reason(fit)
     if reason:
         return Influence(fit, fit.method, reason, pd.DataFrame(columns=["study", "status", *_COLUMNS, "influential"]))

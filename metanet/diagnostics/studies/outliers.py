@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
+from metanet.base.arguments import checked, choice, level
 from metanet.base.display import number, p_value, per_cent
-from metanet.base.errors import check_choice
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.studies.influence import influence
-from metanet.diagnostics.study_effects import check_fit
 from metanet.models.comparison.fit import holm
-from metanet.models.options import check_level, options_of
+from metanet.models.options import options_of
 from metanet.models.pooling.pool import pool_studies
 from metanet.models.results.pooled import Pooled
 
@@ -69,6 +68,7 @@ class Outliers(Result):
         ]
 
 
+@checked(adjust=choice(*ADJUSTMENTS), level=level)
 def outliers(fit: Pooled, *, level: float = 0.95, adjust: str = "holm") -> Outliers:
     """Find the studies that the others do not predict, and pool without them.
 
@@ -98,9 +98,7 @@ def outliers(fit: Pooled, *, level: float = 0.95, adjust: str = "holm") -> Outli
     ----------
     Viechtbauer, Cheung (2010), doi:10.1002/jrsm.11; Holm (1979), Scandinavian Journal of Statistics 6:65-70.
     """
-    check_fit(fit)
-    check_choice("adjust", adjust, ADJUSTMENTS)
-    alpha = 1.0 - check_level(level)
+    alpha = 1.0 - float(level)
     measured = influence(fit)
     frame = measured.to_frame()[["study", "rstudent"]]
     if measured.reason:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from metanet.base.arguments import checked
 from metanet.base.arrays import Mask
 from metanet.base.display import ABSENT, level_text, number, per_cent, plural
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, nearest, shorten
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
-from metanet.diagnostics.study_effects import check_fit, two_step_twin
+from metanet.diagnostics.study_effects import two_step_twin
 from metanet.models.options import lean, options_of
 from metanet.models.pooling.batch import Batch, pool_batch
 from metanet.models.pooling.inputs import is_sequence, missing
@@ -138,6 +139,7 @@ class LeaveOneOut(Series):
         return text + (f" In {missing} of {len(self._frame)} cases no estimate exists." if missing else "")
 
 
+@checked()
 def leave_one_out(fit: Pooled) -> LeaveOneOut:
     """Refit without each study in turn.
 
@@ -153,7 +155,6 @@ def leave_one_out(fit: Pooled) -> LeaveOneOut:
     """
     import pandas as pd
 
-    check_fit(fit)
     if fit.k < 2:
         reason = "One study: leaving it out leaves nothing, so there is no leave-one-out analysis."
         return LeaveOneOut(fit, fit.method, reason, pd.DataFrame(columns=["study", "status", *COLUMNS]))
@@ -196,6 +197,7 @@ class Cumulative(Series):
         return f"{text}; from {plural(rows[since]['k'], 'study', 'studies')} on every interval holds that value."
 
 
+@checked()
 def cumulative(fit: Pooled, order: str | Sequence[Any] = "year", *, descending: bool = False) -> Cumulative:
     """Pool the first study, the first two, and so on to all of them.
 
@@ -227,9 +229,6 @@ def cumulative(fit: Pooled, order: str | Sequence[Any] = "year", *, descending: 
     """
     import pandas as pd
 
-    check_fit(fit)
-    if not isinstance(descending, bool):
-        raise ArgumentError(f"descending={shorten(descending)!r} must be True or False.")
     values, name = _values(fit, order)
     by_size = name == "size" and "size" not in fit.studies.columns
     # The largest study first is the order that "size" names; `descending` turns it round.

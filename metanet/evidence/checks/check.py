@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from metanet.base.arguments import checked
 from metanet.base.errors import nearest
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.checks.rules import Tables, check_tables
@@ -32,6 +33,7 @@ class Reading:
     digest: str = ""
 
 
+@checked()
 def validate(path: str | os.PathLike[str] | None = None) -> Report:
     """Check tables and report every problem at once.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.figures.forest.captions import (
     alt_text,
@@ -47,6 +48,7 @@ BACKENDS = ("metanet", "forestplot")
 
 
 @chart("forest", title="Forest plot", takes=(Pooled, Comparison), makers=("pool", "compare"))
+@checked()
 def forest(
     fit: Pooled | Comparison,
     *,

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from metanet._version import __version__
+from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.figures.page import style
 
@@ -65,6 +66,7 @@ _SETTINGS: dict[Any, Any] = {
 }
 
 
+@checked()
 def save_figure(
     ax_or_figure: Axes | Figure | SubFigure,
     path_without_suffix: str | os.PathLike[str],

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from metanet._version import __version__
+from metanet.base.arguments import checked, level
 from metanet.base.arrays import Array
 from metanet.base.display import level_text, number, per_cent
 from metanet.base.errors import ArgumentError, check_choice, shorten
@@ -22,7 +23,6 @@ from metanet.kernels.bayes.marginals import Distribution, Marginals, StudyPoster
 from metanet.kernels.bayes.posterior import TAU_FAMILIES, MuPrior, TauPrior, averaged_rate
 from metanet.kernels.numerics.distributions import two_sided_z
 from metanet.models.bayes.result import BayesPooled
-from metanet.models.options import check_level
 from metanet.models.pooling.inputs import read_studies
 from metanet.models.results.pooled import units_of
 
@@ -225,6 +225,7 @@ _SOURCES = (
 )
 
 
+@checked(level=level)
 def bayes_pool(
     data: pd.DataFrame | None = None,
     *,
@@ -293,7 +294,7 @@ def bayes_pool(
     >>> round(fit.probability(rate_below=0.05), 2)
     0.99
     """
-    tau, mu, level = read_tau_prior(tau_prior), read_mu_prior(mu_prior), check_level(level)
+    tau, mu, level = read_tau_prior(tau_prior), read_mu_prior(mu_prior), float(level)
     studies = read_studies(
         data,
         {"events": events, "total": total},

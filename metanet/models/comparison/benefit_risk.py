@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metanet.base.arguments import checked, choice, level
 from metanet.base.display import RATE
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, check_choice, nearest, shorten
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.evidence import Evidence
-from metanet.models.comparison.compare import compare
+from metanet.models.comparison.compare import HETEROGENEITY, compare
 from metanet.models.comparison.result import OBSERVATIONAL, Comparison
 from metanet.models.pooling.inputs import missing as is_missing
 from metanet.models.results.method import versions
@@ -146,6 +147,7 @@ class BenefitRisk(Result):
         return axes
 
 
+@checked(heterogeneity=choice(*HETEROGENEITY), level=level)
 def benefit_risk(
     evidence: Evidence,
     benefit: str = "objective_response",

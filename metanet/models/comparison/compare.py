@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metanet.base.arguments import whole_number
+from metanet.base.arguments import checked, choice, whole
 from metanet.base.display import plural
 from metanet.base.errors import ArgumentError, check_choice, nearest, shorten
 from metanet.base.results import Method
@@ -41,6 +41,7 @@ _MOST_GROUPS, _MOST_SETS = 60, 100_000
 _SETS, _LEAST_SETS, _WORK = 1_999, 199, 3_000_000
 
 
+@checked(heterogeneity=choice(*HETEROGENEITY), bootstrap=whole(0, _MOST_SETS), seed=whole(0))
 def compare(
     data: pd.DataFrame,
     by: str = "modality_class",
@@ -102,10 +103,6 @@ def compare(
     Hauck, Donner (1977), doi:10.1080/01621459.1977.10479969; Zou, Donner (2008), doi:10.1002/sim.3095; Donner, Zou (2012),
     doi:10.1177/0962280210383082; Holm (1979), Scandinavian Journal of Statistics 6:65-70; Fisher (1922), doi:10.2307/2340521.
     """
-    check_choice("heterogeneity", heterogeneity, HETEROGENEITY)
-    if bootstrap is not None:
-        whole_number("bootstrap", bootstrap, 0, _MOST_SETS)
-    whole_number("seed", seed, 0)
     given, options = _options(choices, tau2)
     frame, names, group, notes = _groups(data, by)
     if any(str(entry.get("reason", "")).startswith("shares patients") for entry in data.attrs.get("left_out", [])):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from metanet.base.arguments import checked
 from metanet.base.display import per_cent, plural
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError
@@ -146,6 +147,7 @@ class ResponseCategories(Result):
         return axes
 
 
+@checked()
 def response_categories(
     evidence: Evidence,
     modality: str | Iterable[str] | None = None,

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from metanet.base.arguments import checked, choice, level
 from metanet.base.display import plural
 from metanet.base.errors import ArgumentError, check_choice, nearest, shorten
 from metanet.base.results import Method
@@ -68,6 +69,7 @@ _RATIOS = ("OR", "RR", "PETO")
 _MOST_GROUPS = 60
 
 
+@checked(measure=choice(*MEASURES), level=level)
 def within_studies(
     data: pd.DataFrame,
     by: str = "modality_class",
@@ -129,7 +131,6 @@ def within_studies(
     >>> len(found.pairs) > 0
     True
     """
-    check_choice("measure", measure, MEASURES)
     if model is not None:
         check_choice("model", model, MODELS)
     _check(data, by, cluster, events, total)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from metanet.base.arguments import checked, level
 from metanet.base.arrays import Array
 from metanet.base.display import number
 from metanet.base.errors import ArgumentError
@@ -18,7 +19,7 @@ from metanet.effects.measures import MEASURES
 from metanet.kernels.inverse_variance.clusters import cr2, sandwich
 from metanet.models.dependence.clustering import Grouping, read_grouping
 from metanet.models.dependence.robust_result import ClusterRobust
-from metanet.models.options import Options, check_level, options_of
+from metanet.models.options import Options, options_of
 from metanet.models.pooling.data import Data
 from metanet.models.pooling.inputs import read_columns
 from metanet.models.pooling.one_group import likelihood_of
@@ -57,6 +58,7 @@ class _Fitted:
     reason: str | None
 
 
+@checked(level=level)
 def cluster_robust(
     fit: Pooled | Regression,
     cluster: str | Sequence[object] = "study_id",
@@ -135,7 +137,7 @@ def cluster_robust(
         fitted = _of_regression(fit, given)
     else:
         raise ArgumentError(f"fit must be a result of pool or of meta_regression, not {type(fit).__name__}.")
-    chosen = fit.level if level is None else check_level(level)
+    chosen = fit.level if level is None else float(level)
     used = _used(fitted)
     grouping = read_grouping(fitted.frame, cluster, fitted.data.shape[1], used)
     exact = fitted.options.exact

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from metanet.base.arguments import checked, choice
 from metanet.base.arrays import Array
 from metanet.base.display import level_text, plural
 from metanet.base.errors import ArgumentError, check_choice
@@ -39,6 +40,7 @@ _INDEPENDENT = "as if they were independent studies."
 _NAN = float("nan")
 
 
+@checked(tau2=choice(*METHODS), ci=choice(*CI))
 def three_level(
     data: pd.DataFrame | None = None,
     *,
@@ -120,8 +122,6 @@ def three_level(
             "model='inverse_variance' for three levels."
         )
     check_choice("model", model, ("inverse_variance",), where="for three_level")
-    check_choice("tau2", tau2, METHODS)
-    check_choice("ci", ci, CI)
     given = {name: arguments[name] for name in DATA_ARGUMENTS}
     chosen = {name: arguments[name] for name in ("measure", "level", "add", "to", "drop00")}
     options = options_for(given, {**chosen, "model": "inverse_variance", "tau2": tau2, "ci": ci})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from metanet.base.arguments import checked, whole
 from metanet.base.errors import ArgumentError, check_choice, nearest, shorten
 from metanet.effects.measures import MEASURES
 from metanet.models.options import Options, check_options
@@ -47,6 +48,7 @@ DATA_ARGUMENTS = (
 )
 
 
+@checked()
 def pool(
     data: pd.DataFrame | None = None,
     *,
@@ -236,6 +238,7 @@ def pooled_from_row(fitted: Batch, index: int, studies: Studies, options: Option
     )
 
 
+@checked(threads=whole(1))
 def pool_arrays(
     events: ArrayLike | None = None,
     total: ArrayLike | None = None,
@@ -273,14 +276,8 @@ def pool_arrays(
     """
     given = {name: value for name, value in locals().items() if name in DATA_ARGUMENTS}
     _check_names(choices, "pool_arrays")
-    _check_threads(threads)
     options = options_for(given, choices)
     return pool_batch(read_arrays(given, **takes_of(options)), options, threads=threads)
-
-
-def _check_threads(threads: object) -> None:
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise ArgumentError(f"threads={shorten(threads)!r} must be a whole number of at least 1.")
 
 
 def _check_names(choices: Mapping[str, object], where: str) -> None:
@@ -289,6 +286,7 @@ def _check_names(choices: Mapping[str, object], where: str) -> None:
         check_choice("argument", name, (*CHOICES, *DATA_ARGUMENTS), where=f"to {where}")
 
 
+@checked(threads=whole(1))
 def pool_many(
     data: pd.DataFrame,
     by: str | Sequence[str],
@@ -325,7 +323,6 @@ def pool_many(
     import pandas as pd
 
     keys = _keys(data, by)
-    _check_threads(threads)
     _check_names(choices, "pool_many")
     given = {name: choices.pop(name, None) for name in DATA_ARGUMENTS}
     options = options_for(given, choices)

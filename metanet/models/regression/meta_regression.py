@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from metanet.base.arguments import checked, whole
 from metanet.base.arrays import Array
 from metanet.base.display import plural
 from metanet.base.errors import ArgumentError, check_choice, shorten
@@ -38,6 +39,7 @@ _CHOICES = ("measure", "model", "tau2", "ci", "level", "link", "add", "to", "dro
 _MOST = 1_000_000
 
 
+@checked(permutations=whole(2, _MOST), seed=whole(0))
 def meta_regression(
     data: pd.DataFrame,
     formula: str,
@@ -129,7 +131,6 @@ def meta_regression(
     if data is None:
         raise ArgumentError("data is missing: the moderators of the formula are columns of a DataFrame.")
     check_frame(data)
-    _check_test(permutations, seed)
     given = {name: arguments[name] for name in DATA_ARGUMENTS}
     options = _options(given, {name: arguments[name] for name in _CHOICES})
     takes = ("yi", "vi") if options.measure == "GEN" else MEASURES[options.measure].arguments
@@ -191,19 +192,6 @@ def _options(given: dict[str, Any], choices: dict[str, Any]) -> Options:
     known = CI[options.model]
     ci = known[0] if choices["ci"] is None else choices["ci"]
     return replace(options, ci=check_choice("ci", ci, known, where=f"for meta_regression with model={options.model!r}"))
-
-
-def _check_test(permutations: object, seed: object) -> None:
-    if permutations is not None and (
-        isinstance(permutations, bool)
-        or not isinstance(permutations, (int, np.integer))
-        or not 1 < permutations <= _MOST
-    ):
-        raise ArgumentError(
-            f"permutations={shorten(permutations)!r} must be a whole number from 2 to {_MOST:,}, such as 1000, or None."
-        )
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ArgumentError(f"seed={shorten(seed)!r} must be a whole number that is not negative.")
 
 
 def _check_design(design: Design, frame: pd.DataFrame) -> None:

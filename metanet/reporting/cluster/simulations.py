@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metanet.base.arguments import whole_number
+from metanet.base.arguments import checked, whole
 from metanet.diagnostics.method.calibrate import Calibration, calibrate
 from metanet.models.results.pooled import Pooled
 from metanet.reporting.cluster.maker import connected
@@ -23,6 +23,7 @@ _MEANS = ("coverage", "below", "above", "width", "pi_coverage", "bias")
 _ROOTS = ("rmse", "tau")
 
 
+@checked(simulations=whole(10, 10**9), chunk=whole(10, 10**6), seed=whole(0))
 def calibrate_on_cluster(
     fit: Pooled, simulations: int = 1_000_000, *, scheduler: str, chunk: int = _CHUNK, seed: int = 0, **options: Any
 ) -> Calibration:
@@ -55,9 +56,6 @@ def calibrate_on_cluster(
     ReportError
         A scheduler that does not answer.
     """
-    whole_number("simulations", simulations, 10, 10**9)
-    whole_number("chunk", chunk, 10, 10**6)
-    whole_number("seed", seed, 0)
     sizes = [chunk] * (simulations // chunk)
     rest = simulations % chunk
     if rest >= 10 or not sizes:

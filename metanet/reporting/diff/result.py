@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metanet.base.arguments import between, checked
 from metanet.base.cards import card
 from metanet.base.display import ABSENT, POINTS, number, p_value, per_cent, plural
 from metanet.base.errors import ArgumentError, shorten
@@ -138,6 +139,7 @@ class Diff:
         return to
 
 
+@checked(tolerance=between(0, 1))
 def diff(old: str | os.PathLike[str], new: str | os.PathLike[str], *, tolerance: float = TOLERANCE) -> Diff:
     """Compare two runs of reports: what moved, by how much, and which rows moved it.
 
@@ -159,8 +161,6 @@ def diff(old: str | os.PathLike[str], new: str | os.PathLike[str], *, tolerance:
     ArgumentError
         A folder without reports, or a tolerance that is no number from 0 to 1.
     """
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:
-        raise ArgumentError(f"tolerance={shorten(tolerance)!r} must be a number from 0 to 1.")
     return Diff(str(old), str(new), tuple(compare_runs(old, new, float(tolerance))))
 
 

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metanet.base.arguments import checked, whole
 from metanet.base.cards import card
 from metanet.base.display import interval, per_cent, plural
 from metanet.base.errors import ArgumentError, ReportError, check_choice, shorten
@@ -119,6 +120,7 @@ class Batch:
 FORMATS = ("html", "pdf", "docx")
 
 
+@checked(jobs=whole(1))
 def report(
     outcome: str | None = None,
     modality: str | None = None,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from metanet.base.arguments import checked
 from metanet.base.cards import card
 from metanet.base.display import interval, level_text, number, p_value, per_cent, plural
 from metanet.base.errors import ArgumentError, shorten
@@ -120,6 +121,7 @@ class ReportText:
         )
 
 
+@checked()
 def report_text(fit: Pooled, *analyses: object, rates: pd.DataFrame | None = None) -> ReportText:
     """Write the methods and the results paragraph of a report, by the items of PRISMA 2020.
 
