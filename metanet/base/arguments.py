@@ -19,7 +19,7 @@ from functools import wraps
 from numbers import Integral, Real
 from typing import ParamSpec, TypeVar
 
-from metanet.base.errors import ArgumentError, check_choice, nearest, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice, nearest
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,7 +57,7 @@ def whole_number(argument: str, value: object, low: int, high: int | None = None
     fine = isinstance(value, Integral) and not isinstance(value, bool)
     if not fine or int(value) < low or (high is not None and int(value) > high):  # type: ignore[call-overload]
         reach = f"from {low:,} to {high:,}" if high is not None else f"of at least {low:,}"
-        raise ArgumentError(f"{argument}={shorten(value)!r} must be a whole number {reach}.")
+        raise ArgumentError(f"{argument}={as_given(value)} must be a whole number {reach}.")
     return int(value)  # type: ignore[call-overload, no-any-return]
 
 
@@ -66,7 +66,7 @@ def number_between(argument: str, value: object, low: float, high: float, *, ins
     number = _plain(value)
     if not (low < number < high if inside else low <= number <= high):
         words = f"between {low:g} and {high:g}" if inside else f"from {low:g} to {high:g}"
-        raise ArgumentError(f"{argument}={shorten(value)!r} must be a number {words}.")
+        raise ArgumentError(f"{argument}={as_given(value)} must be a number {words}.")
     return number
 
 
@@ -75,7 +75,7 @@ def rate(argument: str, value: object) -> float:
     number = _plain(value)
     if not 0 < number < 1:
         fix = f" Did you mean {number / 100:g}?" if 1 < number < 100 else ""
-        raise ArgumentError(f"{argument}={shorten(value)!r} must be a rate between 0 and 1, such as 0.3.{fix}")
+        raise ArgumentError(f"{argument}={as_given(value)} must be a rate between 0 and 1, such as 0.3.{fix}")
     return number
 
 
@@ -84,11 +84,11 @@ def level(argument: str, value: object) -> float:
     number = _plain(value)
     if 0 < number < 1 and not 1e-6 <= number <= 1 - 1e-9:
         raise ArgumentError(
-            f"{argument}={shorten(value)!r} is too close to 0 or 1: intervals of that coverage cannot be computed."
+            f"{argument}={as_given(value)} is too close to 0 or 1: intervals of that coverage cannot be computed."
         )
     if not 0 < number < 1:
         fix = f" Did you mean {number / 100:g}?" if 1 < number < 100 else ""
-        raise ArgumentError(f"{argument}={shorten(value)!r} must be a fraction between 0 and 1, such as 0.95.{fix}")
+        raise ArgumentError(f"{argument}={as_given(value)} must be a fraction between 0 and 1, such as 0.95.{fix}")
     return number
 
 
@@ -107,68 +107,47 @@ def choice(*allowed: str) -> Check:
     return lambda argument, value: check_choice(argument, value, allowed)
 
 
-def _flag(argument: str, value: object) -> None:
-    if not isinstance(value, bool) and type(value).__name__ != "bool":
-        raise ArgumentError(f"{argument}={shorten(value)!r} must be True or False.")
-
-
-def _number(argument: str, value: object) -> None:
-    if _plain(value) != _plain(value):
-        raise ArgumentError(f"{argument}={shorten(value)!r} must be a number.")
-
-
-def _integer(argument: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise ArgumentError(f"{argument}={shorten(value)!r} must be a whole number.")
-
-
-def _text(argument: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise ArgumentError(f"{argument}={shorten(value)!r} must be a text.")
-
-
-def _path(argument: str, value: object) -> None:
-    if not isinstance(value, (str, os.PathLike)) or not str(value):
-        raise ArgumentError(f"{argument}={shorten(value)!r} is no path. Fix: give the name of a file or a folder.")
-
-
-def _sequence(argument: str, value: object) -> None:
-    listed = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
-    if not listed:
-        raise ArgumentError(f"{argument}={shorten(value)!r} must be a sequence, such as a list.")
-
-
-def _mapping(argument: str, value: object) -> None:
-    if not isinstance(value, Mapping):
-        raise ArgumentError(f"{argument}={shorten(value)!r} must be a mapping, such as a dict.")
-
-
 def frame(argument: str, value: object) -> None:
     """A pandas DataFrame."""
-    if not (hasattr(value, "columns") and hasattr(value, "loc")):
-        raise ArgumentError(f"{argument} must be a pandas DataFrame, not {type(value).__name__}.")
+    _refuse(argument, value, [_KINDS["pd.DataFrame"]])
 
 
-def kind(*names: str) -> Check:
-    """An object of a class with one of these names (or of a subclass): a result, the evidence, axes."""
-
-    def check(argument: str, value: object) -> None:
-        if not {each.__name__ for each in type(value).__mro__} & set(names):
-            made = " or ".join(f"a result of mn.{MAKERS[name]}" if name in MAKERS else name for name in names)
-            raise ArgumentError(f"{argument} must be {made}, not {type(value).__name__}.")
-
-    return check
+def _is_frame(value: object) -> bool:
+    return hasattr(value, "columns") and hasattr(value, "loc")
 
 
-_KINDS: dict[str, Check] = {
-    "bool": _flag,
-    "int": _integer,
-    "float": _number,
-    "str": _text,
-    "Path": _path,
-    "pd.DataFrame": frame,
+def _is_listed(value: object) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+
+
+#: Whether a value is of a kind, and the kind in words.
+Kind = tuple[Callable[[object], bool], str]
+_KINDS: dict[str, Kind] = {
+    "bool": (lambda value: isinstance(value, bool) or type(value).__name__ == "bool", "True or False"),
+    "int": (lambda value: isinstance(value, Integral) and not isinstance(value, bool), "a whole number"),
+    "float": (lambda value: _plain(value) == _plain(value), "a number"),
+    "str": (lambda value: isinstance(value, str), "a text"),
+    "Path": (lambda value: isinstance(value, (str, os.PathLike)) and bool(str(value)), "a path"),
+    "pd.DataFrame": (_is_frame, "a pandas DataFrame"),
+    "Mapping": (lambda value: isinstance(value, Mapping), "a mapping, such as a dict"),
+    **dict.fromkeys(("Sequence", "Iterable", "tuple", "list"), (_is_listed, "a sequence, such as a list")),
 }
-_GENERIC = {"Sequence": _sequence, "Iterable": _sequence, "tuple": _sequence, "list": _sequence, "Mapping": _mapping}
+
+
+def _class(name: str) -> Kind:
+    """An object of a class of this name, or of a subclass: a result, the evidence, axes."""
+    made = f"a result of mn.{MAKERS[name]}" if name in MAKERS else name
+    return (lambda value: name in {each.__name__ for each in type(value).__mro__}), made
+
+
+def _refuse(argument: str, value: object, kinds: Sequence[Kind]) -> None:
+    """Raise where the value is of none of the kinds."""
+    if not any(fits(value) for fits, _ in kinds):
+        words = " or ".join(dict.fromkeys(words for _, words in kinds))
+        plain = value is None or isinstance(value, (str, bool, Real))
+        if plain and "result of" not in words and "DataFrame" not in words:
+            raise ArgumentError(f"{argument}={as_given(value)} must be {words}.")
+        raise ArgumentError(f"{argument} must be {words}, not {type(value).__name__}.")
 
 
 def _parts(annotation: str) -> list[str]:
@@ -186,42 +165,26 @@ def _parts(annotation: str) -> list[str]:
 def _check_of(annotation: str) -> Check | None:
     """The check of one annotation; None where it names something that only the function itself can check."""
     parts = _parts(annotation)
-    optional = "None" in parts
-    found: list[Check] = []
-    classes = []
+    kinds: list[Kind] = []
     for part in parts:
         name = part.split("[")[0]
-        if part == "None":
-            continue
-        if part.startswith("os.PathLike") or part == "Path":
-            found.append(_path)
-        elif name == "Literal":
-            found.append(choice(*(a or b for a, b in re.findall(r"'([^']*)'|\"([^\"]*)\"", part))))
-        elif name in _GENERIC:
-            found.append(_GENERIC[name])
-        elif part in _KINDS:
-            found.append(_KINDS[part])
+        if name == "Literal":
+            return choice(*(a or b for a, b in re.findall(r"'([^']*)'|\"([^\"]*)\"", part)))
+        if name == "os.PathLike":
+            kinds.append(_KINDS["Path"])
+        elif name in _KINDS:
+            kinds.append(_KINDS[name])
         elif part in MAKERS or part in ("Axes", "Figure", "SubFigure"):
-            classes.append(part)
-        else:
+            kinds.append(_class(part))
+        elif part != "None":
             return None
-    if classes:
-        found.append(kind(*classes))
+    optional = "None" in parts
 
     def check(argument: str, value: object) -> None:
-        if optional and value is None:
-            return
-        errors = []
-        for each in found:
-            try:
-                each(argument, value)
-            except ArgumentError as error:
-                errors.append(error)
-            else:
-                return
-        raise errors[-1]
+        if not (optional and value is None):
+            _refuse(argument, value, kinds)
 
-    return check if found else None
+    return check if kinds else None
 
 
 def checked(**rules: Check) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -231,18 +194,22 @@ def checked(**rules: Check) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
 
     def declare(function: Callable[P, R]) -> Callable[P, R]:
-        code = function.__code__
+        own = getattr(function, "__wrapped__", function)
+        code = own.__code__
         positional = code.co_varnames[: code.co_argcount]
         named = (*positional, *code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount])
         open_end, listed = bool(code.co_flags & 0x08), bool(code.co_flags & 0x04)
-        defaults = dict(zip(reversed(positional), reversed(function.__defaults__ or ()), strict=False))
-        defaults |= function.__kwdefaults__ or {}
+        defaults = dict(zip(reversed(positional), reversed(own.__defaults__ or ()), strict=False))
+        defaults |= own.__kwdefaults__ or {}
         notes = function.__annotations__
         checks: dict[str, Check] = {}
         for name in named:
             check = rules.get(name) or (_check_of(str(notes[name])) if name in notes else None)
             if check is not None:
                 checks[name] = check
+
+        starred = code.co_varnames[len(named)] if listed else ""
+        member = _check_of(str(notes[starred])) if starred in notes else None
 
         @wraps(function)
         def call(*args: P.args, **options: P.kwargs) -> R:
@@ -266,6 +233,9 @@ def checked(**rules: Check) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 check = checks.get(name)
                 if check is not None and not (value is None and name in defaults and defaults[name] is None):
                     check(name, value)
+            if member is not None:
+                for value in args[len(positional) :]:
+                    member(starred, value)
             return function(*args, **options)
 
         return call
@@ -277,9 +247,8 @@ def each(check: Check) -> Check:
     """Every member of a sequence."""
 
     def every(argument: str, value: object) -> None:
-        _sequence(argument, value)
-        assert isinstance(value, Sequence) or hasattr(value, "__iter__")
-        for member in value:
+        _refuse(argument, value, [_KINDS["Sequence"]])
+        for member in value:  # type: ignore[attr-defined]
             check(argument, member)
 
     return every

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice
 
 #: The sign for a quantity that does not exist; the notes give the reason.
 ABSENT = "–"
@@ -181,7 +181,7 @@ def check_per(per: object) -> int:
     if isinstance(per, str):
         return PER[check_choice("per", per, tuple(PER))]
     raise ArgumentError(
-        f"per={shorten(per)!r} is not known. Known: {', '.join(f'{n}' for n in sorted(set(PER.values())))}."
+        f"per={as_given(per)} is not known. Known: {', '.join(f'{n}' for n in sorted(set(PER.values())))}."
     )
 
 
@@ -197,7 +197,7 @@ def scale_of(response: str, per: object = None, title: str | None = None) -> Sca
         # The word "cent" is the default of figures, which draw every kind of value.
         return scale
     if not scale.kind.startswith("rate"):
-        raise ArgumentError(f"per={shorten(per)!r} applies to rates, not to a {scale.kind}. Fix: leave it out.")
+        raise ArgumentError(f"per={as_given(per)} applies to rates, not to a {scale.kind}. Fix: leave it out.")
     if per == "cent":
         return scale
     factor = check_per(per)

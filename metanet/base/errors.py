@@ -52,7 +52,7 @@ class Problem:
         return ":".join(str(part) for part in (self.file, self.row, self.column) if part is not None)
 
     def __str__(self) -> str:
-        shown = "" if self.value is None else f" {shorten(self.value)!r}"
+        shown = "" if self.value is None else f" {as_given(self.value)}"
         fix = f" Fix: {self.fix}" if self.fix else ""
         return f"{self.place}:{shown} {self.wrong}.{fix}"
 
@@ -61,6 +61,11 @@ def shorten(value: object, limit: int = 80) -> str:
     """`value` as one line of at most `limit` characters, fit for a message."""
     text = " ".join(str(value).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def as_given(value: object) -> str:
+    """`value` as a message prints it: a text in quotes, anything else as it is."""
+    return repr(shorten(value)) if isinstance(value, str) else shorten(value)
 
 
 _MOST_WORDS, _LONGEST_WORD = 2_000, 200
@@ -87,4 +92,4 @@ def check_choice(argument: str, value: object, allowed: Sequence[str], *, where:
     meant = f" Did you mean {near!r}?" if near is not None else ""
     context = f" {where}" if where else ""
     known = ", ".join(repr(name) for name in allowed)
-    raise ArgumentError(f"{argument}={shorten(value)!r} is not known{context}.{meant} Known: {known}.")
+    raise ArgumentError(f"{argument}={as_given(value)} is not known{context}.{meant} Known: {known}.")

@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 
 from metanet.base.arrays import Array
 from metanet.base.display import plural
-from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.effects.measures import MEASURES
 from metanet.models.options import Options, check_options, options_of
 from metanet.models.pooling.data import Data
@@ -162,7 +162,7 @@ def null_on_scale(twin: Twin, null: object) -> float | None:
     if null is None:
         return None if response.startswith("rate") else 0.0
     if isinstance(null, bool) or not isinstance(null, Real) or not np.isfinite(float(null)):
-        raise ArgumentError(f"null={shorten(null)!r} must be a number on the response scale.")
+        raise ArgumentError(f"null={as_given(null)} must be a number on the response scale.")
     value = float(null)
     if response == "rate" and not 0 < value < 1:
         raise ArgumentError(f"null={value!r} must be a rate between 0 and 1, such as 0.2.")

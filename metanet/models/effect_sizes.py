@@ -14,7 +14,7 @@ from metanet._version import __version__
 from metanet.base.arguments import checked
 from metanet.base.arrays import Array
 from metanet.base.display import plural
-from metanet.base.errors import ArgumentError, MetanetWarning, check_choice, shorten
+from metanet.base.errors import ArgumentError, MetanetWarning, as_given, check_choice
 from metanet.effects.back_transforms import harmonic_mean
 from metanet.effects.measures import MEASURES, Measure
 from metanet.effects.values import Effects
@@ -152,12 +152,12 @@ def effect_sizes(
 
 
 @overload
-@checked()
 def back_transform(value: float, measure: str, *, total: float | ArrayLike | None = None) -> float: ...
 @overload
 def back_transform(
     value: Sequence[float] | NDArray[Any] | pd.Series[Any], measure: str, *, total: float | ArrayLike | None = None
 ) -> Array: ...
+@checked()
 def back_transform(
     value: float | ArrayLike | pd.Series[Any], measure: str, *, total: float | ArrayLike | None = None
 ) -> float | Array:
@@ -228,13 +228,13 @@ def _number(argument: str, value: object) -> float:
     """One finite number."""
     item = value.item() if isinstance(value, (np.generic, np.ndarray)) else value
     if isinstance(item, bool) or not isinstance(item, Real):
-        raise ArgumentError(f"{argument}={shorten(value)!r} is not a number.")
+        raise ArgumentError(f"{argument}={as_given(value)} is not a number.")
     try:
         number = float(item)
     except OverflowError:
         number = np.inf
     if not np.isfinite(number):
-        raise ArgumentError(f"{argument}={shorten(value)!r} must be a finite number.")
+        raise ArgumentError(f"{argument}={as_given(value)} must be a finite number.")
     return number
 
 
@@ -245,7 +245,7 @@ def _check_rules(measure: Measure, add: object, to: object, drop00: object) -> d
         raise ArgumentError(f"add={amount:g} is negative. Fix: give 0 to add nothing.")
     rule = check_choice("to", to, RULES)
     if not isinstance(drop00, (bool, np.bool_)):
-        raise ArgumentError(f"drop00={shorten(drop00)!r} must be True or False.")
+        raise ArgumentError(f"drop00={as_given(drop00)} must be True or False.")
     if not measure.corrects:
         # The defaults are taken as "the measure's own", which is to add nothing.
         if amount not in (0.0, CORRECTION):

@@ -8,7 +8,7 @@ from numbers import Real
 from typing import Any
 
 from metanet.base.arguments import level as check_level
-from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.effects.measures import MEASURES
 from metanet.effects.study_intervals import INTERVALS
 from metanet.effects.zero_cells import CORRECTION, RULES
@@ -81,7 +81,7 @@ def _choose(argument: str, value: object, allowed: tuple[str | None, ...], model
     if value is None and None in allowed:
         return None
     if not words:
-        raise ArgumentError(f"{argument}={shorten(value)!r} has no meaning for model={model!r}. Fix: leave it out.")
+        raise ArgumentError(f"{argument}={as_given(value)} has no meaning for model={model!r}. Fix: leave it out.")
     return check_choice(argument, value, words, where=f"for model={model!r}")
 
 
@@ -172,7 +172,7 @@ def _default_or(value: object, default: str, allowed: tuple[str | None, ...]) ->
 def _link(model: str, measure: str, link: object) -> str | None:
     if model != "glmm":
         if link is not None:
-            raise ArgumentError(f"link={shorten(link)!r} has no meaning for model={model!r}. Fix: leave it out.")
+            raise ArgumentError(f"link={as_given(link)} has no meaning for model={model!r}. Fix: leave it out.")
         return None
     allowed = LINKS[measure]
     return check_choice("link", allowed[0] if link is None else link, allowed, where=f"for measure={measure!r}")
@@ -183,7 +183,7 @@ def _study_interval(measure: str, value: object) -> str:
     if measure == "GEN" or MEASURES[measure].response != "rate":
         if value is not None:
             raise ArgumentError(
-                f"study_interval={shorten(value)!r} has no meaning for measure={measure!r}. Fix: leave it out."
+                f"study_interval={as_given(value)} has no meaning for measure={measure!r}. Fix: leave it out."
             )
         return "Clopper-Pearson"
     return check_choice("study_interval", "Clopper-Pearson" if value is None else value, tuple(INTERVALS))
@@ -195,16 +195,16 @@ def _zero_cells(model: str, measure: str, add: object, to: object, drop00: objec
     for argument, value in (("add", add), ("to", to)):
         if value is not None and not corrects:
             raise ArgumentError(
-                f"{argument}={shorten(value)!r} has no meaning for model={model!r} and measure={measure!r}: nothing is added "
+                f"{argument}={as_given(value)} has no meaning for model={model!r} and measure={measure!r}: nothing is added "
                 "to cells there. Fix: leave it out."
             )
     pairs = measure != "GEN" and MEASURES[measure].groups == 2
     if drop00 is not None and not (pairs and model in TWO_STEP):
-        raise ArgumentError(f"drop00={shorten(drop00)!r} has no meaning for model={model!r} and measure={measure!r}.")
+        raise ArgumentError(f"drop00={as_given(drop00)} has no meaning for model={model!r} and measure={measure!r}.")
     if drop00 is not None and not isinstance(drop00, bool):
-        raise ArgumentError(f"drop00={shorten(drop00)!r} must be True or False.")
+        raise ArgumentError(f"drop00={as_given(drop00)} must be True or False.")
     if add is not None and (isinstance(add, bool) or not isinstance(add, Real) or not 0 <= float(add) <= 1e6):
-        raise ArgumentError(f"add={shorten(add)!r} must be a number that is not negative, such as 0.5.")
+        raise ArgumentError(f"add={as_given(add)} must be a number that is not negative, such as 0.5.")
     return {
         "add": (CORRECTION if add is None else float(add)) if corrects else 0.0,
         "to": check_choice("to", "only0" if to is None else to, RULES) if corrects else "none",

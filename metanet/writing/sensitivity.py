@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked, choice
 from metanet.base.display import ABSENT, difference_scale, level_text, scale_of
-from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.diagnostics.method.multiverse import DATA_DIMENSIONS, Multiverse
 from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.rates import POLICIES
@@ -94,7 +94,7 @@ def sensitivity_table(
 def _of_fits(fits: list[Pooled]) -> Table:
     for fit in fits:
         if not isinstance(fit, Pooled):
-            raise ArgumentError(f"results holds {shorten(type(fit).__name__)!r}, which is no result of pool.")
+            raise ArgumentError(f"results holds {as_given(type(fit).__name__)}, which is no result of pool.")
         if (fit.response, fit.level) != (fits[0].response, fits[0].level):
             raise ArgumentError(
                 "results hold different kinds of estimates or levels, whose differences mean nothing. Fix: one measure, one level."
@@ -144,7 +144,7 @@ def _of_multiverse(found: Multiverse, by: str, main: Mapping[str, str] | None) -
     same_method = frame["method"] == method
     first = frame[rows_of_main & same_method].iloc[:1]
     if first.empty:
-        raise ArgumentError(f"main={shorten(main)!r} is not among the analyses. Fix: words of results.to_frame().")
+        raise ArgumentError(f"main={as_given(main)} is not among the analyses. Fix: words of results.to_frame().")
     lines = [{**_records(first)[0], "label": first["model"].iloc[0]}]
     groups = ["Main analysis"]
     if by != "data":

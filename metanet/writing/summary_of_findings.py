@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked, level
 from metanet.base.display import level_text, scale_of
-from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.untrusted import listing
 from metanet.diagnostics.spread.grade import OPEN, grade_facts
 from metanet.evidence.evidence import Evidence
@@ -91,7 +91,7 @@ def summary_of_findings(
     (inconsistency), doi:10.1016/j.jclinepi.2011.01.012 (imprecision).
     """
     if per not in _UNITS or isinstance(per, bool):
-        raise ArgumentError(f"per={shorten(per)!r} must be 100 or 1000.")
+        raise ArgumentError(f"per={as_given(per)} must be 100 or 1000.")
     chosen = _outcomes(evidence, outcomes, modality)
     given = dict(definitions or {})
     for name in given:
@@ -145,14 +145,14 @@ def summary_of_findings(
 def _outcomes(evidence: Evidence, outcomes: Any, modality: object) -> list[str]:
     """The outcomes by name, each once."""
     if not isinstance(modality, str):
-        raise ArgumentError(f"modality={shorten(modality)!r} must be one modality class or modality.")
+        raise ArgumentError(f"modality={as_given(modality)} must be one modality class or modality.")
     if outcomes is None:
         return [
             name for name in evidence.outcome_names if len(evidence.rates(name, modality=modality, poolable_only=True))
         ]
     words = [outcomes] if isinstance(outcomes, str) else list(outcomes) if isinstance(outcomes, Iterable) else []
     if not words:
-        raise ArgumentError(f"outcomes={shorten(outcomes)!r} must be one outcome or several, or None for all.")
+        raise ArgumentError(f"outcomes={as_given(outcomes)} must be one outcome or several, or None for all.")
     return list(dict.fromkeys(check_choice("outcomes", word, evidence.outcome_names) for word in words))
 
 

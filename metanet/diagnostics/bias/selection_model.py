@@ -11,7 +11,7 @@ import numpy as np
 
 from metanet.base.arguments import checked, choice
 from metanet.base.display import ABSENT, number, p_value, plural
-from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.results import Method, Test
 from metanet.diagnostics.bias.small_study_effects import Check, stamp_of
 from metanet.diagnostics.study_effects import Twin, null_on_scale, two_step_twin
@@ -200,7 +200,7 @@ def _steps(steps: object) -> np.ndarray:
         values = values[:-1]
     if values.ndim != 1 or not values.size or not np.all((values > 0) & (values < 1)) or np.any(np.diff(values) <= 0):
         raise ArgumentError(
-            f"steps={shorten(steps)!r} must be increasing p-values between 0 and 1, such as (0.025, 0.5)."
+            f"steps={as_given(steps)} must be increasing p-values between 0 and 1, such as (0.025, 0.5)."
         )
     return values
 

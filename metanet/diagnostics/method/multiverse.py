@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from metanet.base.arguments import checked, level, number_between, rate, whole
 from metanet.base.display import Scale, difference_scale, per_cent, plural, scale_of
 from metanet.base.drawing import draw
-from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.results import Method, Result, plain
 from metanet.effects.measures import MEASURES
 from metanet.evidence.contract import CERTAINTIES
@@ -66,11 +66,11 @@ def check_choices(**given: object) -> DataChoices:
             continue
         levels = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
         if not levels:
-            raise ArgumentError(f"{name}={shorten(value)!r} must be one or several of {', '.join(map(repr, allowed))}.")
+            raise ArgumentError(f"{name}={as_given(value)} must be one or several of {', '.join(map(repr, allowed))}.")
         out[name] = tuple(dict.fromkeys(check_choice(name, level, allowed) for level in levels))
     grouping = given.get("grouping", True)
     if not isinstance(grouping, bool):
-        raise ArgumentError(f"grouping={shorten(grouping)!r} must be True or False.")
+        raise ArgumentError(f"grouping={as_given(grouping)} must be True or False.")
     return DataChoices(**out, grouping=grouping)
 
 
@@ -110,7 +110,7 @@ def row_sets(
             known_words = data["certainty"].isin(CERTAINTIES)
             if not known_words.all():
                 bad = data.loc[~known_words, "certainty"].iloc[0]
-                raise ArgumentError(f"certainty={shorten(bad)!r} is not one of {', '.join(map(repr, CERTAINTIES))}.")
+                raise ArgumentError(f"certainty={as_given(bad)} is not one of {', '.join(map(repr, CERTAINTIES))}.")
             rows = data[[CERTAINTIES.index(word) >= floor for word in data["certainty"]]]
             start = {"certainty": certainty}
         found += _filtered(rows, start, choices)
@@ -441,7 +441,7 @@ def _analyses(
     found = []
     for each in analyses:
         if not isinstance(each, Mapping):
-            raise ArgumentError(f"analyses holds {shorten(each)!r}, which is no dictionary of choices.")
+            raise ArgumentError(f"analyses holds {as_given(each)}, which is no dictionary of choices.")
         for name in each:
             check_choice("argument", name, CHOICES, where="to an analysis")
         found.append(lean(options_for(given, {**base, "level": level, **each})))

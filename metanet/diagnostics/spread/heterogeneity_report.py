@@ -11,7 +11,7 @@ from metanet.base.arguments import checked, each, rate
 from metanet.base.cards import card
 from metanet.base.display import number, p_value, per_cent, plural
 from metanet.base.drawing import draw
-from metanet.base.errors import ArgumentError, nearest, shorten
+from metanet.base.errors import ArgumentError, as_given, nearest
 from metanet.base.results import Method, Result, aligned
 from metanet.base.untrusted import visible
 from metanet.diagnostics.spread.grade import grade_facts
@@ -251,7 +251,7 @@ def heterogeneity_report(
         if name not in studies.columns:
             near = nearest(name, [str(c) for c in studies.columns])
             meant = f" Did you mean {near!r}?" if near else ""
-            raise ArgumentError(f"{shorten(name)!r} is not a column of the studies.{meant}")
+            raise ArgumentError(f"{as_given(name)} is not a column of the studies.{meant}")
     options = options_of(fit.method)
     # Subgroups and moderators by the same model, as far as it has them; else by the exact one.
     choices: dict[str, Any] = {"level": fit.level}

@@ -13,7 +13,7 @@ from metanet.base.arguments import checked
 from metanet.base.arrays import Mask
 from metanet.base.display import ABSENT, level_text, number, per_cent, plural
 from metanet.base.drawing import draw
-from metanet.base.errors import ArgumentError, nearest, shorten
+from metanet.base.errors import ArgumentError, as_given, nearest
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.study_effects import two_step_twin
@@ -276,12 +276,10 @@ def _values(fit: Pooled, order: object) -> tuple[list[Any], str]:
         near = nearest(order, [*known, *ORDERS])
         meant = f" Did you mean {near!r}?" if near else ""
         raise ArgumentError(
-            f"order={shorten(order)!r} is not a column of the studies.{meant} Known: {', '.join(known)}."
+            f"order={as_given(order)} is not a column of the studies.{meant} Known: {', '.join(known)}."
         )
     if not is_sequence(order):
-        raise ArgumentError(
-            f"order={shorten(order)!r} must be a column, {', '.join(map(repr, ORDERS))}, or a sequence."
-        )
+        raise ArgumentError(f"order={as_given(order)} must be a column, {', '.join(map(repr, ORDERS))}, or a sequence.")
     items = list(order)  # type: ignore[call-overload]
     if len(items) != fit.k:
         raise ArgumentError(f"order has {len(items)} values, and there are {plural(fit.k, 'study', 'studies')}.")

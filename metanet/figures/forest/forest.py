@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from metanet.base.arguments import checked
-from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.figures.forest.captions import (
     alt_text,
     doubts,
@@ -269,6 +269,6 @@ def _favours(favours: object) -> tuple[str, str] | None:
         return None
     if isinstance(favours, str) or not isinstance(favours, Sequence) or len(favours) != 2:
         raise ArgumentError(
-            f"favours={shorten(favours)!r} must be two texts: what the left and the right end of the axis stand for."
+            f"favours={as_given(favours)} must be two texts: what the left and the right end of the axis stand for."
         )
     return f"← {harmless(favours[0], 80)}", f"{harmless(favours[1], 80)} →"

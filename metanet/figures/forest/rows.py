@@ -11,7 +11,7 @@ import numpy as np
 
 from metanet.base import display
 from metanet.base.display import level_text
-from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.untrusted import listing
 from metanet.figures.forest.captions import heterogeneity, no_prediction, summary_label
 from metanet.figures.forest.layout import shorten_cell
@@ -75,7 +75,7 @@ def own_columns(frame: pd.DataFrame, preset: ForestPreset) -> tuple[str, ...]:
 def check_columns(columns: object, frame: pd.DataFrame) -> tuple[str, ...]:
     """The wanted columns, each known and named once; a pair of counts falls away where the data have none."""
     if isinstance(columns, str) or not isinstance(columns, Sequence):
-        raise ArgumentError(f"columns={shorten(columns)!r} must be a list of names, such as ('events/total', 'rate').")
+        raise ArgumentError(f"columns={as_given(columns)} must be a list of names, such as ('events/total', 'rate').")
     names = {str(c) for c in frame.columns}
     known = (*OWN, PANEL, *(str(c) for c in frame.columns if str(c) not in ("study", *OWN)))
     out: list[str] = []
@@ -247,7 +247,7 @@ def check_judgements(value: object, frame: pd.DataFrame) -> dict[str, str]:
     """Column -> what it is called, from a list of columns or a mapping."""
     if isinstance(value, str) or not isinstance(value, (Mapping, Sequence)):
         raise ArgumentError(
-            f"risk_of_bias={shorten(value)!r} must be a list of columns, such as ('selection', 'outcome'), or a mapping of "
+            f"risk_of_bias={as_given(value)} must be a list of columns, such as ('selection', 'outcome'), or a mapping of "
             "columns to names."
         )
     known = tuple(str(c) for c in frame.columns if str(c) != "study")
@@ -268,7 +268,7 @@ def judgement(name: str, value: object, study: object) -> Judgement:
     known = _CERTAINTY if "certainty" in name.casefold() else _RISK
     if word not in known:
         raise ArgumentError(
-            f"risk_of_bias column {name!r} has {shorten(value)!r} for {shorten(study)!r}. Known: {listing(w for w in known if w)}."
+            f"risk_of_bias column {name!r} has {as_given(value)} for {as_given(study)}. Known: {listing(w for w in known if w)}."
         )
     return known[word]
 
@@ -346,13 +346,13 @@ def plan_for(
     said = headings or {}
     if not isinstance(said, Mapping):
         raise ArgumentError(
-            f"headings={shorten(headings)!r} must map columns to headings, such as {{'year': 'Published'}}."
+            f"headings={as_given(headings)} must map columns to headings, such as {{'year': 'Published'}}."
         )
     unknown = [name for name in said if name not in ("study", *names)]
     if unknown:
         shown = f"study, {', '.join(names)}"
         raise ArgumentError(
-            f"headings names {shorten(unknown[0])!r}, which is no column of this figure. Shown: {shown}."
+            f"headings names {as_given(unknown[0])}, which is no column of this figure. Shown: {shown}."
         )
     return Plan(
         names=names,

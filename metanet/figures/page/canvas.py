@@ -15,7 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from metanet.base.errors import ArgumentError, MetanetWarning, check_choice, shorten
+from metanet.base.arguments import checked
+from metanet.base.errors import ArgumentError, MetanetWarning, as_given, check_choice
 from metanet.figures.page import style
 from metanet.figures.page.save import DescribedFigure
 
@@ -96,6 +97,7 @@ _LEAST, _MOST = 40.0, 1000.0
 _width: ContextVar[float | None] = ContextVar("width of a journal's column", default=None)
 
 
+@checked()
 @contextmanager
 def column_width(width: str | float) -> Iterator[None]:
     """Draw every figure inside the block as wide as a column of a journal.
@@ -131,7 +133,7 @@ def column_width(width: str | float) -> Iterator[None]:
         millimetres = float(given)
     else:
         raise ArgumentError(
-            f"width={shorten(width)!r} must be a number of millimetres from {_LEAST:g} to {_MOST:g}, or one of {', '.join(COLUMNS)}."
+            f"width={as_given(width)} must be a number of millimetres from {_LEAST:g} to {_MOST:g}, or one of {', '.join(COLUMNS)}."
         )
     token = _width.set(millimetres * _POINTS)
     try:

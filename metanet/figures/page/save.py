@@ -17,7 +17,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from metanet._version import __version__
 from metanet.base.arguments import checked
-from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.figures.page import style
 
 # Titles and descriptions of figures: remembered beside the figure, written into the files.
@@ -98,15 +98,15 @@ def save_figure(
     """
     figure = _figure_of(ax_or_figure)
     if isinstance(formats, str) or not isinstance(formats, Sequence) or not formats:
-        raise ArgumentError(f"formats={shorten(formats)!r} must be a list of formats, such as ('svg', 'png').")
+        raise ArgumentError(f"formats={as_given(formats)} must be a list of formats, such as ('svg', 'png').")
     for name in formats:
         check_choice("formats", name, FORMATS)
     if isinstance(dpi, bool) or not isinstance(dpi, int) or dpi < LEAST_DPI:
-        raise ArgumentError(f"dpi={shorten(dpi)!r} must be a whole number of at least {LEAST_DPI}.")
+        raise ArgumentError(f"dpi={as_given(dpi)} must be a whole number of at least {LEAST_DPI}.")
     base = Path(path_without_suffix)
     if base.suffix.lower().lstrip(".") in FORMATS:
         raise ArgumentError(
-            f"path_without_suffix={shorten(base)!r} has a suffix. Fix: leave {base.suffix!r} out and name it in formats."
+            f"path_without_suffix={as_given(base)} has a suffix. Fix: leave {base.suffix!r} out and name it in formats."
         )
     base.parent.mkdir(parents=True, exist_ok=True)
     return [_save(figure, base.with_name(f"{base.name}.{name}"), name, dpi) for name in formats]

@@ -15,7 +15,7 @@ from matplotlib.transforms import Transform
 
 from metanet.base.arrays import Array
 from metanet.base.display import RATE, plural
-from metanet.base.errors import ArgumentError, MetanetWarning, shorten
+from metanet.base.errors import ArgumentError, MetanetWarning, as_given
 from metanet.base.untrusted import listing
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, number_axis
@@ -76,7 +76,7 @@ def benefit_risk_plane(
     values = _checked(frame)
     for word, name in ((benefit, "benefit"), (risk, "risk")):
         if not isinstance(word, str) or not word.strip():
-            raise ArgumentError(f"{name}={shorten(word)!r} must be the outcome in words.")
+            raise ArgumentError(f"{name}={as_given(word)} must be the outcome in words.")
     names = [harmless(group) for group in frame["group"]]
     there = np.asarray(np.isfinite(values[:, [0, 3]]).all(1))
     absent = [name for name, known in zip(names, there, strict=True) if not known]
@@ -221,7 +221,7 @@ def _checked(frame: object) -> Array:
             try:
                 out[i, j] = float(value)
             except (TypeError, ValueError):
-                raise ArgumentError(f"frame holds {shorten(value)!r} in {name!r}, where a number belongs.") from None
+                raise ArgumentError(f"frame holds {as_given(value)} in {name!r}, where a number belongs.") from None
     wrong = np.argwhere((out < 0) | (out > 1))
     if wrong.size:
         i, j = wrong[0]

@@ -11,7 +11,7 @@ from scipy import special
 
 from metanet.base.arrays import Array
 from metanet.base.display import level_text, plural
-from metanet.base.errors import ArgumentError, shorten
+from metanet.base.errors import ArgumentError, as_given
 from metanet.base.untrusted import listing
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, apart, log_axis, number_axis, response_ticks
@@ -154,10 +154,10 @@ def _checked(contours: Any, default: tuple[float, ...]) -> tuple[float, ...]:
         values = tuple(sorted({float(v) for v in contours}, reverse=True))
     except (TypeError, ValueError):
         raise ArgumentError(
-            f"contours={shorten(contours)!r} must be a list of p-values, such as (0.05, 0.01)."
+            f"contours={as_given(contours)} must be a list of p-values, such as (0.05, 0.01)."
         ) from None
     if not all(0 < v < 1 for v in values) or len(values) > 4:
-        raise ArgumentError(f"contours={shorten(contours)!r} must be at most four p-values between 0 and 1.")
+        raise ArgumentError(f"contours={as_given(contours)} must be at most four p-values between 0 and 1.")
     return values
 
 

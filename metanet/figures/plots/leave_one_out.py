@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from metanet.base import display
 from metanet.base.display import level_text
-from metanet.base.errors import ArgumentError, shorten
+from metanet.base.errors import ArgumentError, as_given
 from metanet.figures.forest.captions import summary_label
 from metanet.figures.forest.render import draw_table
 from metanet.figures.forest.rows import _data_cell, _heading
@@ -225,7 +225,7 @@ def _value(value: object) -> float:
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise ArgumentError(f"frame holds {shorten(value)!r} where a number belongs.") from None
+        raise ArgumentError(f"frame holds {as_given(value)} where a number belongs.") from None
 
 
 def _row(row: dict[Any, Any], scale: Scale, extra: tuple[str, ...]) -> Row:

@@ -15,7 +15,7 @@ from metanet._version import __version__
 from metanet.base.arguments import checked, level
 from metanet.base.arrays import Array
 from metanet.base.display import level_text, number, per_cent
-from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.results import Method
 from metanet.effects.study_intervals import clopper_pearson
 from metanet.kernels.bayes import posterior as kernel
@@ -84,16 +84,16 @@ def read_mu_prior(value: object) -> MuPrior:
 def _read(argument: str, value: object, words: tuple[str, ...]) -> tuple[str, list[float]]:
     example = DEFAULT_TAU if argument == "tau_prior" else DEFAULT_MU
     if not isinstance(value, (tuple, list)) or not value:
-        raise ArgumentError(f"{argument}={shorten(value)!r} must be a word and its numbers, such as {example!r}.")
+        raise ArgumentError(f"{argument}={as_given(value)} must be a word and its numbers, such as {example!r}.")
     family = check_choice(argument, value[0], words)
     names = _PARAMETERS[family]
     form = ", ".join([repr(family), *names])
     if len(value) != 1 + len(names):
-        raise ArgumentError(f"{argument}={shorten(value)!r} does not have the form ({form}).")
+        raise ArgumentError(f"{argument}={as_given(value)} does not have the form ({form}).")
     numbers = []
     for name, item in zip(names, value[1:], strict=True):
         if isinstance(item, bool) or not isinstance(item, Real):
-            raise ArgumentError(f"{argument}: {name}={shorten(item)!r} is not a number. Fix: use the form ({form}).")
+            raise ArgumentError(f"{argument}: {name}={as_given(item)} is not a number. Fix: use the form ({form}).")
         numbers.append(float(item))
         if not abs(numbers[-1]) < float("inf"):
             raise ArgumentError(f"{argument}: {name}={item} must be finite: only a proper prior has a posterior here.")

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special
 
 from metanet.base.display import RATE, level_text, number, plural, scale_of
-from metanet.base.errors import ArgumentError, shorten
+from metanet.base.errors import ArgumentError, as_given
 from metanet.base.results import Method, Result, plain
 from metanet.kernels.bayes.marginals import Distribution
 from metanet.models.results.pooled import counted_units
@@ -153,7 +153,7 @@ class BayesPooled(Result):
         import pandas as pd
 
         if isinstance(points, bool) or not isinstance(points, int) or not 2 <= points <= 100_000:
-            raise ArgumentError(f"points={shorten(points)!r} must be a whole number from 2 to 100000.")
+            raise ArgumentError(f"points={as_given(points)} must be a whole number from 2 to 100000.")
         parts = []
         for name, distribution in self._distributions.items():
             ends = distribution.quantile(np.array([0.0005, 0.9995]))
@@ -234,10 +234,10 @@ def _place(name: str, value: object, distribution: Distribution) -> float:
     number = float("nan") if isinstance(value, bool) or not isinstance(value, Real) else float(value)
     if name.startswith("tau"):
         if not 0 <= number < float("inf"):
-            raise ArgumentError(f"{name}={shorten(value)!r} must be a number from zero up, on the logit scale.")
+            raise ArgumentError(f"{name}={as_given(value)} must be a number from zero up, on the logit scale.")
         # Kept on the axis of u, with tau = s sinh(u): the slope at zero is s.
         return float(np.arcsinh(number / distribution.slope(np.zeros(1))[0]))
     if not 0 < number < 1:
         fix = f" Did you mean {number / 100:g}?" if 1 < number < 100 else ""
-        raise ArgumentError(f"{name}={shorten(value)!r} must be a fraction between 0 and 1, such as 0.05.{fix}")
+        raise ArgumentError(f"{name}={as_given(value)} must be a fraction between 0 and 1, such as 0.05.{fix}")
     return float(special.logit(number))

@@ -12,7 +12,7 @@ import numpy as np
 from metanet.base.arguments import checked, choice, level
 from metanet.base.display import RATE
 from metanet.base.drawing import draw
-from metanet.base.errors import ArgumentError, check_choice, nearest, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice, nearest
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.evidence import Evidence
@@ -216,7 +216,7 @@ def benefit_risk(
     if by not in frames[0].columns:
         near = nearest(by, [str(c) for c in frames[0].columns])
         raise ArgumentError(
-            f"by={shorten(by)!r} is not a column of the rates." + (f" Did you mean {near!r}?" if near else "")
+            f"by={as_given(by)} is not a column of the rates." + (f" Did you mean {near!r}?" if near else "")
         )
     # Rows without a group have no place here.
     present = [

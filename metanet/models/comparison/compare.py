@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from metanet.base.arguments import checked, choice, whole
 from metanet.base.display import plural
-from metanet.base.errors import ArgumentError, check_choice, nearest, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice, nearest, shorten
 from metanet.base.results import Method
 from metanet.base.untrusted import listing, visible
 from metanet.kernels.inverse_variance import prediction
@@ -184,10 +184,10 @@ def _groups(data: Any, by: object) -> tuple[pd.DataFrame, tuple[str, ...], NDArr
     if not isinstance(by, str) or by not in data.columns:
         near = nearest(by, [str(c) for c in data.columns])
         meant = f" Did you mean {near!r}?" if near else ""
-        raise ArgumentError(f"by={shorten(by)!r} is not a column of data.{meant}")
+        raise ArgumentError(f"by={as_given(by)} is not a column of data.{meant}")
     column = data[by]
     if column.ndim != 1:
-        raise ArgumentError(f"by={shorten(by)!r} names several columns of data. Fix: rename one of them.")
+        raise ArgumentError(f"by={as_given(by)} names several columns of data. Fix: rename one of them.")
     values = ["" if missing(item) else str(item).strip() for item in column.tolist()]
     known = np.array([bool(value) for value in values], dtype=bool)
     if not known.any():

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.base.display import plural
-from metanet.base.errors import ArgumentError, nearest, shorten
+from metanet.base.errors import ArgumentError, as_given, nearest
 from metanet.kernels.inverse_variance.clusters import Clusters
 from metanet.models.pooling.inputs import is_sequence, missing
 
@@ -65,16 +65,16 @@ def _keys(frame: pd.DataFrame | None, cluster: object, k: int) -> list[Any]:
             near = nearest(cluster, columns)
             meant = f" Did you mean {near!r}?" if near else ""
             raise ArgumentError(
-                f"cluster={shorten(cluster)!r} is not a column of the data.{meant} Fix: name the column that says which arms "
+                f"cluster={as_given(cluster)} is not a column of the data.{meant} Fix: name the column that says which arms "
                 "belong to one study, or pass a sequence with one key for each arm."
             )
         column = frame[cluster]
         if column.ndim != 1:
-            raise ArgumentError(f"cluster={shorten(cluster)!r} names several columns of the data. Fix: rename them.")
+            raise ArgumentError(f"cluster={as_given(cluster)} names several columns of the data. Fix: rename them.")
         return list(column.tolist())
     if not is_sequence(cluster):
         raise ArgumentError(
-            f"cluster={shorten(cluster)!r} must be a column of the data, or a sequence with one key for each arm."
+            f"cluster={as_given(cluster)} must be a column of the data, or a sequence with one key for each arm."
         )
     given: Any = cluster
     keys = list(given.tolist() if hasattr(given, "tolist") else given)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from metanet.base.arrays import Array
 from metanet.base.display import plural
-from metanet.base.errors import ArgumentError, nearest, shorten
+from metanet.base.errors import ArgumentError, as_given, nearest, shorten
 from metanet.base.untrusted import visible
 from metanet.models.pooling.data import Data
 
@@ -111,7 +111,7 @@ _NOT_NUMBERS = (
 def as_numbers(argument: str, values: Any) -> Array:
     """One-dimensional floats; booleans, texts and missing values are named by index and refused."""
     if not is_sequence(values):
-        raise ArgumentError(f"{argument}={shorten(values)!r} must be a sequence of numbers, one for each study.")
+        raise ArgumentError(f"{argument}={as_given(values)} must be a sequence of numbers, one for each study.")
     if isinstance(values, np.ma.MaskedArray):
         values = values.tolist()
     if getattr(getattr(values, "dtype", None), "kind", "f") in "mMc":
@@ -125,7 +125,7 @@ def as_numbers(argument: str, values: Any) -> Array:
                 return plain
     out = np.empty(len(items))
     for i, item in enumerate(items):
-        where = f"{argument}[{i}]={shorten(item)!r}"
+        where = f"{argument}[{i}]={as_given(item)}"
         if isinstance(item, (bool, np.bool_)):
             raise ArgumentError(f"{where} is a truth value, not a number.")
         if missing(item):
@@ -154,7 +154,7 @@ def same_length(**columns: Array | Sequence[str] | None) -> None:
 
 
 def _at(labels: Sequence[str] | None, i: SupportsIndex) -> str:
-    return f" (study {shorten(labels[int(i)])!r})" if labels else ""
+    return f" (study {as_given(labels[int(i)])})" if labels else ""
 
 
 def check_whole(name: str, values: Array, labels: Sequence[str] | None = None) -> None:
@@ -308,7 +308,7 @@ def read_studies(
         study = "study"
     found_study = resolve(data, "study", study)
     if found_study is not None and not is_sequence(found_study):
-        raise ArgumentError(f"study={shorten(found_study)!r} must be a column of data or a sequence of names.")
+        raise ArgumentError(f"study={as_given(found_study)} must be a column of data or a sequence of names.")
     same_length(**columns, study=found_study)
     labels, notes = _labels(found_study, len(columns[arguments[0]]))
     check_columns(columns, labels)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from metanet.base.arguments import checked, whole
-from metanet.base.errors import ArgumentError, check_choice, nearest, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice, nearest
 from metanet.effects.measures import MEASURES
 from metanet.models.options import Options, check_options
 from metanet.models.pooling.batch import PER_STUDY, Batch, pool_batch
@@ -170,9 +170,7 @@ def options_for(given: Mapping[str, object], choices: Mapping[str, object]) -> O
     for name in _WORDS:
         value = choices.get(name)
         if value is not None and not isinstance(value, str):
-            raise ArgumentError(
-                f"{name}={shorten(value)!r} must be a word, such as those in the documentation of pool."
-            )
+            raise ArgumentError(f"{name}={as_given(value)} must be a word, such as those in the documentation of pool.")
     measure, model = choices.get("measure"), choices.get("model")
     known = MEASURES.get(measure) if isinstance(measure, str) else None
     if measure is not None and known is None and measure != "GEN":
@@ -332,7 +330,7 @@ def pool_many(
         try:
             found = read_studies(part, given, study=study, **takes_of(options))
         except ArgumentError as error:
-            where = ", ".join(f"{key}={shorten(value)!r}" for key, value in zip(keys, label, strict=True))
+            where = ", ".join(f"{key}={as_given(value)}" for key, value in zip(keys, label, strict=True))
             raise ArgumentError(f"In the group {where}: {error}") from None
         groups.append((label, found))
     if not groups:
@@ -356,12 +354,12 @@ def _keys(data: pd.DataFrame, by: object) -> list[str]:
         raise ArgumentError(f"data must be a pandas DataFrame, not {type(data).__name__}.")
     keys = [by] if isinstance(by, str) else list(by) if isinstance(by, Sequence) else []
     if not keys or not all(isinstance(key, str) for key in keys):
-        raise ArgumentError(f"by={shorten(by)!r} must be the name of a column, or a list of names.")
+        raise ArgumentError(f"by={as_given(by)} must be the name of a column, or a list of names.")
     for key in keys:
         if key not in data.columns:
             near = nearest(key, [str(c) for c in data.columns])
             raise ArgumentError(
-                f"by={shorten(key)!r} is not a column of data." + (f" Did you mean {near!r}?" if near else "")
+                f"by={as_given(key)} is not a column of data." + (f" Did you mean {near!r}?" if near else "")
             )
         if key in {*_NUMBERS, "notes"}:
             raise ArgumentError(f"by={key!r} has the name of a column of the result. Fix: rename the column of data.")

@@ -12,7 +12,7 @@ import numpy as np
 
 from metanet.base.arrays import Array, Mask
 from metanet.base.display import plural
-from metanet.base.errors import ArgumentError, nearest, shorten
+from metanet.base.errors import ArgumentError, as_given, nearest, shorten
 from metanet.base.untrusted import listing, visible
 from metanet.models.pooling.inputs import missing
 
@@ -69,7 +69,7 @@ def read_values(frame: pd.DataFrame, name: str, *, argument: str = "data") -> Va
     numbers = np.full(len(items), np.nan)
     numbers[known] = [float(item) for item in there]
     for i in np.flatnonzero(known & ~(np.abs(numbers) <= 1e15)):
-        raise ArgumentError(f"{argument}: {name}[{i}]={shorten(items[i])!r} cannot be computed with as a moderator.")
+        raise ArgumentError(f"{argument}: {name}[{i}]={as_given(items[i])} cannot be computed with as a moderator.")
     return Values(known, numbers, ())
 
 
@@ -97,9 +97,9 @@ class Factor:
             if self.reference is not None:
                 if self.reference not in found:
                     near = nearest(self.reference, found)
-                    meant = f" Did you mean {shorten(near)!r}?" if near else ""
+                    meant = f" Did you mean {as_given(near)}?" if near else ""
                     raise ArgumentError(
-                        f"formula: {shorten(self.reference)!r} is no category of {self.names[0]!r} here.{meant} "
+                        f"formula: {as_given(self.reference)} is no category of {self.names[0]!r} here.{meant} "
                         f"Known: {listing(shorten(each, 60) for each in found)}."
                     )
                 found = [self.reference, *(c for c in found if c != self.reference)]
@@ -116,9 +116,9 @@ class Factor:
             for text, label in zip(texts, labels, strict=True):
                 if text not in places:
                     near = nearest(text, self.categories)
-                    meant = f" Did you mean {shorten(near)!r}?" if near else ""
+                    meant = f" Did you mean {as_given(near)}?" if near else ""
                     raise ArgumentError(
-                        f"{visible(label)}: {self.names[0]}={shorten(text)!r} is no category of the fitted studies.{meant} "
+                        f"{visible(label)}: {self.names[0]}={as_given(text)} is no category of the fitted studies.{meant} "
                         f"Known: {listing(shorten(each, 60) for each in self.categories)}."
                     )
             return np.array([places[text] for text in texts], dtype=np.float64)
@@ -154,8 +154,8 @@ def read_factor(source: str, quoted: Mapping[str, str], frame: pd.DataFrame, ind
         real = quoted.get(name, name)
         if real not in frame.columns:
             near = nearest(real, [str(c) for c in frame.columns])
-            meant = f" Did you mean {shorten(near)!r}?" if near else ""
-            raise ArgumentError(f"formula: {shorten(real)!r} is not a column of data.{meant}")
+            meant = f" Did you mean {as_given(near)}?" if near else ""
+            raise ArgumentError(f"formula: {as_given(real)} is not a column of data.{meant}")
         return real
 
     label = source
@@ -168,33 +168,33 @@ def read_factor(source: str, quoted: Mapping[str, str], frame: pd.DataFrame, ind
     try:
         tree = ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ArgumentError(f"formula: {shorten(label)!r} cannot be read. Allowed: {_ALLOWED}.") from None
+        raise ArgumentError(f"formula: {as_given(label)} cannot be read. Allowed: {_ALLOWED}.") from None
     names: list[str] = []
     if isinstance(tree, ast.Name) or (isinstance(tree, ast.Call) and _called(tree, label) == "C"):
         name, reference = _category(tree, column, label)
         shown = f"C({name})" if isinstance(tree, ast.Call) else name
         return Factor(own, shown, (name,), reference, isinstance(tree, ast.Call), _node=name)
     if isinstance(tree, ast.BinOp):
-        raise ArgumentError(f"formula: {shorten(label)!r} is arithmetic. Fix: write I({shorten(label, 40)}).")
+        raise ArgumentError(f"formula: {as_given(label)} is arithmetic. Fix: write I({shorten(label, 40)}).")
     if not isinstance(tree, ast.Call):
-        raise ArgumentError(f"formula: {shorten(label)!r} is not a column of data. Allowed: {_ALLOWED}.")
+        raise ArgumentError(f"formula: {as_given(label)} is not a column of data. Allowed: {_ALLOWED}.")
     node = _checked(tree, column, names, label, 0)
     if not names:
-        raise ArgumentError(f"formula: {shorten(label)!r} names no column.")
+        raise ArgumentError(f"formula: {as_given(label)} names no column.")
     for name in names:
         if read_values(frame, name).numbers is None:
-            raise ArgumentError(f"formula: {shorten(label)!r} takes numbers, and the column {name!r} holds texts.")
+            raise ArgumentError(f"formula: {as_given(label)} takes numbers, and the column {name!r} holds texts.")
     return Factor(own, label, tuple(dict.fromkeys(names)), None, False, _node=node)
 
 
 def _called(node: ast.Call, label: str) -> str:
     if not isinstance(node.func, ast.Name):
-        raise ArgumentError(f"formula: {shorten(label)!r} is not allowed. Allowed: {_ALLOWED}.")
+        raise ArgumentError(f"formula: {as_given(label)} is not allowed. Allowed: {_ALLOWED}.")
     name = node.func.id
     if name not in FUNCTIONS:
         near = nearest(name, FUNCTIONS)
-        meant = f" Did you mean {shorten(near)!r}?" if near else ""
-        raise ArgumentError(f"formula: the function {shorten(name)!r} is not known.{meant} Allowed: {_ALLOWED}.")
+        meant = f" Did you mean {as_given(near)}?" if near else ""
+        raise ArgumentError(f"formula: the function {as_given(name)} is not known.{meant} Allowed: {_ALLOWED}.")
     return name
 
 
@@ -206,24 +206,24 @@ def _category(node: ast.expr, column: Callable[[str], str], label: str) -> tuple
     reference: object = None
     given = [*node.args[1:], *(k.value for k in node.keywords if k.arg in ("ref", "reference"))]
     if not node.args or not isinstance(node.args[0], ast.Name) or len(given) > 1 or len(node.keywords) > len(given):
-        raise ArgumentError(f"formula: {shorten(label)!r} must be C(column) or C(column, 'reference category').")
+        raise ArgumentError(f"formula: {as_given(label)} must be C(column) or C(column, 'reference category').")
     if given:
         reference = given[0].value if isinstance(given[0], ast.Constant) else None
         if not isinstance(reference, (str, int, float)) or isinstance(reference, bool):
-            raise ArgumentError(f"formula: the reference in {shorten(label)!r} must be a category in quotation marks.")
+            raise ArgumentError(f"formula: the reference in {as_given(label)} must be a category in quotation marks.")
     return column(node.args[0].id), None if reference is None else str(reference)
 
 
 def _checked(node: ast.expr, column: Callable[[str], str], names: list[str], label: str, depth: int) -> Any:
     """The tree as nested tuples of our own, every part of it allowed."""
     if depth > 20:
-        raise ArgumentError(f"formula: {shorten(label)!r} is nested too deeply.")
+        raise ArgumentError(f"formula: {as_given(label)} is nested too deeply.")
     if isinstance(node, ast.Name):
         names.append(column(node.id))
         return names[-1]
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
         if abs(node.value) > 1e15:
-            raise ArgumentError(f"formula: a number in {shorten(label)!r} is too large.")
+            raise ArgumentError(f"formula: a number in {as_given(label)} is too large.")
         return float(node.value)
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
         left = _checked(node.left, column, names, label, depth + 1)
@@ -234,13 +234,11 @@ def _checked(node: ast.expr, column: Callable[[str], str], names: list[str], lab
     if isinstance(node, ast.Call):
         name = _called(node, label)
         if name == "C":
-            raise ArgumentError(f"formula: {shorten(label)!r}: C() makes categories, which have no arithmetic.")
+            raise ArgumentError(f"formula: {as_given(label)}: C() makes categories, which have no arithmetic.")
         if len(node.args) != 1 or node.keywords or isinstance(node.args[0], ast.Starred):
-            raise ArgumentError(
-                f"formula: {name}() in {shorten(label)!r} takes one column, or arithmetic with columns."
-            )
+            raise ArgumentError(f"formula: {name}() in {as_given(label)} takes one column, or arithmetic with columns.")
         return name, _checked(node.args[0], column, names, label, depth + 1)
-    raise ArgumentError(f"formula: {shorten(label)!r} is not allowed. Allowed: {_ALLOWED}.")
+    raise ArgumentError(f"formula: {as_given(label)} is not allowed. Allowed: {_ALLOWED}.")
 
 
 def _compute(
@@ -346,10 +344,10 @@ def read_formula(formula: object, frame: pd.DataFrame) -> Formula:
         Syntax that cannot be read, a name that is no column, or anything beyond names, arithmetic and the listed functions.
     """
     if not isinstance(formula, str):
-        raise ArgumentError(f"formula={shorten(formula)!r} must be a text such as '~ year + pct_pancreatic'.")
+        raise ArgumentError(f"formula={as_given(formula)} must be a text such as '~ year + pct_pancreatic'.")
     text = " ".join(formula.split())
     if not text.startswith("~"):
-        raise ArgumentError(f"formula={shorten(text)!r} must begin with '~', as in '~ year'. Nothing stands before it.")
+        raise ArgumentError(f"formula={as_given(text)} must begin with '~', as in '~ year'. Nothing stands before it.")
     if len(text) > _LONGEST:
         raise ArgumentError(f"formula has {len(text)} characters; at most {_LONGEST} are read.")
     quoted: dict[str, str] = {}
@@ -369,7 +367,7 @@ def read_formula(formula: object, frame: pd.DataFrame) -> Formula:
         for factor in term.factors:
             if factor.eval_method.value == "literal":
                 if str(factor.expr) != "1":
-                    raise ArgumentError(f"formula={shorten(text)!r}: the number {factor.expr} is no moderator.")
+                    raise ArgumentError(f"formula={as_given(text)}: the number {factor.expr} is no moderator.")
                 parts.append("1")
                 continue
             source = str(factor.expr)
@@ -380,7 +378,7 @@ def read_formula(formula: object, frame: pd.DataFrame) -> Formula:
     factors = tuple(known.values())
     names = tuple(dict.fromkeys(name for factor in factors for name in factor.names))
     if not names:
-        raise ArgumentError(f"formula={shorten(text)!r} names no moderator. Fix: name a column, or use pool.")
+        raise ArgumentError(f"formula={as_given(text)} names no moderator. Fix: name a column, or use pool.")
     if len(names) > _MOST_NAMES:
         raise ArgumentError(f"formula names {len(names)} columns; at most {_MOST_NAMES} are taken.")
     from formulaic import Formula as Parsed  # type: ignore[import-untyped]
@@ -399,14 +397,14 @@ def _refuse(plain: str, text: str) -> None:
         ("\\", "backslashes"),
     ):
         if sign in plain:
-            raise ArgumentError(f"formula={shorten(text)!r}: {what} are not allowed in a formula.")
+            raise ArgumentError(f"formula={as_given(text)}: {what} are not allowed in a formula.")
     if "~" in plain[1:]:
-        raise ArgumentError(f"formula={shorten(text)!r} holds more than one '~'.")
+        raise ArgumentError(f"formula={as_given(text)} holds more than one '~'.")
     if plain.count("`"):
-        raise ArgumentError(f"formula={shorten(text)!r}: a backtick is not closed.")
+        raise ArgumentError(f"formula={as_given(text)}: a backtick is not closed.")
     if "__" in re.sub(r"quoted[0-9]+__", "", plain):
         raise ArgumentError(
-            f"formula={shorten(text)!r}: names with two underscores are not allowed. Fix: put the name of a column in backticks."
+            f"formula={as_given(text)}: names with two underscores are not allowed. Fix: put the name of a column in backticks."
         )
     for found in _POWER.finditer(plain):
         try:
@@ -415,12 +413,12 @@ def _refuse(plain: str, text: str) -> None:
             power = np.inf
         if power > _LARGEST_POWER:
             raise ArgumentError(
-                f"formula={shorten(text)!r}: a power must be a number of at most {_LARGEST_POWER}, as in I(year ** 2)."
+                f"formula={as_given(text)}: a power must be a number of at most {_LARGEST_POWER}, as in I(year ** 2)."
             )
     if len(re.findall(r"[*/:]", plain)) > 4 * _MOST_NAMES or len(re.findall(r"\*\*|\^", plain)) > _MOST_NAMES:
-        raise ArgumentError(f"formula={shorten(text)!r} has too many operators to be read.")
+        raise ArgumentError(f"formula={as_given(text)} has too many operators to be read.")
     if len(set(re.findall(r"[A-Za-z_]\w*", plain))) > 2 * _MOST_NAMES:
-        raise ArgumentError(f"formula={shorten(text)!r} has too many names; at most {_MOST_NAMES} columns are taken.")
+        raise ArgumentError(f"formula={as_given(text)} has too many names; at most {_MOST_NAMES} columns are taken.")
 
 
 def _parse(plain: str, text: str) -> Any:
@@ -432,11 +430,11 @@ def _parse(plain: str, text: str) -> Any:
         parsed = Parsed(plain)
     except (FormulaicError, SyntaxError, ValueError, TypeError, RecursionError) as error:
         raise ArgumentError(
-            f"formula={shorten(text)!r} cannot be read ({shorten(_first_line(error), 60)}). Fix: names joined by +, : or *, "
+            f"formula={as_given(text)} cannot be read ({shorten(_first_line(error), 60)}). Fix: names joined by +, : or *, "
             "such as '~ year + log(n)'."
         ) from None
     if not isinstance(parsed, SimpleFormula):
-        raise ArgumentError(f"formula={shorten(text)!r} must have one side and one part, such as '~ year'.")
+        raise ArgumentError(f"formula={as_given(text)} must have one side and one part, such as '~ year'.")
     return parsed
 
 
@@ -488,7 +486,7 @@ def _new_frame(new: Any, names: Sequence[str]) -> pd.DataFrame:
             {k: list(v) if not isinstance(v, str) and hasattr(v, "__len__") else [v] * rows for k, v in new.items()}
         )
     if not (hasattr(new, "columns") and hasattr(new, "loc")):
-        raise ArgumentError(f"new={shorten(new)!r} must be a mapping or a DataFrame with the moderators.")
+        raise ArgumentError(f"new={as_given(new)} must be a mapping or a DataFrame with the moderators.")
     gone = [name for name in names if name not in new.columns]
     if gone:
         raise ArgumentError(

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from metanet.base.arguments import checked, whole
 from metanet.base.arrays import Array
 from metanet.base.display import plural
-from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice, shorten
 from metanet.base.untrusted import listing
 from metanet.effects.measures import MEASURES
 from metanet.kernels.inverse_variance.regression_tau2 import gram_schmidt
@@ -231,7 +231,7 @@ def moderator_contrast(design: Design) -> Array:
     made = np.linalg.lstsq(design.matrix / size, np.ones(k), rcond=None)[0]
     if np.abs(design.matrix / size @ made - 1.0).max() > 1e-8:
         raise ArgumentError(
-            f"formula={shorten(design.formula.text)!r} has no intercept: it would fix the rate at moderators of zero. Fix: "
+            f"formula={as_given(design.formula.text)} has no intercept: it would fix the rate at moderators of zero. Fix: "
             "leave the '0' or '- 1' out."
         )
     along = made / size

@@ -11,7 +11,7 @@ import numpy as np
 from metanet.base.arrays import Array
 from metanet.base.display import ABSENT, level_text, number, p_value, per_cent, plural, scale_of
 from metanet.base.drawing import draw
-from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.results import Method, Result, Test
 from metanet.base.untrusted import listing, visible
 from metanet.effects.measures import MEASURES
@@ -293,7 +293,7 @@ class Regression(Result):
                 continue
             if name in held:
                 if not np.isscalar(held[name]):
-                    raise ArgumentError(f"at: {name}={shorten(held[name])!r} must be one value.")
+                    raise ArgumentError(f"at: {name}={as_given(held[name])} must be one value.")
                 new[name] = [held[name]] * line.size
             elif name in numeric:
                 new[name] = [float(self._frame[name].to_numpy(dtype=float).mean())] * line.size

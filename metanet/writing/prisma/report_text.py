@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from metanet.base.arguments import checked
 from metanet.base.cards import card
 from metanet.base.display import interval, level_text, number, p_value, per_cent, plural
-from metanet.base.errors import ArgumentError, shorten
+from metanet.base.errors import ArgumentError, as_given
 from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.method.multiverse import Multiverse
 from metanet.models.comparison.result import Comparison
@@ -169,7 +169,7 @@ def report_text(fit: Pooled, *analyses: object, rates: pd.DataFrame | None = Non
         kind = kind_of(analysis)
         if kind is None:
             raise ArgumentError(
-                f"analysis {place} is {shorten(type(analysis).__name__)!r}, which is no result of an analysis. Fix: the result of "
+                f"analysis {place} is {as_given(type(analysis).__name__)}, which is no result of an analysis. Fix: the result of "
                 "leave_one_out, compare, multiverse ..., each after the main result."
             )
         _check_same(fit, analysis, place)

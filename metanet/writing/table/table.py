@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from metanet.base.cards import card
 from metanet.base.display import ABSENT, RATE, Scale, count, number, p_value, plural
-from metanet.base.errors import ArgumentError, shorten
+from metanet.base.errors import ArgumentError, as_given, shorten
 from metanet.base.results import plain
 from metanet.base.untrusted import visible
 from metanet.base.whole_files import write_bytes, write_csv, write_text
@@ -404,10 +404,10 @@ def _framed(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame
 
 def _place(path: object) -> Path:
     if not isinstance(path, (str, os.PathLike)) or not str(path):
-        raise ArgumentError(f"path={shorten(path)!r} is no path. Fix: give the name of a file.")
+        raise ArgumentError(f"path={as_given(path)} is no path. Fix: give the name of a file.")
     to = Path(path)
     if to.is_dir():
-        raise ArgumentError(f"path={shorten(to)!r} is a folder. Fix: give the name of a file in it.")
+        raise ArgumentError(f"path={as_given(to)} is a folder. Fix: give the name of a file in it.")
     return to
 
 
