@@ -101,12 +101,12 @@ def choose(page, label, words):
 def shows(page, fit):
     """Wait until the card holds exactly the numbers of a result."""
     expected = json.dumps(dict(rows_of(fit)))
-    page.wait(f"JSON.stringify({ROWS}) === JSON.stringify({expected})", f"the numbers {rows_of(fit)[1]}", 20)
+    page.wait(f"JSON.stringify({ROWS}) === JSON.stringify({expected})", f"the numbers {rows_of(fit)[1]}")
 
 
 def new_image(page, old):
     """Wait for another figure than `old`, and give its address."""
-    return page.wait(f"{IMAGE} !== {json.dumps(old)} && {IN}.querySelector('img').complete && {IMAGE}", "a figure", 20)
+    return page.wait(f"{IMAGE} !== {json.dumps(old)} && {IN}.querySelector('img').complete && {IMAGE}", "a figure")
 
 
 def faults(page):

@@ -16,6 +16,7 @@ from metanet.figures.forest import render
 from metanet.figures.forest.forest import forest
 from metanet.figures.page import canvas
 from tests.figures.cases import fit_of
+from tests.work import HANG
 
 
 def _run(code, **environment):
@@ -128,7 +129,7 @@ def test_a_notebook_shows_each_figure_exactly_once():
         "import matplotlib.pyplot as plt\nplt.get_fignums()",
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    NotebookClient(notebook, kernel_name="python3", timeout=60).execute()
+    NotebookClient(notebook, kernel_name="python3", timeout=int(HANG)).execute()
     images = [[o for o in cell.outputs if "image/png" in o.get("data", {})] for cell in notebook.cells]
     assert [len(found) for found in images] == [1, 1, 0, 1, 0]
     assert not [

@@ -24,6 +24,7 @@ from metanet.reporting.run import makers
 from tests.browser.devtools import CHROMIUM, Page
 from tests.reporting.conftest import _Lent as Lent
 from tests.reporting.conftest import _parent  # noqa: F401 - a fixture
+from tests.work import HANG
 
 from .conftest import Structure, acting, everything_below
 from .corpus import EVERY, TEXTS, write_evidence
@@ -81,7 +82,7 @@ def test_a_run_over_names_that_are_places_writes_nothing_outside_of_its_folder(p
     done = subprocess.run(
         [sys.executable, "-c", COMMAND, "report", "--data", str(folder), "--out", "out", "--format", "html,pdf,docx", "--supplement",
          "--analysis", "rates", "--analysis", "comparison", "--jobs", "2"],
-        cwd=cwd, env={**os.environ, "HOME": str(home)}, capture_output=True, text=True, timeout=300, check=False,
+        cwd=cwd, env={**os.environ, "HOME": str(home)}, capture_output=True, text=True, timeout=HANG, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
@@ -153,9 +154,7 @@ def test_nothing_runs_in_a_browser(runs, place):
     with Page(place / "chromium") as page:
         for file in [*files, *figures]:
             page.open(file.as_uri())
-            page.wait(
-                f"document.readyState === 'complete' && location.href === {json.dumps(file.as_uri())}", file.name, 30
-            )
+            page.wait(f"document.readyState === 'complete' && location.href === {json.dumps(file.as_uri())}", file.name)
             time.sleep(0.05)
             assert page.run("typeof window.PWNED") == "undefined", file
             if file.suffix == ".html":

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import metanet as mn
+from tests.work import HANG
 
 EVENTS = [117, 9, 5, 17, 20, 6, 8, 26, 7, 8, 1, 11]
 TOTAL = [168, 40, 10, 33, 51, 9, 16, 48, 23, 10, 8, 19]
@@ -389,4 +390,4 @@ def test_importing_metanet_loads_nothing_heavy():
         "import sys, metanet; heavy = {'pandas', 'matplotlib', 'statsmodels', 'papermill', 'scipy', 'frictionless'} "
         "& set(sys.modules); assert not heavy, heavy; assert 'pool' in dir(metanet)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=HANG)

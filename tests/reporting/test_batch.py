@@ -11,6 +11,7 @@ import metanet as mn
 from metanet.reporting.index.script import SCRIPT
 from metanet.reporting.plan.jobs import Job
 from metanet.reporting.run.batch import planned, run_jobs
+from tests.work import HANG
 
 from .conftest import HOSTILE
 
@@ -182,5 +183,5 @@ def test_the_batch_loads_where_the_system_has_neither_limits_nor_locks():
         "import sys\nsys.modules['resource'] = None\nsys.modules['fcntl'] = None\n"
         "import metanet.reporting.run.batch, papermill, metanet.reporting.engine.papermill_engine"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=HANG, check=False)
     assert done.returncode == 0, done.stderr

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from metanet.reporting.plan.jobs import Job
 from metanet.reporting.run.batch import report, run_jobs
 from metanet.reporting.run.journal import Journal, versions_digest
 from tests.reporting.test_journal import SOURCE, bytes_of
+from tests.work import wait_until
 
 distributed = pytest.importorskip("distributed")
 # Ports and processes of a scheduler that ends are closed a moment later than the test.
@@ -51,9 +51,7 @@ def test_reports_of_a_cluster_are_those_of_this_machine_though_a_worker_is_kille
 
     def kill():
         # In the middle: a report is finished, others are being made.
-        end = time.monotonic() + 60
-        while not list(out.glob("x/*/report.html")) and time.monotonic() < end:
-            time.sleep(0.01)
+        wait_until(lambda: list(out.glob("x/*/report.html")), "the first report", every=0.01)
         os.kill(victims[0], signal.SIGKILL)
 
     thread = threading.Thread(target=kill)
