@@ -76,3 +76,8 @@ def never_run(monkeypatch, tmp_path):
     monkeypatch.chdir(place)
     yield place
     assert not list(tmp_path.rglob("PWNED*"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared(one_parent):
+    """Reports are made by the one warm parent."""

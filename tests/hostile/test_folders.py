@@ -21,7 +21,7 @@ from metanet.reporting.run import journal
 from metanet.reporting.run.batch import run_jobs
 from metanet.reporting.run.run import _check_rows
 from metanet.reporting.supplement.write import write_supplement
-from tests.reporting.conftest import _parent, notebook, one_parent  # noqa: F401 - fixtures
+from tests.reporting.conftest import notebook  # noqa: F401 - a fixture
 from tests.work import at_most, not_hanging
 
 from .conftest import Structure, acting

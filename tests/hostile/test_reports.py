@@ -20,10 +20,7 @@ import metanet as mn
 from metanet.base.untrusted import visible
 from metanet.evidence.reading.text import BLANKS
 from metanet.reporting.files import slug
-from metanet.reporting.run import makers
 from tests.browser.devtools import CHROMIUM, Page
-from tests.reporting.conftest import _Lent as Lent
-from tests.reporting.conftest import _parent  # noqa: F401 - a fixture
 from tests.work import HANG
 
 from .conftest import Structure, acting, everything_below
@@ -56,13 +53,10 @@ def texts(place):
 
 
 @pytest.fixture(scope="module")
-def runs(place, texts, _parent):  # noqa: F811
+def runs(place, texts):
     """A report in every format over each part of the texts: a part is a modality class."""
     folder = write_evidence(place / "data", texts, {"response": texts[0]}, PARTS)
-    with pytest.MonkeyPatch.context() as patch:
-        if _parent is not None:
-            patch.setattr(makers, "Forks", lambda **options: Lent(_parent))
-        made = mn.report("response", data=folder, out=place / "out", formats=("html", "pdf", "docx"), jobs=2)
+    made = mn.report("response", data=folder, out=place / "out", formats=("html", "pdf", "docx"), jobs=2)
     return [
         (texts[start :: len(PARTS)], made, place / "out" / "response" / slug(name)) for start, name in enumerate(PARTS)
     ]
