@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit, gammaln, logsumexp, xlogy
+from scipy.special import expit, gammaln, xlogy
 
 
 def rows(events, total, events_control, total_control):
@@ -18,14 +18,25 @@ def coefficients(events, total, events_control, total_control):
     return parts[0] + parts[1]
 
 
+def _softplus(x):
+    """log(1 + exp(x)) for values that do not overflow; half the time of `logaddexp`."""
+    return np.log1p(np.exp(x))
+
+
+def _log_of_sum(x):
+    """Logarithm of the sum of exp(x)."""
+    top = x.max()
+    return top + np.log(np.exp(x - top).sum())
+
+
 def fixed_intercepts(data, theta, tau, alpha):
     """Log-likelihood of UM.FS, by a sum over 26,001 points."""
     z = np.linspace(-13, 13, 26001)
     value = 0.0
     for a, n1, c, n2, mid in zip(*data, alpha, strict=True):
         l1, l2 = mid + (theta + tau * z) / 2, mid - (theta + tau * z) / 2
-        density = a * l1 - n1 * np.logaddexp(0, l1) + c * l2 - n2 * np.logaddexp(0, l2) - z * z / 2
-        value += logsumexp(density) + np.log(z[1] - z[0]) - np.log(2 * np.pi) / 2
+        density = a * l1 - n1 * _softplus(l1) + c * l2 - n2 * _softplus(l2) - z * z / 2
+        value += _log_of_sum(density) + np.log(z[1] - z[0]) - np.log(2 * np.pi) / 2
     return float(value + coefficients(*data).sum())
 
 
@@ -36,8 +47,8 @@ def random_intercepts(data, theta, alpha, tau, sigma, points=1601):
     value = 0.0
     for a, n1, c, n2 in zip(*data, strict=True):
         l1, l2 = alpha + sigma * u + (theta + tau * z) / 2, alpha + sigma * u - (theta + tau * z) / 2
-        density = a * l1 - n1 * np.logaddexp(0, l1) + c * l2 - n2 * np.logaddexp(0, l2) - z * z / 2 - u * u / 2
-        value += logsumexp(density) + 2 * np.log(z[1] - z[0]) - np.log(2 * np.pi)
+        density = a * l1 - n1 * _softplus(l1) + c * l2 - n2 * _softplus(l2) - z * z / 2 - u * u / 2
+        value += _log_of_sum(density) + 2 * np.log(z[1] - z[0]) - np.log(2 * np.pi)
     return float(value + coefficients(*data).sum())
 
 

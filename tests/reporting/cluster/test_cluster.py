@@ -25,14 +25,15 @@ distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
 
-@pytest.fixture
-def cluster(tmp_path):
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """One cluster for all; a worker that is killed is started anew by its nanny."""
     with (
         distributed.LocalCluster(
             n_workers=2,
             threads_per_worker=1,
-            dashboard_address=None,
-            local_directory=str(tmp_path / "dask"),
+            dashboard_address="127.0.0.1:0",
+            local_directory=str(tmp_path_factory.mktemp("dask")),
             host="127.0.0.1",
         ) as made,
     ):
@@ -47,12 +48,12 @@ def test_reports_of_a_cluster_are_those_of_this_machine_though_a_worker_is_kille
     jobs = jobs_from(notebook(SOURCE.replace("0.05", "0.4")), 5)
     calm, out = tmp_path / "calm", tmp_path / "out"
     run_jobs(jobs, calm, 2)
-    victims = [worker.pid for worker in cluster.workers.values()]
+    (victim, *_) = (worker.pid for worker in cluster.workers.values())
 
     def kill():
         # In the middle: a report is finished, others are being made.
         wait_until(lambda: list(out.glob("x/*/report.html")), "the first report", every=0.01)
-        os.kill(victims[0], signal.SIGKILL)
+        os.kill(victim, signal.SIGKILL)
 
     thread = threading.Thread(target=kill)
     thread.start()
