@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
 # The machines that run this are shared: how long an example takes says nothing about the code.
 settings.register_profile("metanet", deadline=None)
 settings.load_profile("metanet")
+
+
+#: The files that take longest, the longest first: whoever runs them begins with them, so that no processor is idle at the end.
+LONGEST = (
+    "browser/test_explorer.py",
+    "hostile/test_reports.py",
+    "reporting/cluster/test_cluster.py",
+    "reporting/test_journal.py",
+    "figures/test_every_figure.py",
+    "properties/test_fuzz.py",
+    "hostile/test_texts.py",
+    "reviews/test_new.py",
+    "reporting/test_no_network.py",
+    "docs/test_build.py",
+    "reporting/engine/test_papermill_engine.py",
+    "hostile/test_folders.py",
+    "kernels/test_um_fs.py",
+    "kernels/test_um_rs.py",
+    "kernels/test_bayes.py",
+    "reporting/documents/test_formats.py",
+)
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first; the order within a file stays."""
+    place = {TESTS / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 class _Lent:

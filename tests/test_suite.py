@@ -1,9 +1,10 @@
-"""No test reads a clock: on a machine that does other things, seconds say nothing about the code. `tests.work` bounds the work."""
+"""The suite itself: no test reads a clock, for on a machine that does other things seconds say nothing about the code."""
 
 import ast
-from pathlib import Path
+import re
 
-TESTS = Path(__file__).parent
+from .conftest import LONGEST, TESTS
+
 CLOCKS = {
     "clock_gettime", "monotonic", "perf_counter", "process_time", "thread_time", "time", "times", "default_timer", "repeat",
     "getrusage", "now", "utcnow",
@@ -54,3 +55,21 @@ def test_every_way_to_a_clock_is_known():
     ):
         assert clocks_read(source), source
     assert not clocks_read("import time\ntime.sleep(1)\nlist.repeat()")
+
+
+def test_files_that_run_first_exist_and_stand_once():
+    assert len(set(LONGEST)) == len(LONGEST)
+    assert [name for name in LONGEST if not (TESTS / name).is_file()] == []
+
+
+def test_what_is_said_to_be_run_is_there():
+    found = set()
+    for path in (
+        *TESTS.rglob("*.py"),
+        *TESTS.rglob("*.md"),
+        *TESTS.parent.glob("*.md"),
+        *(TESTS.parent / "docs").glob("*.md"),
+    ):
+        found |= set(re.findall(r"python -m (tests(?:\.\w+)+)", path.read_text(encoding="utf-8")))
+    assert len(found) > 4
+    assert [name for name in sorted(found) if not (TESTS.parent / f"{name.replace('.', '/')}.py").is_file()] == []
