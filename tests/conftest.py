@@ -17,7 +17,7 @@ LONGEST = (
     "browser/test_explorer.py",
     "hostile/test_reports.py",
     "reporting/cluster/test_cluster.py",
-    "reporting/test_journal.py",
+    "reporting/run/test_journal.py",
     "figures/test_every_figure.py",
     "properties/test_fuzz.py",
     "hostile/test_texts.py",
@@ -26,9 +26,9 @@ LONGEST = (
     "docs/test_build.py",
     "reporting/engine/test_papermill_engine.py",
     "hostile/test_folders.py",
-    "kernels/test_um_fs.py",
-    "kernels/test_um_rs.py",
-    "kernels/test_bayes.py",
+    "kernels/two_groups/test_um_fs.py",
+    "kernels/two_groups/test_um_rs.py",
+    "kernels/bayes/test_bayes.py",
     "reporting/documents/test_formats.py",
 )
 TESTS = Path(__file__).parent

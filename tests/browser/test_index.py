@@ -6,10 +6,10 @@ import pytest
 
 from metanet.reporting.index.index import write_index
 from tests.browser.devtools import CHROMIUM, Page
-from tests.reporting.test_index import put, rate
+from tests.reporting.index.test_index import put, rate
 
 pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium is not installed; tests/reporting/test_index.py still ran"
+    CHROMIUM is None, reason="Chromium is not installed; tests/reporting/index/test_index.py still ran"
 )
 
 EVIL = "<img src=x onerror=alert(1)><script>alert(1)</script>"

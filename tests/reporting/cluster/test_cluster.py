@@ -17,7 +17,7 @@ from metanet.reporting.cluster.worker import make_remote, packed, unpack
 from metanet.reporting.plan.jobs import Job
 from metanet.reporting.run.batch import report, run_jobs
 from metanet.reporting.run.journal import Journal, versions_digest
-from tests.reporting.test_journal import SOURCE, bytes_of
+from tests.reporting.run.test_journal import SOURCE, bytes_of
 from tests.work import wait_until
 
 distributed = pytest.importorskip("distributed")
