@@ -36,7 +36,9 @@ MOVED = (
     "analyses/benefit_risk/objective_response-hepatotoxicity",
 )
 SCRIPT = """
-import json, sys
+import json, signal, sys
+# What a shell starts in the background ignores Ctrl-C, and so would this.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from metanet.reporting.run.batch import run_jobs
 from metanet.reporting.plan.jobs import Job
