@@ -45,7 +45,7 @@ report: $(READY)  ## pool every outcome in every modality class; reports/index.h
 	@$(BIN)/metanet report
 
 test: $(READY)  ## the test suite
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(READY)  ## lint, format, types, import contracts
 	@$(BIN)/ruff check .

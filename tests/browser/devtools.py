@@ -5,10 +5,11 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from contextlib import suppress
 
 import websocket
+
+from tests.work import HANG, wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = (
@@ -24,22 +25,6 @@ OPTIONS = (
     "--remote-debugging-port=0",
     "--window-size=1400,1000",
 )
-
-
-class TimeIsUpError(AssertionError):
-    """Something that was waited for did not come."""
-
-
-def wait_until(look, what, seconds=60.0, every=0.05):
-    """The first value of `look` that is not false; `what` is named when it does not come."""
-    end = time.monotonic() + seconds
-    while True:
-        found = look()
-        if found:
-            return found
-        if time.monotonic() > end:
-            raise TimeIsUpError(f"{what} did not come in {seconds:g} s")
-        time.sleep(every)
 
 
 def family_of(number):
@@ -102,15 +87,13 @@ class Page:
     def _connect(self):
         """Attach to the tab; the browser writes its port and address into a file."""
         file = self.folder / "DevToolsActivePort"
-        lines = wait_until(
-            lambda: file.is_file() and len(found := file.read_text().split()) == 2 and found, "Chromium", 30
-        )
+        lines = wait_until(lambda: file.is_file() and len(found := file.read_text().split()) == 2 and found, "Chromium")
         self._socket = websocket.create_connection(
-            f"ws://127.0.0.1:{lines[0]}{lines[1]}", timeout=30, suppress_origin=True, http_no_proxy=["127.0.0.1"]
+            f"ws://127.0.0.1:{lines[0]}{lines[1]}", timeout=HANG, suppress_origin=True, http_no_proxy=["127.0.0.1"]
         )
         self._session = None
         tabs = wait_until(
-            lambda: [t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page"], "a tab", 30
+            lambda: [t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page"], "a tab"
         )
         attached = self.call("Target.attachToTarget", targetId=tabs[0]["targetId"], flatten=True)
         self._session = attached["sessionId"]
@@ -159,9 +142,9 @@ class Page:
             raise RuntimeError(details.get("exception", {}).get("description", details["text"]))
         return found["result"].get("value")
 
-    def wait(self, script, what, seconds=60.0):
+    def wait(self, script, what):
         """Ask until the script gives something that is not false."""
-        return wait_until(lambda: self.run(script), what, seconds)
+        return wait_until(lambda: self.run(script), what)
 
     def open(self, address):
         """Go to an address."""

@@ -7,7 +7,8 @@ import sys
 from contextlib import contextmanager
 from importlib.util import find_spec
 
-from tests.browser.devtools import CHROMIUM, end_process, wait_until
+from tests.browser.devtools import CHROMIUM, end_process
+from tests.work import wait_until
 
 #: Why JupyterLab cannot be driven here; empty where it can.
 MISSING = ", ".join(

@@ -101,12 +101,12 @@ def choose(page, label, words):
 def shows(page, fit):
     """Wait until the card holds exactly the numbers of a result."""
     expected = json.dumps(dict(rows_of(fit)))
-    page.wait(f"JSON.stringify({ROWS}) === JSON.stringify({expected})", f"the numbers {rows_of(fit)[1]}", 20)
+    page.wait(f"JSON.stringify({ROWS}) === JSON.stringify({expected})", f"the numbers {rows_of(fit)[1]}")
 
 
 def new_image(page, old):
     """Wait for another figure than `old`, and give its address."""
-    return page.wait(f"{IMAGE} !== {json.dumps(old)} && {IN}.querySelector('img').complete && {IMAGE}", "a figure", 20)
+    return page.wait(f"{IMAGE} !== {json.dumps(old)} && {IN}.querySelector('img').complete && {IMAGE}", "a figure")
 
 
 def faults(page):
@@ -132,9 +132,10 @@ def test_a_click_removes_a_study_and_the_numbers_become_those_of_pool_without_it
         without = mn.pool(rates[rates["study"] != name])
         shows(page, without)
         assert without.estimate != whole.estimate
+        # The figure comes last, after the numbers and the code.
+        image = new_image(page, image)
         assert f'isin(["{name}"])' in page.run(CODE)
         assert f"57 of {whole.k} rows" in page.run(f"{IN}.textContent")
-        image = new_image(page, image)
 
         # The box has the focus: the space bar takes the study in again, Tab goes on to the next one.
         page.press(" ", "Space", 32, " ")
@@ -185,6 +186,7 @@ def test_the_dark_theme_is_readable_and_a_hostile_name_stays_text(hostile_eviden
         page.click(box_of("<script>alert(1)"))
         shows(page, mn.pool(rates[rates["study"] != name]))
         known = {}
+        page.wait(f"{CODE}.includes('isin')", "the code")
         code = page.run(CODE)
         assert literal(name) in code
         exec(code.replace('"data"', repr(str(work / "data"))), known)

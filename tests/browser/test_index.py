@@ -6,10 +6,10 @@ import pytest
 
 from metanet.reporting.index.index import write_index
 from tests.browser.devtools import CHROMIUM, Page
-from tests.reporting.test_index import put, rate
+from tests.reporting.index.test_index import put, rate
 
 pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium is not installed; tests/reporting/test_index.py still ran"
+    CHROMIUM is None, reason="Chromium is not installed; tests/reporting/index/test_index.py still ran"
 )
 
 EVIL = "<img src=x onerror=alert(1)><script>alert(1)</script>"
@@ -43,9 +43,7 @@ def page(browser, index):
     browser.asked.clear(), browser.said.clear(), browser.dialogs.clear()
     browser.open("about:blank")
     browser.open(index.as_uri())
-    browser.wait(
-        f"document.readyState === 'complete' && location.href === {json.dumps(index.as_uri())}", "the list", 30
-    )
+    browser.wait(f"document.readyState === 'complete' && location.href === {json.dumps(index.as_uri())}", "the list")
     yield browser
     assert (browser.said, browser.dialogs) == ([], [])
     assert {a for a in browser.asked if not a.startswith(("data:", "about:"))} == {index.as_uri()}
@@ -188,9 +186,7 @@ def test_without_scripts_the_whole_list_is_there(page, index):
     try:
         page.open("about:blank")
         page.open(index.as_uri())
-        page.wait(
-            f"document.readyState === 'complete' && location.href === {json.dumps(index.as_uri())}", "the list", 30
-        )
+        page.wait(f"document.readyState === 'complete' && location.href === {json.dumps(index.as_uri())}", "the list")
         assert len(rows(page)) == 11
         assert page.run("getComputedStyle(document.getElementById('controls')).display") == "none"
         assert page.run("document.querySelectorAll('#rates thead button').length") == 0

@@ -18,9 +18,7 @@ def test_pages_open_without_a_console_error_and_no_script_runs(hostile_report, t
     with Page(tmp_path / "chromium") as page:
         for file in files:
             page.open(file.as_uri())
-            page.wait(
-                f"document.readyState === 'complete' && location.href === {json.dumps(file.as_uri())}", file.name, 30
-            )
+            page.wait(f"document.readyState === 'complete' && location.href === {json.dumps(file.as_uri())}", file.name)
             # What a timer would have done is done by now.
             time.sleep(1)
             shown = page.run("document.documentElement.outerHTML")

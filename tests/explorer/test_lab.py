@@ -13,6 +13,7 @@ from nbclient import NotebookClient
 from metanet import cli
 from metanet.base.errors import ArgumentError, MetanetError
 from metanet.explorer import lab
+from tests.work import HANG
 
 
 @pytest.fixture
@@ -152,7 +153,7 @@ def test_every_cell_of_the_starter_notebook_runs_and_shows_something(tmp_path):
     pytest.importorskip("ipywidgets", reason="ipywidgets is not installed: pip install metanet[lab]")
     notebook = nbformat.read(lab.starter_notebook(tmp_path), as_version=4)
     resources = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(notebook, kernel_name="python3", timeout=120, resources=resources).execute()
+    NotebookClient(notebook, kernel_name="python3", timeout=int(HANG), resources=resources).execute()
     for cell in notebook.cells:
         if cell.cell_type == "code":
             assert cell.outputs, cell.source

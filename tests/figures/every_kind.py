@@ -1,4 +1,7 @@
-"""Every kind of figure drawn from the same hard data, so that no kind is left out of a check."""
+"""Every kind of figure drawn from the same hard data, so that no kind is left out of a check.
+
+`test_every_figure.py` holds the kinds against the registry: a figure that is registered and not drawn here fails a test.
+"""
 
 from collections.abc import Callable
 from functools import cache
@@ -13,6 +16,7 @@ import metanet as mn
 from metanet.base.results import Method
 from metanet.figures.plots.benefit_risk import benefit_risk_plane
 from metanet.figures.plots.heterogeneity import heterogeneity_plot
+from metanet.figures.plots.overview import OverviewRow, overview
 from metanet.models.comparison.response_categories import ResponseArm, ResponseCategories
 from tests.figures.cases import EVENTS, LONG, NAMES, TOTAL
 
@@ -91,6 +95,7 @@ def result_of(kind: str, case: str) -> Any:
         "calibration": lambda: mn.calibrate(fit, 40),
         "plane": lambda: _plane(fit),
         "waterfall": lambda: _categories(case),
+        "overview": lambda: _overview(case),
         "forest of groups": lambda: comparison_of(case),
         "groups": lambda: comparison_of(case),
         "forest of ratios": lambda: ratio_of(case),
@@ -106,6 +111,17 @@ def _plane(fit: mn.Pooled) -> pd.DataFrame:
     ends = {name: studies[column] for name, column in (("", "rate"), ("_lower", "ci_lower"), ("_upper", "ci_upper"))}
     benefit = {f"benefit{name}": values.to_numpy() for name, values in ends.items()}
     return pd.DataFrame({"group": studies["study"], **benefit, **{f"risk{n}": np.roll(v, 1) for n, v in ends.items()}})
+
+
+def _overview(case: str) -> list[OverviewRow]:
+    """The studies and their pooled rate as rows, every second study as one that stands alone."""
+    fit = fit_of(case)
+    rows = [
+        OverviewRow(f"Group {'AB'[i % 2]}", s.study, None, s.rate, s.ci_lower, s.ci_upper, pooled=i % 2 == 0)
+        for i, s in enumerate(fit.studies.itertuples())
+    ]
+    pooled = (fit.k, fit.estimate, fit.ci_lower, fit.ci_upper, fit.pi_lower, fit.pi_upper)
+    return [*rows, OverviewRow("All", "pooled", *pooled, old=True)]
 
 
 def _categories(case: str) -> ResponseCategories:
@@ -141,6 +157,7 @@ KINDS: dict[str, Callable[..., Axes]] = {
     "plane": lambda r: benefit_risk_plane(r, benefit="objective response", risk="hepatotoxicity"),
     "waterfall": lambda r: r.plot(),
     "heterogeneity": lambda r: heterogeneity_plot(r),
+    "overview": lambda r: overview(r),
 }
 
 

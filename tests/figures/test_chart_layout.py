@@ -26,7 +26,7 @@ from tests.figures.chart_cases import (
     regression_of,
     text_boxes,
 )
-from tests.figures.test_forest_layout import PIXEL, _reach
+from tests.figures.forest.test_forest_layout import PIXEL, _reach
 
 #: Fits that have broken figures before, or would.
 HARD = (

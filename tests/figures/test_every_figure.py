@@ -1,7 +1,6 @@
 """What holds for every kind of figure, for every hard case, and whatever the caller's settings are."""
 
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ from matplotlib import cycler
 
 from metanet.base.display import interval, number, per_cent
 from metanet.figures.page.save import FORMATS, description_of, save_figure
+from metanet.figures.registry import Figure, figures
 from tests.figures.every_kind import CASES, KINDS, comparison_of, draw, figure, fit_of, ratio_of, result_of
 from tests.figures.test_chart_layout import check
 
@@ -74,9 +74,21 @@ ODD = {
 }
 
 
+@pytest.fixture(scope="module")
+def ordinary():
+    """Every kind drawn once with the ordinary data, the figures of the registry that drew them, and what pyplot then holds."""
+    from matplotlib import pyplot
+
+    before, names, check_value = pyplot.get_fignums(), set(), Figure.check
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "check", lambda self, *given: (names.add(self.name), check_value(self, *given))[1])
+        axes = {kind: draw(kind) for kind in KINDS}
+    return axes, names, [number for number in pyplot.get_fignums() if number not in before]
+
+
 @pytest.mark.parametrize(("kind", "case"), PAIRS)
-def test_no_text_meets_another_or_leaves_the_canvas(kind, case):
-    ax = draw(kind, case)
+def test_no_text_meets_another_or_leaves_the_canvas(kind, case, ordinary):
+    ax = ordinary[0][kind] if case == "ordinary" else draw(kind, case)
     # A resolution that nothing was laid out for: texts keep their widths at each.
     check(ax, 130)
     title, text = description_of(figure(ax))
@@ -114,18 +126,15 @@ def test_fonts_are_embedded_as_type_42_whatever_the_settings_of_the_caller(kind,
     assert b"/Subtype /Type1" not in data
 
 
-def test_a_script_that_uses_pyplot_finds_no_figure_of_ours_in_it():
-    script = """
-import matplotlib
-matplotlib.use("agg")
-import matplotlib.pyplot as plt
-from tests.figures.every_kind import KINDS, draw
-for kind in KINDS:
-    draw(kind)
-print(plt.get_fignums())
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def test_every_figure_of_the_registry_is_drawn_here(ordinary):
+    _, names, _ = ordinary
+    assert names == set(figures()), "give the kind an entry in every_kind.KINDS, and its numbers in TOLD"
+    assert set(TOLD) == set(KINDS)
+
+
+def test_a_script_that_uses_pyplot_finds_no_figure_of_ours_in_it(ordinary):
+    _, _, found = ordinary
+    assert found == []
 
 
 def test_a_dark_style_leaves_dark_ink_on_white_also_where_the_user_saves(tmp_path):
@@ -235,11 +244,12 @@ TOLD: dict[str, Callable[[], list[str]]] = {
     "plane": _plane,
     "waterfall": _waterfall,
     "heterogeneity": _heterogeneity,
+    "overview": _estimate,
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_alternative_text_tells_the_numbers_of_the_result(kind):
-    _, text = description_of(figure(draw(kind)))
+def test_the_alternative_text_tells_the_numbers_of_the_result(kind, ordinary):
+    _, text = description_of(figure(ordinary[0][kind]))
     for word in TOLD[kind]():
         assert word in text, word

@@ -11,7 +11,7 @@ from metanet.base.errors import ArgumentError, MetanetWarning
 from metanet.figures.page.canvas import COLUMNS, column_width
 from tests.figures.cases import figure_of, fit_of
 from tests.figures.chart_cases import calibration_of, comparison_of, gosh_of, influence_of, multiverse_of
-from tests.figures.test_forest_layout import check_texts
+from tests.figures.forest.test_forest_layout import check_texts
 
 DRAWN = {
     "forest": lambda: fit_of("twelve").forest(),

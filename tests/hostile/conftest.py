@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html.parser
 import os
-import signal
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+import metanet as mn
 from metanet.base.untrusted import harmful
+
+from .corpus import write_evidence
 
 
 class Structure(html.parser.HTMLParser):
@@ -59,20 +60,12 @@ def everything_below(*folders: Path) -> set[Path]:
     return found
 
 
-@contextmanager
-def within(seconds: float):
-    """Fail where something takes longer; waiting for a pipe counts as well."""
-
-    def ring(number, frame):
-        raise AssertionError(f"it took longer than {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory):
+    """What is loaded once is loaded, so that the calls of a test are those of the work in it."""
+    folder = write_evidence(tmp_path_factory.mktemp("warm") / "data", ["a", "b", "c"])
+    assert mn.validate(folder).ok
+    mn.load_evidence(folder)
 
 
 @pytest.fixture
@@ -83,3 +76,8 @@ def never_run(monkeypatch, tmp_path):
     monkeypatch.chdir(place)
     yield place
     assert not list(tmp_path.rglob("PWNED*"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared(one_parent):
+    """Reports are made by the one warm parent."""

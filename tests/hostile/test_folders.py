@@ -21,11 +21,14 @@ from metanet.reporting.run import journal
 from metanet.reporting.run.batch import run_jobs
 from metanet.reporting.run.run import _check_rows
 from metanet.reporting.supplement.write import write_supplement
-from tests.reporting.conftest import _parent, notebook, one_parent  # noqa: F401 - fixtures
+from tests.reporting.conftest import notebook  # noqa: F401 - a fixture
+from tests.work import at_most, not_hanging
 
-from .conftest import Structure, acting, within
+from .conftest import Structure, acting
 from .corpus import EVERY, TEXTS, write_evidence
 
+#: Calls that any of these may make, with those of what is loaded for the first time.
+CALLS = 12_000_000
 RESULT = {
     "status": "pooled",
     "model": "glmm",
@@ -87,7 +90,7 @@ def made_by(job, out):
 def test_the_list_takes_any_value_in_the_place_of_a_number(tmp_path, name):
     for place, value in enumerate(ODD):
         put(tmp_path, f"x/y{place}", with_value(name, value), {"subset": [["x"], {"a": 1}], "title": value})
-    with within(20):
+    with at_most(CALLS):
         page = write_index(tmp_path, mn.load_evidence()).read_text(encoding="utf-8")
     assert page.count("<script") == 1
     assert "<b>" not in page
@@ -97,7 +100,7 @@ def test_the_list_takes_any_value_in_the_place_of_a_number(tmp_path, name):
 def test_the_list_leaves_out_numbers_without_end(tmp_path, content):
     put(tmp_path, "x/y", content, content)
     put(tmp_path, "x/z", json.dumps({"result": RESULT}), content)
-    with within(20):
+    with at_most(CALLS):
         assert "y/z/report.html" not in write_index(tmp_path).read_text(encoding="utf-8")
         assert "x/z/report.html" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
@@ -109,7 +112,7 @@ def test_nobody_waits_for_a_pipe_in_a_folder_of_reports(tmp_path, name):
             place = put(tmp_path / run, folder, {"result": RESULT})
         (place / name).unlink()
         os.mkfifo(place / name)
-    with within(20):
+    with not_hanging():
         write_index(tmp_path / "old")
         assert len(mn.diff(tmp_path / "old", tmp_path / "new").changes) == 1
 
@@ -303,7 +306,7 @@ def test_a_hostile_plan_is_refused_in_words(tmp_path, name, evidence, never_run)
     }.items():  # fmt: skip
         write(folder / f"{book}.ipynb", content)
     plan = write(folder / "plan.toml", PLANS[name])
-    with within(20), pytest.raises(mn.MetanetError) as refused:
+    with at_most(CALLS), pytest.raises(mn.MetanetError) as refused:
         mn.report(plan=plan, data=evidence, out=tmp_path / "out")
     assert not acting(str(refused.value))
     assert not (tmp_path / "out").exists()
@@ -320,7 +323,7 @@ def test_numbers_that_are_nested_without_end_are_compared_as_far_as_it_goes(tmp_
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero"), lambda path: None])
 def test_a_plan_that_is_no_file_is_not_waited_for(tmp_path, make):
     make(tmp_path / "plan.toml")
-    with within(10), pytest.raises(mn.ArgumentError):
+    with not_hanging(), pytest.raises(mn.ArgumentError):
         read_plan(tmp_path / "plan.toml")
 
 

@@ -20,10 +20,8 @@ import metanet as mn
 from metanet.base.untrusted import visible
 from metanet.evidence.reading.text import BLANKS
 from metanet.reporting.files import slug
-from metanet.reporting.run import makers
 from tests.browser.devtools import CHROMIUM, Page
-from tests.reporting.conftest import _Lent as Lent
-from tests.reporting.conftest import _parent  # noqa: F401 - a fixture
+from tests.work import HANG
 
 from .conftest import Structure, acting, everything_below
 from .corpus import EVERY, TEXTS, write_evidence
@@ -55,13 +53,10 @@ def texts(place):
 
 
 @pytest.fixture(scope="module")
-def runs(place, texts, _parent):  # noqa: F811
+def runs(place, texts):
     """A report in every format over each part of the texts: a part is a modality class."""
     folder = write_evidence(place / "data", texts, {"response": texts[0]}, PARTS)
-    with pytest.MonkeyPatch.context() as patch:
-        if _parent is not None:
-            patch.setattr(makers, "Forks", lambda **options: Lent(_parent))
-        made = mn.report("response", data=folder, out=place / "out", formats=("html", "pdf", "docx"), jobs=2)
+    made = mn.report("response", data=folder, out=place / "out", formats=("html", "pdf", "docx"), jobs=2)
     return [
         (texts[start :: len(PARTS)], made, place / "out" / "response" / slug(name)) for start, name in enumerate(PARTS)
     ]
@@ -81,7 +76,7 @@ def test_a_run_over_names_that_are_places_writes_nothing_outside_of_its_folder(p
     done = subprocess.run(
         [sys.executable, "-c", COMMAND, "report", "--data", str(folder), "--out", "out", "--format", "html,pdf,docx", "--supplement",
          "--analysis", "rates", "--analysis", "comparison", "--jobs", "2"],
-        cwd=cwd, env={**os.environ, "HOME": str(home)}, capture_output=True, text=True, timeout=300, check=False,
+        cwd=cwd, env={**os.environ, "HOME": str(home)}, capture_output=True, text=True, timeout=HANG, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
@@ -153,9 +148,7 @@ def test_nothing_runs_in_a_browser(runs, place):
     with Page(place / "chromium") as page:
         for file in [*files, *figures]:
             page.open(file.as_uri())
-            page.wait(
-                f"document.readyState === 'complete' && location.href === {json.dumps(file.as_uri())}", file.name, 30
-            )
+            page.wait(f"document.readyState === 'complete' && location.href === {json.dumps(file.as_uri())}", file.name)
             time.sleep(0.05)
             assert page.run("typeof window.PWNED") == "undefined", file
             if file.suffix == ".html":

@@ -16,10 +16,9 @@ def test_every_model_of_one_group_answers_or_says_why(seed):
     assert sum(found["glmm"].values()) == 260
 
 
-@pytest.mark.parametrize("seed", range(910, 913))
-def test_every_model_of_two_groups_answers_or_says_why(seed):
-    found = fuzz.two_groups(seed, 400, exact=60)
-    assert sum(found["Mantel-Haenszel OR"].values()) == 400
+def test_every_model_of_two_groups_answers_or_says_why():
+    found = fuzz.two_groups(910, 1200, exact=180)
+    assert sum(found["Mantel-Haenszel OR"].values()) == 1200
     assert found["CM.AL"]["not estimable"] > 0
 
 

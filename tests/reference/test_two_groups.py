@@ -6,8 +6,8 @@ from scipy.optimize import minimize
 
 from metanet.kernels.two_groups import mantel_haenszel, um_fs, um_rs
 from metanet.kernels.two_groups import mantel_haenszel as peto
+from tests.kernels.two_groups.direct_two_groups import fixed_intercepts, laplace, random_intercepts, rows
 
-from ..kernels.direct_two_groups import fixed_intercepts, laplace, random_intercepts, rows
 from .cases import load
 
 CASES = load("two_groups")["cases"]

@@ -60,35 +60,6 @@ def notebook(tmp_path):
     return make
 
 
-class _Lent:
-    """The one warm parent, lent to a batch that would close its own."""
-
-    def __init__(self, parent):
-        self._parent = parent
-
-    def __enter__(self):
-        return self._parent
-
-    def __exit__(self, *fault):
-        return None
-
-
-@pytest.fixture(scope="session")
-def _parent():
-    from metanet.reporting.engine import forks
-
-    if not forks.available():
-        yield None
-        return
-    with forks.Forks(rehearsed=True) as parent:
-        yield parent
-
-
-@pytest.fixture(autouse=True)
-def one_parent(request, monkeypatch):
-    """Batches in this process share one warm parent, which takes seconds to load; runs in processes of their own start theirs."""
-    from metanet.reporting.run import makers
-
-    parent = request.getfixturevalue("_parent")
-    if parent is not None:
-        monkeypatch.setattr(makers, "Forks", lambda **options: _Lent(parent))
+@pytest.fixture(scope="session", autouse=True)
+def _shared(one_parent):
+    """Reports are made by the one warm parent."""

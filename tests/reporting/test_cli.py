@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from metanet import cli
+from tests.work import HANG
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -193,7 +194,7 @@ def test_the_wheel_carries_evidence_and_notebooks_and_works_from_them(tmp_path):
         cwd=PROJECT,
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=HANG,
     )
     wheel = next(tmp_path.glob("*.whl"))
     with zipfile.ZipFile(wheel) as archive:
@@ -214,6 +215,6 @@ def test_the_wheel_carries_evidence_and_notebooks_and_works_from_them(tmp_path):
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG,
     )
     assert done.stdout.count(str(tmp_path / "site")) == 3

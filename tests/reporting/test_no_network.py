@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.work import HANG
+
 WATCH = """
 import os, sys
 
@@ -41,7 +43,7 @@ def test_no_process_of_a_run_speaks_to_a_network(tmp_path, engine):
     done = subprocess.run(
         [sys.executable, "-c", command, "report", "--outcome", "hepatotoxicity", "--modality", "TACE", "--engine", engine,
          "--out", str(tmp_path / "out")],
-        env=environment, capture_output=True, text=True, timeout=240, check=False,
+        env=environment, capture_output=True, text=True, timeout=HANG, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert not said.exists(), said.read_text()

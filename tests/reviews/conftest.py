@@ -131,3 +131,8 @@ def fresh(tmp_path_factory):
 def review(fresh, tmp_path):
     shutil.copytree(fresh, tmp_path / "review")
     return Review(tmp_path / "review")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared(one_parent):
+    """Reports are made by the one warm parent."""

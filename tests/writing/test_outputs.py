@@ -24,6 +24,7 @@ from metanet.base.untrusted import NO_MATH, visible
 from metanet.writing.table.html import aligned
 from metanet.writing.table.latex import escape
 from metanet.writing.table.table import Column, count_cell, made, number_cell, p_cell, rate_cell, scaled_cell, text_cell
+from tests.work import HANG
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -292,7 +293,7 @@ def test_latex_compiles_without_a_complaint(tmp_path):
     start = "\\documentclass[landscape]{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs,longtable,array}"
     (tmp_path / "a.tex").write_text(f"{start}\\begin{{document}}\n{inner}\\end{{document}}\n", encoding="utf-8")
     command = ["pdflatex", "-no-shell-escape", "-halt-on-error", "-interaction=nonstopmode", "a.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=HANG, check=False)
     assert done.returncode == 0, done.stdout[-2000:].decode(errors="replace")
     assert (tmp_path / "a.pdf").exists()
 

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -18,21 +17,23 @@ from metanet.reporting.cluster.worker import make_remote, packed, unpack
 from metanet.reporting.plan.jobs import Job
 from metanet.reporting.run.batch import report, run_jobs
 from metanet.reporting.run.journal import Journal, versions_digest
-from tests.reporting.test_journal import SOURCE, bytes_of
+from tests.reporting.run.test_journal import SOURCE, bytes_of
+from tests.work import wait_until
 
 distributed = pytest.importorskip("distributed")
 # Ports and processes of a scheduler that ends are closed a moment later than the test.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
 
-@pytest.fixture
-def cluster(tmp_path):
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """One cluster for all; a worker that is killed is started anew by its nanny."""
     with (
         distributed.LocalCluster(
             n_workers=2,
             threads_per_worker=1,
-            dashboard_address=None,
-            local_directory=str(tmp_path / "dask"),
+            dashboard_address="127.0.0.1:0",
+            local_directory=str(tmp_path_factory.mktemp("dask")),
             host="127.0.0.1",
         ) as made,
     ):
@@ -47,14 +48,12 @@ def test_reports_of_a_cluster_are_those_of_this_machine_though_a_worker_is_kille
     jobs = jobs_from(notebook(SOURCE.replace("0.05", "0.4")), 5)
     calm, out = tmp_path / "calm", tmp_path / "out"
     run_jobs(jobs, calm, 2)
-    victims = [worker.pid for worker in cluster.workers.values()]
+    (victim, *_) = (worker.pid for worker in cluster.workers.values())
 
     def kill():
         # In the middle: a report is finished, others are being made.
-        end = time.monotonic() + 60
-        while not list(out.glob("x/*/report.html")) and time.monotonic() < end:
-            time.sleep(0.01)
-        os.kill(victims[0], signal.SIGKILL)
+        wait_until(lambda: list(out.glob("x/*/report.html")), "the first report", every=0.01)
+        os.kill(victim, signal.SIGKILL)
 
     thread = threading.Thread(target=kill)
     thread.start()

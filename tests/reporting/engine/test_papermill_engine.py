@@ -17,6 +17,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from metanet.reporting.engine import forks
 from metanet.reporting.engine.papermill_engine import MetanetEngine
+from tests.work import HANG, wait_until
 
 pytestmark = pytest.mark.skipif(
     not forks.available(), reason="no safe fork on this system; the stock engine runs there"
@@ -161,7 +162,7 @@ def test_a_cell_that_no_signal_interrupts_is_ended_from_outside(book, tmp_path, 
     monkeypatch.setattr(papermill_engine, "_GRACE", 0.3)
     path = book("import signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})\ntime.sleep(60)")
     with pytest.raises(DeadKernelError, match="longer than the limit"):
-        run(path, tmp_path, "metanet", execution_timeout=1)
+        run(path, tmp_path, "metanet", execution_timeout=3)
 
 
 def test_a_process_that_dies_is_a_dead_kernel(book, tmp_path):
@@ -210,7 +211,7 @@ def test_the_command_line_of_papermill_knows_the_engine(book, tmp_path):
         "word",
         "b",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG)
     assert done.returncode == 0, done.stderr
     assert "(42, 'b')" in outputs_of(nbformat.read(out, as_version=4))[-1][2]
 
@@ -221,14 +222,11 @@ def test_the_parent_ends_with_its_owner():
         "g = f.ask('cells', {'cells': [['import time; time.sleep(600)', False]], 'limit': None})\nimport threading\n"
         "t = threading.Thread(target=lambda: list(g), daemon=True); t.start()\nimport time; time.sleep(0.5)\nos.kill(os.getpid(), 9)"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=HANG)
     number = int(done.stdout.split()[0])
-    for _ in range(100):
-        alive = subprocess.run(["ps", "-eo", "ppid=,pid="], capture_output=True, text=True, check=True).stdout
-        if not any(str(number) in line.split() for line in alive.splitlines()):
-            break
-        import time
 
-        time.sleep(0.05)
-    else:
-        pytest.fail("the parent or its fork is still there")
+    def gone():
+        alive = subprocess.run(["ps", "-eo", "ppid=,pid="], capture_output=True, text=True, check=True).stdout
+        return not any(str(number) in line.split() for line in alive.splitlines())
+
+    wait_until(gone, "the end of the parent and its fork")
