@@ -187,6 +187,11 @@ def _check_of(annotation: str) -> Check | None:
     return check if kinds else None
 
 
+def _written(annotation: object) -> str:
+    """An annotation as it is written in the source."""
+    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+
+
 def checked(**rules: Check) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Check the arguments of a public function before it runs; `rules` say what its signature does not.
 
@@ -204,12 +209,12 @@ def checked(**rules: Check) -> Callable[[Callable[P, R]], Callable[P, R]]:
         notes = function.__annotations__
         checks: dict[str, Check] = {}
         for name in named:
-            check = rules.get(name) or (_check_of(str(notes[name])) if name in notes else None)
+            check = rules.get(name) or (_check_of(_written(notes[name])) if name in notes else None)
             if check is not None:
                 checks[name] = check
 
         starred = code.co_varnames[len(named)] if listed else ""
-        member = _check_of(str(notes[starred])) if starred in notes else None
+        member = _check_of(_written(notes[starred])) if starred in notes else None
 
         @wraps(function)
         def call(*args: P.args, **options: P.kwargs) -> R:

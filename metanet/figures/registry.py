@@ -1,7 +1,8 @@
 """The registry of figures: what each one is called, what it draws, and the function that draws it.
 
 A figure is one file in `metanet.figures.plots` whose function bears `chart`. The tests draw every entry for every hard case, the
-gallery shows it and the page of public names lists it: a figure without an example in its docstring fails a test.
+gallery shows it and the page of public names lists it. The example in its docstring, on a frame `rates` and its pooled `fit`, is
+what they run; a figure without one fails a test.
 """
 
 from __future__ import annotations
@@ -45,6 +46,13 @@ class Figure:
     takes: tuple[type, ...]
     makers: tuple[str, ...]
     function: Callable[..., Any]
+
+    @property
+    def example(self) -> str:
+        """The code of the section Examples of its docstring, without prompts; empty where there is none."""
+        text = (self.function.__doc__ or "").partition("Examples\n")[2]
+        lines = [line.strip() for line in text.splitlines()]
+        return "\n".join(line[4:] for line in lines if line.startswith((">>> ", "... ")))
 
     def check(self, argument: str, value: object) -> None:
         """Refuse what this figure cannot draw."""

@@ -17,6 +17,8 @@ from metanet.base.results import Method
 from metanet.figures.plots.benefit_risk import benefit_risk_plane
 from metanet.figures.plots.heterogeneity import heterogeneity_plot
 from metanet.figures.plots.overview import OverviewRow, overview
+from metanet.figures.registry import Figure as Registered
+from metanet.figures.registry import figures
 from metanet.models.comparison.response_categories import ResponseArm, ResponseCategories
 from tests.figures.cases import EVENTS, LONG, NAMES, TOTAL
 
@@ -161,10 +163,52 @@ KINDS: dict[str, Callable[..., Axes]] = {
 }
 
 
+#: Which kinds draw a figure of the registry. One that is not named here is drawn by the example of its docstring.
+KIND_OF = {
+    "baujat": "Baujat",
+    "benefit_risk": "plane",
+    "bubble": "bubble",
+    "calibration": "calibration",
+    "comparison": "groups",
+    "cumulative": "cumulative",
+    "drapery": "drapery",
+    "forest": "forest",
+    "funnel": "funnel",
+    "gosh": "GOSH",
+    "heterogeneity": "heterogeneity",
+    "influence": "influence",
+    "labbe": "L'Abbé",
+    "leave_one_out": "leave-one-out",
+    "overview": "overview",
+    "radial": "radial",
+    "specification_curve": "specification curve",
+    "waterfall": "waterfall",
+}
+
+
+def of_example(entry: Registered) -> Callable[..., Axes]:
+    """A kind drawn by the example of its docstring, on the studies of a case."""
+
+    def drawn(fit: mn.Pooled, case: str = "ordinary") -> Axes:
+        data = data_of(case)
+        rates = data.assign(year=range(2000, 2000 + len(data)), modality=data["group"])
+        names: dict[str, Any] = {"mn": mn, "fit": fit, "rates": rates}
+        exec(compile(entry.example, entry.name, "exec"), names)
+        axes = names["ax"]
+        assert isinstance(axes, Axes)
+        return axes
+
+    return drawn
+
+
+BY_EXAMPLE = {name: of_example(entry) for name, entry in figures().items() if name not in KIND_OF}
+KINDS |= BY_EXAMPLE
+
+
 def draw(kind: str, case: str = "ordinary") -> Axes:
     """A figure of a kind, drawn anew."""
     result = result_of(kind, case)
-    return KINDS[kind](result, case) if kind == "forest of groups" else KINDS[kind](result)
+    return KINDS[kind](result, case) if kind in ("forest of groups", *BY_EXAMPLE) else KINDS[kind](result)
 
 
 def figure(ax: Axes) -> Figure:

@@ -126,6 +126,10 @@ def forest(
     ArgumentError
         An unknown word, a column that is not there, a judgement that is not known, a `second` or `overall` that cannot be
         compared.
+
+    Examples
+    --------
+    >>> ax = fit.forest(sort="year")
     """
     check_choice("backend", backend, BACKENDS)
     style = preset_of(preset)

@@ -59,6 +59,10 @@ def baujat_plot(result: Influence | Pooled, *, ax: Axes | None = None, title: st
     References
     ----------
     Baujat, Mahe, Pignon, Hill (2002), doi:10.1002/sim.1221.
+
+    Examples
+    --------
+    >>> ax = mn.influence(fit).baujat()
     """
 
     influence = compute_influence(result) if isinstance(result, Pooled) else result

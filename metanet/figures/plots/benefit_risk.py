@@ -72,6 +72,10 @@ def benefit_risk_plane(
     ------
     ArgumentError
         A frame without a needed column or without rows, or a value that is no fraction.
+
+    Examples
+    --------
+    >>> ax = mn.benefit_risk(mn.load_evidence()).plot()
     """
     values = _checked(frame)
     for word, name in ((benefit, "benefit"), (risk, "risk")):

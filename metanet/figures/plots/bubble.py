@@ -67,6 +67,10 @@ def bubble(
     ------
     ArgumentError
         No numeric moderator, or one that is not known.
+
+    Examples
+    --------
+    >>> ax = mn.meta_regression(rates, "~ year").bubble()
     """
 
     data = regression.bubble_data(moderator, at=at)

@@ -51,6 +51,10 @@ def calibration_plot(calibration: Calibration, *, ax: Axes | None = None, title:
     ------
     ArgumentError
         Something else than the result of `calibrate`.
+
+    Examples
+    --------
+    >>> ax = mn.calibrate(fit, simulations=40).plot()
     """
 
     if calibration.reason:

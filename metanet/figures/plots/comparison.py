@@ -72,6 +72,10 @@ def comparison_forest(
     ------
     ArgumentError
         Something else than the result of `compare`, or options of `forest` without ``studies=True``.
+
+    Examples
+    --------
+    >>> ax = mn.compare(rates, by="modality", bootstrap=0).forest()
     """
 
     if studies:

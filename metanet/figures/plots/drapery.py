@@ -60,6 +60,10 @@ def drapery(fit: Pooled, *, ax: Axes | None = None, title: str | None = None) ->
     References
     ----------
     Ruecker, Schwarzer (2021), doi:10.1002/jrsm.1410.
+
+    Examples
+    --------
+    >>> ax = fit.drapery()
     """
     from metanet.diagnostics.method.p_values import p_value_function
 

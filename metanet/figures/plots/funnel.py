@@ -133,6 +133,10 @@ def funnel(
     Hunter, Saratzis, Sutton, Boucher, Sayers, Bown (2014), doi:10.1016/j.jclinepi.2014.03.003 (sizes
     for rates); Spiegelhalter (2005), doi:10.1002/sim.1970 (exact limits); Peters, Sutton, Jones, Abrams, Rushton (2008),
     doi:10.1016/j.jclinepi.2007.11.010 (contours).
+
+    Examples
+    --------
+    >>> ax = fit.funnel()
     """
 
     if filled is not None:

@@ -72,6 +72,10 @@ def gosh_plot(
     References
     ----------
     Olkin, Dahabreh, Trikalinos (2012), doi:10.1002/jrsm.1053.
+
+    Examples
+    --------
+    >>> ax = mn.gosh(fit, subsets=200).plot()
     """
 
     points = whole_number("points", points, 1)

@@ -216,6 +216,10 @@ def heterogeneity_plot(
     ------
     ArgumentError
         Something else than a pooled result or its report; a threshold that is no rate.
+
+    Examples
+    --------
+    >>> ax = fit.spread(thresholds=[0.3])
     """
     fit, shares = _read(fit_or_report, thresholds)
     if fit.status == "not pooled":

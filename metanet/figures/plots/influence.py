@@ -82,6 +82,10 @@ def influence_plot(influence: Influence, *, title: str | None = None) -> NDArray
     References
     ----------
     Viechtbauer, Cheung (2010), doi:10.1002/jrsm.11.
+
+    Examples
+    --------
+    >>> ax, *others = mn.influence(fit).plot()
     """
 
     if influence.reason:

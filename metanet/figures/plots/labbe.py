@@ -77,6 +77,11 @@ def labbe(fit: Pooled, *, ax: Axes | None = None, title: str | None = None, labe
     References
     ----------
     L'Abbe, Detsky, O'Rourke (1987), doi:10.7326/0003-4819-107-2-224.
+
+    Examples
+    --------
+    >>> trials = rates[["study", "events", "total"]].assign(events_control=rates["events"] // 2, total_control=rates["total"])
+    >>> ax = mn.pool(trials, measure="OR").labbe()
     """
 
     studies = fit.studies

@@ -76,6 +76,10 @@ def leave_one_out_plot(
     ------
     ArgumentError
         A frame without a needed column or without rows.
+
+    Examples
+    --------
+    >>> ax = mn.leave_one_out(fit).plot()
     """
     if fit is not None and fit.k == 1 and hasattr(frame, "columns") and not len(frame):
         reason = "One study: leaving it out leaves nothing, so there is no leave-one-out analysis."
@@ -122,6 +126,10 @@ def cumulative_plot(
     ------
     ArgumentError
         A frame without a needed column or without rows.
+
+    Examples
+    --------
+    >>> ax = mn.cumulative(fit, "year").plot()
     """
     _check(frame, (*_NEEDED, "k"))
     left: tuple[Column, ...] = (Column("k", "Studies", "right"),)

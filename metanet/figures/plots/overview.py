@@ -72,6 +72,12 @@ def overview(rows: Sequence[OverviewRow], *, ax: Axes | None = None, title: str 
     Axes
         A panel for each outcome with an axis of its own: a filled square for a pooled rate, an open one for a study that stands
         alone, a line for the interval, a thin grey one for the prediction interval; k, rate and interval in text.
+
+    Examples
+    --------
+    >>> from metanet.figures.plots.overview import OverviewRow, overview
+    >>> row = OverviewRow("Objective response", "TARE", fit.k, fit.estimate, fit.ci_lower, fit.ci_upper)
+    >>> ax = overview([row])
     """
     kept = list(rows)
     if any(not isinstance(row, OverviewRow) for row in kept):

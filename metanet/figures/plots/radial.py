@@ -72,6 +72,10 @@ def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None
     References
     ----------
     Galbraith (1988), doi:10.1002/sim.4780070807.
+
+    Examples
+    --------
+    >>> ax = fit.radial()
     """
     from metanet.diagnostics.method.p_values import radial
 

@@ -98,6 +98,10 @@ def specification_curve(
     References
     ----------
     Simonsohn, Simmons, Nelson (2020), doi:10.1038/s41562-020-0912-z.
+
+    Examples
+    --------
+    >>> ax = mn.multiverse(rates[["study", "events", "total"]]).plot()
     """
     from metanet.diagnostics.method.multiverse import DATA_DIMENSIONS, METHOD_DIMENSIONS
 

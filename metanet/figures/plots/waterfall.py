@@ -78,6 +78,11 @@ def waterfall(
     ------
     ArgumentError
         Something else than the result of `response_categories`, or an order that is not known.
+
+    Examples
+    --------
+    >>> evidence = mn.load_evidence()
+    >>> ax = mn.response_categories(evidence, "TARE").plot()
     """
 
     check_choice("sort", sort, SORTS)

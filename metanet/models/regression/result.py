@@ -284,6 +284,8 @@ class Regression(Result):
         check_choice("moderator", moderator, numeric)
         x = self._frame[moderator].to_numpy(dtype=float)
         line = np.linspace(x.min(), x.max(), _LINE_POINTS)
+        if at is not None and not isinstance(at, Mapping):
+            raise ArgumentError(f"at={as_given(at)} must map moderators to values, such as {{'year': 2015}}.")
         held = {} if at is None else dict(at)
         for name in held:
             check_choice("at", name, [n for n in self._design.formula.names if n != moderator])
