@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from functools import cache
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from typing import Any
 from metanet.base.untrusted import visible
 from metanet.reporting.documents.blocks import Block, Document, Figure, Heading, Listing, Paragraph
 from metanet.reporting.documents.layout import SIDE, UPRIGHT, held_by_next, scale_of, sections
-from metanet.reporting.documents.pdf_template import SOURCE
 from metanet.writing.table.html import aligned, closing_lines, filled, spans, widths
 from metanet.writing.table.table import Table
 
+#: The page as typst sets it: fixed source that reads every text from a JSON file, so no text is ever source.
+_SOURCE = files("metanet.reporting.documents").joinpath("document.typ").read_bytes()
 #: The first comes with typst, the second with Matplotlib; both draw the same everywhere.
 _FONTS = ("Libertinus Serif", "DejaVu Sans")
 #: Centimetres of a character in a table of these points, with some to spare; characters in the space around a cell.
@@ -53,11 +55,10 @@ def pdf_of(document: Document) -> bytes:
             "package_path": packages,
             "package_cache_path": packages,
         }
-        source = SOURCE.encode("utf-8")
         try:
-            return bytes(typst.compile(source, pdf_standards=["ua-1"], **options))
+            return bytes(typst.compile(_SOURCE, pdf_standards=["ua-1"], **options))
         except typst.TypstError:
-            return bytes(typst.compile(source, **options))
+            return bytes(typst.compile(_SOURCE, **options))
 
 
 @cache

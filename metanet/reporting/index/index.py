@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from metanet.base.untrusted import html_text
 from metanet.base.whole_files import write_text
 from metanet.evidence import Evidence
 from metanet.reporting.index.lines import Picture, Report, picture_of, read_reports
-from metanet.reporting.index.script import SCRIPT, STYLE
 from metanet.reporting.page import page
 from metanet.reporting.results_files import KINDS
 
+#: The script searches, filters and sorts the rows of the page and adds none; without it the page shows all of them in one order.
+_STYLE, SCRIPT = (
+    files("metanet.reporting.index").joinpath(name).read_text(encoding="utf-8") for name in ("index.css", "index.js")
+)
 _TITLE = "Pooled rates by outcome and treatment modality"
 #: Columns of the list: heading, how it is sorted, whether its cells are numbers.
 _COLUMNS = (
@@ -80,7 +84,7 @@ def _page(
     source = f" Evidence sha256 {html_text(evidence.fingerprint[:12])}." if evidence else ""
     parts.append(f"<p><small>metanet {html_text(__version__)}.{source}</small></p>")
     body = f'<main class="tex2jax_ignore">{"".join(parts)}</main>'
-    return page("Pooled rates: all reports", body, style=STYLE, script=SCRIPT)
+    return page("Pooled rates: all reports", body, style=_STYLE, script=SCRIPT)
 
 
 def _heading(kind: str) -> str:

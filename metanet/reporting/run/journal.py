@@ -37,6 +37,9 @@ _PACKAGES = (
     "ipython", "great-tables", "python-docx", "typst",
 )  # fmt: skip
 
+#: Files of this package that make a report.
+_SOURCES = {".py", ".css", ".js", ".typ"}
+
 Files = dict[str, tuple[int, int, str]]
 
 
@@ -48,7 +51,7 @@ def versions_digest() -> str:
         with contextlib.suppress(metadata.PackageNotFoundError):
             digest.update(f"{name} {metadata.version(name)}\n".encode())
     root = Path(__file__).parents[1]
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(path for path in root.rglob("*") if path.suffix in _SOURCES):
         digest.update(path.relative_to(root).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
