@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,55 @@ _COLUMNS = ("events", "total", "events_control", "total_control", "person_time",
 
 #: Groups beyond which a column is not what somebody means to pool by.
 _MOST_GROUPS = 1_000
+
+
+#: An argument as the messages of the library write it: columns=['site=FIELD'], format='xls'.
+_ARGUMENT = re.compile(r"""\b(\w+)=(?:\[(?P<list>'[^'\n]*'|"[^"\n]*")\]|(?P<one>'[^'\n]*'|"[^"\n]*"))""")
+
+Rows = Sequence[tuple[str, str]]
+
+
+class _Listing(click.Command):
+    """A command whose help ends with a list from a registry, and whose errors name options instead of Python arguments."""
+
+    def __init__(self, *args: Any, listed: tuple[str, Callable[[], Rows]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._title, self._rows = listed
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list below the options."""
+        with formatter.section(self._title):
+            formatter.write_dl(self._rows())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except MetanetError as fault:
+            fault.args = (_with_options(str(fault), self), *fault.args[1:])
+            raise
+
+
+def _with_options(text: str, command: click.Command) -> str:
+    """A text of the library with its arguments written as options of the command."""
+    options = {option.name: option.opts[0] for option in command.params if isinstance(option, click.Option)}
+
+    def written(found: re.Match[str]) -> str:
+        if (option := options.get(found[1])) is None:
+            return found[0]
+        value = str(ast.literal_eval(found["list"] or found["one"]))
+        return f"{option} '" + value.replace("'", "'\"'\"'") + "'"
+
+    return _ARGUMENT.sub(written, text)
+
+
+def _formats() -> Rows:
+    from metanet.reviews.importers.registry import importers
+
+    return [
+        (row.name, f"{row.title}: {row.file} ({' or '.join(row.suffixes)}){', with --map' * row.maps_columns}.")
+        for row in importers().values()
+    ]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -282,7 +334,7 @@ def new(
     click.echo("  metanet validate\n  metanet report")
 
 
-@cli.command("import")
+@cli.command("import", cls=_Listing, listed=("Formats", _formats))
 @click.argument("format")
 @click.argument("file")
 @click.option("--into", required=True, help="Folder of the review.")
@@ -291,7 +343,7 @@ def new(
     "columns",
     multiple=True,
     metavar="COLUMN=FIELD",
-    help="covidence, csv: what a column is; COLUMN= leaves it out.",
+    help="The field of a column, for formats that take it; COLUMN= leaves the column out.",
 )
 @click.option(
     "--set", "values", multiple=True, metavar="FIELD=VALUE", help="A value for all rows, where the file has none."
@@ -307,7 +359,7 @@ def new(
     "--outcome",
     "outcomes",
     multiple=True,
-    help="RevMan: the outcomes that are taken, by name or number; all when left out. covidence, csv: the outcome that is counted.",
+    help="The outcomes to import, by name or number; all by default. With --map formats, the outcome of the table.",
 )
 def import_(
     format: str,
@@ -318,11 +370,11 @@ def import_(
     renames: tuple[str, ...],
     outcomes: tuple[str, ...],
 ) -> None:
-    """Add the counts of FILE to a review. FORMAT is revman5, revman-web, covidence or csv."""
+    """Add the counts of FILE to a review. FORMAT is one of the formats below."""
     from metanet.reviews.importing import import_review
 
     made = import_review(format, file, into, columns=columns, values=values, renames=renames, outcomes=outcomes)
-    click.echo(made.summary())
+    click.echo(_with_options(made.summary(), click.get_current_context().command))
 
 
 def _check_columns(columns: dict[str, str | None], choices: dict[str, Any]) -> None:

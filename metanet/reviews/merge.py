@@ -17,7 +17,7 @@ from metanet.evidence.findings import Findings
 from metanet.evidence.locate import DESCRIPTOR
 from metanet.evidence.reading.cells import Row, Table
 from metanet.evidence.reading.text import split
-from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, cell
+from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, cell, spelled
 from metanet.reviews.names import author_and_year, outcome_fault, outcome_stem, study_id
 from metanet.reviews.new import still_examples
 from metanet.reviews.template import NewOutcome, descriptor_text, outcome_resource
@@ -215,7 +215,7 @@ class Merger:
                 "study",
                 name,
                 f"would have the same study_id {key!r} as {visible(other)!r}",
-                f"Tell them apart: --rename '{visible(name)}={key}b'",
+                f"Rename one with {spelled('renames', f'{visible(name)}={key}b')}",
             )
             return None
         return key
@@ -224,20 +224,27 @@ class Merger:
         """The file of an outcome; a new one is named after its label, from letters, digits and underscores alone."""
         label = count.outcome
         stem = outcome_stem(label)
+        rename = f"Rename the outcome with {spelled('renames', f'{visible(label)}=NAME')}"
         for table in self.contract.of_role("outcome"):
             if label in (table.outcome, table.label) or stem in (table.outcome, outcome_stem(table.label)):
                 return self._claimed(count, table.file, table)
         if not stem or (fault := outcome_fault(stem)) is not None:
             wrong = "has no Latin letters to name a file by" if not stem else f"cannot name a file: {stem!r} {fault}"
-            self._fault(count.place, "outcome", label, wrong, f"Name the outcome: --rename '{visible(label)}=NAME'")
+            self._fault(
+                count.place,
+                "outcome",
+                label,
+                wrong,
+                rename,
+            )
             return None
         if not (self.folder / DESCRIPTOR).is_file():
             self._fault(
                 count.place,
                 "outcome",
                 label,
-                f"is no outcome of a folder without a {DESCRIPTOR}",
-                "Import into a folder that metanet new made, or use --rename",
+                f"is not an outcome of the review, and a folder without {DESCRIPTOR} cannot get a new one",
+                f"Import into a folder made by new_review, or {rename[0].lower()}{rename[1:]}",
             )
             return None
         if f"{stem}.csv" not in self._files and len(self._files) >= _MOST_OUTCOMES:
@@ -246,13 +253,17 @@ class Merger:
                 "outcome",
                 label,
                 f"is one outcome more than the {_MOST_OUTCOMES} that one import can fill",
-                "Check that the column of outcomes is the right one, or name some with --outcome",
+                f"Check the column of outcomes, or choose some with {spelled('outcomes', 'NAME')}",
             )
             return None
         file = f"{stem}.csv"
         if file in self.contract.tables or (file not in self._files and (self.folder / file).exists()):
             self._fault(
-                count.place, "outcome", label, f"would be written to {file}, which is another file", "Use --rename"
+                count.place,
+                "outcome",
+                label,
+                f"would be written to {file}, which is another file",
+                rename,
             )
             return None
         return self._claimed(count, file, NewOutcome(stem, label[:120]))
@@ -265,7 +276,8 @@ class Merger:
                 "outcome",
                 count.outcome,
                 f"would be written to {file}, as {visible(other)!r} is",
-                f"Take one of them with --outcome, or tell them apart: --rename '{visible(count.outcome)}=NAME'",
+                f"Choose one with {spelled('outcomes', visible(count.outcome))}, or rename it with "
+                f"{spelled('renames', f'{visible(count.outcome)}=NAME')}",
             )
             return None
         self._files[file] = what
@@ -315,7 +327,7 @@ class Merger:
                 name,
                 text,
                 f"contradicts {visible(theirs)!r} of {visible(' | '.join(key))} in {where}",
-                "Correct one of the two, or tell the two apart with --rename",
+                f"Correct one of the two, or rename one with {spelled('renames', 'NAME=OTHER')}",
             )
             return
         if row is None and key in new:
@@ -352,7 +364,7 @@ class Merger:
             "events",
             f"{numbers[0]}/{numbers[1]}",
             f"is another count of {visible(' | '.join(key))} than {said.get('events')}/{said.get('total')} in {where}",
-            "Take one of them with --outcome, or correct it; rows that are there are never changed",
+            f"Choose one with {spelled('outcomes', 'NAME')}, or correct it; existing rows are never changed",
         )
 
     def _sizes(self, arms: TableContract) -> None:

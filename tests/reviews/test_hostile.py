@@ -15,7 +15,7 @@ import metanet as mn
 from metanet.base.errors import MetanetError
 from metanet.reviews.importers import revman_web
 from metanet.reviews.importers.extracted_counts import MOST_ROWS
-from metanet.reviews.importing import FORMATS
+from metanet.reviews.importers.registry import importers
 from metanet.reviews.names import outcome_stem
 
 from .conftest import NAUSEA, PLAIN, RELIEF, ROWS, SETTINGS, Review, package, rm5
@@ -281,7 +281,7 @@ SOURCES = {
 )
 @given(data=st.data())
 def test_a_file_with_something_harmful_in_it_is_refused_in_words_or_comes_in_harmless(fresh, tmp_path_factory, data):
-    format = data.draw(st.sampled_from(FORMATS))
+    format = data.draw(st.sampled_from(tuple(importers())))
     content, options = SOURCES[format]
     place = data.draw(st.integers(0, len(content)))
     harm = data.draw(st.sampled_from(HARM))

@@ -12,7 +12,8 @@ from xml.parsers import expat
 
 from metanet.base.untrusted import counted, visible
 from metanet.evidence.findings import Findings
-from metanet.reviews.importers.extracted_counts import MOST_ROWS, Found, Place, Renames, name_fault
+from metanet.reviews.importers.extracted_counts import MOST_ROWS, Found, Place, Request, name_fault
+from metanet.reviews.importers.registry import importer
 from metanet.reviews.importers.two_groups import DICHOTOMOUS, Analysis, GroupRow, counts_of
 from metanet.reviews.names import author_and_year
 
@@ -45,7 +46,8 @@ class _Study:
     cells: dict[str, str] = field(default_factory=dict)
 
 
-def read_revman5(data: bytes, file: str, wanted: tuple[str, ...], renames: Renames) -> Found:
+@importer("revman5", title="RevMan 5", suffixes=(".rm5",), file="the .rm5 file of a review")
+def read_revman5(data: bytes, file: str, request: Request) -> Found:
     """The dichotomous analyses of an .rm5 file."""
     found = Found(file, f"RevMan 5 file {file}")
     if data.startswith(b"PK\x03\x04"):
@@ -74,7 +76,7 @@ def read_revman5(data: bytes, file: str, wanted: tuple[str, ...], renames: Renam
         found.source = f"RevMan 5 file {file} ({visible(reader.title)[:120]})"
     analyses = reader.analyses()
     if not found.findings.faults:
-        counts_of(analyses, wanted, renames, found)
+        counts_of(analyses, request, found)
     used = {row.study for analysis in analyses for row in analysis.rows}
     if unused := sum(study.name not in used for study in reader.studies.values()):
         found.left_out.append(f"{counted(unused, 'study', 'studies')} that no analysis has data of")

@@ -12,7 +12,8 @@ from pathlib import PurePosixPath
 from metanet.base.errors import nearest
 from metanet.base.untrusted import visible
 from metanet.evidence.findings import Findings
-from metanet.reviews.importers.extracted_counts import Found, Place, Renames, name_fault
+from metanet.reviews.importers.extracted_counts import Found, Place, Request, name_fault
+from metanet.reviews.importers.registry import importer
 from metanet.reviews.importers.tabular import Line, read_lines
 from metanet.reviews.importers.two_groups import DICHOTOMOUS, Analysis, GroupRow, counts_of
 from metanet.reviews.names import author_and_year
@@ -130,7 +131,13 @@ _TYPES = (
 )
 
 
-def read_revman_web(data: bytes, file: str, wanted: tuple[str, ...], renames: Renames) -> Found:
+@importer(
+    "revman-web",
+    title="RevMan Web",
+    suffixes=(".zip", ".csv"),
+    file="the data package (ZIP), or the data-rows.csv in it",
+)
+def read_revman_web(data: bytes, file: str, request: Request) -> Found:
     """The dichotomous analyses of a data package, or of its rows alone."""
     found = Found(file, f"RevMan Web data package {file}")
     rows_file, rows, settings = _files(data, file, found)
@@ -156,7 +163,7 @@ def read_revman_web(data: bytes, file: str, wanted: tuple[str, ...], renames: Re
         return found
     # Places are told in the file that holds the rows, which may be inside of the package.
     found.file = rows_file
-    counts_of(_analyses(lines.rows, about, found), wanted, renames, found)
+    counts_of(_analyses(lines.rows, about, found), request, found)
     return found
 
 
