@@ -73,6 +73,12 @@ def _formats() -> Rows:
     ]
 
 
+def _analyses() -> Rows:
+    from metanet.reporting.plan.registry import NOTEBOOKS
+
+    return [(row.name, f"{row.title}: {row.shows}.") for row in NOTEBOOKS.values()]
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="metanet")
 def cli() -> None:
@@ -91,7 +97,7 @@ def _data_folder(given: str | None) -> str | None:
     return None if _LOCAL.resolve() == curated_folder() else str(_LOCAL)
 
 
-@cli.command()
+@cli.command(cls=_Listing, listed=("Analyses", _analyses))
 @click.option("--outcome", help="One outcome, such as objective_response; all when left out.")
 @click.option("--modality", help="One modality class, such as TARE; all when left out.")
 @click.option("--out", default="reports", show_default=True, help="Folder of the reports.")
@@ -111,8 +117,8 @@ def _data_folder(given: str | None) -> str | None:
     "--analysis",
     "analyses",
     multiple=True,
-    help="rates, findings, comparison, benefit_risk, heterogeneity, sensitivity or replication; several times for several. All in a "
-    "complete run, the rates alone where an outcome, a modality or a parameter is named.",
+    help="An analysis of the list below; repeat for several. All in a complete run; only the rates where an outcome, a modality or a "
+    "parameter is given.",
 )
 @click.option("--plan", help="A plan in TOML that says what is made, instead of the options above.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print what would be made, and make nothing.")

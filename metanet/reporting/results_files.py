@@ -11,6 +11,7 @@ from metanet.base.whole_files import write_csv
 from metanet.diagnostics.studies.series import LeaveOneOut
 from metanet.models.results.pooled import Pooled, plain
 from metanet.reporting.files import slug, write_json
+from metanet.reporting.plan.registry import titles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,15 +93,6 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
 
 # The numbers of an analysis other than one pooled rate, as JSON and CSV.
 
-#: Kinds of analyses, with what they are called in a list of reports.
-KINDS = {
-    "findings": "Summary of findings by modality",
-    "comparison": "Comparison of modalities",
-    "benefit_risk": "Benefit against harm",
-    "heterogeneity": "Heterogeneity",
-    "sensitivity": "Sensitivity to data and method",
-}
-
 
 def save_analysis(
     folder: str | Path,
@@ -133,7 +125,7 @@ def save_analysis(
     list of Path
         The files written.
     """
-    check_choice("kind", kind, tuple(KINDS))
+    check_choice("kind", kind, tuple(titles()))
     if not hasattr(result, "sentence") or not hasattr(result, "to_dict"):
         raise ArgumentError(f"result={shorten(type(result).__name__)!r} is no result of an analysis.")
     to = Path(folder)

@@ -19,6 +19,7 @@ from metanet.base.errors import ArgumentError, MetanetError, shorten
 from metanet.base.untrusted import counted, harmless_cell, listing, visible
 from metanet.base.whole_files import write_bytes
 from metanet.evidence.locate import shipped_folder
+from metanet.reporting.plan.registry import NOTEBOOKS
 from metanet.reviews.names import folder_fault, text_fault, typed_modality, typed_outcome
 from metanet.reviews.template import NewOutcome, descriptor, descriptor_text
 
@@ -84,15 +85,9 @@ def still_examples(studies: Sequence[Row], counts: Sequence[Row]) -> set[str]:
 
 # Copies of the packaged notebooks, with the parameters of a fresh review in their first cell.
 
-#: The notebooks of any topic; the replication is about one published review.
-NAMES = (
-    "modality_rate.ipynb",
-    "modality_findings.ipynb",
-    "compare_modalities.ipynb",
-    "benefit_risk.ipynb",
-    "heterogeneity.ipynb",
-    "method_sensitivity.ipynb",
-)
+#: The notebooks on any topic.
+_BOOKS = tuple(row for row in NOTEBOOKS.values() if not row.curated)
+NAMES = tuple(row.file for row in _BOOKS)
 _LINE = re.compile(r"(?P<name>\w+) = (?P<value>[^#]*?)(?P<comment>\s*#.*)?")
 #: What the packaged comments say about the curated tables, in words for any tables.
 _COMMENTS = {
@@ -181,24 +176,8 @@ title = {title}
 level = 0.95
 overlap = "keep_largest"  # of reports on the same patients: "keep_largest", "keep_newest" or "keep_all"
 
-[[report]]
-analysis = "rates"
-outcomes = "all"  # or some of {outcomes}
-modalities = "all"
-
-[[report]]
-analysis = "findings"
-
-[[report]]
-analysis = "comparison"
-
-# These need three studies of an outcome in one modality.
-[[report]]
-analysis = "heterogeneity"
-
-[[report]]
-analysis = "sensitivity"
-"""
+# outcomes = "all" may be a list of some of {outcomes}.
+{reports}"""
 
 
 def new_review(
@@ -309,7 +288,8 @@ def _content(title: str, outcomes: Sequence[NewOutcome], modalities: Sequence[st
     for name, book in copies(benefit, risk, rows["arms"][0]["modality_class"]).items():
         files[f"analyses/{name}"] = book
     names = json.dumps([outcome.name for outcome in outcomes])
-    files["analyses/plans/review.toml"] = _PLAN.format(title=_toml(title), outcomes=names).encode()
+    reports = "".join(f'\n[[report]]  # {row.shows}\nanalysis = "{row.name}"\noutcomes = "all"\n' for row in _BOOKS)
+    files["analyses/plans/review.toml"] = _PLAN.format(title=_toml(title), outcomes=names, reports=reports).encode()
     files["README.md"] = _readme(title, outcomes, modalities, rows).encode()
     files[".gitignore"] = b"reports/\n.ipynb_checkpoints/\nmetanet_start.ipynb\n"
     return files

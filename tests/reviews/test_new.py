@@ -76,7 +76,9 @@ def test_every_kind_of_report_works_with_outcomes_and_modalities_of_ones_own(tmp
 def test_the_plan_is_one_that_a_report_follows(fresh):
     evidence = mn.load_evidence(fresh / "extracted_data")
     jobs = planned(evidence, data=fresh / "extracted_data", plan=fresh / "analyses/plans/review.toml")
-    assert [job.folder for job in jobs] == ["response/Treatment", "harm/Treatment", "analyses/findings/Treatment"]
+    assert [job.folder for job in jobs] == [
+        *("response/Treatment", "harm/Treatment", "analyses/findings/Treatment", "analyses/benefit_risk/response-harm")
+    ]
 
 
 def test_the_copied_notebooks_read_the_tables_of_their_review(fresh):

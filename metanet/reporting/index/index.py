@@ -15,7 +15,7 @@ from metanet.base.whole_files import write_text
 from metanet.evidence import Evidence
 from metanet.reporting.index.lines import Picture, Report, picture_of, read_reports
 from metanet.reporting.page import page
-from metanet.reporting.results_files import KINDS
+from metanet.reporting.plan.registry import titles
 
 #: The script searches, filters and sorts the rows of the page and adds none; without it the page shows all of them in one order.
 _STYLE, SCRIPT = (
@@ -88,7 +88,7 @@ def _page(
 
 
 def _heading(kind: str) -> str:
-    return KINDS.get(kind, kind.replace("_", " "))
+    return titles().get(kind, kind.replace("_", " "))
 
 
 def _contents(picture: Picture | None, kinds: Iterable[str]) -> str:

@@ -13,15 +13,10 @@ from typing import Any
 from metanet.base.errors import MetanetError
 from metanet.evidence import Evidence
 from metanet.reporting.files import outcome_folder, read_object, write_json
-from metanet.reporting.results_files import KINDS
+from metanet.reporting.plan.registry import ANALYSES_FOLDER, NOTEBOOKS, REPLICATION, titles
 from metanet.reporting.run.journal import HOME, versions_digest
 
 # What stands in a folder of reports: every report read once, for the list, the overview and the supplement.
-
-#: Folder of the reports that repeat a published pooling.
-REPLICATION = "replication"
-#: Folder of the analyses beside the pooled rates: one folder for each kind, one in it for each analysis.
-ANALYSES_FOLDER = "analyses"
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ class Report:
     def outcome(self) -> str:
         """The outcome of a pooled rate, as the list calls it."""
         if self.folder.startswith(f"{REPLICATION}/"):
-            return "Replication of published results"
+            return NOTEBOOKS[REPLICATION].title
         name = str(self.numbers.get("label") or self.numbers.get("outcome") or self.folder.split("/")[0])
         return f"{name} ({self.numbers['definition']})" if self.numbers.get("definition") else name
 
@@ -97,7 +92,7 @@ def read_reports(out: Path, evidence: Evidence | None) -> tuple[list[Report], di
             report.folder,
         )
 
-    rates, analyses = [], {kind: [] for kind in KINDS}  # type: tuple[list[Report], dict[str, list[Report]]]
+    rates, analyses = [], {kind: [] for kind in titles()}  # type: tuple[list[Report], dict[str, list[Report]]]
     for first in _folders(out):
         for second in _folders(out / first):
             folder = f"{first}/{second}"

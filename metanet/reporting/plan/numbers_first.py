@@ -10,12 +10,12 @@ from metanet.base.whole_files import write_csv
 from metanet.evidence import Evidence
 from metanet.models.results.pooled import plain
 from metanet.reporting.plan.jobs import Job, known_parameters
+from metanet.reporting.plan.registry import ROWS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-_ROWS = ("overlap", "certainty", "definition")
 _MODEL = ("model", "ci", "level")
 
 
@@ -46,7 +46,7 @@ def pooled_numbers(jobs: Sequence[Job], evidence: Evidence) -> pd.DataFrame:
         if not isinstance(outcome, str) or group is None or "modality_class" not in job.identity:
             continue
         given = {**known_parameters(job.notebook), **job.parameters}
-        chosen: dict[str, Any] = {name: given.get(name) for name in _ROWS if given.get(name) is not None}
+        chosen: dict[str, Any] = {name: given.get(name) for name in ROWS if given.get(name) is not None}
         key = (outcome, group, *sorted(chosen.items()))
         if key not in selected:
             selected[key] = evidence.rates(outcome, modality=group, **chosen)

@@ -11,7 +11,8 @@ from typing import Any
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.base.untrusted import visible
 from metanet.reporting.plan.jobs import known_parameters
-from metanet.reporting.plan.plan import ANALYSES, Entry
+from metanet.reporting.plan.plan import Entry
+from metanet.reporting.plan.registry import NOTEBOOKS
 
 _KEYS = ("analysis", "notebook", "outcomes", "modalities", "parameters", "vary")
 _TOP = ("title", "parameters", "report")
@@ -94,10 +95,10 @@ def _entry(place: Path, number: int, given: object) -> Entry:
     analysis, notebook = given.get("analysis"), given.get("notebook")
     if (analysis is None) == (notebook is None):
         raise ArgumentError(
-            f"{visible(place)}: {where} needs either analysis or notebook. Analyses: {', '.join(ANALYSES)}."
+            f"{visible(place)}: {where} needs either analysis or notebook. Analyses: {', '.join(NOTEBOOKS)}."
         )
     if analysis is not None:
-        check_choice("analysis", analysis, ANALYSES, where=f"in {place.name}, {where}")
+        check_choice("analysis", analysis, tuple(NOTEBOOKS), where=f"in {place.name}, {where}")
     vary = given.get("vary", {})
     if not isinstance(vary, dict) or not all(isinstance(values, list) and values for values in vary.values()):
         raise ArgumentError(f"{visible(place)}: {where}: vary must give a list of values for each parameter.")

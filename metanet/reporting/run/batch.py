@@ -24,8 +24,9 @@ from metanet.reporting.files import replace_folder, slug
 from metanet.reporting.index.index import write_index
 from metanet.reporting.plan.jobs import Job, Outcome
 from metanet.reporting.plan.numbers_first import write_numbers
-from metanet.reporting.plan.plan import ANALYSES, Entry, jobs_of
+from metanet.reporting.plan.plan import Entry, jobs_of
 from metanet.reporting.plan.plan_files import read_plan
+from metanet.reporting.plan.registry import NOTEBOOKS
 from metanet.reporting.run import journal as journals
 from metanet.reporting.run.makers import ENGINES, Limits, Maker, maker
 from metanet.reporting.run.remote import is_remote, working_folder
@@ -161,9 +162,9 @@ def report(
         Further parameters of the notebook ``modality_rate.ipynb``, such as ``{"overlap": "keep_all"}``. They are checked before
         anything runs.
     analyses
-        "rates" (the pooled rates), "findings" (all outcomes of a modality), "comparison" (of the modalities, by outcome),
-        "benefit_risk", "heterogeneity" and "sensitivity" (by outcome and modality, from three studies on), "replication". None
-        makes all of them in a complete run, and the rates alone where an outcome, a modality or parameters are named.
+        Names of `metanet.reporting.plan.registry.NOTEBOOKS`: "rates", "findings", "comparison", "benefit_risk", "heterogeneity",
+        "sensitivity", "replication". None makes all of them in a complete run, and only the rates where an outcome, a modality or
+        parameters are given.
     plan
         A plan in TOML instead of all these, see `read_plan`.
     force
@@ -266,9 +267,8 @@ def planned(
         return jobs_of(read_plan(plan).entries, evidence, folder)
     extra = dict(parameters or {})
     kinds = kinds_of(analyses, complete=outcome is None and modality is None and not extra)
-    if "replication" in kinds and (outcome or modality or data is not None or extra):
-        # It is about the curated tables and about nothing else.
-        kinds = tuple(kind for kind in kinds if kind != "replication")
+    if outcome or modality or data is not None or extra:
+        kinds = tuple(kind for kind in kinds if not NOTEBOOKS[kind].curated)
     entries = [
         Entry(
             kind,
@@ -285,11 +285,11 @@ def planned(
 def kinds_of(analyses: Sequence[str] | None, *, complete: bool) -> tuple[str, ...]:
     """The kinds of reports to make."""
     if analyses is None:
-        return ANALYSES if complete else ("rates",)
+        return tuple(NOTEBOOKS) if complete else ("rates",)
     words = (analyses,) if isinstance(analyses, str) else tuple(analyses)
     if not words:
-        raise ArgumentError(f"analyses is empty. Fix: name at least one of {', '.join(map(repr, ANALYSES))}.")
-    return tuple(dict.fromkeys(check_choice("analyses", word, ANALYSES) for word in words))
+        raise ArgumentError(f"analyses is empty. Fix: name at least one of {', '.join(map(repr, NOTEBOOKS))}.")
+    return tuple(dict.fromkeys(check_choice("analyses", word, tuple(NOTEBOOKS)) for word in words))
 
 
 def _workers(jobs: int | None) -> int:

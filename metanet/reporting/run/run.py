@@ -19,9 +19,9 @@ from metanet.reporting.documents.export import export, navigation
 from metanet.reporting.engine.cells import here
 from metanet.reporting.engine.preload import light_notebooks
 from metanet.reporting.files import analyses_folder, read_object, write_json
-from metanet.reporting.index.lines import REPLICATION
 from metanet.reporting.page import page
 from metanet.reporting.plan.jobs import Job
+from metanet.reporting.plan.registry import REPLICATION
 
 # An executed notebook without what differs from run to run: times, random names of cells, the folder where it was made.
 
