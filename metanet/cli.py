@@ -20,7 +20,7 @@ _LOCAL = Path("extracted_data")
 #: Arguments of `pool` that name a column of counts or of person-time; the options are called the same.
 _COLUMNS = ("events", "total", "events_control", "total_control", "person_time", "person_time_control")
 
-#: Groups beyond which a column is not what somebody means to pool by.
+#: A column with more groups is probably not one to pool by.
 _MOST_GROUPS = 1_000
 
 
@@ -86,33 +86,36 @@ def cli() -> None:
 
 
 def _data_folder(given: str | None) -> str | None:
-    """The folder given; else ./extracted_data where it is one; else None, the curated tables that come with metanet."""
+    """The given folder; otherwise ./extracted_data if it exists; otherwise None for the curated tables."""
     if given is not None:
         return given
     if not (_LOCAL / "datapackage.json").is_file():
         return None
     from metanet.evidence.locate import curated_folder
 
-    # In a checkout both are the same folder; the reports then need not name it.
+    # In a checkout both are the same folder, and reports need not name it.
     return None if _LOCAL.resolve() == curated_folder() else str(_LOCAL)
 
 
 @cli.command(cls=_Listing, listed=("Analyses", _analyses))
-@click.option("--outcome", help="One outcome, such as objective_response; all when left out.")
-@click.option("--modality", help="One modality class, such as TARE; all when left out.")
+@click.option("--outcome", help="One outcome, such as objective_response; all by default.")
+@click.option("--modality", help="One modality class, such as TARE; all by default.")
 @click.option("--out", default="reports", show_default=True, help="Folder of the reports.")
-@click.option("--jobs", type=int, help="Reports made at the same time; the number of processors when left out.")
+@click.option("--jobs", type=int, help="Number of reports made in parallel; by default the number of processors.")
 @click.option(
     "--format",
     "formats",
     default="html",
     show_default=True,
-    help="pdf and docx (Word) beside html, which is always made; separated by commas.",
+    help="Further formats, separated by commas: pdf, docx (Word). html is always made.",
 )
 @click.option(
-    "--scheduler", help="Address of a Dask scheduler whose workers make the reports; local: a cluster of this machine."
+    "--scheduler",
+    help="Address of a Dask scheduler whose workers make the reports, or local for a cluster on this machine.",
 )
-@click.option("--data", help="Folder of the evidence; ./extracted_data when there is one, else the curated tables.")
+@click.option(
+    "--data", help="Folder of the evidence; by default ./extracted_data if it exists, otherwise the curated tables."
+)
 @click.option(
     "--analysis",
     "analyses",
@@ -120,23 +123,27 @@ def _data_folder(given: str | None) -> str | None:
     help="An analysis of the list below; repeat for several. All in a complete run; only the rates where an outcome, a modality or a "
     "parameter is given.",
 )
-@click.option("--plan", help="A plan in TOML that says what is made, instead of the options above.")
-@click.option("--dry-run", is_flag=True, help="Check everything, print what would be made, and make nothing.")
-@click.option("--numbers", is_flag=True, help="Pool everything in one call first, into pooled.csv.")
+@click.option("--plan", help="A plan in TOML that states what is made; replaces the options above.")
+@click.option("--dry-run", is_flag=True, help="Check everything and print what would be made, without making it.")
+@click.option("--numbers", is_flag=True, help="First pool everything in one call and write pooled.csv.")
 @click.option(
     "--supplement",
     is_flag=True,
     help="Also write supplement.zip: evidence, notebooks, numbers and figures, with RO-Crate metadata.",
 )
-@click.option("--force", is_flag=True, help="Make reports anew that are there and unchanged.")
+@click.option("--force", is_flag=True, help="Also remake reports that exist and are unchanged.")
 @click.option(
-    "--engine", help="metanet (default): forks of a warm process; stock: papermill's own, a kernel for each report."
+    "--engine", help="metanet (default): forks of a preloaded process; stock: a papermill kernel for each report."
 )
 @click.option(
-    "--time-limit", type=float, default=1800, show_default=True, help="Seconds that one report may take; 0: no limit."
+    "--time-limit", type=float, default=1800, show_default=True, help="Time limit of one report in seconds; 0 for none."
 )
 @click.option(
-    "--memory-limit", type=int, default=2048, show_default=True, help="Megabytes that one report may take; 0: no limit."
+    "--memory-limit",
+    type=int,
+    default=2048,
+    show_default=True,
+    help="Memory limit of one report in megabytes; 0 for none.",
 )
 @click.option(
     "-p", "--parameter", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the notebook."
@@ -199,7 +206,7 @@ def report(
 @click.argument("path", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def validate(path: str | None, as_json: bool) -> None:
-    """Check the evidence in PATH (default: ./extracted_data when there is one, else the curated tables)."""
+    """Check the evidence in PATH (default: ./extracted_data if it exists, otherwise the curated tables)."""
     from metanet.evidence import validate as check
     from metanet.evidence.locate import curated_folder
 
@@ -215,10 +222,10 @@ def validate(path: str | None, as_json: bool) -> None:
 @click.option("--total", help="Column of the patients.")
 @click.option("--events-control", help="Column of the events of the control group.")
 @click.option("--total-control", help="Column of the patients of the control group.")
-@click.option("--person-time", help="Column of the person-time, instead of patients.")
+@click.option("--person-time", help="Column of the person-time, in place of patients.")
 @click.option("--person-time-control", help="Column of the person-time of the control group.")
 @click.option("--study", help="Column of the study names.")
-@click.option("--by", help="Column that forms groups; each is pooled.")
+@click.option("--by", help="Column of groups; each group is pooled.")
 @click.option(
     "--measure",
     help="PLO (default), PR, PLN, PAS, PFT; two groups OR (default), RR, RD, AS, PETO; person-time IRLN (default), IR, IRS, "
@@ -233,10 +240,10 @@ def validate(path: str | None, as_json: bool) -> None:
     "--tau2",
     default="REML",
     show_default=True,
-    help="Estimator of the inverse-variance model: REML, DL, PM, ML, SJ, HS, HSk, HE, EB.",
+    help="Between-study variance of the inverse-variance model: REML, DL, PM, ML, SJ, HS, HSk, HE, EB.",
 )
 @click.option(
-    "--ci", help="Interval of the mean: t, z, profile, HK, HK-adhoc, KR; the model's own default when left out."
+    "--ci", help="Confidence interval of the mean: t, z, profile, HK, HK-adhoc, KR; by default that of the model."
 )
 @click.option(
     "--prediction",
@@ -245,7 +252,7 @@ def validate(path: str | None, as_json: bool) -> None:
     help="Prediction interval: HTS, V, HK, KR, bootstrap, z, or none.",
 )
 @click.option("--preset", help="Defaults of another program: metafor, meta, revman.")
-@click.option("--level", type=float, default=0.95, show_default=True, help="Coverage of the intervals.")
+@click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def pool(
     file: str,
@@ -255,7 +262,7 @@ def pool(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Pool the rates of any CSV FILE: a row for each study."""
+    """Pool the rates of any CSV FILE with one row for each study."""
     from metanet.evidence.reading.table import read_counts
     from metanet.models.pooling.pool import pool as fit
     from metanet.models.results.pooled import plain
@@ -277,7 +284,7 @@ def pool(
     if by not in frame.columns:
         raise ArgumentError(f"--by {by!r} is not a column of {visible(file)}. Known: {listing(frame.columns, 40)}.")
     if (groups := frame[by].nunique()) > _MOST_GROUPS:
-        raise ArgumentError(f"--by {by!r} makes {groups:,} groups; at most {_MOST_GROUPS:,} are pooled.")
+        raise ArgumentError(f"--by {by!r} has {groups:,} groups; at most {_MOST_GROUPS:,} can be pooled.")
     fits = {str(name): fit(part, **choices) for name, part in frame.groupby(by, sort=False)}
     if as_json:
         click.echo(_json(plain({name: one.to_dict() for name, one in fits.items()})))
@@ -288,11 +295,13 @@ def pool(
 @cli.command()
 @click.argument("old")
 @click.argument("new")
-@click.option("--html", help="Write a page with everything that moved to this file.")
-@click.option("--tolerance", type=float, default=1e-9, show_default=True, help="Numbers nearer than this are the same.")
+@click.option("--html", help="Write a page with all changes to this file.")
+@click.option(
+    "--tolerance", type=float, default=1e-9, show_default=True, help="Numbers that differ by less count as equal."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def diff(old: str, new: str, html: str | None, tolerance: float, as_json: bool) -> None:
-    """Tell what moved between two runs of reports, OLD and NEW, by how much, and which rows moved it."""
+    """Compare two runs of reports, OLD and NEW: changed numbers, the size of each change, and the rows that caused it."""
     from metanet.reporting.diff.result import diff as compare
 
     found = compare(old, new, tolerance=tolerance)
@@ -305,7 +314,7 @@ def diff(old: str, new: str, html: str | None, tolerance: float, as_json: bool) 
 @click.argument("folder", default=".")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[JUPYTERLAB OPTIONS]...")
 def lab(folder: str, options: tuple[str, ...]) -> None:
-    """Open JupyterLab on a starter notebook in FOLDER (default: this one); it is written where there is none yet."""
+    """Open JupyterLab on a starter notebook in FOLDER (default: the current folder), which is created if it does not exist."""
     from metanet.explorer.lab import open_lab
 
     # Options may come first: then there is no folder.
@@ -316,26 +325,24 @@ def lab(folder: str, options: tuple[str, ...]) -> None:
 
 @cli.command()
 @click.argument("dir")
-@click.option("--title", help="Title of the review; the name of the folder when left out.")
-@click.option(
-    "--outcome", "outcomes", multiple=True, help="An outcome of which more is better; several times for several."
-)
-@click.option("--harm", "harms", multiple=True, help="An outcome of which less is better; several times for several.")
+@click.option("--title", help="Title of the review; by default the name of the folder.")
+@click.option("--outcome", "outcomes", multiple=True, help="An outcome of which higher is better; repeat for several.")
+@click.option("--harm", "harms", multiple=True, help="An outcome of which lower is better; repeat for several.")
 @click.option(
     "--modality",
     "modalities",
     multiple=True,
-    help="A treatment; several times for several. They become the only words of the column; any text when left out.",
+    help="A treatment; repeat for several. The column then accepts only these; by default it accepts any text.",
 )
 def new(
     dir: str, title: str | None, outcomes: tuple[str, ...], harms: tuple[str, ...], modalities: tuple[str, ...]
 ) -> None:
-    """Make a fresh review in DIR: tables with two invented studies, notebooks, a plan and a README."""
+    """Create a new review in DIR: tables with two invented studies, notebooks, a plan and a README."""
     from metanet.reviews.new import new_review
 
     new_review(dir, title=title, outcomes=outcomes, harms=harms, modalities=modalities)
     click.echo(
-        f"{visible(dir)} is ready: tables with two invented studies, notebooks, a plan and a README.\nGo there and run:"
+        f"{visible(dir)} is ready: tables with two invented studies, notebooks, a plan and a README.\nIn that folder, run:"
     )
     click.echo("  metanet validate\n  metanet report")
 
@@ -352,7 +359,11 @@ def new(
     help="The field of a column, for formats that take it; COLUMN= leaves the column out.",
 )
 @click.option(
-    "--set", "values", multiple=True, metavar="FIELD=VALUE", help="A value for all rows, where the file has none."
+    "--set",
+    "values",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="A value for all rows of a field that the file does not have.",
 )
 @click.option(
     "--rename",
@@ -384,7 +395,7 @@ def import_(
 
 
 def _check_columns(columns: dict[str, str | None], choices: dict[str, Any]) -> None:
-    """Every column that the measure takes is named, and no other; the error names the option, not the argument of `pool`."""
+    """Check that exactly the columns of the measure are given; errors name the option, not the argument of `pool`."""
     from metanet.base.errors import check_choice
     from metanet.effects.measures import MEASURES
     from metanet.models.pooling.pool import options_for
@@ -402,7 +413,7 @@ def _check_columns(columns: dict[str, str | None], choices: dict[str, Any]) -> N
 
 
 def _json(content: Any) -> str:
-    """JSON that a terminal shows as it is: what would act on it is written as an escape, which JSON knows."""
+    """JSON that is safe in a terminal: control characters are escaped."""
     return json_visible(json.dumps(content, indent=2, ensure_ascii=False))
 
 
@@ -411,7 +422,7 @@ def _option(name: str) -> str:
 
 
 def main() -> None:
-    """Entry point: our own errors are one clear message and exit code 2, never a traceback."""
+    """Entry point: errors of metanet are one message and exit code 2, without a traceback."""
     try:
         cli(standalone_mode=False)
     except click.exceptions.Exit as done:
@@ -423,9 +434,9 @@ def main() -> None:
         click.echo("Stopped.", err=True)
         sys.exit(130)
     except MetanetError as fault:
-        # Words of files and of the command line may be in it.
+        # It may contain text from files and from the command line.
         click.echo("\n".join(map(visible, f"metanet: {fault}".split("\n"))), err=True)
-        # A report that could not be made is no fault of the words or of the data.
+        # A report that could not be made is not a usage error or a data error.
         sys.exit(1 if isinstance(fault, ReportError) else 2)
     except OSError as fault:
         place = f"{visible(fault.filename)}: " if fault.filename is not None else ""

@@ -1,4 +1,4 @@
-"""What every measure returns: effect sizes, sampling variances, and which studies were corrected or left without a weight."""
+"""The return value of every measure: effect sizes, sampling variances, and which studies were corrected or have no weight."""
 
 from __future__ import annotations
 

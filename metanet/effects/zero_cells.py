@@ -1,4 +1,4 @@
-"""Zero cells: which studies get the correction, on which cells, and which are dropped; the one place where counts change.
+"""Zero cells: which studies get the continuity correction, in which cells, and which studies are excluded.
 
 The rules are those of metafor's `escalc` (Viechtbauer 2010, doi:10.18637/jss.v036.i03): `to` says which studies get `add`,
 
@@ -23,13 +23,13 @@ from metanet.effects.values import Effects
 
 #: Values of `to`.
 RULES = ("only0", "if0all", "all", "none")
-#: What is added to a cell (with two cells in a group, the denominator grows by twice as much).
+#: The continuity correction of a cell (with two cells in a group, the denominator grows by twice as much).
 CORRECTION = 0.5
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Corrected cells ``[..., k]`` and the studies that are in the analysis; those that are not hold 1 in every cell.
+    """Corrected cells ``[..., k]`` and the studies that are in the analysis; the others have 1 in every cell.
 
     Attributes
     ----------
@@ -51,10 +51,10 @@ def _arrays(*values: ArrayLike) -> list[Array]:
 
 
 def _corrected(cells: tuple[Array, ...], present: Mask, dropped: Mask, add: float, to: str) -> Cells:
-    """Add to the cells of the studies that the rule names."""
+    """Add the correction to the cells of the studies that the rule selects."""
     if to not in RULES:
         raise ValueError(f"to={to!r} is not one of {RULES}")
-    # What stands in the cells of an absent study has no meaning, and no root or logarithm of it is taken.
+    # The cells of an absent study have no meaning, and no root or logarithm of them is taken.
     cells = tuple(np.where(present, cell, 1.0) for cell in cells)
     empty = np.any([cell == 0 for cell in cells], axis=0)
     if to == "only0":
@@ -85,7 +85,7 @@ def two_groups(
     to: str = "only0",
     drop00: bool = False,
 ) -> Cells:
-    """The four cells of two groups; `add` goes to all of them. `drop00` takes out studies without any, or with only, events."""
+    """The four cells of two groups; `add` goes to all of them. `drop00` excludes studies with no or only events in both."""
     x1, n1, x2, n2 = _arrays(events, total, events_control, total_control)
     present = (n1 > 0) & (n2 > 0)
     same_end = ((x1 == 0) & (x2 == 0)) | ((x1 == n1) & (x2 == n2))
@@ -110,7 +110,7 @@ def two_rates(
     to: str = "only0",
     drop00: bool = False,
 ) -> Cells:
-    """Events of two groups in person-time; `add` goes to both. `drop00` takes out studies without events in either group."""
+    """Events of two groups in person-time; `add` goes to both. `drop00` excludes double-zero studies."""
     x1, t1, x2, t2 = _arrays(events, person_time, events_control, person_time_control)
     present = (t1 > 0) & (t2 > 0)
     dropped = present & (x1 == 0) & (x2 == 0) & drop00

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# What a reading finds: faults that stop it and notices that do not, collected so that one run tells all of them.
+# The findings of a reading: faults that stop it and notices that do not, all reported in one run.
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Findings:
         column: str | None = None,
         value: str | None = None,
     ) -> None:
-        """Record a fault that leaves a file, a row or a cell unread."""
+        """Record a fault that makes a file, a row or a cell unreadable."""
         self.unreadable.append(Problem(file, row, column, value, wrong, fix))
 
     def breaks_rule(
@@ -64,7 +64,7 @@ class Findings:
         column: str | None = None,
         value: str | None = None,
     ) -> None:
-        """Record something that a reader should know and that stops nothing."""
+        """Record a notice, which stops nothing."""
         self.notices.append(Problem(file, row, column, value, wrong, fix))
 
     @property
@@ -98,7 +98,7 @@ class Report:
     problems : tuple of Problem
         Faults; any of them keeps the tables from being loaded. All of one run are here.
     notices : tuple of Problem
-        What was repaired on reading, and what a reader may want to look at. They stop nothing.
+        What was corrected on reading, and what a reader may want to look at. They stop nothing.
     tables : tuple of (str, int)
         The files that were read, with their number of rows.
     """

@@ -1,4 +1,4 @@
-"""`explore`: the door to the explorer."""
+"""`explore`: the entry point of the explorer."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Explorer:
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = self._panel.widget._repr_mimebundle_(**options)
-        # Where no widget can be shown, such as a page that was made of the notebook, there are the numbers.
+        # Without widgets, such as in an exported page, the numbers are shown.
         return bundle | {"text/plain": repr(self), "text/html": self._panel.numbers.value}
 
 
@@ -80,7 +80,7 @@ def explore(
     outcome: str | None = None,
     modality: str | None = None,
 ) -> Explorer:
-    """Explore the evidence in a notebook: choose, leave studies out by a click, see figure, numbers and code.
+    """Explore the evidence in a notebook: choose a subset, exclude studies by a click, see figure, numbers and code.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def explore(
     folder = None if evidence.path.resolve() == curated_folder().resolve() else str(evidence.path)
     known = outcomes_of(evidence)
     if not known:
-        raise ArgumentError("The evidence has no row that may be pooled, so that there is nothing to explore.")
+        raise ArgumentError("The evidence has no poolable row, so there is nothing to explore.")
     if outcome is None:
         frame = evidence.poolable()
         outcome = str(frame.groupby("outcome", sort=False)["k"].sum().idxmax())

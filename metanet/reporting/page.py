@@ -1,4 +1,4 @@
-"""Pages: one shell with its own style and a policy that lets nothing be loaded and no script run."""
+"""HTML pages: one template with its style and a policy that blocks all requests and scripts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from metanet.base.untrusted import html_text
 
-#: No script, no request: a report is a document. What a CSV smuggles past the escaping still cannot run.
+#: Reports have no scripts and make no requests. Anything from a CSV that escaped the escaping still could not run.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: 'self'; base-uri 'none'; form-action 'none'"
 
 _STYLE = files("metanet.reporting").joinpath("page.css").read_text(encoding="utf-8")

@@ -34,7 +34,7 @@ def save_results(
     Parameters
     ----------
     folder
-        Where to; it is made if it is not there. Each file appears whole or not at all.
+        The target; it is created if needed. Each file is written atomically.
     fit, second
         The result, and another model's beside it.
     omitted
@@ -58,6 +58,7 @@ def save_results(
         "label": attrs.get("label"),
         "modality_class": modality_class,
         "definition": attrs.get("definition"),
+        "definition_title": attrs.get("definition_title"),
         "selection": attrs.get("selection"),
         "result": fit.to_dict(),
         "second": None if second is None else second.to_dict(),
@@ -86,7 +87,7 @@ def plain_tree(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
-    """A frame as CSV, whole or not at all, with harmless cells."""
+    """A frame as CSV, written atomically, with harmless cells."""
     rows = ([plain(value) for value in row] for row in frame.itertuples(index=False))
     write_csv(path, [str(c) for c in frame.columns], rows)
 
@@ -108,11 +109,11 @@ def save_analysis(
     Parameters
     ----------
     folder
-        Where to; it is made if it is not there. Each file appears whole or not at all.
+        The target; it is created if needed. Each file is written atomically.
     kind
         "findings", "comparison", "benefit_risk", "heterogeneity" or "sensitivity".
     title
-        What the list of reports calls it.
+        Its title in the list of reports.
     result
         The analysis: anything with ``sentence()`` and ``to_dict()``.
     frames
@@ -127,12 +128,12 @@ def save_analysis(
     """
     check_choice("kind", kind, tuple(titles()))
     if not hasattr(result, "sentence") or not hasattr(result, "to_dict"):
-        raise ArgumentError(f"result={shorten(type(result).__name__)!r} is no result of an analysis.")
+        raise ArgumentError(f"result={shorten(type(result).__name__)!r} is not the result of an analysis.")
     to = Path(folder)
     content = {
         "kind": kind,
         "title": title,
-        # The list of reports has room for the test of a comparison, not for every group.
+        # The list of reports shows the test of a comparison, not every group.
         "sentence": getattr(result, "test_sentence", result.sentence)(),
         "analysis": plain(result.to_dict()),
         "evidence": evidence,

@@ -96,7 +96,7 @@ def test_a_run_makes_pages_numbers_and_figures_and_runs_nothing_from_a_csv(hosti
 
 
 def test_saving_refuses_what_is_no_analysis(tmp_path):
-    with pytest.raises(mn.ArgumentError, match="is no result of an analysis"):
+    with pytest.raises(mn.ArgumentError, match="is not the result of an analysis"):
         mn.save_analysis(tmp_path, "comparison", "x", 3)
     with pytest.raises(mn.ArgumentError, match="Did you mean 'comparison'"):
         mn.save_analysis(tmp_path, "comparisn", "x", 3)

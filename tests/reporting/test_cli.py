@@ -126,7 +126,7 @@ def test_columns_and_choices_that_do_not_fit_are_one_message(monkeypatch, capsys
         ("", "a.csv:3:t: .*empty. Fix: Write the person-time"),
         ("10,5", "a.csv:3:t: '10,5' has a decimal comma. Fix: Write 10.5"),
         ("1.200", "a.csv:3:t: '1.200' can be read as thousands or as decimals"),
-        ("2 y", "a.csv:3:t: '2 y' holds a unit"),
+        ("2 y", "a.csv:3:t: '2 y' contains a unit"),
         ("0", "person_time\\[1\\]=0 .*must be above zero"),
         ("-3", "person_time\\[1\\]=-3 .*must be above zero"),
     ],
@@ -143,11 +143,11 @@ def test_a_faulty_person_time_is_named_by_file_row_and_column(monkeypatch, capsy
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("e,n\n3/10,10\n", "holds two numbers"),
+        ("e,n\n3/10,10\n", "contains two numbers"),
         ("e,n\n,10\n", "is empty"),
         ("e,m\n1,10\n", "Did you mean 'n'|not among the column names"),
         ("e,n\n", "no rows"),
-        ("", "holds no column names|is empty"),
+        ("", "has no column names|is empty"),
         ("e,n\n12,10\n", "is more than total"),
     ],
 )

@@ -16,7 +16,7 @@ from metanet.evidence.reading.cells import Row, Table
 
 # Rules within one table: between its rows and between the cells of a row.
 #
-# A value that could not be read is passed over here, because it has its own fault already.
+# Unreadable values are skipped here; they have their own fault.
 
 # Shares of groups are printed rounded; three of them may add up to a little more than 100.
 ROUNDING = 1.0
@@ -36,7 +36,7 @@ def check_table(table: Table, findings: Findings) -> None:
 
 
 def _unique(table: Table, findings: Findings) -> None:
-    """A primary key stands once, a column declared unique holds each value once, and no row is there twice."""
+    """Primary keys are unique, columns declared unique have each value once, and no row is repeated."""
     keys = [table.contract.primary_key] if table.contract.primary_key else [table.contract.column_names]
     keys += [(column.name,) for column in table.contract.columns if column.constraints.get("unique")]
     for key in dict.fromkeys(keys):
@@ -59,7 +59,7 @@ def _unique(table: Table, findings: Findings) -> None:
 
 
 def _years(table: Table, findings: Findings) -> None:
-    """No year lies in the future, and enrolment begins before it ends and ends before the report is printed."""
+    """No year is in the future; enrolment begins before it ends and ends before publication."""
     latest = datetime.date.today().year + 1
     for row in table.rows:
         year, start, end = (row.values.get(name) for name in _YEAR_COLUMNS)
@@ -92,7 +92,7 @@ def _years(table: Table, findings: Findings) -> None:
 
 
 def _shares(table: Table, findings: Findings) -> None:
-    """Shares that divide the patients of an arm do not add up to more than all of them."""
+    """Shares that divide the patients of an arm add up to at most 100 %."""
     for group in table.contract.extra.get("at_most_100", ()):
         for row in table.rows:
             given = {name: row.values[name] for name in group if row.values.get(name) is not None}
@@ -109,11 +109,11 @@ def _shares(table: Table, findings: Findings) -> None:
 
 
 def _counts(table: Table, findings: Findings) -> None:
-    """No more events than were assessed, and somebody was assessed."""
+    """Events do not exceed the total, and the total is positive."""
     for row in table.rows:
         events, total = row.values.get("events"), row.values.get("total")
         for name, value, least in (("events", events, 0), ("total", total, 1)):
-            # The curated contract says so too; one of the user's own may not.
+            # The curated contract requires this too; a user's contract may not.
             if value is not None and value < least and name not in row.bad:
                 findings.breaks_rule(
                     table.file,
@@ -135,7 +135,7 @@ def _counts(table: Table, findings: Findings) -> None:
 
 
 def _derivations(table: Table, findings: Findings) -> None:
-    """A derived count says how, and a printed one has nothing to explain."""
+    """A derived count has a derivation, and a printed one has none."""
     if table.contract.column("derived") is None or table.contract.column("derivation") is None:
         return
     for row in table.rows:
@@ -176,7 +176,7 @@ def _unit_and_poolable(table: Table, findings: Findings) -> None:
 
 # Rules across tables: keys that must be found elsewhere, counts that must fit each other.
 #
-# Each rule is a function from the tables to findings. What could not be read is passed over here, because it has its own
+# Each rule is a function from the tables to findings. Unreadable values are skipped here; they have their own
 # fault already.
 
 
@@ -197,7 +197,7 @@ class Tables:
 
 
 class _Guesses:
-    """The nearest known key for the first keys that are wrong: where thousands are, it is not a slip in each."""
+    """The nearest known key, only for the first wrong keys: thousands of wrong keys are not slips."""
 
     _MOST = 50
 
@@ -218,7 +218,7 @@ def check_tables(tables: Tables, findings: Findings) -> None:
 
 
 def _unread(table: Table) -> set[str]:
-    """Words of rows whose key could not be read: what they name is not missing, so nothing else is at fault."""
+    """Keys of unreadable rows: rows that they name are not missing."""
     broken = [row for row in table.rows if row.bad & {"study_id", "arm"}]
     return table.unread_words | {row.text["study_id"] for row in broken}
 
@@ -317,7 +317,7 @@ def _totals_fit_arms(tables: Tables, findings: Findings) -> None:
 
 
 def _outcomes_nest(tables: Tables, findings: Findings) -> None:
-    """Complete responders are among the responders, and these among the controlled, where the denominator is one."""
+    """Complete responders are responders, and responders have disease control, where the denominators agree."""
     by_name = {table.contract.outcome: table for table in tables.outcomes}
     for table in tables.outcomes:
         # Follow the chain to its end, so that complete response is held against disease control even where the row
@@ -383,7 +383,7 @@ def _modality_classes(tables: Tables, findings: Findings) -> None:
 
 
 def _alike_names(tables: Tables, findings: Findings) -> None:
-    """Names that a reader takes for one are one: else their arms would be pooled apart, and nobody would see why."""
+    """Names that look the same are the same: otherwise their arms would be pooled separately without a visible reason."""
     if tables.arms is None:
         return
     for name in ("modality_class", "modality"):
@@ -397,8 +397,8 @@ def _alike_names(tables: Tables, findings: Findings) -> None:
             if value != other:
                 findings.breaks_rule(
                     tables.arms.file,
-                    f"differs from {visible(other)} on line {line} by case, blanks or the form of a letter alone",
-                    f"Write {other!r} if that is meant, or choose a name that can be told from it",
+                    f"differs from {visible(other)} on line {line} only by case, spaces or the form of a letter",
+                    f"Write {other!r} if that is meant, or choose a clearly different name",
                     row=row.line,
                     column=name,
                     value=row.text[name],
@@ -406,7 +406,7 @@ def _alike_names(tables: Tables, findings: Findings) -> None:
 
 
 def _shared_identifiers(tables: Tables, findings: Findings) -> None:
-    """One DOI or PMID in two studies is one report extracted twice, or a slip."""
+    """The same DOI or PMID in two studies is a duplicate report or a mistake."""
     if tables.studies is None:
         return
     for name in ("doi", "pmid"):
@@ -428,7 +428,7 @@ def _shared_identifiers(tables: Tables, findings: Findings) -> None:
 
 
 def _published(tables: Tables, findings: Findings) -> None:
-    """A published interval holds its estimate."""
+    """A published interval contains its estimate."""
     if tables.published is None:
         return
     for row in tables.published.rows:

@@ -1,4 +1,4 @@
-"""Any CSV of counts, outside the contract: read as forgivingly, and refused in the same words, as the evidence itself."""
+"""Any CSV of counts, outside the contract, read with the same tolerance and the same messages as the evidence."""
 
 from __future__ import annotations
 
@@ -56,16 +56,14 @@ def _columns(sheet: Sheet, numbers: Mapping[str, bool], findings: Findings) -> d
         header = header[:-1]
     file = sheet.file
     for name in sorted({name for name in header if name and header.count(name) > 1}):
-        findings.cannot_read(
-            file, "stands twice among the column names", "Rename one", row=sheet.header.line, value=name
-        )
+        findings.cannot_read(file, "is the name of two columns", "Rename one", row=sheet.header.line, value=name)
     for name in numbers:
         if name not in header:
             near = nearest(name, header)
             fix = f"Did you mean {near!r}?" if near else f"The columns are {listing(header)}"
             findings.cannot_read(file, "is not among the column names", fix, row=sheet.header.line, value=name)
     if not sheet.records:
-        findings.cannot_read(file, "holds column names and no rows", "Add a row for each study")
+        findings.cannot_read(file, "has column names and no rows", "Add a row for each study")
     if findings.faults:
         return {}
     columns: dict[str, list[Any]] = {name: [] for name in header if name}

@@ -56,7 +56,7 @@ def make_remote(
     """
     if versions != versions_digest():
         raise ReportError(
-            "A worker of the cluster has other versions of metanet or of its packages than this machine. Fix: install the same "
+            "A worker of the cluster has different versions of metanet or its packages from this machine. Fix: install the same "
             "requirements.lock on both."
         )
     place = _unpacked(bundle)
@@ -119,5 +119,5 @@ def unpack(content: bytes, folder: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for name in archive.namelist():
             if not (root / name).resolve().is_relative_to(root):
-                raise ReportError(f"An archive holds {name!r}, which leads out of its folder.")
+                raise ReportError(f"An archive holds {name!r}, which points outside its folder.")
         archive.extractall(root)

@@ -73,6 +73,6 @@ def exporter() -> Any:
 
 
 def navigation(job: Job) -> str:
-    """The way back to the list of reports."""
+    """The link back to the list of reports."""
     up = "../" * len(Path(job.folder).parts)
     return f'<nav><a href="{html_text(up)}index.html">All reports</a></nav>'

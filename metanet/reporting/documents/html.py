@@ -200,7 +200,7 @@ def _table(node: Node) -> Iterator[Block]:
     wide = max(map(len, [*rows, *_grid(heads)]), default=0)
     if not 0 < wide <= _MOST_COLUMNS:
         if wide:
-            yield Paragraph(f"A table of {wide} columns, which no page can hold. It is in the HTML report.")
+            yield Paragraph(f"A table of {wide} columns, too wide for a page. It is in the HTML report.")
         return
     columns = _columns(heads, body, wide)
     texts = [[*(cell.text() if cell is not None else "" for cell in row), *[""] * (wide - len(row))] for row in rows]

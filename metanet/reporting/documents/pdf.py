@@ -1,4 +1,4 @@
-"""A document as a PDF by typst: tagged for readers that speak, tables that break across pages, the same bytes on every run."""
+"""A document as a PDF by typst: tagged for screen readers, tables that break across pages, the same bytes on every run."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _SOURCE = files("metanet.reporting.documents").joinpath("document.typ").read_byt
 _FONTS = ("Libertinus Serif", "DejaVu Sans")
 #: Centimetres of a character in a table of these points, with some to spare; characters in the space around a cell.
 _CHARACTER, _POINTS, _AROUND = 0.129, 8.0, 1.9
-#: Smaller letters than these cannot be read; a table with that many columns breaks its words.
+#: Smallest legible font size; a table with more columns breaks its words.
 _LEAST = 5.0
 _NO_BREAK = "\u00a0"
-#: A table of at most so many columns is squeezed to this share of its width before its page is turned.
+#: A table with at most this many columns is squeezed to this share of its width before its page becomes landscape.
 _FEW_COLUMNS, _SQUEEZED, _ENDLESS = 9, 0.75, 1e6
 #: No table of a page is drawn with longer words than these: typst does not break inside a word.
 _LONGEST_WORD = 24
@@ -63,7 +63,7 @@ def pdf_of(document: Document) -> bytes:
 
 @cache
 def _fonts() -> Any:
-    """The fonts to draw with: typst's, Matplotlib's, and for what both lack those of the system."""
+    """The fonts: those of typst and Matplotlib, and those of the system for missing characters."""
     import typst
 
     found = find_spec("matplotlib")
@@ -113,7 +113,7 @@ def _room(table: Table) -> tuple[list[float], float, bool]:
     """Widths of the columns in centimetres, points of the letters, whether the page lies on its side."""
     columns, wide = widths(table, UPRIGHT / _CHARACTER, SIDE / _CHARACTER, _AROUND)
     if wide and len(table.columns) <= _FEW_COLUMNS:
-        # Texts that break a little oftener are easier to read than a page that is turned.
+        # A few more line breaks are easier to read than a landscape page.
         tight, _ = widths(table, UPRIGHT / _CHARACTER, UPRIGHT / _CHARACTER, _AROUND)
         free, _ = widths(table, _ENDLESS, _ENDLESS, _AROUND)
         if sum(tight) <= UPRIGHT / _CHARACTER and sum(tight) >= _SQUEEZED * sum(free):

@@ -24,12 +24,12 @@ _START = 120.0
 
 
 def available() -> bool:
-    """Whether this system forks safely: one that has loaded Apple's frameworks does not, and Windows has no fork."""
+    """Whether this system can fork safely: macOS frameworks cannot be forked, and Windows has no fork."""
     return sys.platform == "linux"
 
 
 class ForkEnded(ReportError):  # noqa: N818 - what happened to it, not that it is wrong
-    """A fork ended without an answer: killed, out of memory, or out of time."""
+    """A fork ended without a result: killed, out of memory, or out of time."""
 
 
 class Forks:
@@ -59,7 +59,7 @@ class Forks:
 
     @property
     def alive(self) -> bool:
-        """Whether the parent still answers."""
+        """Whether the parent is alive."""
         return self._parent.poll() is None
 
     def close(self) -> None:
@@ -159,7 +159,7 @@ class Forks:
                         answered = answered or "value" in message or "raised" in message
                         yield message
                 if not answered:
-                    raise ForkEnded("The process that made it ended without an answer.")
+                    raise ForkEnded("The process that made it ended without a result.")
             except TimeoutError:
                 raise ForkEnded(f"It took longer than the limit of {seconds:g} s and was stopped.") from None
             except OSError as fault:
@@ -191,9 +191,9 @@ def _lines(connection: socket.socket, end: float | None) -> Iterator[dict[str, A
 
 
 def _how(code: int) -> str:
-    """How a fork ended, in words."""
+    """How a fork ended, as a sentence."""
     if code >= 0:
-        return f"The process that made it ended with code {code} and without an answer."
+        return f"The process that made it ended with code {code} and without a result."
     try:
         name = signal.Signals(-code).name
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is loaded before the first fork, and how nbformat is loaded without what no notebook needs."""
+"""Modules loaded before the first fork, and a quicker way to load nbformat."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def without_grammars() -> Iterator[None]:
 
 
 def light_notebooks() -> None:
-    """Load nbformat the quick way; afterwards it is there for everybody."""
+    """Load nbformat quickly."""
     with without_grammars():
         import nbformat  # noqa: F401
 

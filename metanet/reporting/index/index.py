@@ -35,7 +35,7 @@ _COLUMNS = (
     ("Status", "text", False),
     ("Model", "text", False),
 )
-#: Files of a report that the list leads to, with what it calls them.
+#: Files of a report that the list links to, with their labels.
 _FILES = (
     ("notebook", "report.ipynb"),
     ("PDF", "report.pdf"),
@@ -48,7 +48,7 @@ _FILES = (
 def write_index(out: Path, evidence: Evidence | None = None) -> Path:
     """Write index.html and the overview over all reports below `out`, and return the path of the page.
 
-    No date: the same reports have the same list.
+    The page has no date, so the same reports give the same page.
     """
     rates, analyses = read_reports(out, evidence)
     path = out / "index.html"
@@ -103,14 +103,14 @@ def _counts(rates: Sequence[Report]) -> str:
     failed = sum(report.failed for report in rates)
     counts = f"{len(rates)} reports, {pooled} of them pooled" + (f", {failed} failed" if failed else "")
     return (
-        f"<p>{counts}. Rates and intervals in per cent; the rate is the median of the model named (of a beta-binomial "
-        "model the mean), the average is over the population: where studies differ widely they lie far apart. k counts study "
-        "arms.</p>"
+        f"<p>{counts}. Rates and intervals in per cent. The rate is the median of the model (the mean of a "
+        "beta-binomial model); the average is the population mean. The two differ widely where studies are heterogeneous. k counts "
+        "study arms.</p>"
     )
 
 
 def _controls(rates: Sequence[Report]) -> str:
-    """What the script works with; hidden where no script runs."""
+    """The controls of the script; hidden where scripts are disabled."""
     outcomes = {report.subset[0]: report.outcome for report in reversed(rates) if report.subset[0]}
     groups = dict.fromkeys(report.subset[1] for report in rates if report.subset[1])
     return (
@@ -179,13 +179,13 @@ def _number(value: object) -> float | None:
 
 
 def _value(value: object) -> str:
-    """What a cell is sorted by."""
+    """The value by which a cell is sorted."""
     known = _number(value)
     return "" if known is None else f' data-value="{known:.12g}"'
 
 
 def _links(report: Report, files: Sequence[tuple[str, str]] = _FILES) -> str:
-    """Links to the files that are there; who hears them alone hears what they belong to."""
+    """Links to the files that exist; each label names the report, for screen readers."""
     folder, title = html_text(report.folder), html_text(report.title)
     return " · ".join(
         f'<a href="{folder}/{name}" aria-label="{text}: {title}">{text}</a>'
@@ -195,7 +195,7 @@ def _links(report: Report, files: Sequence[tuple[str, str]] = _FILES) -> str:
 
 
 def _analyses(found: Sequence[Report]) -> str:
-    """The analyses of a kind, each with what it shows in words."""
+    """The analyses of a kind, each with its result in one sentence."""
     rows = []
     for report in found:
         words = "failed" if report.failed else str(report.numbers.get("sentence", ""))

@@ -1,4 +1,4 @@
-"""The pooled numbers of every report of a plan in one batch call: seconds for thousands, before the first notebook runs."""
+"""The pooled numbers of every report of a plan in one batch call, before the first notebook runs."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def pooled_numbers(jobs: Sequence[Job], evidence: Evidence) -> pd.DataFrame:
 
 
 def write_numbers(path: Path, jobs: Sequence[Job], evidence: Evidence) -> int:
-    """Write them as CSV, whole or not at all; how many there are."""
+    """Write them as CSV and return their number."""
     frame = pooled_numbers(jobs, evidence)
     rows = ([plain(value) for value in row] for row in frame.itertuples(index=False, name=None))
     write_csv(path, [str(name) for name in frame.columns], rows)

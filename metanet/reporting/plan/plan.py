@@ -1,4 +1,4 @@
-"""What a run makes: jobs for every outcome and modality class that has a poolable study, all checked before the first runs."""
+"""The jobs of a run: for every outcome and modality class that has a poolable study, all checked before the first one runs."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def check_entry(entry: Entry, evidence: Evidence) -> None:
 
 
 def _variants(entry: Entry) -> Iterator[tuple[dict[str, Any], str]]:
-    """Parameters of every combination, and what tells it from the others in words; "" where there is one."""
+    """Parameters of every combination, and its description; "" where there is one."""
     names = list(entry.vary)
     for values in itertools.product(*entry.vary.values()):
         chosen = dict(zip(names, values, strict=True))

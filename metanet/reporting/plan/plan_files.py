@@ -65,7 +65,7 @@ def read_plan(path: str | Path) -> Plan:
 
 
 def _with_common(entry: Entry, common: Mapping[str, Scalar]) -> Entry:
-    """Parameters for all entries reach the notebooks that have them; an entry's own come first."""
+    """Common parameters apply to the notebooks that have them; those of an entry take precedence."""
     theirs = {name: value for name, value in common.items() if name in known_parameters(entry.path)}
     return replace(entry, parameters={**theirs, **entry.parameters})
 
@@ -73,9 +73,9 @@ def _with_common(entry: Entry, common: Mapping[str, Scalar]) -> Entry:
 def _content(place: Path) -> dict[str, Any]:
     try:
         if place.exists() and not place.is_file():
-            raise ArgumentError(f"{visible(place)} is no file. Fix: give the path of a plan.")
+            raise ArgumentError(f"{visible(place)} is not a file. Fix: give the path of a plan.")
         if place.stat().st_size > _LARGEST:
-            raise ArgumentError(f"{visible(place)} is larger than a plan can be ({_LARGEST} bytes).")
+            raise ArgumentError(f"{visible(place)} is larger than a plan may be ({_LARGEST} bytes).")
         return tomllib.loads(place.read_text(encoding="utf-8"))
     except OSError as fault:
         raise ArgumentError(
@@ -84,7 +84,7 @@ def _content(place: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ArgumentError(f"{visible(place)} is not text in UTF-8. Fix: save it as UTF-8.") from None
     except (tomllib.TOMLDecodeError, RecursionError) as fault:
-        raise ArgumentError(f"{visible(place)} is no TOML: {shorten(str(fault), 200)}.") from None
+        raise ArgumentError(f"{visible(place)} is not TOML: {shorten(str(fault), 200)}.") from None
 
 
 def _entry(place: Path, number: int, given: object) -> Entry:
@@ -106,7 +106,7 @@ def _entry(place: Path, number: int, given: object) -> Entry:
     count = 1
     for found in values.values():
         if len(set(map(repr, found))) < len(found):
-            raise ArgumentError(f"{visible(place)}: {where}: vary names a value twice.")
+            raise ArgumentError(f"{visible(place)}: {where}: vary lists a value twice.")
         count *= len(found)
     if count > _MOST:
         raise ArgumentError(f"{visible(place)}: {where}: {count} combinations are more than {_MOST}.")
@@ -152,7 +152,7 @@ def _words(place: Path, where: str, name: str, given: object) -> tuple[str, ...]
 
 
 def _notebook(place: Path, where: str, given: object) -> Path:
-    """A notebook runs code, so it is one that lies with the plan, not one that a plan from elsewhere points to."""
+    """A notebook runs code, so it must be beside the plan; a plan cannot point to another place."""
     if not isinstance(given, str):
         raise ArgumentError(f"{visible(place)}: {where}: notebook={shorten(given)!r} must be a path.")
     folder = place.resolve().parent
@@ -163,6 +163,7 @@ def _notebook(place: Path, where: str, given: object) -> Path:
         inside = False
     if not inside:
         raise ArgumentError(
-            f"{visible(place)}: {where}: notebook={shorten(given)!r} is no notebook in the folder of the plan or the one above it."
+            f"{visible(place)}: {where}: notebook={shorten(given)!r} is not a notebook in the folder of the plan or "
+            f"in its parent folder."
         )
     return found

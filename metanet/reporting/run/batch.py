@@ -1,4 +1,4 @@
-"""All reports of one run: what there is to make, several at a time, unchanged reports left alone, a summary at the end."""
+"""All reports of one run: made in parallel, unchanged reports kept, a summary at the end."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# What a run made.
+# The result of a run.
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a run made: one outcome for each report, the folder, the index page."""
+    """The result of a run: one outcome for each report, the folder, the index page."""
 
     out: Path | str
     index: Path | str
@@ -55,7 +55,7 @@ class Batch:
 
     @property
     def kept(self) -> int:
-        """How many reports were there already, made from the same."""
+        """Number of unchanged reports that were kept."""
         return sum(outcome.kept for outcome in self.outcomes)
 
     @property
@@ -88,7 +88,7 @@ class Batch:
         return out
 
     def summary(self) -> str:
-        """A table of all reports as text, then the failures, then where to look."""
+        """A table of all reports as text, then the failures, then the index page."""
         head = ("report", "status", "rate, %", "interval", "k", "n")
         rows = [head, *self._lines()]
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
@@ -114,7 +114,7 @@ class Batch:
         return card(f"{len(self.outcomes)} reports in {self.out}", head=head, rows=self._lines())
 
 
-# All reports of one run: what there is to make, several at a time, what is there already left alone, a summary at the end.
+# All reports of one run: made in parallel, unchanged reports kept, a summary at the end.
 
 #: Forms of a report; the page is always made.
 FORMATS = ("html", "pdf", "docx")
@@ -205,7 +205,7 @@ def report(
         check_choice("engine", engine, ENGINES)
     if supplement and is_remote(out):
         # The files of reports that were there already stay there.
-        raise ArgumentError("supplement needs the reports in a folder here. Fix: give a folder as out, and copy it.")
+        raise ArgumentError("supplement needs a local folder. Fix: give a local folder as out, and copy it afterwards.")
     evidence = load_evidence(data)
     todo = planned(evidence, outcome, modality, data=data, parameters=parameters, analyses=analyses, plan=plan)
     with _telling(out), working_folder(out) as (to, remote):
@@ -237,13 +237,14 @@ def report(
 
 @contextmanager
 def _telling(out: str | Path) -> Iterator[None]:
-    """What the system says of the folder of the reports, in words."""
+    """Turn system errors on the folder of the reports into a ReportError."""
     try:
         yield
     except OSError as fault:
         raise ReportError(
-            f"out={shorten(str(out))!r}: {fault.strerror or fault}. What was made stands, and the next run goes on from there. Fix: "
-            "free some space, or name a folder of your own."
+            f"out={shorten(str(out))!r}: {fault.strerror or fault}. Finished reports are kept, and the next run "
+            f"continues from there. Fix: "
+            "free some space, or choose a folder that you can write to."
         ) from None
 
 
@@ -262,7 +263,7 @@ def planned(
     if plan is not None:
         if outcome or modality or parameters or analyses:
             raise ArgumentError(
-                "A plan says itself what is made. Fix: leave outcome, modality, parameters and analyses out."
+                "plan already states what is made. Fix: omit outcome, modality, parameters and analyses."
             )
         return jobs_of(read_plan(plan).entries, evidence, folder)
     extra = dict(parameters or {})
@@ -313,7 +314,7 @@ def run_jobs(
     progress: bool = False,
     after: Callable[[Outcome], None] | None = None,
 ) -> list[Outcome]:
-    """Make what is not there yet, several at a time: the work is in other processes, threads wait for them."""
+    """Make the missing reports in parallel: other processes do the work, threads wait for them."""
     out.mkdir(parents=True, exist_ok=True)
     with journals.opened(out) as journal:
         start = partial(_maker, engine, scheduler, tuple(formats), limits or Limits(), workers)
@@ -360,7 +361,7 @@ def _run(
                     bar.set_postfix_str(visible(shorten(outcome.job.title, 40)), refresh=False)
                     bar.update()
             except BaseException:
-                # What is half-made is thrown away; what stands in its place is in the journal.
+                # Unfinished reports are discarded; finished ones are in the journal.
                 stop.set()
                 for future in futures:
                     future.cancel()
@@ -377,7 +378,7 @@ def _maker(
     workers: int,
     jobs: Sequence[Job],
 ) -> Maker:
-    """Who makes the reports of a batch."""
+    """The maker of the reports of a batch."""
     if scheduler is None:
         held = sorted({str(job.parameters.get("data") or "") for job in jobs})
         return maker(engine, formats, limits, several=len(jobs) > 2, data=held)

@@ -1,4 +1,4 @@
-"""Writing a supplement: the files that go in, and one zip file, whole or not at all, with the same bytes for the same reports."""
+"""Writing a supplement: the files that go in, and one zip file, written atomically, with the same bytes for the same reports."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _RATES = (
 
 @dataclass(frozen=True)
 class Part:
-    """A file of the supplement: its name there, how its bytes come, what it is."""
+    """A file of the supplement: its name, how to read its bytes, and its description."""
 
     name: str
     load: Callable[[], bytes]
@@ -89,12 +89,12 @@ def _evidence(evidence: Evidence) -> Iterator[Part]:
 
 
 def _plain_file(folder: Path, path: Path) -> bool:
-    """Whether a file is there and lies in the folder itself: a link could lead anywhere."""
+    """Whether a file exists inside the folder itself; a link could point anywhere."""
     return path.is_file() and not path.is_symlink() and path.resolve().is_relative_to(folder.resolve())
 
 
 def _sources(reports: Sequence[Report]) -> Iterator[Part]:
-    """The notebooks that come with metanet and were run; others are in the reports as they ran."""
+    """The shipped notebooks that were run; others are in the reports as they ran."""
     names = sorted({str(report.about.get("notebook")) for report in reports})
     folder = analyses_folder()
     for name in names:
@@ -171,7 +171,7 @@ def _pooled(rates: Sequence[Report]) -> bytes:
     return text.getvalue().encode("utf-8", "backslashreplace")
 
 
-# Writing a supplement: one zip file, whole or not at all, with the same bytes for the same reports.
+# Writing a supplement: one zip file, written atomically, with the same bytes for the same reports.
 
 FILE = "supplement.zip"
 #: The oldest date that a zip file can hold.

@@ -1,4 +1,4 @@
-"""What moved between two runs: numbers, choices, rows, each row's own share; and nothing where nothing moved."""
+"""Changes between two runs: numbers, choices, rows, each row's own share; and nothing where nothing moved."""
 
 from __future__ import annotations
 
