@@ -246,22 +246,12 @@ def validate(path: str | None, as_json: bool) -> None:
     "--ci", help="Confidence interval of the mean: t, z, profile, HK, HK-adhoc, KR; by default that of the model."
 )
 @click.option(
-    "--prediction",
-    default="HTS",
-    show_default=True,
-    help="Prediction interval: HTS, V, HK, KR, bootstrap, z, or none.",
+    "--prediction", default="HTS", show_default=True, help="Prediction interval: HTS, V, HK, KR, bootstrap, z, or none."
 )
 @click.option("--preset", help="Defaults of another program: metafor, meta, revman.")
 @click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def pool(
-    file: str,
-    study: str | None,
-    by: str | None,
-    prediction: str,
-    as_json: bool,
-    **given: Any,
-) -> None:
+def pool(file: str, study: str | None, by: str | None, prediction: str, as_json: bool, **given: Any) -> None:
     """Pool the rates of any CSV FILE with one row for each study."""
     from metanet.evidence.reading.table import read_counts
     from metanet.models.pooling.pool import pool as fit

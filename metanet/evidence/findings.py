@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from metanet.base.errors import DataError, Problem, shorten
 from metanet.base.untrusted import counted, html_block, html_table, html_text, visible
@@ -16,56 +16,37 @@ if TYPE_CHECKING:
 # The findings of a reading: faults that stop it and notices that do not, all reported in one run.
 
 
+class Where(TypedDict, total=False):
+    """The place of a finding in its file."""
+
+    row: int | None
+    column: str | None
+    value: str | None
+
+
 @dataclass
 class Findings:
     """Faults and notices in the order in which they were found.
 
-    `unreadable` holds the faults of files, rows and single cells, after which a number would have to be invented: they
-    stop `load_evidence` even with ``check=False``. `against_rules` holds the faults between cells that could be read.
+    `unreadable` are the faults of files, rows and single cells, after which a number would have to be invented: they
+    stop `load_evidence` even with ``check=False``. `against_rules` are the faults between cells that could be read.
     """
 
     unreadable: list[Problem] = field(default_factory=list)
     against_rules: list[Problem] = field(default_factory=list)
     notices: list[Problem] = field(default_factory=list)
 
-    def cannot_read(
-        self,
-        file: str,
-        wrong: str,
-        fix: str = "",
-        *,
-        row: int | None = None,
-        column: str | None = None,
-        value: str | None = None,
-    ) -> None:
+    def cannot_read(self, file: str, wrong: str, fix: str = "", **where: Unpack[Where]) -> None:
         """Record a fault that makes a file, a row or a cell unreadable."""
-        self.unreadable.append(Problem(file, row, column, value, wrong, fix))
+        self.unreadable.append(Problem(file, wrong=wrong, fix=fix, **where))
 
-    def breaks_rule(
-        self,
-        file: str,
-        wrong: str,
-        fix: str = "",
-        *,
-        row: int | None = None,
-        column: str | None = None,
-        value: str | None = None,
-    ) -> None:
+    def breaks_rule(self, file: str, wrong: str, fix: str = "", **where: Unpack[Where]) -> None:
         """Record cells that can be read and contradict each other."""
-        self.against_rules.append(Problem(file, row, column, value, wrong, fix))
+        self.against_rules.append(Problem(file, wrong=wrong, fix=fix, **where))
 
-    def notice(
-        self,
-        file: str,
-        wrong: str,
-        fix: str = "",
-        *,
-        row: int | None = None,
-        column: str | None = None,
-        value: str | None = None,
-    ) -> None:
+    def notice(self, file: str, wrong: str, fix: str = "", **where: Unpack[Where]) -> None:
         """Record a notice, which stops nothing."""
-        self.notices.append(Problem(file, row, column, value, wrong, fix))
+        self.notices.append(Problem(file, wrong=wrong, fix=fix, **where))
 
     @property
     def faults(self) -> tuple[Problem, ...]:

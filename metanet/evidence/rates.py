@@ -164,10 +164,7 @@ def resolve_definition(outcome: Outcome, definition: str | None) -> tuple[str, t
     if definition is None:
         definition = outcome.default_family
     check_choice(
-        "definition",
-        definition,
-        [*families, *(m for m in members if m not in families)],
-        where=f"for {outcome.name}",
+        "definition", definition, [*families, *(m for m in members if m not in families)], where=f"for {outcome.name}"
     )
     return definition, families[definition].members if definition in families else (definition,)
 

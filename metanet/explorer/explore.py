@@ -76,9 +76,7 @@ class Explorer:
 
 
 def explore(
-    evidence: Evidence | str | os.PathLike[str] | None = None,
-    outcome: str | None = None,
-    modality: str | None = None,
+    evidence: Evidence | str | os.PathLike[str] | None = None, outcome: str | None = None, modality: str | None = None
 ) -> Explorer:
     """Explore the evidence in a notebook: choose a subset, exclude studies by a click, see figure, numbers and code.
 

@@ -230,13 +230,7 @@ class Merger:
                 return self._claimed(count, table.file, table)
         if not stem or (fault := outcome_fault(stem)) is not None:
             wrong = "has no Latin letters to name a file by" if not stem else f"cannot name a file: {stem!r} {fault}"
-            self._fault(
-                count.place,
-                "outcome",
-                label,
-                wrong,
-                rename,
-            )
+            self._fault(count.place, "outcome", label, wrong, rename)
             return None
         if not (self.folder / DESCRIPTOR).is_file():
             self._fault(
@@ -258,13 +252,7 @@ class Merger:
             return None
         file = f"{stem}.csv"
         if file in self.contract.tables or (file not in self._files and (self.folder / file).exists()):
-            self._fault(
-                count.place,
-                "outcome",
-                label,
-                f"would be written to {file}, which is another file",
-                rename,
-            )
+            self._fault(count.place, "outcome", label, f"would be written to {file}, which is another file", rename)
             return None
         return self._claimed(count, file, NewOutcome(stem, label[:120]))
 

@@ -202,6 +202,9 @@ def test_the_wheel_carries_evidence_and_notebooks_and_works_from_them(tmp_path):
     assert "metanet/embedded/extracted_data/datapackage.json" in names
     assert "metanet/embedded/analyses/modality_rate.ipynb" in names
     assert "metanet/py.typed" in names
+    sources = [path for kind in ("css", "js", "typ") for path in (PROJECT / "metanet").rglob(f"*.{kind}")]
+    assert {path.relative_to(PROJECT).as_posix() for path in sources} <= set(names)
+    assert len(sources) >= 6
     code = (
         "import metanet as mn; from metanet.reporting.files import analyses_folder; "
         "print(mn.__file__, mn.load_evidence().path, analyses_folder())"
@@ -217,3 +220,23 @@ def test_the_wheel_carries_evidence_and_notebooks_and_works_from_them(tmp_path):
         timeout=60,
     )
     assert done.stdout.count(str(tmp_path / "site")) == 3
+
+
+def test_messages_of_the_library_name_arguments_and_no_options_of_the_command():
+    import ast
+    import re
+
+    for path in sorted((PROJECT / "metanet").rglob("*.py")):
+        if path.name == "cli.py":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        docstrings = {
+            id(node.body[0].value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and isinstance(node.body[0], ast.Expr)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+                # A whole command, as a README shows it, may have options.
+                text = re.sub(r"`metanet \w+ [^`]*`", "", node.value)
+                assert not re.search(r"(?<![\w-])--[a-z]", text), (path.name, node.lineno)

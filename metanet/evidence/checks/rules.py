@@ -35,6 +35,11 @@ def check_table(table: Table, findings: Findings) -> None:
         _unit_and_poolable(table, findings)
 
 
+def _at(record: Callable[..., None], table: Table, row: Row, column: str, wrong: str, fix: str) -> None:
+    """Record a finding at a cell."""
+    record(table.file, wrong, fix, row=row.line, column=column, value=row.text[column])
+
+
 def _unique(table: Table, findings: Findings) -> None:
     """Primary keys are unique, columns declared unique have each value once, and no row is repeated."""
     keys = [table.contract.primary_key] if table.contract.primary_key else [table.contract.column_names]
@@ -66,28 +71,19 @@ def _years(table: Table, findings: Findings) -> None:
         for name in _YEAR_COLUMNS:
             value = row.values.get(name)
             if value is not None and value > latest:
-                findings.breaks_rule(
-                    table.file, "lies in the future", "Check the year", row=row.line, column=name, value=row.text[name]
-                )
+                _at(findings.breaks_rule, table, row, name, "lies in the future", "Check the year")
         if start is not None and end is not None and start > end:
-            findings.breaks_rule(
-                table.file,
-                f"is later than enrol_end {end}",
-                "Check both years",
-                row=row.line,
-                column="enrol_start",
-                value=row.text["enrol_start"],
-            )
+            _at(findings.breaks_rule, table, row, "enrol_start", f"is later than enrol_end {end}", "Check both years")
         for name, value in (("enrol_start", start), ("enrol_end", end)):
             # A report can be dated a year before its issue is printed.
             if year is not None and value is not None and value > year + 1:
-                findings.breaks_rule(
-                    table.file,
+                _at(
+                    findings.breaks_rule,
+                    table,
+                    row,
+                    name,
                     f"is later than the year of the report {year}",
                     "Check both years",
-                    row=row.line,
-                    column=name,
-                    value=row.text[name],
                 )
 
 
@@ -115,22 +111,15 @@ def _counts(table: Table, findings: Findings) -> None:
         for name, value, least in (("events", events, 0), ("total", total, 1)):
             # The curated contract requires this too; a user's contract may not.
             if value is not None and value < least and name not in row.bad:
-                findings.breaks_rule(
-                    table.file,
-                    f"is below {least}",
-                    "Check the count against the source",
-                    row=row.line,
-                    column=name,
-                    value=row.text[name],
-                )
+                _at(findings.breaks_rule, table, row, name, f"is below {least}", "Check the count against the source")
         if events is not None and total is not None and events > total:
-            findings.breaks_rule(
-                table.file,
+            _at(
+                findings.breaks_rule,
+                table,
+                row,
+                "events",
                 f"is more than the total {total}",
                 "Check both counts against the source",
-                row=row.line,
-                column="events",
-                value=row.text["events"],
             )
 
 
@@ -150,13 +139,13 @@ def _derivations(table: Table, findings: Findings) -> None:
                 value="",
             )
         if derived is False and derivation:
-            findings.breaks_rule(
-                table.file,
+            _at(
+                findings.breaks_rule,
+                table,
+                row,
+                "derived",
                 "is false though there is a derivation",
                 "Write true, or empty the derivation",
-                row=row.line,
-                column="derived",
-                value=row.text["derived"],
             )
 
 
@@ -164,13 +153,13 @@ def _unit_and_poolable(table: Table, findings: Findings) -> None:
     """A pooled rate is about patients; lesions of one patient are not independent."""
     for row in table.rows:
         if row.values.get("poolable") is True and row.values.get("unit") == "lesions":
-            findings.notice(
-                table.file,
+            _at(
+                findings.notice,
+                table,
+                row,
+                "unit",
                 "counts lesions and is marked poolable",
                 "Check that the pooled rate may count lesions",
-                row=row.line,
-                column="unit",
-                value=row.text["unit"],
             )
 
 
@@ -232,25 +221,25 @@ def _arms_have_studies(tables: Tables, findings: Findings) -> None:
         study = row.values["study_id"]
         if study is not None and study not in known:
             near = guesses.nearest(study, (str(name) for name in known if name))
-            findings.breaks_rule(
-                tables.arms.file,
+            _at(
+                findings.breaks_rule,
+                tables.arms,
+                row,
+                "study_id",
                 f"is not in {tables.studies.file}",
                 f"Write {near!r} if that is meant, or add the study" if near else "Add the study",
-                row=row.line,
-                column="study_id",
-                value=row.text["study_id"],
             )
     if tables.arms.complete:
         used = {row.values["study_id"] for row in tables.arms.rows} | _unread(tables.arms)
         for row in tables.studies.rows:
             if row.values["study_id"] not in used and row.values["study_id"] is not None:
-                findings.notice(
-                    tables.studies.file,
+                _at(
+                    findings.notice,
+                    tables.studies,
+                    row,
+                    "study_id",
                     f"has no arm in {tables.arms.file}",
                     "Add its arms, or delete the study",
-                    row=row.line,
-                    column="study_id",
-                    value=row.text["study_id"],
                 )
 
 
@@ -276,7 +265,7 @@ def _outcomes_have_arms(tables: Tables, findings: Findings) -> None:
                 column, wrong = "study_id", f"is not in {tables.arms.file}"
                 near = guesses.nearest(study, arms)
                 fix = f"Write {near!r} if that is meant, or add the arm" if near else "Add the study and its arm"
-            findings.breaks_rule(table.file, wrong, fix, row=row.line, column=column, value=row.text[column])
+            _at(findings.breaks_rule, table, row, column, wrong, fix)
 
 
 def _arms_have_outcomes(tables: Tables, findings: Findings) -> None:
@@ -306,13 +295,13 @@ def _totals_fit_arms(tables: Tables, findings: Findings) -> None:
         for row in table.rows:
             total, size = row.values.get("total"), sizes.get((row.values["study_id"], row.values["arm"]))
             if row.values.get("unit", "patients") == "patients" and total and size and total > size:
-                findings.breaks_rule(
-                    table.file,
+                _at(
+                    findings.breaks_rule,
+                    table,
+                    row,
+                    "total",
                     f"is more than the {size} patients of the arm",
                     f"Check it, the unit, and n in {tables.arms.file}",
-                    row=row.line,
-                    column="total",
-                    value=row.text["total"],
                 )
 
 
@@ -338,13 +327,13 @@ def _nest(table: Table, wider: Table, findings: Findings) -> None:
         for other in counts.get((row.values["study_id"], row.values["arm"]), ()):
             events, most = row.values.get("events"), other.values.get("events")
             if _comparable(row, other) and events is not None and most is not None and events > most:
-                findings.breaks_rule(
-                    table.file,
+                _at(
+                    findings.breaks_rule,
+                    table,
+                    row,
+                    "events",
                     f"is more than the {most} of {wider.file} line {other.line}, which include them",
                     "Check both counts against the source",
-                    row=row.line,
-                    column="events",
-                    value=row.text["events"],
                 )
 
 
@@ -372,13 +361,13 @@ def _modality_classes(tables: Tables, findings: Findings) -> None:
         expected, where = first.setdefault(modality, (stated.get(modality, given), row.line))
         if given != expected:
             because = "" if modality in stated else f", as on line {where}"
-            findings.breaks_rule(
-                tables.arms.file,
+            _at(
+                findings.breaks_rule,
+                tables.arms,
+                row,
+                "modality_class",
                 f"is not the class of {visible(modality)}{because}",
                 f"Write {expected!r}, or correct the modality",
-                row=row.line,
-                column="modality_class",
-                value=row.text["modality_class"],
             )
 
 
@@ -395,13 +384,13 @@ def _alike_names(tables: Tables, findings: Findings) -> None:
             key = "".join(unicodedata.normalize("NFKC", value).casefold().split())
             other, line = first.setdefault(key, (value, row.line))
             if value != other:
-                findings.breaks_rule(
-                    tables.arms.file,
+                _at(
+                    findings.breaks_rule,
+                    tables.arms,
+                    row,
+                    name,
                     f"differs from {visible(other)} on line {line} only by case, spaces or the form of a letter",
                     f"Write {other!r} if that is meant, or choose a clearly different name",
-                    row=row.line,
-                    column=name,
-                    value=row.text[name],
                 )
 
 
@@ -417,13 +406,13 @@ def _shared_identifiers(tables: Tables, findings: Findings) -> None:
                 continue
             other = first.setdefault(str(value).casefold(), row)
             if other is not row:
-                findings.notice(
-                    tables.studies.file,
+                _at(
+                    findings.notice,
+                    tables.studies,
+                    row,
+                    name,
                     f"is also the {name} of {visible(other.values['study_id'])} on line {other.line}",
                     "Check that the two are different reports; give them one overlap_group if they share patients",
-                    row=row.line,
-                    column=name,
-                    value=row.text[name],
                 )
 
 
@@ -436,13 +425,13 @@ def _published(tables: Tables, findings: Findings) -> None:
         if estimate is None:
             continue
         if (lower is not None and estimate < lower) or (upper is not None and estimate > upper):
-            findings.breaks_rule(
-                tables.published.file,
+            _at(
+                findings.breaks_rule,
+                tables.published,
+                row,
+                "estimate",
                 f"lies outside its interval {row.text['ci_lower']} to {row.text['ci_upper']}",
                 "Check the three numbers against the review",
-                row=row.line,
-                column="estimate",
-                value=row.text["estimate"],
             )
 
 

@@ -29,10 +29,7 @@ from metanet.evidence.load import hold_evidence
 from metanet.reporting.engine.preload import light_notebooks, load_all
 
 #: What can be asked of a fork: a name and where the function lives. Nothing else is run.
-TASKS = {
-    "cells": "metanet.reporting.engine.tasks:run_notebook",
-    "report": "metanet.reporting.run.run:make_report",
-}
+TASKS = {"cells": "metanet.reporting.engine.tasks:run_notebook", "report": "metanet.reporting.run.run:make_report"}
 _PR_SET_PDEATHSIG = 1
 
 
