@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,10 @@ def _analyses() -> Rows:
     return [(row.name, f"{row.title}: {row.shows}.") for row in NOTEBOOKS.values()]
 
 
+_many = partial(click.option, multiple=True)
+_default = partial(click.option, show_default=True)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="metanet")
 def cli() -> None:
@@ -100,13 +105,12 @@ def _data_folder(given: str | None) -> str | None:
 @cli.command(cls=_Listing, listed=("Analyses", _analyses))
 @click.option("--outcome", help="One outcome, such as objective_response; all by default.")
 @click.option("--modality", help="One modality class, such as TARE; all by default.")
-@click.option("--out", default="reports", show_default=True, help="Folder of the reports.")
+@_default("--out", default="reports", help="Folder of the reports.")
 @click.option("--jobs", type=int, help="Number of reports made in parallel; by default the number of processors.")
-@click.option(
+@_default(
     "--format",
     "formats",
     default="html",
-    show_default=True,
     help="Further formats, separated by commas: pdf, docx (Word). html is always made.",
 )
 @click.option(
@@ -116,10 +120,9 @@ def _data_folder(given: str | None) -> str | None:
 @click.option(
     "--data", help="Folder of the evidence; by default ./extracted_data if it exists, otherwise the curated tables."
 )
-@click.option(
+@_many(
     "--analysis",
     "analyses",
-    multiple=True,
     help="An analysis of the list below; repeat for several. All in a complete run; only the rates where an outcome, a modality or a "
     "parameter is given.",
 )
@@ -135,37 +138,17 @@ def _data_folder(given: str | None) -> str | None:
 @click.option(
     "--engine", help="metanet (default): forks of a preloaded process; stock: a papermill kernel for each report."
 )
-@click.option(
-    "--time-limit", type=float, default=1800, show_default=True, help="Time limit of one report in seconds; 0 for none."
-)
-@click.option(
-    "--memory-limit",
-    type=int,
-    default=2048,
-    show_default=True,
-    help="Memory limit of one report in megabytes; 0 for none.",
-)
-@click.option(
-    "-p", "--parameter", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the notebook."
-)
+@_default("--time-limit", type=float, default=1800, help="Time limit of one report in seconds; 0 for none.")
+@_default("--memory-limit", type=int, default=2048, help="Memory limit of one report in megabytes; 0 for none.")
+@_many("-p", "--parameter", "pairs", nargs=2, metavar="NAME VALUE", help="A parameter of the notebook.")
 def report(
-    outcome: str | None,
-    modality: str | None,
-    out: str,
-    jobs: int | None,
-    formats: str,
-    scheduler: str | None,
     data: str | None,
-    analyses: tuple[str, ...],
+    formats: str,
     pairs: tuple[tuple[str, str], ...],
-    plan: str | None,
     dry_run: bool,
-    numbers: bool,
-    supplement: bool,
-    force: bool,
-    engine: str | None,
     time_limit: float,
     memory_limit: int,
+    **given: Any,
 ) -> None:
     """Make the reports of every outcome and modality class that has a poolable study."""
     from metanet.reporting.run.batch import planned
@@ -174,28 +157,20 @@ def report(
 
     folder = _data_folder(data)
     click.echo(f"Evidence: {visible(folder or 'the curated tables of metanet')}", err=True)
-    chosen: dict[str, Any] = {"data": folder, "parameters": dict(pairs), "analyses": analyses or None, "plan": plan}
+    given |= {"data": folder, "parameters": dict(pairs), "analyses": given["analyses"] or None}
     if dry_run:
         from metanet.evidence import load_evidence
 
-        todo = planned(load_evidence(folder), outcome, modality, **chosen)
+        wanted = ("outcome", "modality", "data", "parameters", "analyses", "plan")
+        todo = planned(load_evidence(folder), **{name: given[name] for name in wanted})
         click.echo("\n".join(visible(f"{job.folder}: {job.title} ({job.notebook.name})") for job in todo))
         click.echo(f"{len(todo)} reports would be made.")
         return
     made = make(
-        outcome,
-        modality,
-        out=out,
-        jobs=jobs,
+        **given,
         formats=tuple(part.strip() for part in formats.split(",")),
-        force=force,
-        numbers=numbers,
-        supplement=supplement,
-        engine=engine,
-        scheduler=scheduler,
         limits=Limits(time_limit or None, memory_limit or None),
         progress=True,
-        **chosen,
     )
     click.echo(made.summary())
     if not made.ok:
@@ -236,20 +211,17 @@ def validate(path: str | None, as_json: bool) -> None:
     help="One group: glmm (default), beta_binomial; two groups: UM.FS, UM.RS, CM.EL, CM.AL, mantel_haenszel, peto; any: "
     "inverse_variance (default of two groups), common.",
 )
-@click.option(
+@_default(
     "--tau2",
     default="REML",
-    show_default=True,
     help="Between-study variance of the inverse-variance model: REML, DL, PM, ML, SJ, HS, HSk, HE, EB.",
 )
 @click.option(
     "--ci", help="Confidence interval of the mean: t, z, profile, HK, HK-adhoc, KR; by default that of the model."
 )
-@click.option(
-    "--prediction", default="HTS", show_default=True, help="Prediction interval: HTS, V, HK, KR, bootstrap, z, or none."
-)
+@_default("--prediction", default="HTS", help="Prediction interval: HTS, V, HK, KR, bootstrap, z, or none.")
 @click.option("--preset", help="Defaults of another program: metafor, meta, revman.")
-@click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals.")
+@_default("--level", type=float, default=0.95, help="Confidence level of the intervals.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def pool(file: str, study: str | None, by: str | None, prediction: str, as_json: bool, **given: Any) -> None:
     """Pool the rates of any CSV FILE with one row for each study."""
@@ -286,9 +258,7 @@ def pool(file: str, study: str | None, by: str | None, prediction: str, as_json:
 @click.argument("old")
 @click.argument("new")
 @click.option("--html", help="Write a page with all changes to this file.")
-@click.option(
-    "--tolerance", type=float, default=1e-9, show_default=True, help="Numbers that differ by less count as equal."
-)
+@_default("--tolerance", type=float, default=1e-9, help="Numbers that differ by less count as equal.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def diff(old: str, new: str, html: str | None, tolerance: float, as_json: bool) -> None:
     """Compare two runs of reports, OLD and NEW: changed numbers, the size of each change, and the rows that caused it."""
@@ -316,21 +286,18 @@ def lab(folder: str, options: tuple[str, ...]) -> None:
 @cli.command()
 @click.argument("dir")
 @click.option("--title", help="Title of the review; by default the name of the folder.")
-@click.option("--outcome", "outcomes", multiple=True, help="An outcome of which higher is better; repeat for several.")
-@click.option("--harm", "harms", multiple=True, help="An outcome of which lower is better; repeat for several.")
-@click.option(
+@_many("--outcome", "outcomes", help="An outcome of which higher is better; repeat for several.")
+@_many("--harm", "harms", help="An outcome of which lower is better; repeat for several.")
+@_many(
     "--modality",
     "modalities",
-    multiple=True,
     help="A treatment; repeat for several. The column then accepts only these; by default it accepts any text.",
 )
-def new(
-    dir: str, title: str | None, outcomes: tuple[str, ...], harms: tuple[str, ...], modalities: tuple[str, ...]
-) -> None:
+def new(dir: str, **given: Any) -> None:
     """Create a new review in DIR: tables with two invented studies, notebooks, a plan and a README."""
     from metanet.reviews.new import new_review
 
-    new_review(dir, title=title, outcomes=outcomes, harms=harms, modalities=modalities)
+    new_review(dir, **given)
     click.echo(
         f"{visible(dir)} is ready: tables with two invented studies, notebooks, a plan and a README.\nIn that folder, run:"
     )
@@ -341,46 +308,24 @@ def new(
 @click.argument("format")
 @click.argument("file")
 @click.option("--into", required=True, help="Folder of the review.")
-@click.option(
+@_many(
     "--map",
     "columns",
-    multiple=True,
     metavar="COLUMN=FIELD",
     help="The field of a column, for formats that take it; COLUMN= leaves the column out.",
 )
-@click.option(
-    "--set",
-    "values",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="A value for all rows of a field that the file does not have.",
-)
-@click.option(
-    "--rename",
-    "renames",
-    multiple=True,
-    metavar="NAME=OTHER",
-    help="Another name for a study, an outcome or a group of the file.",
-)
-@click.option(
+@_many("--set", "values", metavar="FIELD=VALUE", help="A value for all rows of a field that the file does not have.")
+@_many("--rename", "renames", metavar="NAME=OTHER", help="Another name for a study, an outcome or a group of the file.")
+@_many(
     "--outcome",
     "outcomes",
-    multiple=True,
     help="The outcomes to import, by name or number; all by default. With --map formats, the outcome of the table.",
 )
-def import_(
-    format: str,
-    file: str,
-    into: str,
-    columns: tuple[str, ...],
-    values: tuple[str, ...],
-    renames: tuple[str, ...],
-    outcomes: tuple[str, ...],
-) -> None:
+def import_(format: str, file: str, into: str, **given: Any) -> None:
     """Add the counts of FILE to a review. FORMAT is one of the formats below."""
     from metanet.reviews.importing import import_review
 
-    made = import_review(format, file, into, columns=columns, values=values, renames=renames, outcomes=outcomes)
+    made = import_review(format, file, into, **given)
     click.echo(_with_options(made.summary(), click.get_current_context().command))
 
 

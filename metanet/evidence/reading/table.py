@@ -67,19 +67,10 @@ def _columns(sheet: Sheet, numbers: Mapping[str, bool], findings: Findings) -> d
     if findings.faults:
         return {}
     columns: dict[str, list[Any]] = {name: [] for name in header if name}
-    for record in sheet.records:
-        cells = record.cells + [""] * (len(header) - len(record.cells))
-        if any(cells[len(header) :]):
-            findings.cannot_read(
-                file,
-                f"has more cells than the {len(header)} columns",
-                "Put text with a comma in quotes",
-                row=record.line,
-            )
-            continue
+    for line, cells in sheet.cells(len(header), findings):
         for name, cell in zip(header, cells, strict=False):
             if name in numbers:
-                columns[name].append(_number(cell, name, record.line, sheet, findings, whole=numbers[name]))
+                columns[name].append(_number(cell, name, line, sheet, findings, whole=numbers[name]))
             elif name:
                 columns[name].append(cell)
     return columns

@@ -165,6 +165,16 @@ class Sheet:
     records: list[Record] = field(default_factory=list)
     complete: bool = True
 
+    def cells(self, width: int, findings: Findings) -> Iterator[tuple[int, list[str]]]:
+        """Line and cells of each row, one cell for each of `width` columns; a row with more is a fault."""
+        for record in self.records:
+            cells = record.cells + [""] * (width - len(record.cells))
+            if any(cells[width:]):
+                wrong = f"has more cells than the {width} columns"
+                findings.cannot_read(self.file, wrong, "Put text with a comma in quotes", row=record.line)
+            else:
+                yield record.line, cells
+
 
 def split(text: str, file: str, known: Collection[str], findings: Findings) -> Sheet | None:
     """The rows of `text`, or None with the reason in `findings`.

@@ -119,5 +119,5 @@ def unpack(content: bytes, folder: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for name in archive.namelist():
             if not (root / name).resolve().is_relative_to(root):
-                raise ReportError(f"An archive holds {name!r}, which points outside its folder.")
+                raise ReportError(f"An archive contains {name!r}, which points outside its folder.")
         archive.extractall(root)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "estimate": "rate", "ci_lower": "interval, lower", "ci_upper": "interval, upper", "marginal_estimate": "average rate",
     "pi_lower": "prediction, lower", "pi_upper": "prediction, upper", "i2": "I²", "lrt_pvalue": "likelihood-ratio test",
-    "n": "patients", "k": "rows",
+    "n": "patients", "k": "rows", "tau2": "tau²", "ci": "confidence interval",
 }  # fmt: skip
 
 
@@ -178,7 +178,7 @@ def _lines(change: Change) -> list[str]:
         kind = NUMBERS.get(name, "word")
         was, now = _shown(change, kind, old), _shown(change, kind, new)
         lines.append(f"{_NAMES.get(name, name)}: {was} → {now}" + (" (below what is printed)" if was == now else ""))
-    lines += [f"method, {said(name)}: {_word(old)} → {_word(new)}" for name, old, new in change.method]
+    lines += [f"method, {_NAMES.get(name, name)}: {_word(old)} → {_word(new)}" for name, old, new in change.method]
     for row in change.rows:
         alone = "" if row.shift is None else f" (alone: {_moved(change, row.shift)})"
         lines.append(f"row {row.what}: {row.study} {row.text}{alone}")

@@ -19,9 +19,6 @@ from typing import Any
 
 from metanet.base.errors import ReportError
 
-#: How long the parent may take to load everything, in seconds.
-_START = 120.0
-
 
 def available() -> bool:
     """Whether this system can fork safely: macOS frameworks cannot be forked, and Windows has no fork."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -221,24 +221,18 @@ def _enough(scope: Scope, kind: str) -> Iterator[Subject]:
             yield _analysis(kind, f"{slug(name)}-{slug(group)}", title, (name, group), own)
 
 
-@notebook(
+notebook(
     "heterogeneity",
     "heterogeneity.ipynb",
     title="Heterogeneity",
     shows="spread, influence, subgroups and moderators of one pooled rate with three rows or more",
-)
-def _heterogeneity(scope: Scope) -> Iterator[Subject]:
-    yield from _enough(scope, "heterogeneity")
-
-
-@notebook(
+)(partial(_enough, kind="heterogeneity"))
+notebook(
     "sensitivity",
     "method_sensitivity.ipynb",
     title="Sensitivity to data and method",
     shows="other data, other methods and calibration of one pooled rate with three rows or more",
-)
-def _sensitivity(scope: Scope) -> Iterator[Subject]:
-    yield from _enough(scope, "sensitivity")
+)(partial(_enough, kind="sensitivity"))
 
 
 @notebook(

@@ -263,7 +263,7 @@ def planned(
     if plan is not None:
         if outcome or modality or parameters or analyses:
             raise ArgumentError(
-                "plan already states what is made. Fix: omit outcome, modality, parameters and analyses."
+                f"plan={shorten(str(plan))!r} states what is made. Fix: omit outcome, modality, parameters and analyses."
             )
         return jobs_of(read_plan(plan).entries, evidence, folder)
     extra = dict(parameters or {})

@@ -77,7 +77,7 @@ class Remote:
     def _place(self, name: str) -> Path:
         place = (self.folder / name).resolve()
         if not place.is_relative_to(self.folder.resolve()):
-            raise ArgumentError(f"{shorten(self.address)} holds {name!r}, which points outside its folder.")
+            raise ArgumentError(f"{shorten(self.address)} contains {name!r}, which points outside its folder.")
         return place
 
     def _stand_in(self) -> None:

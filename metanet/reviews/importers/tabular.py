@@ -76,30 +76,19 @@ def read_lines(data: bytes, file: str, known: Collection[str], findings: Finding
     if not sheet.records:
         findings.cannot_read(file, "has column names and no rows", "Give the file with the data")
     rows = []
-    for record in sheet.records:
-        cells = record.cells + [""] * (len(names) - len(record.cells))
-        if any(cells[len(names) :]):
-            findings.cannot_read(
-                file,
-                f"has more cells than the {len(names)} columns",
-                "Put text with a comma in quotes",
-                row=record.line,
-            )
-            continue
+    for number, cells in sheet.cells(len(names), findings):
         for name, text_ in zip(names, cells, strict=False):
             if len(text_) > LONGEST_CELL:
                 findings.cannot_read(
                     file,
                     f"is {len(text_):,} characters long, more than a spreadsheet cell can hold",
                     "Shorten it",
-                    row=record.line,
+                    row=number,
                     column=visible(name),
                 )
             elif text_ and not name:
-                findings.cannot_read(
-                    file, "is in a column without a name", "Name the column", row=record.line, value=text_
-                )
-        rows.append(Line(record.line, {name: text_ for name, text_ in zip(names, cells, strict=False) if name}))
+                findings.cannot_read(file, "is in a column without a name", "Name the column", row=number, value=text_)
+        rows.append(Line(number, {name: text_ for name, text_ in zip(names, cells, strict=False) if name}))
     return None if findings.faults else Lines(line, tuple(name for name in names if name), tuple(rows))
 
 
