@@ -40,9 +40,9 @@ class Measure:
     name
         Its code, as in metafor: "PLO", "OR", "IRLN".
     title
-        The measure in words.
+        The measure as text.
     scale
-        The model scale in words, on which `yi` and `vi` are and on which studies are pooled.
+        The model scale as text, on which `yi` and `vi` are and on which studies are pooled.
     source
         DOI of the measure or of its variance.
     compute

@@ -16,7 +16,7 @@ from metanet.evidence.findings import Findings
 from metanet.evidence.locate import DESCRIPTOR, curated_folder
 from metanet.evidence.reading.text import read_bytes
 
-# Descriptors that somebody else wrote: what in them would hide, hang or break instead of describing a table.
+# User-written descriptors: content that would hide text, hang or break.
 
 #: More parts without an end than these take a time that grows too fast with the length of a cell.
 _MOST_REPEATS = 3
@@ -90,7 +90,7 @@ def check_extra(table: TableContract) -> None:
 # The contract of a folder of tables, read from its datapackage.json: columns, vocabularies, keys and roles.
 #
 # The typing itself is done by Frictionless field objects. They are built one by one, without the check of the whole
-# descriptor: that check takes over a second, and is only of use for a descriptor that somebody else wrote.
+# descriptor: that check takes over a second, and is useful only for a user-written descriptor.
 
 Reader = Callable[[object], tuple[Any, dict[str, str] | None]]
 

@@ -182,7 +182,7 @@ class Evidence:
         Notes
         -----
         Overlap is decided last and within the selection. A report of another modality displaces none in this one, and
-        an analysis across modalities holds each cohort once.
+        an analysis across modalities includes each cohort once.
         """
         check_choice("outcome", outcome, self.outcome_names)
         selection = self._select(outcome, modality, definition, overlap, poolable_only, certainty)

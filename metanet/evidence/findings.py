@@ -115,7 +115,7 @@ class Report:
         return pd.DataFrame(rows, columns=names, dtype=object).astype({"row": "Int64"})
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain values that JSON can hold."""
+        """The report as plain values that JSON can represent."""
         return {
             "path": self.path,
             "ok": self.ok,

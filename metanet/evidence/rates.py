@@ -16,7 +16,7 @@ from metanet.evidence.contract import CERTAINTIES, Family, Outcome
 # Two reports of one cohort would count the same patients twice. Of the reports that share an overlap_group one is kept,
 # with all of its arms. The choice is made among the rows of one selection, after every other filter: a report that is not
 # in the selection, because it treats another modality or cannot be pooled, displaces none that is. An analysis across
-# modalities therefore holds each cohort once, and an analysis of one modality holds the best report of that modality.
+# modalities therefore includes each cohort once, and an analysis of one modality includes the best report of that modality.
 
 POLICIES = ("keep_largest", "keep_newest", "keep_all")
 
@@ -158,7 +158,7 @@ def select(
 
 
 def resolve_definition(outcome: Outcome, definition: str | None) -> tuple[str, tuple[str, ...]]:
-    """The name of a family or of one definition, and the definitions it stands for, the widest first."""
+    """The name of a family or of one definition, and its definitions, the widest first."""
     families: dict[str, Family] = {family.name: family for family in outcome.families}
     members = [member for family in outcome.families for member in family.members]
     if definition is None:

@@ -54,7 +54,7 @@ def row_labels(rows: Iterable[Mapping[str, Any]], labels: Mapping[str, str]) -> 
         else labels[row["study_id"]]
         for row in listed
     ]
-    # An arm's name may make two labels equal; the study_id then tells them apart.
+    # An arm's name may make two labels equal; the study_id then distinguishes them.
     counts = Counter(made)
     return [
         label if counts[label] == 1 else f"{label} [{row['study_id']}]" for label, row in zip(made, listed, strict=True)

@@ -30,7 +30,7 @@ class Explorer:
     code
         Python that reproduces the view.
     widget
-        The widgets, for a layout of one's own.
+        The widgets, for a custom layout.
     """
 
     def __init__(self, panel: Panel) -> None:
@@ -101,7 +101,7 @@ def explore(
 
     Notes
     -----
-    Every click pools anew by the same functions as a script; the code below the figure gives the same numbers.
+    Every click pools again with the functions that a script would use; the code below the figure gives the same numbers.
     """
     try:
         from metanet.explorer.panel import Panel

@@ -20,7 +20,7 @@ from metanet.evidence.locate import shipped_folder
 
 #: Devices, which Windows finds behind any suffix.
 _DEVICES = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
-#: What a folder of reports holds beside the folders of the outcomes.
+#: Other entries of a folder of reports than the folders of the outcomes.
 _TAKEN = {"analyses", "replication", "index.html", "overview.svg", "overview.png", "pooled.csv", "supplement.zip"}
 #: Files one of which every report has.
 _MARKS = ("report.html", "numbers.json", "about.json")
@@ -38,7 +38,7 @@ def slug(name: str) -> str:
 
 
 def outcome_folder(name: str) -> str:
-    """The folder of an outcome among the reports: `slug`, and none that holds something else there."""
+    """The folder of an outcome among the reports: `slug`, except names of other entries."""
     made = slug(name)
     return f"{made}-{_digest(name)}" if made.lower() in _TAKEN else made
 

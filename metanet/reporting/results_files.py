@@ -82,7 +82,7 @@ def save_results(
 
 
 def plain_tree(content: dict[str, Any]) -> dict[str, Any]:
-    """`content` with every value as JSON can hold it."""
+    """`content` with values that JSON can represent."""
     return {str(key): plain(value) for key, value in content.items()}
 
 

@@ -66,7 +66,7 @@ def outcome_resource(outcome: NewOutcome) -> dict[str, Any]:
             _words(
                 "source_kind",
                 "Kind of source",
-                "What was read: the full text, the abstract, or somebody else's table.",
+                "What was read: the full text, the abstract, or a table in another publication.",
                 ("fulltext", "abstract", "secondary"),
             ),
             _field("source", "Source", "Where the count was read.", constraints=_NEEDED),

@@ -92,7 +92,7 @@ def test_an_outcome_that_is_asked_for_and_continuous_is_refused(review):
 def test_an_outcome_is_chosen_by_name_or_number(review, word):
     made = review.take("revman5", rm5(RELIEF, NAUSEA), outcomes=[word])
     assert made.new_outcomes == ("nausea",)
-    assert "1.1 Pain relief: not asked for" in made.left_out
+    assert "1.1 Pain relief: not chosen" in made.left_out
 
 
 def test_one_subgroup_is_chosen_by_its_name(review):
@@ -360,7 +360,7 @@ def test_a_table_that_is_not_of_revman_web_is_refused_by_each_missing_column(rev
 
 
 def test_a_package_without_rows_is_refused(review):
-    assert "holds no file data-rows.csv" in review.only("revman-web", package({"readme.txt": "x"})).wrong
+    assert "contains no file data-rows.csv" in review.only("revman-web", package({"readme.txt": "x"})).wrong
 
 
 def test_two_reviews_in_one_package_are_refused(review):

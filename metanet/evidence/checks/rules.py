@@ -54,7 +54,7 @@ def _unique(table: Table, findings: Findings) -> None:
                 findings.breaks_rule(
                     table.file,
                     f"repeats line {first[value]}",
-                    "Keep one of the two rows, or tell them apart by their arm" if len(key) > 1 else "Keep one of them",
+                    "Keep one of the two rows, or give them different arms" if len(key) > 1 else "Keep one of them",
                     row=row.line,
                     column=key[-1] if len(key) == 1 else "+".join(key) if len(key) < 6 else None,
                     value=" | ".join(row.text[name] for name in key[:4]),

@@ -71,7 +71,7 @@ def decimal_comma(text: str) -> bool:
 def plain_number(text: str, *, whole: bool, comma: bool, foreign: bool) -> str | None:
     """`text` as a number with a decimal point, or None where it is not plainly one number.
 
-    `whole` lets 5.0 stand for 5, as many programs write it. `comma` says that the file writes decimals with a comma,
+    `whole` accepts 5.0 as 5, as many programs write it. `comma` says that the file writes decimals with a comma,
     `foreign` that its cells are not separated by commas, so that a point may mean thousands.
     """
     if _THOUSANDS.fullmatch(text) and (foreign or "," in text):
@@ -141,7 +141,7 @@ def common_fault(text: str, placeholders: frozenset[str]) -> tuple[str, str] | N
     if text in SPREADSHEET_FAULTS or (text and not text.strip("#")):
         return "is a spreadsheet error instead of a value", "Correct it in the spreadsheet and save it again"
     if text in placeholders:
-        return "stands for a missing value", _EMPTY
+        return "is a placeholder for a missing value", _EMPTY
     return None
 
 
@@ -318,7 +318,7 @@ def _fits(record: Record, width: int, sheet: Sheet, findings: Findings) -> bool:
     if len(cells) == width:
         return True
     if len(cells) > width:
-        fix = "Put quotation marks around a cell that holds the separator, and write decimals with a point"
+        fix = "Put quotation marks around a cell that contains the separator, and write decimals with a point"
     else:
         fix = "Add the missing cells; an empty one still needs its separator"
     findings.cannot_read(
@@ -387,7 +387,7 @@ def _text_fault(text: str, column: Column) -> tuple[str, str] | None:
         return fault
     if not text.isascii() and (meant := _twice_encoded(text)) is not None:
         return "was saved as UTF-8 and opened as Windows-1252 in between", f"Write {visible(meant)!r} if that is meant"
-    # Most cells are plain text, which one regular expression can tell faster than a look at each character.
+    # Most cells are plain text, which one regular expression recognises faster than a loop over the characters.
     if not _PLAIN_TEXT.fullmatch(text):
         for character in text:
             if character == "\ufffd":

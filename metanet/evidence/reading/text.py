@@ -179,8 +179,8 @@ class Sheet:
 def split(text: str, file: str, known: Collection[str], findings: Findings) -> Sheet | None:
     """The rows of `text`, or None with the reason in `findings`.
 
-    A quoted cell may hold line breaks, so a row is numbered by the line on which it begins: that is the line an editor
-    shows, and the row a spreadsheet shows as long as no earlier cell holds a line break.
+    A quoted cell may contain line breaks, so a row is numbered by the line on which it begins: that is the line an editor
+    shows, and the row a spreadsheet shows as long as no earlier cell contains a line break.
     """
     separator, skip = _separator(text, known)
     if separator != ",":

@@ -76,7 +76,7 @@ def connected(scheduler: str, workers: int | None = None) -> Iterator[Any]:
 
 # Reports made by the workers of a Dask cluster: an existing one by its address, or one of this machine's own.
 
-#: How often a report is tried anew when its worker was lost.
+#: How often a report is retried when its worker was lost.
 RETRIES = 3
 
 

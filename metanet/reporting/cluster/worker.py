@@ -90,7 +90,7 @@ def _maker(formats: tuple[str, ...], seconds: float | None, megabytes: int | Non
 
 
 def _unpacked(bundle: bytes) -> Path:
-    """The folder that holds a bundle on this worker; each is unpacked once."""
+    """The folder of a bundle on this worker; each is unpacked once."""
     with _LOCK:
         if not _HOME:
             _HOME.append(Path(tempfile.mkdtemp(prefix="metanet-worker-")))
@@ -114,7 +114,7 @@ def packed(folder: Path) -> bytes:
 
 
 def unpack(content: bytes, folder: Path) -> None:
-    """A zip into a folder; a name that would lead out of it is refused."""
+    """Unpack a zip into a folder; a name that points outside of it is refused."""
     root = folder.resolve()
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for name in archive.namelist():

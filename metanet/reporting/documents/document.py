@@ -46,7 +46,7 @@ def _titled(blocks: list[Block], title: str, origin: str) -> Document:
     below = ""
     if first is not None and first.level == 1:
         blocks.remove(first)
-        # A title such as "Objective response: TARE (certainty moderate)" tells what the heading does not.
+        # A title such as "Objective response: TARE (certainty moderate)" says more than the heading.
         below, title = (title if not first.text.startswith(title) else ""), first.text
     # A card under a heading with its own title does not repeat the title.
     pairs = zip([None, *blocks], blocks, strict=False)

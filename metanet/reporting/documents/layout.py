@@ -86,7 +86,7 @@ def _rows(blocks: tuple[Block, ...]) -> int:
 
 
 def held_by_next(blocks: tuple[Block, ...]) -> list[bool]:
-    """For each block, whether it must not be the last on its page: what leads to a figure or a table stays with it."""
+    """For each block, whether it must not be the last on its page, because it introduces a figure or a table."""
     held = [isinstance(block, Heading) or (isinstance(block, Paragraph) and block.kind == "strong") for block in blocks]
     for place in range(len(blocks) - 2, -1, -1):
         after = blocks[place + 1]

@@ -34,7 +34,7 @@ _LONGEST_WORD = 24
 def pdf_of(document: Document) -> bytes:
     """The bytes of a PDF file.
 
-    Notes ----- typst reads a folder that holds this document alone and has no packages: the source is fixed and asks for
+    Notes ----- typst reads a folder that contains only this document and no packages: the source is fixed and asks for
     none. The file follows PDF/UA-1, which asks for titles, descriptions of figures and a sound order of headings. What the
     standard forbids, such as a name with a letter that no font here has, is no reason to make no file: it is then made
     without the standard's mark.

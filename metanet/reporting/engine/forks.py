@@ -112,7 +112,7 @@ class Forks:
         memory: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Generator[dict[str, Any], None, None]:
-        """The messages of a fork that does a task; the last one holds its "value", or what it "raised".
+        """The messages of a fork that does a task; the last one has its "value" or the error that it "raised".
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class Forks:
             except OSError as fault:
                 raise ForkEnded(f"The process that made it is gone ({fault.strerror or fault}).") from None
             finally:
-                # Out of time, or nobody waits for it any longer.
+                # Out of time, or no longer awaited.
                 if number is not None:
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.killpg(number, signal.SIGKILL)

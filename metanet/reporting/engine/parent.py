@@ -77,7 +77,7 @@ def serve(path: str, rehearsed: bool, held: list[str]) -> None:
         while True:
             ready, _, _ = select.select([listener, sys.stdin, woken], [], [])
             if sys.stdin in ready:
-                # Forks end with their parent, see `_leave_with_parent`; where the system lacks that, they are told.
+                # Forks end with their parent, see `_leave_with_parent`; where the system lacks that, they get a signal.
                 for number in running:
                     _kill(number)
                 return

@@ -104,7 +104,7 @@ class Job:
     subset: Subset = (None, None)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """Values that JSON can represent."""
         return {**asdict(self), "notebook": str(self.notebook), "subset": list(self.subset)}
 
     @classmethod

@@ -39,7 +39,7 @@ def read_plan(path: str | Path) -> Plan:
     path
         A TOML file: ``title``, ``[parameters]`` for all entries, and ``[[report]]`` with ``analysis`` (or ``notebook``, a path
         below the folder of the plan), ``outcomes``, ``modalities`` ("all", one, or a list), ``parameters`` and ``vary`` (lists of
-        values: a report for every combination). The text "none" stands for no value, which TOML cannot write.
+        values: a report for every combination). The text "none" means no value, which TOML cannot express.
 
     Raises
     ------

@@ -168,7 +168,7 @@ def report(
     plan
         A plan in TOML instead of all these, see `read_plan`.
     force
-        Make reports anew that were made from the same data, parameters, notebook and versions and are still there.
+        Also remake reports that exist and were made from the same data, parameters, notebook and versions.
     numbers
         Pool everything that the reports will pool in one call first, and write it to ``pooled.csv``.
     supplement
@@ -194,8 +194,8 @@ def report(
     DataError
         Evidence with faults: all of them at once.
 
-    Notes ----- A run that was stopped, however it was, goes on where it ended when it is started again, and ends with the
-    same files as one that was not: reports appear whole or not at all, and the journal in ``out/.metanet`` says what each
+    Notes ----- An interrupted run continues where it stopped when it is started again, and gives the
+    same files as an uninterrupted one: reports are put in place atomically, and the journal in ``out/.metanet`` records what each
     was made from.
     """
     wanted = (formats,) if isinstance(formats, str) else formats
@@ -396,7 +396,7 @@ _JOURNAL = threading.Lock()
 
 def run_job(job: Job, key: str, out: Path, journal: journals.Journal, hands: Maker, stop: threading.Event) -> Outcome:
     """Make one report, put it in its place and note it in the journal. What goes wrong becomes a page with the traceback; where no
-    page can be written, the error alone is told."""
+    page can be written, only the error is reported."""
     start = time.monotonic()
     log = out / journals.HOME / "logs" / f"{slug(job.folder.replace('/', '__'))}.log"
     error: str | None = None

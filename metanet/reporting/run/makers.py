@@ -161,7 +161,7 @@ class StockMaker(Maker):
 
 
 def maker(engine: str | None, formats: Sequence[str], limits: Limits, *, several: bool, data: Sequence[str]) -> Maker:
-    """The maker of a batch: forks where the system has them, unless the stock engine is asked for."""
+    """The maker of a batch: forks where the system has them, unless the stock engine is chosen."""
     chosen = check_choice("engine", engine, ENGINES) if engine is not None else "metanet"
     if chosen == "stock" or not available():
         return StockMaker(formats, limits)

@@ -60,7 +60,7 @@ class Remote:
         self._sizes: dict[str, int] = {}
 
     def pull(self) -> None:
-        """Bring the journal and the small files over, and make stand-ins for the others."""
+        """Copy the journal and the small files, and create placeholders for the others."""
         with contextlib.suppress(FileNotFoundError):
             found = self._fs.find(self._root, detail=True)
             self._sizes = {name[len(self._root) + 1 :]: int(about["size"] or 0) for name, about in found.items()}

@@ -41,7 +41,7 @@ MEDIA = {
 }
 #: Files of a report that are numbers or figures; pages, PDF and Word are made from them.
 _KEPT = (".csv", ".json", ".svg")
-#: Signs that lead out of the zip file where it is unpacked on another system; no report that metanet makes has them.
+#: Characters that could escape the zip file when unpacked on another system; no report of metanet has them.
 _ELSEWHERE = re.compile(r"[\\:\x00-\x1f]")
 _ROOT = Path(__file__).resolve().parents[3]
 _RATES = (
@@ -151,7 +151,7 @@ def _portable(path: Path, data: str) -> bytes:
 
 
 def _elsewhere(text: str, data: str) -> str:
-    # Once as JSON writes the path, and once as it stands inside a line of code inside JSON.
+    # The path as JSON writes it, and as it is inside a line of code inside JSON.
     for _ in range(2):
         data = json.dumps(data, ensure_ascii=False)[1:-1]
         text = text.replace(data, "data")
@@ -174,7 +174,7 @@ def _pooled(rates: Sequence[Report]) -> bytes:
 # Writing a supplement: one zip file, written atomically, with the same bytes for the same reports.
 
 FILE = "supplement.zip"
-#: The oldest date that a zip file can hold.
+#: The oldest date that a zip file supports.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 

@@ -1,4 +1,4 @@
-"""What an importer found in a file: counts of study arms in words of the file, each with its place, and what it left out."""
+"""The content of an imported file: counts of study arms with their places, and what was left out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SPACES = re.compile(r"[ \t\r\n\u00a0]+")
 
 @dataclass(frozen=True)
 class Place:
-    """Where something stands: the line of the file, and how the file calls the fields."""
+    """A place in the file: its line, and the names that the file uses for the fields."""
 
     row: int | None
     columns: Mapping[str, str] = field(default_factory=dict)

@@ -206,7 +206,7 @@ class _Reader:
             self._analysis = None
 
     def analyses(self) -> list[Analysis]:
-        """The analyses with their rows; studies may stand before or after the data."""
+        """The analyses with their rows; studies may come before or after the data."""
         for analysis, line, subgroup, attributes in self._data:
             if analysis.kind != DICHOTOMOUS:
                 continue

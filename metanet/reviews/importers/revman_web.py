@@ -59,7 +59,7 @@ def read_members(
                 if nested:
                     found |= read_members(content, visible(name), ends, findings, inner=True)
                 elif name in found:
-                    findings.cannot_read(file, f"holds {visible(name)} twice", "Give the package of one review")
+                    findings.cannot_read(file, f"contains {visible(name)} twice", "Give the package of one review")
                     return {}
                 else:
                     found[name] = content
@@ -77,7 +77,7 @@ def read_members(
 def _harmless(members: list[zipfile.ZipInfo], file: str, findings: Findings) -> bool:
     if len(members) > MOST_MEMBERS:
         findings.cannot_read(
-            file, f"holds {len(members):,} files; up to {MOST_MEMBERS:,} are read", "Give the package of one review"
+            file, f"contains {len(members):,} files; up to {MOST_MEMBERS:,} are read", "Give the package of one review"
         )
         return False
     for member in members:
@@ -85,7 +85,7 @@ def _harmless(members: list[zipfile.ZipInfo], file: str, findings: Findings) -> 
         if name.startswith(("/", "\\")) or _DRIVE.match(name) or ".." in re.split(r"[/\\]", name):
             findings.cannot_read(
                 file,
-                "holds a file whose path leads out of the package",
+                "contains a file whose path points outside the package",
                 "Do not unpack it; ask where it comes from",
                 value=name,
             )
@@ -115,7 +115,7 @@ _NUMBERS = {
 }
 _PLACE = {**_NUMBERS, "study": "Study", "year": "Study year"}
 _NEEDED = ("Analysis group", "Analysis number", "Study", *_NUMBERS.values())
-#: Columns that tell what a row is, where the settings do not.
+#: Columns that identify the kind of a row, where the settings do not.
 _SIGNS = (
     ("Experimental mean", "continuous"),
     ("O-E", "O-E and variance"),
@@ -161,7 +161,7 @@ def read_revman_web(data: bytes, file: str, request: Request) -> Found:
             )
     if found.findings.faults:
         return found
-    # Places are told in the file that holds the rows, which may be inside of the package.
+    # Places refer to the file with the rows, which may be inside the package.
     found.file = rows_file
     counts_of(_analyses(lines.rows, about, found), request, found)
     return found
@@ -177,7 +177,7 @@ def _files(data: bytes, file: str, found: Found) -> tuple[str, bytes | None, byt
     rows = [name for name in members if name.endswith(_ROWS)]
     settings = [name for name in members if name.endswith(_SETTINGS)]
     if not found.findings.faults and (len(rows) != 1 or len(settings) > 1):
-        wrong = "holds the data of several reviews" if rows else f"holds no file {_ROWS}"
+        wrong = "contains the data of several reviews" if rows else f"contains no file {_ROWS}"
         found.findings.cannot_read(file, wrong, "Give the data package that RevMan Web exports for one review")
     if found.findings.faults:
         return file, None, None
@@ -226,7 +226,7 @@ def _analyses(rows: Sequence[Line], settings: Sequence[Line], found: Found) -> l
 
 
 def _kind(lines: Sequence[Line]) -> str:
-    """What the rows hold, by the columns that are filled: the first version of the package does not say it in words."""
+    """The kind of the rows, by their filled columns: the first version of the package does not name it."""
     for column, kind in _SIGNS:
         if any(line.cells.get(column, "") for line in lines):
             return kind

@@ -212,7 +212,7 @@ def counts_of(rows: Sequence[Line], columns: Columns, request: Request, found: F
     if empty:
         found.left_out.append(f"{counted(empty, 'row')} without events and total")
     if unasked:
-        found.left_out.append(f"{counted(len(unasked), 'outcome')} not asked for: {listing(sorted(unasked), 8)}")
+        found.left_out.append(f"{counted(len(unasked), 'outcome')} not chosen: {listing(sorted(unasked), 8)}")
     if not found.counts and not found.findings.faults:
         others = f" of {listing(request.outcomes, 4)}; it has {listing(sorted(unasked), 8)}" if unasked else ""
         found.findings.cannot_read(

@@ -114,9 +114,7 @@ def _choose(analyses: Sequence[Analysis], wanted: Sequence[str], found: Found) -
             raise ArgumentError(f"outcomes={visible(shorten(word))!r} is not an outcome of {found.file}. {hint}")
         for place, rows in known[word.casefold()].items():
             taken[place].update({id(row): row for row in rows})
-    found.left_out += [
-        f"{analysis.title}: not asked for" for place, analysis in enumerate(analyses) if place not in taken
-    ]
+    found.left_out += [f"{analysis.title}: not chosen" for place, analysis in enumerate(analyses) if place not in taken]
     return [_Chosen(analyses[place], tuple(taken[place].values())) for place in sorted(taken)]
 
 
