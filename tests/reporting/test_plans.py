@@ -51,7 +51,7 @@ def test_a_parameter_that_varies_makes_a_report_for_every_value(evidence, plan):
         (overlap, certainty) for overlap in ("keep_largest", "keep_all") for certainty in (None, "moderate")
     }
     assert all(job.folder.startswith("objective_response/") and job.folder.count("/") == 1 for job in jobs)
-    assert "overlap keep_all, certainty moderate" in jobs[-1].title
+    assert "overlap keep all, certainty moderate" in jobs[-1].title
 
 
 def test_common_parameters_reach_the_notebooks_that_have_them_and_own_ones_come_first(evidence, plan):

@@ -119,6 +119,7 @@ def _jobs(
     chosen = {name: given[name] for name in ROWS if given.get(name) is not None}
     scope = Scope(evidence, entry.outcomes, entry.modalities, chosen)
     suffix = f".{slug(variant)}" if variant else ""
+    variant = variant.replace("_", " ")
     subjects = (
         own_notebook(scope, entry.name, known) if entry.analysis is None else NOTEBOOKS[entry.analysis].subjects(scope)
     )
