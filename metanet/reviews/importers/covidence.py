@@ -30,8 +30,7 @@ def read_covidence(data: bytes, file: str, request: Request) -> Found:
     if lines is None:
         return found
     if "Study ID" not in lines.columns and "study" not in request.columns.values():
-        found.findings.cannot_read(
-            file,
+        found.refuse(
             "has no column 'Study ID', which Covidence writes",
             "Give the CSV that Covidence exports under Extraction, or import it as csv",
             row=lines.header_line,
@@ -64,8 +63,7 @@ def _agreed(lines: Lines, columns: Columns, found: Found) -> list[Line]:
             kept += [replace(line, agreed=True) for line in agreed]
             others += len(rows) - len(agreed)
         elif len(readers) > 1:
-            found.findings.cannot_read(
-                found.file,
+            found.refuse(
                 f"has {counted(len(readers), 'extraction')} and no consensus",
                 "Reach a consensus in Covidence and export again",
                 row=rows[0].number,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Unpack
 
 from metanet.base.errors import ArgumentError, nearest, shorten
 from metanet.base.untrusted import harmful, harmless_cell, listing, visible
 from metanet.evidence.contract import Contract
-from metanet.evidence.findings import Findings
+from metanet.evidence.findings import Findings, Where
 from metanet.evidence.reading.cells import plain_number
 from metanet.reviews.names import is_reserved
 
@@ -50,6 +51,10 @@ class Found:
     left_out: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     findings: Findings = field(default_factory=Findings)
+
+    def refuse(self, wrong: str, fix: str, **where: Unpack[Where]) -> None:
+        """Record a fault of the file."""
+        self.findings.cannot_read(self.file, wrong, fix, **where)
 
 
 @dataclass

@@ -51,26 +51,23 @@ def read_revman5(data: bytes, file: str, request: Request) -> Found:
     """The dichotomous analyses of an .rm5 file."""
     found = Found(file, f"RevMan 5 file {file}")
     if data.startswith(b"PK\x03\x04"):
-        found.findings.cannot_read(
-            file, "is a ZIP file, not the XML of RevMan 5", "For a data package write revman-web instead"
-        )
+        found.refuse("is a ZIP file, not the XML of RevMan 5", "For a data package write revman-web instead")
         return found
     reader = _Reader(found.findings, file)
     try:
         reader.read(data)
     except _RefusedError as refused:
-        found.findings.cannot_read(file, refused.wrong, refused.fix, row=refused.line)
+        found.refuse(refused.wrong, refused.fix, row=refused.line)
         return found
     except expat.ExpatError as error:
-        found.findings.cannot_read(
-            file,
-            f"is no well-formed XML ({expat.ErrorString(error.code)})",
+        found.refuse(
+            f"is not well-formed XML ({expat.ErrorString(error.code)})",
             "Save the review again in RevMan 5, or download it again",
             row=error.lineno,
         )
         return found
     except (ValueError, LookupError):
-        found.findings.cannot_read(file, "is written in an encoding that cannot be read", "Save it as UTF-8")
+        found.refuse("is written in an encoding that cannot be read", "Save it as UTF-8")
         return found
     if reader.title:
         found.source = f"RevMan 5 file {file} ({visible(reader.title)[:120]})"

@@ -178,7 +178,7 @@ def _files(data: bytes, file: str, found: Found) -> tuple[str, bytes | None, byt
     settings = [name for name in members if name.endswith(_SETTINGS)]
     if not found.findings.faults and (len(rows) != 1 or len(settings) > 1):
         wrong = "contains the data of several reviews" if rows else f"contains no file {_ROWS}"
-        found.findings.cannot_read(file, wrong, "Give the data package that RevMan Web exports for one review")
+        found.refuse(wrong, "Give the data package that RevMan Web exports for one review")
     if found.findings.faults:
         return file, None, None
     return visible(rows[0]), members[rows[0]], members[settings[0]] if settings else None
@@ -213,7 +213,7 @@ def _analyses(rows: Sequence[Line], settings: Sequence[Line], found: Found) -> l
             )
         filled.setdefault(key, []).append(line)
         if (fault := name_fault(cells["Study"])) is not None:
-            found.findings.cannot_read(found.file, *fault, row=line.number, column="Study", value=cells["Study"])
+            found.refuse(*fault, row=line.number, column="Study", value=cells["Study"])
             continue
         year = cells.get("Study year", "").removesuffix(".0") or author_and_year(cells["Study"])[1]
         numbers = {ours: cells.get(theirs, "") for ours, theirs in _NUMBERS.items()}

@@ -136,8 +136,7 @@ def columns_of(
         lacking = "total_control" if "events_control" in has else "events_control"
         _missing(lacking, "the other number of the control group", lines, found)
     if {"n", "events_control"} <= set(columns.fields):
-        found.findings.cannot_read(
-            found.file,
+        found.refuse(
             "is one size for two arms",
             f"Leave it out with {spelled('columns', visible(columns.fields['n']) + '=')}; the totals of each arm give its size",
             row=lines.header_line,
@@ -151,8 +150,7 @@ def columns_of(
             if not request.outcomes
             else "counts one outcome, and several were named"
         )
-        found.findings.cannot_read(
-            found.file,
+        found.refuse(
             wrong,
             f"Name the outcome with {spelled('outcomes', 'NAME')} or its column with {spelled('columns', 'COLUMN=outcome')}",
         )
@@ -164,8 +162,7 @@ def columns_of(
 
 def _missing(name: str, words: str, lines: Lines, found: Found, *, constant: bool = False) -> None:
     value = f", or give one value for all rows with {spelled('values', f'{name}=VALUE')}" if constant else ""
-    found.findings.cannot_read(
-        found.file,
+    found.refuse(
         f"has no column for {name!r}: {words}",
         f"Name it with {spelled('columns', f'COLUMN={name}')}{value}. The columns are {listing(lines.columns, 12)}",
         row=lines.header_line,
@@ -202,7 +199,7 @@ def counts_of(rows: Sequence[Line], columns: Columns, request: Request, found: F
         for name, text in names.items():
             if (fault := name_fault(text)) is not None:
                 column = visible(place.columns.get(name, name))
-                found.findings.cannot_read(found.file, *fault, row=line.number, column=column, value=text)
+                found.refuse(*fault, row=line.number, column=column, value=text)
                 break
         else:
             about = _about(cells, study, line)
@@ -215,9 +212,7 @@ def counts_of(rows: Sequence[Line], columns: Columns, request: Request, found: F
         found.left_out.append(f"{counted(len(unasked), 'outcome')} not chosen: {listing(sorted(unasked), 8)}")
     if not found.counts and not found.findings.faults:
         others = f" of {listing(request.outcomes, 4)}; it has {listing(sorted(unasked), 8)}" if unasked else ""
-        found.findings.cannot_read(
-            found.file, f"has no row with events and total{others}", "Check which columns contain them"
-        )
+        found.refuse(f"has no row with events and total{others}", "Check which columns contain them")
 
 
 def _about(cells: Mapping[str, str], study: str, line: Line) -> dict[str, str]:

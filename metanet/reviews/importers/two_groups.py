@@ -70,8 +70,7 @@ def counts_of(analyses: Sequence[Analysis], request: Request, found: Found) -> N
         if each.analysis.kind == DICHOTOMOUS:
             usable.append(each)
         elif request.outcomes:
-            found.findings.cannot_read(
-                found.file,
+            found.refuse(
                 f"has {each.analysis.kind} data; events and totals of two groups are what can be imported",
                 "Name another outcome",
                 row=each.analysis.line,
@@ -81,11 +80,7 @@ def counts_of(analyses: Sequence[Analysis], request: Request, found: Found) -> N
             found.left_out.append(f"{each.analysis.title}: {each.analysis.kind} data")
     if not usable and not found.findings.faults:
         there = f"; it has {listing(found.left_out, 5)}" if found.left_out else ""
-        found.findings.cannot_read(
-            found.file,
-            f"has no outcome with events and totals of two groups{there}",
-            "Give another file, or make a CSV",
-        )
+        found.refuse(f"has no outcome with events and totals of two groups{there}", "Give another file, or make a CSV")
     for each in usable:
         _counts(each, request.renames, found)
     _generic_labels([each.analysis for each in usable], found)
@@ -124,11 +119,10 @@ def _counts(chosen: _Chosen, renames: Renames, found: Found) -> None:
     first, second = (renames(label) for label in analysis.labels)
     for what in (outcome, first, second):
         if (fault := name_fault(what)) is not None:
-            found.findings.cannot_read(found.file, *fault, row=analysis.line, column="name", value=what)
+            found.refuse(*fault, row=analysis.line, column="name", value=what)
             return
     if first.casefold() == second.casefold():
-        found.findings.cannot_read(
-            found.file,
+        found.refuse(
             f"is the label of both groups of {analysis.title}",
             "Give the groups two labels in RevMan",
             row=analysis.line,
@@ -147,8 +141,7 @@ def _counts(chosen: _Chosen, renames: Renames, found: Found) -> None:
             continue
         other = groups.setdefault(row.study, row.subgroup)
         if other != row.subgroup:
-            found.findings.cannot_read(
-                found.file,
+            found.refuse(
                 f"is in the subgroups {visible(shorten(other))!r} and {visible(shorten(row.subgroup))!r} of {analysis.title}, so "
                 "its patients may be counted twice",
                 f"Choose one with {spelled('outcomes', f'{analysis.number} / {visible(shorten(other))}')}",
