@@ -1,6 +1,6 @@
 """The page on a review of one's own: every command on it runs, in its order, and prints what stands there.
 
-`python -m tests.review.test_page` writes the outputs anew.
+`python -m tests.reviews.test_page` writes the outputs anew.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def printed(words):
 def test_every_command_of_the_page_prints_what_stands_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = PAGE.read_text(encoding="utf-8")
-    # When a change was meant: python -m tests.review.test_page
+    # When a change was meant: python -m tests.reviews.test_page
     assert renewed(text) == text
 
 
