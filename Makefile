@@ -11,6 +11,7 @@ export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 # A virtual environment of the caller's must not catch the installation.
 unexport VIRTUAL_ENV
+BIOME := npx --yes @biomejs/biome@2.3.8
 
 .PHONY: help setup report test check docs lab lock clean
 
@@ -47,11 +48,16 @@ report: $(READY)  ## pool every outcome in every modality class; reports/index.h
 test: $(READY)  ## the test suite
 	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-check: $(READY)  ## lint, format, types, import contracts
+check: $(READY)  ## lint, format, types, import contracts, style sheets and script
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@if npm_config_fetch_retries=0 $(BIOME) --version >/dev/null 2>&1; then \
+	  $(BIOME) lint --error-on-warnings metanet ; \
+	else \
+	  echo "Style sheets and script not linted: Biome needs Node.js and, the first time, a network" ; \
+	fi
 
 docs: $(READY)  ## the documentation site, in docs/_build/html
 	@$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +21,67 @@ _LOCAL = Path("extracted_data")
 #: Arguments of `pool` that name a column of counts or of person-time; the options are called the same.
 _COLUMNS = ("events", "total", "events_control", "total_control", "person_time", "person_time_control")
 
-#: Groups beyond which a column is not what somebody means to pool by.
+#: A column with more groups is probably not one to pool by.
 _MOST_GROUPS = 1_000
+
+
+#: An argument as the messages of the library write it: columns=['site=FIELD'], format='xls'.
+_ARGUMENT = re.compile(r"""\b(\w+)=(?:\[(?P<list>'[^'\n]*'|"[^"\n]*")\]|(?P<one>'[^'\n]*'|"[^"\n]*"))""")
+
+Rows = Sequence[tuple[str, str]]
+
+
+class _Listing(click.Command):
+    """A command whose help ends with a list from a registry, and whose errors name options instead of Python arguments."""
+
+    def __init__(self, *args: Any, listed: tuple[str, Callable[[], Rows]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._title, self._rows = listed
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list below the options."""
+        with formatter.section(self._title):
+            formatter.write_dl(self._rows())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except MetanetError as fault:
+            fault.args = (_with_options(str(fault), self), *fault.args[1:])
+            raise
+
+
+def _with_options(text: str, command: click.Command) -> str:
+    """A text of the library with its arguments written as options of the command."""
+    options = {option.name: option.opts[0] for option in command.params if isinstance(option, click.Option)}
+
+    def written(found: re.Match[str]) -> str:
+        if (option := options.get(found[1])) is None:
+            return found[0]
+        value = str(ast.literal_eval(found["list"] or found["one"]))
+        return f"{option} '" + value.replace("'", "'\"'\"'") + "'"
+
+    return _ARGUMENT.sub(written, text)
+
+
+def _formats() -> Rows:
+    from metanet.reviews.importers.registry import importers
+
+    return [
+        (row.name, f"{row.title}: {row.file} ({' or '.join(row.suffixes)}){', with --map' * row.maps_columns}.")
+        for row in importers().values()
+    ]
+
+
+def _analyses() -> Rows:
+    from metanet.reporting.plan.registry import NOTEBOOKS
+
+    return [(row.name, f"{row.title}: {row.shows}.") for row in NOTEBOOKS.values()]
+
+
+_many = partial(click.option, multiple=True)
+_default = partial(click.option, show_default=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,79 +91,64 @@ def cli() -> None:
 
 
 def _data_folder(given: str | None) -> str | None:
-    """The folder given; else ./extracted_data where it is one; else None, the curated tables that come with metanet."""
+    """The given folder; otherwise ./extracted_data if it exists; otherwise None for the curated tables."""
     if given is not None:
         return given
     if not (_LOCAL / "datapackage.json").is_file():
         return None
     from metanet.evidence.locate import curated_folder
 
-    # In a checkout both are the same folder; the reports then need not name it.
+    # In a checkout both are the same folder, and reports need not name it.
     return None if _LOCAL.resolve() == curated_folder() else str(_LOCAL)
 
 
-@cli.command()
-@click.option("--outcome", help="One outcome, such as objective_response; all when left out.")
-@click.option("--modality", help="One modality class, such as TARE; all when left out.")
-@click.option("--out", default="reports", show_default=True, help="Folder of the reports.")
-@click.option("--jobs", type=int, help="Reports made at the same time; the number of processors when left out.")
-@click.option(
+@cli.command(cls=_Listing, listed=("Analyses", _analyses))
+@click.option("--outcome", help="One outcome, such as objective_response; all by default.")
+@click.option("--modality", help="One modality class, such as TARE; all by default.")
+@_default("--out", default="reports", help="Folder of the reports.")
+@click.option("--jobs", type=int, help="Number of reports made in parallel; by default the number of processors.")
+@_default(
     "--format",
     "formats",
     default="html",
-    show_default=True,
-    help="pdf and docx (Word) beside html, which is always made; separated by commas.",
+    help="Further formats, separated by commas: pdf, docx (Word). html is always made.",
 )
 @click.option(
-    "--scheduler", help="Address of a Dask scheduler whose workers make the reports; local: a cluster of this machine."
+    "--scheduler",
+    help="Address of a Dask scheduler whose workers make the reports, or local for a cluster on this machine.",
 )
-@click.option("--data", help="Folder of the evidence; ./extracted_data when there is one, else the curated tables.")
 @click.option(
+    "--data", help="Folder of the evidence; by default ./extracted_data if it exists, otherwise the curated tables."
+)
+@_many(
     "--analysis",
     "analyses",
-    multiple=True,
-    help="rates, findings, comparison, benefit_risk, heterogeneity, sensitivity or replication; several times for several. All in a "
-    "complete run, the rates alone where an outcome, a modality or a parameter is named.",
+    help="An analysis of the list below; repeat for several. All in a complete run; only the rates where an outcome, a modality or a "
+    "parameter is given.",
 )
-@click.option("--plan", help="A plan in TOML that says what is made, instead of the options above.")
-@click.option("--dry-run", is_flag=True, help="Check everything, print what would be made, and make nothing.")
-@click.option("--numbers", is_flag=True, help="Pool everything in one call first, into pooled.csv.")
+@click.option("--plan", help="A plan in TOML that states what is made; replaces the options above.")
+@click.option("--dry-run", is_flag=True, help="Check everything and print what would be made, without making it.")
+@click.option("--numbers", is_flag=True, help="First pool everything in one call and write pooled.csv.")
 @click.option(
     "--supplement",
     is_flag=True,
     help="Also write supplement.zip: evidence, notebooks, numbers and figures, with RO-Crate metadata.",
 )
-@click.option("--force", is_flag=True, help="Make reports anew that are there and unchanged.")
+@click.option("--force", is_flag=True, help="Also remake reports that exist and are unchanged.")
 @click.option(
-    "--engine", help="metanet (default): forks of a warm process; stock: papermill's own, a kernel for each report."
+    "--engine", help="metanet (default): forks of a preloaded process; stock: a papermill kernel for each report."
 )
-@click.option(
-    "--time-limit", type=float, default=1800, show_default=True, help="Seconds that one report may take; 0: no limit."
-)
-@click.option(
-    "--memory-limit", type=int, default=2048, show_default=True, help="Megabytes that one report may take; 0: no limit."
-)
-@click.option(
-    "-p", "--parameter", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the notebook."
-)
+@_default("--time-limit", type=float, default=1800, help="Time limit of one report in seconds; 0 for none.")
+@_default("--memory-limit", type=int, default=2048, help="Memory limit of one report in megabytes; 0 for none.")
+@_many("-p", "--parameter", "pairs", nargs=2, metavar="NAME VALUE", help="A parameter of the notebook.")
 def report(
-    outcome: str | None,
-    modality: str | None,
-    out: str,
-    jobs: int | None,
-    formats: str,
-    scheduler: str | None,
     data: str | None,
-    analyses: tuple[str, ...],
+    formats: str,
     pairs: tuple[tuple[str, str], ...],
-    plan: str | None,
     dry_run: bool,
-    numbers: bool,
-    supplement: bool,
-    force: bool,
-    engine: str | None,
     time_limit: float,
     memory_limit: int,
+    **given: Any,
 ) -> None:
     """Make the reports of every outcome and modality class that has a poolable study."""
     from metanet.reporting.run.batch import planned
@@ -109,28 +157,20 @@ def report(
 
     folder = _data_folder(data)
     click.echo(f"Evidence: {visible(folder or 'the curated tables of metanet')}", err=True)
-    chosen: dict[str, Any] = {"data": folder, "parameters": dict(pairs), "analyses": analyses or None, "plan": plan}
+    given |= {"data": folder, "parameters": dict(pairs), "analyses": given["analyses"] or None}
     if dry_run:
         from metanet.evidence import load_evidence
 
-        todo = planned(load_evidence(folder), outcome, modality, **chosen)
+        wanted = ("outcome", "modality", "data", "parameters", "analyses", "plan")
+        todo = planned(load_evidence(folder), **{name: given[name] for name in wanted})
         click.echo("\n".join(visible(f"{job.folder}: {job.title} ({job.notebook.name})") for job in todo))
         click.echo(f"{len(todo)} reports would be made.")
         return
     made = make(
-        outcome,
-        modality,
-        out=out,
-        jobs=jobs,
+        **given,
         formats=tuple(part.strip() for part in formats.split(",")),
-        force=force,
-        numbers=numbers,
-        supplement=supplement,
-        engine=engine,
-        scheduler=scheduler,
         limits=Limits(time_limit or None, memory_limit or None),
         progress=True,
-        **chosen,
     )
     click.echo(made.summary())
     if not made.ok:
@@ -141,7 +181,7 @@ def report(
 @click.argument("path", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def validate(path: str | None, as_json: bool) -> None:
-    """Check the evidence in PATH (default: ./extracted_data when there is one, else the curated tables)."""
+    """Check the evidence in PATH (default: ./extracted_data if it exists, otherwise the curated tables)."""
     from metanet.evidence import validate as check
     from metanet.evidence.locate import curated_folder
 
@@ -157,10 +197,10 @@ def validate(path: str | None, as_json: bool) -> None:
 @click.option("--total", help="Column of the patients.")
 @click.option("--events-control", help="Column of the events of the control group.")
 @click.option("--total-control", help="Column of the patients of the control group.")
-@click.option("--person-time", help="Column of the person-time, instead of patients.")
+@click.option("--person-time", help="Column of the person-time, in place of patients.")
 @click.option("--person-time-control", help="Column of the person-time of the control group.")
 @click.option("--study", help="Column of the study names.")
-@click.option("--by", help="Column that forms groups; each is pooled.")
+@click.option("--by", help="Column of groups; each group is pooled.")
 @click.option(
     "--measure",
     help="PLO (default), PR, PLN, PAS, PFT; two groups OR (default), RR, RD, AS, PETO; person-time IRLN (default), IR, IRS, "
@@ -171,33 +211,20 @@ def validate(path: str | None, as_json: bool) -> None:
     help="One group: glmm (default), beta_binomial; two groups: UM.FS, UM.RS, CM.EL, CM.AL, mantel_haenszel, peto; any: "
     "inverse_variance (default of two groups), common.",
 )
-@click.option(
+@_default(
     "--tau2",
     default="REML",
-    show_default=True,
-    help="Estimator of the inverse-variance model: REML, DL, PM, ML, SJ, HS, HSk, HE, EB.",
+    help="Between-study variance of the inverse-variance model: REML, DL, PM, ML, SJ, HS, HSk, HE, EB.",
 )
 @click.option(
-    "--ci", help="Interval of the mean: t, z, profile, HK, HK-adhoc, KR; the model's own default when left out."
+    "--ci", help="Confidence interval of the mean: t, z, profile, HK, HK-adhoc, KR; by default that of the model."
 )
-@click.option(
-    "--prediction",
-    default="HTS",
-    show_default=True,
-    help="Prediction interval: HTS, V, HK, KR, bootstrap, z, or none.",
-)
+@_default("--prediction", default="HTS", help="Prediction interval: HTS, V, HK, KR, bootstrap, z, or none.")
 @click.option("--preset", help="Defaults of another program: metafor, meta, revman.")
-@click.option("--level", type=float, default=0.95, show_default=True, help="Coverage of the intervals.")
+@_default("--level", type=float, default=0.95, help="Confidence level of the intervals.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def pool(
-    file: str,
-    study: str | None,
-    by: str | None,
-    prediction: str,
-    as_json: bool,
-    **given: Any,
-) -> None:
-    """Pool the rates of any CSV FILE: a row for each study."""
+def pool(file: str, study: str | None, by: str | None, prediction: str, as_json: bool, **given: Any) -> None:
+    """Pool the rates of any CSV FILE with one row for each study."""
     from metanet.base.results import plain
     from metanet.evidence.reading.table import read_counts
     from metanet.models.pooling.pool import pool as fit
@@ -219,7 +246,7 @@ def pool(
     if by not in frame.columns:
         raise ArgumentError(f"--by {by!r} is not a column of {visible(file)}. Known: {listing(frame.columns, 40)}.")
     if (groups := frame[by].nunique()) > _MOST_GROUPS:
-        raise ArgumentError(f"--by {by!r} makes {groups:,} groups; at most {_MOST_GROUPS:,} are pooled.")
+        raise ArgumentError(f"--by {by!r} has {groups:,} groups; at most {_MOST_GROUPS:,} can be pooled.")
     fits = {str(name): fit(part, **choices) for name, part in frame.groupby(by, sort=False)}
     if as_json:
         click.echo(_json(plain({name: one.to_dict() for name, one in fits.items()})))
@@ -230,11 +257,11 @@ def pool(
 @cli.command()
 @click.argument("old")
 @click.argument("new")
-@click.option("--html", help="Write a page with everything that moved to this file.")
-@click.option("--tolerance", type=float, default=1e-9, show_default=True, help="Numbers nearer than this are the same.")
+@click.option("--html", help="Write a page with all changes to this file.")
+@_default("--tolerance", type=float, default=1e-9, help="Numbers that differ by less count as equal.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def diff(old: str, new: str, html: str | None, tolerance: float, as_json: bool) -> None:
-    """Tell what moved between two runs of reports, OLD and NEW, by how much, and which rows moved it."""
+    """Compare two runs of reports, OLD and NEW: changed numbers, the size of each change, and the rows that caused it."""
     from metanet.reporting.diff.result import diff as compare
 
     found = compare(old, new, tolerance=tolerance)
@@ -247,7 +274,7 @@ def diff(old: str, new: str, html: str | None, tolerance: float, as_json: bool) 
 @click.argument("folder", default=".")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[JUPYTERLAB OPTIONS]...")
 def lab(folder: str, options: tuple[str, ...]) -> None:
-    """Open JupyterLab on a starter notebook in FOLDER (default: this one); it is written where there is none yet."""
+    """Open JupyterLab on a starter notebook in FOLDER (default: the current folder), which is created if it does not exist."""
     from metanet.explorer.lab import open_lab
 
     # Options may come first: then there is no folder.
@@ -258,75 +285,52 @@ def lab(folder: str, options: tuple[str, ...]) -> None:
 
 @cli.command()
 @click.argument("dir")
-@click.option("--title", help="Title of the review; the name of the folder when left out.")
-@click.option(
-    "--outcome", "outcomes", multiple=True, help="An outcome of which more is better; several times for several."
-)
-@click.option("--harm", "harms", multiple=True, help="An outcome of which less is better; several times for several.")
-@click.option(
+@click.option("--title", help="Title of the review; by default the name of the folder.")
+@_many("--outcome", "outcomes", help="An outcome of which higher is better; repeat for several.")
+@_many("--harm", "harms", help="An outcome of which lower is better; repeat for several.")
+@_many(
     "--modality",
     "modalities",
-    multiple=True,
-    help="A treatment; several times for several. They become the only words of the column; any text when left out.",
+    help="A treatment; repeat for several. The column then accepts only these; by default it accepts any text.",
 )
-def new(
-    dir: str, title: str | None, outcomes: tuple[str, ...], harms: tuple[str, ...], modalities: tuple[str, ...]
-) -> None:
-    """Make a fresh review in DIR: tables with two invented studies, notebooks, a plan and a README."""
+def new(dir: str, **given: Any) -> None:
+    """Create a new review in DIR: tables with two invented studies, notebooks, a plan and a README."""
     from metanet.reviews.new import new_review
 
-    new_review(dir, title=title, outcomes=outcomes, harms=harms, modalities=modalities)
+    new_review(dir, **given)
     click.echo(
-        f"{visible(dir)} is ready: tables with two invented studies, notebooks, a plan and a README.\nGo there and run:"
+        f"{visible(dir)} is ready: tables with two invented studies, notebooks, a plan and a README.\nIn that folder, run:"
     )
     click.echo("  metanet validate\n  metanet report")
 
 
-@cli.command("import")
+@cli.command("import", cls=_Listing, listed=("Formats", _formats))
 @click.argument("format")
 @click.argument("file")
 @click.option("--into", required=True, help="Folder of the review.")
-@click.option(
+@_many(
     "--map",
     "columns",
-    multiple=True,
     metavar="COLUMN=FIELD",
-    help="covidence, csv: what a column is; COLUMN= leaves it out.",
+    help="The field of a column, for formats that take it; COLUMN= leaves the column out.",
 )
-@click.option(
-    "--set", "values", multiple=True, metavar="FIELD=VALUE", help="A value for all rows, where the file has none."
-)
-@click.option(
-    "--rename",
-    "renames",
-    multiple=True,
-    metavar="NAME=OTHER",
-    help="Another name for a study, an outcome or a group of the file.",
-)
-@click.option(
+@_many("--set", "values", metavar="FIELD=VALUE", help="A value for all rows of a field that the file does not have.")
+@_many("--rename", "renames", metavar="NAME=OTHER", help="Another name for a study, an outcome or a group of the file.")
+@_many(
     "--outcome",
     "outcomes",
-    multiple=True,
-    help="RevMan: the outcomes that are taken, by name or number; all when left out. covidence, csv: the outcome that is counted.",
+    help="The outcomes to import, by name or number; all by default. With --map formats, the outcome of the table.",
 )
-def import_(
-    format: str,
-    file: str,
-    into: str,
-    columns: tuple[str, ...],
-    values: tuple[str, ...],
-    renames: tuple[str, ...],
-    outcomes: tuple[str, ...],
-) -> None:
-    """Add the counts of FILE to a review. FORMAT is revman5, revman-web, covidence or csv."""
+def import_(format: str, file: str, into: str, **given: Any) -> None:
+    """Add the counts of FILE to a review. FORMAT is one of the formats below."""
     from metanet.reviews.importing import import_review
 
-    made = import_review(format, file, into, columns=columns, values=values, renames=renames, outcomes=outcomes)
-    click.echo(made.summary())
+    made = import_review(format, file, into, **given)
+    click.echo(_with_options(made.summary(), click.get_current_context().command))
 
 
 def _check_columns(columns: dict[str, str | None], choices: dict[str, Any]) -> None:
-    """Every column that the measure takes is named, and no other; the error names the option, not the argument of `pool`."""
+    """Check that exactly the columns of the measure are given; errors name the option, not the argument of `pool`."""
     from metanet.base.errors import check_choice
     from metanet.effects.measures import MEASURES
     from metanet.models.pooling.pool import options_for
@@ -344,7 +348,7 @@ def _check_columns(columns: dict[str, str | None], choices: dict[str, Any]) -> N
 
 
 def _json(content: Any) -> str:
-    """JSON that a terminal shows as it is: what would act on it is written as an escape, which JSON knows."""
+    """JSON that is safe in a terminal: control characters are escaped."""
     return json_visible(json.dumps(content, indent=2, ensure_ascii=False))
 
 
@@ -353,7 +357,7 @@ def _option(name: str) -> str:
 
 
 def main() -> None:
-    """Entry point: our own errors are one clear message and exit code 2, never a traceback."""
+    """Entry point: errors of metanet are one message and exit code 2, without a traceback."""
     try:
         cli(standalone_mode=False)
     except click.exceptions.Exit as done:
@@ -365,9 +369,9 @@ def main() -> None:
         click.echo("Stopped.", err=True)
         sys.exit(130)
     except MetanetError as fault:
-        # Words of files and of the command line may be in it.
+        # It may contain text from files and from the command line.
         click.echo("\n".join(map(visible, f"metanet: {fault}".split("\n"))), err=True)
-        # A report that could not be made is no fault of the words or of the data.
+        # A report that could not be made is not a usage error or a data error.
         sys.exit(1 if isinstance(fault, ReportError) else 2)
     except OSError as fault:
         place = f"{visible(fault.filename)}: " if fault.filename is not None else ""

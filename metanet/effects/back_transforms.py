@@ -22,7 +22,7 @@ def identity(value: ArrayLike) -> Array:
 
 
 def proportion(value: ArrayLike) -> Array:
-    """A raw proportion, clipped to 0..1; pooled ends run outside."""
+    """A raw proportion, clipped to 0..1; confidence limits can lie outside."""
     return np.clip(_value(value), 0.0, 1.0)
 
 
@@ -32,7 +32,7 @@ def risk_difference(value: ArrayLike) -> Array:
 
 
 def arcsine_difference(value: ArrayLike) -> Array:
-    """A difference of two angles of proportions, clipped to -pi/2..pi/2; it has no way back to a difference of proportions."""
+    """A difference of two angles of proportions, clipped to -pi/2..pi/2; no back-transformation to proportions exists."""
     return np.clip(_value(value), -np.pi / 2, np.pi / 2)
 
 

@@ -1,4 +1,4 @@
-"""The registry of effect measures: what each one is, takes and returns, and its way back.
+"""The registry of effect measures: what each one is, takes and returns, and its back-transformation.
 
 ``MEASURES[name].effects(...)`` takes counts ``[..., k]`` in the order of `Measure.arguments` and the zero-cell rules as keywords,
 the same for every measure::
@@ -40,9 +40,9 @@ class Measure:
     name
         Its code, as in metafor: "PLO", "OR", "IRLN".
     title
-        The measure in words.
+        The measure as text.
     scale
-        The model scale in words, on which `yi` and `vi` are and on which studies are pooled.
+        The model scale as text, on which `yi` and `vi` are and on which studies are pooled.
     source
         DOI of the measure or of its variance.
     compute
@@ -121,9 +121,9 @@ class Measure:
         return self.compute(*counts, **rules)
 
     def back(self, value: ArrayLike, size: ArrayLike | None = None) -> Array:
-        """The response that `value` on the model scale stands for: increasing, clipped to what is attainable, never NaN.
+        """The response for `value` on the model scale: increasing, clipped to the attainable range, never NaN.
 
-        `size` is needed where `needs_size` (broadcast against `value`, above 0) and is not looked at elsewhere.
+        `size` is needed where `needs_size` (broadcast against `value`, above 0) and ignored otherwise.
         """
         if self.size is None:
             return self.inverse(value)

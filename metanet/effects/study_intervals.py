@@ -31,7 +31,7 @@ def _counts(events: ArrayLike, total: ArrayLike) -> tuple[Array, Array]:
 def clopper_pearson(events: ArrayLike, total: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
     """Clopper and Pearson (1934, doi:10.1093/biomet/26.4.404): the exact two-sided interval of a binomial proportion.
 
-    The lower end is 0 where there are no events and the upper end 1 where there are only events. Arrays broadcast; a total of
+    The lower limit is 0 without events and the upper limit 1 with only events. Arrays broadcast; a total of
     0 gives NaN.
     """
     x, n = np.broadcast_arrays(np.asarray(events, dtype=np.float64), np.asarray(total, dtype=np.float64))
@@ -46,7 +46,7 @@ def clopper_pearson(events: ArrayLike, total: ArrayLike, level: float = 0.95) ->
 def poisson_exact(events: ArrayLike, time: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
     """Garwood (1936, doi:10.1093/biomet/28.3-4.437): the exact interval of an incidence rate, events per person-time.
 
-    The lower end is 0 without events. Arrays broadcast; a person-time of 0 gives NaN.
+    The lower limit is 0 without events. Arrays broadcast; a person-time of 0 gives NaN.
     """
     x, t = np.broadcast_arrays(np.asarray(events, dtype=np.float64), np.asarray(time, dtype=np.float64))
     tail = (1.0 - level) / 2
@@ -60,8 +60,8 @@ def poisson_exact(events: ArrayLike, time: ArrayLike, level: float = 0.95) -> tu
 def wilson(events: ArrayLike, total: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
     """Wilson (1927, doi:10.1080/01621459.1927.10502953): the proportions that the score test does not reject.
 
-    Both ends solve ``(n + z^2) p^2 - (2 x + z^2) p + x^2 / n = 0``; each is taken from the product of the two, so that the
-    lower end is exactly 0 without events and the upper end exactly 1 with only events. No continuity correction.
+    Both limits solve ``(n + z^2) p^2 - (2 x + z^2) p + x^2 / n = 0``; each is taken from the product of the two, so that the
+    lower limit is exactly 0 without events and the upper limit exactly 1 with only events. No continuity correction.
     """
     x, n = _counts(events, total)
     z2 = two_sided_z(level) ** 2
@@ -76,7 +76,7 @@ def wilson(events: ArrayLike, total: ArrayLike, level: float = 0.95) -> tuple[Ar
 def agresti_coull(events: ArrayLike, total: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
     """Agresti and Coull (1998, doi:10.1080/00031305.1998.10480550): a normal interval after adding ``z^2 / 2`` to both cells.
 
-    Clipped to 0..1; it holds Wilson's interval.
+    Clipped to 0..1; it contains Wilson's interval.
     """
     x, n = _counts(events, total)
     z = two_sided_z(level)
@@ -89,7 +89,7 @@ def agresti_coull(events: ArrayLike, total: ArrayLike, level: float = 0.95) -> t
 def jeffreys(events: ArrayLike, total: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
     """Jeffreys: equal tails of the beta distribution ``(x + 1/2, n - x + 1/2)`` (Brown 2001, doi:10.1214/ss/1009213286).
 
-    By that article's convention the lower end is 0 without events and the upper end 1 with only events.
+    By the convention of that article the lower limit is 0 without events and the upper limit 1 with only events.
     """
     x, n = _counts(events, total)
     tail = (1.0 - level) / 2

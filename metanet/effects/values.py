@@ -1,4 +1,4 @@
-"""What every measure returns: effect sizes, sampling variances, and which studies were corrected or left without a weight."""
+"""The return value of every measure: effect sizes, sampling variances, and which studies were corrected or have no weight."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Effects:
     corrected
         Studies to which the zero-cell correction was added.
     dropped
-        Studies with no events in both groups, or only events in both, where `drop00` asked for them to be left out.
+        Studies with no events in both groups, or only events in both, excluded by `drop00`.
     undefined
         Studies whose effect or variance is not finite, such as the log of 0 when nothing is added.
     """

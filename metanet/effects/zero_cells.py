@@ -1,6 +1,6 @@
-"""Zero cells: which studies get the correction, on which cells, and which are dropped; the one place where counts change.
+"""Zero cells: which studies get the continuity correction, in which cells, and which studies are excluded.
 
-The rules are those of metafor's `escalc` (Viechtbauer 2010, doi:10.18637/jss.v036.i03): `to` says which studies get `add`,
+The rules are those of metafor's `escalc` (Viechtbauer 2010, doi:10.18637/jss.v036.i03): `to` selects the studies that get `add`,
 
 * "only0": the studies with an empty cell;
 * "if0all": every study of the analysis, if at least one of them has an empty cell;
@@ -8,12 +8,13 @@ The rules are those of metafor's `escalc` (Viechtbauer 2010, doi:10.18637/jss.v0
 * "none": no study.
 
 Programs differ here, and the choice moves the pooled rate, so it belongs into every method stamp. One analysis is one row
-``[..., k]``: "if0all" looks along the last axis. Absent and dropped studies are neither looked at nor corrected.
+``[..., k]``: "if0all" looks along the last axis. Absent and excluded studies are ignored.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,13 +24,21 @@ from metanet.effects.values import Effects
 
 #: Values of `to`.
 RULES = ("only0", "if0all", "all", "none")
-#: What is added to a cell (with two cells in a group, the denominator grows by twice as much).
+#: The continuity correction of a cell (with two cells in a group, the denominator grows by twice as much).
 CORRECTION = 0.5
+
+
+class Rules(TypedDict, total=False):
+    """The rule for zero cells: the correction, the studies that get it, and whether double-zero studies are excluded."""
+
+    add: float
+    to: str
+    drop00: bool
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Corrected cells ``[..., k]`` and the studies that are in the analysis; those that are not hold 1 in every cell.
+    """Corrected cells ``[..., k]`` and the studies that are in the analysis; the others have 1 in every cell.
 
     Attributes
     ----------
@@ -37,7 +46,7 @@ class Cells:
         One group: events, non-events. Two groups: events, non-events, and those of the control. One rate: events. Two rates:
         events, and those of the control.
     present, corrected, dropped
-        Studies in the analysis; of these, the corrected ones; studies that `drop00` took out.
+        Studies in the analysis; of these, the corrected ones; studies that `drop00` excluded.
     """
 
     cells: tuple[Array, ...]
@@ -50,11 +59,14 @@ def _arrays(*values: ArrayLike) -> list[Array]:
     return [np.asarray(a) for a in np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in values))]
 
 
-def _corrected(cells: tuple[Array, ...], present: Mask, dropped: Mask, add: float, to: str) -> Cells:
-    """Add to the cells of the studies that the rule names."""
+def _corrected(cells: tuple[Array, ...], present: Mask, excluded: Mask | None = None, **rules: Unpack[Rules]) -> Cells:
+    """Add the correction to the studies that the rule selects; `drop00` excludes the studies in `excluded`."""
+    add, to = rules.get("add", CORRECTION), rules.get("to", "only0")
     if to not in RULES:
         raise ValueError(f"to={to!r} is not one of {RULES}")
-    # What stands in the cells of an absent study has no meaning, and no root or logarithm of it is taken.
+    dropped = np.zeros_like(present) if excluded is None else present & excluded & rules.get("drop00", False)
+    present = present & ~dropped
+    # The cells of an absent study have no meaning, and no root or logarithm of them is taken.
     cells = tuple(np.where(present, cell, 1.0) for cell in cells)
     empty = np.any([cell == 0 for cell in cells], axis=0)
     if to == "only0":
@@ -71,50 +83,26 @@ def _corrected(cells: tuple[Array, ...], present: Mask, dropped: Mask, add: floa
 def one_group(events: ArrayLike, total: ArrayLike, *, add: float = CORRECTION, to: str = "only0") -> Cells:
     """Events and non-events of one group; `add` goes to both."""
     x, n = _arrays(events, total)
-    present = n > 0
-    return _corrected((x, n - x), present, np.zeros_like(present), add, to)
+    return _corrected((x, n - x), n > 0, add=add, to=to)
 
 
-def two_groups(
-    events: ArrayLike,
-    total: ArrayLike,
-    events_control: ArrayLike,
-    total_control: ArrayLike,
-    *,
-    add: float = CORRECTION,
-    to: str = "only0",
-    drop00: bool = False,
-) -> Cells:
-    """The four cells of two groups; `add` goes to all of them. `drop00` takes out studies without any, or with only, events."""
-    x1, n1, x2, n2 = _arrays(events, total, events_control, total_control)
-    present = (n1 > 0) & (n2 > 0)
+def two_groups(*counts: ArrayLike, **rules: Unpack[Rules]) -> Cells:
+    """The four cells of two groups; `add` goes to all of them. `drop00` excludes studies with no or only events in both."""
+    x1, n1, x2, n2 = _arrays(*counts)
     same_end = ((x1 == 0) & (x2 == 0)) | ((x1 == n1) & (x2 == n2))
-    dropped = present & same_end & drop00
-    return _corrected((x1, n1 - x1, x2, n2 - x2), present & ~dropped, dropped, add, to)
+    return _corrected((x1, n1 - x1, x2, n2 - x2), (n1 > 0) & (n2 > 0), same_end, **rules)
 
 
 def one_rate(events: ArrayLike, person_time: ArrayLike, *, add: float = CORRECTION, to: str = "only0") -> Cells:
     """Events of one group in person-time; `add` goes to the events, the person-time stays."""
     x, t = _arrays(events, person_time)
-    present = t > 0
-    return _corrected((x,), present, np.zeros_like(present), add, to)
+    return _corrected((x,), t > 0, add=add, to=to)
 
 
-def two_rates(
-    events: ArrayLike,
-    person_time: ArrayLike,
-    events_control: ArrayLike,
-    person_time_control: ArrayLike,
-    *,
-    add: float = CORRECTION,
-    to: str = "only0",
-    drop00: bool = False,
-) -> Cells:
-    """Events of two groups in person-time; `add` goes to both. `drop00` takes out studies without events in either group."""
-    x1, t1, x2, t2 = _arrays(events, person_time, events_control, person_time_control)
-    present = (t1 > 0) & (t2 > 0)
-    dropped = present & (x1 == 0) & (x2 == 0) & drop00
-    return _corrected((x1, x2), present & ~dropped, dropped, add, to)
+def two_rates(*counts: ArrayLike, **rules: Unpack[Rules]) -> Cells:
+    """Events of two groups in person-time; `add` goes to both. `drop00` excludes double-zero studies."""
+    x1, t1, x2, t2 = _arrays(*counts)
+    return _corrected((x1, x2), (t1 > 0) & (t2 > 0), (x1 == 0) & (x2 == 0), **rules)
 
 
 def finish(yi: Array, vi: Array, cells: Cells) -> Effects:

@@ -1,4 +1,4 @@
-"""The evidence room: CSV tables that people wrote, read, checked and selected from."""
+"""The evidence: CSV tables written by people, read, checked and selected."""
 
 from metanet.evidence.checks.check import validate
 from metanet.evidence.evidence import Evidence

@@ -16,14 +16,14 @@ from metanet.evidence.findings import Findings
 from metanet.evidence.locate import DESCRIPTOR, curated_folder
 from metanet.evidence.reading.text import read_bytes
 
-# Descriptors that somebody else wrote: what in them would hide, hang or break instead of describing a table.
+# User-written descriptors: content that would hide text, hang or break.
 
 #: More parts without an end than these take a time that grows too fast with the length of a cell.
 _MOST_REPEATS = 3
 
 
 def hidden_text(node: Any) -> str | None:
-    """The first text of a descriptor with a control character in it; what it names is printed and becomes a folder."""
+    """The first text of a descriptor with a control character; its names are printed and become folders."""
     waiting = [node]
     while waiting:
         now = waiting.pop()
@@ -37,9 +37,9 @@ def hidden_text(node: Any) -> str | None:
 
 
 def costly(pattern: str) -> str | None:
-    """Why a pattern could take for ever over a short cell; None where it cannot.
+    """Why a pattern could take exponential time on a short cell; None if it cannot.
 
-    A repeated group that holds a repeat or a choice can be matched in exponentially many ways.
+    A repeated group that contains a repeat or a choice can be matched in exponentially many ways.
     """
     branching, repeats, place, last = [False], 0, 0, False
     while place < len(pattern):
@@ -58,7 +58,7 @@ def costly(pattern: str) -> str | None:
             branching[-1] = True
         elif sign in "*+{" or (sign == "?" and pattern[place - 1 : place] != "("):
             if last and sign != "?":
-                return "repeats a group that itself holds a repeat or a choice"
+                return "repeats a group that itself contains a repeat or a choice"
             branching[-1] = True
             repeats += sign in "*+" or ",}" in pattern[place : place + 12]
         last, place = closed, place + 1
@@ -75,7 +75,7 @@ def _end_of_class(pattern: str, place: int) -> int:
 
 
 def check_extra(table: TableContract) -> None:
-    """Raise where what a table says of its modalities and shares cannot be followed."""
+    """Raise if the modalities or shares that a table describes are invalid."""
     classes = table.extra.get("modality_classes", {})
     if not isinstance(classes, dict) or not all(
         isinstance(members, list) and all(isinstance(member, str) for member in members) for members in classes.values()
@@ -90,7 +90,7 @@ def check_extra(table: TableContract) -> None:
 # The contract of a folder of tables, read from its datapackage.json: columns, vocabularies, keys and roles.
 #
 # The typing itself is done by Frictionless field objects. They are built one by one, without the check of the whole
-# descriptor: that check takes over a second, and is only of use for a descriptor that somebody else wrote.
+# descriptor: that check takes over a second, and is useful only for a user-written descriptor.
 
 Reader = Callable[[object], tuple[Any, dict[str, str] | None]]
 
@@ -109,7 +109,7 @@ CERTAINTIES = ("low", "moderate", "high")
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its Frictionless reader, and what a message needs to say about it."""
+    """One column: its Frictionless reader, and its description for messages."""
 
     name: str
     type: str
@@ -129,7 +129,7 @@ class Column:
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
-        """The words that are allowed, or nothing where every text is."""
+        """The allowed words; empty where any text is allowed."""
         return tuple(str(word) for word in self.constraints.get("enum", self.extra.get("vocabulary", ())))
 
 
@@ -140,11 +140,12 @@ class Family:
     name: str
     title: str
     members: tuple[str, ...]
+    titles: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a selection of rates needs to know about an outcome."""
+    """The properties of an outcome that a selection of rates needs."""
 
     name: str
     label: str
@@ -153,10 +154,15 @@ class Outcome:
     default_family: str
     has_certainty: bool
 
+    def title_of(self, definition: str) -> str:
+        """A definition, or a family of them, as a reader calls it."""
+        titles = {name: title for f in self.families for name, title in zip(f.members, f.titles, strict=True)}
+        return next((f.title for f in self.families if f.name == definition), titles.get(definition, definition))
+
 
 @dataclass(frozen=True)
 class TableContract:
-    """What one file has to look like and what it is for."""
+    """The structure and the role of one file."""
 
     name: str
     file: str
@@ -177,23 +183,32 @@ class TableContract:
 
     @property
     def outcome(self) -> str:
-        """The name of the outcome that the file holds."""
+        """The name of the outcome in the file."""
         return str(self.extra.get("outcome", self.name))
 
     @property
     def label(self) -> str:
-        """The outcome as it is printed."""
+        """The label of the outcome."""
         return str(self.extra.get("label", self.title))
 
     @property
     def families(self) -> tuple[Family, ...]:
-        """The families of definitions, or nothing where the outcome has one definition."""
-        found = self.extra.get("definitions", {}).get("families", ())
-        return tuple(Family(str(f["name"]), str(f.get("title", f["name"])), tuple(f["members"])) for f in found)
+        """The families of definitions; empty where the outcome has one definition."""
+        about = self.extra.get("definitions", {})
+        titles = about.get("titles", {})
+        return tuple(
+            Family(
+                str(found["name"]),
+                str(found.get("title", found["name"])),
+                tuple(found["members"]),
+                tuple(str(titles.get(member, str(member).replace("_", " "))) for member in found["members"]),
+            )
+            for found in about.get("families", ())
+        )
 
     @property
     def default_family(self) -> str:
-        """The family that is pooled when none is asked for."""
+        """The family that is pooled by default."""
         chosen = self.extra.get("definitions", {}).get("default")
         return str(chosen) if chosen else next((family.name for family in self.families), "")
 
@@ -223,8 +238,16 @@ class Contract:
 
 
 @lru_cache(maxsize=1)
+def column_titles() -> Mapping[str, str]:
+    """Column -> what a reader calls it, for the columns of the curated tables."""
+    described = json.loads((curated_folder() / DESCRIPTOR).read_text(encoding="utf-8"))
+    fields = (field for resource in described["resources"] for field in resource["schema"]["fields"])
+    return {field["name"]: str(field["title"]) for field in fields}
+
+
+@lru_cache(maxsize=1)
 def curated_contract() -> Contract:
-    """The contract of the curated tables, which holds for every folder that brings none of its own."""
+    """The contract of the curated tables, which applies to every folder without its own."""
     path = curated_folder() / DESCRIPTOR
     findings = Findings()
     contract = read_contract(path.read_bytes(), findings, own=False)
@@ -236,7 +259,7 @@ def curated_contract() -> Contract:
 
 
 def contract_for(folder: Path, findings: Findings) -> Contract | None:
-    """The contract of `folder`: its own descriptor if it has one, else the curated one."""
+    """The contract of `folder`: its own descriptor if it has one, otherwise the curated one."""
     path = folder / DESCRIPTOR
     if not path.exists() or path.resolve() == (curated_folder() / DESCRIPTOR).resolve():
         return curated_contract()
@@ -251,7 +274,7 @@ def contract_for(folder: Path, findings: Findings) -> Contract | None:
 def read_contract(content: bytes, findings: Findings, *, own: bool) -> Contract | None:
     """The contract that a descriptor states, or None with the reasons in `findings`.
 
-    `own` says that somebody else wrote the descriptor, so that Frictionless checks the whole of it first.
+    With `own`, the descriptor was written by the user, and Frictionless checks all of it first.
     """
     try:
         descriptor = json.loads(content.decode("utf-8-sig"))
@@ -268,7 +291,7 @@ def read_contract(content: bytes, findings: Findings, *, own: bool) -> Contract 
     before = len(findings.unreadable)
     if own and (hidden := hidden_text(descriptor)) is not None:
         findings.cannot_read(
-            DESCRIPTOR, "holds an invisible control character", "Delete it and type the text", value=visible(hidden)
+            DESCRIPTOR, "contains an invisible control character", "Delete it and type the text", value=visible(hidden)
         )
         return None
     tables: dict[str, TableContract] = {}
@@ -326,7 +349,7 @@ def _table(resource: Mapping[str, Any], findings: Findings, *, own: bool) -> Tab
     if known_words is not None and known_words.vocabulary and members != set(known_words.vocabulary):
         findings.cannot_read(
             DESCRIPTOR,
-            f"resource {name!r}: the families do not hold each allowed definition",
+            f"resource {name!r}: the families do not contain each allowed definition",
             "List every definition of the column in exactly one family",
         )
     if table.families and table.default_family not in {family.name for family in table.families}:
@@ -429,7 +452,7 @@ def _check_roles(tables: Any, findings: Findings) -> None:
 
 
 def _check_outcome(table: TableContract, findings: Findings) -> None:
-    """Columns that `rates` filters by have the words that it knows."""
+    """Check that columns used as filters by `rates` have the known words."""
     certainty, poolable, definition = (table.column(name) for name in ("certainty", "poolable", "definition"))
     if certainty is not None and not (
         certainty.required and certainty.vocabulary and set(certainty.vocabulary) <= set(CERTAINTIES)

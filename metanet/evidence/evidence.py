@@ -1,4 +1,4 @@
-"""The evidence: tables as frames, and the rows of them that an analysis may pool."""
+"""The evidence: tables as data frames, and the rows that an analysis may pool."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def fingerprint_of(evidence: Evidence, outcomes: Sequence[str], modalities: Coll
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-# The evidence: tables as frames, and the rows of them that an analysis may pool.
+# The evidence: tables as data frames, and the rows that an analysis may pool.
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -182,7 +182,7 @@ class Evidence:
         Notes
         -----
         Overlap is decided last and within the selection. A report of another modality displaces none in this one, and
-        an analysis across modalities holds each cohort once.
+        an analysis across modalities includes each cohort once.
         """
         check_choice("outcome", outcome, self.outcome_names)
         selection = self._select(outcome, modality, definition, overlap, poolable_only, certainty)
@@ -203,6 +203,7 @@ class Evidence:
             "label": about.label,
             "direction": about.direction,
             "definition": selection.definition,
+            "definition_title": None if selection.definition is None else about.title_of(selection.definition),
             "policy": overlap,
             "selection": {
                 "outcome": outcome,
@@ -219,12 +220,12 @@ class Evidence:
         return frame
 
     def poolable(self, definition: str | None = None, overlap: str = "keep_largest") -> pd.DataFrame:
-        """How much there is to pool for each outcome and modality class.
+        """The poolable data for each outcome and modality class.
 
         Parameters
         ----------
         definition : str, optional
-            As for `rates`; given, only the outcomes that know it are listed.
+            As for `rates`; if given, only the outcomes that have it are listed.
         overlap : {"keep_largest", "keep_newest", "keep_all"}
             As for `rates`.
 
@@ -270,12 +271,12 @@ class Evidence:
         return {family.name: family.members for family in families}
 
     def label(self, outcome: str) -> str:
-        """An outcome as it is printed: "Objective response"."""
+        """The label of an outcome: "Objective response"."""
         check_choice("outcome", outcome, self.outcome_names)
         return self._outcomes[outcome].label
 
     def direction(self, outcome: str) -> str:
-        """Which side of an outcome is good: "higher_is_better", "lower_is_better", or "" where the tables do not tell."""
+        """The direction of an outcome: "higher_is_better", "lower_is_better", or "" where the tables do not state it."""
         check_choice("outcome", outcome, self.outcome_names)
         return self._outcomes[outcome].direction
 

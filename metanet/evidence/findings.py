@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from metanet.base.errors import DataError, Problem, shorten
 from metanet.base.untrusted import counted, html_block, html_table, html_text, visible
@@ -13,59 +13,40 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# What a reading finds: faults that stop it and notices that do not, collected so that one run tells all of them.
+# The findings of a reading: faults that stop it and notices that do not, all reported in one run.
+
+
+class Where(TypedDict, total=False):
+    """The place of a finding in its file."""
+
+    row: int | None
+    column: str | None
+    value: str | None
 
 
 @dataclass
 class Findings:
     """Faults and notices in the order in which they were found.
 
-    `unreadable` holds the faults of files, rows and single cells, after which a number would have to be invented: they
-    stop `load_evidence` even with ``check=False``. `against_rules` holds the faults between cells that could be read.
+    `unreadable` are the faults of files, rows and single cells, after which a number would have to be invented: they
+    stop `load_evidence` even with ``check=False``. `against_rules` are the faults between cells that could be read.
     """
 
     unreadable: list[Problem] = field(default_factory=list)
     against_rules: list[Problem] = field(default_factory=list)
     notices: list[Problem] = field(default_factory=list)
 
-    def cannot_read(
-        self,
-        file: str,
-        wrong: str,
-        fix: str = "",
-        *,
-        row: int | None = None,
-        column: str | None = None,
-        value: str | None = None,
-    ) -> None:
-        """Record a fault that leaves a file, a row or a cell unread."""
-        self.unreadable.append(Problem(file, row, column, value, wrong, fix))
+    def cannot_read(self, file: str, wrong: str, fix: str = "", **where: Unpack[Where]) -> None:
+        """Record a fault that makes a file, a row or a cell unreadable."""
+        self.unreadable.append(Problem(file, wrong=wrong, fix=fix, **where))
 
-    def breaks_rule(
-        self,
-        file: str,
-        wrong: str,
-        fix: str = "",
-        *,
-        row: int | None = None,
-        column: str | None = None,
-        value: str | None = None,
-    ) -> None:
+    def breaks_rule(self, file: str, wrong: str, fix: str = "", **where: Unpack[Where]) -> None:
         """Record cells that can be read and contradict each other."""
-        self.against_rules.append(Problem(file, row, column, value, wrong, fix))
+        self.against_rules.append(Problem(file, wrong=wrong, fix=fix, **where))
 
-    def notice(
-        self,
-        file: str,
-        wrong: str,
-        fix: str = "",
-        *,
-        row: int | None = None,
-        column: str | None = None,
-        value: str | None = None,
-    ) -> None:
-        """Record something that a reader should know and that stops nothing."""
-        self.notices.append(Problem(file, row, column, value, wrong, fix))
+    def notice(self, file: str, wrong: str, fix: str = "", **where: Unpack[Where]) -> None:
+        """Record a notice, which stops nothing."""
+        self.notices.append(Problem(file, wrong=wrong, fix=fix, **where))
 
     @property
     def faults(self) -> tuple[Problem, ...]:
@@ -98,7 +79,7 @@ class Report:
     problems : tuple of Problem
         Faults; any of them keeps the tables from being loaded. All of one run are here.
     notices : tuple of Problem
-        What was repaired on reading, and what a reader may want to look at. They stop nothing.
+        What was corrected on reading, and what a reader may want to look at. They stop nothing.
     tables : tuple of (str, int)
         The files that were read, with their number of rows.
     """
@@ -134,7 +115,7 @@ class Report:
         return pd.DataFrame(rows, columns=names, dtype=object).astype({"row": "Int64"})
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain values that JSON can hold."""
+        """The report as plain values that JSON can represent."""
         return {
             "path": self.path,
             "ok": self.ok,

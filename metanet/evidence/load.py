@@ -60,7 +60,7 @@ def load_evidence(path: str | os.PathLike[str] | None = None, *, check: bool = T
     path : path-like, optional
         A folder with studies.csv, arms.csv and a table for each outcome. None reads the curated tables.
     check : bool
-        Hold the tables against the rules across cells and across tables. Without it tables that contradict each other
+        Apply the rules across cells and across tables. Without it tables that contradict each other
         are loaded all the same, and `rates` notes the rows it could not place. A file, a row or a cell that is not what
         its column says stops the loading in any case, because a number would have to be invented.
 
@@ -86,7 +86,7 @@ def load_evidence(path: str | os.PathLike[str] | None = None, *, check: bool = T
     if held is not None and held[0] and held[0] == _signature(folder):
         return held[1]
     if not folder.is_dir():
-        what = "is a file; give the folder that holds it" if folder.exists() else "does not exist"
+        what = "is a file; give the folder that contains it" if folder.exists() else "does not exist"
         raise DataError(f"{visible(folder)} {what}. Evidence is a folder with studies.csv, arms.csv and outcomes.")
     reading = read_folder(folder, rules=check)
     findings = reading.findings
@@ -97,7 +97,7 @@ def load_evidence(path: str | os.PathLike[str] | None = None, *, check: bool = T
 
 
 def hold_evidence(path: str | os.PathLike[str] | None = None) -> Evidence:
-    """Load a folder and keep it: until one of its files changes, `load_evidence` gives the same object.
+    """Load a folder and cache it: until one of its files changes, `load_evidence` returns the same object.
 
     For processes that are forked many times and load the same tables in each fork; an `Evidence` does not change.
     """
@@ -152,12 +152,12 @@ def _assemble(reading: Reading) -> Evidence:
 def _joined(
     table: Table, studies: Mapping[str, Mapping[str, Any]], arms: Mapping[tuple[str, str], Mapping[str, Any]]
 ) -> tuple[Mapping[str, Any], ...]:
-    """The rows of an outcome with what their study and arm say; the outcome's own cells win."""
+    """The rows of an outcome with the columns of their study and arm; cells of the outcome take precedence."""
     joined = []
     for row in table.rows:
         own = row.values
         study, arm = studies.get(own["study_id"]), arms.get((own["study_id"], own["arm"]))
-        # Only without the checks can a row have no study or arm: nothing is known of it, so it is in no selection.
+        # Only without the checks can a row have no study or arm; it is then in no selection.
         if study is None or arm is None:
             continue
         kept = {name: study.get(name) for name in ("year", "overlap_group", *_FROM_STUDY)}
@@ -178,7 +178,7 @@ def _rate_columns(studies: TableContract, arms: TableContract) -> dict[str, str]
 
 
 def _modality_words(arms: Table) -> dict[str, tuple[str, ...]]:
-    """The modality classes that occur, most arms first, each with its modalities."""
+    """The modality classes in the data, those with most arms first, each with its modalities."""
     found: dict[str, dict[str, None]] = {}
     counts: dict[str, int] = {}
     for row in arms.rows:

@@ -38,6 +38,6 @@ def given_path(path: object) -> Path:
         if isinstance(text, str) and text.strip() and "\x00" not in text:
             return Path(text).expanduser()
     raise ArgumentError(
-        f"path={shorten(repr(path))} is not a path. Give the folder that holds studies.csv and arms.csv, or None for "
+        f"path={shorten(repr(path))} is not a path. Give the folder that contains studies.csv and arms.csv, or None for "
         "the curated tables."
     )

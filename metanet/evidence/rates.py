@@ -1,4 +1,4 @@
-"""The rows of one outcome that one analysis may pool, and the reason for every row that is excluded."""
+"""The rows of one outcome that one analysis may pool, and the reason for each excluded row."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from metanet.evidence.contract import CERTAINTIES, Family, Outcome
 # Two reports of one cohort would count the same patients twice. Of the reports that share an overlap_group one is kept,
 # with all of its arms. The choice is made among the rows of one selection, after every other filter: a report that is not
 # in the selection, because it treats another modality or cannot be pooled, displaces none that is. An analysis across
-# modalities therefore holds each cohort once, and an analysis of one modality holds the best report of that modality.
+# modalities therefore includes each cohort once, and an analysis of one modality includes the best report of that modality.
 
 POLICIES = ("keep_largest", "keep_newest", "keep_all")
 
@@ -76,7 +76,7 @@ UNITS = ("patients", "procedures", "lesions")
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows for one analysis, and what was left out of it and why."""
+    """Rows for one analysis, and the excluded rows with their reasons."""
 
     rows: list[Record]
     left_out: list[tuple[Record, str]]
@@ -110,7 +110,7 @@ def select(
     """The rows of one outcome that fit; the arguments are those of `Evidence.rates`, already checked.
 
     The order is: modality, definition, poolable, certainty, one row for each arm, overlap. Overlap comes last, so that
-    a report which is out for another reason cannot displace one that is in.
+    a report excluded for another reason cannot displace an included one.
     """
     notes: list[str] = []
     if modalities is not None:
@@ -122,7 +122,7 @@ def select(
         elsewhere = Counter(row["definition"] for row in rows if row["definition"] not in definitions)
         rows = [row for row in rows if row["definition"] in definitions]
         if elsewhere:
-            parts = listing(f"{name} ({number})" for name, number in sorted(elsewhere.items()))
+            parts = listing(f"{outcome.title_of(name)} ({number})" for name, number in sorted(elsewhere.items()))
             notes.append(f"Rows with other definitions are not part of this selection: {parts}.")
     sieve = _Sieve(list(rows))
     if poolable_only:
@@ -136,7 +136,7 @@ def select(
                 if CERTAINTIES.index(row["certainty"]) < floor
             }
         )
-    sieve.keep(_one_row_per_arm(sieve.rows, definitions))
+    sieve.keep(_one_row_per_arm(sieve.rows, outcome, definitions))
     kept, displaced, crowded = choose_reports(sieve.rows, overlap)
     sieve.left_out += [
         (row, f"shares patients ({visible(row['overlap_group'])}) with {labels[instead]}, which is kept")
@@ -158,16 +158,13 @@ def select(
 
 
 def resolve_definition(outcome: Outcome, definition: str | None) -> tuple[str, tuple[str, ...]]:
-    """The name of a family or of one definition, and the definitions it stands for, the widest first."""
+    """The name of a family or of one definition, and its definitions, the widest first."""
     families: dict[str, Family] = {family.name: family for family in outcome.families}
     members = [member for family in outcome.families for member in family.members]
     if definition is None:
         definition = outcome.default_family
     check_choice(
-        "definition",
-        definition,
-        [*families, *(m for m in members if m not in families)],
-        where=f"for {outcome.name}",
+        "definition", definition, [*families, *(m for m in members if m not in families)], where=f"for {outcome.name}"
     )
     return definition, families[definition].members if definition in families else (definition,)
 
@@ -205,11 +202,11 @@ def check_options(overlap: object, certainty: object, poolable_only: object, *, 
 def _not_poolable(row: Record) -> str:
     reasons = [f"counts {row['unit']}"] if row.get("unit", "patients") != "patients" else []
     reasons += [row["note"]] if row.get("note") else []
-    return "not poolable: " + ("; ".join(reasons) if reasons else "marked so by those who extracted it")
+    return "not poolable: " + ("; ".join(reasons) if reasons else "marked as such by the extractors")
 
 
-def _one_row_per_arm(rows: Sequence[Record], definitions: tuple[str, ...]) -> dict[int, str]:
-    """The rows to leave out so that no arm stands twice: a narrower definition, another unit, a smaller total."""
+def _one_row_per_arm(rows: Sequence[Record], outcome: Outcome, definitions: tuple[str, ...]) -> dict[int, str]:
+    """The rows to leave out so that each arm occurs once: a narrower definition, another unit, a smaller total."""
     by_arm: dict[tuple[str, str], list[int]] = defaultdict(list)
     for place, row in enumerate(rows):
         by_arm[row["study_id"], row["arm"]].append(place)
@@ -226,11 +223,12 @@ def _one_row_per_arm(rows: Sequence[Record], definitions: tuple[str, ...]) -> di
         for place in rest:
             row, kept = rows[place], rows[best]
             if definitions and row["definition"] != kept["definition"]:
-                fate[place] = f"same arm by another definition ({row['definition']}); {kept['definition']} is kept"
+                other, used = (outcome.title_of(each["definition"]) for each in (row, kept))
+                fate[place] = f"same arm by another definition, {other}; the row for {used} is kept"
             elif row.get("unit") != kept.get("unit"):
                 fate[place] = f"same arm in another unit ({row['unit']}); the row that counts {kept['unit']} is kept"
             else:
-                fate[place] = f"same arm once more; the row with {kept['total']} assessed is kept"
+                fate[place] = f"duplicate arm; the row with {kept['total']} assessed is kept"
     return fate
 
 

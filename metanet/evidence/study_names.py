@@ -1,4 +1,4 @@
-"""How a study is called in a table or a figure: `Author Year`, one name for one study."""
+"""The label of a study in tables and figures: `Author Year`, unique for each study."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 def study_labels(studies: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """A label for every study_id; no two are equal.
 
-    Two reports of one author and year get letters, in the order of their study_id. The letters hang on all studies and
+    Two reports of one author and year get letters, in the order of their study_id. The letters depend on all studies and
     not on a selection, so that a study has the same label everywhere. A study without an author is called by its id.
     """
     by_label: dict[str, list[str]] = defaultdict(list)
@@ -54,7 +54,7 @@ def row_labels(rows: Iterable[Mapping[str, Any]], labels: Mapping[str, str]) -> 
         else labels[row["study_id"]]
         for row in listed
     ]
-    # An arm's name may make two labels equal; the study_id then tells them apart.
+    # An arm's name may make two labels equal; the study_id then distinguishes them.
     counts = Counter(made)
     return [
         label if counts[label] == 1 else f"{label} [{row['study_id']}]" for label, row in zip(made, listed, strict=True)

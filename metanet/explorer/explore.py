@@ -1,4 +1,4 @@
-"""`explore`: the door to the explorer."""
+"""`explore`: the entry point of the explorer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Explorer:
     code
         Python that reproduces the view.
     widget
-        The widgets, for a layout of one's own.
+        The widgets, for a custom layout.
     """
 
     def __init__(self, panel: Panel) -> None:
@@ -72,17 +72,15 @@ class Explorer:
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = self._panel.widget._repr_mimebundle_(**options)
-        # Where no widget can be shown, such as a page that was made of the notebook, there are the numbers.
+        # Without widgets, such as in an exported page, the numbers are shown.
         return bundle | {"text/plain": repr(self), "text/html": self._panel.numbers.value}
 
 
 @checked()
 def explore(
-    evidence: Evidence | str | os.PathLike[str] | None = None,
-    outcome: str | None = None,
-    modality: str | None = None,
+    evidence: Evidence | str | os.PathLike[str] | None = None, outcome: str | None = None, modality: str | None = None
 ) -> Explorer:
-    """Explore the evidence in a notebook: choose, leave studies out by a click, see figure, numbers and code.
+    """Explore the evidence in a notebook: choose a subset, exclude studies by a click, see figure, numbers and code.
 
     Parameters
     ----------
@@ -105,7 +103,7 @@ def explore(
 
     Notes
     -----
-    Every click pools anew by the same functions as a script; the code below the figure gives the same numbers.
+    Every click pools again with the functions that a script would use; the code below the figure gives the same numbers.
     """
     try:
         from metanet.explorer.panel import Panel
@@ -118,7 +116,7 @@ def explore(
     folder = None if evidence.path.resolve() == curated_folder().resolve() else str(evidence.path)
     known = outcomes_of(evidence)
     if not known:
-        raise ArgumentError("The evidence has no row that may be pooled, so that there is nothing to explore.")
+        raise ArgumentError("The evidence has no poolable row, so there is nothing to explore.")
     if outcome is None:
         frame = evidence.poolable()
         outcome = str(frame.groupby("outcome", sort=False)["k"].sum().idxmax())

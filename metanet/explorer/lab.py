@@ -19,11 +19,11 @@ _REPLACES = os.name == "posix"
 
 
 def starter_notebook(folder: str | Path) -> Path:
-    """The starter notebook in `folder`, written where there is none yet: what was changed in it stays."""
+    """The starter notebook in `folder`, created if it does not exist; an existing one is kept."""
     place = Path(folder)
     if not place.is_dir():
         raise ArgumentError(
-            f"folder={shorten(folder)!r} is not a folder. Fix: make it first, or leave it out for this one."
+            f"folder={shorten(folder)!r} is not a folder. Fix: create it first, or omit it to use the current folder."
         )
     path = place / NAME
     text = files("metanet.explorer").joinpath("start.ipynb").read_text(encoding="utf-8")
@@ -37,7 +37,7 @@ def starter_notebook(folder: str | Path) -> Path:
         with file:
             file.write(text)
     except OSError as error:
-        # Half a notebook would be taken for the reader's own the next time.
+        # An incomplete notebook would be taken for the user's own the next time.
         with suppress(OSError):
             path.unlink()
         raise _unwritable(path, error) from None
@@ -45,7 +45,9 @@ def starter_notebook(folder: str | Path) -> Path:
 
 
 def _unwritable(path: Path, error: OSError) -> MetanetError:
-    return MetanetError(f"{shorten(path)} cannot be written ({error.strerror}). Fix: name a folder of your own.")
+    return MetanetError(
+        f"{shorten(path)} cannot be written ({error.strerror}). Fix: choose a folder that you can write to."
+    )
 
 
 def open_lab(folder: str | Path = ".", options: Sequence[str] = ()) -> int:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from metanet.models.results.pooled import Pooled
 
 
-#: Longer names are cut in the list of studies; the tip of the mouse has them whole.
+#: Longer names are truncated in the list of studies; the tooltip shows them in full.
 _NAME = 60
 #: The browser typesets the label alone, where no class of an ancestor holds mathematics off: its signs become wide ones.
 _NO_MATH = str.maketrans({"$": "＄", "\\": "＼"})
@@ -31,7 +31,7 @@ _TEXT = "line-height:1.4"
 
 
 class Panel:
-    """The widgets and the view that they show. `widget` is the whole; `view` changes as the reader chooses."""
+    """The widgets and their current view. `widget` is the layout; `view` changes with the user's choices."""
 
     def __init__(self, view: View) -> None:
         self.view = view
@@ -42,12 +42,12 @@ class Panel:
         self.model = _choice("Model", {name: name for name in MODELS}, view.model)
         self.overlap = _choice("Overlap", OVERLAPS, view.overlap)
         self.certainty = _choice("Certainty", CERTAINTIES, view.certainty)
-        # One layout for all boxes: the browser is told of it once.
+        # One layout for all boxes: the browser receives it once.
         self._line = widgets.Layout(width="auto", margin="0", flex="0 0 auto")
         self.studies = widgets.VBox(layout=widgets.Layout(max_height="32em", overflow="auto", flex="0 0 auto"))
         self.count = widgets.HTML()
         self.everything = widgets.Button(
-            description="Take all studies in", layout=widgets.Layout(width="auto", margin="6px 2px")
+            description="Include all studies", layout=widgets.Layout(width="auto", margin="6px 2px")
         )
         self.everything.on_click(lambda _: self._change(left_out=frozenset()))
         self.numbers, self.code, self.figure = widgets.HTML(), widgets.HTML(), widgets.HTML()
@@ -58,7 +58,7 @@ class Panel:
             [*choices, self.count, self.studies, self.everything],
             layout=widgets.Layout(width="25.5em", flex="0 0 auto"),
         )
-        # The figure of many studies is long: what is short stands before it, beside the boxes.
+        # The figure of many studies is long, so the shorter parts come first, beside the boxes.
         right = widgets.VBox(
             [self.numbers, self.code, self.figure], layout=widgets.Layout(flex="1 1 30em", min_width="0")
         )
@@ -76,7 +76,7 @@ class Panel:
         return changed
 
     def _change(self, **choice: Any) -> None:
-        """Another view, shown; what the widgets themselves report meanwhile is no choice of the reader."""
+        """Show another view; events of the widgets during the update are not choices of the user."""
         if self._quiet:
             return
         before = self.view
@@ -88,7 +88,7 @@ class Panel:
                 self.modality.value = self.view.modality or ""
             self._show(list_anew=set(choice) != {"model"})
         except Exception as error:
-            # A callback's traceback is seen by nobody, and the numbers of another view must not stay.
+            # Nobody sees the traceback of a callback, and the numbers of another view must not remain.
             self.figure.value = self.code.value = ""
             self.numbers.value = card("This view cannot be shown", f"{type(error).__name__}: {error}")
             raise
@@ -107,7 +107,7 @@ class Panel:
         self.figure.value = "" if view.fit is None else _figure(view.fit)
 
     def _numbers(self) -> str:
-        """The result as its card, and what it was before studies were left out by hand."""
+        """The result as a card, and the result before studies were excluded by hand."""
         fit = self.view.fit
         whole = self.view.with_choice(left_out=frozenset())
         if whole != self._whole:
@@ -116,11 +116,11 @@ class Panel:
         if not self.view.left_out or self._whole.fit is None:
             return shown
         name, text = self._whole.fit.rows()[1]
-        told = html_text(f"With all rows taken in: {name[0].lower()}{name[1:]} {text}.")
+        told = html_text(f"With all rows included: {name[0].lower()}{name[1:]} {text}.")
         return f"{shown}<div class='metanet-whole {NO_MATH}'>{told}</div>"
 
     def _list(self) -> None:
-        """One box for each row, in the order of the data; boxes are made anew only where the rows changed."""
+        """One box for each row, in the order of the data; boxes are recreated only where the rows changed."""
         view = self.view
         rows = [(str(row["study"]), f"{row['events']}/{row['total']}") for row in view.all_rates.to_dict("records")]
         if [(box.study, box.counts) for box in self.studies.children] != rows:
@@ -131,7 +131,7 @@ class Panel:
         for box in self.studies.children:
             box.value = box.study not in view.left_out
         self.everything.disabled = not view.left_out
-        told = [f"{len(view.rates)} of {plural(len(rows), 'row')} taken in.", "Clear a box to leave a study out."]
+        told = [f"{len(view.rates)} of {plural(len(rows), 'row')} included.", "Clear a box to exclude a study."]
         self.count.value = f"<div style='{_TEXT}'>{'<br>'.join(told) if rows else 'No rows.'}</div>"
 
     def _box(self, name: str, counts: str) -> _StudyBox:
@@ -146,7 +146,7 @@ class Panel:
 
 
 class _StudyBox(widgets.Checkbox):  # type: ignore[misc]
-    """A study to be taken in or left out. Its name is text from the data."""
+    """A study to include or exclude. Its name is text from the data."""
 
     def __init__(self, study: str, counts: str, layout: widgets.Layout) -> None:
         self.study, self.counts = study, counts
@@ -172,7 +172,7 @@ def _choice(label: str, options: dict[str, Any], value: Any) -> widgets.Dropdown
 
 
 def _options(options: dict[str, Any]) -> list[tuple[str, str]]:
-    """Words and values of a dropdown. It shows nothing at all for None: the empty text stands for it."""
+    """Labels and values of a dropdown. A dropdown shows nothing for None, so the empty text represents it."""
     return [(words, value or "") for words, value in options.items()]
 
 
@@ -182,7 +182,7 @@ def html_text_lines(text: str) -> str:
 
 
 def _figure(fit: Pooled) -> str:
-    """The forest plot as an image: what is drawn in an image can neither run nor fetch anything."""
+    """The forest plot as an image, which can neither run nor fetch anything."""
     with bare_figures():
         axes = forest(fit)
         image, text = svg_image(axes)

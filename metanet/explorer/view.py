@@ -1,4 +1,4 @@
-"""What the explorer shows: a choice of data and model, its result, and the code that reproduces it. No widgets here."""
+"""The view of the explorer: a choice of data and model, its result, and the code that reproduces it, without widgets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from metanet.evidence import Evidence
 
 
-#: What can be chosen, with the words of the explorer.
+#: The choices and their labels.
 MODELS: Mapping[str, Mapping[str, Any]] = {
     "Binomial-normal (GLMM)": {},
     "Beta-binomial": {"model": "beta_binomial"},
@@ -33,7 +33,7 @@ ALL = "All modalities"
 
 @dataclass(frozen=True)
 class View:
-    """One view. `left_out` holds the names of studies as the `study` column has them."""
+    """One view. `left_out` contains names of studies as in the `study` column."""
 
     evidence: Evidence = field(repr=False, compare=False)
     outcome: str
@@ -47,7 +47,7 @@ class View:
 
     @cached_property
     def all_rates(self) -> pd.DataFrame:
-        """The rows of the selection, studies that were left out by hand included."""
+        """The rows of the selection, including studies excluded by hand."""
         return self.evidence.rates(self.outcome, modality=self.modality, overlap=self.overlap, certainty=self.certainty)
 
     @cached_property
@@ -70,9 +70,9 @@ class View:
     def _fitted(self) -> tuple[Pooled | None, str]:
         if self.rates.empty:
             return None, (
-                "Every study is left out."
+                "All studies are excluded."
                 if len(self.all_rates)
-                else "No study fits this selection. Fix: ask for less."
+                else "No study matches this selection. Fix: remove a restriction."
             )
         try:
             with warnings.catch_warnings():
@@ -85,7 +85,7 @@ class View:
     def with_choice(self, **choice: Any) -> View:
         """Another view.
 
-        A new outcome keeps the modality where it has studies of it; names that are no longer among the rows are forgotten.
+        A new outcome keeps the modality if it has studies of it; names that are no longer among the rows are dropped.
         """
         other = replace(self, **choice)
         if other.modality is not None and other.modality not in modalities_of(other.evidence, other.outcome):
@@ -112,7 +112,7 @@ class View:
 
 
 def literal(text: str) -> str:
-    """A text as a Python literal that nothing in it can leave; what cannot be printed is written as an escape."""
+    """A text as a safe Python literal; unprintable characters are escaped."""
     return '"' + "".join(_literal(character) for character in text) + '"'
 
 

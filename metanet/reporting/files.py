@@ -1,4 +1,4 @@
-"""Folders that are replaced whole, names that are safe on every system, strict JSON, and where the analyses are."""
+"""Folders that are replaced atomically, names that are safe on every system, strict JSON, and where the analyses are."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from metanet.base.untrusted import visible
 from metanet.base.whole_files import write_text
 from metanet.evidence.locate import shipped_folder
 
-# Folders that are replaced whole, names that are safe on every system, and strict JSON.
+# Folders that are replaced atomically, names that are safe on every system, and strict JSON.
 
 #: Devices, which Windows finds behind any suffix.
 _DEVICES = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
-#: What a folder of reports holds beside the folders of the outcomes.
+#: Other entries of a folder of reports than the folders of the outcomes.
 _TAKEN = {"analyses", "replication", "index.html", "overview.svg", "overview.png", "pooled.csv", "supplement.zip"}
 #: Files one of which every report has.
 _MARKS = ("report.html", "numbers.json", "about.json")
@@ -38,7 +38,7 @@ def slug(name: str) -> str:
 
 
 def outcome_folder(name: str) -> str:
-    """The folder of an outcome among the reports: `slug`, and none that holds something else there."""
+    """The folder of an outcome among the reports: `slug`, except names of other entries."""
     made = slug(name)
     return f"{made}-{_digest(name)}" if made.lower() in _TAKEN else made
 
@@ -48,9 +48,9 @@ def _digest(name: str) -> str:
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
-    """The JSON object in a file of a report, as `write_json` writes it; None where there is none, or something else.
+    """The JSON object in a file of a report, as `write_json` writes it; None without one.
 
-    The file may come from elsewhere: a pipe is not waited for, and numbers that no float holds are none of ours.
+    The file may come from elsewhere: pipes are not read, and numbers beyond the range of a float are refused.
     """
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST:
@@ -68,7 +68,7 @@ def _whole(text: str) -> int:
 
 
 def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no number of JSON")
+    raise ValueError(f"{text} is not a JSON number")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -77,21 +77,23 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def is_report(folder: Path) -> bool:
-    """Whether a folder holds a report, finished or failed."""
+    """Whether a folder contains a report, finished or failed."""
     return any((folder / name).is_file() for name in _MARKS)
 
 
 def replace_folder(staged: Path, target: Path) -> None:
-    """Put a finished folder where the report belongs; the old one goes only when the new one stands.
+    """Put a finished folder in the place of the report; the old one is removed only after the new one is in place.
 
-    What stands there and is no report is somebody's own, and a link leads out of the folder of the reports: both stay.
+    A folder that is not a report belongs to the user, and a link points elsewhere: both are left alone.
     """
     # The staging folder lies in the folder of the reports itself.
     places = [target, *(p for p in target.parents if p != staged.parent and p.is_relative_to(staged.parent))]
     if link := next((place for place in places if place.is_symlink()), None):
-        raise ReportError(f"{visible(link)} is a link to elsewhere. Fix: take it away, or name another folder as out.")
+        raise ReportError(
+            f"{visible(link)} is a link to another place. Fix: remove it, or choose another folder as out."
+        )
     if target.is_dir() and any(target.iterdir()) and not is_report(target):
-        raise ReportError(f"{visible(target)} is in the way and no report. Fix: name another folder as out.")
+        raise ReportError(f"{visible(target)} exists and is not a report. Fix: choose another folder as out.")
     target.parent.mkdir(parents=True, exist_ok=True)
     old = target.parent / f".{target.name}.old"
     if old.exists():

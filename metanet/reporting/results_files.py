@@ -13,6 +13,7 @@ from metanet.base.whole_files import write_csv
 from metanet.diagnostics.studies.series import LeaveOneOut
 from metanet.models.results.pooled import Pooled
 from metanet.reporting.files import slug, write_json
+from metanet.reporting.plan.registry import titles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,7 @@ def save_results(
     Parameters
     ----------
     folder
-        Where to; it is made if it is not there. Each file appears whole or not at all.
+        The target; it is created if needed. Each file is written atomically.
     fit, second
         The result, and another model's beside it.
     omitted
@@ -60,6 +61,7 @@ def save_results(
         "label": attrs.get("label"),
         "modality_class": modality_class,
         "definition": attrs.get("definition"),
+        "definition_title": attrs.get("definition_title"),
         "selection": attrs.get("selection"),
         "result": fit.to_dict(),
         "second": None if second is None else second.to_dict(),
@@ -83,26 +85,17 @@ def save_results(
 
 
 def plain_tree(content: dict[str, Any]) -> dict[str, Any]:
-    """`content` with every value as JSON can hold it."""
+    """`content` with values that JSON can represent."""
     return {str(key): plain(value) for key, value in content.items()}
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
-    """A frame as CSV, whole or not at all, with harmless cells."""
+    """A frame as CSV, written atomically, with harmless cells."""
     rows = ([plain(value) for value in row] for row in frame.itertuples(index=False))
     write_csv(path, [str(c) for c in frame.columns], rows)
 
 
 # The numbers of an analysis other than one pooled rate, as JSON and CSV.
-
-#: Kinds of analyses, with what they are called in a list of reports.
-KINDS = {
-    "findings": "Summary of findings by modality",
-    "comparison": "Comparison of modalities",
-    "benefit_risk": "Benefit against harm",
-    "heterogeneity": "Heterogeneity",
-    "sensitivity": "Sensitivity to data and method",
-}
 
 
 @checked()
@@ -120,11 +113,11 @@ def save_analysis(
     Parameters
     ----------
     folder
-        Where to; it is made if it is not there. Each file appears whole or not at all.
+        The target; it is created if needed. Each file is written atomically.
     kind
         "findings", "comparison", "benefit_risk", "heterogeneity" or "sensitivity".
     title
-        What the list of reports calls it.
+        Its title in the list of reports.
     result
         The analysis: anything with ``sentence()`` and ``to_dict()``.
     frames
@@ -137,14 +130,14 @@ def save_analysis(
     list of Path
         The files written.
     """
-    check_choice("kind", kind, tuple(KINDS))
+    check_choice("kind", kind, tuple(titles()))
     if not hasattr(result, "sentence") or not hasattr(result, "to_dict"):
-        raise ArgumentError(f"result={shorten(type(result).__name__)!r} is no result of an analysis.")
+        raise ArgumentError(f"result={shorten(type(result).__name__)!r} is not the result of an analysis.")
     to = Path(folder)
     content = {
         "kind": kind,
         "title": title,
-        # The list of reports has room for the test of a comparison, not for every group.
+        # The list of reports shows the test of a comparison, not every group.
         "sentence": getattr(result, "test_sentence", result.sentence)(),
         "analysis": plain(result.to_dict()),
         "evidence": evidence,

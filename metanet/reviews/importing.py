@@ -1,4 +1,4 @@
-"""`import_review`: a file of another program into the tables of a review, all of it or nothing."""
+"""`import_review`: a file of another program into the tables of a review; if any of it fails, nothing is written."""
 
 from __future__ import annotations
 
@@ -18,15 +18,11 @@ from metanet.evidence.findings import Findings, data_error, in_order
 from metanet.evidence.locate import DESCRIPTOR, curated_folder
 from metanet.evidence.reading.text import read_bytes
 from metanet.reviews.importers.columns import OWN, check_fields, fields_of
-from metanet.reviews.importers.extracted_counts import Found, Renames, cell, name_fault, pairs
-from metanet.reviews.importers.revman5 import read_revman5
-from metanet.reviews.importers.revman_web import read_revman_web
-from metanet.reviews.importers.tabular import Mapped, read_covidence, read_csv
+from metanet.reviews.importers.extracted_counts import Found, Renames, Request, cell, name_fault, pairs, spelled
+from metanet.reviews.importers.registry import Importer, importers
 from metanet.reviews.merge import Merged, Merger
 from metanet.reviews.names import text_fault
 
-FORMATS = ("revman5", "revman-web", "covidence", "csv")
-_TABLES = ("covidence", "csv")
 #: Columns that the import fills itself.
 _KEYS = ("study_id", "arm", "events", "total")
 #: Columns that name a group.
@@ -35,7 +31,7 @@ _NAMES = ("arm", "modality", "modality_class")
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import wrote, and what it did not."""
+    """What an import wrote and what it left out."""
 
     file: str
     into: str
@@ -49,20 +45,22 @@ class Imported:
     notes: tuple[str, ...]
 
     def summary(self) -> str:
-        """The import as text: rows by table, then what was left out and what to look at."""
+        """The import as text: rows by table, then what was left out and the notes."""
         rows = sum(number for _, number in self.added)
         lines = [f"{visible(self.file)} into {visible(self.into)}: {counted(rows, 'row')} added"]
         lines += [f"  {file}: {number:,}" for file, number in self.added]
         notes = list(self.notes)
         if self.new_outcomes:
             new = listing(self.new_outcomes, 12)
-            notes.insert(0, f"New in {DESCRIPTOR}: {new}. Write there, as `direction`, which side of it is better.")
+            notes.insert(
+                0, f"New in {DESCRIPTOR}: {new}. State there in `direction` whether higher or lower is better."
+            )
         if self.examples:
-            notes.insert(0, f"The invented studies were taken out: {listing(self.examples)}.")
+            notes.insert(0, f"The invented studies were removed: {listing(self.examples)}.")
         for number, noun, words in (
-            (self.there, "count", "There already, with the same numbers"),
-            (self.twice, "count", "Twice in the file with the same numbers, and in the tables once"),
-            (self.kept, "cell", "Described otherwise in the tables, which stay as they are"),
+            (self.there, "count", "Already in the tables with the same numbers"),
+            (self.twice, "count", "Repeated in the file with the same numbers and imported once"),
+            (self.kept, "cell", "Described differently in the tables, which are not changed"),
         ):
             if number:
                 notes.append(f"{words}: {counted(number, noun)}.")
@@ -87,57 +85,60 @@ def import_review(
     Parameters
     ----------
     format
-        "revman5" (.rm5), "revman-web" (the data package, or its data-rows.csv), "covidence" (extraction CSV) or "csv".
+        "revman5", "revman-web", "covidence" or "csv": a name of `metanet.reviews.importers.registry.importers`.
     file
         The file.
     into
         The folder of the review, or its `extracted_data`.
     columns
-        ``COLUMN=FIELD`` of covidence and csv: which column is which field. ``COLUMN=`` leaves one out, ``*=`` all others.
+        ``COLUMN=FIELD`` for covidence and csv: the field of a column. ``COLUMN=`` leaves one out, ``*=`` all others.
     values
         ``FIELD=VALUE``: the same value in every row, where the file has none.
     renames
-        ``NAME=OTHER``: studies, outcomes and groups that are called otherwise in the file.
+        ``NAME=OTHER``: another name for a study, an outcome or a group of the file.
     outcomes
-        RevMan: the analyses that are taken, by name or number, with `` / SUBGROUP`` behind for one subgroup. Tables: the outcome.
+        RevMan: the analyses to import, by name or number, followed by `` / SUBGROUP`` for one subgroup; all by default. Tables:
+        the outcome.
 
     Returns
     -------
     Imported
-        What was added, left out and noticed. Rows that are there are never changed.
+        What was added, what was left out and the notes. Existing rows are never changed.
 
     Raises
     ------
     DataError
-        Every fault of the file, with its place in the file. Nothing was written.
+        Every fault of the file, with its place. Nothing is written.
     ArgumentError
         An unknown format, field, column, outcome or name, with the nearest known one.
     """
-    check_choice("format", format, FORMATS)
-    if columns and format not in _TABLES:
+    known = importers()
+    chosen = known[check_choice("format", format, tuple(known))]
+    if columns and not chosen.maps_columns:
         raise ArgumentError(
-            f"--map names columns, and {format} has none to be named. Fix: leave it out; --rename is for names."
+            f"columns={visible(shorten(columns[0]))!r} is given, and {chosen.title} defines its own columns. Fix: leave it out; "
+            f"names are changed with {spelled('renames', 'NAME=OTHER')}."
         )
-    mapping = pairs("--map", columns, "COLUMN=FIELD")
-    constants = {name: cell(value) for name, value in pairs("--set", values, "FIELD=VALUE").items()}
-    words = Renames(pairs("--rename", renames, "NAME=OTHER"))
+    mapping = pairs("columns", columns, "COLUMN=FIELD")
+    constants = {name: cell(value) for name, value in pairs("values", values, "FIELD=VALUE").items()}
+    words = Renames(pairs("renames", renames, "NAME=OTHER"))
     folder = _folder(into)
     reading = _reading(folder)
     contract = reading.contract
     if contract is None:
         raise data_error(str(into), reading.findings.faults)
-    _check_constants(constants, format, contract)
-    for outcome in outcomes if format in _TABLES else ():
+    _check_constants(constants, chosen, contract)
+    for outcome in outcomes if chosen.maps_columns else ():
         if (fault := name_fault(outcome)) is not None:
             raise ArgumentError(
-                f"--outcome {visible(shorten(outcome))!r} {fault[0]}. Fix: name it in words, such as 'response'."
+                f"outcomes={visible(shorten(outcome))!r} {fault[0]}. Fix: write a name such as 'response'."
             )
     source = Path(file).expanduser()
     name = visible(source.name) or "file"
-    found = _read(format, source, name, Mapped(mapping, constants, tuple(outcomes)), words, contract)
+    found = _read(chosen, source, name, Request(contract, words, mapping, constants, tuple(outcomes)))
     if found.findings.faults:
         raise data_error(visible(str(file)), found.findings.faults)
-    # Fields that are no column have done their work; the columns of all rows are filled from here.
+    # Fields that are not columns were used above; the columns of all rows are filled from here.
     merged = Merger(folder, reading, found, words, {k: v for k, v in constants.items() if k not in OWN}).run()
     if found.findings.faults:
         raise data_error(visible(str(file)), found.findings.faults)
@@ -161,17 +162,17 @@ def import_review(
 def _folder(into: str | Path) -> Path:
     given = os.fspath(into)
     if not given.strip() or "\x00" in given:
-        raise ArgumentError("--into is empty. Fix: name the folder of the review.")
+        raise ArgumentError("into='' is empty. Fix: name the folder of the review.")
     place = Path(given).expanduser()
     folder = next((each for each in (place / "extracted_data", place) if (each / DESCRIPTOR).is_file()), None)
     if folder is None:
         raise ArgumentError(
-            f"--into {visible(shorten(given))!r} is no review: there is no {DESCRIPTOR} in it or in its extracted_data. "
-            "Fix: make one with metanet new DIR."
+            f"into={visible(shorten(given))!r} is not a review: neither it nor its extracted_data contains {DESCRIPTOR}. "
+            "Fix: make a review with new_review."
         )
     if folder.resolve() == curated_folder().resolve():
         raise ArgumentError(
-            "--into names the curated tables, which people alone write. Fix: make a review with metanet new DIR."
+            f"into={visible(shorten(given))!r} names the curated tables, which only people edit. Fix: make a review with new_review."
         )
     return folder
 
@@ -180,40 +181,34 @@ def _reading(folder: Path) -> Reading:
     reading = read_folder(folder)
     if reading.findings.faults:
         error = data_error(str(folder), reading.findings.faults)
-        raise DataError(f"The review has problems of its own. Fix: put them right first.\n{error}", error.problems)
+        raise DataError(f"The tables of the review have problems. Fix: correct them first.\n{error}", error.problems)
     return reading
 
 
-def _check_constants(constants: dict[str, str], format: str, contract: Contract) -> None:
+def _check_constants(constants: dict[str, str], chosen: Importer, contract: Contract) -> None:
     fields = [
         name
         for name in fields_of(contract)
         if name not in _KEYS and not name.endswith(("events_control", "total_control"))
     ]
-    check_fields("set", constants, fields if format in _TABLES else [name for name in fields if name not in OWN])
+    check_fields("values", constants, fields if chosen.maps_columns else [name for name in fields if name not in OWN])
     for name, value in constants.items():
         if (fault := text_fault(value, 1000)) is not None:
             raise ArgumentError(
-                f"--set {name}={visible(shorten(value))!r} {fault}. Fix: write a value, or leave it out."
+                f"values={f'{name}={visible(shorten(value))}'!r} {fault}. Fix: write a value, or leave it out."
             )
 
 
-def _read(format: str, source: Path, name: str, mapped: Mapped, renames: Renames, contract: Contract) -> Found:
+def _read(chosen: Importer, source: Path, name: str, request: Request) -> Found:
     findings = Findings()
     data = read_bytes(source, name, findings) if "\x00" not in str(source) else None
-    if data is None:
-        return Found(name, name, findings=findings)
-    if format == "revman5":
-        return read_revman5(data, name, mapped.outcomes, renames)
-    if format == "revman-web":
-        return read_revman_web(data, name, mapped.outcomes, renames)
-    return (read_covidence if format == "covidence" else read_csv)(data, name, mapped, renames, contract)
+    return Found(name, name, findings=findings) if data is None else chosen.read(data, name, request)
 
 
 def _rehearse(
     folder: Path, contract: Contract, merged: Merged, found: Found, file: str, constants: Mapping[str, str]
 ) -> None:
-    """Read the folder as it would be, by all its rules, and tell each fault at its place in the file that is imported."""
+    """Check the folder as it would be, and report each fault at its place in the imported file."""
     with tempfile.TemporaryDirectory(prefix="metanet-import-") as scratch:
         stage = Path(scratch) / "extracted_data"
         stage.mkdir()
@@ -238,18 +233,18 @@ def _in_the_file(fault: Problem, merged: Merged, found: Found, constants: Mappin
     theirs = place.columns.get(column)
     fix = fault.fix
     if theirs is None and constants.get(column) == fault.value:
-        # The same in every row, so it is said once.
-        return Problem(found.file, None, f"--set {column}", fault.value, fault.wrong, fix)
+        # The same in every row, so it is reported once.
+        return Problem(found.file, None, spelled("values", f"{column}=VALUE"), fault.value, fault.wrong, fix)
     if column in {"modality", "modality_class", "arm"}:
-        fix += f", or call it otherwise: --rename {visible(shorten(fault.value or '', 40))!r}=..."
+        fix += f", or rename it with {spelled('renames', visible(shorten(fault.value or '', 40)) + '=OTHER')}"
     elif theirs is None and column and column not in _KEYS:
-        fix += f", or give one value for all rows: --set {column}=..."
+        fix += f", or give one value for all rows with {spelled('values', f'{column}=VALUE')}"
     shown = visible(theirs) if theirs is not None else fault.column
     return Problem(found.file, place.row, shown, fault.value, fault.wrong, fix)
 
 
 def _write(folder: Path, contract: Contract, merged: Merged) -> None:
-    """What an arm needs is written before the arm; a write that fails takes the others back."""
+    """Write studies before arms and arms before outcomes; if one file fails, restore the others."""
     content = {} if merged.descriptor is None else {DESCRIPTOR: merged.descriptor}
     roles = {table.file: table.role for table in contract.tables.values()}
     order = {"studies": 0, "arms": 1}

@@ -1,4 +1,4 @@
-"""Imported counts and the tables of a review: which study, arm and row is new, which is there already, and the rows added below."""
+"""Imported counts and the tables of a review: new and existing studies, arms and rows, and the rows to append."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from metanet.evidence.findings import Findings
 from metanet.evidence.locate import DESCRIPTOR
 from metanet.evidence.reading.cells import Row, Table
 from metanet.evidence.reading.text import split
-from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, cell
+from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, cell, spelled
 from metanet.reviews.names import author_and_year, outcome_fault, outcome_stem, study_id
 from metanet.reviews.new import still_examples
 from metanet.reviews.template import NewOutcome, descriptor_text, outcome_resource
 
-# A table of a review with rows added below: what people wrote above stays byte for byte.
+# A table of a review with appended rows: existing rows stay byte for byte.
 
 _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass
 class Draft:
-    """The text of a file, its columns, and where the added rows come from."""
+    """The text of a file, its columns, and the places of the appended rows."""
 
     file: str
     columns: tuple[str, ...]
@@ -62,12 +62,12 @@ class Draft:
         self.changed = True
 
     def add(self, rows: Sequence[tuple[Mapping[str, str], Place]]) -> None:
-        """Write rows below; a field that is no column of the file has been refused before."""
+        """Append rows; fields that are not columns of the file were refused before."""
         out = io.StringIO(newline="")
         writer = csv.writer(out, lineterminator=self.newline)
         for cells, place in rows:
             self.places[self._lines + 1] = place
-            # No cell holds a line end, so a row is a line.
+            # No cell contains a line end, so a row is a line.
             self._lines += 1
             writer.writerow([cells.get(name, "") for name in self.columns])
             self.changed = True
@@ -80,7 +80,7 @@ class Draft:
 
 
 def open_draft(path: Path, contract: TableContract, findings: Findings) -> Draft | None:
-    """The draft of a file that is there; None with the reason where rows cannot be added below as they are written here."""
+    """The draft of an existing file; None with the reason where rows cannot be appended."""
     data = path.read_bytes()
     mark = _BOM if data.startswith(_BOM) else b""
     file = visible(contract.file)
@@ -104,16 +104,16 @@ def open_draft(path: Path, contract: TableContract, findings: Findings) -> Draft
 
 
 def new_draft(file: str, columns: Sequence[str]) -> Draft:
-    """A table that is not there yet: its column names and no row."""
+    """A new table: its column names and no row."""
     return Draft(file, tuple(columns), ",".join(columns) + "\n", changed=True)
 
 
-# Counts of a foreign file beside what a review holds: which study, arm and row is new, which is there, and which clashes.
+# Counts of another file against the tables of a review: new, existing and contradicting studies, arms and rows.
 
 #: Outcomes of one import; each new one is a file.
 _MOST_OUTCOMES = 200
 _NOTE = "Imported; not yet checked against the source."
-#: What an imported count says of itself where nobody said more.
+#: Defaults of the columns that describe an imported count.
 _DEFAULTS = {
     "unit": "patients",
     "derived": "false",
@@ -163,11 +163,11 @@ class Merger:
         self._new: dict[str, dict[tuple[str, ...], tuple[Cells, Place]]] = {}
 
     def run(self) -> Merged:
-        """Everything that the counts become; faults are in the findings of what was found."""
+        """The merged tables; faults are in the findings."""
         gone = self._examples()
         old = {table.contract.file: self._by_key(table, gone) for table in self.tables.every()}
         studies, arms = self.contract.of_role("studies")[0], self.contract.of_role("arms")[0]
-        # A modality that is there, or that the contract names, keeps its class.
+        # A modality that exists or that the contract names keeps its class.
         there = {row.text["modality"]: row.text["modality_class"] for row in old[arms.file].values()}
         stated = {word: name for name, words in arms.extra.get("modality_classes", {}).items() for word in words}
         self._groups = {**there, **stated}
@@ -184,7 +184,7 @@ class Merger:
         return self.merged
 
     def _examples(self) -> dict[str, set[int]]:
-        """The lines of the invented studies, which leave when real ones come."""
+        """The lines of the invented studies, which the first import removes."""
         assert self.tables.studies is not None  # as above
         counts = [row.text for table in self.tables.outcomes for row in table.rows]
         invented = still_examples([row.text for row in self.tables.studies.rows], counts)
@@ -215,7 +215,7 @@ class Merger:
                 "study",
                 name,
                 f"would have the same study_id {key!r} as {visible(other)!r}",
-                f"Tell them apart: --rename '{visible(name)}={key}b'",
+                f"Rename one with {spelled('renames', f'{visible(name)}={key}b')}",
             )
             return None
         return key
@@ -224,20 +224,21 @@ class Merger:
         """The file of an outcome; a new one is named after its label, from letters, digits and underscores alone."""
         label = count.outcome
         stem = outcome_stem(label)
+        rename = f"Rename the outcome with {spelled('renames', f'{visible(label)}=NAME')}"
         for table in self.contract.of_role("outcome"):
             if label in (table.outcome, table.label) or stem in (table.outcome, outcome_stem(table.label)):
                 return self._claimed(count, table.file, table)
         if not stem or (fault := outcome_fault(stem)) is not None:
             wrong = "has no Latin letters to name a file by" if not stem else f"cannot name a file: {stem!r} {fault}"
-            self._fault(count.place, "outcome", label, wrong, f"Name the outcome: --rename '{visible(label)}=NAME'")
+            self._fault(count.place, "outcome", label, wrong, rename)
             return None
         if not (self.folder / DESCRIPTOR).is_file():
             self._fault(
                 count.place,
                 "outcome",
                 label,
-                f"is no outcome of a folder without a {DESCRIPTOR}",
-                "Import into a folder that metanet new made, or use --rename",
+                f"is not an outcome of the review, and a folder without {DESCRIPTOR} cannot get a new one",
+                f"Import into a folder made by new_review, or {rename[0].lower()}{rename[1:]}",
             )
             return None
         if f"{stem}.csv" not in self._files and len(self._files) >= _MOST_OUTCOMES:
@@ -246,14 +247,12 @@ class Merger:
                 "outcome",
                 label,
                 f"is one outcome more than the {_MOST_OUTCOMES} that one import can fill",
-                "Check that the column of outcomes is the right one, or name some with --outcome",
+                f"Check the column of outcomes, or choose some with {spelled('outcomes', 'NAME')}",
             )
             return None
         file = f"{stem}.csv"
         if file in self.contract.tables or (file not in self._files and (self.folder / file).exists()):
-            self._fault(
-                count.place, "outcome", label, f"would be written to {file}, which is another file", "Use --rename"
-            )
+            self._fault(count.place, "outcome", label, f"would be written to {file}, which is another file", rename)
             return None
         return self._claimed(count, file, NewOutcome(stem, label[:120]))
 
@@ -265,7 +264,8 @@ class Merger:
                 "outcome",
                 count.outcome,
                 f"would be written to {file}, as {visible(other)!r} is",
-                f"Take one of them with --outcome, or tell them apart: --rename '{visible(count.outcome)}=NAME'",
+                f"Choose one with {spelled('outcomes', visible(count.outcome))}, or rename it with "
+                f"{spelled('renames', f'{visible(count.outcome)}=NAME')}",
             )
             return None
         self._files[file] = what
@@ -296,7 +296,7 @@ class Merger:
         count: Count,
         old: Mapping[str, Mapping[tuple[str, ...], Row]],
     ) -> None:
-        """A study or an arm: there already, new, or contradicting what is there."""
+        """A study or an arm: existing, new, or contradicting an existing one."""
         row = old[file].get(key)
         new = self._new.setdefault(file, {})
         known: Mapping[str, str] = row.text if row is not None else new[key][0] if key in new else {}
@@ -304,7 +304,7 @@ class Merger:
         said = self._all(count)
         for name, text in cells.items():
             theirs = known.get(name, "")
-            # Sizes are settled at the end, from all totals of the arm; what was worked out from a name contradicts nothing.
+            # Sizes are set at the end, from all totals of the arm; values derived from a name never contradict.
             if not theirs or name not in said or name == "n" or _same(name, text, theirs):
                 continue
             if row is not None and name in _DESCRIPTIVE:
@@ -315,7 +315,7 @@ class Merger:
                 name,
                 text,
                 f"contradicts {visible(theirs)!r} of {visible(' | '.join(key))} in {where}",
-                "Correct one of the two, or tell the two apart with --rename",
+                f"Correct one of the two, or rename one with {spelled('renames', 'NAME=OTHER')}",
             )
             return
         if row is None and key in new:
@@ -352,11 +352,11 @@ class Merger:
             "events",
             f"{numbers[0]}/{numbers[1]}",
             f"is another count of {visible(' | '.join(key))} than {said.get('events')}/{said.get('total')} in {where}",
-            "Take one of them with --outcome, or correct it; rows that are there are never changed",
+            f"Choose one with {spelled('outcomes', 'NAME')}, or correct it; existing rows are never changed",
         )
 
     def _sizes(self, arms: TableContract) -> None:
-        """An arm is as large as the largest number that was assessed in it, where its size is not given."""
+        """Set the size of an arm, where it is not given, to its largest total."""
         if arms.column("n") is None:
             return
         largest: dict[tuple[str, ...], int] = {}
@@ -370,11 +370,11 @@ class Merger:
                         and len(total) < 10
                         and cells.get("unit", "patients") == "patients"
                     ):
-                        # A cut-off row has no arm; that is a fault of its own, told with the others.
+                        # A truncated row has no arm, which is reported as its own fault.
                         arm = (cells.get("study_id", ""), cells.get("arm", ""))
                         largest[arm] = max(largest.get(arm, 0), int(total))
         for key, (cells, _) in self._new.get(arms.file, {}).items():
-            # Without a total that can be read there is a fault already; a size keeps it the only one.
+            # An unreadable total is already a fault; a size avoids a second one.
             if not cells.get("n"):
                 cells["n"] = str(max(largest.get(key, 1), 1))
 
@@ -432,7 +432,7 @@ def _columns_of(outcome: NewOutcome) -> list[str]:
 
 
 def _same(name: str, text: str, other: str) -> bool:
-    """Whether two cells say the same; titles are compared by their letters, because sources end them differently."""
+    """Whether two cells agree; titles are compared by their letters and digits, because sources punctuate them differently."""
     if name in {"title", "journal", "doi"}:
         return [c for c in text.casefold() if c.isalnum()] == [c for c in other.casefold() if c.isalnum()]
     return text == other

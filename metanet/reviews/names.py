@@ -31,17 +31,17 @@ def is_reserved(name: str) -> bool:
 
 
 def text_fault(text: str, longest: int = 200) -> str | None:
-    """What keeps a free text from being a title or a label; None where nothing does."""
+    """Why a free text cannot be a title or a label; None if it can."""
     bad = next((character for character in text if harmful(character)), None)
     if bad is not None:
-        return f"holds an invisible control character ({visible(bad)})"
+        return f"contains an invisible control character ({visible(bad)})"
     if not text.strip():
         return "is empty"
     return f"is longer than {longest} characters" if len(text) > longest else None
 
 
 def typed_outcome(argument: str, given: str) -> str:
-    """The file stem of an outcome that somebody typed: nothing that is not plainly a name gets through."""
+    """The file stem of a typed outcome; anything that is not plainly a name is refused."""
     name = re.sub(r"[ _-]+", "_", given.strip().lower()).strip("_")
     if not _TYPED_OUTCOME.fullmatch(given) or len(given) > _LONGEST or not _OUTCOME.fullmatch(name):
         meant = outcome_stem(given)
@@ -64,24 +64,24 @@ def outcome_stem(label: str) -> str:
 def outcome_fault(name: str) -> str | None:
     """Why a well-formed name cannot be the name of an outcome."""
     if is_reserved(name):
-        return "is a name that Windows keeps for a device"
+        return "is a name that Windows reserves for a device"
     if name in _TAKEN:
         return "is the name of another file of the folder"
     return None if _OUTCOME.fullmatch(name) else "cannot name a file"
 
 
 def typed_modality(argument: str, given: str) -> str:
-    """A treatment that somebody typed: it is printed, it groups reports, and it names folders."""
+    """A typed treatment, which is printed, groups reports and names folders."""
     name = given.strip()
     fault = text_fault(name, _LONGEST)
     if fault is None and (found := _FORBIDDEN.search(name)) is not None:
-        fault = f"holds {found[0]!r}"
+        fault = f"contains {found[0]!r}"
     if fault is None and (name.startswith(".") or name.endswith(".")):
         fault = "begins or ends with a dot"
     if fault is None and formula_like(name):
-        fault = "begins as a formula does"
+        fault = "begins like a formula"
     if fault is None and is_reserved(name):
-        fault = "is a name that Windows keeps for a device"
+        fault = "is a name that Windows reserves for a device"
     if fault is not None:
         raise ArgumentError(
             f"{argument}={visible(shorten(given))!r} {fault}. Fix: write a word such as 'surgery' or 'Drug A'."
@@ -94,16 +94,16 @@ def folder_fault(name: str) -> str | None:
     if (fault := text_fault(name)) is not None:
         return fault
     if (found := re.search(r'[<>:"|?*]', name)) is not None:
-        return f"holds {found[0]!r}, which Windows does not allow"
+        return f"contains {found[0]!r}, which Windows does not allow"
     if name.endswith((".", " ")):
         return "ends with a dot or a space"
-    return "is a name that Windows keeps for a device" if is_reserved(name) else None
+    return "is a name that Windows reserves for a device" if is_reserved(name) else None
 
 
 def study_id(name: str) -> str:
     """The key of a study from its name, `Müller-Lüd 2010a` -> `Muller-Lud2010a`.
 
-    A name without Latin letters gets a key that hangs on the whole name, so that it is the same in the next import.
+    A name without Latin letters gets a key from a digest of the name, which is the same in the next import.
     """
     if _STUDY.fullmatch(name) and not is_reserved(name):
         return name

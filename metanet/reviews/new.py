@@ -1,4 +1,4 @@
-"""`new_review`: a folder for a review on any topic, which validates and reports at once on two invented studies."""
+"""`new_review`: a folder for a review on any topic, with two invented studies so that it validates and reports immediately."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from metanet.base.errors import ArgumentError, MetanetError, shorten
 from metanet.base.untrusted import counted, harmless_cell, listing, visible
 from metanet.base.whole_files import write_bytes
 from metanet.evidence.locate import shipped_folder
+from metanet.reporting.plan.registry import NOTEBOOKS
 from metanet.reviews.names import folder_fault, text_fault, typed_modality, typed_outcome
 from metanet.reviews.template import NewOutcome, descriptor, descriptor_text
 
-# Two invented studies, so that a fresh review works at once; they say themselves that they are invented.
+# Two invented studies, marked as such, so that a new review works immediately.
 
 TITLE = "EXAMPLE: invented, delete this study"
 NOTE = "EXAMPLE: invented counts, delete this row"
@@ -39,7 +40,7 @@ Row = Mapping[str, str]
 def example_rows(outcomes: Sequence[NewOutcome], modalities: Sequence[str]) -> dict[str, list[Row]]:
     """The rows of every table, by the name of the table.
 
-    Two modalities get one study each, so that they are compared at once; one modality gets both, so that they are pooled.
+    Two modalities get one study each and are compared; one modality gets both studies, which are pooled.
     """
     given = list(modalities) or ["Treatment"]
     theirs = (given[0], given[1] if len(given) > 1 else given[0])
@@ -76,7 +77,7 @@ def example_rows(outcomes: Sequence[NewOutcome], modalities: Sequence[str]) -> d
 
 
 def still_examples(studies: Sequence[Row], counts: Sequence[Row]) -> set[str]:
-    """The studies that are still called invented by all of their rows; what somebody rewrote is theirs."""
+    """The studies whose rows are all still marked as invented; rewritten studies are not among them."""
     invented = {row["study_id"] for row in studies if row["study_id"] in IDS and row.get("title") == TITLE}
     real = {row["study_id"] for row in counts if row.get("note") != NOTE or row.get("source") != _SOURCE}
     return invented - real
@@ -84,17 +85,11 @@ def still_examples(studies: Sequence[Row], counts: Sequence[Row]) -> set[str]:
 
 # Copies of the packaged notebooks, with the parameters of a fresh review in their first cell.
 
-#: The notebooks of any topic; the replication is about one published review.
-NAMES = (
-    "modality_rate.ipynb",
-    "modality_findings.ipynb",
-    "compare_modalities.ipynb",
-    "benefit_risk.ipynb",
-    "heterogeneity.ipynb",
-    "method_sensitivity.ipynb",
-)
+#: The notebooks on any topic.
+_BOOKS = tuple(row for row in NOTEBOOKS.values() if not row.curated)
+NAMES = tuple(row.file for row in _BOOKS)
 _LINE = re.compile(r"(?P<name>\w+) = (?P<value>[^#]*?)(?P<comment>\s*#.*)?")
-#: What the packaged comments say about the curated tables, in words for any tables.
+#: Comments of the packaged notebooks on the curated tables, reworded for any tables.
 _COMMENTS = {
     "definition": "# a family of definitions or one by name, for an outcome that has several; None takes the default",
     "risk_definition": "# a family of definitions or one by name, for an outcome that has several; None takes the default",
@@ -103,7 +98,7 @@ _COMMENTS = {
 
 
 def copies(benefit: str, risk: str, modality: str) -> dict[str, bytes]:
-    """File name -> content; opened in JupyterLab, the copies read the tables of their own review."""
+    """File name -> content; the copies read the tables of their own review."""
     folder = shipped_folder("analyses", NAMES[0])
     if folder is None:
         raise MetanetError("The analysis notebooks are missing from this installation. Fix: install metanet again.")
@@ -131,13 +126,13 @@ def _line(line: str, values: Mapping[str, str]) -> str:
     if found is None:
         return line
     name = found["name"]
-    # A JSON string is a Python string, so a quote inside a name stays inside it.
+    # A JSON string is a Python string, so quotes in a name are escaped.
     value = json.dumps(values[name], ensure_ascii=False) if name in values else found["value"]
     comment = f"  {_COMMENTS[name]}" if name in _COMMENTS else found["comment"] or ""
     return f"{name} = {value}{comment}"
 
 
-# `new_review`: a folder for a review on any topic, which validates and reports at once on two invented studies.
+# `new_review`: a folder for a review on any topic, with two invented studies so that it validates and reports immediately.
 
 #: A benefit and a harm, where nothing was named.
 _BENEFIT, _HARM = "response", "harm"
@@ -181,24 +176,8 @@ title = {title}
 level = 0.95
 overlap = "keep_largest"  # of reports on the same patients: "keep_largest", "keep_newest" or "keep_all"
 
-[[report]]
-analysis = "rates"
-outcomes = "all"  # or some of {outcomes}
-modalities = "all"
-
-[[report]]
-analysis = "findings"
-
-[[report]]
-analysis = "comparison"
-
-# These need three studies of an outcome in one modality.
-[[report]]
-analysis = "heterogeneity"
-
-[[report]]
-analysis = "sensitivity"
-"""
+# outcomes = "all" may be a list of some of {outcomes}.
+{reports}"""
 
 
 def new_review(
@@ -209,28 +188,28 @@ def new_review(
     harms: Sequence[str] = (),
     modalities: Sequence[str] = (),
 ) -> Path:
-    """Make the folder of a fresh review.
+    """Create the folder of a new review.
 
     Parameters
     ----------
     folder
-        The folder; it may not exist, or be empty.
+        The folder, which must not exist or be empty.
     title
-        Title of the review; the name of the folder when left out.
+        Title of the review; by default the name of the folder.
     outcomes, harms
-        Outcomes of which more is better, and of which less is better. Without any: "response" and "harm".
+        Outcomes of which higher is better, and of which lower is better. By default "response" and "harm".
     modalities
         The treatments, which become the words of `modality_class`. Without any, every text is one.
 
     Returns
     -------
     Path
-        The folder. It is there whole, or not at all.
+        The folder. If creating it fails, nothing is left behind.
 
     Raises
     ------
     ArgumentError
-        A folder that holds something, and a name that cannot name a file, a key or a heading.
+        A folder that is not empty, or a name that cannot be a file, a key or a heading.
     """
     place = _place(folder)
     heading = _title(title, place)
@@ -244,21 +223,25 @@ def new_review(
 def _place(folder: str | Path) -> Path:
     given = os.fspath(folder)
     if not given.strip() or "\x00" in given:
-        raise ArgumentError("DIR is empty. Fix: name the folder of the review.")
+        raise ArgumentError("folder='' is empty. Fix: give the folder of the review.")
     place = Path(given).expanduser()
     place = Path(os.path.abspath(place))
-    fault = folder_fault(place.name) if place.name else "is no folder that can be made"
+    fault = folder_fault(place.name) if place.name else "cannot be a folder"
     if fault is not None:
-        raise ArgumentError(f"DIR={visible(shorten(given))!r} {fault}. Fix: name another folder, such as 'my_review'.")
+        raise ArgumentError(
+            f"folder={visible(shorten(given))!r} {fault}. Fix: choose another folder, such as 'my_review'."
+        )
     if not place.parent.is_dir():
         raise ArgumentError(
-            f"DIR={visible(shorten(given))!r}: there is no folder {visible(place.parent.name)!r} to make it in. Fix: make that first."
+            f"folder={visible(shorten(given))!r}: the parent folder {visible(place.parent.name)!r} does not exist. "
+            f"Fix: create it first."
         )
     if place.is_symlink() or (place.exists() and not place.is_dir()):
-        raise ArgumentError(f"DIR={visible(shorten(given))!r} is there and is no folder. Fix: name another.")
+        raise ArgumentError(f"folder={visible(shorten(given))!r} exists and is not a folder. Fix: choose another.")
     if place.is_dir() and (there := sorted(entry.name for entry in place.iterdir())):
         raise ArgumentError(
-            f"DIR={visible(shorten(given))!r} is not empty: it holds {listing(there, 5)}. Fix: name a new folder, or empty this one."
+            f"folder={visible(shorten(given))!r} is not empty: it contains {listing(there, 5)}. Fix: choose a new folder, or "
+            "empty this one."
         )
     return place
 
@@ -287,11 +270,11 @@ def _outcomes(benefits: Sequence[str], harms: Sequence[str]) -> list[NewOutcome]
 def _distinct(what: str, names: Sequence[str]) -> list[str]:
     if len(names) > _MOST_NAMES:
         raise ArgumentError(
-            f"{counted(len(names), 'name')} of {what} are more than {_MOST_NAMES}. Fix: add the others later."
+            f"{what} has {counted(len(names), 'name')}, more than {_MOST_NAMES}. Fix: add the others later."
         )
     seen: dict[str, str] = {}
     for name in names:
-        # Some file systems take Response and response for one name.
+        # Some file systems treat Response and response as the same name.
         if (other := seen.setdefault(name.casefold(), name)) is not name:
             raise ArgumentError(f"{what}={visible(name)!r} is named twice, as {visible(other)!r}. Fix: name it once.")
     return list(names)
@@ -309,7 +292,8 @@ def _content(title: str, outcomes: Sequence[NewOutcome], modalities: Sequence[st
     for name, book in copies(benefit, risk, rows["arms"][0]["modality_class"]).items():
         files[f"analyses/{name}"] = book
     names = json.dumps([outcome.name for outcome in outcomes])
-    files["analyses/plans/review.toml"] = _PLAN.format(title=_toml(title), outcomes=names).encode()
+    reports = "".join(f'\n[[report]]  # {row.shows}\nanalysis = "{row.name}"\noutcomes = "all"\n' for row in _BOOKS)
+    files["analyses/plans/review.toml"] = _PLAN.format(title=_toml(title), outcomes=names, reports=reports).encode()
     files["README.md"] = _readme(title, outcomes, modalities, rows).encode()
     files[".gitignore"] = b"reports/\n.ipynb_checkpoints/\nmetanet_start.ipynb\n"
     return files
@@ -335,20 +319,20 @@ def _readme(
     modalities: Sequence[str],
     rows: Mapping[str, Sequence[Mapping[str, str]]],
 ) -> str:
-    good = {"higher_is_better": "more is better", "lower_is_better": "less is better"}
+    good = {"higher_is_better": "higher is better", "lower_is_better": "lower is better"}
     named = "\n".join(f"   - `{outcome.name}.csv`: {good[outcome.direction]}" for outcome in outcomes)
     if modalities:
-        words = f"`modality_class` is one of {listing(modalities, 20)}; more go into its `enum` in `extracted_data/datapackage.json`."
+        words = f"`modality_class` is one of {listing(modalities, 20)}; add more to its `enum` in `extracted_data/datapackage.json`."
     else:
-        words = "`modality_class` takes any text; what is pooled together has the same one."
+        words = "`modality_class` takes any text; arms with the same text are pooled together."
     invented = " and ".join(f"`{row['study_id']}`" for row in rows["studies"])
-    # A heading is shown as HTML by some viewers: a title is text and nothing else.
+    # Some viewers render HTML in headings, so the title is escaped.
     shown = re.sub(r"([\\`*_\[\]#!])", r"\\\1", html.escape(title, quote=False))
     return _README.format(title=shown, examples=invented, outcomes=named, modalities=words)
 
 
 def _write(place: Path, content: Mapping[str, bytes]) -> None:
-    """Build beside the folder and put it there in one move."""
+    """Build the content beside the folder and move it in one step."""
     made = None
     try:
         made = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name[:40]}.", suffix=".part"))
@@ -362,7 +346,7 @@ def _write(place: Path, content: Mapping[str, bytes]) -> None:
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise MetanetError(
-            f"{visible(shorten(place.name))} cannot be written ({why}). Fix: name a folder of your own."
+            f"{visible(shorten(place.name))} cannot be written ({why}). Fix: choose a folder that you can write to."
         ) from None
     finally:
         if made is not None:
@@ -370,7 +354,7 @@ def _write(place: Path, content: Mapping[str, bytes]) -> None:
 
 
 def _fill(made: Path, place: Path) -> None:
-    """Move what was built into an empty folder: it may be the one in which somebody stands."""
+    """Move the content into an empty folder, which may be the current one."""
     moved: list[Path] = []
     try:
         for entry in sorted(made.iterdir()):

@@ -1,4 +1,4 @@
-"""The contract of a fresh review, as the descriptor that its folder brings: the columns that every topic needs."""
+"""The contract of a new review as its descriptor: the columns that every topic needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NEEDED = {"required": True}
 
 @dataclass(frozen=True)
 class NewOutcome:
-    """An outcome of a fresh review: its name, as it is printed, and which side of it is good."""
+    """An outcome of a new review: its name, its label and its direction."""
 
     name: str
     label: str
@@ -66,7 +66,7 @@ def outcome_resource(outcome: NewOutcome) -> dict[str, Any]:
             _words(
                 "source_kind",
                 "Kind of source",
-                "What was read: the full text, the abstract, or somebody else's table.",
+                "What was read: the full text, the abstract, or a table in another publication.",
                 ("fulltext", "abstract", "secondary"),
             ),
             _field("source", "Source", "Where the count was read.", constraints=_NEEDED),

@@ -40,16 +40,16 @@ REFUSED = [
     ("arms.csv", 2, "pct_pancreatic", "-4", "below 0", "Share"),
     ("arms.csv", 2, "n", "20 (40%)", "count and a percentage", "Write the count 20"),
     ("arms.csv", 2, "n", "", "is empty", "Fill it in"),
-    ("arms.csv", 2, "n", "#REF!", "error that a spreadsheet left", "Repair"),
-    ("arms.csv", 2, "arm", "####", "error that a spreadsheet left", "Repair"),
+    ("arms.csv", 2, "n", "#REF!", "is a spreadsheet error", "Correct it in"),
+    ("arms.csv", 2, "arm", "####", "is a spreadsheet error", "Correct it in"),
     ("arms.csv", 2, "modality", "TARE_resin", "not a word of this column", "'TARE-resin'"),
     ("studies.csv", 2, "design", "RCT", "not a word of this column", "'rct'"),
     ("studies.csv", 2, "year", "1492", "below 1950", "publication"),
     ("studies.csv", 2, "year", "2010-05-03", "date", "type the number again"),
-    ("studies.csv", 2, "doi", "https://doi.org/10.1000/a1", "not written as it should be", "begins with 10."),
-    ("studies.csv", 2, "pmid", "PMID 100", "not written as it should be", "digits"),
+    ("studies.csv", 2, "doi", "https://doi.org/10.1000/a1", "does not have the required form", "begins with 10."),
+    ("studies.csv", 2, "pmid", "PMID 100", "does not have the required form", "digits"),
     ("studies.csv", 2, "country", "n/a", "missing value", "empty"),
-    ("studies.csv", 2, "centre", "#N/A", "error that a spreadsheet left", "Repair"),
+    ("studies.csv", 2, "centre", "#N/A", "is a spreadsheet error", "Correct it in"),
     ("studies.csv", 2, "title", "a\x1b[31mred", "control character", "Delete"),
     ("studies.csv", 2, "title", "abc\u202edef", "control character", "Delete"),
     ("studies.csv", 2, "first_author", "MÃ¼ller", "opened as Windows-1252", "Write 'Müller'"),
@@ -119,7 +119,7 @@ def test_spaces_around_values_are_cut_off_and_noticed(folder):
     folder.set("arms.csv", 2, "n", "\u00a050 ")
     folder.set("arms.csv", 2, "study_id", " Adams2010\u200b")
     assert folder.load().arms.loc[0, ["study_id", "n"]].tolist() == ["Adams2010", 50]
-    assert "arms.csv: had surplus or non-breaking spaces in 1 row, which were put right" in folder.notices()
+    assert "arms.csv: had surplus or non-breaking spaces in 1 row, which were removed" in folder.notices()
 
 
 def test_a_non_breaking_space_inside_a_name_does_not_make_it_another_name(folder):

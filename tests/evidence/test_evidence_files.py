@@ -73,7 +73,7 @@ def test_another_separator_is_read_and_noticed(folder, delimiter, words):
     before = counts(folder.load())
     folder.put("objective_response.csv", folder.rows("objective_response.csv"), delimiter=delimiter)
     assert counts(folder.load()) == before
-    assert f"objective_response.csv: is separated by {words} and was read so" in folder.notices()
+    assert f"objective_response.csv: is separated by {words} and was read accordingly" in folder.notices()
 
 
 def test_excel_unicode_text_is_read(folder):
@@ -87,7 +87,7 @@ def test_a_semicolon_file_with_decimal_commas_is_read(folder):
     rows = [[cell.replace(".", ",") for cell in row] for row in folder.rows("arms.csv")]
     folder.put("arms.csv", rows, delimiter=";")
     assert folder.load().arms.equals(before)
-    assert "arms.csv: writes decimals with a comma and was read so" in folder.notices()
+    assert "arms.csv: writes decimals with a comma and was read accordingly" in folder.notices()
 
 
 def test_a_decimal_point_in_a_file_of_decimal_commas_is_refused(folder):
@@ -357,12 +357,12 @@ def test_any_other_file_is_left_alone_with_a_notice(folder):
     folder.files["zzz.csv"] = b"a,b\n1,2\n"
     folder.files["~$studies.xlsx"] = b"lock"
     folder.files["README.md"] = b"words"
-    assert folder.notices() == ["zzz.csv: is not a table that metanet knows and was not read"]
+    assert folder.notices() == ["zzz.csv: is not a known table and was not read"]
 
 
 def test_a_folder_without_any_outcome_is_refused(folder):
     del folder.files["objective_response.csv"], folder.files["hepatotoxicity.csv"]
-    assert "holds no outcome" in folder.only().wrong
+    assert "contains no outcome" in folder.only().wrong
 
 
 @pytest.mark.parametrize("file", ["studies.csv", "arms.csv"])
@@ -387,7 +387,7 @@ def test_one_table_can_be_validated_alone(folder):
     folder.set("arms.csv", 2, "n", "many")
     report = validate(folder.write() / "arms.csv")
     assert [(p.file, p.row, p.column) for p in report.problems] == [("arms.csv", 2, "n")]
-    assert any("alone" in notice.wrong for notice in report.notices)
+    assert any("on its own" in notice.wrong for notice in report.notices)
 
 
 def test_a_single_header_without_rows_is_refused(tmp_path, folder):

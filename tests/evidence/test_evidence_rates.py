@@ -178,8 +178,10 @@ def test_hepatotoxicity_is_graded_unless_said_otherwise_and_takes_the_widest_def
         ["Clark2015", "ctcae_grade3plus_laboratory", 2],
     ]
     assert rates.attrs["definition"] == "graded"
-    assert "ctcae_grade3plus_any is kept" in left(rates)["Adams2010", "all"]
-    assert any("biliary_injury (1) and reild (1)" in note for note in rates.attrs["notes"])
+    assert "the row for CTCAE grade 3 or worse (any) is kept" in left(rates)["Adams2010", "all"]
+    assert any(
+        "biliary injury (1) and radioembolisation-induced liver disease (1)" in note for note in rates.attrs["notes"]
+    )
 
 
 @pytest.mark.parametrize(

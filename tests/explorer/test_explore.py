@@ -113,7 +113,7 @@ def test_the_text_names_the_view_and_is_short(explorer):
     assert len(lines) < 15
     for box in explorer._panel.studies.children:
         box.value = False
-    assert repr(explorer).splitlines()[1] == "Every study is left out."
+    assert repr(explorer).splitlines()[1] == "All studies are excluded."
     assert explorer.fit is None
 
 

@@ -42,7 +42,7 @@ def test_what_was_changed_in_the_starter_notebook_stays(tmp_path):
 @pytest.mark.parametrize("name", ["nothing", "file"])
 def test_what_is_no_folder_is_refused(tmp_path, name):
     (tmp_path / "file").touch()
-    with pytest.raises(ArgumentError, match=r"is not a folder\. Fix: make it first"):
+    with pytest.raises(ArgumentError, match=r"is not a folder\. Fix: create it first"):
         lab.starter_notebook(tmp_path / name)
 
 

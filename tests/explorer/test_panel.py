@@ -96,10 +96,10 @@ def test_the_numbers_with_all_rows_stand_beside_those_without_some(panel):
     whole = panel.view.fit
     assert "With all rows" not in panel.numbers.value
     panel.studies.children[0].value = False
-    assert f"With all rows taken in: median rate {100 * whole.estimate:.1f} %" in panel.numbers.value
+    assert f"With all rows included: median rate {100 * whole.estimate:.1f} %" in panel.numbers.value
     panel.model.value = "Common effect, logit"
     common = mn.pool(panel.view.all_rates, model="common")
-    assert f"With all rows taken in: common rate {100 * common.estimate:.1f} %" in panel.numbers.value
+    assert f"With all rows included: common rate {100 * common.estimate:.1f} %" in panel.numbers.value
 
 
 def test_one_button_takes_all_studies_in(panel):
@@ -161,7 +161,7 @@ def test_leaving_every_study_out_says_so_and_one_click_mends_it():
     panel = small("A", "B")
     for box in panel.studies.children:
         box.value = False
-    assert "Every study is left out." in panel.numbers.value
+    assert "All studies are excluded." in panel.numbers.value
     assert panel.figure.value == ""
     panel.studies.children[0].value = True
     assert shows_its_view(panel)
@@ -171,7 +171,7 @@ def test_a_selection_without_a_study_says_so(panel):
     panel.outcome.value = "hepatotoxicity"
     panel.certainty.value = "high"
     assert panel.view.all_rates.empty
-    assert "No study fits this selection" in panel.numbers.value
+    assert "No study matches this selection" in panel.numbers.value
     assert "No rows" in panel.count.value
     assert panel.studies.children == ()
 

@@ -67,7 +67,7 @@ def test_every_model_is_another_model(view):
 def test_the_code_of_every_overlap_policy_and_certainty_gives_the_numbers_of_the_view(view, overlap, certainty):
     chosen = view.with_choice(overlap=overlap, certainty=certainty)
     if chosen.fit is None:
-        assert "No study fits" in chosen.trouble
+        assert "No study matches" in chosen.trouble
     else:
         assert same_numbers(chosen)
 
@@ -110,7 +110,7 @@ def test_an_outcome_without_studies_of_the_modality_takes_all_modalities(evidenc
 def test_a_view_with_every_study_left_out_says_so(view):
     none = view.with_choice(left_out=frozenset(view.all_rates["study"]))
     assert none.fit is None
-    assert none.trouble == "Every study is left out."
+    assert none.trouble == "All studies are excluded."
 
 
 def test_a_failure_of_the_fit_is_shown_in_its_words(view, monkeypatch):

@@ -101,7 +101,7 @@ REFUSED: dict[str, tuple[Callable[[Folder], object], str]] = {
     "XML with entities": (lambda f: f.counts(b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "b">]>'), "XML"),
     "a quotation mark that never closes": (lambda f: f.counts(f'{HEAD}\n"' + ROW * 50_000), "was not read"),
     "text after a closing quotation mark": (lambda f: f.counts(f'{HEAD}\n"S0"x,Author 0\n'), "quotation mark"),
-    "a column twice": (lambda f: f.counts(f"{HEAD},events\n"), "stands 2 times"),
+    "a column twice": (lambda f: f.counts(f"{HEAD},events\n"), "occurs 2 times"),
     "a column of nobody": (lambda f: f.counts(f"{HEAD},__class__\n"), "not a column"),
     "a column whose name acts": (lambda f: f.counts(f"{HEAD},x\x1b[2J\u202e\n"), "not a column"),
     "no column of counts": (lambda f: f.counts(HEAD.replace("events,", "") + "\n"), "column is missing"),
@@ -159,10 +159,10 @@ REFUSED: dict[str, tuple[Callable[[Folder], object], str]] = {
     "the same file twice": (lambda f: f.spoil(lambda d: d["resources"].append(table(d, 0))), "twice"),
     "words of an enum that are none": (lambda f: f.spoil(lambda d: field(d, 0, 1).update(constraints={"enum": 5})), ""),
     "two classes that look the same": (
-        lambda f: f.put("arms.csv", (f.path / "arms.csv").read_text().replace(",B,B,", ",a ,A,")), "case, blanks",
+        lambda f: f.put("arms.csv", (f.path / "arms.csv").read_text().replace(",B,B,", ",a ,A,")), "case, spaces",
     ),
     "two classes of other letters alike": (
-        lambda f: f.put("arms.csv", (f.path / "arms.csv").read_text().replace(",B,B,", ",Ａ,Ａ,")), "case, blanks",
+        lambda f: f.put("arms.csv", (f.path / "arms.csv").read_text().replace(",B,B,", ",Ａ,Ａ,")), "case, spaces",
     ),
 }  # fmt: skip
 

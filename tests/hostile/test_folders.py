@@ -166,7 +166,7 @@ def test_a_link_among_the_files_of_a_run_is_not_followed(tmp_path, name, job):
     link = tmp_path / "out" / name
     link.parent.mkdir(parents=True)
     link.symlink_to(elsewhere)
-    with pytest.raises(mn.ArgumentError, match="is a link to elsewhere"):
+    with pytest.raises(mn.ArgumentError, match="is a link to another place"):
         made_by(job, tmp_path / "out")
     assert [path.read_text() for path in elsewhere.iterdir()] == ["mine"]
 
@@ -177,14 +177,14 @@ def test_a_report_is_not_written_through_a_link(tmp_path, name, job):
     elsewhere.mkdir()
     (tmp_path / "out" / name).parent.mkdir(parents=True)
     (tmp_path / "out" / name).symlink_to(elsewhere)
-    assert "is a link to elsewhere" in made_by(job, tmp_path / "out").error
+    assert "is a link to another place" in made_by(job, tmp_path / "out").error
     assert list(elsewhere.iterdir()) == []
 
 
 def test_a_folder_that_is_no_report_is_not_replaced(tmp_path, job):
     (tmp_path / "x" / "y").mkdir(parents=True)
     (tmp_path / "x" / "y" / "thesis.docx").write_text("mine")
-    assert "in the way and no report" in made_by(job, tmp_path).error
+    assert "exists and is not a report" in made_by(job, tmp_path).error
     assert [path.name for path in (tmp_path / "x" / "y").iterdir()] == ["thesis.docx"]
 
 

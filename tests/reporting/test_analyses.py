@@ -8,7 +8,7 @@ import re
 import pytest
 
 import metanet as mn
-from metanet.reporting.plan.plan import ANALYSES
+from metanet.reporting.plan.registry import NOTEBOOKS
 from metanet.reporting.run.batch import kinds_of, planned
 
 from .conftest import HOSTILE
@@ -19,7 +19,7 @@ def jobs(*kinds: str, outcome: str | None = None, modality: str | None = None) -
 
 
 def test_a_complete_run_makes_all_kinds_and_a_part_the_rates_alone():
-    assert kinds_of(None, complete=True) == ANALYSES
+    assert kinds_of(None, complete=True) == tuple(NOTEBOOKS)
     assert kinds_of(None, complete=False) == ("rates",)
     assert kinds_of("comparison", complete=False) == ("comparison",)
     with pytest.raises(mn.ArgumentError, match="Did you mean 'comparison'"):
@@ -96,7 +96,7 @@ def test_a_run_makes_pages_numbers_and_figures_and_runs_nothing_from_a_csv(hosti
 
 
 def test_saving_refuses_what_is_no_analysis(tmp_path):
-    with pytest.raises(mn.ArgumentError, match="is no result of an analysis"):
+    with pytest.raises(mn.ArgumentError, match="is not the result of an analysis"):
         mn.save_analysis(tmp_path, "comparison", "x", 3)
     with pytest.raises(mn.ArgumentError, match="Did you mean 'comparison'"):
         mn.save_analysis(tmp_path, "comparisn", "x", 3)

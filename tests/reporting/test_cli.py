@@ -127,7 +127,7 @@ def test_columns_and_choices_that_do_not_fit_are_one_message(monkeypatch, capsys
         ("", "a.csv:3:t: .*empty. Fix: Write the person-time"),
         ("10,5", "a.csv:3:t: '10,5' has a decimal comma. Fix: Write 10.5"),
         ("1.200", "a.csv:3:t: '1.200' can be read as thousands or as decimals"),
-        ("2 y", "a.csv:3:t: '2 y' holds a unit"),
+        ("2 y", "a.csv:3:t: '2 y' contains a unit"),
         ("0", "person_time\\[1\\]=0 .*must be above zero"),
         ("-3", "person_time\\[1\\]=-3 .*must be above zero"),
     ],
@@ -144,11 +144,11 @@ def test_a_faulty_person_time_is_named_by_file_row_and_column(monkeypatch, capsy
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("e,n\n3/10,10\n", "holds two numbers"),
+        ("e,n\n3/10,10\n", "contains two numbers"),
         ("e,n\n,10\n", "is empty"),
         ("e,m\n1,10\n", "Did you mean 'n'|not among the column names"),
         ("e,n\n", "no rows"),
-        ("", "holds no column names|is empty"),
+        ("", "has no column names|is empty"),
         ("e,n\n12,10\n", "is more than total"),
     ],
 )
@@ -203,6 +203,9 @@ def test_the_wheel_carries_evidence_and_notebooks_and_works_from_them(tmp_path):
     assert "metanet/embedded/extracted_data/datapackage.json" in names
     assert "metanet/embedded/analyses/modality_rate.ipynb" in names
     assert "metanet/py.typed" in names
+    sources = [path for kind in ("css", "js", "typ") for path in (PROJECT / "metanet").rglob(f"*.{kind}")]
+    assert {path.relative_to(PROJECT).as_posix() for path in sources} <= set(names)
+    assert len(sources) >= 6
     code = (
         "import metanet as mn; from metanet.reporting.files import analyses_folder; "
         "print(mn.__file__, mn.load_evidence().path, analyses_folder())"
@@ -218,3 +221,23 @@ def test_the_wheel_carries_evidence_and_notebooks_and_works_from_them(tmp_path):
         timeout=HANG,
     )
     assert done.stdout.count(str(tmp_path / "site")) == 3
+
+
+def test_messages_of_the_library_name_arguments_and_no_options_of_the_command():
+    import ast
+    import re
+
+    for path in sorted((PROJECT / "metanet").rglob("*.py")):
+        if path.name == "cli.py":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        docstrings = {
+            id(node.body[0].value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and isinstance(node.body[0], ast.Expr)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+                # A whole command, as a README shows it, may have options.
+                text = re.sub(r"`metanet \w+ [^`]*`", "", node.value)
+                assert not re.search(r"(?<![\w-])--[a-z]", text), (path.name, node.lineno)

@@ -57,6 +57,7 @@ Covidence #,Study ID,Title,Reviewer Name,Country,Responders,Assessed,Drug name,N
 17,Zee 2016,Third,Ann Lee,China,,,Drug B,
 """
 COVIDENCE_COLUMNS = ("Responders=events", "Assessed=total", "Drug name=modality")
+COVIDENCE_OPTIONS = {"columns": COVIDENCE_COLUMNS, "outcomes": ["response"]}
 PLAIN = """\
 study,year,modality,events,total
 Adams 2010,2010,Drug A,5,20

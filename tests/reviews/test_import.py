@@ -12,10 +12,9 @@ from metanet.evidence.locate import curated_folder
 from metanet.reviews import importing
 from metanet.reviews.importing import import_review
 
-from .conftest import COVIDENCE, COVIDENCE_COLUMNS, NAUSEA, PLAIN, RELIEF, ROWS, SCORE, SETTINGS, STUDIES, package, rm5
+from .conftest import COVIDENCE, COVIDENCE_OPTIONS, NAUSEA, PLAIN, RELIEF, ROWS, SCORE, SETTINGS, STUDIES, package, rm5
 
 WEB = {"X-analysis-data/X-data-rows.csv": ROWS, "X-analysis-data/X-overall-estimates-and-settings.csv": SETTINGS}
-COVIDENCE_OPTIONS = {"columns": COVIDENCE_COLUMNS, "outcomes": ["response"]}
 
 
 def test_two_groups_become_two_arms_of_a_study(review):
@@ -93,7 +92,7 @@ def test_an_outcome_that_is_asked_for_and_continuous_is_refused(review):
 def test_an_outcome_is_chosen_by_name_or_number(review, word):
     made = review.take("revman5", rm5(RELIEF, NAUSEA), outcomes=[word])
     assert made.new_outcomes == ("nausea",)
-    assert "1.1 Pain relief: not asked for" in made.left_out
+    assert "1.1 Pain relief: not chosen" in made.left_out
 
 
 def test_one_subgroup_is_chosen_by_its_name(review):
@@ -104,7 +103,7 @@ def test_one_subgroup_is_chosen_by_its_name(review):
 def test_a_study_in_two_subgroups_is_refused_with_the_way_out(review):
     problem = review.only("revman5", rm5(NAUSEA.replace('STUDY_ID="STD-2"', 'STUDY_ID="STD-1"')))
     assert "counted twice" in problem.wrong
-    assert "--outcome '1.3 / Low dose'" in problem.fix
+    assert "outcomes=['1.3 / Low dose']" in problem.fix
 
 
 def test_an_unknown_outcome_gets_the_nearest(review):
@@ -168,7 +167,7 @@ def test_two_names_that_become_one_key_are_refused_with_a_rename(review):
         "revman5", rm5(RELIEF, studies=STUDIES.replace("Smith 2012a", "Muller 2010").replace("2012.", "2010"))
     )
     assert "same study_id 'Muller2010'" in problem.wrong
-    assert "--rename" in problem.fix
+    assert "renames=['Muller 2010=Muller2010b']" in problem.fix
 
 
 def test_two_groups_of_one_label_are_refused(review):
@@ -191,7 +190,7 @@ def test_the_same_count_twice_comes_in_once_and_is_said(review):
     made = review.take("revman5", rm5(RELIEF, RELIEF.replace('NO="1"', 'NO="2"')))
     assert made.twice == 4
     assert len(review.rows("pain_relief")) == 4
-    assert "Twice in the file" in made.summary()
+    assert "Repeated in the file" in made.summary()
 
 
 def test_events_that_revman_swaps_come_in_as_entered_and_are_said(review):
@@ -281,7 +280,7 @@ def test_a_study_that_is_there_gets_its_second_outcome(review):
 def test_a_review_with_problems_of_its_own_is_not_added_to(review):
     arms = review.data / "arms.csv"
     arms.write_text(arms.read_text().replace("Example2021", "Exmaple2021"))
-    with pytest.raises(DataError, match="problems of its own"):
+    with pytest.raises(DataError, match="tables of the review have problems"):
         review.take("csv", PLAIN, outcomes=["response"])
 
 
@@ -320,12 +319,12 @@ def test_a_write_that_fails_takes_the_others_back(review, monkeypatch):
 
 def test_the_curated_tables_are_not_imported_into(tmp_path):
     (tmp_path / "plain.csv").write_text(PLAIN)
-    with pytest.raises(ArgumentError, match="people alone write"):
+    with pytest.raises(ArgumentError, match="only people edit"):
         import_review("csv", tmp_path / "plain.csv", curated_folder(), outcomes=["objective_response"])
 
 
 def test_a_folder_that_is_no_review_is_refused(tmp_path):
-    with pytest.raises(ArgumentError, match="metanet new DIR"):
+    with pytest.raises(ArgumentError, match="new_review"):
         import_review("csv", tmp_path / "plain.csv", tmp_path)
 
 
@@ -361,7 +360,7 @@ def test_a_table_that_is_not_of_revman_web_is_refused_by_each_missing_column(rev
 
 
 def test_a_package_without_rows_is_refused(review):
-    assert "holds no file data-rows.csv" in review.only("revman-web", package({"readme.txt": "x"})).wrong
+    assert "contains no file data-rows.csv" in review.only("revman-web", package({"readme.txt": "x"})).wrong
 
 
 def test_two_reviews_in_one_package_are_refused(review):
@@ -378,7 +377,7 @@ def test_of_an_extraction_by_two_readers_the_consensus_is_taken(review):
     assert review.column("response", "double_extracted") == ["true", "false"]
     assert made.left_out == (
         "1 column: Notes on design",
-        "2 rows of single readers, where a consensus stands beside them",
+        "2 rows of single readers, replaced by their consensus",
         "1 row without events and total",
     )
 
@@ -392,7 +391,7 @@ def test_two_readers_without_a_consensus_are_refused(review):
 
 def test_a_form_whose_columns_are_not_named_is_refused_with_the_option(review):
     problems = review.refused("covidence", COVIDENCE)
-    assert all("--" in problem.fix for problem in problems)
+    assert all("columns=[" in problem.fix or "outcomes=[" in problem.fix for problem in problems)
     assert any("'events'" in problem.wrong for problem in problems)
 
 
@@ -416,7 +415,7 @@ def test_an_unknown_column_is_refused_with_the_option_that_says_what_it_is(revie
         "csv", PLAIN.replace("modality", "drug"), columns=[], values=["modality=x"], outcomes=["response"]
     )
     assert problem.value == "drug"
-    assert "--map 'drug='" in problem.fix
+    assert "columns=['drug=']" in problem.fix
 
 
 @pytest.mark.parametrize("columns", [["drug=modality", "site="], ["drug=modality", "*="]])
@@ -456,12 +455,12 @@ def test_a_repeated_study_with_other_counts_is_refused_by_both_lines(review):
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ({"columns": ["drug=modality"]}, "is no column"),
+        ({"columns": ["drug=modality"]}, "is not a column"),
         ({"columns": ["study=studdy"]}, "Did you mean 'study'"),
         ({"columns": ["study"]}, "COLUMN=FIELD"),
         ({"columns": ["study=study", "study=arm"]}, "twice"),
         ({"columns": ["study=study", "year=study"]}, "two columns"),
-        ({"columns": ["*=study"]}, "leaves all other columns out"),
+        ({"columns": ["*=study"]}, "stands for all other columns"),
         ({"values": ["certanty=high"]}, "Did you mean 'certainty'"),
         ({"values": ["certainty="]}, "is empty"),
         ({"renames": ["Adams"]}, "NAME=OTHER"),
@@ -477,13 +476,13 @@ def test_an_option_that_cannot_be_meant_is_refused(review, option, words):
 
 
 def test_an_option_for_columns_is_refused_where_there_are_none_to_name(review):
-    with pytest.raises(ArgumentError, match="--map names columns"):
+    with pytest.raises(ArgumentError, match="columns='a=study' is given, and RevMan 5 defines"):
         review.take("revman5", rm5(RELIEF), columns=["a=study"])
 
 
 def test_words_of_the_review_are_kept_to(review):
     problem = review.only("csv", PLAIN, values=["certainty=hihg"], outcomes=["response"])
-    assert (problem.row, problem.column) == (None, "--set certainty")
+    assert (problem.row, problem.column) == (None, "values=['certainty=VALUE']")
     assert "'high'" in problem.fix
 
 

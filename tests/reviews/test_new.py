@@ -76,7 +76,9 @@ def test_every_kind_of_report_works_with_outcomes_and_modalities_of_ones_own(tmp
 def test_the_plan_is_one_that_a_report_follows(fresh):
     evidence = mn.load_evidence(fresh / "extracted_data")
     jobs = planned(evidence, data=fresh / "extracted_data", plan=fresh / "analyses/plans/review.toml")
-    assert [job.folder for job in jobs] == ["response/Treatment", "harm/Treatment", "analyses/findings/Treatment"]
+    assert [job.folder for job in jobs] == [
+        *("response/Treatment", "harm/Treatment", "analyses/findings/Treatment", "analyses/benefit_risk/response-harm")
+    ]
 
 
 def test_the_copied_notebooks_read_the_tables_of_their_review(fresh):
@@ -140,27 +142,27 @@ def test_the_folder_in_which_somebody_stands_is_filled(tmp_path, monkeypatch):
 
 def test_a_folder_that_holds_something_is_refused_by_what_it_holds(tmp_path):
     (tmp_path / "thesis.docx").touch()
-    with pytest.raises(ArgumentError, match=r"not empty: it holds thesis\.docx"):
+    with pytest.raises(ArgumentError, match=r"not empty: it contains thesis\.docx"):
         new_review(tmp_path)
     assert files(tmp_path) == ["thesis.docx"]
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "review").touch()
-    with pytest.raises(ArgumentError, match="is no folder"):
+    with pytest.raises(ArgumentError, match="exists and is not a folder"):
         new_review(tmp_path / "review")
 
 
 def test_a_link_is_not_followed(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "review").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ArgumentError, match="is no folder"):
+    with pytest.raises(ArgumentError, match="exists and is not a folder"):
         new_review(tmp_path / "review")
     assert files(tmp_path / "elsewhere") == []
 
 
 def test_a_missing_parent_is_refused(tmp_path):
-    with pytest.raises(ArgumentError, match="there is no folder 'nowhere'"):
+    with pytest.raises(ArgumentError, match="the parent folder 'nowhere' does not exist"):
         new_review(tmp_path / "nowhere" / "review")
 
 

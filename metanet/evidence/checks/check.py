@@ -1,4 +1,4 @@
-"""A folder of tables, read and checked as a whole: every fault of every file in one run."""
+"""A folder of tables, read and checked: every fault of every file in one run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def validate(path: str | os.PathLike[str] | None = None) -> Report:
     ----------
     path : path-like, optional
         A folder with studies.csv, arms.csv and outcome tables, or one CSV file of such a folder. None checks the
-        curated tables. A folder with a datapackage.json of its own is held against that, any other against the one of
+        curated tables. A folder with its own datapackage.json is checked against it, any other against the one of
         the curated tables, file by file.
 
     Returns
@@ -104,7 +104,7 @@ def read_folder(folder: Path, *, rules: bool = True) -> Reading:
 
 
 def read_single(path: Path) -> Reading:
-    """Read and check one CSV file, as far as that goes without the others."""
+    """Read and check one CSV file without the other tables."""
     reading = Reading(path)
     findings = reading.findings
     file = visible(path.name) or str(path)
@@ -125,7 +125,7 @@ def read_single(path: Path) -> Reading:
             (f"{how} {near!r} if that is meant; the" if near else "The")
             + f" tables are {listing(contract.tables, 20)}",
         )
-        # What the file is can still be said, so that one run shows all there is.
+        # The kind of the file can still be reported, so that one run shows all faults.
         decode(data, file, findings)
         return reading
     table = _table(data, table_contract, findings)
@@ -138,7 +138,7 @@ def read_single(path: Path) -> Reading:
     check_tables(reading.tables, findings)
     findings.notice(
         file,
-        "was checked alone, so not against the other tables",
+        "was checked on its own, not against the other tables",
         "Validate the folder to check studies and arms as well",
     )
     return reading
@@ -173,7 +173,7 @@ def _by_role(read: dict[str, Table], contract: Contract) -> Tables:
 
 
 def _missing_and_stray(folder: Path, present: list[str], contract: Contract, findings: Findings) -> None:
-    """A table that must be there and is not, and a file that looks like a table and would not be read."""
+    """Missing tables, and files that look like tables but would not be read."""
     stray = [name for name in present if Path(name).suffix.lower() in _TABLE_LIKE and name not in contract.tables]
     absent = [name for name in contract.tables if name not in present]
     for role in ("studies", "arms"):
@@ -186,7 +186,7 @@ def _missing_and_stray(folder: Path, present: list[str], contract: Contract, fin
     if not any(table.file in present for table in contract.of_role("outcome")):
         outcomes = [table.file for table in contract.of_role("outcome")]
         findings.cannot_read(
-            visible(folder.name) or str(folder), "holds no outcome", f"Add at least one of {listing(outcomes, 20)}"
+            visible(folder.name) or str(folder), "contains no outcome", f"Add at least one of {listing(outcomes, 20)}"
         )
     for name in stray:
         near = nearest(name, absent)
@@ -197,11 +197,11 @@ def _missing_and_stray(folder: Path, present: list[str], contract: Contract, fin
         elif _holds_counts(folder / name):
             findings.cannot_read(
                 visible(name),
-                "holds events and totals and is not the name of a table, so it would not be read",
+                "contains events and totals, but its name is not that of a table, so it would not be read",
                 f"Describe it in a {DESCRIPTOR}, or take it out of the folder",
             )
         else:
-            findings.notice(visible(name), "is not a table that metanet knows and was not read", "Nothing to do")
+            findings.notice(visible(name), "is not a known table and was not read", "Nothing to do")
 
 
 def _holds_counts(path: Path) -> bool:

@@ -16,7 +16,7 @@ from metanet.evidence.reading.cells import Row, Table
 
 # Rules within one table: between its rows and between the cells of a row.
 #
-# A value that could not be read is passed over here, because it has its own fault already.
+# Unreadable values are skipped here; they have their own fault.
 
 # Shares of groups are printed rounded; three of them may add up to a little more than 100.
 ROUNDING = 1.0
@@ -35,8 +35,13 @@ def check_table(table: Table, findings: Findings) -> None:
         _unit_and_poolable(table, findings)
 
 
+def _at(record: Callable[..., None], table: Table, row: Row, column: str, wrong: str, fix: str) -> None:
+    """Record a finding at a cell."""
+    record(table.file, wrong, fix, row=row.line, column=column, value=row.text[column])
+
+
 def _unique(table: Table, findings: Findings) -> None:
-    """A primary key stands once, a column declared unique holds each value once, and no row is there twice."""
+    """Primary keys are unique, columns declared unique have each value once, and no row is repeated."""
     keys = [table.contract.primary_key] if table.contract.primary_key else [table.contract.column_names]
     keys += [(column.name,) for column in table.contract.columns if column.constraints.get("unique")]
     for key in dict.fromkeys(keys):
@@ -49,7 +54,7 @@ def _unique(table: Table, findings: Findings) -> None:
                 findings.breaks_rule(
                     table.file,
                     f"repeats line {first[value]}",
-                    "Keep one of the two rows, or tell them apart by their arm" if len(key) > 1 else "Keep one of them",
+                    "Keep one of the two rows, or give them different arms" if len(key) > 1 else "Keep one of them",
                     row=row.line,
                     column=key[-1] if len(key) == 1 else "+".join(key) if len(key) < 6 else None,
                     value=" | ".join(row.text[name] for name in key[:4]),
@@ -59,40 +64,31 @@ def _unique(table: Table, findings: Findings) -> None:
 
 
 def _years(table: Table, findings: Findings) -> None:
-    """No year lies in the future, and enrolment begins before it ends and ends before the report is printed."""
+    """No year is in the future; enrolment begins before it ends and ends before publication."""
     latest = datetime.date.today().year + 1
     for row in table.rows:
         year, start, end = (row.values.get(name) for name in _YEAR_COLUMNS)
         for name in _YEAR_COLUMNS:
             value = row.values.get(name)
             if value is not None and value > latest:
-                findings.breaks_rule(
-                    table.file, "lies in the future", "Check the year", row=row.line, column=name, value=row.text[name]
-                )
+                _at(findings.breaks_rule, table, row, name, "lies in the future", "Check the year")
         if start is not None and end is not None and start > end:
-            findings.breaks_rule(
-                table.file,
-                f"is later than enrol_end {end}",
-                "Check both years",
-                row=row.line,
-                column="enrol_start",
-                value=row.text["enrol_start"],
-            )
+            _at(findings.breaks_rule, table, row, "enrol_start", f"is later than enrol_end {end}", "Check both years")
         for name, value in (("enrol_start", start), ("enrol_end", end)):
             # A report can be dated a year before its issue is printed.
             if year is not None and value is not None and value > year + 1:
-                findings.breaks_rule(
-                    table.file,
+                _at(
+                    findings.breaks_rule,
+                    table,
+                    row,
+                    name,
                     f"is later than the year of the report {year}",
                     "Check both years",
-                    row=row.line,
-                    column=name,
-                    value=row.text[name],
                 )
 
 
 def _shares(table: Table, findings: Findings) -> None:
-    """Shares that divide the patients of an arm do not add up to more than all of them."""
+    """Shares that divide the patients of an arm add up to at most 100 %."""
     for group in table.contract.extra.get("at_most_100", ()):
         for row in table.rows:
             given = {name: row.values[name] for name in group if row.values.get(name) is not None}
@@ -109,33 +105,26 @@ def _shares(table: Table, findings: Findings) -> None:
 
 
 def _counts(table: Table, findings: Findings) -> None:
-    """No more events than were assessed, and somebody was assessed."""
+    """Events do not exceed the total, and the total is positive."""
     for row in table.rows:
         events, total = row.values.get("events"), row.values.get("total")
         for name, value, least in (("events", events, 0), ("total", total, 1)):
-            # The curated contract says so too; one of the user's own may not.
+            # The curated contract requires this too; a user's contract may not.
             if value is not None and value < least and name not in row.bad:
-                findings.breaks_rule(
-                    table.file,
-                    f"is below {least}",
-                    "Check the count against the source",
-                    row=row.line,
-                    column=name,
-                    value=row.text[name],
-                )
+                _at(findings.breaks_rule, table, row, name, f"is below {least}", "Check the count against the source")
         if events is not None and total is not None and events > total:
-            findings.breaks_rule(
-                table.file,
+            _at(
+                findings.breaks_rule,
+                table,
+                row,
+                "events",
                 f"is more than the total {total}",
                 "Check both counts against the source",
-                row=row.line,
-                column="events",
-                value=row.text["events"],
             )
 
 
 def _derivations(table: Table, findings: Findings) -> None:
-    """A derived count says how, and a printed one has nothing to explain."""
+    """A derived count has a derivation, and a printed one has none."""
     if table.contract.column("derived") is None or table.contract.column("derivation") is None:
         return
     for row in table.rows:
@@ -150,13 +139,13 @@ def _derivations(table: Table, findings: Findings) -> None:
                 value="",
             )
         if derived is False and derivation:
-            findings.breaks_rule(
-                table.file,
+            _at(
+                findings.breaks_rule,
+                table,
+                row,
+                "derived",
                 "is false though there is a derivation",
                 "Write true, or empty the derivation",
-                row=row.line,
-                column="derived",
-                value=row.text["derived"],
             )
 
 
@@ -164,19 +153,19 @@ def _unit_and_poolable(table: Table, findings: Findings) -> None:
     """A pooled rate is about patients; lesions of one patient are not independent."""
     for row in table.rows:
         if row.values.get("poolable") is True and row.values.get("unit") == "lesions":
-            findings.notice(
-                table.file,
+            _at(
+                findings.notice,
+                table,
+                row,
+                "unit",
                 "counts lesions and is marked poolable",
                 "Check that the pooled rate may count lesions",
-                row=row.line,
-                column="unit",
-                value=row.text["unit"],
             )
 
 
 # Rules across tables: keys that must be found elsewhere, counts that must fit each other.
 #
-# Each rule is a function from the tables to findings. What could not be read is passed over here, because it has its own
+# Each rule is a function from the tables to findings. Unreadable values are skipped here; they have their own
 # fault already.
 
 
@@ -197,7 +186,7 @@ class Tables:
 
 
 class _Guesses:
-    """The nearest known key for the first keys that are wrong: where thousands are, it is not a slip in each."""
+    """The nearest known key, only for the first wrong keys: thousands of wrong keys are not slips."""
 
     _MOST = 50
 
@@ -218,7 +207,7 @@ def check_tables(tables: Tables, findings: Findings) -> None:
 
 
 def _unread(table: Table) -> set[str]:
-    """Words of rows whose key could not be read: what they name is not missing, so nothing else is at fault."""
+    """Keys of unreadable rows: rows that they name are not missing."""
     broken = [row for row in table.rows if row.bad & {"study_id", "arm"}]
     return table.unread_words | {row.text["study_id"] for row in broken}
 
@@ -232,25 +221,25 @@ def _arms_have_studies(tables: Tables, findings: Findings) -> None:
         study = row.values["study_id"]
         if study is not None and study not in known:
             near = guesses.nearest(study, (str(name) for name in known if name))
-            findings.breaks_rule(
-                tables.arms.file,
+            _at(
+                findings.breaks_rule,
+                tables.arms,
+                row,
+                "study_id",
                 f"is not in {tables.studies.file}",
                 f"Write {near!r} if that is meant, or add the study" if near else "Add the study",
-                row=row.line,
-                column="study_id",
-                value=row.text["study_id"],
             )
     if tables.arms.complete:
         used = {row.values["study_id"] for row in tables.arms.rows} | _unread(tables.arms)
         for row in tables.studies.rows:
             if row.values["study_id"] not in used and row.values["study_id"] is not None:
-                findings.notice(
-                    tables.studies.file,
+                _at(
+                    findings.notice,
+                    tables.studies,
+                    row,
+                    "study_id",
                     f"has no arm in {tables.arms.file}",
                     "Add its arms, or delete the study",
-                    row=row.line,
-                    column="study_id",
-                    value=row.text["study_id"],
                 )
 
 
@@ -276,7 +265,7 @@ def _outcomes_have_arms(tables: Tables, findings: Findings) -> None:
                 column, wrong = "study_id", f"is not in {tables.arms.file}"
                 near = guesses.nearest(study, arms)
                 fix = f"Write {near!r} if that is meant, or add the arm" if near else "Add the study and its arm"
-            findings.breaks_rule(table.file, wrong, fix, row=row.line, column=column, value=row.text[column])
+            _at(findings.breaks_rule, table, row, column, wrong, fix)
 
 
 def _arms_have_outcomes(tables: Tables, findings: Findings) -> None:
@@ -306,18 +295,18 @@ def _totals_fit_arms(tables: Tables, findings: Findings) -> None:
         for row in table.rows:
             total, size = row.values.get("total"), sizes.get((row.values["study_id"], row.values["arm"]))
             if row.values.get("unit", "patients") == "patients" and total and size and total > size:
-                findings.breaks_rule(
-                    table.file,
+                _at(
+                    findings.breaks_rule,
+                    table,
+                    row,
+                    "total",
                     f"is more than the {size} patients of the arm",
                     f"Check it, the unit, and n in {tables.arms.file}",
-                    row=row.line,
-                    column="total",
-                    value=row.text["total"],
                 )
 
 
 def _outcomes_nest(tables: Tables, findings: Findings) -> None:
-    """Complete responders are among the responders, and these among the controlled, where the denominator is one."""
+    """Complete responders are responders, and responders have disease control, where the denominators agree."""
     by_name = {table.contract.outcome: table for table in tables.outcomes}
     for table in tables.outcomes:
         # Follow the chain to its end, so that complete response is held against disease control even where the row
@@ -338,13 +327,13 @@ def _nest(table: Table, wider: Table, findings: Findings) -> None:
         for other in counts.get((row.values["study_id"], row.values["arm"]), ()):
             events, most = row.values.get("events"), other.values.get("events")
             if _comparable(row, other) and events is not None and most is not None and events > most:
-                findings.breaks_rule(
-                    table.file,
+                _at(
+                    findings.breaks_rule,
+                    table,
+                    row,
+                    "events",
                     f"is more than the {most} of {wider.file} line {other.line}, which include them",
                     "Check both counts against the source",
-                    row=row.line,
-                    column="events",
-                    value=row.text["events"],
                 )
 
 
@@ -372,18 +361,18 @@ def _modality_classes(tables: Tables, findings: Findings) -> None:
         expected, where = first.setdefault(modality, (stated.get(modality, given), row.line))
         if given != expected:
             because = "" if modality in stated else f", as on line {where}"
-            findings.breaks_rule(
-                tables.arms.file,
+            _at(
+                findings.breaks_rule,
+                tables.arms,
+                row,
+                "modality_class",
                 f"is not the class of {visible(modality)}{because}",
                 f"Write {expected!r}, or correct the modality",
-                row=row.line,
-                column="modality_class",
-                value=row.text["modality_class"],
             )
 
 
 def _alike_names(tables: Tables, findings: Findings) -> None:
-    """Names that a reader takes for one are one: else their arms would be pooled apart, and nobody would see why."""
+    """Names that look the same are the same: otherwise their arms would be pooled separately without a visible reason."""
     if tables.arms is None:
         return
     for name in ("modality_class", "modality"):
@@ -395,18 +384,18 @@ def _alike_names(tables: Tables, findings: Findings) -> None:
             key = "".join(unicodedata.normalize("NFKC", value).casefold().split())
             other, line = first.setdefault(key, (value, row.line))
             if value != other:
-                findings.breaks_rule(
-                    tables.arms.file,
-                    f"differs from {visible(other)} on line {line} by case, blanks or the form of a letter alone",
-                    f"Write {other!r} if that is meant, or choose a name that can be told from it",
-                    row=row.line,
-                    column=name,
-                    value=row.text[name],
+                _at(
+                    findings.breaks_rule,
+                    tables.arms,
+                    row,
+                    name,
+                    f"differs from {visible(other)} on line {line} only by case, spaces or the form of a letter",
+                    f"Write {other!r} if that is meant, or choose a clearly different name",
                 )
 
 
 def _shared_identifiers(tables: Tables, findings: Findings) -> None:
-    """One DOI or PMID in two studies is one report extracted twice, or a slip."""
+    """The same DOI or PMID in two studies is a duplicate report or a mistake."""
     if tables.studies is None:
         return
     for name in ("doi", "pmid"):
@@ -417,18 +406,18 @@ def _shared_identifiers(tables: Tables, findings: Findings) -> None:
                 continue
             other = first.setdefault(str(value).casefold(), row)
             if other is not row:
-                findings.notice(
-                    tables.studies.file,
+                _at(
+                    findings.notice,
+                    tables.studies,
+                    row,
+                    name,
                     f"is also the {name} of {visible(other.values['study_id'])} on line {other.line}",
                     "Check that the two are different reports; give them one overlap_group if they share patients",
-                    row=row.line,
-                    column=name,
-                    value=row.text[name],
                 )
 
 
 def _published(tables: Tables, findings: Findings) -> None:
-    """A published interval holds its estimate."""
+    """A published interval contains its estimate."""
     if tables.published is None:
         return
     for row in tables.published.rows:
@@ -436,13 +425,13 @@ def _published(tables: Tables, findings: Findings) -> None:
         if estimate is None:
             continue
         if (lower is not None and estimate < lower) or (upper is not None and estimate > upper):
-            findings.breaks_rule(
-                tables.published.file,
+            _at(
+                findings.breaks_rule,
+                tables.published,
+                row,
+                "estimate",
                 f"lies outside its interval {row.text['ci_lower']} to {row.text['ci_upper']}",
                 "Check the three numbers against the review",
-                row=row.line,
-                column="estimate",
-                value=row.text["estimate"],
             )
 
 

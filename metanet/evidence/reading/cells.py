@@ -12,7 +12,7 @@ from metanet.evidence.contract import Column, TableContract
 from metanet.evidence.findings import Findings
 from metanet.evidence.reading.text import Record, Sheet
 
-# What people write into the cells of a spreadsheet, recognised so that a message can say how to fix it.
+# Common spreadsheet entries, recognised so that a message can name the fix.
 #
 # Frictionless decides what a value is. It is asked only after these checks, because it also takes spellings that a
 # person reading a table would not: 1_000, NaN, or digits of another script.
@@ -71,7 +71,7 @@ def decimal_comma(text: str) -> bool:
 def plain_number(text: str, *, whole: bool, comma: bool, foreign: bool) -> str | None:
     """`text` as a number with a decimal point, or None where it is not plainly one number.
 
-    `whole` lets 5.0 stand for 5, as many programs write it. `comma` says that the file writes decimals with a comma,
+    `whole` accepts 5.0 as 5, as many programs write it. `comma` says that the file writes decimals with a comma,
     `foreign` that its cells are not separated by commas, so that a point may mean thousands.
     """
     if _THOUSANDS.fullmatch(text) and (foreign or "," in text):
@@ -85,7 +85,7 @@ def plain_number(text: str, *, whole: bool, comma: bool, foreign: bool) -> str |
 
 
 def number_fault(text: str, *, whole: bool, comma: bool, percent: bool) -> tuple[str, str]:
-    """What is wrong with a cell that should hold a number, and the fix."""
+    """What is wrong with a cell that should be a number, and the fix."""
     if (common := common_fault(text, PLACEHOLDERS)) is not None:
         return common
     if _is_date(text):
@@ -98,9 +98,9 @@ def number_fault(text: str, *, whole: bool, comma: bool, percent: bool) -> tuple
         fix = f"Write {number.replace(',', '.')} alone" if percent else "Write the count; the per cent follow from it"
         return "has a per cent sign", fix
     if _FRACTION.fullmatch(text):
-        return "holds two numbers", "Write the first into the column 'events' and the second into 'total'"
+        return "contains two numbers", "Write the first into the column 'events' and the second into 'total'"
     if _COUNT_AND_PERCENT.fullmatch(text):
-        return "holds a count and a percentage", f"Write the count {text.split('(')[0].strip()} alone"
+        return "contains a count and a percentage", f"Write the count {text.split('(')[0].strip()} alone"
     if _THOUSANDS.fullmatch(text):
         return (
             "can be read as thousands or as decimals",
@@ -112,10 +112,10 @@ def number_fault(text: str, *, whole: bool, comma: bool, percent: bool) -> tuple
         return "has a decimal point in a file that writes decimals with a comma", "Write all numbers in one way"
     for pattern, wrong, fix in (
         (_INEXACT, "is not an exact number", "Write the number that the source prints, and the doubt into 'note'"),
-        (_SPREAD, "holds a number and its spread", "Write the number alone"),
+        (_SPREAD, "contains a number and its spread", "Write the number alone"),
         (_RANGE, "is a range", "Write one number, and the range into 'note'"),
         (_SCIENTIFIC, "is in scientific notation", "Write the number out"),
-        (_WITH_UNIT, "holds a unit", "Write the number alone; the unit of the column is in the codebook"),
+        (_WITH_UNIT, "contains a unit", "Write the number alone; the unit of the column is in the codebook"),
     ):
         if pattern.fullmatch(text):
             return wrong, fix
@@ -125,7 +125,7 @@ def number_fault(text: str, *, whole: bool, comma: bool, percent: bool) -> tuple
 
 
 def boolean_fault(text: str) -> tuple[str, str]:
-    """What is wrong with a cell that should hold true or false, and the fix."""
+    """What is wrong with a cell that should be true or false, and the fix."""
     if (common := common_fault(text, PLACEHOLDERS)) is not None:
         return common
     folded = text.casefold()
@@ -139,9 +139,9 @@ def boolean_fault(text: str) -> tuple[str, str]:
 def common_fault(text: str, placeholders: frozenset[str]) -> tuple[str, str] | None:
     """The fault that any kind of cell may have: a spreadsheet's error value or a placeholder for nothing."""
     if text in SPREADSHEET_FAULTS or (text and not text.strip("#")):
-        return "is an error that a spreadsheet left instead of a value", "Repair it in the spreadsheet and save again"
+        return "is a spreadsheet error instead of a value", "Correct it in the spreadsheet and save it again"
     if text in placeholders:
-        return "stands for a missing value", _EMPTY
+        return "is a placeholder for a missing value", _EMPTY
     return None
 
 
@@ -157,12 +157,12 @@ def _is_date(text: str) -> bool:
 
 # Rows of text to typed rows: the header against the contract, each cell through its Frictionless field.
 
-# Excel cuts a cell off at this length, so nothing longer can have been meant.
+# Excel truncates cells at this length, so a longer text is a mistake.
 LONGEST_CELL = 32_767
 #: A cell that has to fit a pattern is a word or a line; the time that a pattern takes grows with the length.
 LONGEST_PATTERNED = 500
 MOST_COLUMNS = 1_000
-#: Beyond so many faults of a file nobody reads which word each was meant to be.
+#: Beyond this many faults in a file, no suggestions are made.
 _MOST_GUESSES = 1_000
 _PLAIN_TEXT = re.compile(r"[\x20-\x7e\t\r\n\u00a1-\u00ac\u00ae-\u024f\u0370-\u03ff\u2010-\u2015\u2018-\u201e\u2026]*")
 
@@ -205,7 +205,7 @@ def type_sheet(sheet: Sheet, contract: TableContract, findings: Findings) -> Tab
     width = len(sheet.header.cells)
     comma = _uses_decimal_comma(sheet, contract, places)
     if comma:
-        findings.notice(sheet.file, "writes decimals with a comma and was read so", "Nothing to do")
+        findings.notice(sheet.file, "writes decimals with a comma and was read accordingly", "Nothing to do")
     columns = [(column, places.get(column.name)) for column in contract.columns]
     for record in sheet.records:
         if not _fits(record, width, sheet, findings):
@@ -221,7 +221,7 @@ def type_sheet(sheet: Sheet, contract: TableContract, findings: Findings) -> Tab
 
 
 def _header(sheet: Sheet, contract: TableContract, findings: Findings) -> dict[str, int] | None:
-    """Where each column stands, or None where the header cannot be trusted."""
+    """The position of each column, or None where the header is unreliable."""
     known = contract.column_names
     names = sheet.header.cells
     line = sheet.header.line
@@ -239,7 +239,7 @@ def _header(sheet: Sheet, contract: TableContract, findings: Findings) -> dict[s
             findings.cannot_read(
                 sheet.file,
                 f"has its column names on line {record.line}, below another line",
-                "Let the column names be the first line, in one row without merged cells",
+                "Put the column names in the first line, in one row without merged cells",
                 row=line,
             )
             return None
@@ -250,7 +250,7 @@ def _header(sheet: Sheet, contract: TableContract, findings: Findings) -> dict[s
         if not name and (first := next((r for r in sheet.records if len(r.cells) > place and r.cells[place]), None)):
             findings.cannot_read(
                 sheet.file,
-                f"column {_letter(place)} holds data and has no name (merged cells in the header?)",
+                f"column {_letter(place)} contains data but has no name (merged cells in the header?)",
                 "Give each column its own name in the first line",
                 row=first.line,
                 column=_letter(place),
@@ -260,7 +260,7 @@ def _header(sheet: Sheet, contract: TableContract, findings: Findings) -> dict[s
         letters = listing(_letter(place) for place, other in enumerate(names) if other == name)
         findings.cannot_read(
             sheet.file,
-            f"the column name stands {names.count(name)} times ({letters})",
+            f"the column name occurs {names.count(name)} times ({letters})",
             "Keep one of the columns",
             row=line,
             column=visible(shorten(name)),
@@ -290,7 +290,7 @@ def _header(sheet: Sheet, contract: TableContract, findings: Findings) -> dict[s
 
 
 def _drop_trailing_blank_columns(sheet: Sheet, findings: Findings) -> None:
-    """Cut off columns without a name and without data, which Excel writes for cells that were once touched."""
+    """Remove columns without a name and without data, which Excel writes for cells that were once edited."""
     names = sheet.header.cells
     width = len(names)
     used = max((len(r.cells) - _blank_tail(r.cells) for r in sheet.records), default=0)
@@ -318,7 +318,7 @@ def _fits(record: Record, width: int, sheet: Sheet, findings: Findings) -> bool:
     if len(cells) == width:
         return True
     if len(cells) > width:
-        fix = "Put quotation marks around a cell that holds the separator, and write decimals with a point"
+        fix = "Put quotation marks around a cell that contains the separator, and write decimals with a point"
     else:
         fix = "Add the missing cells; an empty one still needs its separator"
     findings.cannot_read(
@@ -352,7 +352,7 @@ def _value(text: str, column: Column, row: Row, sheet: Sheet, comma: bool, findi
     if text:
         if len(text) > LONGEST_CELL:
             return refuse(
-                f"is {len(text):,} characters long, more than a spreadsheet cell holds",
+                f"is {len(text):,} characters long, more than a spreadsheet cell can hold",
                 "Look for a quotation mark that closes too late, or shorten the text",
             )
         if "pattern" in column.constraints and len(text) > LONGEST_PATTERNED:
@@ -387,18 +387,18 @@ def _text_fault(text: str, column: Column) -> tuple[str, str] | None:
         return fault
     if not text.isascii() and (meant := _twice_encoded(text)) is not None:
         return "was saved as UTF-8 and opened as Windows-1252 in between", f"Write {visible(meant)!r} if that is meant"
-    # Most cells are plain text, which one regular expression can tell faster than a look at each character.
+    # Most cells are plain text, which one regular expression recognises faster than a loop over the characters.
     if not _PLAIN_TEXT.fullmatch(text):
         for character in text:
             if character == "\ufffd":
-                return "has lost a character (�) when it was saved", "Type it again and save as UTF-8"
+                return "lost a character (�) when it was saved", "Type it again and save as UTF-8"
             if harmful(character) and character not in "\n\t":
-                return f"holds an invisible control character ({visible(character)})", "Delete it and type the text"
+                return f"contains an invisible control character ({visible(character)})", "Delete it and type the text"
     return None
 
 
 def _twice_encoded(text: str) -> str | None:
-    """What `text` was before a program took its UTF-8 for Windows-1252; None where it never was that."""
+    """`text` before its UTF-8 was misread as Windows-1252; None if it was not."""
     try:
         # Ordinary text with accents is not valid UTF-8 once written in Windows-1252, so this fails for it.
         return text.encode("cp1252").decode("utf-8")
@@ -422,10 +422,10 @@ def _constraint_fault(kind: str, text: str, column: Column, *, guess: bool) -> t
         return "is not a word of this column", fix
     if kind == "pattern":
         words = column.extra.get("pattern_in_words", f"text that fits {limit}")
-        return "is not written as it should be", f"Write {words}"
+        return "does not have the required form", f"Write {words}"
     if kind in {"minLength", "maxLength"}:
         return f"is {'shorter' if kind == 'minLength' else 'longer'} than {limit} characters", "Check it"
-    return f"does not keep to {kind} {limit}", "Check it"
+    return f"violates {kind} {limit}", "Check it"
 
 
 def _letter(place: int) -> str:

@@ -1,4 +1,4 @@
-"""Any CSV of counts, outside the contract: read as forgivingly, and refused in the same words, as the evidence itself."""
+"""Any CSV of counts, outside the contract, read with the same tolerance and the same messages as the evidence."""
 
 from __future__ import annotations
 
@@ -56,32 +56,21 @@ def _columns(sheet: Sheet, numbers: Mapping[str, bool], findings: Findings) -> d
         header = header[:-1]
     file = sheet.file
     for name in sorted({name for name in header if name and header.count(name) > 1}):
-        findings.cannot_read(
-            file, "stands twice among the column names", "Rename one", row=sheet.header.line, value=name
-        )
+        findings.cannot_read(file, "is the name of two columns", "Rename one", row=sheet.header.line, value=name)
     for name in numbers:
         if name not in header:
             near = nearest(name, header)
             fix = f"Did you mean {near!r}?" if near else f"The columns are {listing(header)}"
             findings.cannot_read(file, "is not among the column names", fix, row=sheet.header.line, value=name)
     if not sheet.records:
-        findings.cannot_read(file, "holds column names and no rows", "Add a row for each study")
+        findings.cannot_read(file, "has column names and no rows", "Add a row for each study")
     if findings.faults:
         return {}
     columns: dict[str, list[Any]] = {name: [] for name in header if name}
-    for record in sheet.records:
-        cells = record.cells + [""] * (len(header) - len(record.cells))
-        if any(cells[len(header) :]):
-            findings.cannot_read(
-                file,
-                f"has more cells than the {len(header)} columns",
-                "Put text with a comma in quotes",
-                row=record.line,
-            )
-            continue
+    for line, cells in sheet.cells(len(header), findings):
         for name, cell in zip(header, cells, strict=False):
             if name in numbers:
-                columns[name].append(_number(cell, name, record.line, sheet, findings, whole=numbers[name]))
+                columns[name].append(_number(cell, name, line, sheet, findings, whole=numbers[name]))
             elif name:
                 columns[name].append(cell)
     return columns

@@ -15,7 +15,7 @@ from metanet.evidence.findings import Findings
 
 # The bytes of a CSV file to text: what kind of file it is, and in which encoding people saved it.
 
-# A table of studies is tens of kilobytes; a file of this size is something else that was given by mistake.
+# A table of studies is tens of kilobytes; a file of this size was given by mistake.
 LARGEST_FILE = 50 * 1024 * 1024
 
 _SAVE_AS = "Open it in the spreadsheet program and save it as 'CSV UTF-8 (comma delimited)'"
@@ -38,7 +38,7 @@ _MARKED: tuple[tuple[bytes, str, str], ...] = (
 
 
 def read_bytes(path: Path, file: str, findings: Findings, kind: str = "CSV") -> bytes | None:
-    """The content of `path`, or None with the reason in `findings`. Links are followed; a pipe is not waited for."""
+    """The content of `path`, or None with the reason in `findings`. Links are followed; pipes are not read."""
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
@@ -77,7 +77,7 @@ def decode(data: bytes, file: str, findings: Findings) -> str | None:
             return _marked(data, encoding, name, file, findings)
     if b"\x00" in data:
         line = data[: data.index(b"\x00")].count(b"\n") + 1
-        findings.cannot_read(file, "holds zero bytes, so it is not text or is damaged", _SAVE_AS, row=line)
+        findings.cannot_read(file, "contains zero bytes, so it is not text or is damaged", _SAVE_AS, row=line)
         return None
     try:
         return data.decode("utf-8")
@@ -93,7 +93,7 @@ def _marked(data: bytes, encoding: str, name: str, file: str, findings: Findings
         findings.cannot_read(file, f"begins as {name} and then breaks off or is damaged", _SAVE_AS, row=line)
         return None
     if "\x00" in text:
-        findings.cannot_read(file, "holds zero characters, so it is not text or is damaged", _SAVE_AS)
+        findings.cannot_read(file, "contains zero characters, so it is not text or is damaged", _SAVE_AS)
         return None
     findings.notice(file, f"was read as {name}", "Nothing to do; UTF-8 is what the other tables use")
     return text
@@ -135,7 +135,7 @@ def _other_kind(data: bytes) -> str | None:
 
 # Text to rows of cells: the separator, the records and the line on which each begins.
 
-# Blanks that people cannot see, besides what str.strip() knows: zero-width space and joiner, a byte order mark inside.
+# Invisible spaces that str.strip() does not remove: zero-width space and joiner, a byte order mark inside.
 BLANKS = " \t\r\n\f\v\u00a0\u2007\u202f\u2009\u200a\u3000\u200b\u2060\ufeff"
 #: More rows than any review has; more lines than the sheet of a spreadsheet, which may be full of empty ones.
 MOST_ROWS, MOST_LINES = 100_000, 1_100_000
@@ -151,13 +151,13 @@ class Record:
 
     @property
     def blank(self) -> bool:
-        """Whether no cell holds anything."""
+        """Whether all cells are empty."""
         return not any(self.cells)
 
 
 @dataclass
 class Sheet:
-    """A file as rows of trimmed text; `separator` is what stood between the cells."""
+    """A file as rows of trimmed text, and its separator."""
 
     file: str
     separator: str
@@ -165,18 +165,28 @@ class Sheet:
     records: list[Record] = field(default_factory=list)
     complete: bool = True
 
+    def cells(self, width: int, findings: Findings) -> Iterator[tuple[int, list[str]]]:
+        """Line and cells of each row, one cell for each of `width` columns; a row with more is a fault."""
+        for record in self.records:
+            cells = record.cells + [""] * (width - len(record.cells))
+            if any(cells[width:]):
+                wrong = f"has more cells than the {width} columns"
+                findings.cannot_read(self.file, wrong, "Put text with a comma in quotes", row=record.line)
+            else:
+                yield record.line, cells
+
 
 def split(text: str, file: str, known: Collection[str], findings: Findings) -> Sheet | None:
     """The rows of `text`, or None with the reason in `findings`.
 
-    A quoted cell may hold line breaks, so a row is numbered by the line on which it begins: that is the line an editor
-    shows, and the row a spreadsheet shows as long as no earlier cell holds a line break.
+    A quoted cell may contain line breaks, so a row is numbered by the line on which it begins: that is the line an editor
+    shows, and the row a spreadsheet shows as long as no earlier cell contains a line break.
     """
     separator, skip = _separator(text, known)
     if separator != ",":
         findings.notice(
             file,
-            f"is separated by {_SEPARATORS[separator]} and was read so",
+            f"is separated by {_SEPARATORS[separator]} and was read accordingly",
             "Nothing to do; commas are what the other tables use",
         )
     records: list[Record] = []
@@ -207,14 +217,14 @@ def split(text: str, file: str, known: Collection[str], findings: Findings) -> S
         findings.cannot_read(file, broken.wrong, broken.fix, row=broken.line)
     if not records:
         if complete:
-            findings.cannot_read(file, "holds no column names", "Write the line with the column names first")
+            findings.cannot_read(file, "has no column names", "Write the line with the column names first")
         return None
     if blank_before:
         findings.notice(file, "begins with empty lines, which were left out", "Delete them")
     if trimmed:
         findings.notice(
             file,
-            f"had surplus or non-breaking spaces in {counted(trimmed, 'row')}, which were put right",
+            f"had surplus or non-breaking spaces in {counted(trimmed, 'row')}, which were removed",
             "Nothing to do",
         )
     if blank:

@@ -68,7 +68,7 @@ def connected(scheduler: str, workers: int | None = None) -> Iterator[Any]:
             client = held.enter_context(distributed.Client(address, timeout=_PATIENCE, set_as_default=False))
         except (OSError, ValueError, TimeoutError) as fault:
             raise ReportError(
-                f"scheduler={shorten(scheduler)!r} does not answer ({shorten(str(fault), 120)}). Fix: start the cluster, or "
+                f"scheduler={shorten(scheduler)!r} does not respond ({shorten(str(fault), 120)}). Fix: start the cluster, or "
                 "give the address that its scheduler prints."
             ) from None
         yield client
@@ -76,7 +76,7 @@ def connected(scheduler: str, workers: int | None = None) -> Iterator[Any]:
 
 # Reports made by the workers of a Dask cluster: an existing one by its address, or one of this machine's own.
 
-#: How often a report is tried anew when its worker was lost.
+#: How often a report is retried when its worker was lost.
 RETRIES = 3
 
 

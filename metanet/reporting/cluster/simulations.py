@@ -38,7 +38,7 @@ def calibrate_on_cluster(
     scheduler
         Address of a scheduler, such as ``tcp://10.0.0.1:8786``, or "local" for a cluster of this machine.
     chunk
-        Data sets of one task. Tasks of a worker that was lost are done anew by another.
+        Data sets of one task. Tasks of a lost worker are repeated by another.
     seed
         Of the random numbers: chunk i draws from the i-th stream of this seed, wherever it is done.
     **options
@@ -63,7 +63,7 @@ def calibrate_on_cluster(
     elif rest:
         # A chunk of fewer than ten is none.
         sizes[-1] += rest
-    # Faults in the arguments are told here, not by a worker.
+    # Faulty arguments are reported here, not by a worker.
     first = calibrate(fit, 10, seed=seed, **options)
     if first.reason:
         return first

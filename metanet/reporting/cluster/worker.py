@@ -56,7 +56,7 @@ def make_remote(
     """
     if versions != versions_digest():
         raise ReportError(
-            "A worker of the cluster has other versions of metanet or of its packages than this machine. Fix: install the same "
+            "A worker of the cluster has different versions of metanet or its packages from this machine. Fix: install the same "
             "requirements.lock on both."
         )
     place = _unpacked(bundle)
@@ -90,7 +90,7 @@ def _maker(formats: tuple[str, ...], seconds: float | None, megabytes: int | Non
 
 
 def _unpacked(bundle: bytes) -> Path:
-    """The folder that holds a bundle on this worker; each is unpacked once."""
+    """The folder of a bundle on this worker; each is unpacked once."""
     with _LOCK:
         if not _HOME:
             _HOME.append(Path(tempfile.mkdtemp(prefix="metanet-worker-")))
@@ -114,10 +114,10 @@ def packed(folder: Path) -> bytes:
 
 
 def unpack(content: bytes, folder: Path) -> None:
-    """A zip into a folder; a name that would lead out of it is refused."""
+    """Unpack a zip into a folder; a name that points outside of it is refused."""
     root = folder.resolve()
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for name in archive.namelist():
             if not (root / name).resolve().is_relative_to(root):
-                raise ReportError(f"An archive holds {name!r}, which leads out of its folder.")
+                raise ReportError(f"An archive contains {name!r}, which points outside its folder.")
         archive.extractall(root)

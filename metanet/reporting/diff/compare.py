@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from metanet.base.errors import ArgumentError, MetanetError, shorten
+from metanet.evidence.contract import column_titles
 from metanet.reporting.files import read_object
 from metanet.reporting.run.run import ABOUT
 
-# A run as it lies in its folder: every report with what it is and its numbers.
+# A run in its folder: every report with its description and its numbers.
 
-#: What tells one row of a report from the others.
+#: Columns that identify a row of a report.
 KEY = ("study_id", "arm", "definition")
 
 
@@ -47,7 +48,7 @@ class Made:
         for row in listed if isinstance(listed, list) else ():
             if isinstance(row, dict):
                 key = tuple(str(row.get(name) or "") for name in KEY)
-                # Data without an id are told apart by their names.
+                # Data without an id are identified by their names.
                 rows.setdefault(key if key[0] else (str(row.get("study")), *key[1:]), row)
         return rows
 
@@ -62,7 +63,9 @@ def read_run(folder: str | os.PathLike[str]) -> dict[str, Made]:
     """
     root = Path(folder)
     if not root.is_dir():
-        raise ArgumentError(f"{shorten(str(folder))!r} is not a folder of reports. Fix: give what --out named.")
+        raise ArgumentError(
+            f"{shorten(str(folder))!r} is not a folder of reports. Fix: give the folder that `report` wrote."
+        )
     found: dict[str, Made] = {}
     for path in sorted(root.rglob("numbers.json")):
         place = path.parent.relative_to(root)
@@ -73,7 +76,9 @@ def read_run(folder: str | os.PathLike[str]) -> dict[str, Made]:
             name = place.as_posix()
             found[name] = Made(name, str(about.get("title") or name), about, numbers)
     if not found:
-        raise ArgumentError(f"{shorten(str(folder))!r} holds no report of this version. Fix: give what --out named.")
+        raise ArgumentError(
+            f"{shorten(str(folder))!r} contains no report of this version. Fix: give the folder that `report` wrote."
+        )
     return found
 
 
@@ -83,17 +88,17 @@ def method_of(result: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-# What each row alone does to an estimate: the old rows with that one row added, taken out or changed, pooled as the old run did.
+# The effect of each row on an estimate: the old rows with that row added, removed or changed, pooled as in the old run.
 
-#: Options of `pool` that a stamp tells, and that say how the old run pooled.
+#: Options of `pool` that the method stamp records.
 _OPTIONS = ("model", "measure", "tau2", "ci", "prediction", "level")
 _TWO_STEP = ("inverse_variance",)
-#: Rows beyond which a report is not taken apart.
+#: Rows above which the effect of single rows is not computed.
 _MOST_ROWS = 500
 
 
 def shifts(old: Made, new: Made, keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], float]:
-    """Row -> how far it alone moves the estimate of the old run; rows for which that cannot be told are absent.
+    """Row -> the change that this row alone makes to the estimate of the old run; rows without such a change are absent.
 
     Only for counts of one group. The shifts of several rows need not add up to the whole: the model is not linear in them.
     """
@@ -154,9 +159,9 @@ NUMBERS: Mapping[str, str] = {
 }  # fmt: skip
 #: Choices of the method that are compared.
 _METHOD = ("model", "measure", "tau2", "ci", "prediction", "level", "preset", "version", "numpy", "scipy")
-#: Numbers nearer than this, relative to their size, are the same: other processors round otherwise.
+#: Relative difference below which numbers are equal: processors round differently.
 TOLERANCE = 1e-9
-#: What a row says by its own that moves a rate, and columns that follow from the fit.
+#: Columns of a row that determine the rate, and columns that follow from the fit.
 _COUNTS = ("events", "total", "yi", "vi", "events_control", "total_control", "person_time", "person_time_control")
 _FITTED = ("rate", "effect", "ci_lower", "ci_upper", "weight", "shrunken", "study")
 #: Differences of an analysis that are listed.
@@ -165,7 +170,7 @@ _MOST = 200
 
 @dataclass(frozen=True)
 class RowChange:
-    """A row that is new, gone or changed, and what it alone does to the estimate of the old run (None where that cannot be told)."""
+    """An added, removed or changed row, and the change that it alone makes to the estimate of the old run (None if unknown)."""
 
     what: str
     study: str
@@ -175,7 +180,7 @@ class RowChange:
 
 @dataclass(frozen=True)
 class Change:
-    """What became of one report: "added", "removed", "changed", "failed", "fixed" or "same".
+    """The change of one report: "added", "removed", "changed", "failed", "fixed" or "same".
 
     `numbers` are (name, old, new) where they differ; `method` the choices that differ; `rows` what happened to the rows;
     `values` for analyses without one pooled rate: (path, old, new).
@@ -194,7 +199,7 @@ class Change:
 
     @property
     def moved(self) -> float | None:
-        """How far the estimate moved; None where one of the two has none."""
+        """The change of the estimate; None where one of the two has none."""
         for name, old, new in self.numbers:
             if name == "estimate" and _is_number(old) and _is_number(new):
                 return float(new - old)
@@ -204,7 +209,7 @@ class Change:
 def compare_runs(
     old: str | os.PathLike[str], new: str | os.PathLike[str], tolerance: float = TOLERANCE
 ) -> list[Change]:
-    """Every report of two runs, those whose estimate moved most first, those that are the same last."""
+    """Every report of two runs, largest change first, unchanged reports last."""
     before, after = read_run(old), read_run(new)
     found = [_change(before.get(name), after.get(name), tolerance) for name in dict.fromkeys([*before, *after])]
     order = {"failed": 0, "changed": 1, "fixed": 2, "added": 3, "removed": 4, "same": 5}
@@ -226,8 +231,8 @@ def _change(old: Made | None, new: Made | None, tolerance: float) -> Change:
     try:
         values = list(_values(old.numbers, new.numbers, "", tolerance))
     except RecursionError:
-        # Nobody's analysis is so deep; the file comes from elsewhere.
-        return Change(new.folder, new.title, "changed", error="Its numbers are nested too deep to be compared.")
+        # No analysis of metanet is nested so deeply; the file comes from elsewhere.
+        return Change(new.folder, new.title, "changed", error="Its numbers are nested too deeply to be compared.")
     status = "changed" if values else "same"
     return Change(new.folder, new.title, status, values=tuple(values[:_MOST]), unlisted=max(0, len(values) - _MOST))
 
@@ -281,7 +286,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         if name in _FITTED or name in _COUNTS or name in ("weights",):
             continue
         if not alike(old.get(name), new.get(name), TOLERANCE):
-            parts.append(f"{name}: {_word(old.get(name))} → {_word(new.get(name))}")
+            parts.append(f"{said(name)}: {_word(old.get(name))} → {_word(new.get(name))}")
     return "; ".join(parts)
 
 
@@ -290,9 +295,14 @@ def _word(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
+def said(name: str) -> str:
+    """A column or a quantity as a reader calls it."""
+    return column_titles().get(name) or name.replace("_", " ")
+
+
 def _values(old: Any, new: Any, path: str, tolerance: float) -> Iterator[tuple[str, Any, Any]]:
     """Leaves that differ between two trees of plain values."""
-    # The rows speak for the fingerprint, and the numbers for how they are printed.
+    # The rows are compared instead of the fingerprint, and the numbers instead of their printed form.
     if path.rsplit(".", 1)[-1] in ("evidence", "fingerprint", "shown"):
         return
     if isinstance(old, dict) and isinstance(new, dict):

@@ -16,7 +16,7 @@ from metanet.base.errors import ArgumentError, shorten
 from metanet.base.results import plain
 from metanet.base.untrusted import html_text, listing, visible
 from metanet.base.whole_files import write_text
-from metanet.reporting.diff.compare import NUMBERS, TOLERANCE, Change, compare_runs
+from metanet.reporting.diff.compare import NUMBERS, TOLERANCE, Change, compare_runs, said
 from metanet.reporting.page import page
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 _NAMES = {
     "estimate": "rate", "ci_lower": "interval, lower", "ci_upper": "interval, upper", "marginal_estimate": "average rate",
     "pi_lower": "prediction, lower", "pi_upper": "prediction, upper", "i2": "I²", "lrt_pvalue": "likelihood-ratio test",
-    "n": "patients", "k": "rows",
+    "n": "patients", "k": "rows", "tau2": "tau²", "ci": "confidence interval",
 }  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Diff:
-    """What moved between two runs: `changes` of all reports, those whose estimate moved most first."""
+    """Changes between two runs: `changes` of all reports, largest change of the estimate first."""
 
     old: str
     new: str
@@ -40,13 +40,13 @@ class Diff:
 
     @property
     def same(self) -> bool:
-        """Whether nothing moved."""
+        """Whether nothing changed."""
         return all(change.status == "same" for change in self.changes)
 
     def sentence(self) -> str:
-        """How many reports changed, and which moved most."""
+        """How many reports changed, and which estimate changed most."""
         if self.same:
-            return f"Nothing moved: {plural(len(self.changes), 'report')}, all the same."
+            return f"No changes: {plural(len(self.changes), 'report')} compared."
         counts = Counter(change.status for change in self.changes)
         words = [
             f"{counts[status]} {status}"
@@ -56,7 +56,7 @@ class Diff:
         text = f"Of {plural(len(self.changes), 'report')}: {listing(words)}."
         far = next((change for change in self.changes if change.status == "changed" and change.moved), None)
         if far is not None:
-            text += f" {visible(far.title)} moved most, by {_moved(far, far.moved)}."
+            text += f" {visible(far.title)} changed most, by {_moved(far, far.moved)}."
         return text
 
     def to_frame(self) -> pd.DataFrame:
@@ -70,7 +70,7 @@ class Diff:
         return pd.DataFrame(rows, columns=["folder", "title", "status", "name", "old", "new"])
 
     def rows(self) -> pd.DataFrame:
-        """One row for each row of data that is new, gone or changed: folder, title, what, study, text, shift (fraction)."""
+        """One row for each added, removed or changed row of data: folder, title, what, study, text, shift (fraction)."""
         import pandas as pd
 
         rows = [
@@ -98,7 +98,7 @@ class Diff:
         }  # fmt: skip
 
     def summary(self) -> str:
-        """Everything that moved as text."""
+        """All changes as text."""
         lines = [self.sentence()]
         for change in self.changes:
             if change.status != "same":
@@ -115,17 +115,17 @@ class Diff:
         return f"<Diff: {self.sentence()}>"
 
     def _repr_html_(self) -> str:
-        head = ["Report", "Status", "What moved"]
+        head = ["Report", "Status", "Changes between runs"]
         rows = [
             (change.title, change.status, "; ".join(_lines(change)[1:4]))
             for change in self.changes
             if change.status != "same"
         ][:50]
-        return card("What moved between two runs", self.sentence(), head=head if rows else (), rows=rows)
+        return card("Changes between two runs", self.sentence(), head=head if rows else (), rows=rows)
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
-        """Write a page with everything that moved: no script, no request."""
-        parts = [f"<h1>What moved between two runs</h1><p>{html_text(self.sentence())}</p>"]
+        """Write a page with all changes; it has no script and loads nothing."""
+        parts = [f"<h1>Changes between two runs</h1><p>{html_text(self.sentence())}</p>"]
         parts.append(f"<p><small>Old: {html_text(self.old)}. New: {html_text(self.new)}.</small></p>")
         for change in self.changes:
             if change.status != "same":
@@ -135,31 +135,31 @@ class Diff:
         to = Path(path)
         if to.is_dir():
             raise ArgumentError(f"path={shorten(str(path))!r} is a folder. Fix: give the name of a file in it.")
-        write_text(to, page("What moved between two runs", f'<main class="tex2jax_ignore">{"".join(parts)}</main>'))
+        write_text(to, page("Changes between two runs", f'<main class="tex2jax_ignore">{"".join(parts)}</main>'))
         return to
 
 
 @checked(tolerance=between(0, 1))
 def diff(old: str | os.PathLike[str], new: str | os.PathLike[str], *, tolerance: float = TOLERANCE) -> Diff:
-    """Compare two runs of reports: what moved, by how much, and which rows moved it.
+    """Compare two runs of reports: changed numbers, the size of each change, and the rows that caused it.
 
     Parameters
     ----------
     old, new
-        Folders of reports, as ``out`` of `report` named them.
+        Folders of reports, as given to `report` as ``out``.
     tolerance
-        Numbers nearer than this, relative to their size, are the same.
+        Numbers that differ by less, relative to their size, count as equal.
 
     Returns
     -------
     Diff
-        Reports that are new, gone, changed or failed; of pooled rates every number and choice of method that differs, and every row
-        that is new, gone or changed, with how far that row alone moves the old estimate.
+        Reports that are added, removed, changed or failed; for pooled rates, every number and choice of method that differs, and
+        every row that is added, removed or changed, with the change that this row alone makes to the old estimate.
 
     Raises
     ------
     ArgumentError
-        A folder without reports, or a tolerance that is no number from 0 to 1.
+        A folder without reports, or a tolerance that is not a number from 0 to 1.
     """
     return Diff(str(old), str(new), tuple(compare_runs(old, new, float(tolerance))))
 
@@ -169,7 +169,7 @@ def _named(listed: Sequence[tuple[str, Any, Any]]) -> list[dict[str, Any]]:
 
 
 def _lines(change: Change) -> list[str]:
-    """The title with what became of the report, then a line for each thing that moved."""
+    """The title and status of the report, then a line for each change."""
     head = f"{change.title}: {change.status}"
     lines = [f"{head}, by {_moved(change, change.moved)}" if change.moved else head]
     if change.error:
@@ -178,11 +178,11 @@ def _lines(change: Change) -> list[str]:
         kind = NUMBERS.get(name, "word")
         was, now = _shown(change, kind, old), _shown(change, kind, new)
         lines.append(f"{_NAMES.get(name, name)}: {was} → {now}" + (" (below what is printed)" if was == now else ""))
-    lines += [f"method, {name}: {_word(old)} → {_word(new)}" for name, old, new in change.method]
+    lines += [f"method, {_NAMES.get(name, name)}: {_word(old)} → {_word(new)}" for name, old, new in change.method]
     for row in change.rows:
         alone = "" if row.shift is None else f" (alone: {_moved(change, row.shift)})"
         lines.append(f"row {row.what}: {row.study} {row.text}{alone}")
-    lines += [f"{path}: {_word(old)} → {_word(new)}" for path, old, new in change.values]
+    lines += [f"{said(path)}: {_word(old)} → {_word(new)}" for path, old, new in change.values]
     if change.unlisted:
         lines.append(f"{change.unlisted} more values differ")
     return lines
@@ -213,4 +213,8 @@ def _shown(change: Change, kind: str, value: Any) -> str:
 def _word(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}".replace("-", "−")
-    return "none" if value is None or value == "" else shorten(str(value), 120)
+    return (
+        "none"
+        if value is None or value == ""
+        else shorten(MODELS[str(value)].title if str(value) in MODELS else str(value), 120)
+    )

@@ -1,4 +1,4 @@
-"""What a document is made of. Everything is plain text: nothing in it is markup of any kind."""
+"""The parts of a document. Everything is plain text without markup."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph; "strong" ones stand over what follows, "small" ones are small print."""
+    """A paragraph; "strong" paragraphs are headings of what follows, "small" ones are small print."""
 
     text: str
     kind: Literal["", "strong", "small"] = ""
@@ -32,7 +32,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Listing:
-    """Items of a list, or notes on what to beware of."""
+    """Items of a list, or cautions."""
 
     items: tuple[str, ...]
     beware: bool = False
@@ -40,7 +40,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture (PNG or JPEG) and what it shows in words."""
+    """A picture (PNG or JPEG) and its description in text."""
 
     image: bytes
     alt: str
@@ -59,7 +59,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Preformatted:
-    """Text whose lines stay as they are: what a cell printed, a traceback."""
+    """Preformatted text: the output of a cell, a traceback."""
 
     text: str
 
@@ -69,7 +69,7 @@ Block = Heading | Paragraph | Listing | Table | Figure | Preformatted
 
 @dataclass(frozen=True)
 class Document:
-    """A report: its title, a line below it (empty without), its blocks, and where it comes from."""
+    """A report: its title, a subtitle (may be empty), its blocks, and its origin."""
 
     title: str
     below: str

@@ -1,4 +1,4 @@
-"""An executed notebook as a document: what its cells show, without the code."""
+"""An executed notebook as a document: the outputs of its cells, without the code."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def _titled(blocks: list[Block], title: str, origin: str) -> Document:
     below = ""
     if first is not None and first.level == 1:
         blocks.remove(first)
-        # A title such as "Objective response: TARE (certainty moderate)" tells what the heading does not.
+        # A title such as "Objective response: TARE (certainty moderate)" says more than the heading.
         below, title = (title if not first.text.startswith(title) else ""), first.text
-    # A card under the heading of its own name need not say it again.
+    # A card under a heading with its own title does not repeat the title.
     pairs = zip([None, *blocks], blocks, strict=False)
     blocks = [
         block
@@ -56,7 +56,7 @@ def _titled(blocks: list[Block], title: str, origin: str) -> Document:
         if not (isinstance(before, Heading) and isinstance(block, Paragraph) and block.text == before.text)
     ]
     levels = sorted({block.level for block in blocks if isinstance(block, Heading)})
-    # No level is left out: a reader who hears the document goes from heading to heading.
+    # No level is skipped, so screen readers can go from heading to heading.
     ranks = {level: rank for rank, level in enumerate(levels, start=1)}
     placed = (Heading(ranks[b.level], b.text) if isinstance(b, Heading) else b for b in blocks)
     return Document(title, below, tuple(placed), origin)
@@ -95,15 +95,13 @@ def _data(data: Mapping[str, Any], above: str) -> Iterator[Block]:
     if "text/markdown" in data:
         yield from blocks_of(_rendered("".join(data["text/markdown"])))
     elif "image/svg+xml" in data:
-        yield Paragraph(
-            alternative(plain) or "A figure that this format cannot hold; it is in the HTML report.", "small"
-        )
+        yield Paragraph(alternative(plain) or "This format cannot show the figure; it is in the HTML report.", "small")
     else:
         yield from _lines(plain)
 
 
 def alternative(plain: str) -> str:
-    """What a figure shows in words, from its plain text; empty where it does not say."""
+    """The description of a figure, from its plain text; empty where it has none."""
     found = _DESCRIBED.fullmatch(plain.strip())
     return " ".join(found[1].split()) if found else ""
 

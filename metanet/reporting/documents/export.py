@@ -22,7 +22,7 @@ _THREAD = threading.local()
 def export(job: Job, book: Any, staged: Path, formats: Sequence[str]) -> None:
     """Write the documents of a report into its folder, the page last, because it lists the others.
 
-    The page is always made: the list of reports leads to it.
+    The page is always made, because the list of reports links to it.
     """
     if "pdf" in formats or "docx" in formats:
         rows = str(job.identity.get("evidence") or "")
@@ -43,7 +43,7 @@ def export(job: Job, book: Any, staged: Path, formats: Sequence[str]) -> None:
 
 
 def described(book: Any) -> Any:
-    """The notebook with what its figures show in words where the page looks for it."""
+    """The notebook with the descriptions of its figures where the page expects them."""
     import nbformat
 
     made = nbformat.from_dict(book)
@@ -73,6 +73,6 @@ def exporter() -> Any:
 
 
 def navigation(job: Job) -> str:
-    """The way back to the list of reports."""
+    """The link back to the list of reports."""
     up = "../" * len(Path(job.folder).parts)
     return f'<nav><a href="{html_text(up)}index.html">All reports</a></nav>'

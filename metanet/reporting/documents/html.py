@@ -22,7 +22,7 @@ _BLOCKS = frozenset(
 )  # fmt: skip
 #: What is not shown as text.
 _UNSEEN = frozenset({"style", "script", "head", "template", "title", "svg"})
-#: Blanks that fill numbers up so that their points stand under each other; in a document they are noise.
+#: Spaces that align decimal points; in a document they are noise.
 _FILLING = str.maketrans({"\u2007": None, "\u2008": None})
 #: Deeper nesting than this is no page that anybody wrote.
 _DEEPEST = 200
@@ -30,7 +30,7 @@ _DEEPEST = 200
 
 @dataclass
 class Node:
-    """An element with its attributes, and what stands in it."""
+    """An element with its attributes and its content."""
 
     tag: str
     attrs: dict[str, str] = field(default_factory=dict)
@@ -113,7 +113,7 @@ def tree_of(html: str) -> Node:
 # The HTML of our cards, tables and texts, and of markdown cells, as blocks of a document.
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-#: A table with more columns than this is none that a page can hold.
+#: A table with more columns does not fit on a page.
 _MOST_COLUMNS = 60
 
 
@@ -189,7 +189,7 @@ def _table(node: Node) -> Iterator[Block]:
         elif "gt_group_heading_row" in line.classes:
             group = line.text()
         else:
-            # The rows that sum up the others stand below a line, in a group without a name.
+            # Summary rows are below a line, in a group without a name.
             if closing_from is None and body and all("border-top" in cell.attrs.get("style", "") for cell in cells):
                 closing_from = len(body)
             body.append(cells)
@@ -200,7 +200,7 @@ def _table(node: Node) -> Iterator[Block]:
     wide = max(map(len, [*rows, *_grid(heads)]), default=0)
     if not 0 < wide <= _MOST_COLUMNS:
         if wide:
-            yield Paragraph(f"A table of {wide} columns, which no page can hold. It is in the HTML report.")
+            yield Paragraph(f"A table of {wide} columns, too wide for a page. It is in the HTML report.")
         return
     columns = _columns(heads, body, wide)
     texts = [[*(cell.text() if cell is not None else "" for cell in row), *[""] * (wide - len(row))] for row in rows]
@@ -218,7 +218,7 @@ def _table(node: Node) -> Iterator[Block]:
 
 
 def _lines(table: Node) -> Iterator[tuple[Node, str]]:
-    """The rows of a table, each with the part of it that it stands in; tables inside cells are not its rows."""
+    """The rows of a table, each with its section (head, body or foot), without the rows of nested tables."""
     for part in table.inside:
         if not isinstance(part, Node):
             continue
@@ -235,7 +235,7 @@ def _has(cells: list[Node], name: str) -> bool:
 
 
 def _grid(lines: list[list[Node]]) -> list[list[Node | None]]:
-    """Cells at their columns: one over several columns or rows stands in the first of them, and None in the others.
+    """Cells at their columns: a cell over several columns or rows is in the first of them, and None in the others.
 
     In heads the same cell is what matters, see `_columns`; here a cell is printed once.
     """
@@ -267,7 +267,7 @@ def _span(cell: Node, name: str) -> int:
 
 
 def _columns(heads: list[list[Node]], body: list[list[Node]], wide: int) -> list[Column]:
-    """Columns with the headings that stand over each, and the side of their texts."""
+    """Columns with the headings above each, and the alignment of their texts."""
     over: list[list[Node]] = [[] for _ in range(wide)]
     below: dict[int, tuple[Node, int]] = {}
     for line in heads:

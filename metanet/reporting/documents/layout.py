@@ -1,4 +1,4 @@
-"""Which pages of a document stand and which lie on their side: wide tables and wide figures lie."""
+"""Portrait and landscape pages of a document: wide tables and wide figures are landscape."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from metanet.reporting.documents.blocks import Block, Document, Figure, Heading, Paragraph
 from metanet.writing.table.table import Table
 
-#: Text on A4 in centimetres: across and down a page that stands; one that lies has them the other way round.
+#: Text on A4 in centimetres: width and height of a portrait page; landscape swaps them.
 UPRIGHT, SIDE = 17.0, 25.7
-#: A figure that would shrink below this share of its size on a page that stands can be read no more.
+#: Below this share of its size a figure on a portrait page is illegible.
 _LEAST_SCALE = 0.68
-#: So many rows of a table go on a page that lies, where they stand between two such pages.
+#: Up to this many table rows stay landscape between two landscape pages.
 _FEW_ROWS = 12
-#: Room that a figure leaves on its page for a heading and a few lines.
+#: Space on the page of a figure for a heading and a few lines.
 _BESIDE = 3.2
 
 
@@ -27,7 +27,7 @@ class Section:
 
 
 def sections(document: Document, is_wide: Callable[[Table], bool]) -> list[Section]:
-    """The document in sections; headings go with what they head, and a few lines between two lying pages stay there."""
+    """The document in sections; headings stay with their content, and a few lines between two landscape pages stay landscape."""
     marks = [_wide(block, is_wide) for block in document.blocks]
     for place in range(len(marks) - 2, -1, -1):
         if marks[place + 1] and _leads(document.blocks[place]):
@@ -58,7 +58,7 @@ def _leads(block: Block) -> bool:
 
 
 def _fill_gaps(marks: list[bool], blocks: tuple[Block, ...]) -> None:
-    """Turning the page for a few lines makes more paper than sense."""
+    """A portrait page for a few lines would waste paper."""
     place = 0
     while place < len(marks):
         end = place
@@ -75,7 +75,7 @@ def _fill_gaps(marks: list[bool], blocks: tuple[Block, ...]) -> None:
 
 
 def scale_of(figure: Figure, *, wide: bool) -> float:
-    """How much a figure shrinks to fit on its page; none grows."""
+    """The factor by which a figure shrinks to fit its page; no figure grows."""
     across, down = (SIDE, UPRIGHT) if wide else (UPRIGHT, SIDE)
     width, height = figure.size
     return min(1.0, across / width, (down - _BESIDE) / height)
@@ -86,7 +86,7 @@ def _rows(blocks: tuple[Block, ...]) -> int:
 
 
 def held_by_next(blocks: tuple[Block, ...]) -> list[bool]:
-    """For each block, whether it must not be the last on its page: what leads to a figure or a table stays with it."""
+    """For each block, whether it must not be the last on its page, because it introduces a figure or a table."""
     held = [isinstance(block, Heading) or (isinstance(block, Paragraph) and block.kind == "strong") for block in blocks]
     for place in range(len(blocks) - 2, -1, -1):
         after = blocks[place + 1]

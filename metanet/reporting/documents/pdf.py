@@ -1,10 +1,11 @@
-"""A document as a PDF by typst: tagged for readers that speak, tables that break across pages, the same bytes on every run."""
+"""A document as a PDF by typst: tagged for screen readers, tables that break across pages, the same bytes on every run."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 from functools import cache
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,19 @@ from typing import Any
 from metanet.base.untrusted import visible
 from metanet.reporting.documents.blocks import Block, Document, Figure, Heading, Listing, Paragraph
 from metanet.reporting.documents.layout import SIDE, UPRIGHT, held_by_next, scale_of, sections
-from metanet.reporting.documents.pdf_template import SOURCE
 from metanet.writing.table.html import aligned, closing_lines, filled, spans, widths
 from metanet.writing.table.table import Table
 
+#: The page as typst sets it: fixed source that reads every text from a JSON file, so no text is ever source.
+_SOURCE = files("metanet.reporting.documents").joinpath("document.typ").read_bytes()
 #: The first comes with typst, the second with Matplotlib; both draw the same everywhere.
 _FONTS = ("Libertinus Serif", "DejaVu Sans")
 #: Centimetres of a character in a table of these points, with some to spare; characters in the space around a cell.
 _CHARACTER, _POINTS, _AROUND = 0.129, 8.0, 1.9
-#: Smaller letters than these cannot be read; a table with that many columns breaks its words.
+#: Smallest legible font size; a table with more columns breaks its words.
 _LEAST = 5.0
 _NO_BREAK = "\u00a0"
-#: A table of at most so many columns is squeezed to this share of its width before its page is turned.
+#: A table with at most this many columns is squeezed to this share of its width before its page becomes landscape.
 _FEW_COLUMNS, _SQUEEZED, _ENDLESS = 9, 0.75, 1e6
 #: No table of a page is drawn with longer words than these: typst does not break inside a word.
 _LONGEST_WORD = 24
@@ -34,7 +36,7 @@ def pdf_of(document: Document) -> bytes:
 
     Notes
     -----
-    typst reads a folder that holds this document alone and has no packages: the source is fixed and asks for
+    typst reads a folder that contains only this document and no packages: the source is fixed and asks for
     none. The file follows PDF/UA-1, which asks for titles, descriptions of figures and a sound order of headings. What the
     standard forbids, such as a name with a letter that no font here has, is no reason to make no file: it is then made
     without the standard's mark.
@@ -55,16 +57,15 @@ def pdf_of(document: Document) -> bytes:
             "package_path": packages,
             "package_cache_path": packages,
         }
-        source = SOURCE.encode("utf-8")
         try:
-            return bytes(typst.compile(source, pdf_standards=["ua-1"], **options))
+            return bytes(typst.compile(_SOURCE, pdf_standards=["ua-1"], **options))
         except typst.TypstError:
-            return bytes(typst.compile(source, **options))
+            return bytes(typst.compile(_SOURCE, **options))
 
 
 @cache
 def _fonts() -> Any:
-    """The fonts to draw with: typst's, Matplotlib's, and for what both lack those of the system."""
+    """The fonts: those of typst and Matplotlib, and those of the system for missing characters."""
     import typst
 
     found = find_spec("matplotlib")
@@ -114,7 +115,7 @@ def _room(table: Table) -> tuple[list[float], float, bool]:
     """Widths of the columns in centimetres, points of the letters, whether the page lies on its side."""
     columns, wide = widths(table, UPRIGHT / _CHARACTER, SIDE / _CHARACTER, _AROUND)
     if wide and len(table.columns) <= _FEW_COLUMNS:
-        # Texts that break a little oftener are easier to read than a page that is turned.
+        # A few more line breaks are easier to read than a landscape page.
         tight, _ = widths(table, UPRIGHT / _CHARACTER, UPRIGHT / _CHARACTER, _AROUND)
         free, _ = widths(table, _ENDLESS, _ENDLESS, _AROUND)
         if sum(tight) <= UPRIGHT / _CHARACTER and sum(tight) >= _SQUEEZED * sum(free):

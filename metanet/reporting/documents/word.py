@@ -1,4 +1,4 @@
-"""A document as a Word file: real headings, tables to be edited, figures with their descriptions; the same bytes on every run."""
+"""A document as a Word file: real headings, editable tables, figures with descriptions; the same bytes on every run."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _styles(made: Any) -> None:
 
     def font(style: Any, points: float, name: str = _FONT, **more: bool) -> Any:
         style.font.size, style.font.name = Pt(points), name
-        # The theme of the template names other fonts, and goes first where both are given.
+        # The theme of the template names other fonts and would take precedence.
         fonts = style.element.get_or_add_rPr().get_or_add_rFonts()
         for kind in ("asciiTheme", "hAnsiTheme", "eastAsiaTheme", "cstheme"):
             fonts.attrib.pop(qn(f"w:{kind}"), None)
@@ -76,7 +76,7 @@ def _styles(made: Any) -> None:
 
 
 def _footer(section: Any, origin: str) -> None:
-    """Where the report comes from, and the number of the page, which Word counts itself."""
+    """The origin of the report and the page number, which Word counts itself."""
     from docx.oxml import OxmlElement
     from docx.oxml.ns import qn
     from docx.shared import Pt
@@ -129,7 +129,7 @@ def _table(made: Any, table: Table) -> None:
     fill(made, table, room, room.points)
     for note in table.foot:
         made.add_paragraph(xml_text(note), style="Table notes")
-    # Word joins tables that nothing parts.
+    # Word joins adjacent tables.
     made.add_paragraph().paragraph_format.space_after = Pt(0)
 
 

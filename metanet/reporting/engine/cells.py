@@ -31,7 +31,7 @@ class Ran:
 
 
 class Runner:
-    """Runs one cell after the other in one IPython; a context manager that holds the streams."""
+    """Runs one cell after the other in one IPython; a context manager that captures the streams."""
 
     def __init__(self, outputs: Outputs | None = None) -> None:
         self.outputs = outputs or Outputs()
@@ -66,7 +66,7 @@ class Runner:
 
 
 def _no_input(prompt: object = "") -> str:
-    """There is nobody to answer."""
+    """Input is not supported."""
     return shell().raw_input(str(prompt))
 
 

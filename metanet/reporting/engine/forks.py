@@ -19,17 +19,14 @@ from typing import Any
 
 from metanet.base.errors import ReportError
 
-#: How long the parent may take to load everything, in seconds.
-_START = 120.0
-
 
 def available() -> bool:
-    """Whether this system forks safely: one that has loaded Apple's frameworks does not, and Windows has no fork."""
+    """Whether this system can fork safely: macOS frameworks cannot be forked, and Windows has no fork."""
     return sys.platform == "linux"
 
 
 class ForkEnded(ReportError):  # noqa: N818 - what happened to it, not that it is wrong
-    """A fork ended without an answer: killed, out of memory, or out of time."""
+    """A fork ended without a result: killed, out of memory, or out of time."""
 
 
 class Forks:
@@ -59,7 +56,7 @@ class Forks:
 
     @property
     def alive(self) -> bool:
-        """Whether the parent still answers."""
+        """Whether the parent is alive."""
         return self._parent.poll() is None
 
     def close(self) -> None:
@@ -115,7 +112,7 @@ class Forks:
         memory: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Generator[dict[str, Any], None, None]:
-        """The messages of a fork that does a task; the last one holds its "value", or what it "raised".
+        """The messages of a fork that does a task; the last one has its "value" or the error that it "raised".
 
         Parameters
         ----------
@@ -159,13 +156,13 @@ class Forks:
                         answered = answered or "value" in message or "raised" in message
                         yield message
                 if not answered:
-                    raise ForkEnded("The process that made it ended without an answer.")
+                    raise ForkEnded("The process that made it ended without a result.")
             except TimeoutError:
                 raise ForkEnded(f"It took longer than the limit of {seconds:g} s and was stopped.") from None
             except OSError as fault:
                 raise ForkEnded(f"The process that made it is gone ({fault.strerror or fault}).") from None
             finally:
-                # Out of time, or nobody waits for it any longer.
+                # Out of time, or no longer awaited.
                 if number is not None:
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.killpg(number, signal.SIGKILL)
@@ -191,9 +188,9 @@ def _lines(connection: socket.socket, end: float | None) -> Iterator[dict[str, A
 
 
 def _how(code: int) -> str:
-    """How a fork ended, in words."""
+    """How a fork ended, as a sentence."""
     if code >= 0:
-        return f"The process that made it ended with code {code} and without an answer."
+        return f"The process that made it ended with code {code} and without a result."
     try:
         name = signal.Signals(-code).name
     except ValueError:

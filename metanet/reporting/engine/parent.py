@@ -29,10 +29,7 @@ from metanet.evidence.load import hold_evidence
 from metanet.reporting.engine.preload import light_notebooks, load_all
 
 #: What can be asked of a fork: a name and where the function lives. Nothing else is run.
-TASKS = {
-    "cells": "metanet.reporting.engine.tasks:run_notebook",
-    "report": "metanet.reporting.run.run:make_report",
-}
+TASKS = {"cells": "metanet.reporting.engine.tasks:run_notebook", "report": "metanet.reporting.run.run:make_report"}
 _PR_SET_PDEATHSIG = 1
 
 
@@ -80,7 +77,7 @@ def serve(path: str, rehearsed: bool, held: list[str]) -> None:
         while True:
             ready, _, _ = select.select([listener, sys.stdin, woken], [], [])
             if sys.stdin in ready:
-                # Forks end with their parent, see `_leave_with_parent`; where the system lacks that, they are told.
+                # Forks end with their parent, see `_leave_with_parent`; where the system lacks that, they get a signal.
                 for number in running:
                     _kill(number)
                 return

@@ -1,13 +1,15 @@
-"""What is loaded before the first fork, and how nbformat is loaded without what no notebook needs."""
+"""Modules loaded before the first fork, and a quicker way to load nbformat."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterator
 from importlib import import_module
 
-#: What notebooks and their export load. A name that is missing costs time, not correctness.
+#: What notebooks and their export load beside the public names that the shipped notebooks use. A missing name costs time, not
+#: correctness.
 NAMES = (
     "IPython.core.completer",
     "IPython.core.magics.config",
@@ -26,37 +28,16 @@ NAMES = (
     "typst",
     "papermill",
     "nbconvert.exporters.html",
-    "metanet.diagnostics.method.calibrate",
-    "metanet.diagnostics.spread.heterogeneity_report",
-    "metanet.diagnostics.method.multiverse",
-    "metanet.diagnostics.method.permutation",
-    "metanet.diagnostics.bias.small_study_effects",
-    "metanet.evidence",
     "metanet.figures.forest.forest",
     "metanet.figures.plots.funnel",
     "metanet.figures.plots.heterogeneity",
     "metanet.figures.plots.leave_one_out",
-    "metanet.figures.page.save",
     "metanet.figures.plots.waterfall",
-    "metanet.models.comparison.benefit_risk",
-    "metanet.models.regression.meta_regression",
-    "metanet.models.pooling.pool",
-    "metanet.models.comparison.response_categories",
     "metanet.models.results.pooled",
-    "metanet.models.comparison.within_studies",
-    "metanet.reporting.results_files",
     "metanet.reporting.documents.pdf",
     "metanet.reporting.documents.word",
-    "metanet.reporting.results_files",
     "metanet.reporting.run.run",
-    "metanet.writing.study_tables",
-    "metanet.writing.summary_of_findings",
     "metanet.writing.table.html",
-    "metanet.writing.summary_tables",
-    "metanet.writing.prisma.report_text",
-    "metanet.writing.sensitivity",
-    "metanet.writing.study_tables",
-    "metanet.writing.summary_tables",
     "metanet.writing.table.word",
 )
 #: jsonschema compiles grammars of addresses for a second when it finds one of these; the schema of notebooks has no address.
@@ -80,14 +61,20 @@ def without_grammars() -> Iterator[None]:
 
 
 def light_notebooks() -> None:
-    """Load nbformat the quick way; afterwards it is there for everybody."""
+    """Load nbformat quickly."""
     with without_grammars():
         import nbformat  # noqa: F401
 
 
 def load_all() -> None:
-    """Load everything of `NAMES`."""
+    """Load everything of `NAMES` and the homes of all public names that the shipped notebooks use."""
+    import metanet
+    from metanet.reporting.files import analyses_folder
+    from metanet.reporting.plan.registry import NOTEBOOKS
+
     light_notebooks()
-    for name in NAMES:
+    texts = [(analyses_folder() / row.file).read_text(encoding="utf-8") for row in NOTEBOOKS.values()]
+    used = dict.fromkeys(name for text in texts for name in re.findall(r"\bmn\.(\w+)", text))
+    for name in (*NAMES, *(metanet._HOMES[name] for name in used if name in metanet._HOMES)):
         with contextlib.suppress(ImportError):
             import_module(name)

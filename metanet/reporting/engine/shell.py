@@ -1,4 +1,4 @@
-"""IPython in this process, without sockets, and the outputs of a cell as a notebook holds them."""
+"""IPython in this process, without sockets, and the outputs of a cell in notebook format."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from IPython.core.displaypub import DisplayPublisher
 from IPython.core.error import StdinNotImplementedError
 from IPython.core.interactiveshell import InteractiveShell, InteractiveShellABC
 
-# The outputs of a cell as a notebook holds them: streams that go on, displays that are replaced, results, errors.
+# The outputs of a cell in notebook format: merged streams, replaceable displays, results, errors.
 
 Output = dict[str, Any]
 
 
 class Outputs:
-    """What the cells of one notebook put out; `begin` opens the next cell. `tell` hears of every output as it comes."""
+    """The outputs of the cells of one notebook; `begin` opens the next cell. `tell` receives each output immediately."""
 
     def __init__(self, tell: Callable[[Output], None] | None = None) -> None:
         self._tell = tell or (lambda output: None)
@@ -38,7 +38,7 @@ class Outputs:
         return self._cells[-1]
 
     def stream(self, name: str, text: str) -> None:
-        """Text of `stdout` or `stderr`; it goes on where the last output is of the same stream."""
+        """Text of `stdout` or `stderr`, appended to the last output if it is of the same stream."""
         if not text:
             return
         now = self._current()
@@ -111,7 +111,7 @@ _NO_INPUT = "raw_input was called, but this frontend does not support input requ
 
 
 def _clean(data: Any) -> Any:
-    """What JSON can hold, images as text."""
+    """A value that JSON can represent, images as text."""
     return json_clean(encode_images(data))
 
 
@@ -221,7 +221,7 @@ def make_shell() -> NotebookShell:
         display_pub_class=_Publisher, displayhook_class=_Hook, banner1="", quiet=True
     )
     use(shell, Outputs())
-    # The figures of a report stand in the notebook, as in an ordinary kernel.
+    # The figures of a report are inline in the notebook, as in an ordinary kernel.
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     return shell
 

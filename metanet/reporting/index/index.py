@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from metanet.base.whole_files import write_text
 from metanet.evidence import Evidence
 from metanet.models.registry import MODELS
 from metanet.reporting.index.lines import Picture, Report, picture_of, read_reports
-from metanet.reporting.index.script import SCRIPT, STYLE
 from metanet.reporting.page import page
-from metanet.reporting.results_files import KINDS
+from metanet.reporting.plan.registry import titles
 
+#: The script searches, filters and sorts the rows of the page and adds none; without it the page shows all of them in one order.
+_STYLE, SCRIPT = (
+    files("metanet.reporting.index").joinpath(name).read_text(encoding="utf-8") for name in ("index.css", "index.js")
+)
 _TITLE = "Pooled rates by outcome and treatment modality"
 #: Columns of the list: heading, how it is sorted, whether its cells are numbers.
 _COLUMNS = (
@@ -32,7 +36,7 @@ _COLUMNS = (
     ("Status", "text", False),
     ("Model", "text", False),
 )
-#: Files of a report that the list leads to, with what it calls them.
+#: Files of a report that the list links to, with their labels.
 _FILES = (
     ("notebook", "report.ipynb"),
     ("PDF", "report.pdf"),
@@ -45,7 +49,7 @@ _FILES = (
 def write_index(out: Path, evidence: Evidence | None = None) -> Path:
     """Write index.html and the overview over all reports below `out`, and return the path of the page.
 
-    No date: the same reports have the same list.
+    The page has no date, so the same reports give the same page.
     """
     rates, analyses = read_reports(out, evidence)
     path = out / "index.html"
@@ -81,11 +85,11 @@ def _page(
     source = f" Evidence sha256 {html_text(evidence.fingerprint[:12])}." if evidence else ""
     parts.append(f"<p><small>metanet {html_text(__version__)}.{source}</small></p>")
     body = f'<main class="tex2jax_ignore">{"".join(parts)}</main>'
-    return page("Pooled rates: all reports", body, style=STYLE, script=SCRIPT)
+    return page("Pooled rates: all reports", body, style=_STYLE, script=SCRIPT)
 
 
 def _heading(kind: str) -> str:
-    return KINDS.get(kind, kind.replace("_", " "))
+    return titles().get(kind, kind.replace("_", " "))
 
 
 def _contents(picture: Picture | None, kinds: Iterable[str]) -> str:
@@ -100,14 +104,14 @@ def _counts(rates: Sequence[Report]) -> str:
     failed = sum(report.failed for report in rates)
     counts = f"{len(rates)} reports, {pooled} of them pooled" + (f", {failed} failed" if failed else "")
     return (
-        f"<p>{counts}. Rates and intervals in per cent; the rate is the median of the model named (of a beta-binomial "
-        "model the mean), the average is over the population: where studies differ widely they lie far apart. k counts study "
-        "arms.</p>"
+        f"<p>{counts}. Rates and intervals in per cent. The rate is the median of the model (the mean of a "
+        "beta-binomial model); the average is the population mean. The two differ widely where studies are heterogeneous. k counts "
+        "study arms.</p>"
     )
 
 
 def _controls(rates: Sequence[Report]) -> str:
-    """What the script works with; hidden where no script runs."""
+    """The controls of the script; hidden where scripts are disabled."""
     outcomes = {report.subset[0]: report.outcome for report in reversed(rates) if report.subset[0]}
     groups = dict.fromkeys(report.subset[1] for report in rates if report.subset[1])
     return (
@@ -176,13 +180,13 @@ def _number(value: object) -> float | None:
 
 
 def _value(value: object) -> str:
-    """What a cell is sorted by."""
+    """The value by which a cell is sorted."""
     known = _number(value)
     return "" if known is None else f' data-value="{known:.12g}"'
 
 
 def _links(report: Report, files: Sequence[tuple[str, str]] = _FILES) -> str:
-    """Links to the files that are there; who hears them alone hears what they belong to."""
+    """Links to the files that exist; each label names the report, for screen readers."""
     folder, title = html_text(report.folder), html_text(report.title)
     return " · ".join(
         f'<a href="{folder}/{name}" aria-label="{text}: {title}">{text}</a>'
@@ -192,7 +196,7 @@ def _links(report: Report, files: Sequence[tuple[str, str]] = _FILES) -> str:
 
 
 def _analyses(found: Sequence[Report]) -> str:
-    """The analyses of a kind, each with what it shows in words."""
+    """The analyses of a kind, each with its result in one sentence."""
     rows = []
     for report in found:
         words = "failed" if report.failed else str(report.numbers.get("sentence", ""))

@@ -13,20 +13,15 @@ from typing import Any
 from metanet.base.errors import MetanetError
 from metanet.evidence import Evidence
 from metanet.reporting.files import outcome_folder, read_object, write_json
-from metanet.reporting.results_files import KINDS
+from metanet.reporting.plan.registry import ANALYSES_FOLDER, NOTEBOOKS, REPLICATION, titles
 from metanet.reporting.run.journal import HOME, versions_digest
 
-# What stands in a folder of reports: every report read once, for the list, the overview and the supplement.
-
-#: Folder of the reports that repeat a published pooling.
-REPLICATION = "replication"
-#: Folder of the analyses beside the pooled rates: one folder for each kind, one in it for each analysis.
-ANALYSES_FOLDER = "analyses"
+# The reports in a folder, each read once, for the list, the overview and the supplement.
 
 
 @dataclass(frozen=True)
 class Report:
-    """A report in the folder: its place, its numbers, what it says of itself, its files, whether the evidence has changed since."""
+    """A report: its folder, its numbers, its description, its files, and whether the evidence has changed since."""
 
     folder: str
     numbers: Mapping[str, Any]
@@ -47,7 +42,7 @@ class Report:
 
     @property
     def subset(self) -> tuple[str, str]:
-        """Outcome and modality class that it is about; "" where it is about several."""
+        """Outcome and modality class of the report; "" where it covers several."""
         found = self.about.get("subset")
         first, second = found if isinstance(found, list) and len(found) == 2 else (None, None)
         one = first if isinstance(first, str) else self._named("outcome")
@@ -64,22 +59,23 @@ class Report:
 
     @property
     def outcome(self) -> str:
-        """The outcome of a pooled rate, as the list calls it."""
+        """The outcome of a pooled rate, as listed."""
         if self.folder.startswith(f"{REPLICATION}/"):
-            return "Replication of published results"
+            return NOTEBOOKS[REPLICATION].title
         name = str(self.numbers.get("label") or self.numbers.get("outcome") or self.folder.split("/")[0])
-        return f"{name} ({self.numbers['definition']})" if self.numbers.get("definition") else name
+        definition = self.numbers.get("definition_title") or self.numbers.get("definition")
+        return f"{name} ({definition})" if definition else name
 
     @property
     def modality(self) -> str:
-        """The modality class of a pooled rate, with what tells it from others of the same class."""
+        """The modality class of a pooled rate, with its variant."""
         name = str(self.numbers.get("modality_class") or self.folder.split("/")[-1])
         variant = self.numbers.get("variant") or self.about.get("variant")
         return f"{name} ({variant})" if variant else name
 
     @property
     def title(self) -> str:
-        """What the report is called."""
+        """The title of the report."""
         return str(self.numbers.get("title") or self.about.get("title") or f"{self.outcome}: {self.modality}")
 
 
@@ -97,7 +93,7 @@ def read_reports(out: Path, evidence: Evidence | None) -> tuple[list[Report], di
             report.folder,
         )
 
-    rates, analyses = [], {kind: [] for kind in KINDS}  # type: tuple[list[Report], dict[str, list[Report]]]
+    rates, analyses = [], {kind: [] for kind in titles()}  # type: tuple[list[Report], dict[str, list[Report]]]
     for first in _folders(out):
         for second in _folders(out / first):
             folder = f"{first}/{second}"
@@ -112,7 +108,7 @@ def read_reports(out: Path, evidence: Evidence | None) -> tuple[list[Report], di
 
 
 def _folders(path: Path) -> list[str]:
-    """Folders in a folder, by name; those that begin with a dot are ours and no reports."""
+    """Folders in a folder, by name, without those that begin with a dot, which are not reports."""
     try:
         with os.scandir(path) as found:
             return sorted(entry.name for entry in found if entry.is_dir() and not entry.name.startswith("."))
@@ -131,32 +127,32 @@ def _read(out: Path, folder: str, evidence: Evidence | None) -> Report | None:
 
 
 def _stale(about: Mapping[str, Any] | None, evidence: Evidence | None) -> bool:
-    """Whether a report was made from other rows than the evidence has now for it."""
+    """Whether the rows of a report have changed since it was made."""
     if evidence is None:
         return False
     try:
         assert about is not None
         return bool(about["evidence"] != evidence.fingerprint_of(*about["subset"]))
     except (AssertionError, KeyError, TypeError, MetanetError):
-        # A report of an outcome that is gone, or of an earlier version.
+        # A report of a removed outcome, or of an earlier version.
         return True
 
 
-# The overview of all pooled rates beside the list of reports, drawn anew only when something in it has changed.
+# The overview of all pooled rates, redrawn only when something in it has changed.
 
 _NAMES = ("overview.svg", "overview.png")
 
 
 @dataclass(frozen=True)
 class Picture:
-    """The overview and what it shows in words."""
+    """The overview and its description in text."""
 
     svg: bytes
     alt: str
 
 
 def picture_of(out: Path, rates: Sequence[Report]) -> Picture | None:
-    """The overview of all pooled rates, as overview.svg and overview.png in `out` too; None where there is nothing to draw."""
+    """The overview of all pooled rates, also written to overview.svg and overview.png in `out`; None without rates."""
     rows = _rows(rates)
     if not rows:
         for name in _NAMES:
@@ -181,7 +177,7 @@ def picture_of(out: Path, rates: Sequence[Report]) -> Picture | None:
 
 
 def _kept(out: Path, notes: Path, key: str) -> Picture | None:
-    """What an earlier run drew of the same, if its files are what they were."""
+    """The overview of an earlier run, if it shows the same and its files are unchanged."""
     try:
         known = json.loads(notes.read_text(encoding="utf-8"))
         same = known["made_from"] == key and all(_digest(out / name) == known["files"][name] for name in _NAMES)
@@ -195,7 +191,7 @@ def _digest(path: Path) -> str:
 
 
 def _rows(rates: Sequence[Report]) -> list[dict[str, Any]]:
-    """The rates to draw; a replication stands beside its own print, and a failed report has nothing to show."""
+    """The rates to draw, without replications and failed reports."""
     return [
         {
             "outcome": report.outcome,

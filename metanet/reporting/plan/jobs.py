@@ -25,12 +25,12 @@ def known_parameters(notebook: Path) -> dict[str, Any]:
     # nbformat raises what it comes upon in a file that is no notebook.
     except Exception as fault:
         words = visible(shorten(str(fault), 120))
-        raise ArgumentError(f"{visible(notebook)} is no notebook that can be read ({words}).") from None
+        raise ArgumentError(f"{visible(notebook)} is not a readable notebook ({words}).") from None
     try:
         return {} if cell is None else _literals(cell.source)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         raise ArgumentError(
-            f"{visible(notebook)}: its cell of parameters cannot be read. Fix: let it hold names with plain values alone, such as "
+            f"{visible(notebook)}: its cell of parameters cannot be read. Fix: use only names with plain values, such as "
             "level = 0.95."
         ) from None
 
@@ -82,7 +82,7 @@ def _typed(name: str, value: Any, default: Any) -> Any:
     return value
 
 
-# A report to make, and what became of it.
+# A report to make, and its outcome.
 
 #: Outcome, several outcomes or None for all, and modality class or None for all.
 Subset = tuple[str | tuple[str, ...] | None, str | None]
@@ -104,7 +104,7 @@ class Job:
     subset: Subset = (None, None)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """Values that JSON can represent."""
         return {**asdict(self), "notebook": str(self.notebook), "subset": list(self.subset)}
 
     @classmethod
@@ -117,7 +117,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: its numbers (None without), the error in one line, the time in seconds, whether it was there already."""
+    """The outcome of a job: its numbers (or None), the error in one line, the time in seconds, whether it was kept."""
 
     job: Job
     numbers: dict[str, Any] | None

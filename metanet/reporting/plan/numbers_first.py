@@ -1,4 +1,4 @@
-"""The pooled numbers of every report of a plan in one batch call: seconds for thousands, before the first notebook runs."""
+"""The pooled numbers of every report of a plan in one batch call, before the first notebook runs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from metanet.base.results import plain
 from metanet.base.whole_files import write_csv
 from metanet.evidence import Evidence
 from metanet.reporting.plan.jobs import Job, known_parameters
+from metanet.reporting.plan.registry import ROWS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-_ROWS = ("overlap", "certainty", "definition")
 _MODEL = ("model", "ci", "level")
 
 
@@ -46,7 +46,7 @@ def pooled_numbers(jobs: Sequence[Job], evidence: Evidence) -> pd.DataFrame:
         if not isinstance(outcome, str) or group is None or "modality_class" not in job.identity:
             continue
         given = {**known_parameters(job.notebook), **job.parameters}
-        chosen: dict[str, Any] = {name: given.get(name) for name in _ROWS if given.get(name) is not None}
+        chosen: dict[str, Any] = {name: given.get(name) for name in ROWS if given.get(name) is not None}
         key = (outcome, group, *sorted(chosen.items()))
         if key not in selected:
             selected[key] = evidence.rates(outcome, modality=group, **chosen)
@@ -67,7 +67,7 @@ def pooled_numbers(jobs: Sequence[Job], evidence: Evidence) -> pd.DataFrame:
 
 
 def write_numbers(path: Path, jobs: Sequence[Job], evidence: Evidence) -> int:
-    """Write them as CSV, whole or not at all; how many there are."""
+    """Write them as CSV and return their number."""
     frame = pooled_numbers(jobs, evidence)
     rows = ([plain(value) for value in row] for row in frame.itertuples(index=False, name=None))
     write_csv(path, [str(name) for name in frame.columns], rows)

@@ -1,4 +1,4 @@
-"""What a run makes: jobs for every outcome and modality class that has a poolable study, all checked before the first runs."""
+"""The jobs of a run: for every outcome and modality class that has a poolable study, all checked before the first one runs."""
 
 from __future__ import annotations
 
@@ -10,30 +10,12 @@ from typing import Any
 
 from metanet.base.errors import ArgumentError, check_choice
 from metanet.evidence import Evidence
-from metanet.reporting.files import analyses_folder, outcome_folder, slug
-from metanet.reporting.index.lines import ANALYSES_FOLDER, REPLICATION
-from metanet.reporting.plan.jobs import Job, Subset, check_parameters, known_parameters
-from metanet.reporting.results_files import KINDS
+from metanet.reporting.files import analyses_folder, slug
+from metanet.reporting.plan.jobs import Job, check_parameters, known_parameters
+from metanet.reporting.plan.registry import NOTEBOOKS, ROWS, Scope, own_notebook
 
-#: What a run can make: the pooled rates, what is said about them, and a published pooling repeated.
-ANALYSES = ("rates", *KINDS, "replication")
-NOTEBOOKS = {
-    "rates": "modality_rate.ipynb",
-    "findings": "modality_findings.ipynb",
-    "comparison": "compare_modalities.ipynb",
-    "benefit_risk": "benefit_risk.ipynb",
-    "heterogeneity": "heterogeneity.ipynb",
-    "sensitivity": "method_sensitivity.ipynb",
-    "replication": "replicate_devcic2014.ipynb",
-}
 #: Parameters of a report that the run sets itself.
 OWN = ("outcome", "modality_class", "benefit", "risk", "data", "output_dir")
-#: Studies from which on the analyses of one outcome and modality have something to look at.
-_LEAST_STUDIES = 3
-#: Of the outcomes whose direction the tables tell, so many benefits are set against the harm that most studies report.
-_BENEFITS = 2
-#: Choices of rows, which every notebook that has them takes in the same sense.
-_ROWS = ("overlap", "certainty", "definition")
 
 
 @dataclass(frozen=True)
@@ -43,7 +25,7 @@ class Entry:
     Attributes
     ----------
     analysis
-        One of `ANALYSES`; None for a `notebook` of one's own.
+        A name of `NOTEBOOKS`; None for a `notebook` given by its path.
     outcomes, modalities
         Which ones; None takes all.
     parameters
@@ -65,7 +47,7 @@ class Entry:
         if self.notebook is not None:
             return self.notebook
         assert self.analysis is not None  # an entry has one of the two
-        return analyses_folder() / NOTEBOOKS[self.analysis]
+        return analyses_folder() / NOTEBOOKS[self.analysis].file
 
     @property
     def name(self) -> str:
@@ -120,7 +102,7 @@ def check_entry(entry: Entry, evidence: Evidence) -> None:
 
 
 def _variants(entry: Entry) -> Iterator[tuple[dict[str, Any], str]]:
-    """Parameters of every combination, and what tells it from the others in words; "" where there is one."""
+    """Parameters of every combination, and its description; "" where there is one."""
     names = list(entry.vary)
     for values in itertools.product(*entry.vary.values()):
         chosen = dict(zip(names, values, strict=True))
@@ -131,131 +113,19 @@ def _variants(entry: Entry) -> Iterator[tuple[dict[str, Any], str]]:
 def _jobs(
     entry: Entry, evidence: Evidence, data: str | None, parameters: Mapping[str, Any], variant: str
 ) -> Iterator[Job]:
-    notebook, kind = entry.path, entry.name
+    notebook = entry.path
     known = known_parameters(notebook)
     given = check_parameters(notebook, parameters)
+    chosen = {name: given[name] for name in ROWS if given.get(name) is not None}
+    scope = Scope(evidence, entry.outcomes, entry.modalities, chosen)
     suffix = f".{slug(variant)}" if variant else ""
-    words = f" ({variant})" if variant else ""
-
-    def job(folder: str, title: str, about: Mapping[str, Any], subset: Subset, **own: Any) -> Job:
-        rows = evidence.fingerprint_of(*subset)
-        place = {"data": data} if "data" in known else {}
-        identity = {**about, "evidence": rows, **({"variant": variant} if variant else {})}
-        return Job(notebook, {**given, **own, **place}, f"{title}{words}", f"{folder}{suffix}", identity, subset)
-
-    if entry.analysis == "rates":
-        for name, group in pairs_of(entry, evidence, given):
-            label = evidence.label(name)
-            about = {"outcome": name, "label": label, "modality_class": group}
-            yield job(
-                f"{outcome_folder(name)}/{slug(group)}",
-                f"{label}: {group}",
-                about,
-                (name, group),
-                outcome=name,
-                modality_class=group,
-            )
-        return
-    if entry.analysis == "replication":
-        about = {
-            "outcome": "replication",
-            "label": "Replication of published results",
-            "modality_class": "Devcic 2014, TARE",
-        }
-        yield job(f"{REPLICATION}/devcic2014", "Replication: Devcic 2014", about, (None, "TARE"))
-        return
-    for what, title, subset, own in _subjects(entry, evidence, given, known):
-        yield job(
-            f"{ANALYSES_FOLDER}/{slug(kind)}/{what}", title, {"kind": kind, "title": f"{title}{words}"}, subset, **own
-        )
-
-
-_Subject = tuple[str, str, Subset, dict[str, Any]]
-
-
-def _subjects(
-    entry: Entry, evidence: Evidence, given: Mapping[str, Any], known: Mapping[str, Any]
-) -> Iterator[_Subject]:
-    """Folder, title, rows and parameters of what an entry is about."""
-    pairs = pairs_of(entry, evidence, given)
-    outcomes, groups = (list(dict.fromkeys(pair[i] for pair in pairs)) for i in (0, 1))
-    kind = entry.analysis
-    if kind == "findings":
-        for group in groups:
-            yield slug(group), f"{group}: summary of findings", (None, group), {"modality_class": group}
-    elif kind == "comparison":
-        for name in outcomes:
-            if sum(outcome == name for outcome, _ in pairs) > 1:
-                yield slug(name), f"{evidence.label(name)}: modalities compared", (name, None), {"outcome": name}
-    elif kind == "benefit_risk":
-        benefits, risk = _sides(evidence, pairs)
-        for benefit in benefits:
-            shared = {group for name, group in pairs if name == benefit} & {g for name, g in pairs if name == risk}
-            if shared:
-                title = f"{evidence.label(benefit)} against {evidence.label(risk).lower()}"
-                yield slug(f"{benefit}-{risk}"), title, ((benefit, risk), None), {"benefit": benefit, "risk": risk}
-    elif kind in ("heterogeneity", "sensitivity"):
-        chosen = {name: given[name] for name in _ROWS if given.get(name) is not None}
-        for name, group in pairs:
-            if len(evidence.rates(name, modality=group, **chosen)) >= _LEAST_STUDIES:
-                title = f"{evidence.label(name)}: {group}, {kind}"
-                yield f"{slug(name)}-{slug(group)}", title, (name, group), {"outcome": name, "modality_class": group}
-    else:
-        yield from _own_notebook(entry, evidence, pairs, outcomes, groups, known)
-
-
-def _sides(evidence: Evidence, pairs: Sequence[tuple[str, str]]) -> tuple[list[str], str]:
-    """Benefits, in the order of the tables, and the harm that is reported for most modality classes; "" where there is none."""
-    names = list(dict.fromkeys(name for name, _ in pairs))
-    benefits = [name for name in names if evidence.direction(name) == "higher_is_better"][:_BENEFITS]
-    harms = [name for name in names if evidence.direction(name) == "lower_is_better"]
-    risk = max(harms, key=lambda name: sum(other == name for other, _ in pairs), default="")
-    return (benefits if risk else []), risk
-
-
-def _own_notebook(
-    entry: Entry,
-    evidence: Evidence,
-    pairs: Sequence[tuple[str, str]],
-    outcomes: Sequence[str],
-    groups: Sequence[str],
-    known: Mapping[str, Any],
-) -> Iterator[_Subject]:
-    """A notebook of one's own runs over what its parameters name."""
-    title = entry.path.stem.replace("_", " ")
-    if "outcome" in known and "modality_class" in known:
-        for name, group in pairs:
-            about = {"outcome": name, "modality_class": group}
-            yield f"{slug(name)}-{slug(group)}", f"{evidence.label(name)}: {group}, {title}", (name, group), about
-    elif "outcome" in known:
-        for name in outcomes:
-            yield slug(name), f"{evidence.label(name)}: {title}", (name, None), {"outcome": name}
-    elif "modality_class" in known:
-        for group in groups:
-            yield slug(group), f"{group}: {title}", (None, group), {"modality_class": group}
-    else:
-        yield "all", title, (None, None), {}
-
-
-def pairs_of(entry: Entry, evidence: Evidence, given: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Outcomes and modality classes with at least one row under the choices."""
-    names: Sequence[str] = entry.outcomes or evidence.outcome_names
-    classes = entry.modalities or evidence.modality_classes
-    chosen = {name: given[name] for name in _ROWS if given.get(name) is not None}
-    wanted = chosen.get("definition")
-    if wanted is not None and entry.outcomes is None:
-        # A definition belongs to one outcome; the others have nothing to report under it.
-        names = [
-            name
-            for name in names
-            if any(wanted in (family, *rest) for family, rest in evidence.definitions(name).items())
-        ]
-    found = [
-        (name, group) for name in names for group in classes if len(evidence.rates(name, modality=group, **chosen))
-    ]
-    if not found:
-        what = [", ".join(part) if part else "any" for part in (entry.outcomes or (), entry.modalities or ())]
-        raise ArgumentError(
-            f"There is no poolable study for outcome={what[0]!r}, modality={what[1]!r} under these choices."
-        )
-    return found
+    variant = variant.replace("_", " ")
+    subjects = (
+        own_notebook(scope, entry.name, known) if entry.analysis is None else NOTEBOOKS[entry.analysis].subjects(scope)
+    )
+    for about in subjects:
+        title = f"{about.title} ({variant})" if variant else about.title
+        identity = {**about.identity, **({"title": title} if "kind" in about.identity else {})}
+        identity |= {"evidence": evidence.fingerprint_of(*about.subset), **({"variant": variant} if variant else {})}
+        own = {**given, **about.parameters, **({"data": data} if "data" in known else {})}
+        yield Job(notebook, own, title, f"{about.folder}{suffix}", identity, about.subset)

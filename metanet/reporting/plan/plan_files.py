@@ -11,7 +11,8 @@ from typing import Any
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.base.untrusted import visible
 from metanet.reporting.plan.jobs import known_parameters
-from metanet.reporting.plan.plan import ANALYSES, Entry
+from metanet.reporting.plan.plan import Entry
+from metanet.reporting.plan.registry import NOTEBOOKS
 
 _KEYS = ("analysis", "notebook", "outcomes", "modalities", "parameters", "vary")
 _TOP = ("title", "parameters", "report")
@@ -38,7 +39,7 @@ def read_plan(path: str | Path) -> Plan:
     path
         A TOML file: ``title``, ``[parameters]`` for all entries, and ``[[report]]`` with ``analysis`` (or ``notebook``, a path
         below the folder of the plan), ``outcomes``, ``modalities`` ("all", one, or a list), ``parameters`` and ``vary`` (lists of
-        values: a report for every combination). The text "none" stands for no value, which TOML cannot write.
+        values: a report for every combination). The text "none" means no value, which TOML cannot express.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def read_plan(path: str | Path) -> Plan:
 
 
 def _with_common(entry: Entry, common: Mapping[str, Scalar]) -> Entry:
-    """Parameters for all entries reach the notebooks that have them; an entry's own come first."""
+    """Common parameters apply to the notebooks that have them; those of an entry take precedence."""
     theirs = {name: value for name, value in common.items() if name in known_parameters(entry.path)}
     return replace(entry, parameters={**theirs, **entry.parameters})
 
@@ -72,9 +73,9 @@ def _with_common(entry: Entry, common: Mapping[str, Scalar]) -> Entry:
 def _content(place: Path) -> dict[str, Any]:
     try:
         if place.exists() and not place.is_file():
-            raise ArgumentError(f"{visible(place)} is no file. Fix: give the path of a plan.")
+            raise ArgumentError(f"{visible(place)} is not a file. Fix: give the path of a plan.")
         if place.stat().st_size > _LARGEST:
-            raise ArgumentError(f"{visible(place)} is larger than a plan can be ({_LARGEST} bytes).")
+            raise ArgumentError(f"{visible(place)} is larger than a plan may be ({_LARGEST} bytes).")
         return tomllib.loads(place.read_text(encoding="utf-8"))
     except OSError as fault:
         raise ArgumentError(
@@ -83,7 +84,7 @@ def _content(place: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ArgumentError(f"{visible(place)} is not text in UTF-8. Fix: save it as UTF-8.") from None
     except (tomllib.TOMLDecodeError, RecursionError) as fault:
-        raise ArgumentError(f"{visible(place)} is no TOML: {shorten(str(fault), 200)}.") from None
+        raise ArgumentError(f"{visible(place)} is not TOML: {shorten(str(fault), 200)}.") from None
 
 
 def _entry(place: Path, number: int, given: object) -> Entry:
@@ -94,10 +95,10 @@ def _entry(place: Path, number: int, given: object) -> Entry:
     analysis, notebook = given.get("analysis"), given.get("notebook")
     if (analysis is None) == (notebook is None):
         raise ArgumentError(
-            f"{visible(place)}: {where} needs either analysis or notebook. Analyses: {', '.join(ANALYSES)}."
+            f"{visible(place)}: {where} needs either analysis or notebook. Analyses: {', '.join(NOTEBOOKS)}."
         )
     if analysis is not None:
-        check_choice("analysis", analysis, ANALYSES, where=f"in {place.name}, {where}")
+        check_choice("analysis", analysis, tuple(NOTEBOOKS), where=f"in {place.name}, {where}")
     vary = given.get("vary", {})
     if not isinstance(vary, dict) or not all(isinstance(values, list) and values for values in vary.values()):
         raise ArgumentError(f"{visible(place)}: {where}: vary must give a list of values for each parameter.")
@@ -105,7 +106,7 @@ def _entry(place: Path, number: int, given: object) -> Entry:
     count = 1
     for found in values.values():
         if len(set(map(repr, found))) < len(found):
-            raise ArgumentError(f"{visible(place)}: {where}: vary names a value twice.")
+            raise ArgumentError(f"{visible(place)}: {where}: vary lists a value twice.")
         count *= len(found)
     if count > _MOST:
         raise ArgumentError(f"{visible(place)}: {where}: {count} combinations are more than {_MOST}.")
@@ -151,7 +152,7 @@ def _words(place: Path, where: str, name: str, given: object) -> tuple[str, ...]
 
 
 def _notebook(place: Path, where: str, given: object) -> Path:
-    """A notebook runs code, so it is one that lies with the plan, not one that a plan from elsewhere points to."""
+    """A notebook runs code, so it must be beside the plan; a plan cannot point to another place."""
     if not isinstance(given, str):
         raise ArgumentError(f"{visible(place)}: {where}: notebook={shorten(given)!r} must be a path.")
     folder = place.resolve().parent
@@ -162,6 +163,7 @@ def _notebook(place: Path, where: str, given: object) -> Path:
         inside = False
     if not inside:
         raise ArgumentError(
-            f"{visible(place)}: {where}: notebook={shorten(given)!r} is no notebook in the folder of the plan or the one above it."
+            f"{visible(place)}: {where}: notebook={shorten(given)!r} is not a notebook in the folder of the plan or "
+            f"in its parent folder."
         )
     return found

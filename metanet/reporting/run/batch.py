@@ -1,4 +1,4 @@
-"""All reports of one run: what there is to make, several at a time, unchanged reports left alone, a summary at the end."""
+"""All reports of one run: made in parallel, unchanged reports kept, a summary at the end."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ from metanet.reporting.files import replace_folder, slug
 from metanet.reporting.index.index import write_index
 from metanet.reporting.plan.jobs import Job, Outcome
 from metanet.reporting.plan.numbers_first import write_numbers
-from metanet.reporting.plan.plan import ANALYSES, Entry, jobs_of
+from metanet.reporting.plan.plan import Entry, jobs_of
 from metanet.reporting.plan.plan_files import read_plan
+from metanet.reporting.plan.registry import NOTEBOOKS
 from metanet.reporting.run import journal as journals
 from metanet.reporting.run.makers import ENGINES, Limits, Maker, maker
 from metanet.reporting.run.remote import is_remote, working_folder
@@ -37,12 +38,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# What a run made.
+# The result of a run.
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a run made: one outcome for each report, the folder, the index page."""
+    """The result of a run: one outcome for each report, the folder, the index page."""
 
     out: Path | str
     index: Path | str
@@ -55,7 +56,7 @@ class Batch:
 
     @property
     def kept(self) -> int:
-        """How many reports were there already, made from the same."""
+        """Number of unchanged reports that were kept."""
         return sum(outcome.kept for outcome in self.outcomes)
 
     @property
@@ -88,7 +89,7 @@ class Batch:
         return out
 
     def summary(self) -> str:
-        """A table of all reports as text, then the failures, then where to look."""
+        """A table of all reports as text, then the failures, then the index page."""
         head = ("report", "status", "rate, %", "interval", "k", "n")
         rows = [head, *self._lines()]
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
@@ -114,7 +115,7 @@ class Batch:
         return card(f"{len(self.outcomes)} reports in {self.out}", head=head, rows=self._lines())
 
 
-# All reports of one run: what there is to make, several at a time, what is there already left alone, a summary at the end.
+# All reports of one run: made in parallel, unchanged reports kept, a summary at the end.
 
 #: Forms of a report; the page is always made.
 FORMATS = ("html", "pdf", "docx")
@@ -163,13 +164,13 @@ def report(
         Further parameters of the notebook ``modality_rate.ipynb``, such as ``{"overlap": "keep_all"}``. They are checked before
         anything runs.
     analyses
-        "rates" (the pooled rates), "findings" (all outcomes of a modality), "comparison" (of the modalities, by outcome),
-        "benefit_risk", "heterogeneity" and "sensitivity" (by outcome and modality, from three studies on), "replication". None
-        makes all of them in a complete run, and the rates alone where an outcome, a modality or parameters are named.
+        Names of `metanet.reporting.plan.registry.NOTEBOOKS`: "rates", "findings", "comparison", "benefit_risk", "heterogeneity",
+        "sensitivity", "replication". None makes all of them in a complete run, and only the rates where an outcome, a modality or
+        parameters are given.
     plan
         A plan in TOML instead of all these, see `read_plan`.
     force
-        Make reports anew that were made from the same data, parameters, notebook and versions and are still there.
+        Also remake reports that exist and were made from the same data, parameters, notebook and versions.
     numbers
         Pool everything that the reports will pool in one call first, and write it to ``pooled.csv``.
     supplement
@@ -197,8 +198,8 @@ def report(
 
     Notes
     -----
-    A run that was stopped, however it was, goes on where it ended when it is started again, and ends with the
-    same files as one that was not: reports appear whole or not at all, and the journal in ``out/.metanet`` says what each
+    An interrupted run continues where it stopped when it is started again, and gives the
+    same files as an uninterrupted one: reports are put in place atomically, and the journal in ``out/.metanet`` records what each
     was made from.
     """
     wanted = (formats,) if isinstance(formats, str) else formats
@@ -208,7 +209,7 @@ def report(
         check_choice("engine", engine, ENGINES)
     if supplement and is_remote(out):
         # The files of reports that were there already stay there.
-        raise ArgumentError("supplement needs the reports in a folder here. Fix: give a folder as out, and copy it.")
+        raise ArgumentError("supplement needs a local folder. Fix: give a local folder as out, and copy it afterwards.")
     evidence = load_evidence(data)
     todo = planned(evidence, outcome, modality, data=data, parameters=parameters, analyses=analyses, plan=plan)
     with _telling(out), working_folder(out) as (to, remote):
@@ -240,13 +241,14 @@ def report(
 
 @contextmanager
 def _telling(out: str | Path) -> Iterator[None]:
-    """What the system says of the folder of the reports, in words."""
+    """Turn system errors on the folder of the reports into a ReportError."""
     try:
         yield
     except OSError as fault:
         raise ReportError(
-            f"out={shorten(str(out))!r}: {fault.strerror or fault}. What was made stands, and the next run goes on from there. Fix: "
-            "free some space, or name a folder of your own."
+            f"out={shorten(str(out))!r}: {fault.strerror or fault}. Finished reports are kept, and the next run "
+            f"continues from there. Fix: "
+            "free some space, or choose a folder that you can write to."
         ) from None
 
 
@@ -265,14 +267,13 @@ def planned(
     if plan is not None:
         if outcome or modality or parameters or analyses:
             raise ArgumentError(
-                "A plan says itself what is made. Fix: leave outcome, modality, parameters and analyses out."
+                f"plan={shorten(str(plan))!r} states what is made. Fix: omit outcome, modality, parameters and analyses."
             )
         return jobs_of(read_plan(plan).entries, evidence, folder)
     extra = dict(parameters or {})
     kinds = kinds_of(analyses, complete=outcome is None and modality is None and not extra)
-    if "replication" in kinds and (outcome or modality or data is not None or extra):
-        # It is about the curated tables and about nothing else.
-        kinds = tuple(kind for kind in kinds if kind != "replication")
+    if outcome or modality or data is not None or extra:
+        kinds = tuple(kind for kind in kinds if not NOTEBOOKS[kind].curated)
     entries = [
         Entry(
             kind,
@@ -289,11 +290,11 @@ def planned(
 def kinds_of(analyses: Sequence[str] | None, *, complete: bool) -> tuple[str, ...]:
     """The kinds of reports to make."""
     if analyses is None:
-        return ANALYSES if complete else ("rates",)
+        return tuple(NOTEBOOKS) if complete else ("rates",)
     words = (analyses,) if isinstance(analyses, str) else tuple(analyses)
     if not words:
-        raise ArgumentError(f"analyses is empty. Fix: name at least one of {', '.join(map(repr, ANALYSES))}.")
-    return tuple(dict.fromkeys(check_choice("analyses", word, ANALYSES) for word in words))
+        raise ArgumentError(f"analyses is empty. Fix: name at least one of {', '.join(map(repr, NOTEBOOKS))}.")
+    return tuple(dict.fromkeys(check_choice("analyses", word, tuple(NOTEBOOKS)) for word in words))
 
 
 def _workers(jobs: int | None) -> int:
@@ -317,7 +318,7 @@ def run_jobs(
     progress: bool = False,
     after: Callable[[Outcome], None] | None = None,
 ) -> list[Outcome]:
-    """Make what is not there yet, several at a time: the work is in other processes, threads wait for them."""
+    """Make the missing reports in parallel: other processes do the work, threads wait for them."""
     out.mkdir(parents=True, exist_ok=True)
     with journals.opened(out) as journal:
         start = partial(_maker, engine, scheduler, tuple(formats), limits or Limits(), workers)
@@ -364,7 +365,7 @@ def _run(
                     bar.set_postfix_str(visible(shorten(outcome.job.title, 40)), refresh=False)
                     bar.update()
             except BaseException:
-                # What is half-made is thrown away; what stands in its place is in the journal.
+                # Unfinished reports are discarded; finished ones are in the journal.
                 stop.set()
                 for future in futures:
                     future.cancel()
@@ -381,7 +382,7 @@ def _maker(
     workers: int,
     jobs: Sequence[Job],
 ) -> Maker:
-    """Who makes the reports of a batch."""
+    """The maker of the reports of a batch."""
     if scheduler is None:
         held = sorted({str(job.parameters.get("data") or "") for job in jobs})
         return maker(engine, formats, limits, several=len(jobs) > 2, data=held)
@@ -399,7 +400,7 @@ _JOURNAL = threading.Lock()
 
 def run_job(job: Job, key: str, out: Path, journal: journals.Journal, hands: Maker, stop: threading.Event) -> Outcome:
     """Make one report, put it in its place and note it in the journal. What goes wrong becomes a page with the traceback; where no
-    page can be written, the error alone is told."""
+    page can be written, only the error is reported."""
     start = time.monotonic()
     log = out / journals.HOME / "logs" / f"{slug(job.folder.replace('/', '__'))}.log"
     error: str | None = None

@@ -1,4 +1,4 @@
-"""The journal of a folder of reports: what each was made from, and what its files were, so that a run can go on where one ended."""
+"""The journal of a folder of reports: the inputs and files of each report, so that an interrupted run can continue."""
 
 from __future__ import annotations
 
@@ -37,6 +37,9 @@ _PACKAGES = (
     "ipython", "great-tables", "python-docx", "typst",
 )  # fmt: skip
 
+#: Files of this package that make a report.
+_SOURCES = {".py", ".css", ".js", ".typ"}
+
 Files = dict[str, tuple[int, int, str]]
 
 
@@ -48,7 +51,7 @@ def versions_digest() -> str:
         with contextlib.suppress(metadata.PackageNotFoundError):
             digest.update(f"{name} {metadata.version(name)}\n".encode())
     root = Path(__file__).parents[1]
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(path for path in root.rglob("*") if path.suffix in _SOURCES):
         digest.update(path.relative_to(root).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -60,7 +63,7 @@ def _digest_of(path: Path, size: int, changed: int) -> str:
 
 
 def key_of(job: Job, rows: str, formats: Iterable[str]) -> str:
-    """What a report is made from, as one digest: its rows, parameters, notebook, formats, packages."""
+    """The inputs of a report as one digest: rows, parameters, notebook, formats, packages."""
     stat = job.notebook.stat()
     content = {
         "rows": rows,
@@ -87,7 +90,7 @@ def files_of(folder: Path) -> Files:
 
 
 class Journal:
-    """What stands in a folder of reports. Every finished report is a line, written when the report is in its place."""
+    """The reports in a folder. Every finished report is a line, written once the report is in place."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -101,7 +104,7 @@ class Journal:
                     self._lines[str(entry["folder"])] = {**entry, "key": str(entry["key"])}
 
     def fresh(self, job: Job, key: str) -> bool:
-        """Whether the report was made from the same, without an error, and all of its files are still what they were."""
+        """Whether the report has the same inputs, no error and unchanged files."""
         entry = self._lines.get(job.folder)
         if entry is None or entry.get("key") != key or entry.get("error"):
             return False
@@ -118,7 +121,7 @@ class Journal:
                 stat = path.stat()
                 if stat.st_size != size:
                     return False
-                # A file that nobody touched need not be read.
+                # An untouched file need not be read.
                 if stat.st_mtime_ns != changed and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
                     return False
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -126,7 +129,7 @@ class Journal:
         return True
 
     def made(self, job: Job, key: str, error: str | None) -> None:
-        """A report is in its place."""
+        """Record a report that is in place."""
         entry = {"folder": job.folder, "key": key, "error": error, "files": files_of(self.out / job.folder)}
         self._lines[job.folder] = entry
         with self.path.open("a", encoding="utf-8") as file:
@@ -157,18 +160,18 @@ def _is_folder(path: Path) -> bool:
 
 @contextmanager
 def opened(out: Path) -> Iterator[Journal]:
-    """The journal of a folder, which no other run has open meanwhile; what a killed run left half-done is cleared away first."""
+    """The journal of a folder, locked against other runs; leftovers of a killed run are removed first."""
     home = out / HOME
     for place in (home, home / "logs", home / "lock", home / "journal.jsonl"):
         if place.is_symlink():
             raise ArgumentError(
-                f"{shorten(visible(place))} is a link to elsewhere. Fix: take it away, or name another folder as out."
+                f"{shorten(visible(place))} is a link to another place. Fix: remove it, or choose another folder as out."
             )
     home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("a") as lock:
         if not _lock(lock.fileno()):
             raise ArgumentError(
-                f"out={shorten(str(out))!r} is in use by another run. Fix: wait for it, or name another folder."
+                f"out={shorten(str(out))!r} is in use by another run. Fix: wait for it, or choose another folder."
             )
         recover(out)
         yield Journal(out)
@@ -191,9 +194,9 @@ def _lock(number: int) -> bool:
 
 
 def recover(out: Path) -> None:
-    """Clear away what a run that was killed left half-done, and put back a report that it had moved aside and not replaced.
+    """Remove the leftovers of a killed run, and restore a report that it had moved but not replaced.
 
-    `out` may be a folder with other things in it: what is not by its name and content of a run is left alone.
+    `out` may contain other things: only files with the name and content of a run are touched.
     """
     for left in out.glob(f"{STAGED}*"):
         shutil.rmtree(left, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The process that makes a report: a fork of the warm parent, or papermill's own engine with a kernel of its own."""
+"""The process that makes a report: a fork of the warm parent, or the papermill engine with its own kernel."""
 
 from __future__ import annotations
 
@@ -82,14 +82,14 @@ ENGINES = ("metanet", "stock")
 
 @dataclass(frozen=True)
 class Limits:
-    """What one report may take: seconds, and megabytes of memory of its own (None: no limit)."""
+    """Limits of one report: seconds, and megabytes of memory (None: no limit)."""
 
     seconds: float | None = 1800.0
     megabytes: int | None = 2048
 
 
 class Maker(ABC):
-    """Makes reports; a context manager, so that nothing it started outlives the batch."""
+    """Makes reports; a context manager, so that no process outlives the batch."""
 
     def __init__(self, formats: Sequence[str], limits: Limits) -> None:
         self.formats, self.limits = tuple(formats), limits
@@ -109,7 +109,7 @@ class Maker(ABC):
 
     @property
     def threads(self) -> int | None:
-        """How many reports can be made at the same time where that is not for the batch to say."""
+        """How many reports can be made in parallel, where the maker decides it."""
         return None
 
     @abstractmethod
@@ -149,7 +149,7 @@ class ForkMaker(Maker):
 
 
 class StockMaker(Maker):
-    """Each report in a kernel of its own, by papermill's own engine."""
+    """Each report in its own kernel, by the papermill engine."""
 
     def __init__(self, formats: Sequence[str], limits: Limits) -> None:
         super().__init__(formats, limits)
@@ -161,7 +161,7 @@ class StockMaker(Maker):
 
 
 def maker(engine: str | None, formats: Sequence[str], limits: Limits, *, several: bool, data: Sequence[str]) -> Maker:
-    """The maker of a batch: forks where the system has them, unless the stock engine is asked for."""
+    """The maker of a batch: forks where the system has them, unless the stock engine is chosen."""
     chosen = check_choice("engine", engine, ENGINES) if engine is not None else "metanet"
     if chosen == "stock" or not available():
         return StockMaker(formats, limits)

@@ -1,4 +1,4 @@
-"""Reports in an object store or another file system that fsspec knows: written from a working folder here, whole reports only."""
+"""Reports in an object store or another file system that fsspec knows: written from a local working folder, complete reports only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _JOURNAL = f"{HOME}/journal.jsonl"
 
 
 def is_remote(out: str | Path) -> bool:
-    """Whether `out` is an address such as ``s3://bucket/reports``, not a folder here."""
+    """Whether `out` is an address such as ``s3://bucket/reports``, not a local folder."""
     return bool(_ADDRESS.match(str(out))) and not str(out).lower().startswith("file://")
 
 
@@ -35,9 +35,9 @@ def local_path(out: str | Path) -> Path:
 
 
 class Remote:
-    """A place of reports elsewhere, and the folder here that stands for it during a run.
+    """A remote folder of reports, and the local folder that represents it during a run.
 
-    The journal comes over first; reports that it lists and whose files are there with their sizes count as they would here. A
+    The journal is copied first; a report is complete once the remote journal lists it and its files have their sizes. A
     report goes over file by file and then into the journal there, so that a run that was killed leaves no report that counts and is
     not whole.
     """
@@ -54,13 +54,13 @@ class Remote:
             ) from None
         except ValueError as fault:
             raise ArgumentError(
-                f"out={shorten(address)!r} is no address that fsspec knows ({shorten(str(fault), 120)})."
+                f"out={shorten(address)!r} is not an address that fsspec knows ({shorten(str(fault), 120)})."
             ) from None
         self._root = str(root).rstrip("/")
         self._sizes: dict[str, int] = {}
 
     def pull(self) -> None:
-        """Bring the journal and the small files over, and make stand-ins for the others."""
+        """Copy the journal and the small files, and create placeholders for the others."""
         with contextlib.suppress(FileNotFoundError):
             found = self._fs.find(self._root, detail=True)
             self._sizes = {name[len(self._root) + 1 :]: int(about["size"] or 0) for name, about in found.items()}
@@ -77,7 +77,7 @@ class Remote:
     def _place(self, name: str) -> Path:
         place = (self.folder / name).resolve()
         if not place.is_relative_to(self.folder.resolve()):
-            raise ArgumentError(f"{shorten(self.address)} holds {name!r}, which leads out of its folder.")
+            raise ArgumentError(f"{shorten(self.address)} contains {name!r}, which points outside its folder.")
         return place
 
     def _stand_in(self) -> None:
@@ -106,7 +106,7 @@ class Remote:
             os.utime(place, ns=(changed, changed))
 
     def push(self, outcome: Outcome) -> None:
-        """Send a report that was made, whole, and the journal after it."""
+        """Send a finished report, and then the journal."""
         if outcome.kept or not (self.folder / outcome.job.folder).is_dir():
             return
         folder = outcome.job.folder
@@ -137,7 +137,7 @@ class Remote:
 
 @contextmanager
 def working_folder(out: str | Path) -> Iterator[tuple[Path, Remote | None]]:
-    """The folder that a run writes to: `out` itself, or one that stands for it and goes when the run has ended."""
+    """The folder that a run writes to: `out` itself, or a temporary local folder for a remote `out`."""
     if not is_remote(out):
         yield local_path(out), None
         return

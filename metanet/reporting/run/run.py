@@ -1,4 +1,4 @@
-"""One report: a notebook, run through papermill in a staging folder, exported, and put in its place when it is complete."""
+"""One report: a notebook, run through papermill in a staging folder, exported, and put in place once complete."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from metanet.reporting.documents.export import export, navigation
 from metanet.reporting.engine.cells import here
 from metanet.reporting.engine.preload import light_notebooks
 from metanet.reporting.files import analyses_folder, read_object, write_json
-from metanet.reporting.index.lines import REPLICATION
 from metanet.reporting.page import page
 from metanet.reporting.plan.jobs import Job
+from metanet.reporting.plan.registry import REPLICATION
 
-# An executed notebook without what differs from run to run: times, random names of cells, the folder where it was made.
+# An executed notebook without everything that differs between runs: times, random names of cells, the folder where it was made.
 
 #: What papermill and kernels note of the clock and of the machine.
 _TIMES = ("start_time", "end_time", "duration")
@@ -70,7 +70,7 @@ def forget(node: Any, places: Mapping[str, str]) -> Any:
     return node
 
 
-# One report: a notebook, run through papermill in a staging folder and exported. It is put in its place when it is whole.
+# One report: a notebook, run through papermill in a staging folder and exported. It is put in place once it is complete.
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 #: File of a report that says what it is.
@@ -133,7 +133,7 @@ def _peak() -> str:
 
 
 def about(job: Job) -> dict[str, Any]:
-    """What a report is, beside its numbers: for the list of reports and for comparing two runs."""
+    """The description of a report, for the list of reports and for comparing two runs."""
     place = job.notebook.name
     return {
         "title": job.title,
@@ -145,7 +145,7 @@ def about(job: Job) -> dict[str, Any]:
 
 
 def _log(text: str) -> None:
-    """A line for the report's log: in a fork the standard error leads there."""
+    """A line for the report's log, where the standard error of a fork goes."""
     if here():
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
@@ -172,7 +172,7 @@ def _execute(job: Job, staged: Path, formats: Sequence[str], places: Mapping[str
             kernel_name="python3",
             progress_bar=False,
             log_output=False,
-            # Nobody reads along: the notebook is written once, when it is whole.
+            # The notebook is written once, when it is complete.
             request_save_on_cell_execute=False,
             execution_timeout=CELL_LIMIT,
             start_timeout=120,
@@ -188,17 +188,17 @@ def _execute(job: Job, staged: Path, formats: Sequence[str], places: Mapping[str
 
 
 def _plain(path: Path) -> str:
-    """A path as papermill, which fills braces with parameters, takes it for itself."""
+    """A path with its braces escaped, because papermill replaces braces with parameters."""
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _check_rows(job: Job, staged: Path) -> None:
-    """A report rests on the rows that it is filed under: the journal would else take it for one made from other rows."""
+    """Check that a report used the rows that it is filed under; otherwise the journal would record the wrong rows."""
     used, filed = (read_numbers(staged) or {}).get("evidence"), job.identity.get("evidence")
     # The replication saves two results, each with the rows of its own.
     ours = job.notebook.parent == analyses_folder() and not job.folder.startswith(f"{REPLICATION}/")
     if ours and used and filed and used != filed:
-        raise ReportError("The evidence changed while the reports were made. Fix: run again.")
+        raise ReportError("The evidence changed while the reports were being made. Fix: run again.")
 
 
 def one_line(fault: BaseException) -> str:
@@ -215,7 +215,7 @@ def _details(fault: BaseException) -> str:
 
 
 def failure_page(job: Job, staged: Path, error: str, details: str) -> None:
-    """The traceback in the report's own place, so that a failure is seen where the report is looked for."""
+    """A page with the traceback in the place of the report."""
     details = details.replace(str(staged), ".")
     body = (
         f"{navigation(job)}<h1>{html_text(job.title)}</h1>"

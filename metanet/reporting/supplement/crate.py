@@ -16,7 +16,7 @@ from metanet.base.untrusted import counted, visible
 from metanet.evidence import Evidence
 from metanet.reporting.index.lines import Report
 
-# What a supplement says of its data and of the program: from the descriptor of the evidence, never guessed.
+# Facts on the data and the program: from the descriptor of the evidence, never guessed.
 
 #: As CITATION.cff has it, which an installed package does not.
 PROGRAM = {
@@ -95,7 +95,7 @@ def _date(descriptor: Mapping[str, Any]) -> str:
         return ""
 
 
-# The words of a supplement: what is in it, and where data, code and materials are (PRISMA 2020, item 27).
+# The texts of a supplement: what is in it, and where data, code and materials are (PRISMA 2020, item 27).
 
 #: Signs that Markdown would take for its own.
 _SIGNS = re.compile(r"([\\`*_{}\[\]<>|~$&])")
@@ -146,7 +146,7 @@ def readme(facts: Facts, names: Sequence[str], reports: Sequence[Report], left_o
         ),
     ]
     if left_out:
-        lines += ["", "Not in here, because they were made from other evidence than the tables in `data/`:", ""]
+        lines += ["", "Not included, because they were made from other evidence than the tables in `data/`:", ""]
         lines += [f"- {escaped(report.title)}" for report in left_out]
     return _bytes(lines)
 

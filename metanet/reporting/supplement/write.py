@@ -1,4 +1,4 @@
-"""Writing a supplement: the files that go in, and one zip file, whole or not at all, with the same bytes for the same reports."""
+"""Writing a supplement: the files that go in, and one zip file, written atomically, with the same bytes for the same reports."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MEDIA = {
 }
 #: Files of a report that are numbers or figures; pages, PDF and Word are made from them.
 _KEPT = (".csv", ".json", ".svg")
-#: Signs that lead out of the zip file where it is unpacked on another system; no report that metanet makes has them.
+#: Characters that could escape the zip file when unpacked on another system; no report of metanet has them.
 _ELSEWHERE = re.compile(r"[\\:\x00-\x1f]")
 _ROOT = Path(__file__).resolve().parents[3]
 _RATES = (
@@ -52,7 +52,7 @@ _RATES = (
 
 @dataclass(frozen=True)
 class Part:
-    """A file of the supplement: its name there, how its bytes come, what it is."""
+    """A file of the supplement: its name, how to read its bytes, and its description."""
 
     name: str
     load: Callable[[], bytes]
@@ -89,12 +89,12 @@ def _evidence(evidence: Evidence) -> Iterator[Part]:
 
 
 def _plain_file(folder: Path, path: Path) -> bool:
-    """Whether a file is there and lies in the folder itself: a link could lead anywhere."""
+    """Whether a file exists inside the folder itself; a link could point anywhere."""
     return path.is_file() and not path.is_symlink() and path.resolve().is_relative_to(folder.resolve())
 
 
 def _sources(reports: Sequence[Report]) -> Iterator[Part]:
-    """The notebooks that come with metanet and were run; others are in the reports as they ran."""
+    """The shipped notebooks that were run; others are in the reports as they ran."""
     names = sorted({str(report.about.get("notebook")) for report in reports})
     folder = analyses_folder()
     for name in names:
@@ -151,7 +151,7 @@ def _portable(path: Path, data: str) -> bytes:
 
 
 def _elsewhere(text: str, data: str) -> str:
-    # Once as JSON writes the path, and once as it stands inside a line of code inside JSON.
+    # The path as JSON writes it, and as it is inside a line of code inside JSON.
     for _ in range(2):
         data = json.dumps(data, ensure_ascii=False)[1:-1]
         text = text.replace(data, "data")
@@ -171,10 +171,10 @@ def _pooled(rates: Sequence[Report]) -> bytes:
     return text.getvalue().encode("utf-8", "backslashreplace")
 
 
-# Writing a supplement: one zip file, whole or not at all, with the same bytes for the same reports.
+# Writing a supplement: one zip file, written atomically, with the same bytes for the same reports.
 
 FILE = "supplement.zip"
-#: The oldest date that a zip file can hold.
+#: The oldest date that a zip file supports.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 

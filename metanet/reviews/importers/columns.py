@@ -11,6 +11,7 @@ from metanet.base.errors import ArgumentError, check_choice, nearest, shorten
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.contract import Contract
 from metanet.evidence.findings import Findings
+from metanet.reviews.importers.extracted_counts import spelled
 
 #: Fields that no table has: they become keys, or the second arm of a row.
 OWN = (
@@ -60,10 +61,10 @@ def fields_of(contract: Contract) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*OWN, *(name for table in tables for name in table.column_names)]))
 
 
-def check_fields(option: str, words: Iterable[str], fields: Sequence[str]) -> None:
-    """Refuse a word that is no field, with the nearest one."""
+def check_fields(argument: str, words: Iterable[str], fields: Sequence[str]) -> None:
+    """Refuse a word that is not a field, and name the nearest one."""
     for word in words:
-        check_choice(option, word, fields)
+        check_choice(argument, word, fields)
 
 
 def find_columns(
@@ -86,16 +87,20 @@ def find_columns(
         if name != _REST and name not in names:
             near = nearest(name, names)
             hint = f"Did you mean {visible(near)!r}?" if near else f"The columns are {listing(names, 12)}."
-            raise ArgumentError(f"--map {visible(shorten(name))!r} is no column of {file}. {hint}")
+            raise ArgumentError(f"columns={visible(shorten(name))!r} is not a column of {file}. {hint}")
     if mapping.get(_REST):
-        raise ArgumentError("--map '*=' leaves all other columns out; it cannot be a field. Fix: write '*=' alone.")
-    check_fields("map", (field for field in mapping.values() if field), fields)
+        raise ArgumentError(
+            "columns='*' stands for all other columns and cannot be a field. Fix: write '*=' to leave them out."
+        )
+    check_fields("columns", (field for field in mapping.values() if field), fields)
     taken: dict[str, str] = {}
     left_out: list[str] = []
     said = {name: field for name, field in mapping.items() if name != _REST}
     for name, field in said.items():
         if field and field in taken:
-            raise ArgumentError(f"--map gives {field!r} two columns, {taken[field]!r} and {name!r}. Fix: name one.")
+            raise ArgumentError(
+                f"columns={field!r} is given to two columns, {taken[field]!r} and {name!r}. Fix: name one."
+            )
         if field:
             taken[field] = name
     for name in names:
@@ -135,12 +140,12 @@ def _unknown(
         wrong = f"would be {field!r}, which {visible(taken[field])!r} is already"
     else:
         wrong = "is a column that cannot be mapped"
-    near = difflib.get_close_matches(name.casefold(), fields, n=1, cutoff=0.75)
+    near = [*difflib.get_close_matches(name.casefold(), fields, n=1, cutoff=0.75), "FIELD"][0]
     findings.cannot_read(
         file,
         wrong,
-        f"Say what it is, --map '{shown}={near[0] if near else 'FIELD'}', or leave it out, --map '{shown}='; --map '*=' leaves all "
-        "others out",
+        f"Name its field with {spelled('columns', f'{shown}={near}')}, leave it out with "
+        f"{spelled('columns', f'{shown}=')}, or leave out all others with {spelled('columns', '*=')}",
         row=line,
         value=name,
     )

@@ -1,14 +1,16 @@
-"""What an importer found in a file: counts of study arms in words of the file, each with its place, and what it left out."""
+"""The content of an imported file: counts of study arms with their places, and what was left out."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Unpack
 
 from metanet.base.errors import ArgumentError, nearest, shorten
 from metanet.base.untrusted import harmful, harmless_cell, listing, visible
-from metanet.evidence.findings import Findings
+from metanet.evidence.contract import Contract
+from metanet.evidence.findings import Findings, Where
 from metanet.evidence.reading.cells import plain_number
 from metanet.reviews.names import is_reserved
 
@@ -20,7 +22,7 @@ _SPACES = re.compile(r"[ \t\r\n\u00a0]+")
 
 @dataclass(frozen=True)
 class Place:
-    """Where something stands: the line of the file, and how the file calls the fields."""
+    """A place in the file: its line, and the names that the file uses for the fields."""
 
     row: int | None
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -50,6 +52,10 @@ class Found:
     notes: list[str] = field(default_factory=list)
     findings: Findings = field(default_factory=Findings)
 
+    def refuse(self, wrong: str, fix: str, **where: Unpack[Where]) -> None:
+        """Record a fault of the file."""
+        self.findings.cannot_read(self.file, wrong, fix, **where)
+
 
 @dataclass
 class Renames:
@@ -74,24 +80,43 @@ class Renames:
                 near = nearest(name, self.seen)
                 hint = f"Did you mean {visible(near)!r}?" if near else f"The file has {listing(self.seen, 12)}."
                 raise ArgumentError(
-                    f"--rename {visible(shorten(name))!r} is no study, outcome or group of the file. {hint}"
+                    f"renames={visible(shorten(name))!r} is not a study, outcome or group of the file. {hint}"
                 )
 
 
-def pairs(option: str, given: Sequence[str], what: str) -> dict[str, str]:
-    """`LEFT=RIGHT` as a mapping; the last equals sign divides, because a column may have one in its name."""
+@dataclass(frozen=True)
+class Request:
+    """What the caller asks of an importer: column -> field, field -> value for all rows, the outcomes and the renames."""
+
+    contract: Contract
+    renames: Renames
+    columns: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    outcomes: tuple[str, ...] = ()
+
+
+def spelled(argument: str, text: str) -> str:
+    """An argument of `import_review` as a message names it; the command line writes its own option instead."""
+    return f"{argument}=[{text!r}]"
+
+
+def pairs(argument: str, given: Sequence[str], what: str) -> dict[str, str]:
+    """`LEFT=RIGHT` as a mapping, divided at the last equals sign, because the name of a column may contain one."""
     found: dict[str, str] = {}
     for each in given:
         left, sign, right = each.rpartition("=")
         left, right = left.strip(), right.strip()
         if not sign or not left:
             raise ArgumentError(
-                f"{option} {visible(shorten(each))!r} is not written {what}. Fix: put one equals sign between."
+                f"{argument}={visible(shorten(each))!r} is not written as {what}. Fix: put one equals sign between the two."
             )
         if left in found:
-            raise ArgumentError(f"{option} names {visible(shorten(left))!r} twice. Fix: name it once.")
+            raise ArgumentError(f"{argument}={visible(shorten(left))!r} is named twice. Fix: name it once.")
         found[left] = right
     return found
+
+
+_RENAME = spelled("renames", "NAME=OTHER")
 
 
 def cell(text: str) -> str:
@@ -112,11 +137,14 @@ def name_fault(name: str) -> tuple[str, str] | None:
     bad = next((character for character in name if harmful(character)), None)
     if bad is not None:
         return (
-            f"holds an invisible control character ({visible(bad)})",
+            f"contains an invisible control character ({visible(bad)})",
             "Type the name again in the program that wrote the file",
         )
     if _PATH.search(name):
-        return "is written like a path to another folder", "Write it without dots and slashes, or use --rename"
+        return (
+            "is written like a path to another folder",
+            f"Write it without dots and slashes, or rename it with {_RENAME}",
+        )
     if is_reserved(name):
-        return "is a name that Windows keeps for a device", "Use --rename"
-    return ("is longer than 200 characters", "Shorten it, or use --rename") if len(name) > 200 else None
+        return "is a name that Windows reserves for a device", f"Rename it with {_RENAME}"
+    return ("is longer than 200 characters", f"Shorten it, or rename it with {_RENAME}") if len(name) > 200 else None

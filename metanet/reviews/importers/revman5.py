@@ -12,7 +12,8 @@ from xml.parsers import expat
 
 from metanet.base.untrusted import counted, visible
 from metanet.evidence.findings import Findings
-from metanet.reviews.importers.extracted_counts import MOST_ROWS, Found, Place, Renames, name_fault
+from metanet.reviews.importers.extracted_counts import MOST_ROWS, Found, Place, Request, name_fault
+from metanet.reviews.importers.registry import importer
 from metanet.reviews.importers.two_groups import DICHOTOMOUS, Analysis, GroupRow, counts_of
 from metanet.reviews.names import author_and_year
 
@@ -45,36 +46,34 @@ class _Study:
     cells: dict[str, str] = field(default_factory=dict)
 
 
-def read_revman5(data: bytes, file: str, wanted: tuple[str, ...], renames: Renames) -> Found:
+@importer("revman5", title="RevMan 5", suffixes=(".rm5",), file="the .rm5 file of a review")
+def read_revman5(data: bytes, file: str, request: Request) -> Found:
     """The dichotomous analyses of an .rm5 file."""
     found = Found(file, f"RevMan 5 file {file}")
     if data.startswith(b"PK\x03\x04"):
-        found.findings.cannot_read(
-            file, "is a ZIP file, not the XML of RevMan 5", "For a data package write revman-web instead"
-        )
+        found.refuse("is a ZIP file, not the XML of RevMan 5", "For a data package write revman-web instead")
         return found
     reader = _Reader(found.findings, file)
     try:
         reader.read(data)
     except _RefusedError as refused:
-        found.findings.cannot_read(file, refused.wrong, refused.fix, row=refused.line)
+        found.refuse(refused.wrong, refused.fix, row=refused.line)
         return found
     except expat.ExpatError as error:
-        found.findings.cannot_read(
-            file,
-            f"is no well-formed XML ({expat.ErrorString(error.code)})",
+        found.refuse(
+            f"is not well-formed XML ({expat.ErrorString(error.code)})",
             "Save the review again in RevMan 5, or download it again",
             row=error.lineno,
         )
         return found
     except (ValueError, LookupError):
-        found.findings.cannot_read(file, "is written in an encoding that cannot be read", "Save it as UTF-8")
+        found.refuse("is written in an encoding that cannot be read", "Save it as UTF-8")
         return found
     if reader.title:
         found.source = f"RevMan 5 file {file} ({visible(reader.title)[:120]})"
     analyses = reader.analyses()
     if not found.findings.faults:
-        counts_of(analyses, wanted, renames, found)
+        counts_of(analyses, request, found)
     used = {row.study for analysis in analyses for row in analysis.rows}
     if unused := sum(study.name not in used for study in reader.studies.values()):
         found.left_out.append(f"{counted(unused, 'study', 'studies')} that no analysis has data of")
@@ -204,7 +203,7 @@ class _Reader:
             self._analysis = None
 
     def analyses(self) -> list[Analysis]:
-        """The analyses with their rows; studies may stand before or after the data."""
+        """The analyses with their rows; studies may come before or after the data."""
         for analysis, line, subgroup, attributes in self._data:
             if analysis.kind != DICHOTOMOUS:
                 continue

@@ -12,7 +12,8 @@ from pathlib import PurePosixPath
 from metanet.base.errors import nearest
 from metanet.base.untrusted import visible
 from metanet.evidence.findings import Findings
-from metanet.reviews.importers.extracted_counts import Found, Place, Renames, name_fault
+from metanet.reviews.importers.extracted_counts import Found, Place, Request, name_fault
+from metanet.reviews.importers.registry import importer
 from metanet.reviews.importers.tabular import Line, read_lines
 from metanet.reviews.importers.two_groups import DICHOTOMOUS, Analysis, GroupRow, counts_of
 from metanet.reviews.names import author_and_year
@@ -58,7 +59,7 @@ def read_members(
                 if nested:
                     found |= read_members(content, visible(name), ends, findings, inner=True)
                 elif name in found:
-                    findings.cannot_read(file, f"holds {visible(name)} twice", "Give the package of one review")
+                    findings.cannot_read(file, f"contains {visible(name)} twice", "Give the package of one review")
                     return {}
                 else:
                     found[name] = content
@@ -76,7 +77,7 @@ def read_members(
 def _harmless(members: list[zipfile.ZipInfo], file: str, findings: Findings) -> bool:
     if len(members) > MOST_MEMBERS:
         findings.cannot_read(
-            file, f"holds {len(members):,} files; up to {MOST_MEMBERS:,} are read", "Give the package of one review"
+            file, f"contains {len(members):,} files; up to {MOST_MEMBERS:,} are read", "Give the package of one review"
         )
         return False
     for member in members:
@@ -84,7 +85,7 @@ def _harmless(members: list[zipfile.ZipInfo], file: str, findings: Findings) -> 
         if name.startswith(("/", "\\")) or _DRIVE.match(name) or ".." in re.split(r"[/\\]", name):
             findings.cannot_read(
                 file,
-                "holds a file whose path leads out of the package",
+                "contains a file whose path points outside the package",
                 "Do not unpack it; ask where it comes from",
                 value=name,
             )
@@ -114,7 +115,7 @@ _NUMBERS = {
 }
 _PLACE = {**_NUMBERS, "study": "Study", "year": "Study year"}
 _NEEDED = ("Analysis group", "Analysis number", "Study", *_NUMBERS.values())
-#: Columns that tell what a row is, where the settings do not.
+#: Columns that identify the kind of a row, where the settings do not.
 _SIGNS = (
     ("Experimental mean", "continuous"),
     ("O-E", "O-E and variance"),
@@ -130,7 +131,13 @@ _TYPES = (
 )
 
 
-def read_revman_web(data: bytes, file: str, wanted: tuple[str, ...], renames: Renames) -> Found:
+@importer(
+    "revman-web",
+    title="RevMan Web",
+    suffixes=(".zip", ".csv"),
+    file="the data package (ZIP), or the data-rows.csv in it",
+)
+def read_revman_web(data: bytes, file: str, request: Request) -> Found:
     """The dichotomous analyses of a data package, or of its rows alone."""
     found = Found(file, f"RevMan Web data package {file}")
     rows_file, rows, settings = _files(data, file, found)
@@ -154,9 +161,9 @@ def read_revman_web(data: bytes, file: str, wanted: tuple[str, ...], renames: Re
             )
     if found.findings.faults:
         return found
-    # Places are told in the file that holds the rows, which may be inside of the package.
+    # Places refer to the file with the rows, which may be inside the package.
     found.file = rows_file
-    counts_of(_analyses(lines.rows, about, found), wanted, renames, found)
+    counts_of(_analyses(lines.rows, about, found), request, found)
     return found
 
 
@@ -170,8 +177,8 @@ def _files(data: bytes, file: str, found: Found) -> tuple[str, bytes | None, byt
     rows = [name for name in members if name.endswith(_ROWS)]
     settings = [name for name in members if name.endswith(_SETTINGS)]
     if not found.findings.faults and (len(rows) != 1 or len(settings) > 1):
-        wrong = "holds the data of several reviews" if rows else f"holds no file {_ROWS}"
-        found.findings.cannot_read(file, wrong, "Give the data package that RevMan Web exports for one review")
+        wrong = "contains the data of several reviews" if rows else f"contains no file {_ROWS}"
+        found.refuse(wrong, "Give the data package that RevMan Web exports for one review")
     if found.findings.faults:
         return file, None, None
     return visible(rows[0]), members[rows[0]], members[settings[0]] if settings else None
@@ -206,7 +213,7 @@ def _analyses(rows: Sequence[Line], settings: Sequence[Line], found: Found) -> l
             )
         filled.setdefault(key, []).append(line)
         if (fault := name_fault(cells["Study"])) is not None:
-            found.findings.cannot_read(found.file, *fault, row=line.number, column="Study", value=cells["Study"])
+            found.refuse(*fault, row=line.number, column="Study", value=cells["Study"])
             continue
         year = cells.get("Study year", "").removesuffix(".0") or author_and_year(cells["Study"])[1]
         numbers = {ours: cells.get(theirs, "") for ours, theirs in _NUMBERS.items()}
@@ -219,7 +226,7 @@ def _analyses(rows: Sequence[Line], settings: Sequence[Line], found: Found) -> l
 
 
 def _kind(lines: Sequence[Line]) -> str:
-    """What the rows hold, by the columns that are filled: the first version of the package does not say it in words."""
+    """The kind of the rows, by their filled columns: the first version of the package does not name it."""
     for column, kind in _SIGNS:
         if any(line.cells.get(column, "") for line in lines):
             return kind

@@ -1,13 +1,11 @@
-"""Covidence's extraction CSV, and any CSV with a mapping of its columns, to counts of study arms."""
+"""Tables with a row for each arm or study to counts of study arms, for every importer whose columns the caller names."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 from metanet.base.untrusted import counted, listing, visible
-from metanet.evidence.contract import Contract
 from metanet.evidence.findings import Findings
 from metanet.evidence.reading.cells import LONGEST_CELL
 from metanet.evidence.reading.text import decode, split
@@ -18,13 +16,15 @@ from metanet.reviews.importers.extracted_counts import (
     Found,
     Place,
     Renames,
+    Request,
     cell,
     count_cell,
     name_fault,
+    spelled,
 )
 from metanet.reviews.names import author_and_year
 
-# A foreign CSV to rows of text, within limits that keep a hostile file from holding the machine.
+# The rows of a CSV as text, within limits that keep a hostile file from occupying the machine.
 
 MOST_COLUMNS = 5_000
 MOST_CELLS = 5_000_000
@@ -32,11 +32,12 @@ MOST_CELLS = 5_000_000
 
 @dataclass(frozen=True)
 class Line:
-    """One row: its line in the file, its cells by the name of their column, and whether two readers agreed on it."""
+    """One row: its line in the file, its cells by column name, whether two readers agreed on it, and its place in the source."""
 
     number: int
     cells: Mapping[str, str]
     agreed: bool = False
+    locator: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Lines:
 
 
 def read_lines(data: bytes, file: str, known: Collection[str], findings: Findings) -> Lines | None:
-    """The rows of a CSV, or None with every reason in `findings`. `known` are columns by which its separator is told."""
+    """The rows of a CSV, or None with every reason in `findings`. The separator is the one that finds most of the `known` columns."""
     text = decode(data, file, findings)
     if text is None:
         return None
@@ -70,40 +71,29 @@ def read_lines(data: bytes, file: str, known: Collection[str], findings: Finding
     seen: set[str] = set()
     for name in names:
         if name and name in seen:
-            findings.cannot_read(file, "stands twice among the column names", "Rename one", row=line, value=name)
+            findings.cannot_read(file, "is the name of two columns", "Rename one of them", row=line, value=name)
         seen.add(name)
     if not sheet.records:
-        findings.cannot_read(file, "holds column names and no rows", "Give the file with the data")
+        findings.cannot_read(file, "has column names and no rows", "Give the file with the data")
     rows = []
-    for record in sheet.records:
-        cells = record.cells + [""] * (len(names) - len(record.cells))
-        if any(cells[len(names) :]):
-            findings.cannot_read(
-                file,
-                f"has more cells than the {len(names)} columns",
-                "Put text with a comma in quotes",
-                row=record.line,
-            )
-            continue
+    for number, cells in sheet.cells(len(names), findings):
         for name, text_ in zip(names, cells, strict=False):
             if len(text_) > LONGEST_CELL:
                 findings.cannot_read(
                     file,
-                    f"is {len(text_):,} characters long, more than a spreadsheet cell holds",
+                    f"is {len(text_):,} characters long, more than a spreadsheet cell can hold",
                     "Shorten it",
-                    row=record.line,
+                    row=number,
                     column=visible(name),
                 )
             elif text_ and not name:
-                findings.cannot_read(
-                    file, "stands in a column without a name", "Name the column", row=record.line, value=text_
-                )
-        rows.append(Line(record.line, {name: text_ for name, text_ in zip(names, cells, strict=False) if name}))
+                findings.cannot_read(file, "is in a column without a name", "Name the column", row=number, value=text_)
+        rows.append(Line(number, {name: text_ for name, text_ in zip(names, cells, strict=False) if name}))
     return None if findings.faults else Lines(line, tuple(name for name in names if name), tuple(rows))
 
 
 def _beyond(text: str) -> str | None:
-    """What is too much of the file, told before it is taken apart."""
+    """What exceeds the limits, counted before the file is split into cells."""
     lines = text.count("\n") + text.count("\r")
     if lines > 20 * MOST_ROWS:
         return f"has {lines:,} lines; tables up to {MOST_ROWS:,} rows are imported"
@@ -111,69 +101,32 @@ def _beyond(text: str) -> str | None:
     return f"has about {cells:,} cells; up to {MOST_CELLS:,} are imported" if cells > MOST_CELLS else None
 
 
-# Covidence's extraction CSV, and any CSV with a mapping of its columns, to counts of study arms.
+# Rows to counts of study arms.
 
-#: What Covidence calls the columns that every extraction has; the others are those of the team's form.
-_COVIDENCE = {"Study ID": "study", "Title": "title"}
-_NUMBER, _REVIEWER, _CONSENSUS = "Covidence #", "Reviewer Name", "consensus"
 #: Fields that name a group.
 _GROUPS = ("arm", "modality", "modality_class", "arm_control", "modality_control", "modality_class_control")
 _CONTROL = ("arm", "modality", "modality_class", "events", "total")
 
 
-@dataclass(frozen=True)
-class Mapped:
-    """What the caller says about a table: column -> field, field -> value for all rows, and the outcomes."""
-
-    columns: Mapping[str, str] = field(default_factory=dict)
-    constants: Mapping[str, str] = field(default_factory=dict)
-    outcomes: tuple[str, ...] = ()
-
-
-def read_csv(data: bytes, file: str, mapped: Mapped, renames: Renames, contract: Contract) -> Found:
-    """Any CSV: every column is a field, or left out because the caller says so."""
-    found = Found(file, f"table {file}")
-    lines = read_lines(data, file, fields_of(contract), found.findings)
-    columns = None if lines is None else _columns(lines, mapped, contract, {}, found, strict=True)
-    if lines is not None and columns is not None:
-        _counts(lines.rows, columns, mapped, renames, found)
-    return found
-
-
-def read_covidence(data: bytes, file: str, mapped: Mapped, renames: Renames, contract: Contract) -> Found:
-    """An extraction that Covidence exports: of each study the consensus, or its only extraction."""
-    found = Found(file, f"Covidence extraction {file}")
-    lines = read_lines(data, file, (*_COVIDENCE, _NUMBER, _REVIEWER), found.findings)
-    if lines is None:
-        return found
-    if "Study ID" not in lines.columns and "study" not in mapped.columns.values():
-        found.findings.cannot_read(
-            file,
-            "has no column 'Study ID', which Covidence writes",
-            "Give the CSV that Covidence exports under Extraction, or import it as csv",
-            row=lines.header_line,
-        )
-        return found
-    columns = _columns(lines, mapped, contract, _COVIDENCE, found, strict=False)
-    if columns is not None:
-        _counts(_agreed(lines, columns, found), columns, mapped, renames, found)
-    return found
-
-
-def _columns(
-    lines: Lines, mapped: Mapped, contract: Contract, known: Mapping[str, str], found: Found, *, strict: bool
+def columns_of(
+    lines: Lines, request: Request, found: Found, known: Mapping[str, str] | None = None, hidden: Collection[str] = ()
 ) -> Columns | None:
+    """The columns of a table as fields, or None with every reason in the findings.
+
+    `known` are the columns that a program always writes; without them every column must be a field or be left out by the caller.
+    `hidden` columns are not listed among those that were left out.
+    """
     columns = find_columns(
         lines.columns,
-        mapped.columns,
-        fields_of(contract),
-        known,
-        strict=strict,
+        request.columns,
+        fields_of(request.contract),
+        known or {},
+        strict=known is None,
         file=found.file,
         line=lines.header_line,
         findings=found.findings,
     )
-    has = {*columns.fields, *mapped.constants}
+    has = {*columns.fields, *request.constants}
     if "study_id" not in has and "study" not in has and not {"first_author", "year"} <= has:
         _missing("study", "which study a row belongs to", lines, found)
     for name, words in (("events", "the events"), ("total", "the patients that were assessed")):
@@ -183,81 +136,50 @@ def _columns(
         lacking = "total_control" if "events_control" in has else "events_control"
         _missing(lacking, "the other number of the control group", lines, found)
     if {"n", "events_control"} <= set(columns.fields):
-        found.findings.cannot_read(
-            found.file,
+        found.refuse(
             "is one size for two arms",
-            f"Leave it out, --map '{visible(columns.fields['n'])}='; the totals of each arm tell its size",
+            f"Leave it out with {spelled('columns', visible(columns.fields['n']) + '=')}; the totals of each arm give its size",
             row=lines.header_line,
             value=columns.fields["n"],
         )
     if "modality" not in has and "events_control" not in has:
         _missing("modality", "the treatment", lines, found, constant=True)
-    if "outcome" not in has and len(mapped.outcomes) != 1:
+    if "outcome" not in has and len(request.outcomes) != 1:
         wrong = (
             "does not say which outcome it counts"
-            if not mapped.outcomes
-            else "counts one outcome and several were named"
+            if not request.outcomes
+            else "counts one outcome, and several were named"
         )
-        found.findings.cannot_read(
-            found.file, wrong, "Name the outcome, --outcome NAME, or its column, --map COLUMN=outcome"
+        found.refuse(
+            wrong,
+            f"Name the outcome with {spelled('outcomes', 'NAME')} or its column with {spelled('columns', 'COLUMN=outcome')}",
         )
-    shown = [name for name in columns.left_out if name not in (_NUMBER, _REVIEWER)]
+    shown = [name for name in columns.left_out if name not in hidden]
     if shown:
         found.left_out.append(f"{counted(len(shown), 'column')}: {listing(shown, 8)}")
     return None if found.findings.faults else columns
 
 
 def _missing(name: str, words: str, lines: Lines, found: Found, *, constant: bool = False) -> None:
-    value = f", or the same for all, --set {name}=VALUE" if constant else ""
-    found.findings.cannot_read(
-        found.file,
+    value = f", or give one value for all rows with {spelled('values', f'{name}=VALUE')}" if constant else ""
+    found.refuse(
         f"has no column for {name!r}: {words}",
-        f"Say which one it is, --map COLUMN={name}{value}. The columns are {listing(lines.columns, 12)}",
+        f"Name it with {spelled('columns', f'COLUMN={name}')}{value}. The columns are {listing(lines.columns, 12)}",
         row=lines.header_line,
     )
 
 
-def _agreed(lines: Lines, columns: Columns, found: Found) -> list[Line]:
-    """The extraction of each study that its readers agreed on."""
-    if _REVIEWER not in lines.columns:
-        return list(lines.rows)
-    by_study: dict[str, list[Line]] = defaultdict(list)
-    key = _NUMBER if _NUMBER in lines.columns else columns.fields.get("study", _NUMBER)
-    for line in lines.rows:
-        by_study[line.cells.get(key, "")].append(line)
-    kept: list[Line] = []
-    others = 0
-    for rows in by_study.values():
-        agreed = [line for line in rows if line.cells[_REVIEWER].strip().casefold() == _CONSENSUS]
-        readers = {line.cells[_REVIEWER] for line in rows}
-        if agreed:
-            kept += [replace(line, agreed=True) for line in agreed]
-            others += len(rows) - len(agreed)
-        elif len(readers) > 1:
-            found.findings.cannot_read(
-                found.file,
-                f"has {counted(len(readers), 'extraction')} and no consensus",
-                "Settle them in Covidence and export again",
-                row=rows[0].number,
-                column=visible(key),
-                value=rows[0].cells.get(key, ""),
-            )
-        else:
-            kept += rows
-    if others:
-        found.left_out.append(f"{counted(others, 'row')} of single readers, where a consensus stands beside them")
-    return sorted(kept, key=lambda line: line.number)
-
-
-def _counts(rows: Sequence[Line], columns: Columns, mapped: Mapped, renames: Renames, found: Found) -> None:
+def counts_of(rows: Sequence[Line], columns: Columns, request: Request, found: Found) -> None:
+    """Put the counts of the rows into `found`, with the faults and with what is left out."""
+    renames = request.renames
     wide = "events_control" in columns.fields
     empty = 0
     unasked: set[str] = set()
     for line in rows:
         written = {name: line.cells.get(column, "") for name, column in columns.fields.items()}
-        cells = {**mapped.constants, **{name: text for name, text in written.items() if text}}
-        outcome = cells.get("outcome") or (mapped.outcomes[0] if mapped.outcomes else "")
-        if "outcome" in columns.fields and mapped.outcomes and outcome not in mapped.outcomes:
+        cells = {**request.constants, **{name: text for name, text in written.items() if text}}
+        outcome = cells.get("outcome") or (request.outcomes[0] if request.outcomes else "")
+        if "outcome" in columns.fields and request.outcomes and outcome not in request.outcomes:
             unasked.add(outcome)
             continue
         numbers = ("events", "total", "events_control", "total_control") if wide else ("events", "total")
@@ -277,7 +199,7 @@ def _counts(rows: Sequence[Line], columns: Columns, mapped: Mapped, renames: Ren
         for name, text in names.items():
             if (fault := name_fault(text)) is not None:
                 column = visible(place.columns.get(name, name))
-                found.findings.cannot_read(found.file, *fault, row=line.number, column=column, value=text)
+                found.refuse(*fault, row=line.number, column=column, value=text)
                 break
         else:
             about = _about(cells, study, line)
@@ -287,23 +209,20 @@ def _counts(rows: Sequence[Line], columns: Columns, mapped: Mapped, renames: Ren
     if empty:
         found.left_out.append(f"{counted(empty, 'row')} without events and total")
     if unasked:
-        found.left_out.append(f"{counted(len(unasked), 'outcome')} not asked for: {listing(sorted(unasked), 8)}")
+        found.left_out.append(f"{counted(len(unasked), 'outcome')} not chosen: {listing(sorted(unasked), 8)}")
     if not found.counts and not found.findings.faults:
-        others = f" of {listing(mapped.outcomes, 4)}; it has {listing(sorted(unasked), 8)}" if unasked else ""
-        found.findings.cannot_read(
-            found.file, f"has no row with events and total{others}", "Check which columns hold them"
-        )
+        others = f" of {listing(request.outcomes, 4)}; it has {listing(sorted(unasked), 8)}" if unasked else ""
+        found.refuse(f"has no row with events and total{others}", "Check which columns contain them")
 
 
 def _about(cells: Mapping[str, str], study: str, line: Line) -> dict[str, str]:
-    """The cells of a row that say something about the study, the arms and the count alike."""
+    """The cells of a row that describe the study, both arms and the count."""
     about = {name: cell(text) for name, text in cells.items() if name not in OWN and name not in _CONTROL}
     if not about.get("year"):
         about["year"] = author_and_year(study)[1]
     if line.agreed:
         about.setdefault("double_extracted", "true")
-    number = line.cells.get(_NUMBER, "")
-    about.setdefault("source_locator", cell(f"Covidence {number}" if number else f"line {line.number}"))
+    about.setdefault("source_locator", cell(line.locator or f"line {line.number}"))
     return about
 
 

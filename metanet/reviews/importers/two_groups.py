@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 
 from metanet.base.errors import ArgumentError, nearest, shorten
 from metanet.base.untrusted import counted, listing, visible
-from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, cell, count_cell, name_fault
+from metanet.reviews.importers.extracted_counts import (
+    Count,
+    Found,
+    Place,
+    Renames,
+    Request,
+    cell,
+    count_cell,
+    name_fault,
+    spelled,
+)
 
 DICHOTOMOUS = "dichotomous"
 #: Which columns of the tables the four numbers of a row fill.
@@ -52,17 +62,15 @@ class _Chosen:
     rows: tuple[GroupRow, ...]
 
 
-def counts_of(analyses: Sequence[Analysis], wanted: Sequence[str], renames: Renames, found: Found) -> None:
+def counts_of(analyses: Sequence[Analysis], request: Request, found: Found) -> None:
     """Put the counts of the chosen analyses into `found`, with the faults and with what is left out."""
-    named = set(wanted)
-    chosen = _choose(analyses, wanted, found)
+    chosen = _choose(analyses, request.outcomes, found)
     usable: list[_Chosen] = []
     for each in chosen:
         if each.analysis.kind == DICHOTOMOUS:
             usable.append(each)
-        elif named:
-            found.findings.cannot_read(
-                found.file,
+        elif request.outcomes:
+            found.refuse(
                 f"has {each.analysis.kind} data; events and totals of two groups are what can be imported",
                 "Name another outcome",
                 row=each.analysis.line,
@@ -72,13 +80,9 @@ def counts_of(analyses: Sequence[Analysis], wanted: Sequence[str], renames: Rena
             found.left_out.append(f"{each.analysis.title}: {each.analysis.kind} data")
     if not usable and not found.findings.faults:
         there = f"; it has {listing(found.left_out, 5)}" if found.left_out else ""
-        found.findings.cannot_read(
-            found.file,
-            f"has no outcome with events and totals of two groups{there}",
-            "Give another file, or make a CSV",
-        )
+        found.refuse(f"has no outcome with events and totals of two groups{there}", "Give another file, or make a CSV")
     for each in usable:
-        _counts(each, renames, found)
+        _counts(each, request.renames, found)
     _generic_labels([each.analysis for each in usable], found)
 
 
@@ -102,12 +106,10 @@ def _choose(analyses: Sequence[Analysis], wanted: Sequence[str], found: Found) -
                 if near
                 else f"The file has {listing((a.title for a in analyses), 12)}."
             )
-            raise ArgumentError(f"--outcome {visible(shorten(word))!r} is no outcome of {found.file}. {hint}")
+            raise ArgumentError(f"outcomes={visible(shorten(word))!r} is not an outcome of {found.file}. {hint}")
         for place, rows in known[word.casefold()].items():
             taken[place].update({id(row): row for row in rows})
-    found.left_out += [
-        f"{analysis.title}: not asked for" for place, analysis in enumerate(analyses) if place not in taken
-    ]
+    found.left_out += [f"{analysis.title}: not chosen" for place, analysis in enumerate(analyses) if place not in taken]
     return [_Chosen(analyses[place], tuple(taken[place].values())) for place in sorted(taken)]
 
 
@@ -117,11 +119,10 @@ def _counts(chosen: _Chosen, renames: Renames, found: Found) -> None:
     first, second = (renames(label) for label in analysis.labels)
     for what in (outcome, first, second):
         if (fault := name_fault(what)) is not None:
-            found.findings.cannot_read(found.file, *fault, row=analysis.line, column="name", value=what)
+            found.refuse(*fault, row=analysis.line, column="name", value=what)
             return
     if first.casefold() == second.casefold():
-        found.findings.cannot_read(
-            found.file,
+        found.refuse(
             f"is the label of both groups of {analysis.title}",
             "Give the groups two labels in RevMan",
             row=analysis.line,
@@ -140,11 +141,10 @@ def _counts(chosen: _Chosen, renames: Renames, found: Found) -> None:
             continue
         other = groups.setdefault(row.study, row.subgroup)
         if other != row.subgroup:
-            found.findings.cannot_read(
-                found.file,
-                f"stands in the subgroups {visible(shorten(other))!r} and {visible(shorten(row.subgroup))!r} of {analysis.title}, so "
+            found.refuse(
+                f"is in the subgroups {visible(shorten(other))!r} and {visible(shorten(row.subgroup))!r} of {analysis.title}, so "
                 "its patients may be counted twice",
-                f"Take one of them: --outcome '{analysis.number} / {visible(shorten(other))}'",
+                f"Choose one with {spelled('outcomes', f'{analysis.number} / {visible(shorten(other))}')}",
                 row=row.place.row,
                 column=row.place.columns.get("study"),
                 value=row.study,
@@ -186,6 +186,6 @@ def _generic_labels(analyses: Iterable[Analysis], found: Found) -> None:
         if len(comparisons) > 1:
             found.notes.append(
                 f"{visible(label)!r} is the label of a group in {counted(len(comparisons), 'comparison')} "
-                f"({listing(comparisons, 4)}) and becomes one modality. If it is another treatment in each, import one comparison "
-                "at a time, with --outcome and --rename."
+                f"({listing(comparisons, 4)}) and becomes one modality. If it is a different treatment in each, import one "
+                f"comparison at a time with {spelled('outcomes', 'NUMBER')} and {spelled('renames', 'NAME=OTHER')}."
             )

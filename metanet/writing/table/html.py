@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from metanet.base.untrusted import NO_MATH, html_text, visible
@@ -97,30 +98,14 @@ def heading_lines(label: str, width: int) -> list[str]:
 
 # Tables as HTML by great_tables, in the look of a journal, with a style that follows the page it stands on.
 
-#: great_tables writes a white ground, dark letters, and rules for every `td` of the page; this style inherits instead.
-_STYLE = (
-    ".metanet-table{overflow-x:auto}"
-    ".metanet-table table.gt_table{border-collapse:collapse;border:0;border-top:2px solid;border-bottom:2px solid;"
-    "margin:.4em 0 1em;width:auto;color:inherit;background:transparent;font-size:.875rem;line-height:1.4;"
-    "font-variant-numeric:tabular-nums;table-layout:auto}"
-    ".metanet-table table.gt_table tr{background:transparent}"
-    ".metanet-table table.gt_table :is(th,td){border:0;padding:.25em .7em;background:transparent;color:inherit;font-weight:normal;"
-    "text-align:left;vertical-align:top;max-width:26em;overflow-wrap:break-word;white-space:normal}"
-    ".metanet-table table.gt_table td.gt_title{font-weight:bold;max-width:none;border-bottom:1px solid}"
-    ".metanet-table table.gt_table th:is(.gt_col_heading,.gt_column_spanner_outer){font-weight:bold;vertical-align:bottom}"
-    ".metanet-table table.gt_table th.gt_columns_bottom_border{border-bottom:1px solid}"
-    ".metanet-table table.gt_table th.gt_column_spanner_outer{text-align:center;padding-bottom:0}"
-    ".metanet-table table.gt_table .gt_column_spanner{display:block;border-bottom:1px solid;padding-bottom:.15em}"
-    ".metanet-table table.gt_table th.gt_group_heading{font-style:italic;padding-top:.6em}"
-    ".metanet-table table.gt_table :is(th,td).gt_right{text-align:right;white-space:nowrap}"
-    ".metanet-table table.gt_table th.gt_right{white-space:normal}"
-    ".metanet-table table.gt_table td.gt_sourcenote{font-size:.92em;max-width:none;padding-top:.15em;padding-bottom:.15em}"
-    # Notes are as wide as the table, and do not make it wider.
-    ".metanet-table table.gt_table td.gt_sourcenote>span{display:block;contain:inline-size;min-width:32em}"
-    ".metanet-table.metanet-wide table.gt_table{font-size:.78rem}"
-    ".metanet-table.metanet-wide table.gt_table :is(th,td):not(.gt_title,.gt_sourcenote){padding-left:.45em;padding-right:.45em}"
-    ".metanet-table table.gt_table tfoot tr:first-child td{border-top:1px solid;padding-top:.4em}"
-)
+
+def _style(name: str) -> str:
+    """A style sheet beside this module on one line, without its comments."""
+    lines = files("metanet.writing.table").joinpath(name).read_text(encoding="utf-8").splitlines()
+    return "".join(line.strip() for line in lines if not line.startswith("/*"))
+
+
+_STYLE, _PAGE_STYLE = _style("table.css"), _style("page.css")
 #: From so many columns on letters and gaps are smaller.
 _MANY = 9
 #: As wide as a digit, as wide as a point: what stands in for digits that a number does not have.
@@ -183,8 +168,7 @@ def page_of(title: str, inner: str) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n<title>{html_text(title)}</title>\n'
-        '<style>:root{color-scheme:light dark}body{font-family:system-ui,"DejaVu Sans",sans-serif;margin:1.5rem}</style>\n'
-        f"</head>\n<body>\n{inner}\n</body>\n</html>\n"
+        f"<style>{_PAGE_STYLE}</style>\n</head>\n<body>\n{inner}\n</body>\n</html>\n"
     )
 
 

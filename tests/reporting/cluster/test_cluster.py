@@ -89,14 +89,14 @@ def test_a_report_that_fails_on_a_worker_has_its_page_and_its_log(cluster, noteb
 
 def test_a_scheduler_that_is_not_there_is_named(notebook, tmp_path, monkeypatch):
     monkeypatch.setattr(maker, "_PATIENCE", "1s")
-    with pytest.raises(mn.ReportError, match=r"scheduler='tcp://127\.0\.0\.1:9' does not answer"):
+    with pytest.raises(mn.ReportError, match=r"scheduler='tcp://127\.0\.0\.1:9' does not respond"):
         run_jobs(jobs_from(notebook(SOURCE), 1), tmp_path / "out", scheduler="tcp://127.0.0.1:9")
     with pytest.raises(mn.ArgumentError, match="exclude each other"):
         run_jobs(jobs_from(notebook(SOURCE), 1), tmp_path / "out", scheduler="local", engine="stock")
 
 
 def test_a_worker_with_other_versions_refuses():
-    with pytest.raises(mn.ReportError, match="other versions"):
+    with pytest.raises(mn.ReportError, match="different versions"):
         make_remote(b"", {}, ("html",), None, None, "something else")
     assert len(versions_digest()) == 64
 
@@ -109,7 +109,7 @@ def test_an_archive_that_leads_out_of_its_folder_is_refused(tmp_path):
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w") as archive:
             archive.writestr(name, "x")
-        with pytest.raises(mn.ReportError, match="leads out"):
+        with pytest.raises(mn.ReportError, match="points outside its folder"):
             unpack(content.getvalue(), tmp_path / "in")
     (tmp_path / "from" / "sub").mkdir(parents=True)
     (tmp_path / "from" / "sub" / "a.txt").write_text("a")

@@ -1,4 +1,4 @@
-"""What moved between two runs: numbers, choices, rows, each row's own share; and nothing where nothing moved."""
+"""Changes between two runs: numbers, choices, rows, each row's own share; and nothing where nothing moved."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_equal_runs_have_not_moved(run):
     old, new = run("old", {"x/a": BASE}), run("new", {"x/a": BASE})
     found = mn.diff(old, new)
     assert found.same
-    assert "Nothing moved: 1 report" in found.sentence()
+    assert "No changes: 1 report" in found.sentence()
     assert found.rows().empty
 
 
@@ -87,7 +87,7 @@ def test_another_method_is_named(run):
     change = found.changes[0]
     assert ("model", "glmm", "beta_binomial") in change.method
     assert not change.rows
-    assert "method, model: glmm → beta_binomial" in found.summary()
+    assert "method, model: Binomial-normal model → Beta-binomial model" in found.summary()
 
 
 def test_reports_that_are_new_gone_failed_or_mended(run):
@@ -162,7 +162,7 @@ def test_what_is_no_run_is_refused(run, tmp_path):
     with pytest.raises(mn.ArgumentError, match="not a folder of reports"):
         mn.diff(old, tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(mn.ArgumentError, match="holds no report"):
+    with pytest.raises(mn.ArgumentError, match="contains no report"):
         mn.diff(tmp_path / "empty", old)
     for wrong in (-1, 2, "x", True, float("nan")):
         with pytest.raises(mn.ArgumentError, match="tolerance"):

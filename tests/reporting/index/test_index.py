@@ -8,9 +8,8 @@ import re
 import pytest
 
 import metanet as mn
-from metanet.reporting.index.index import write_index
+from metanet.reporting.index.index import SCRIPT, write_index
 from metanet.reporting.index.lines import read_reports
-from metanet.reporting.index.script import SCRIPT
 from tests.work import counted, not_hanging
 
 
@@ -69,8 +68,8 @@ def test_rows_stand_in_the_order_of_the_evidence(out):
 def test_the_policy_lets_the_one_script_run_and_nothing_be_loaded(out):
     text = write_index(out).read_text(encoding="utf-8")
     (script,) = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
-    assert script == SCRIPT
-    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    assert script == f"\n{SCRIPT}"
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', text)
     assert "default-src 'none'" in policy
     assert f"script-src 'sha256-{digest}'" in policy

@@ -51,7 +51,7 @@ def test_a_parameter_that_varies_makes_a_report_for_every_value(evidence, plan):
         (overlap, certainty) for overlap in ("keep_largest", "keep_all") for certainty in (None, "moderate")
     }
     assert all(job.folder.startswith("objective_response/") and job.folder.count("/") == 1 for job in jobs)
-    assert "overlap keep_all, certainty moderate" in jobs[-1].title
+    assert "overlap keep all, certainty moderate" in jobs[-1].title
 
 
 def test_common_parameters_reach_the_notebooks_that_have_them_and_own_ones_come_first(evidence, plan):
@@ -127,18 +127,18 @@ def test_a_notebook_beside_the_plan_runs_over_what_its_parameters_name(evidence,
         ),
         ("[[report]]\nanalysis = 'rates'\nvary = { level = 0.9 }", "vary must give a list"),
         ("[[report]]\nanalysis = 'rates'\nvary = { level = [] }", "vary must give a list"),
-        ("[[report]]\nanalysis = 'rates'\nvary = { level = [0.9, 0.9] }", "names a value twice"),
+        ("[[report]]\nanalysis = 'rates'\nvary = { level = [0.9, 0.9] }", "lists a value twice"),
         (f"[[report]]\nanalysis = 'rates'\nvary = {{ level = [{MANY}] }}", "combinations"),
         ("[parameters]\nlevl = 1\n[[report]]\nanalysis = 'rates'", "Did you mean 'level'"),
-        ("[[report]]\nnotebook = '../../../etc/passwd'", "no notebook in the folder"),
-        ("[[report]]\nnotebook = 'nowhere.ipynb'", "no notebook in the folder"),
-        ("[[report]]\nnotebook = 'a\\u0000b.ipynb'", "no notebook in the folder|is no TOML"),
+        ("[[report]]\nnotebook = '../../../etc/passwd'", "is not a notebook in the folder"),
+        ("[[report]]\nnotebook = 'nowhere.ipynb'", "is not a notebook in the folder"),
+        ("[[report]]\nnotebook = 'a\\u0000b.ipynb'", "is not a notebook in the folder|is not TOML"),
         ("[[report]]\nnotebook = 3", "must be a path"),
         ("[[report]]\nanalysis = 'rates'\n[[report]]\nanalysis = 'rates'", "would be written to"),
-        ("[[report", "is no TOML"),
+        ("[[report", "is not TOML"),
         (b"\xff\xfe", "is not text in UTF-8"),
-        ("a = " + "[" * 5000, "is no TOML"),
-        ("a = '" + "x" * (1 << 21) + "'", "larger than a plan can be"),
+        ("a = " + "[" * 5000, "is not TOML"),
+        ("a = '" + "x" * (1 << 21) + "'", "larger than a plan may be"),
     ],
 )
 def test_a_mistake_is_named_before_anything_runs(evidence, plan, text, words):
@@ -149,7 +149,7 @@ def test_a_mistake_is_named_before_anything_runs(evidence, plan, text, words):
 def test_a_plan_that_is_not_there_or_has_company_is_refused(evidence, plan, tmp_path):
     with pytest.raises(mn.ArgumentError, match="cannot be read"):
         read_plan(tmp_path / "nowhere.toml")
-    with pytest.raises(mn.ArgumentError, match="A plan says itself"):
+    with pytest.raises(mn.ArgumentError, match="states what is made"):
         planned(evidence, "objective_response", plan=PLANS / "complete.toml")
 
 

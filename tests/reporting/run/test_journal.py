@@ -291,5 +291,5 @@ def test_a_disk_that_is_full_at_the_end_is_said_in_words_with_exit_code_one(tmp_
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, timeout=HANG, check=False)
     assert done.returncode == 1, done.stderr
     assert "File too large" in done.stderr
-    assert "the next run goes on from there" in done.stderr
+    assert "the next run continues from there" in done.stderr
     assert "Traceback" not in done.stderr

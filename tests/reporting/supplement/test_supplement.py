@@ -227,5 +227,5 @@ def test_without_reports_there_is_no_supplement(tmp_path):
 
 
 def test_a_supplement_of_reports_elsewhere_is_refused():
-    with pytest.raises(mn.ArgumentError, match="supplement needs the reports in a folder here"):
+    with pytest.raises(mn.ArgumentError, match="supplement needs a local folder"):
         mn.report("hepatotoxicity", "TACE", out="memory://x/reports", supplement=True)

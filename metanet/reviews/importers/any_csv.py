@@ -1,0 +1,25 @@
+"""Any CSV, with a mapping of its columns, to counts of study arms."""
+
+from __future__ import annotations
+
+from metanet.reviews.importers.columns import fields_of
+from metanet.reviews.importers.extracted_counts import Found, Request
+from metanet.reviews.importers.registry import importer
+from metanet.reviews.importers.tabular import columns_of, counts_of, read_lines
+
+
+@importer(
+    "csv",
+    title="Any CSV",
+    suffixes=(".csv",),
+    file="a table with one row for each arm, or for each study with two groups",
+    maps_columns=True,
+)
+def read_csv(data: bytes, file: str, request: Request) -> Found:
+    """Any CSV: every column is a field, or is left out by the caller."""
+    found = Found(file, f"table {file}")
+    lines = read_lines(data, file, fields_of(request.contract), found.findings)
+    columns = None if lines is None else columns_of(lines, request, found)
+    if lines is not None and columns is not None:
+        counts_of(lines.rows, columns, request, found)
+    return found

@@ -1,0 +1,69 @@
+"""The registry of importers: what each format is called, which files have it, and the function that reads them.
+
+A format is one file of this package whose function bears `importer`. `import_review` and the command line read the registry; a
+format without an example in the tests or a section in `docs/new_review.md` fails a test.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+
+from metanet.reviews import importers as package
+from metanet.reviews.importers.extracted_counts import Found, Request
+
+Reader = Callable[[bytes, str, Request], Found]
+
+
+@dataclass(frozen=True)
+class Importer:
+    """One format.
+
+    Attributes
+    ----------
+    name
+        Its name as an argument.
+    title
+        What a reader calls it; also the title of its section in `docs/new_review.md`.
+    suffixes
+        Endings of its files.
+    file
+        The file to give, in one line.
+    read
+        The function that reads its bytes.
+    maps_columns
+        Whether the caller says what its columns mean: the arguments `columns` and `values` then take every field, and `outcomes`
+        names the outcome of the table. Otherwise `outcomes` chooses among the analyses of the file.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    file: str
+    read: Reader
+    maps_columns: bool
+
+
+_FOUND: dict[str, Importer] = {}
+
+
+def importer(
+    name: str, *, title: str, suffixes: tuple[str, ...], file: str, maps_columns: bool = False
+) -> Callable[[Reader], Reader]:
+    """Enter a function into the registry."""
+
+    def enter(read: Reader) -> Reader:
+        _FOUND[name] = Importer(name, title, suffixes, file, read, maps_columns)
+        return read
+
+    return enter
+
+
+def importers() -> Mapping[str, Importer]:
+    """Every importer by its name."""
+    for found in pkgutil.iter_modules(package.__path__):
+        import_module(f"{package.__name__}.{found.name}")
+    return MappingProxyType(dict(sorted(_FOUND.items())))
