@@ -16,6 +16,7 @@ from metanet.base.errors import ArgumentError, shorten
 from metanet.base.results import plain
 from metanet.base.untrusted import html_text, listing, visible
 from metanet.base.whole_files import write_text
+from metanet.models.registry import MODELS
 from metanet.reporting.diff.compare import NUMBERS, TOLERANCE, Change, compare_runs, said
 from metanet.reporting.page import page
 
