@@ -1,6 +1,12 @@
 """Sphinx configuration. The pages load nothing from elsewhere and nothing is executed while they are built."""
 
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.util.docutils import SphinxDirective
+
 from metanet import __version__
+from metanet.figures.registry import figures
+from metanet.models import registry
 
 project = "metanet"
 author = "The metanet authors"
@@ -40,7 +46,37 @@ def _no_constructor(app, what, name, obj, options, signature, returns):
     return ("", None) if hidden else (signature, returns)
 
 
+class Figures(SphinxDirective):
+    """The functions that draw, one entry for each figure of the registry."""
+
+    def run(self):
+        """Entries of autodoc, in the order of their names."""
+        found = [figure.function for name, figure in figures().items() if name != "forest"]
+        lines = [f".. autofunction:: {each.__module__}.{each.__name__}" for each in found]
+        return self.parse_text_to_nodes("\n\n".join(lines))
+
+
+class Choices(SphinxDirective):
+    """A table of the registry of models: `models`, `tau2`, `ci`, `tau2_ci`, `prediction` or `i2`."""
+
+    required_arguments = 1
+
+    def run(self):
+        """A list-table: code, name, source."""
+        table = getattr(registry, directives.choice(self.arguments[0], _TABLES).upper())
+        lines = [".. list-table::", "   :header-rows: 1", "", "   * - code", "     - name", "     - source"]
+        for row in table.values():
+            source = f"doi:{row.source}" if row.source else ""
+            lines += [f"   * - ``{row.code}``", f"     - {row.title}", f"     - {source}"]
+        return self.parse_text_to_nodes("\n".join(lines)) or [nodes.paragraph()]
+
+
+_TABLES = ("models", "tau2", "ci", "tau2_ci", "prediction", "i2")
+
+
 def setup(app):
-    """Register the two hooks, before napoleon's own."""
+    """Register the directives and the two hooks, the latter before napoleon's own."""
+    app.add_directive("figures", Figures)
+    app.add_directive("choices", Choices)
     app.connect("autodoc-process-docstring", _attributes_as_list, priority=400)
     app.connect("autodoc-process-signature", _no_constructor)

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from PIL import Image, PngImagePlugin
 
 from metanet.figures.page.save import description_of, save_figure
+from metanet.figures.registry import figures
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "gallery.md"
@@ -64,9 +65,21 @@ def write_picture(ax: Axes, path: Path) -> None:
     small.save(path, pnginfo=about, optimize=True)
 
 
+def add_missing() -> None:
+    """Give every figure of the registry that the page does not show an entry, from its docstring."""
+    page = PAGE.read_text(encoding="utf-8")
+    for name, figure in figures().items():
+        if f"images/gallery/{name}" not in page:
+            about = (figure.function.__doc__ or "").split("\n\n")[0].strip()
+            code = f"```python\n{figure.example}\n```"
+            page += f"\n## {figure.title}\n\n{about}\n\n{code}\n\n![](images/gallery/{name}.png)\n"
+    PAGE.write_text(page, encoding="utf-8")
+
+
 def main() -> None:
     """Draw every picture and write its text into the page."""
     matplotlib.use("Agg")
+    add_missing()
     texts = {}
     for image, _, ax in drawn():
         write_picture(ax, PAGE.parent / image)

@@ -6,6 +6,7 @@ import pytest
 
 import metanet as mn
 from metanet.figures.forest.presets import FOREST_PRESETS
+from metanet.figures.registry import figures
 from tests.docs.gallery import PAGE, drawn, text_in, text_of
 
 PICTURES = PAGE.parent / "images" / "gallery"
@@ -29,15 +30,16 @@ def test_no_picture_is_left_over_and_none_is_shown_twice(shown):
     assert len(re.findall(r"!\[", PAGE.read_text(encoding="utf-8"))) == len(names)
 
 
-def test_the_gallery_has_every_module_of_figures_that_draws():
+def test_the_gallery_shows_every_figure_of_the_registry_and_every_preset():
     page = PAGE.read_text(encoding="utf-8")
-    for name in (*(preset for preset in FOREST_PRESETS if preset != "metanet"), "leave_one_out(", "cumulative("):
-        assert name in page
-    for method in ("forest", "funnel", "labbe", "drapery", "radial", "baujat"):
+    for name in figures():
+        assert f"images/gallery/{name}" in page, "python -m tests.docs.gallery gives it an entry"
+    for preset in FOREST_PRESETS:
+        assert preset == "metanet" or f'preset="{preset}"' in page
+
+
+def test_the_methods_of_a_result_that_draw_are_in_the_gallery():
+    page = PAGE.read_text(encoding="utf-8")
+    for method in ("forest", "funnel", "labbe", "drapery", "radial", "baujat", "spread"):
         assert hasattr(mn.Pooled, method)
         assert f".{method}(" in page
-    for maker in (
-        "influence(", "gosh(", "multiverse(", "calibrate(", "meta_regression(", "benefit_risk(", "compare(",
-        "response_categories(", "heterogeneity_report(",
-    ):  # fmt: skip
-        assert maker in page
