@@ -129,14 +129,14 @@ _KINDS: dict[str, Kind] = {
     "str": (lambda value: isinstance(value, str), "a text"),
     "Path": (lambda value: isinstance(value, (str, os.PathLike)) and bool(str(value)), "a path"),
     "pd.DataFrame": (_is_frame, "a pandas DataFrame"),
-    "Mapping": (lambda value: isinstance(value, Mapping), "a mapping, such as a dict"),
-    **dict.fromkeys(("Sequence", "Iterable", "tuple", "list"), (_is_listed, "a sequence, such as a list")),
+    "Mapping": (lambda value: isinstance(value, Mapping), "a mapping (such as a dict)"),
+    **dict.fromkeys(("Sequence", "Iterable", "tuple", "list"), (_is_listed, "a sequence (such as a list)")),
 }
 
 
 def _class(name: str) -> Kind:
     """An object of a class of this name, or of a subclass: a result, the evidence, axes."""
-    made = f"a result of mn.{MAKERS[name]}" if name in MAKERS else name
+    made = f"a result of mn.{MAKERS[name]}" if name in MAKERS else f"a Matplotlib {name}"
     return (lambda value: name in {each.__name__ for each in type(value).__mro__}), made
 
 
@@ -145,7 +145,7 @@ def _refuse(argument: str, value: object, kinds: Sequence[Kind]) -> None:
     if not any(fits(value) for fits, _ in kinds):
         words = " or ".join(dict.fromkeys(words for _, words in kinds))
         plain = value is None or isinstance(value, (str, bool, Real))
-        if plain and "result of" not in words and "DataFrame" not in words:
+        if plain and not any(word in words for word in ("result of", "DataFrame", "Matplotlib")):
             raise ArgumentError(f"{argument}={as_given(value)} must be {words}.")
         raise ArgumentError(f"{argument} must be {words}, not {type(value).__name__}.")
 
@@ -249,11 +249,10 @@ def checked(**rules: Check) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def each(check: Check) -> Check:
-    """Every member of a sequence."""
+    """Every member of a sequence, or a single value."""
 
     def every(argument: str, value: object) -> None:
-        _refuse(argument, value, [_KINDS["Sequence"]])
-        for member in value:  # type: ignore[attr-defined]
+        for member in value if _is_listed(value) else [value]:  # type: ignore[attr-defined]
             check(argument, member)
 
     return every

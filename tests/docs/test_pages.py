@@ -19,6 +19,7 @@ from metanet.cli import cli
 from metanet.effects.measures import MEASURES
 from metanet.effects.study_intervals import INTERVALS
 from metanet.effects.zero_cells import RULES
+from metanet.models import registry
 from metanet.models.options import PRESETS
 from metanet.models.registry import CI, I2, LINKS, MODELS, PREDICTION, TAU2, TAU2_CI
 
@@ -122,6 +123,9 @@ def test_every_public_name_has_its_entry():
 
 def test_the_page_of_methods_names_every_word_that_pool_takes():
     page = read("docs/methods.md")
+    # A directive of docs/conf.py prints a table of the registry.
+    for table in re.findall(r"```{choices} (\w+)", page):
+        page += "".join(f"`{code}`" for code in getattr(registry, table.upper()))
     words = {*MODELS, *MEASURES, "GEN", *I2, *PRESETS, *INTERVALS, *RULES, *TAU2, *CI, *TAU2_CI, *PREDICTION}
     words |= {word for choices in LINKS.values() for word in choices}
     # Each model has one link with person-time, which is not chosen, and the first interval of a study is "exact".
@@ -221,6 +225,9 @@ def test_the_citation_is_a_citation_file():
 def test_the_examples_in_docstrings_hold(name):
     value = getattr(import_module(mn._HOMES[name]), name)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    for example in doctest.DocTestFinder(recurse=False).find(value, name):
+    # Figures show how they are drawn from the rates and the fit of the gallery.
+    rates = mn.load_evidence().rates("objective_response", modality="TARE")
+    known = {"mn": mn, "rates": rates, "fit": mn.pool(rates)}
+    for example in doctest.DocTestFinder(recurse=False).find(value, name, extraglobs=known):
         runner.run(example)
     assert runner.summarize(verbose=False).failed == 0

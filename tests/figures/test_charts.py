@@ -611,10 +611,10 @@ def test_something_else_than_the_result_is_refused(draw):
     ("call", "words"),
     [
         (lambda: gosh_plot(gosh_of("twelve"), study="Yau"), "'Yao'"),
-        (lambda: gosh_plot(gosh_of("twelve"), points=0), "points='0' must be a whole number of at least 1"),
-        (lambda: specification_curve(multiverse_of("evidence"), most=1), "most='1' must be"),
+        (lambda: gosh_plot(gosh_of("twelve"), points=0), "points=0 must be a whole number of at least 1"),
+        (lambda: specification_curve(multiverse_of("evidence"), most=1), "most=1 must be"),
         (lambda: funnel(fit_of("twelve"), contours=(5,)), "between 0 and 1"),
-        (lambda: funnel(fit_of("twelve"), contours=3), "list of p-values"),
+        (lambda: funnel(fit_of("twelve"), contours=3), "must be a sequence"),
         (lambda: baujat_plot(influence_of("twelve"), ax=3), "not int"),
     ],
 )

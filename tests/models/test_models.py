@@ -278,10 +278,10 @@ def test_intervals_nest_in_the_level(studies, choices):
     [
         ({"link": "log"}, "link='log' is not known for measure='PLO'"),
         ({"link": "probit", "model": "inverse_variance"}, "link='probit' has no meaning"),
-        ({"add": 0.5}, "add='0.5' has no meaning for model='glmm'"),
-        ({"add": -1, "model": "inverse_variance"}, "add='-1' must be a number that is not negative"),
+        ({"add": 0.5}, "add=0.5 has no meaning for model='glmm'"),
+        ({"add": -1, "model": "inverse_variance"}, "add=-1 must be a number that is not negative"),
         ({"to": "allways", "model": "inverse_variance"}, "to='allways' is not known.*Did you mean 'all'"),
-        ({"drop00": True, "model": "inverse_variance"}, "drop00='True' has no meaning"),
+        ({"drop00": True, "model": "inverse_variance"}, "drop00=True has no meaning"),
         ({"tau2": "DL", "model": "common"}, "tau2='DL' has no meaning for model='common'"),
         ({"prediction": "KR", "model": "common"}, "prediction='KR' has no meaning"),
         ({"prediction": "bootstrap"}, "prediction='bootstrap' is not known for model='glmm'"),
@@ -323,7 +323,7 @@ def test_a_choice_that_cannot_have_an_effect_is_refused(arguments, words):
             {"events": [[1.0]], "total": [[5.0]], "modell": "glmm"},
             "argument='modell' is not known to pool_arrays. Did you mean 'model'",
         ),
-        ({"events": [[1.0]], "total": [[5.0]], "threads": 0}, "threads='0' must be a whole number"),
+        ({"events": [[1.0]], "total": [[5.0]], "threads": 0}, "threads=0 must be a whole number"),
     ],
 )
 def test_bad_arrays_are_one_error_that_names_row_and_column(arrays, words):
@@ -489,9 +489,9 @@ def test_presets_leave_double_zero_studies_out_of_ratios_where_their_programs_do
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"measure": np.array(["PLO", "PR"])}, "measure=.*must be a word"),
-        ({"tau2": pd.NA}, "tau2=.*must be a word"),
-        ({"level": 1 - 1e-16}, "too near an end"),
+        ({"measure": np.array(["PLO", "PR"])}, "measure must be a text"),
+        ({"tau2": pd.NA}, "tau2 must be a text"),
+        ({"level": 1 - 1e-16}, "too close to 0 or 1"),
         ({"events": [np.complex128(1 + 5j), 2]}, r"events\[0\].*is not a number"),
         ({"events": [np.array("5"), 2]}, r"events\[0\].*is not a number"),
         ({"events": np.array(["2020-01-01", "2020-01-02"], "datetime64[ns]")}, "holds dates"),

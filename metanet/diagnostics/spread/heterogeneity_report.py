@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked, each, rate
@@ -206,9 +205,9 @@ class HeterogeneityReport(Result):
 def heterogeneity_report(
     fit: Pooled,
     *,
-    thresholds: Sequence[float] = (),
+    thresholds: float | Sequence[float] = (),
     by: str | None = None,
-    moderators: Sequence[str] | None = None,
+    moderators: str | Sequence[str] | None = None,
     subsets: bool = True,
     decision: float | None = None,
 ) -> HeterogeneityReport:
@@ -242,7 +241,7 @@ def heterogeneity_report(
     """
     if fit.response != "rate":
         raise ArgumentError("heterogeneity_report describes a pooled proportion; other results have .summary().")
-    wanted: list[Any] = [thresholds] if isinstance(thresholds, Real) else list(thresholds)
+    wanted: list[Any] = [*thresholds] if isinstance(thresholds, Iterable) else [thresholds]
     moderators = (moderators,) if isinstance(moderators, str) else moderators
     studies = fit.studies
     if moderators is None:

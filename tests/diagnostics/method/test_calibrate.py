@@ -123,9 +123,9 @@ def test_one_study_has_a_reason():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"simulations": 3}, "simulations='3' must be a whole number from 10"),
+        ({"simulations": 3}, "simulations=3 must be a whole number from 10"),
         ({"rate": 30}, "Did you mean 0.3"),
-        ({"tau": -1}, "tau='-1' must be a number from 0 to 20"),
+        ({"tau": -1}, "tau=-1 must be a number from 0 to 20"),
         ({"seed": 1.5}, "seed="),
     ],
 )

@@ -151,7 +151,7 @@ def test_no_row_leaves_a_reason():
         ({"overlap": "keep_bigest"}, "Did you mean 'keep_largest'"),
         ({"certainty": []}, "certainty="),
         ({"analyses": [{"modl": "glmm"}]}, "Did you mean 'model'"),
-        ({"analyses": "glmm"}, "analyses must be a list"),
+        ({"analyses": "glmm"}, "analyses='glmm' must be a sequence"),
         ({"threshold": "0.3"}, "threshold="),
         ({"threshold": 30}, "Did you mean 0.3"),
         ({"evnts": "events"}, "Did you mean 'events'"),

@@ -72,7 +72,7 @@ def test_one_study_is_its_own_history():
         ("yaer", "Did you mean 'year'"),
         ([1, 2], "order has 2 values, and there are 5 studies"),
         ([1, "x", 2, 3, 4], "cannot be put in order"),
-        (3, "must be a column"),
+        (3, "order=3 must be a text or a sequence"),
     ],
 )
 def test_an_order_that_cannot_be_is_refused(order, message):

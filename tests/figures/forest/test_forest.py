@@ -272,14 +272,14 @@ def test_columns_before_the_rate_stand_left_of_the_panel():
     [
         ({"sort": "yeer"}, "sort='yeer' is not known"),
         ({"columns": ("wieght",)}, "Did you mean 'weight'"),
-        ({"columns": "rate"}, "must be a list of names"),
+        ({"columns": "rate"}, "must be a sequence"),
         ({"columns": ("rate", "rate")}, "twice"),
         ({"per": "cents"}, "Did you mean 'cent'"),
         ({"backend": "plotly"}, "backend='plotly'"),
         ({"xlim": (0, 40)}, "Did you mean (0, 0.4)"),
         ({"xlim": (0.4, 0.1)}, "the lower one first"),
-        ({"xlim": 3}, "two numbers"),
-        ({"ax": "here"}, "ax must be Matplotlib axes"),
+        ({"xlim": 3}, "must be a sequence"),
+        ({"ax": "here"}, "ax must be a Matplotlib Axes"),
     ],
 )
 def test_an_argument_that_cannot_be_used_is_refused_with_its_mend(options, words):

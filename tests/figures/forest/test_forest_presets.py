@@ -147,7 +147,7 @@ def test_headings_are_replaced_and_unknown_ones_refused():
     assert "Response" in shown
     with pytest.raises(ArgumentError, match="no column of this figure"):
         forest(fit_of("twelve"), headings={"year": "Published"})
-    with pytest.raises(ArgumentError, match="must map columns"):
+    with pytest.raises(ArgumentError, match="must be a mapping"):
         forest(fit_of("twelve"), headings="Study")
 
 
@@ -187,7 +187,7 @@ def test_an_unknown_judgement_is_refused_with_its_study():
         forest(mn.pool(frame), risk_of_bias=["bias"])
     with pytest.raises(ArgumentError, match="risk_of_bias"):
         forest(mn.pool(frame), risk_of_bias=["blas"])
-    with pytest.raises(ArgumentError, match="list of columns"):
+    with pytest.raises(ArgumentError, match="must be a sequence"):
         forest(mn.pool(frame), risk_of_bias="bias")
 
 
@@ -226,7 +226,7 @@ def test_limits_of_a_logarithmic_axis_are_obeyed_or_refused():
 
 
 def test_favours_needs_two_texts():
-    with pytest.raises(ArgumentError, match="two texts"):
+    with pytest.raises(ArgumentError, match="must be a sequence"):
         forest(two_groups(), favours="treatment")
 
 

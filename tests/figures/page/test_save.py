@@ -108,10 +108,10 @@ def test_any_figure_can_be_saved(tmp_path):
     ("change", "words"),
     [
         ({"formats": ("jpg",)}, "formats='jpg' is not known"),
-        ({"formats": "svg"}, "must be a list"),
+        ({"formats": "svg"}, "must be a sequence"),
         ({"formats": ()}, "must be a list"),
         ({"dpi": 72}, "at least 300"),
-        ({"dpi": 300.5}, "at least 300"),
+        ({"dpi": 300.5}, "must be a whole number"),
         ({"path_without_suffix": "figure.png"}, "has a suffix"),
         ({"ax_or_figure": "figure"}, "not str"),
     ],

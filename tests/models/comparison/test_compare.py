@@ -283,7 +283,7 @@ def test_a_group_of_trials_without_events_in_one_arm_is_compared(model):
         ({"by": "grup"}, "Did you mean 'group'"),
         ({"heterogeneity": "comon"}, "Did you mean 'common'"),
         ({"model": "peto"}, "model='peto' is not known for compare"),
-        ({"bootstrap": -1}, "bootstrap='-1'"),
+        ({"bootstrap": -1}, "bootstrap=-1"),
         ({"modle": "glmm"}, "Did you mean 'model'"),
         ({"ci": "KR", "model": "inverse_variance"}, "ci='KR'"),
     ],

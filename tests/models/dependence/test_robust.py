@@ -182,7 +182,7 @@ def test_the_sandwich_says_that_it_is_not_cr2():
     ("arguments", "match"),
     [
         ({"cluster": "study"}, "Did you mean 'study_id'"),
-        ({"cluster": 3}, "must be a column"),
+        ({"cluster": 3}, "cluster=3 must be a text or a sequence"),
         ({"cluster": [1, 2]}, "2 keys for 10 arms"),
         ({"level": 95}, "Did you mean 0.95"),
         ({"events": "events"}, "no meaning for a pooled result"),
@@ -196,7 +196,7 @@ def test_arguments_that_cannot_be_used_are_named(arguments, match):
 def test_models_without_such_errors_are_refused():
     with pytest.raises(ArgumentError, match="beta_binomial"):
         cluster_robust(pool(frame(), model="beta_binomial"))
-    with pytest.raises(ArgumentError, match="must be a result of pool"):
+    with pytest.raises(ArgumentError, match="must be a result of mn.pool"):
         cluster_robust(frame())
 
 

@@ -119,9 +119,9 @@ def test_a_summary_refuses_unknown_words(evidence, given, message):
 
 
 def test_tables_of_evidence_refuse_what_is_none():
-    with pytest.raises(mn.ArgumentError, match="evidence must be what load_evidence returned"):
+    with pytest.raises(mn.ArgumentError, match="evidence must be a result of mn.load_evidence"):
         mn.summary_table(3, "objective_response")
-    with pytest.raises(mn.ArgumentError, match="evidence must be what load_evidence returned"):
+    with pytest.raises(mn.ArgumentError, match="evidence must be a result of mn.load_evidence"):
         mn.summary_of_findings(None, None, "TARE")
 
 
@@ -166,7 +166,7 @@ def test_a_frame_without_characteristics_has_a_table_of_names(counts):
 
 def test_characteristics_of_nothing_say_so(rates):
     assert repr(mn.characteristics_table(rates.iloc[:0])) == "No study fits this selection."
-    with pytest.raises(mn.ArgumentError, match="rates must be what"):
+    with pytest.raises(mn.ArgumentError, match="rates must be a pandas DataFrame"):
         mn.characteristics_table([1])
     with pytest.raises(mn.ArgumentError, match="no column 'events'"):
         mn.characteristics_table(pd.DataFrame({"study": ["a"]}))
@@ -218,7 +218,7 @@ def test_findings_name_the_outcomes_without_a_study(evidence):
         ({"per": 10}, "must be 100 or 1000"),
         ({"outcomes": []}, "outcomes="),
         ({"outcomes": ["x"]}, "outcomes='x'"),
-        ({"modality": ["TARE"]}, "must be one modality"),
+        ({"modality": ["TARE"]}, "modality must be a text"),
         ({"modality": "TARES"}, "Did you mean 'TARE'"),
         ({"definitions": {"mortality": "90-day"}}, "definitions='mortality'"),
     ],
@@ -309,7 +309,7 @@ def test_ratios_are_compared_by_a_ratio():
 
 
 def test_sensitivity_refuses_what_cannot_be_compared(fit, rates):
-    with pytest.raises(mn.ArgumentError, match="results must be what multiverse returned"):
+    with pytest.raises(mn.ArgumentError, match="results must be a result of mn.multiverse"):
         mn.sensitivity_table(fit)
     with pytest.raises(mn.ArgumentError, match="no result of pool"):
         mn.sensitivity_table([fit, 3])
