@@ -40,6 +40,6 @@ def test_the_gallery_shows_every_figure_of_the_registry_and_every_preset():
 
 def test_the_methods_of_a_result_that_draw_are_in_the_gallery():
     page = PAGE.read_text(encoding="utf-8")
-    for method in ("forest", "funnel", "labbe", "drapery", "radial", "baujat", "spread"):
+    for method in ("forest", "funnel", "labbe", "drapery", "radial", "baujat"):
         assert hasattr(mn.Pooled, method)
         assert f".{method}(" in page

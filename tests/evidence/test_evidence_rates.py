@@ -269,7 +269,7 @@ def test_an_empty_selection_has_the_same_columns_and_types(curated):
     [
         ({"outcome": "objective_respons"}, "Did you mean 'objective_response'"),
         ({"outcome": "Objective_response"}, "Did you mean 'objective_response'"),
-        ({"outcome": None}, "outcome='None' is not known"),
+        ({"outcome": None}, "outcome=None is not known"),
         ({"modality": "TARA"}, "Did you mean 'TARE'"),
         ({"modality": "tare"}, "Did you mean 'TARE'"),
         ({"modality": ["TARE", "TARE-resine"]}, "Did you mean 'TARE-resin'"),

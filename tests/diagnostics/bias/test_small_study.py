@@ -78,7 +78,7 @@ def test_unknown_words_are_errors_that_name_the_nearest():
         small_study_effects(fit, "egger", allow_biased="yes")
     with pytest.raises(ArgumentError, match="transform"):
         small_study_effects(fit, transform="OR")
-    with pytest.raises(ArgumentError, match="result of mn.pool"):
+    with pytest.raises(ArgumentError, match=r"result of mn\.pool"):
         small_study_effects("fit")
 
 

@@ -127,7 +127,7 @@ def test_names_from_a_file_are_escaped():
 
 
 def test_something_else_than_a_result_is_refused():
-    with pytest.raises(mn.ArgumentError, match="fit must be a result of mn.pool"):
+    with pytest.raises(mn.ArgumentError, match=r"fit must be a result of mn\.pool"):
         mn.influence([1, 2])
     with pytest.raises(mn.ArgumentError, match=r"Did you mean .holm."):
         mn.outliers(mn.pool(**COUNTS), adjust="holms")

@@ -196,7 +196,7 @@ def test_arguments_that_cannot_be_used_are_named(arguments, match):
 def test_models_without_such_errors_are_refused():
     with pytest.raises(ArgumentError, match="beta_binomial"):
         cluster_robust(pool(frame(), model="beta_binomial"))
-    with pytest.raises(ArgumentError, match="must be a result of mn.pool"):
+    with pytest.raises(ArgumentError, match=r"must be a result of mn\.pool"):
         cluster_robust(frame())
 
 

@@ -147,9 +147,9 @@ def test_an_analysis_of_other_studies_is_refused(fit, rates):
 def test_what_is_no_analysis_is_refused(fit, wrong):
     with pytest.raises(ArgumentError, match="no result of an analysis"):
         report_text(fit, wrong)
-    with pytest.raises(ArgumentError, match="fit must be a result of mn.pool"):
+    with pytest.raises(ArgumentError, match=r"fit must be a result of mn\.pool"):
         report_text(wrong)
-    with pytest.raises(ArgumentError, match=r"frame of Evidence\.rates"):
+    with pytest.raises(ArgumentError, match="rates must be a pandas DataFrame"):
         report_text(fit, rates=wrong or 0)
 
 

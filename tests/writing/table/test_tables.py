@@ -119,9 +119,9 @@ def test_a_summary_refuses_unknown_words(evidence, given, message):
 
 
 def test_tables_of_evidence_refuse_what_is_none():
-    with pytest.raises(mn.ArgumentError, match="evidence must be a result of mn.load_evidence"):
+    with pytest.raises(mn.ArgumentError, match=r"evidence must be a result of mn\.load_evidence"):
         mn.summary_table(3, "objective_response")
-    with pytest.raises(mn.ArgumentError, match="evidence must be a result of mn.load_evidence"):
+    with pytest.raises(mn.ArgumentError, match=r"evidence must be a result of mn\.load_evidence"):
         mn.summary_of_findings(None, None, "TARE")
 
 
@@ -309,7 +309,7 @@ def test_ratios_are_compared_by_a_ratio():
 
 
 def test_sensitivity_refuses_what_cannot_be_compared(fit, rates):
-    with pytest.raises(mn.ArgumentError, match="results must be a result of mn.multiverse"):
+    with pytest.raises(mn.ArgumentError, match=r"results must be a result of mn\.multiverse"):
         mn.sensitivity_table(fit)
     with pytest.raises(mn.ArgumentError, match="no result of pool"):
         mn.sensitivity_table([fit, 3])
