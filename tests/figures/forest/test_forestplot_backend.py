@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import metanet as mn
@@ -97,7 +98,9 @@ def test_areas_of_its_markers_are_in_proportion_to_the_weights():
     assert not any(c.get_clip_on() for c in ax.collections)
 
 
-@pytest.mark.parametrize(("option", "value"), [("second", fit_of("inverse variance")), ("ax", Figure().subplots()), ("xlim", (0, 0.5))])
+@pytest.mark.parametrize(
+    ("option", "value"), [("second", fit_of("inverse variance")), ("ax", Figure().subplots()), ("xlim", (0, 0.5))]
+)
 def test_what_it_cannot_draw_is_refused(option, value):
     with pytest.raises(ArgumentError, match=f"{option} has no effect"):
         forest(fit_of("twelve"), backend="forestplot", **{option: value})
