@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from metanet.base.cards import card
@@ -117,7 +117,7 @@ class Test:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain JSON-able values."""
-        return {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
+        return {each.name: plain(getattr(self, each.name)) for each in fields(self)}
 
 
 class Result(ABC):

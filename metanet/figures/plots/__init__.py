@@ -1,1 +1,1 @@
-"""One file a figure."""
+"""The figures: one file each, entered into the registry by its decorator."""

@@ -1,5 +1,8 @@
 """Every result shows itself: a card with its warnings, a short text, a short list for completion."""
 
+import dataclasses
+import inspect
+import json
 import re
 from functools import cache
 from html.parser import HTMLParser
@@ -8,6 +11,9 @@ import pandas as pd
 import pytest
 
 import metanet as mn
+from metanet.base.display import p_value
+from metanet.base.results import Method, Result
+from metanet.base.untrusted import visible
 from tests.figures.cases import HOSTILE
 
 BCG = {
@@ -51,6 +57,8 @@ def results():
         "meta_regression": mn.meta_regression(rates(), "~ year"),
         "cluster_robust": mn.cluster_robust(fit, cluster="study_id"),
         "benefit_risk": mn.benefit_risk(evidence),
+        "three_level": mn.three_level(rates()),
+        "response_categories": mn.response_categories(evidence, "TARE"),
         "within_studies": mn.within_studies(evidence.rates("disease_control"), "modality_class"),
     }
 
@@ -59,6 +67,7 @@ NAMES = (
     "pool", "pool of two groups", "bayes_pool", "leave_one_out", "cumulative", "influence", "outliers", "gosh", "permutation_test",
     "small_study_effects", "trim_and_fill", "selection_model", "pet_peese", "limit_meta_analysis", "multiverse", "calibrate",
     "share_beyond", "heterogeneity_report", "compare", "meta_regression", "cluster_robust", "benefit_risk", "within_studies",
+    "three_level", "response_categories",
 )  # fmt: skip
 
 
@@ -84,6 +93,53 @@ class Reader(HTMLParser):
 
 def test_every_kind_of_result_is_looked_at():
     assert set(NAMES) == set(results())
+
+    def below(base):
+        for each in base.__subclasses__():
+            yield from below(each)
+            if not inspect.isabstract(each) and each.__module__.startswith("metanet."):
+                yield each
+
+    assert set(below(Result)) == {type(result) for result in results().values()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_result_has_the_views_of_the_base_and_json_able_values(name):
+    result = results()[name]
+    assert result.heading
+    assert result.sentence()
+    assert isinstance(result.notes, tuple)
+    assert isinstance(result.method, Method)
+    assert isinstance(result.to_frame(), pd.DataFrame)
+    made = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert made["method"]["notes"] == list(result.method["notes"])
+    summary = result.summary()
+    assert summary.startswith(visible(result.heading))
+    assert all(visible(note) in summary for note in result.notes)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.method = None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_test_is_an_object_with_its_null_and_its_distribution_or_a_reason(name):
+    for test in results()[name].tests.values():
+        assert test.null
+        if test:
+            assert test.distribution
+            assert 0 <= test.pvalue <= 1
+            assert "p " in test.text()
+        else:
+            assert test.text() == test.reason
+        assert set(test.to_dict()) == {"name", "null", "statistic", "distribution", "df", "pvalue", "reason"}
+
+
+def test_the_tests_of_a_fit_are_the_numbers_of_the_fit():
+    fit = results()["pool"]
+    test = fit.tests["lrt"]
+    assert (test.statistic, test.df, test.pvalue) == (fit.lrt, (fit.q_df,), fit.lrt_pvalue)
+    assert fit.test is not None
+    assert fit.test.text() == f"likelihood ratio {fit.lrt:.2f} on {fit.q_df} df, {p_value(fit.lrt_pvalue)}"
+    assert not mn.compare(rates().assign(g="A"), "g", bootstrap=0).tests["lrt"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,80 @@
+"""Numbers as text: decimals follow the value and its interval, whatever the scale."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import metanet as mn
+from metanet.base.display import POINTS, RATE, scale_of
+
+FRACTIONS = st.floats(0, 1)
+
+
+def test_a_rare_rate_is_printed_with_its_interval():
+    assert RATE.estimate(0.00018, 0.00012, 0.00025, 0.95) == "0.018 % (95 % CI 0.012 to 0.025 %)"
+    assert RATE.estimate(0.9996, 0.9990, 0.9999, 0.95) == "99.960 % (95 % CI 99.900 to 99.990 %)"
+    assert RATE.estimate(0.4889, 0.375, 0.605, 0.95) == "48.9 % (95 % CI 37.5 to 60.5 %)"
+    # The two limits of a very precise rate do not look equal.
+    assert RATE.estimate(0.42310, 0.42280, 0.42340, 0.95) == "42.31 % (95 % CI 42.28 to 42.34 %)"
+    assert RATE.estimate(0.0, 0.0, 0.0004, 0.95) == "0.00 % (95 % CI 0.00 to 0.04 %)"
+
+
+def test_a_threshold_is_printed_as_it_was_given():
+    assert RATE.exact(0.0005) == "0.05 %"
+    assert RATE.exact(0.3) == "30 %"
+    fit = mn.pool(events=[3, 9, 4], total=[300, 400, 500])
+    assert "0.05 %" in mn.share_beyond(fit, 0.0005, sets=0).sentence()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(-0.00011, "−0.011 points"), (0.0001, "0.010 points"), (-0.0123, "−1.2 points"), (0.0, "0.0 points")],
+)
+def test_a_difference_in_points_has_no_exponent(value, shown):
+    assert POINTS.value(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.5571, "0.56"), (12.345, "12.35"), (1234.5, "1,234"), (0.0042, "0.0042"), (1.0, "1.00")]
+)
+def test_a_ratio_has_two_decimals_or_two_digits(value, shown):
+    assert scale_of("ratio").text(value) == shown
+
+
+@given(FRACTIONS, FRACTIONS, FRACTIONS)
+def test_a_rate_is_never_printed_as_nothing_all_or_with_an_exponent(a, b, c):
+    lower, value, upper = sorted((a, b, c))
+    shown = RATE.estimate(value, lower, upper, 0.95)
+    assert "e" not in shown.replace("%", "")
+    digits = RATE.digits(value, lower, upper)
+    if 0 < value < 1 and digits < 8:
+        assert RATE.text(value, digits)[0] not in "<>"
+        assert float(RATE.text(value, digits)) not in (0, 100)
+    if upper - lower > 1e-8:
+        assert RATE.text(lower, digits) != RATE.text(upper, digits)
+
+
+@given(st.lists(st.tuples(FRACTIONS, FRACTIONS, FRACTIONS), min_size=1, max_size=6))
+def test_a_column_has_one_number_of_decimals(rows):
+    rows = [tuple(sorted(row)[i] for i in (1, 0, 2)) for row in rows]
+    digits = RATE.column(rows)
+    texts = [RATE.text(value, digits) for row in rows for value in row]
+    assert {len(text.partition(".")[2]) for text in texts} == {digits}
+
+
+def test_per_applies_to_rates_and_incidence_rates_and_is_refused_elsewhere():
+    assert scale_of("rate", "thousand").value(0.0123) == "12.3 per 1,000"
+    assert scale_of("rate", 10_000).value(0.0123) == "123.0 per 10,000"
+    assert scale_of("rate per person-time", "thousand").value(0.0123) == "12.3 per 1,000 units of time"
+    for response in ("ratio", "difference", "effect"):
+        with pytest.raises(mn.ArgumentError, match="per='thousand' applies to rates"):
+            scale_of(response, "thousand")
+    with pytest.raises(mn.ArgumentError, match="per=7 is not known"):
+        scale_of("rate", 7)
+
+
+def test_per_reaches_the_figure_of_an_incidence_rate():
+    fit = mn.pool(events=[3, 5, 9], person_time=[205.0, 300.0, 410.0])
+    assert fit.forest(per="thousand").get_xlabel() == "Incidence rate per 1,000 units of time"
+    with pytest.raises(mn.ArgumentError, match="per"):
+        mn.pool(yi=[0.1, 0.2], vi=[0.1, 0.1]).forest(per="thousand")
