@@ -197,7 +197,8 @@ def solve_q(problem: Residuals, goal: Array, top: Array, iterations: int = 200) 
         low, high = np.where(above, x, low), np.where(above, high, x)
         new = x + q * (q - goal) / (goal * fall)
         inside = (new >= low) & (new <= high)
-        new = np.where(inside, new, 0.5 * (low + high))
+        if not inside.all():
+            new = np.where(inside, new, 0.5 * (low + high))
         done = (inside & (np.abs(new - x) <= 1e-10 * new)) | (high - low <= 4e-16 * high)
         x = new
         if done.any():
