@@ -360,7 +360,7 @@ def common_mean(studies: Likelihood, iterations: int = 60) -> tuple[Array, Array
 
 def boundary_score(studies: Likelihood, mu: Array) -> Array:
     """Derivative of the log-likelihood with respect to tau2 at tau2 = 0: ``sum(slope^2 - bend) / 2``, at the common mean ``[b]``."""
-    _, slope, bend = studies.terms(mu[:, None] + 0.0 * studies.guess)
+    _, slope, bend = studies.terms(per_study(mu) + 0.0 * studies.guess)
     return np.asarray(0.5 * (slope * slope - bend).sum(-1))
 
 
