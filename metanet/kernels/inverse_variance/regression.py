@@ -8,7 +8,7 @@ a column.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
@@ -17,6 +17,7 @@ from metanet.base.arrays import Array
 from metanet.kernels.inverse_variance.regression_tau2 import Problem, columns_first, gram_schmidt, studies_first
 from metanet.kernels.inverse_variance.tau2 import ESTIMATORS
 from metanet.kernels.numerics import distributions
+from metanet.kernels.numerics.batches import joined
 
 #: Covariances of the coefficients, by the word of the interval.
 INTERVALS = ("z", "t", "HK", "HK-adhoc")
@@ -65,7 +66,7 @@ def fit(y: Array, v: Array, x: Array, tau2: str | Array = "REML") -> RegressionF
     b, k = max(y.shape[0], v.shape[0], x.shape[0] if x.ndim == 3 else 1), y.shape[-1]
     size = max(1, _BLOCK // k)
     if b > size:
-        return _joined([fit(*piece, tau2=t) for piece, t in _pieces(y, v, x, tau2, b, size)])
+        return joined([fit(*piece, tau2=t) for piece, t in _pieces(y, v, x, tau2, b, size)])
     problem = Problem.of(y, v, x)
     value = (
         ESTIMATORS[tau2].of(problem) if isinstance(tau2, str) else np.broadcast_to(np.asarray(tau2, dtype=float), (b,))
@@ -108,10 +109,6 @@ def _pieces(
         rows = slice(start, start + size)
         piece = (part(y, rows, True), part(v, rows, True), part(x, rows, x.ndim == 3))
         yield piece, tau2 if isinstance(tau2, str) else np.broadcast_to(np.asarray(tau2, dtype=float), (b,))[rows]
-
-
-def _joined(pieces: list[RegressionFit]) -> RegressionFit:
-    return RegressionFit(*(np.concatenate([getattr(p, f.name) for p in pieces]) for f in fields(RegressionFit)))
 
 
 def scale_factor(found: RegressionFit, ci: str) -> Array:

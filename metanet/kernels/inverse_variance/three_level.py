@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from metanet.base.arrays import Array, Indices, Mask
 from metanet.kernels.inverse_variance.clusters import Clusters
 from metanet.kernels.numerics import distributions
+from metanet.kernels.numerics.batches import Batch, joined
 from metanet.kernels.numerics.roots import find_roots, outer_end
 
 # The three-level model of effects: its likelihood in two variances, with derivatives, linear in the number of arms.
@@ -63,7 +64,7 @@ class Effects:
 
 
 @dataclass(frozen=True)
-class Point:
+class Point(Batch):
     """Log-likelihood (without constants of the data), mean and its variance ``[n]``, score ``[n, 2]``, information ``[n, 2, 2]``.
 
     The order is (B, W): between clusters, within them.
@@ -74,10 +75,6 @@ class Point:
     variance: Array
     score: Array
     information: Array
-
-    def take(self, rows: NDArray[np.intp]) -> Point:
-        """The chosen points."""
-        return Point(*(values[rows] for values in vars(self).values()))
 
 
 def heights(effects: Effects, theta: Array) -> Array:
@@ -109,9 +106,7 @@ def evaluate(effects: Effects, theta: Array) -> Point:
     """Likelihood and derivatives at points ``[n, 2]``."""
     size = max(1, _BLOCK // effects.y.size)
     pieces = [_evaluate(effects, theta[start : start + size]) for start in range(0, theta.shape[0], size)]
-    if len(pieces) == 1:
-        return pieces[0]
-    return Point(*(np.concatenate([getattr(piece, name) for piece in pieces]) for name in Point.__dataclass_fields__))
+    return joined(pieces)
 
 
 def _evaluate(effects: Effects, theta: Array) -> Point:

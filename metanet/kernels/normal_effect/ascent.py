@@ -26,6 +26,7 @@ from metanet.kernels.normal_effect.random_effect import (
     rounding,
 )
 from metanet.kernels.normal_effect.study_likelihoods import Likelihood
+from metanet.kernels.numerics import batches
 
 #: The quadrature is settled when every second node alone would place the maximum within this many standard errors: the error
 #: of all nodes is about the square of it.
@@ -156,9 +157,7 @@ def highest(model: Model, common: tuple[Array, Array, Array], wanted: Indices, u
         whole = rows.size == b and bool((rows == np.arange(b)).all())
         new, new_tau, new_at, done = ascend(model if whole else model.take(rows), start, start_tau, rule)
         if np.unique(rows).size < rows.size:
-            order = np.lexsort((-new_at.loglik, rows))
-            rows, first = np.unique(rows[order], return_index=True)
-            chosen = order[first]
+            rows, chosen = batches.highest(rows, new_at.loglik)
             new, new_tau, new_at, done = new[chosen], new_tau[chosen], new_at.take(chosen), done[chosen]
         point[rows], tau[rows], nodes[rows] = new, new_tau, rule.nodes
         at.put(rows, new_at)

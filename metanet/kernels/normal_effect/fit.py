@@ -18,6 +18,7 @@ from metanet.kernels.normal_effect.random_effect import (
     joint_modes,
 )
 from metanet.kernels.normal_effect.study_likelihoods import Likelihood
+from metanet.kernels.numerics.batches import Batch
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Mean:
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fit(Batch):
     """Maximum-likelihood fit, by row: parameters, likelihoods, derivatives there, and how far the answer can be trusted.
 
     `covariance` is of (mu, tau); on the boundary tau = 0 only its first entry is defined. `unbounded` marks rows whose
@@ -99,10 +100,6 @@ class Fit:
     nodes: NDArray[np.int64]
     unbounded: Mask
     settled: Mask
-
-    def take(self, rows: Indices) -> Fit:
-        """The chosen rows of every array."""
-        return Fit(**{name: value[rows] for name, value in self.__dict__.items()})
 
 
 def fit(studies: Likelihood) -> Fit:

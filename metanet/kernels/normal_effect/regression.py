@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from metanet.kernels.normal_effect.regression_likelihood import (
 )
 from metanet.kernels.normal_effect.study_likelihoods import Hypergeometric, Likelihood
 from metanet.kernels.numerics import distributions
+from metanet.kernels.numerics.batches import Batch
 from metanet.kernels.numerics.roots import find_roots, outer_end
 
 # The maximum of the exact likelihood of a meta-regression, for a batch of data sets, designs, or permuted designs.
@@ -84,7 +84,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class ExactFit:
+class ExactFit(Batch):
     """A batch of maximum-likelihood fits.
 
     Attributes
@@ -130,12 +130,6 @@ class ExactFit:
     separated: Mask
     unbounded: Mask
     settled: Mask
-
-    def take(self, rows: Indices) -> ExactFit:
-        """The chosen rows."""
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        taken: dict[str, Any] = {n: v.take(rows) if isinstance(v, Basis) else v[rows] for n, v in values.items()}
-        return ExactFit(**taken)
 
     def combine(self, directions: Array) -> tuple[Array, Array]:
         """``c' beta`` and its standard error for directions ``[b, m, p]`` (or ``[m, p]``), ``[b, m]``; NaN where not estimable."""

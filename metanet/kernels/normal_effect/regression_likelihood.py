@@ -17,6 +17,7 @@ from metanet.kernels.normal_effect.random_effect import (
     study_moments,
 )
 from metanet.kernels.normal_effect.study_likelihoods import Likelihood
+from metanet.kernels.numerics.batches import Batch, joined
 
 # Designs of the exact meta-regression: an orthonormal basis for a batch, and directions along which a likelihood rises for ever.
 #
@@ -34,7 +35,7 @@ _STILL = 1e-7
 
 
 @dataclass(frozen=True)
-class Basis:
+class Basis(Batch):
     """``X = U diag(s) V'`` by row of the batch, columns of X scaled first.
 
     `u` is ``[b, k, p]``, zero in columns that are not `active` ``[b, p]`` and in absent studies; ``beta = back @ gamma`` for
@@ -47,15 +48,6 @@ class Basis:
     active: Mask
     projector: Array
     scale: Array
-
-    def take(self, rows: Mask | Indices) -> Basis:
-        """The chosen rows."""
-        return Basis(self.u[rows], self.back[rows], self.active[rows], self.projector[rows], self.scale[rows])
-
-    def put(self, rows: Indices, part: Basis) -> None:
-        """Write the rows of `part` into these arrays."""
-        for name in self.__dataclass_fields__:
-            getattr(self, name)[rows] = getattr(part, name)
 
     @property
     def rank(self) -> NDArray[np.intp]:
@@ -222,8 +214,7 @@ def evaluate(
         rows = slice(start, start + size)
         part = studies.take(rows)
         pieces.append(_evaluate(part, u[rows], eta[rows], tau[rows], rule, low[rows], length[rows]))
-    names = Evaluation.__dataclass_fields__
-    return Evaluation(*(np.concatenate([getattr(piece, name) for piece in pieces]) for name in names))
+    return joined(pieces)
 
 
 def _evaluate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from metanet.base.arrays import Array, Indices, Mask
 from metanet.kernels.numerics import distributions
 from metanet.kernels.numerics.ascent import STEP_TOLERANCE, Evaluate, Local, climb, covariance
+from metanet.kernels.numerics.batches import highest, joined
 from metanet.kernels.numerics.roots import find_roots, outer_end
 from metanet.kernels.two_groups.counts import (
     LOG_SQRT_2PI,
@@ -183,7 +184,7 @@ def fit(events: Array, total: Array, events_control: Array, total_control: Array
         part = slice(first, first + length)
         arrays = (events[part], total[part], events_control[part], total_control[part])
         parts.append(_fit(count(*arrays, usable(*arrays))))
-    return Fit(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Fit)))
+    return joined(parts)
 
 
 def bind(counts: Counts, rule: Rule) -> Evaluate:
@@ -311,9 +312,8 @@ def _refine(
 ) -> None:
     """Climb from every start, keep each row's highest, double the nodes until they no longer matter; write what lies above tau = 0."""
     tried, tried_alpha, first, _ = ascend(counts.take(owner), start, start_alpha, RULES[0], (0, 1))
-    order = np.lexsort((-first.loglik, owner))
-    rows, best = np.unique(owner[order], return_index=True)
-    before, before_alpha, best_at = tried[order[best]], tried_alpha[order[best]], first.take(order[best])
+    rows, best = highest(owner, first.loglik)
+    before, before_alpha, best_at = tried[best], tried_alpha[best], first.take(best)
     place, close = np.arange(rows.size), np.zeros(rows.size, dtype=bool)
     for rule in RULES[1:]:
         place = place[before[place, 1] < TAU_LIMIT]

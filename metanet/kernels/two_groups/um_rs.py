@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from scipy import special
 from metanet.base.arrays import Array, Indices, Mask
 from metanet.kernels.numerics import distributions
 from metanet.kernels.numerics.ascent import STEP_TOLERANCE, Evaluate, Local, climb, covariance
+from metanet.kernels.numerics.batches import highest, joined
 from metanet.kernels.numerics.roots import find_roots, outer_end
 from metanet.kernels.two_groups import um_fs, um_rs
 from metanet.kernels.two_groups.counts import (
@@ -55,9 +56,7 @@ def evaluate(counts: Counts, x: Array, start: Array, rule: Rule) -> Local:
         _evaluate(counts.take(np.arange(i, min(i + length, m))), x[i : i + length], start[i : i + length], rule)
         for i in range(0, max(m, 1), length)
     ]
-    if len(parts) == 1:
-        return parts[0]
-    return Local(*(np.concatenate([getattr(part, name) for part in parts]) for name in Local.__dataclass_fields__))
+    return joined(parts)
 
 
 def _evaluate(counts: Counts, x: Array, start: Array, rule: Rule) -> Local:
@@ -247,7 +246,7 @@ def fit(events: Array, total: Array, events_control: Array, total_control: Array
         part = slice(first, first + _CHUNK)
         arrays = (events[part], total[part], events_control[part], total_control[part])
         parts.append(_fit(count(*arrays, (total[part] > 0) & (total_control[part] > 0))))
-    return Fit(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Fit)))
+    return joined(parts)
 
 
 def heterogeneity_test(
@@ -404,9 +403,7 @@ def _spread(counts: Counts, best: _Best, rows: Rows, spreads: tuple[int, ...], p
     x[cell == 0, spreads[0]] *= 0.5
     free = (THETA, ALPHA, *spreads)
     tried, tried_peak, first, done = ascend(counts.take(owner), x, peak[chosen], RULES[0], free)
-    order = np.lexsort((-first.loglik, owner))
-    rows, top = np.unique(owner[order], return_index=True)
-    top = order[top]
+    rows, top = highest(owner, first.loglik)
     x, peak, at, done = tried[top], tried_peak[top], first.take(top), done[top]
     close = np.zeros(rows.size, dtype=bool)
     place = np.arange(rows.size)
