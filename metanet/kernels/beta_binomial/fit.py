@@ -13,7 +13,7 @@ from metanet.base.arrays import Array, Indices, Mask
 from metanet.kernels.beta_binomial.likelihood import Counts, Evaluation, count, evaluate, rounding, slopes
 from metanet.kernels.numerics import distributions
 from metanet.kernels.numerics.batches import highest, joined
-from metanet.kernels.numerics.roots import find_roots, outer_end
+from metanet.kernels.numerics.roots import find_roots, inner_end, outer_end
 
 # The beta-binomial model: maximum likelihood, the fitted distribution of rates.
 #
@@ -326,17 +326,7 @@ def rho_interval(events: Array, total: Array, fit: Fit, level: float) -> tuple[A
         return loglik - target[index]
 
     top = np.log1p(size * fit.psi)
-    lower = np.zeros(top.shape)
-    rows = np.flatnonzero((fit.loglik_common < target) & (top > 0))
-    if rows.size:
-        lower[rows] = find_roots(
-            lambda t, i: height(t, rows[i]),
-            np.zeros(rows.size),
-            top[rows],
-            f_lower=fit.loglik_common[rows] - target[rows],
-            f_upper=np.full(rows.size, drop),
-            relative=_TOLERANCE,
-        )
+    lower = inner_end(height, top, drop, fit.loglik_common - target, relative=_TOLERANCE)
     current = fit.mu.copy()
     rows = np.flatnonzero(~fit.unbounded & (counts.total > 1).any(-1))
     upper = outer_end(height, top, drop, top + 1.0, rows, relative=_TOLERANCE)

@@ -12,7 +12,7 @@ from metanet.base.arrays import Array, Indices, Mask
 from metanet.kernels.inverse_variance.clusters import Clusters
 from metanet.kernels.numerics import distributions
 from metanet.kernels.numerics.batches import Batch, joined
-from metanet.kernels.numerics.roots import find_roots, outer_end
+from metanet.kernels.numerics.roots import inner_end, outer_end
 
 # The three-level model of effects: its likelihood in two variances, with derivatives, linear in the number of arms.
 #
@@ -368,17 +368,7 @@ def _ends(
 
     m = which.size
     at_zero = height(np.zeros(m), np.arange(m))
-    lower = np.zeros(m)
-    inside = np.flatnonzero((at_zero < 0) & (best > 0))
-    if inside.size:
-        lower[inside] = find_roots(
-            lambda x, i: height(x, inside[i]),
-            np.zeros(inside.size),
-            best[inside],
-            f_lower=at_zero[inside],
-            f_upper=np.full(inside.size, drop),
-            relative=1e-10,
-        )
+    lower = inner_end(height, best, drop, at_zero)
     first = best + np.maximum(0.5 * best, 0.02 * (unit if unit > 0 else float(effects.v.max())))
     upper = outer_end(height, best, drop, first, np.arange(m), tries=60)
     return lower, upper

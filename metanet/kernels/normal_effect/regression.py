@@ -25,7 +25,7 @@ from metanet.kernels.normal_effect.regression_likelihood import (
 from metanet.kernels.normal_effect.study_likelihoods import Hypergeometric, Likelihood
 from metanet.kernels.numerics import distributions
 from metanet.kernels.numerics.batches import Batch
-from metanet.kernels.numerics.roots import find_roots, outer_end
+from metanet.kernels.numerics.roots import inner_end, outer_end
 
 # The maximum of the exact likelihood of a meta-regression, for a batch of data sets, designs, or permuted designs.
 #
@@ -256,18 +256,10 @@ def tau_interval(studies: Likelihood, fit: ExactFit, level: float) -> tuple[Arra
             below = limit
         return out - (fit.loglik[rows] - drop)
 
-    lower, upper = np.where(usable, 0.0, np.nan), np.full(b, np.nan)
     at_zero = fit.loglik_common - (fit.loglik - drop)
-    rows = np.flatnonzero(usable & (fit.tau > 0) & (at_zero < -rounding(studies.size)))
-    if rows.size:
-        lower[rows] = find_roots(
-            lambda tau, i: height(tau, rows[i]),
-            np.zeros(rows.size),
-            fit.tau[rows],
-            f_lower=at_zero[rows],
-            f_upper=np.full(rows.size, drop),
-            relative=1e-11,
-        )
+    at_zero[~usable | (at_zero >= -rounding(studies.size))] = 0.0
+    lower = np.where(usable, inner_end(height, fit.tau, drop, at_zero, relative=1e-11), np.nan)
+    upper = np.full(b, np.nan)
     gamma[:] = fit.gamma
     rows = np.flatnonzero(usable)
     if rows.size:
