@@ -69,8 +69,8 @@ class Sums(Protocol):
 class Estimator:
     """A formula as an estimator: of effects and variances, ``(y, v) -> tau2``, ``[b, k]`` to ``[b]``, and of any `Sums`."""
 
-    def __init__(self, formula: Callable[[Sums], Array]) -> None:
-        self._formula = formula
+    def __init__(self, formula: Callable[[Sums], Array], *, searched: bool = False) -> None:
+        self._formula, self._searched = formula, searched
         update_wrapper(self, formula)
 
     def __call__(self, y: Array, v: Array) -> Array:
@@ -79,8 +79,15 @@ class Estimator:
 
     def of(self, studies: Sums) -> Array:
         """tau2 of a mean or a regression, ``[b]``."""
+        if self._searched:
+            return self._formula(studies)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(studies.df > 0, np.maximum(0.0, self._formula(studies)), 0.0)
+
+
+def searched(formula: Callable[[Sums], Array]) -> Estimator:
+    """An estimator that is found by a search above zero, and needs no truncation."""
+    return Estimator(formula, searched=True)
 
 
 @Estimator
@@ -123,7 +130,7 @@ def sj(studies: Sums) -> Array:
     return crude * studies.q(crude) / studies.df
 
 
-@Estimator
+@searched
 def pm(studies: Sums) -> Array:
     """Paule and Mandel (1982, doi:10.6028/jres.087.022): the tau2 at which Q equals its degrees of freedom.
 
@@ -132,13 +139,13 @@ def pm(studies: Sums) -> Array:
     return solve_q(studies, studies.df)
 
 
-@Estimator
+@searched
 def reml(studies: Sums) -> Array:
     """Restricted maximum likelihood (Viechtbauer 2005, doi:10.3102/10769986030003261), the highest maximum."""
     return maximise(studies.likelihood("restricted"))
 
 
-@Estimator
+@searched
 def ml(studies: Sums) -> Array:
     """Maximum likelihood (Hardy and Thompson 1996, doi:10.1002/(SICI)1097-0258(19960330)15:6<619::AID-SIM188>3.0.CO;2-A)."""
     return maximise(studies.likelihood("full"))
@@ -182,8 +189,16 @@ class Studies:
 
     def __init__(self, y: Array, v: Array) -> None:
         self.y, self.v = y, v
-        self.count = study_count(v)
-        self.df = self.count - 1
+
+    @cached_property
+    def count(self) -> Array:
+        """Number of studies."""
+        return study_count(self.v)
+
+    @property
+    def df(self) -> Array:
+        """k - 1."""
+        return self.count - 1
 
     @cached_property
     def _common(self) -> WeightedMean:
