@@ -19,8 +19,9 @@ from metanet.kernels.beta_binomial import fit as beta_binomial
 from metanet.kernels.beta_binomial import fit as beta_binomial_profile
 from metanet.kernels.beta_binomial import likelihood
 from metanet.kernels.inverse_variance import tau2
-from metanet.kernels.inverse_variance.tau2 import Problem, loglik
+from metanet.kernels.inverse_variance.tau2 import Problem
 from metanet.kernels.normal_effect import fit as random_effect_fit
+from metanet.kernels.normal_effect.ascent import maximise
 from metanet.kernels.normal_effect.random_effect import RULES
 from metanet.kernels.normal_effect.study_likelihoods import BinomialCloglog, BinomialLogit, BinomialProbit, Poisson
 from metanet.models.pooling.batch import STATUSES, Batch
@@ -203,7 +204,7 @@ def maxima(seed: int, b: int) -> dict[str, float]:
         worst[name] = -np.inf
         for tau in (0.0, 0.03, 0.1, 0.25, 0.5, 0.9, 1.5, 2.5, 4.0, 7.0, 12.0):
             rule = RULES[1 if tau < 1 else 3]
-            height = random_effect_fit.maximise_mu(part, fit.mu[usable], np.full(usable.size, tau), rule)[1]
+            height = maximise(random_effect_fit.Mean(part), fit.mu[usable, None], np.full(usable.size, tau), rule)[1]
             worst[name] = max(worst[name], float((height - fit.loglik[usable] - allowed[usable]).max()))
     beta = beta_binomial.fit(events, total)
     usable = np.flatnonzero(beta.settled)
@@ -220,9 +221,9 @@ def maxima(seed: int, b: int) -> dict[str, float]:
     v = np.where(present, 1 / x + 1 / (n - x), np.inf)
     for kind, estimator in (("restricted", tau2.reml), ("full", tau2.ml)):
         problem = Problem(np.ascontiguousarray(y.T), np.ascontiguousarray(v.T), kind)
-        best = loglik(problem, estimator(y, v))
+        best = problem.loglik(estimator(y, v))
         grid = [0.0, *np.geomspace(1e-6, 300, 200)]
-        highest = np.max([loglik(problem, np.full(len(y), t)) for t in grid], axis=0)
+        highest = np.max([problem.loglik(np.full(len(y), t)) for t in grid], axis=0)
         worst[kind] = float((highest - best).max())
     return worst
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,8 @@ from scipy import special
 from metanet.base.arrays import Array, Indices, Mask
 from metanet.kernels.beta_binomial.likelihood import Counts, Evaluation, count, evaluate, rounding, slopes
 from metanet.kernels.numerics import distributions
-from metanet.kernels.numerics.roots import find_roots, outer_end
+from metanet.kernels.numerics.batches import highest, joined
+from metanet.kernels.numerics.roots import find_roots, inner_end, outer_end
 
 # The beta-binomial model: maximum likelihood, the fitted distribution of rates.
 #
@@ -82,7 +83,7 @@ def fit(events: Array, total: Array) -> Fit:
     not below. Studies of one patient each say nothing of rho: the likelihood is flat in it, and rho is 0.
     """
     parts = [_fit(count(events[rows], total[rows])) for rows in chunks(events.shape)]
-    return Fit(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Fit)))
+    return joined(parts)
 
 
 def chunks(shape: tuple[int, ...]) -> Iterator[Rows]:
@@ -163,10 +164,7 @@ def search(counts: Counts, mu: Array, *, hold_mu: bool) -> tuple[Array, Array, E
     if not owner.size:
         return mu, psi, at, loglik_common, settled
     found_mu, found_psi, found, done = climb(counts.take(owner), start_mu, start_psi, hold_mu=hold_mu)
-    # Of several climbs of one row the highest counts.
-    order = np.lexsort((-found.loglik, owner))
-    rows, best = np.unique(owner[order], return_index=True)
-    best = order[best]
+    rows, best = highest(owner, found.loglik)
     higher = found.loglik[best] > loglik_common[rows] + rounding(loglik_common[rows])
     rows, best = rows[higher], best[higher]
     mu[rows], psi[rows], settled[rows] = found_mu[best], found_psi[best], done[best]
@@ -328,17 +326,7 @@ def rho_interval(events: Array, total: Array, fit: Fit, level: float) -> tuple[A
         return loglik - target[index]
 
     top = np.log1p(size * fit.psi)
-    lower = np.zeros(top.shape)
-    rows = np.flatnonzero((fit.loglik_common < target) & (top > 0))
-    if rows.size:
-        lower[rows] = find_roots(
-            lambda t, i: height(t, rows[i]),
-            np.zeros(rows.size),
-            top[rows],
-            f_lower=fit.loglik_common[rows] - target[rows],
-            f_upper=np.full(rows.size, drop),
-            relative=_TOLERANCE,
-        )
+    lower = inner_end(height, top, drop, fit.loglik_common - target, relative=_TOLERANCE)
     current = fit.mu.copy()
     rows = np.flatnonzero(~fit.unbounded & (counts.total > 1).any(-1))
     upper = outer_end(height, top, drop, top + 1.0, rows, relative=_TOLERANCE)

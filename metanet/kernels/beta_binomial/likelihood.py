@@ -18,15 +18,13 @@ what depends on the counts alone. Every entropy is a sum of positive parts, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from metanet.base.arrays import Array
-
-Rows = NDArray[np.intp] | NDArray[np.bool_]
+from metanet.kernels.numerics.batches import Batch
 
 _LOG_2PI = float(np.log(2 * np.pi))
 #: Coefficients of Stirling's series in 1/z, odd powers: B(2j) / (2j (2j - 1)).
@@ -43,7 +41,7 @@ _ENTROPY = tuple((-1) ** j / ((j + 1) * (j + 2)) for j in range(12))
 
 
 @dataclass(frozen=True)
-class Counts:
+class Counts(Batch):
     """Events, non-events and totals ``[b, k]``, and the part of each log-likelihood that depends on them alone."""
 
     events: Array
@@ -51,13 +49,9 @@ class Counts:
     total: Array
     constant: Array
 
-    def take(self, rows: Rows) -> Counts:
-        """The chosen rows of every array."""
-        return Counts(*(getattr(self, field.name)[rows] for field in fields(self)))
-
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Batch):
     """Likelihood and derivatives in (mu, psi), mu the logit of pi, by fit ``[b]``.
 
     `score` is ``[b, 2]``, `information` ``[b, 2, 2]`` the negative Hessian. `study_information` ``[b, k]`` is each study's
@@ -69,15 +63,6 @@ class Evaluation:
     score: Array
     information: Array
     study_information: Array
-
-    def take(self, rows: Rows) -> Evaluation:
-        """The chosen rows of every array."""
-        return Evaluation(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-    def put(self, rows: NDArray[np.intp], part: Evaluation) -> None:
-        """Write the rows of `part` into these arrays."""
-        for field in fields(self):
-            getattr(self, field.name)[rows] = getattr(part, field.name)
 
 
 def count(events: Array, total: Array) -> Counts:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from metanet.base.arrays import Array, Indices, Mask
-from metanet.kernels.inverse_variance.tau2 import Kind, Problem, loglik, maximise, solve_q
-from metanet.kernels.inverse_variance.two_step import WeightedMean, plain_spread, study_count, weighted_mean
+from metanet.kernels.inverse_variance import tau2 as estimators
+from metanet.kernels.inverse_variance.search import Kind, maximise
+from metanet.kernels.inverse_variance.tau2 import Problem, Studies
+from metanet.kernels.inverse_variance.two_step import WeightedMean, plain_spread, study_count
 from metanet.kernels.numerics import distributions
 from metanet.kernels.numerics import distributions as quantiles
 from metanet.kernels.numerics.roots import find_roots
@@ -27,16 +29,7 @@ _GROWTH = 4.0
 
 def q_profile(y: Array, v: Array, level: float) -> Interval:
     """Viechtbauer (2007, doi:10.1002/sim.2514): the values of tau2 at which the generalised Q equals its chi-squared quantiles."""
-    df = study_count(v) - 1
-    start = weighted_mean(y, v, np.zeros(y.shape[:-1])).q
-    high_q = quantiles.chi2_quantile(0.5 + level / 2, df)
-    low_q = quantiles.chi2_quantile(0.5 - level / 2, df)
-    possible = df >= 1
-    empty = possible & (start < low_q)
-    lower = solve_q(y, v, np.where(possible, high_q, np.inf))
-    upper = solve_q(y, v, np.where(possible, low_q, np.inf))
-    gone = ~possible | empty
-    return np.where(gone, np.nan, lower), np.where(gone, np.nan, upper), empty
+    return estimators.q_profile(Studies(y, v), level)
 
 
 def profile_likelihood(y: Array, v: Array, tau2: Array, level: float, kind: Kind) -> Interval:
@@ -47,11 +40,12 @@ def profile_likelihood(y: Array, v: Array, tau2: Array, level: float, kind: Kind
     b = y.shape[0]
     drop = float(quantiles.chi2_quantile(level, 1)) / 2
     possible = study_count(v) > 1
-    yt, vt = np.ascontiguousarray(y.T), np.ascontiguousarray(v.T)
-    target = loglik(Problem(yt, vt, kind), tau2) - drop
+    problem = Studies(y, v).likelihood(kind)
+    target = problem.loglik(tau2) - drop
 
     def height(t: Array, rows: Indices) -> Array:
-        return np.asarray(loglik(Problem(yt[:, rows], vt[:, rows], kind), t) - target[rows])
+        part = Problem(problem.y[:, rows], problem.v[:, rows], kind)
+        return np.asarray(part.loglik(t) - target[rows])
 
     at_zero = height(np.zeros(b), np.arange(b))
     lower = np.zeros(b)
@@ -190,13 +184,13 @@ def profile(y: Array, v: Array, fit: WeightedMean, tau2: Array, level: float) ->
     doi:10.1002/(SICI)1097-0258(19960330)15:6<619::AID-SIM188>3.0.CO;2-A
     """
     drop = float(quantiles.chi2_quantile(level, 1)) / 2
-    yt, vt = np.ascontiguousarray(y.T), np.ascontiguousarray(v.T)
-    target = loglik(Problem(yt, vt, "full"), tau2) - drop
+    free = Studies(y, v).likelihood("full")
+    target = free.loglik(tau2) - drop
     se = np.sqrt(fit.variance)
 
     def height(mean: Array, rows: Indices) -> Array:
-        problem = Problem(yt[:, rows], vt[:, rows], "at a mean", mean)
-        return np.asarray(loglik(problem, maximise(problem)) - target[rows])
+        problem = Problem(free.y[:, rows], free.v[:, rows], "at a mean", mean)
+        return np.asarray(problem.loglik(maximise(problem)) - target[rows])
 
     ends = []
     for direction in (-1.0, 1.0):

@@ -8,21 +8,16 @@ a column.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
 from metanet.base.arrays import Array
-from metanet.kernels.inverse_variance.regression_tau2 import (
-    ESTIMATORS,
-    Problem,
-    columns_first,
-    gram_schmidt,
-    loglik,
-    studies_first,
-)
+from metanet.kernels.inverse_variance.regression_tau2 import Problem, columns_first, gram_schmidt, studies_first
+from metanet.kernels.inverse_variance.tau2 import ESTIMATORS
 from metanet.kernels.numerics import distributions
+from metanet.kernels.numerics.batches import joined
 
 #: Covariances of the coefficients, by the word of the interval.
 INTERVALS = ("z", "t", "HK", "HK-adhoc")
@@ -67,13 +62,15 @@ class RegressionFit:
 
 
 def fit(y: Array, v: Array, x: Array, tau2: str | Array = "REML") -> RegressionFit:
-    """Fit every row; `tau2` is the name of an estimator of `regression_tau2.ESTIMATORS`, or values ``[b]`` (zeros: common effect)."""
+    """Fit every row; `tau2` is the name of an estimator of `tau2.ESTIMATORS`, or values ``[b]`` (zeros: common effect)."""
     b, k = max(y.shape[0], v.shape[0], x.shape[0] if x.ndim == 3 else 1), y.shape[-1]
     size = max(1, _BLOCK // k)
     if b > size:
-        return _joined([fit(*piece, tau2=t) for piece, t in _pieces(y, v, x, tau2, b, size)])
+        return joined([fit(*piece, tau2=t) for piece, t in _pieces(y, v, x, tau2, b, size)])
     problem = Problem.of(y, v, x)
-    value = ESTIMATORS[tau2](problem) if isinstance(tau2, str) else np.broadcast_to(np.asarray(tau2, dtype=float), (b,))
+    value = (
+        ESTIMATORS[tau2].of(problem) if isinstance(tau2, str) else np.broadcast_to(np.asarray(tau2, dtype=float), (b,))
+    )
     vt, yt, xt = studies_first(v, b), studies_first(y, b), columns_first(x, b)
     w = 1.0 / (vt + value)
     basis = gram_schmidt(np.where(np.isfinite(vt), xt, 0.0), w)
@@ -82,23 +79,21 @@ def fit(y: Array, v: Array, x: Array, tau2: str | Array = "REML") -> RegressionF
     covariance = np.einsum("pjb,qjb->bpq", basis.transform, basis.transform)
     full = basis.active.all(0)
     beta[~full], covariance[~full] = np.nan, np.nan
-    zero = np.zeros(b)
-    trace = problem.trace(zero)
     with np.errstate(divide="ignore", invalid="ignore"):
-        typical = np.where(problem.df > 0, problem.df / trace, np.nan)
+        typical = np.where(problem.df > 0, problem.df / problem.trace, np.nan)
     return RegressionFit(
         beta=beta,
         covariance=covariance,
         tau2=np.array(value),
         k=problem.count,
         df=problem.df,
-        q=problem.q(value)[0],
-        qe=problem.q(zero)[0],
+        q=problem.q(value),
+        qe=problem.qe,
         typical=typical,
         weights=np.ascontiguousarray(w.T),
         fitted=np.einsum("pkb,pb->bk", basis.columns, load),
         hat=np.einsum("pkb,pkb,kb->bk", basis.columns, basis.columns, w),
-        loglik=loglik(problem, value, "full"),
+        loglik=problem.likelihood("full").loglik(value),
     )
 
 
@@ -114,10 +109,6 @@ def _pieces(
         rows = slice(start, start + size)
         piece = (part(y, rows, True), part(v, rows, True), part(x, rows, x.ndim == 3))
         yield piece, tau2 if isinstance(tau2, str) else np.broadcast_to(np.asarray(tau2, dtype=float), (b,))[rows]
-
-
-def _joined(pieces: list[RegressionFit]) -> RegressionFit:
-    return RegressionFit(*(np.concatenate([getattr(p, f.name) for p in pieces]) for f in fields(RegressionFit)))
 
 
 def scale_factor(found: RegressionFit, ci: str) -> Array:

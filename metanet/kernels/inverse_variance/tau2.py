@@ -1,158 +1,256 @@
-"""Estimators of the heterogeneity variance, by moments and by likelihood, each ``(y, v) -> tau2``, ``[b, k]`` to ``[b]``."""
+"""Estimators of the heterogeneity variance, each written once for means and for regressions; the mean's own sums."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from functools import cached_property, update_wrapper
+from typing import Protocol
 
 import numpy as np
 
-from metanet.base.arrays import Array, Indices
-from metanet.kernels.inverse_variance.two_step import plain_spread, study_count, weighted_mean
+from metanet.base.arrays import Array, Indices, Mask
+from metanet.kernels.inverse_variance import search
+from metanet.kernels.inverse_variance.search import Kind, Likelihood, Residuals, maximise
+from metanet.kernels.inverse_variance.two_step import WeightedMean, plain_spread, study_count, weighted_mean
+from metanet.kernels.numerics import distributions
 
-# Estimators of the heterogeneity variance: nine names, each ``(y, v) -> tau2``, ``[b, k]`` to ``[b]``.
+# Estimators of the heterogeneity variance, with an intercept alone and with moderators.
 #
-# One study has no spread: its tau2 is 0 by convention, which the callers do not print. All are truncated at zero.
+# A formula asks for sums over the studies, and `Studies` here and `metanet.kernels.inverse_variance.regression_tau2.Problem` give
+# them. With ``P = W - W X (X' W X)^-1 X' W`` the generalised Q is ``y' P y``; with an intercept alone ``tr P = s1 - s2 / s1``. All
+# estimators are truncated at zero, and zero where no degree of freedom is left: one study has no spread.
 
 
-def _several(v: Array, tau2: Array) -> Array:
-    """Zero for one study and below zero."""
-    return np.where(study_count(v) > 1, np.maximum(0.0, tau2), 0.0)
+class Sums(Protocol):
+    """What a formula may ask of a batch of meta-analyses, each ``[b]``."""
+
+    @property
+    def count(self) -> Array:
+        """Number of studies k."""
+
+    @property
+    def df(self) -> Array:
+        """k less the rank p of the design: k - 1 for a mean."""
+
+    @property
+    def qe(self) -> Array:
+        """Cochran's Q, in the weights ``1 / v``, about the mean or the line."""
+
+    @property
+    def total(self) -> Array:
+        """Sum of the weights ``1 / v``."""
+
+    @property
+    def trace(self) -> Array:
+        """``tr P`` in the weights ``1 / v``: the slope of the expected Q in tau2."""
+
+    @property
+    def squares(self) -> Array:
+        """Sum of squares of the unweighted residuals."""
+
+    @property
+    def sampling(self) -> Array:
+        """What the sampling variances alone put into ``squares / df``: their mean, for a mean."""
+
+    @property
+    def crude(self) -> Array:
+        """Variance of the effects about their plain mean, with k in the denominator."""
+
+    def q(self, tau2: Array) -> Array:
+        """The generalised Q at tau2."""
+
+    def residuals(self, rows: Indices) -> tuple[Residuals, Array]:
+        """Unweighted residuals of the chosen rows, studies first, for the root of Q, and their sum of squares."""
+
+    def likelihood(self, kind: Kind) -> Likelihood:
+        """The likelihood in tau2, studies first."""
 
 
-def _common_q(y: Array, v: Array) -> tuple[Array, Array, Array]:
-    """Cochran's Q and the sums of the common-effect weights and of their squares."""
-    w = 1.0 / v
-    return weighted_mean(y, v, np.zeros(y.shape[:-1])).q, w.sum(-1), (w * w).sum(-1)
+class Estimator:
+    """A formula as an estimator: of effects and variances, ``(y, v) -> tau2``, ``[b, k]`` to ``[b]``, and of any `Sums`."""
+
+    def __init__(self, formula: Callable[[Sums], Array], *, searched: bool = False) -> None:
+        self._formula, self._searched = formula, searched
+        update_wrapper(self, formula)
+
+    def __call__(self, y: Array, v: Array) -> Array:
+        k = y.shape[-1]
+        return self.of(Studies(y.reshape(-1, k), v.reshape(-1, k))).reshape(y.shape[:-1])
+
+    def of(self, studies: Sums) -> Array:
+        """tau2 of a mean or a regression, ``[b]``."""
+        if self._searched:
+            return self._formula(studies)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(studies.df > 0, np.maximum(0.0, self._formula(studies)), 0.0)
 
 
-def dl(y: Array, v: Array) -> Array:
-    """DerSimonian and Laird (1986, doi:10.1016/0197-2456(86)90046-2): ``(Q - (k - 1)) / (s1 - s2 / s1)``."""
-    q, s1, s2 = _common_q(y, v)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return _several(v, (q - (study_count(v) - 1)) / (s1 - s2 / s1))
+def searched(formula: Callable[[Sums], Array]) -> Estimator:
+    """An estimator that is found by a search above zero, and needs no truncation."""
+    return Estimator(formula, searched=True)
 
 
-def he(y: Array, v: Array) -> Array:
-    """Hedges (1983, doi:10.1037/0033-2909.93.2.388): variance of the effects less the mean sampling variance."""
-    k = study_count(v)
-    _, squares = plain_spread(y, v)
-    mean_variance = np.where(np.isfinite(v), v, 0.0).sum(-1) / k
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return _several(v, squares / (k - 1) - mean_variance)
+@Estimator
+def dl(studies: Sums) -> Array:
+    """DerSimonian and Laird (1986, doi:10.1016/0197-2456(86)90046-2): ``(Q - df) / tr P``.
 
-
-def hs(y: Array, v: Array) -> Array:
-    """Hunter and Schmidt (2015, doi:10.4135/9781483398105): ``(Q - k) / s1``."""
-    q, s1, _ = _common_q(y, v)
-    return _several(v, (q - study_count(v)) / s1)
-
-
-def hsk(y: Array, v: Array) -> Array:
-    """Hunter and Schmidt, small-sample form (Brannick et al. 2019, doi:10.1177/1094428117741966): ``(Q k / (k - 1) - k) / s1``."""
-    q, s1, _ = _common_q(y, v)
-    k = study_count(v)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return _several(v, (q * k / (k - 1) - k) / s1)
-
-
-def sj(y: Array, v: Array) -> Array:
-    """Sidik and Jonkman (2005, doi:10.1111/j.1467-9876.2005.00489.x): the crude ``t0 = SS / k``, then ``t0 Q(t0) / (k - 1)``."""
-    k = study_count(v)
-    _, squares = plain_spread(y, v)
-    crude = squares / k
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return _several(v, crude * weighted_mean(y, v, crude).q / (k - 1))
-
-
-def solve_q(y: Array, v: Array, target: Array, *, iterations: int = 200) -> Array:
-    """The tau2 at which the generalised Q equals `target`; 0 where Q is at or below it already at tau2 = 0.
-
-    Notes
-    -----
-    Q falls and is convex, its slope is ``-sum w^2 r^2``, and ``Q(t) <= SS / t``, so that ``SS / target`` closes
-    the bracket whatever the scale of the effects. Newton's method on 1 / Q, a straight line where all variances are equal;
-    the bracket is halved where a step would leave it.
+    With moderators Thompson and Sharp (1999, doi:10.1002/(SICI)1097-0258(19991030)18:20<2693::AID-SIM235>3.0.CO;2-V).
     """
-    result = np.zeros(y.shape[:-1])
-    start = weighted_mean(y, v, result).q
-    rows = np.flatnonzero((start > target) & (target > 0))
-    if not rows.size:
-        return result
-    centre, squares = plain_spread(y[rows], v[rows])
-    # Sums of w r y lose no digits where the effects lie around zero.
-    problem = Problem(np.ascontiguousarray((y[rows] - centre[:, None]).T), np.ascontiguousarray(v[rows].T), "full")
-    goal = target[rows]
-    low, high = np.zeros(rows.size), squares / goal * (1 + 1e-12)
-    x = low
-    for _ in range(iterations):
-        _, u, _ = problem.residuals(x)
-        q = np.einsum("ij,ij->j", u, problem.y)
-        slope = np.einsum("ij,ij->j", u, u)
-        above = q > goal
-        low, high = np.where(above, x, low), np.where(above, high, x)
-        new = x + q * (q - goal) / (goal * slope)
-        inside = (new >= low) & (new <= high)
-        new = np.where(inside, new, 0.5 * (low + high))
-        done = (inside & (np.abs(new - x) <= 1e-10 * new)) | (high - low <= 4e-16 * high)
-        x = new
-        if done.any():
-            result[rows[done]] = x[done]
-            keep = np.flatnonzero(~done)
-            if not keep.size:
-                break
-            rows, goal, low, high, x, problem = (
-                rows[keep],
-                goal[keep],
-                low[keep],
-                high[keep],
-                x[keep],
-                problem.take(keep),
-            )
-    else:
-        result[rows] = x
-    return result
+    return (studies.qe - studies.df) / studies.trace
 
 
-def pm(y: Array, v: Array) -> Array:
+@Estimator
+def he(studies: Sums) -> Array:
+    """Hedges (1983, doi:10.1037/0033-2909.93.2.388): variance of the residuals less what sampling puts into it.
+
+    With moderators Hedges and Olkin (1985, Statistical Methods for Meta-Analysis).
+    """
+    return studies.squares / studies.df - studies.sampling
+
+
+@Estimator
+def hs(studies: Sums) -> Array:
+    """Hunter and Schmidt (2015, doi:10.4135/9781483398105): ``(Q - k) / s1``."""
+    return (studies.qe - studies.count) / studies.total
+
+
+@Estimator
+def hsk(studies: Sums) -> Array:
+    """Hunter and Schmidt, small-sample form (Brannick et al. 2019, doi:10.1177/1094428117741966): ``(Q k / df - k) / s1``."""
+    return (studies.qe * studies.count / studies.df - studies.count) / studies.total
+
+
+@Estimator
+def sj(studies: Sums) -> Array:
+    """Sidik and Jonkman (2005, doi:10.1111/j.1467-9876.2005.00489.x): the crude variance t0 of the effects, then ``t0 Q(t0) / df``.
+
+    With moderators Sidik and Jonkman (2005, doi:10.1081/BIP-200067915).
+    """
+    crude = studies.crude
+    return crude * studies.q(crude) / studies.df
+
+
+@searched
+def pm(studies: Sums) -> Array:
     """Paule and Mandel (1982, doi:10.6028/jres.087.022): the tau2 at which Q equals its degrees of freedom.
 
     Morris' (1983, doi:10.1080/01621459.1983.10477920) empirical-Bayes estimator is the root of the same equation.
     """
-    return solve_q(y, v, study_count(v) - 1)
+    return solve_q(studies, studies.df)
 
 
-def _likelihood(y: Array, v: Array, kind: Kind) -> Array:
-    shape = y.shape[:-1]
-    k = y.shape[-1]
-    problem = Problem(np.ascontiguousarray(y.reshape(-1, k).T), np.ascontiguousarray(v.reshape(-1, k).T), kind)
-    return maximise(problem).reshape(shape)
-
-
-def reml(y: Array, v: Array) -> Array:
+@searched
+def reml(studies: Sums) -> Array:
     """Restricted maximum likelihood (Viechtbauer 2005, doi:10.3102/10769986030003261), the highest maximum."""
-    return _likelihood(y, v, "restricted")
+    return maximise(studies.likelihood("restricted"))
 
 
-def ml(y: Array, v: Array) -> Array:
+@searched
+def ml(studies: Sums) -> Array:
     """Maximum likelihood (Hardy and Thompson 1996, doi:10.1002/(SICI)1097-0258(19960330)15:6<619::AID-SIM188>3.0.CO;2-A)."""
-    return _likelihood(y, v, "full")
+    return maximise(studies.likelihood("full"))
 
 
-ESTIMATORS: dict[str, Callable[[Array, Array], Array]] = {
-    "DL": dl,
-    "PM": pm,
-    "REML": reml,
-    "ML": ml,
-    "SJ": sj,
-    "HS": hs,
-    "HSk": hsk,
-    "HE": he,
-    "EB": pm,
-}
+#: Every estimator by its word in `metanet.models.registry.TAU2`.
+ESTIMATORS = {"DL": dl, "PM": pm, "REML": reml, "ML": ml, "SJ": sj, "HS": hs, "HSk": hsk, "HE": he, "EB": pm}
 
 
-# Heterogeneity variance by likelihood: the highest maximum of the restricted, the full, or the fixed-mean likelihood.
+def solve_q(studies: Sums, target: Array) -> Array:
+    """The tau2 at which the generalised Q equals `target`, ``[b]``; 0 where Q is at or below it already at tau2 = 0.
+
+    ``Q(t) <= SS / t``, so that ``SS / target`` closes the bracket whatever the scale of the effects.
+    """
+    result = np.zeros(target.shape)
+    rows = np.flatnonzero((studies.qe > target) & (target > 0))
+    if rows.size:
+        residuals, squares = studies.residuals(rows)
+        goal = target[rows]
+        result[rows] = search.solve_q(residuals, goal, squares / goal * (1 + 1e-12))
+    return result
+
+
+def q_profile(studies: Sums, level: float) -> tuple[Array, Array, Mask]:
+    """The values of tau2 at which the generalised Q equals its chi-squared quantiles: both ends, and whether there are none, ``[b]``.
+
+    Viechtbauer (2007, doi:10.1002/sim.2514); with moderators Jackson et al. (2014, doi:10.1002/sim.6207). The ends are NaN where
+    the set is empty, and without degrees of freedom.
+    """
+    df = studies.df
+    high_q, low_q = (distributions.chi2_quantile(p, df) for p in (0.5 + level / 2, 0.5 - level / 2))
+    possible = df >= 1
+    empty = possible & (studies.qe < low_q)
+    lower, upper = (solve_q(studies, np.where(possible, q, np.inf)) for q in (high_q, low_q))
+    gone = ~possible | empty
+    return np.where(gone, np.nan, lower), np.where(gone, np.nan, upper), empty
+
+
+class Studies:
+    """Effects and variances ``[b, k]``, an absent study with variance inf: the sums of a mean."""
+
+    def __init__(self, y: Array, v: Array) -> None:
+        self.y, self.v = y, v
+
+    @cached_property
+    def count(self) -> Array:
+        """Number of studies."""
+        return study_count(self.v)
+
+    @property
+    def df(self) -> Array:
+        """k - 1."""
+        return self.count - 1
+
+    @cached_property
+    def _common(self) -> WeightedMean:
+        return weighted_mean(self.y, self.v, np.zeros(self.y.shape[:-1]))
+
+    @property
+    def qe(self) -> Array:
+        """Cochran's Q."""
+        return self._common.q
+
+    @property
+    def total(self) -> Array:
+        """Sum of the weights."""
+        return np.asarray(self._common.weights.sum(-1))
+
+    @property
+    def trace(self) -> Array:
+        """``s1 - s2 / s1``."""
+        w, s1 = self._common.weights, self.total
+        return np.asarray(s1 - (w * w).sum(-1) / s1)
+
+    @property
+    def squares(self) -> Array:
+        """Sum of squares about the plain mean."""
+        return plain_spread(self.y, self.v)[1]
+
+    @property
+    def sampling(self) -> Array:
+        """Mean sampling variance."""
+        return np.asarray(np.where(np.isfinite(self.v), self.v, 0.0).sum(-1) / self.count)
+
+    @property
+    def crude(self) -> Array:
+        """Variance of the effects."""
+        return self.squares / self.count
+
+    def q(self, tau2: Array) -> Array:
+        """The generalised Q at tau2."""
+        return weighted_mean(self.y, self.v, tau2).q
+
+    def residuals(self, rows: Indices) -> tuple[Problem, Array]:
+        """Effects about their plain mean: sums of w r y lose no digits where the effects lie around zero."""
+        y, v = self.y[rows], self.v[rows]
+        centre, squares = plain_spread(y, v)
+        return Problem(np.ascontiguousarray((y - centre[:, None]).T), np.ascontiguousarray(v.T), "full"), squares
+
+    def likelihood(self, kind: Kind) -> Problem:
+        """The likelihood of the mean."""
+        return Problem(np.ascontiguousarray(self.y.T), np.ascontiguousarray(self.v.T), kind)
+
+
+# Likelihood of a mean: restricted, full, or at a given mean.
 #
 # With ``w = 1 / (v + t)``, ``r = y - mean`` and ``s_p = sum w^p`` the scores in ``t = tau2`` are
 #
@@ -161,47 +259,45 @@ ESTIMATORS: dict[str, Callable[[Array, Array], Array]] = {
 #     at a mean   (sum w^2 r^2 - s_1) / 2                  mean given
 #
 # (Viechtbauer 2005, doi:10.3102/10769986030003261; Hardy and Thompson 1996,
-# doi:10.1002/(SICI)1097-0258(19960330)15:6<619::AID-SIM188>3.0.CO;2-A). Arrays are ``[k, b]`` here, studies first: sums over
-# the first axis are whole vector additions, several times faster than many short sums.
-#
-# Notes
-# -----
-# A likelihood in tau2 can have two maxima, and an iteration that moves in absolute steps stops early on small scales. So the sign
-# of the score is read on a geometric grid over the problem's own scale, every change from rising to falling is a candidate, and
-# each is refined by Newton's method inside its bracket. Only data with several candidates need the likelihood itself.
+# doi:10.1002/(SICI)1097-0258(19960330)15:6<619::AID-SIM188>3.0.CO;2-A).
 
-Kind = Literal["restricted", "full", "at a mean"]
-
-#: Points of the grid beside zero. Features of the likelihood have the widths of the variances themselves, so that points a
-#: factor of three or four apart see nearly every rise; with these counts no rise was missed in 300,000 random data sets each.
+#: Points of the scan. Features of the likelihood have the widths of the variances themselves, so that points a factor of three or
+#: four apart see nearly every rise; with these counts no rise was missed in 300,000 random data sets each.
 GRID = {"restricted": 14, "full": 20, "at a mean": 20}
-#: Below this many elements the whole grid is evaluated at once: for few fits the calls cost more than the arithmetic.
-_SMALL = 8_000
-#: Where the Newton step is this fraction of tau2 the next one is its square: below rounding.
-_STEP = 1e-7
 
 
 class Problem:
     """Effects and variances ``[k, b]`` (an absent study has variance inf), the mean ``[b]`` if it is given, and work space.
 
-    The two work arrays are written by every evaluation: fresh arrays of this size would cost more than the arithmetic.
+    The two work arrays are written by every evaluation: fresh arrays of this size would cost more than the arithmetic. A regression
+    with an intercept alone gives the same numbers and takes several times as long.
     """
 
     def __init__(self, y: Array, v: Array, kind: Kind, mean: Array | None = None) -> None:
         self.y, self.v, self.kind, self.mean = y, v, kind, mean
         self._weights, self._products = np.empty_like(y), np.empty_like(y)
 
+    @property
+    def grid(self) -> int:
+        """Points of the scan beside zero."""
+        return GRID[self.kind]
+
     def take(self, columns: Indices) -> Problem:
         """The chosen columns."""
         mean = None if self.mean is None else self.mean[columns]
         return Problem(self.y.take(columns, 1), self.v.take(columns, 1), self.kind, mean)
 
-    def repeated(self, times: int) -> Problem:
-        """The problem several times over, side by side."""
-        mean = None if self.mean is None else np.tile(self.mean, times)
-        return Problem(np.tile(self.y, times), np.tile(self.v, times), self.kind, mean)
+    def ends(self) -> tuple[Mask, Array]:
+        """Columns with a spread to look for; beyond twice the squared range every one of the scores is negative."""
+        present = np.isfinite(self.v)
+        high = np.where(present, self.y, -np.inf).max(0)
+        low = np.where(present, self.y, np.inf).min(0)
+        if self.mean is not None:
+            high, low = np.maximum(high, self.mean), np.minimum(low, self.mean)
+        wanted = (present.sum(0) > (0 if self.mean is not None else 1)) & (high > low)
+        return wanted, 2.0 * (high - low) ** 2
 
-    def residuals(self, tau2: Array) -> tuple[Array, Array, Array]:
+    def _sums(self, tau2: Array) -> tuple[Array, Array, Array]:
         """Weights ``w`` and products ``u = w (y - mean)``, both in the work space, and the sum of the weights."""
         w, u = self._weights, self._products
         np.add(self.v, tau2, out=w)
@@ -217,170 +313,51 @@ class Problem:
         u *= w
         return w, u, total
 
+    def q_and_fall(self, tau2: Array) -> tuple[Array, Array]:
+        """The generalised Q of effects about their plain mean, and how fast it falls, ``sum w^2 r^2``."""
+        _, u, _ = self._sums(tau2)
+        return np.einsum("ij,ij->j", u, self.y), np.einsum("ij,ij->j", u, u)
 
-def score(problem: Problem, tau2: Array) -> Array:
-    """Derivative of the log-likelihood with respect to tau2, ``[b]``."""
-    w, u, s1 = problem.residuals(tau2)
-    u *= u
-    out = u.sum(0)
-    out -= s1
-    if problem.kind == "restricted":
-        w *= w
-        out += w.sum(0) / s1
-    out *= 0.5
-    return np.asarray(out)
+    def score(self, tau2: Array) -> Array:
+        """Derivative of the log-likelihood with respect to tau2, ``[b]``."""
+        w, u, s1 = self._sums(tau2)
+        u *= u
+        out = u.sum(0)
+        out -= s1
+        if self.kind == "restricted":
+            w *= w
+            out += w.sum(0) / s1
+        out *= 0.5
+        return np.asarray(out)
 
+    def derivatives(self, tau2: Array) -> tuple[Array, Array, Array]:
+        """First and second derivative of the log-likelihood and the sum of the weights, ``[b]``."""
+        w, u, s1 = self._sums(tau2)
+        first = np.einsum("ij,ij->j", u, u)
+        first -= s1
+        second = np.zeros_like(first)
+        if self.mean is None:
+            cross = np.einsum("ij,ij->j", w, u)
+            second += cross * cross / s1
+        u *= u
+        second -= np.einsum("ij,ij->j", w, u)
+        np.multiply(w, w, out=u)
+        s2 = u.sum(0)
+        if self.kind == "restricted":
+            ratio = s2 / s1
+            first += ratio
+            second -= np.einsum("ij,ij->j", w, u) / s1
+            second += 0.5 * ratio * ratio
+        second += 0.5 * s2
+        return np.asarray(0.5 * first), second, s1
 
-def _derivatives(problem: Problem, tau2: Array) -> tuple[Array, Array, Array]:
-    """First and second derivative of the log-likelihood and the sum of the weights, ``[b]``."""
-    w, u, s1 = problem.residuals(tau2)
-    first = np.einsum("ij,ij->j", u, u)
-    first -= s1
-    second = np.zeros_like(first)
-    if problem.mean is None:
-        cross = np.einsum("ij,ij->j", w, u)
-        second += cross * cross / s1
-    u *= u
-    second -= np.einsum("ij,ij->j", w, u)
-    np.multiply(w, w, out=u)
-    s2 = u.sum(0)
-    if problem.kind == "restricted":
-        ratio = s2 / s1
-        first += ratio
-        second -= np.einsum("ij,ij->j", w, u) / s1
-        second += 0.5 * ratio * ratio
-    second += 0.5 * s2
-    return np.asarray(0.5 * first), second, s1
-
-
-def loglik(problem: Problem, tau2: Array) -> Array:
-    """Log-likelihood at tau2, up to a constant that depends on the data alone, ``[b]``."""
-    _, u, s1 = problem.residuals(tau2)
-    variance = np.where(np.isinf(problem.v), 1.0, problem.v + tau2)
-    u *= u
-    u *= variance
-    out = np.log(variance).sum(0) + u.sum(0)
-    if problem.kind == "restricted":
-        out += np.log(s1)
-    return np.asarray(-0.5 * out)
-
-
-def maximise(problem: Problem) -> Array:
-    """The tau2 >= 0 at which the likelihood is highest, ``[b]``; zero for one study and for effects without spread."""
-    present = np.isfinite(problem.v)
-    count = present.sum(0)
-    high = np.where(present, problem.y, -np.inf).max(0)
-    low = np.where(present, problem.y, np.inf).min(0)
-    if problem.mean is not None:
-        high, low = np.maximum(high, problem.mean), np.minimum(low, problem.mean)
-    least = problem.v.min(0)
-    wanted = (count > (0 if problem.mean is not None else 1)) & (high > low)
-    tau2 = np.zeros(count.shape)
-    rows = np.flatnonzero(wanted)
-    if not rows.size:
-        return tau2
-    if rows.size < count.size:
-        problem, high, low, least = problem.take(rows), high[rows], low[rows], least[rows]
-    # Beyond twice the squared range every one of the scores is negative.
-    top = 2.0 * (high - low) ** 2
-    bottom = np.minimum(0.25 * least, 1e-3 * top)
-    tau2[rows] = _best_of(problem, bottom, top)
-    return tau2
-
-
-def _best_of(problem: Problem, bottom: Array, top: Array) -> Array:
-    """Scan, refine every candidate, keep the highest."""
-    b, grid = top.size, GRID[problem.kind]
-    ratio = (top / bottom) ** (1.0 / (grid - 1))
-    points, scores = np.empty((grid + 1, b)), np.empty((grid + 1, b))
-    points[0] = 0.0
-    np.multiply(bottom, ratio ** np.arange(grid, dtype=np.float64)[:, None], out=points[1:])
-    if problem.y.size * grid <= _SMALL:
-        scores[:grid] = score(problem.repeated(grid), points[:grid].ravel()).reshape(grid, b)
-    else:
-        for j in range(grid):
-            scores[j] = score(problem, points[j])
-    scores[grid] = -1.0
-    rising = scores > 0
-    peak = rising[:-1] & ~rising[1:]
-    candidates = peak.sum(0)
-    answer = np.zeros(b)
-
-    def refined(part: Problem, columns: Indices, cell: Indices) -> Array:
-        return _refine(
-            part, points[cell, columns], points[cell + 1, columns], scores[cell, columns], scores[cell + 1, columns]
-        )
-
-    some = np.flatnonzero(candidates > 0)
-    if some.size:
-        part = problem if some.size == b else problem.take(some)
-        answer[some] = refined(part, some, peak.argmax(0)[some])
-    # A fall at zero makes zero a candidate as well; further rises make further ones. The likelihood decides.
-    rivals = np.flatnonzero((candidates > 1) | ((candidates == 1) & ~rising[0]))
-    if rivals.size:
-        part, later = problem.take(rivals), peak[:, rivals]
-        heap = [np.zeros(rivals.size), answer[rivals]]
-        for _ in range(1, int(candidates[rivals].max())):
-            later[later.argmax(0), np.arange(rivals.size)] = False
-            more = np.flatnonzero(later.any(0))
-            other = heap[1].copy()
-            other[more] = refined(part.take(more), rivals[more], later.argmax(0)[more])
-            heap.append(other)
-        heights = np.stack([loglik(part, candidate) for candidate in heap])
-        # Of points that rounding cannot tell apart the one at zero is the answer.
-        heights[0] += 4e-16 * np.abs(heights[0])
-        answer[rivals] = np.stack(heap)[heights.argmax(0), np.arange(rivals.size)]
-    return answer
-
-
-def _refine(problem: Problem, low: Array, high: Array, f_low: Array, f_high: Array, iterations: int = 80) -> Array:
-    """Root of the score inside a bracket where it falls through zero.
-
-    Newton's method on ``score / (mean weight)^2``, a straight line where all variances are equal; the bracket is halved where a
-    step would leave it.
-    """
-    count = np.isfinite(problem.v).sum(0)
-    # With equal weights the line through both ends, drawn for the scaled score, is already the answer.
-    x = np.where(low > 0, low + (high - low) * _line(low, high, f_low, f_high), 0.5 * high)
-    for _ in range(2):
-        # Most brackets need no more care than this.
-        first, second, s1 = _derivatives(problem, x)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            new = x - first / (second + 2.0 * first * s1 / count)
-        x = np.where((new > low) & (new < high), new, x)
-    answer = x.copy()
-    rows = np.arange(x.size)
-    closed = np.zeros(x.size, dtype=bool)
-    for _ in range(iterations):
-        first, second, s1 = _derivatives(problem, x)
-        rises = first > 0
-        np.copyto(low, x, where=rises)
-        np.copyto(high, x, where=~rises)
-        bend = second + 2.0 * first * s1 / count
-        with np.errstate(divide="ignore", invalid="ignore"):
-            new = x - first / bend
-            inside = (bend < 0) & (new > low) & (new < high)
-        if not inside.all():
-            middle = np.where(low > 0.1 * high, 0.5 * (low + high), np.sqrt(np.maximum(low, 1e-3 * high) * high))
-            new = np.where(inside, new, middle)
-        done = (inside & (np.abs(new - x) <= _STEP * new)) | (high - low <= 4e-16 * high) | (first == 0)
-        x = np.where(closed | (first == 0), x, new)
-        closed |= done
-        open_ = np.flatnonzero(~closed)
-        if 2 * open_.size > closed.size:
-            continue
-        answer[rows] = x
-        if not open_.size:
-            return answer
-        rows, x, low, high, count = rows[open_], x[open_], low[open_], high[open_], count[open_]
-        closed, problem = np.zeros(open_.size, dtype=bool), problem.take(open_)
-    answer[rows] = x
-    return answer
-
-
-def _line(low: Array, high: Array, f_low: Array, f_high: Array) -> Array:
-    """Where the straight line through the scaled score at both ends crosses zero, as a fraction of the bracket."""
-    a, b = f_low * low * low, -f_high * high * high
-    with np.errstate(divide="ignore", invalid="ignore"):
-        fraction = a / (a + b)
-    return np.where((fraction > 0.02) & (fraction < 0.98), fraction, 0.5)
+    def loglik(self, tau2: Array) -> Array:
+        """Log-likelihood at tau2, up to a constant that depends on the data alone, ``[b]``."""
+        _, u, s1 = self._sums(tau2)
+        variance = np.where(np.isinf(self.v), 1.0, self.v + tau2)
+        u *= u
+        u *= variance
+        out = np.log(variance).sum(0) + u.sum(0)
+        if self.kind == "restricted":
+            out += np.log(s1)
+        return np.asarray(-0.5 * out)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from metanet.base.arrays import Array, Indices, Mask
 from metanet.kernels.inverse_variance.clusters import Clusters
 from metanet.kernels.numerics import distributions
-from metanet.kernels.numerics.roots import find_roots, outer_end
+from metanet.kernels.numerics.batches import Batch, joined
+from metanet.kernels.numerics.roots import inner_end, outer_end
 
 # The three-level model of effects: its likelihood in two variances, with derivatives, linear in the number of arms.
 #
@@ -63,7 +64,7 @@ class Effects:
 
 
 @dataclass(frozen=True)
-class Point:
+class Point(Batch):
     """Log-likelihood (without constants of the data), mean and its variance ``[n]``, score ``[n, 2]``, information ``[n, 2, 2]``.
 
     The order is (B, W): between clusters, within them.
@@ -74,10 +75,6 @@ class Point:
     variance: Array
     score: Array
     information: Array
-
-    def take(self, rows: NDArray[np.intp]) -> Point:
-        """The chosen points."""
-        return Point(*(values[rows] for values in vars(self).values()))
 
 
 def heights(effects: Effects, theta: Array) -> Array:
@@ -109,9 +106,7 @@ def evaluate(effects: Effects, theta: Array) -> Point:
     """Likelihood and derivatives at points ``[n, 2]``."""
     size = max(1, _BLOCK // effects.y.size)
     pieces = [_evaluate(effects, theta[start : start + size]) for start in range(0, theta.shape[0], size)]
-    if len(pieces) == 1:
-        return pieces[0]
-    return Point(*(np.concatenate([getattr(piece, name) for piece in pieces]) for name in Point.__dataclass_fields__))
+    return joined(pieces)
 
 
 def _evaluate(effects: Effects, theta: Array) -> Point:
@@ -373,17 +368,7 @@ def _ends(
 
     m = which.size
     at_zero = height(np.zeros(m), np.arange(m))
-    lower = np.zeros(m)
-    inside = np.flatnonzero((at_zero < 0) & (best > 0))
-    if inside.size:
-        lower[inside] = find_roots(
-            lambda x, i: height(x, inside[i]),
-            np.zeros(inside.size),
-            best[inside],
-            f_lower=at_zero[inside],
-            f_upper=np.full(inside.size, drop),
-            relative=1e-10,
-        )
+    lower = inner_end(height, best, drop, at_zero)
     first = best + np.maximum(0.5 * best, 0.02 * (unit if unit > 0 else float(effects.v.max())))
     upper = outer_end(height, best, drop, first, np.arange(m), tries=60)
     return lower, upper

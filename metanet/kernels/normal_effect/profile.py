@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.base.arrays import Array
-from metanet.kernels.normal_effect.fit import TAU_LIMIT, Fit, renewed
+from metanet.kernels.normal_effect.ascent import TAU_LIMIT, renewed
+from metanet.kernels.normal_effect.fit import Fit
 from metanet.kernels.normal_effect.random_effect import (
     RULES,
     Evaluation,

@@ -22,14 +22,15 @@ Where a study has a mean of its own (moderators), `mu` is ``[b, k]``; `nodes_int
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
-from metanet.base.arrays import Array, Indices, Mask
+from metanet.base.arrays import Array, Indices
 from metanet.kernels.normal_effect.study_likelihoods import Likelihood
+from metanet.kernels.numerics.batches import Batch, joined
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Batch):
     """Likelihood and its derivatives at one point, by fit ``[b]`` and by study ``[b, k]``.
 
     `score` is ``[b, 2]`` (mu, tau), `information` ``[b, 2, 2]`` the negative Hessian. `study_score` and `study_information`
@@ -65,18 +66,6 @@ class Evaluation:
     study_information: Array
     half_loglik: Array
     half_score: Array
-
-    def take(self, rows: Mask | Indices) -> Evaluation:
-        """The chosen rows of every array."""
-        return Evaluation(*(getattr(self, name)[rows] for name in _FIELDS))
-
-    def put(self, rows: Indices, part: Evaluation) -> None:
-        """Write the rows of `part` into these arrays."""
-        for name in _FIELDS:
-            getattr(self, name)[rows] = getattr(part, name)
-
-
-_FIELDS = tuple(field.name for field in fields(Evaluation))
 
 
 class Moments(NamedTuple):
@@ -232,9 +221,7 @@ def evaluate(studies: Likelihood, mu: Array, tau: Array, rule: Rule, interval: I
     for start in range(0, b, size):
         rows = slice(start, start + size)
         pieces.append(_evaluate(studies.take(rows), mu[rows], tau[rows], rule, low[rows], length[rows]))
-    return Evaluation(
-        *(np.concatenate([getattr(piece, field.name) for piece in pieces]) for field in fields(Evaluation))
-    )
+    return joined(pieces)
 
 
 def _evaluate(studies: Likelihood, mu: Array, tau: Array, rule: Rule, low: Array, length: Array) -> Evaluation:
@@ -360,7 +347,7 @@ def common_mean(studies: Likelihood, iterations: int = 60) -> tuple[Array, Array
 
 def boundary_score(studies: Likelihood, mu: Array) -> Array:
     """Derivative of the log-likelihood with respect to tau2 at tau2 = 0: ``sum(slope^2 - bend) / 2``, at the common mean ``[b]``."""
-    _, slope, bend = studies.terms(mu[:, None] + 0.0 * studies.guess)
+    _, slope, bend = studies.terms(per_study(mu) + 0.0 * studies.guess)
     return np.asarray(0.5 * (slope * slope - bend).sum(-1))
 
 

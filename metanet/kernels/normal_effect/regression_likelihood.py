@@ -17,6 +17,7 @@ from metanet.kernels.normal_effect.random_effect import (
     study_moments,
 )
 from metanet.kernels.normal_effect.study_likelihoods import Likelihood
+from metanet.kernels.numerics.batches import Batch, joined
 
 # Designs of the exact meta-regression: an orthonormal basis for a batch, and directions along which a likelihood rises for ever.
 #
@@ -34,7 +35,7 @@ _STILL = 1e-7
 
 
 @dataclass(frozen=True)
-class Basis:
+class Basis(Batch):
     """``X = U diag(s) V'`` by row of the batch, columns of X scaled first.
 
     `u` is ``[b, k, p]``, zero in columns that are not `active` ``[b, p]`` and in absent studies; ``beta = back @ gamma`` for
@@ -47,15 +48,6 @@ class Basis:
     active: Mask
     projector: Array
     scale: Array
-
-    def take(self, rows: Mask | Indices) -> Basis:
-        """The chosen rows."""
-        return Basis(self.u[rows], self.back[rows], self.active[rows], self.projector[rows], self.scale[rows])
-
-    def put(self, rows: Indices, part: Basis) -> None:
-        """Write the rows of `part` into these arrays."""
-        for name in self.__dataclass_fields__:
-            getattr(self, name)[rows] = getattr(part, name)
 
     @property
     def rank(self) -> NDArray[np.intp]:
@@ -222,8 +214,7 @@ def evaluate(
         rows = slice(start, start + size)
         part = studies.take(rows)
         pieces.append(_evaluate(part, u[rows], eta[rows], tau[rows], rule, low[rows], length[rows]))
-    names = Evaluation.__dataclass_fields__
-    return Evaluation(*(np.concatenate([getattr(piece, name) for piece in pieces]) for name in names))
+    return joined(pieces)
 
 
 def _evaluate(
@@ -310,12 +301,6 @@ def common_fit(studies: Likelihood, u: Array, active: Mask, iterations: int = 10
     return gamma, height + studies.constant, information
 
 
-def boundary_score(studies: Likelihood, u: Array, gamma: Array) -> Array:
-    """Derivative of the log-likelihood with respect to tau2 at tau2 = 0, ``sum(slope^2 - bend) / 2``, ``[b]``."""
-    _, slope, bend = studies.terms(predictor(u, gamma))
-    return np.asarray(0.5 * (slope * slope - bend).sum(-1))
-
-
 def joint_modes(
     studies: Likelihood, u: Array, active: Mask, gamma: Array, tau: Array, sweeps: int = 5
 ) -> tuple[Array, tuple[Array, Array, Array]]:
@@ -339,32 +324,3 @@ def joint_modes(
         z = z + move
         gamma += step
     return gamma, (z, bend, move)
-
-
-def profile_step(at: Evaluation, u: Array, active: Mask, tau: Array) -> tuple[Array, Array, Array, Array]:
-    """Newton step in gamma at fixed tau, its gain, and height and slope in tau of the profile after it, ``[b]``."""
-    p = u.shape[2]
-    step, _ = solve(at.information[:, :p, :p], at.score[:, :p], active)
-    step *= shortened(u, step, 1.0 + tau)[:, None]
-    gain = (step * at.score[:, :p]).sum(-1)
-    slope = at.score[:, p] - (step * at.information[:, :p, p]).sum(-1)
-    return step, gain, at.loglik + 0.5 * gain, slope
-
-
-def maximise_gamma(
-    studies: Likelihood, u: Array, active: Mask, gamma: Array, tau: Array, rule: Rule, iterations: int = 60
-) -> tuple[Array, Array, Array]:
-    """Maximise over gamma at fixed tau, a log-concave problem: gamma, the profile log-likelihood, its slope in tau."""
-    gamma = gamma.copy()
-    loglik, slope = np.full(tau.shape, np.nan), np.full(tau.shape, np.nan)
-    rows, part = np.arange(tau.size), studies
-    for _ in range(iterations):
-        at = evaluate(part, u[rows], gamma[rows], tau[rows], rule)
-        step, gain, loglik[rows], slope[rows] = profile_step(at, u[rows], active[rows], tau[rows])
-        gamma[rows] += step
-        open_ = np.flatnonzero(gain > 1e-16)
-        if not open_.size:
-            break
-        if open_.size < rows.size:
-            rows, part = rows[open_], part.take(open_)
-    return gamma, loglik, slope

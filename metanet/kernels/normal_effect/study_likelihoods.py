@@ -90,7 +90,23 @@ def _corrected_rate(events: Array, total: Array) -> Array:
     return (events + 0.5) / (total + 1.0)
 
 
-class _Counts:
+class _Terms:
+    """Slope and bend from the terms, where neither is cheaper alone."""
+
+    def terms(self, theta: Array) -> tuple[Array, Array, Array]:
+        """Log-likelihood, its slope and its negative second derivative."""
+        raise NotImplementedError
+
+    def slope(self, theta: Array) -> tuple[Array, Array]:
+        """Log-likelihood and its slope."""
+        return self.terms(theta)[:2]
+
+    def bend(self, theta: Array) -> tuple[Array, Array]:
+        """Slope and negative second derivative."""
+        return self.terms(theta)[1:]
+
+
+class _Counts(_Terms):
     """Events of a total (of patients, or of person-time), and what the likelihoods of a single count share."""
 
     end_steps = 2
@@ -104,6 +120,14 @@ class _Counts:
     def shrunken(self, mu: Array, tau: Array, score: Array) -> Array | None:
         """With these links the posterior mean of the rate needs nodes of its own."""
         return None
+
+    def response(self, theta: Array) -> Array:
+        """The rate of a study."""
+        raise NotImplementedError
+
+    def tails(self, theta: Array) -> tuple[Array, Array]:
+        """Probabilities of fewer and of more events than were observed."""
+        return binomial_tails(self.events, self.total, self.response(theta))
 
     def common(self) -> Array:
         """The mean of the studies' own estimates."""
@@ -204,14 +228,6 @@ class BinomialProbit(_Counts):
         density = np.exp(-0.5 * theta * theta) / np.sqrt(2 * np.pi)
         super().__init__(events, total, theta, total * density * density / (p * (1 - p)))
 
-    def slope(self, theta: Array) -> tuple[Array, Array]:
-        """Log-likelihood and its slope."""
-        return self.terms(theta)[:2]
-
-    def bend(self, theta: Array) -> tuple[Array, Array]:
-        """Slope and negative second derivative."""
-        return self.terms(theta)[1:]
-
     def terms(self, theta: Array) -> tuple[Array, Array, Array]:
         """Log-likelihood, its slope and its negative second derivative."""
         others = self.total - self.events
@@ -225,10 +241,6 @@ class BinomialProbit(_Counts):
     def response(self, theta: Array) -> Array:
         """The rate of a study: the normal distribution function."""
         return np.asarray(special.ndtr(theta))
-
-    def tails(self, theta: Array) -> tuple[Array, Array]:
-        """Probabilities of fewer and of more events than were observed."""
-        return binomial_tails(self.events, self.total, self.response(theta))
 
     def centre(self, common: Array, tau: Array) -> Array:
         """The mean rate is ``Phi(mu / sqrt(1 + tau^2))``."""
@@ -244,14 +256,6 @@ class BinomialCloglog(_Counts):
         p = _corrected_rate(events, total)
         hazard = -np.log1p(-p)
         super().__init__(events, total, np.log(hazard), total * (1 - p) / p * hazard * hazard)
-
-    def slope(self, theta: Array) -> tuple[Array, Array]:
-        """Log-likelihood and its slope."""
-        return self.terms(theta)[:2]
-
-    def bend(self, theta: Array) -> tuple[Array, Array]:
-        """Slope and negative second derivative."""
-        return self.terms(theta)[1:]
 
     def terms(self, theta: Array) -> tuple[Array, Array, Array]:
         """Log-likelihood, its slope and its negative second derivative."""
@@ -272,10 +276,6 @@ class BinomialCloglog(_Counts):
         """The rate of a study."""
         return np.asarray(-np.expm1(-np.exp(np.minimum(theta, 30.0))))
 
-    def tails(self, theta: Array) -> tuple[Array, Array]:
-        """Probabilities of fewer and of more events than were observed."""
-        return binomial_tails(self.events, self.total, self.response(theta))
-
     def centre(self, common: Array, tau: Array) -> Array:
         """A mean rate that is small behaves as that of a lognormal one, a larger one less so."""
         return np.asarray(common - 0.5 * np.minimum(tau * tau, 2.0 * tau))
@@ -295,14 +295,6 @@ class Poisson(_Counts):
         self.edge = events == 0
         self.guess = np.where(present, np.log(events + 0.5) - log_time, 0.0)
         self.precision = np.where(present, events + 0.5, 0.0)
-
-    def slope(self, theta: Array) -> tuple[Array, Array]:
-        """Log-likelihood and its slope."""
-        return self.terms(theta)[:2]
-
-    def bend(self, theta: Array) -> tuple[Array, Array]:
-        """Slope and negative second derivative."""
-        return self.terms(theta)[1:]
 
     def terms(self, theta: Array) -> tuple[Array, Array, Array]:
         """Log-likelihood, its slope and its negative second derivative."""
@@ -329,7 +321,7 @@ class Poisson(_Counts):
 # Events in one group given the events of both: the likelihood of the exact conditional model.
 
 
-class Hypergeometric:
+class Hypergeometric(_Terms):
     """Events in one group given the events of both: Fisher's noncentral hypergeometric distribution, theta the log odds ratio.
 
     Stijnen, Hamza and Ozdemir (2010, doi:10.1002/sim.4040). The sum over the support is written out, so that nothing is
@@ -408,14 +400,6 @@ class Hypergeometric:
         mass = exponent.sum(axis)
         below, above = (np.where(side, exponent, 0.0).sum(axis) for side in (self._support < 0, self._support > 0))
         return below / mass, above / mass
-
-    def slope(self, theta: Array) -> tuple[Array, Array]:
-        """Log-likelihood and its slope."""
-        return self.terms(theta)[:2]
-
-    def bend(self, theta: Array) -> tuple[Array, Array]:
-        """Slope and negative second derivative."""
-        return self.terms(theta)[1:]
 
     def terms(self, theta: Array) -> tuple[Array, Array, Array]:
         """Log-likelihood, its slope and its negative second derivative."""

@@ -7,12 +7,13 @@ them study by study leaves a small matrix (its Schur complement), so a step cost
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metanet.base.arrays import Array, Mask
+from metanet.kernels.numerics.batches import Batch
 
 Rows = NDArray[np.intp]
 
@@ -23,7 +24,7 @@ _CLOSE = 1e-4
 
 
 @dataclass(frozen=True)
-class Local:
+class Local(Batch):
     """A likelihood near one point, by row ``[m]``, with p common parameters and the studies' own eliminated.
 
     Attributes
@@ -47,15 +48,6 @@ class Local:
     own_gain: Array
     study_information: Array
     effect: Array
-
-    def take(self, rows: Rows | Mask) -> Local:
-        """The chosen rows of every array."""
-        return Local(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-    def put(self, rows: Rows, part: Local) -> None:
-        """Write the rows of `part` into these arrays."""
-        for field in fields(self):
-            getattr(self, field.name)[rows] = getattr(part, field.name)
 
 
 #: Common parameters ``[m, p]``, own ones ``[m, k]`` and the rows they belong to, to the likelihood there.

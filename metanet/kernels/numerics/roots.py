@@ -83,7 +83,25 @@ def find_roots(
     return roots
 
 
-# The outer ends of profile-likelihood intervals: a search outwards from the maximum, then a bracketed root.
+# The ends of profile-likelihood intervals: a bracketed root, outwards after a search for the bracket.
+
+
+def inner_end(
+    height: Callable[[Array, Indices], Array], top: Array, drop: float, at_zero: Array, *, relative: float = 1e-10
+) -> Array:
+    """Where `height` rises through zero between 0 and the maximum at `top`, ``[b]``; 0 where it is not below zero at 0 (`at_zero`)."""
+    end = np.zeros(top.shape)
+    rows = np.flatnonzero((at_zero < 0) & (top > 0))
+    if rows.size:
+        end[rows] = find_roots(
+            lambda position, index: height(position, rows[index]),
+            np.zeros(rows.size),
+            top[rows],
+            f_lower=at_zero[rows],
+            f_upper=np.full(rows.size, drop),
+            relative=relative,
+        )
+    return end
 
 
 def outer_end(

@@ -9,7 +9,8 @@ import numpy as np
 
 from metanet.base.arrays import Array, Indices
 from metanet.kernels.inverse_variance.regression import wald
-from metanet.kernels.inverse_variance.regression_tau2 import ESTIMATORS, Problem, gram_schmidt
+from metanet.kernels.inverse_variance.regression_tau2 import Problem, gram_schmidt
+from metanet.kernels.inverse_variance.tau2 import ESTIMATORS
 from metanet.kernels.inverse_variance.two_step import study_count, weighted_mean
 from metanet.kernels.normal_effect.regression import fit as fit_exact
 from metanet.kernels.normal_effect.study_likelihoods import Likelihood
@@ -165,7 +166,7 @@ def two_step_statistics(
     for start in range(0, index.shape[0], size):
         part = index[start : start + size]
         problem = Problem.rearranged(centred, v, q, part)
-        value = ESTIMATORS[tau2](problem)
+        value = ESTIMATORS[tau2].of(problem)
         w = 1.0 / (problem.v + value)
         at = gram_schmidt(problem.x, w)
         load = np.einsum("pkb,kb,k->pb", at.columns, w, centred)
@@ -173,7 +174,7 @@ def two_step_statistics(
         beta = (way @ load.T[:, :, None])[:, :, 0] + shift
         covariance = way @ way.transpose(0, 2, 1)
         if ci in ("HK", "HK-adhoc"):
-            factor = problem.q(value)[0] / problem.df
+            factor = problem.q(value) / problem.df
             covariance *= (np.maximum(factor, 1.0) if ci == "HK-adhoc" else factor)[:, None, None]
         with np.errstate(divide="ignore", invalid="ignore"):
             statistics.append(np.abs(beta) / np.sqrt(np.einsum("bii->bi", covariance)))

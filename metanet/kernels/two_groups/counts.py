@@ -13,16 +13,14 @@ integrand that vanishes at both ends they converge geometrically (Trefethen and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from metanet.base.arrays import Array, Mask
-
-Rows = NDArray[np.intp] | NDArray[np.bool_]
+from metanet.kernels.numerics.batches import Batch
 
 LOG_SQRT_2PI = float(0.5 * np.log(2 * np.pi))
 #: A standard deviation of 30 on the logit scale says only that every study lies at an end.
@@ -38,7 +36,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Counts:
+class Counts(Batch):
     """Events and totals of both arms ``[b, k]``, and each arm's logit and its information, with half an event more on either side."""
 
     a: Array
@@ -50,13 +48,9 @@ class Counts:
     weight1: Array
     weight2: Array
 
-    def take(self, rows: Rows) -> Counts:
-        """The chosen rows of every array."""
-        return Counts(*(getattr(self, field.name)[rows] for field in fields(self)))
-
     def widen(self) -> Counts:
         """With an axis more, for the nodes of a sum."""
-        return Counts(*(getattr(self, field.name)[..., None] for field in fields(self)))
+        return Counts(*(value[..., None] for value in vars(self).values()))
 
     @property
     def present(self) -> Mask:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from metanet.base.arrays import Array, Indices, Mask
 from metanet.kernels.numerics import distributions
 from metanet.kernels.numerics.ascent import STEP_TOLERANCE, Evaluate, Local, climb, covariance
-from metanet.kernels.numerics.roots import find_roots, outer_end
+from metanet.kernels.numerics.batches import highest, joined
 from metanet.kernels.two_groups.counts import (
     LOG_SQRT_2PI,
     TAU_LIMIT,
@@ -24,6 +24,7 @@ from metanet.kernels.two_groups.counts import (
     saturated_loglik,
     separated,
 )
+from metanet.kernels.two_groups.profiles import Fitted, Profile, doubled, tau_ends, theta_ends
 
 # Likelihood of the two-group logistic model with fixed study intercepts and random effects (UM.FS).
 #
@@ -99,57 +100,29 @@ Rows = NDArray[np.intp]
 SCAN_RULE = Rule(12, 14.0)
 #: Rules tried in turn until one with twice the nodes no longer moves the estimate. exp(-37) is the rounding error of one.
 RULES = tuple(Rule(24 * 2**level, 37.0) for level in range(6))
-#: The quadrature is settled when doubling the nodes moves (theta, tau) by less than this many standard errors.
+#: Standard errors that doubling the nodes may move (theta, tau).
 NODE_TOLERANCE = 1e-7
 #: Values of tau in the scan, and numbers in an array that the cache still holds.
 _SCAN, _CHUNK = 9, 60_000
 
 
 @dataclass(frozen=True)
-class Fit:
-    """Maximum-likelihood fit, by row ``[b]``, and by study ``[b, k]``.
+class Fit(Fitted):
+    """A fit; its `covariance` is of (theta, tau).
+
+    metafor 3.8 prints `loglik_saturated` less half the conditional deviance of lme4 for this model, which is no marginal
+    likelihood; lme4's own `logLik` (with more than one node) is `loglik` less `loglik_saturated`.
 
     Attributes
     ----------
-    theta, se
-        Mean log odds ratio; its standard error from the full observed information (on the boundary that without tau).
-    tau, tau2
-        Standard deviation and variance of the true log odds ratios. Zero is a maximum on the boundary.
-    loglik, loglik_common
-        Log-likelihood of the studies used, binomial coefficients included, at the maximum and at tau = 0. metafor 3.8 prints
-        `loglik_saturated` less half the conditional deviance of lme4 for this model, which is no marginal likelihood; lme4's own
-        `logLik` (with more than one node) is `loglik` less `loglik_saturated`.
     loglik_saturated
         Log-likelihood with a rate of its own for every arm.
-    covariance
-        Of (theta, tau), ``[b, 2, 2]``; on the boundary only its first entry is not zero.
-    study_information
-        Each study's share of the information on theta at this tau, its intercept eliminated (the weights); never negative.
-    effect, alpha
-        Posterior mean of each study's theta_i, and its intercept; NaN for studies not used.
-    used, k
-        The studies that say something of theta, and their number.
-    unbounded
-        The likelihood has no maximum at finite theta and tau; all other values but the log-likelihoods at tau = 0 are NaN.
-    settled
-        The quadrature and the Newton decrement passed their checks.
+    alpha
+        Intercept of each study, ``[b, k]``; NaN for studies not used.
     """
 
-    theta: Array
-    se: Array
-    tau: Array
-    tau2: Array
-    loglik: Array
-    loglik_common: Array
     loglik_saturated: Array
-    covariance: Array
-    study_information: Array
-    effect: Array
     alpha: Array
-    used: Mask
-    k: Array
-    unbounded: Mask
-    settled: Mask
 
 
 def usable(events: Array, total: Array, events_control: Array, total_control: Array) -> Mask:
@@ -183,7 +156,7 @@ def fit(events: Array, total: Array, events_control: Array, total_control: Array
         part = slice(first, first + length)
         arrays = (events[part], total[part], events_control[part], total_control[part])
         parts.append(_fit(count(*arrays, usable(*arrays))))
-    return Fit(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Fit)))
+    return joined(parts)
 
 
 def bind(counts: Counts, rule: Rule) -> Evaluate:
@@ -311,36 +284,25 @@ def _refine(
 ) -> None:
     """Climb from every start, keep each row's highest, double the nodes until they no longer matter; write what lies above tau = 0."""
     tried, tried_alpha, first, _ = ascend(counts.take(owner), start, start_alpha, RULES[0], (0, 1))
-    order = np.lexsort((-first.loglik, owner))
-    rows, best = np.unique(owner[order], return_index=True)
-    before, before_alpha, best_at = tried[order[best]], tried_alpha[order[best]], first.take(order[best])
-    place, close = np.arange(rows.size), np.zeros(rows.size, dtype=bool)
-    for rule in RULES[1:]:
-        place = place[before[place, 1] < TAU_LIMIT]
-        if not place.size:
-            break
-        part = counts.take(rows[place])
-        after, after_alpha, local, done = ascend(part, before[place], before_alpha[place], rule, (0, 1))
-        moved = after - before[place]
-        distance = np.abs(np.einsum("mi,mij,mj->m", moved, local.information, moved))
-        before[place], before_alpha[place] = after, after_alpha
-        best_at.put(place, local)
-        near = (distance < NODE_TOLERANCE**2 + rounding(part) ** 2) & done
-        close[place] = near
-        place = place[~near]
-    noise = rounding(counts.take(rows))
-    above = best_at.loglik > at.loglik[rows] + noise
+    rows, best = highest(owner, first.loglik)
+    part, best_x, best_alpha, best_at = counts.take(rows), tried[best], tried_alpha[best], first.take(best)
+    close = doubled(
+        lambda part, x, alpha, rule: ascend(part, x, alpha, rule, (0, 1)),
+        part,
+        best_x,
+        best_alpha,
+        best_at,
+        RULES[1:],
+        lambda place: np.asarray(best_x[place, 1] < TAU_LIMIT),
+        NODE_TOLERANCE,
+    )
+    above = best_at.loglik > at.loglik[rows] + rounding(part)
     rows = rows[above]
-    x[rows], alpha[rows], settled[rows] = before[above], before_alpha[above], close[above]
+    x[rows], alpha[rows], settled[rows] = best_x[above], best_alpha[above], close[above]
     at.put(rows, best_at.take(above))
 
 
 # Profile-likelihood intervals of the two-group model with fixed study intercepts (UM.FS): theta and tau.
-#
-# An end of an interval is where twice the fall of the profile log-likelihood from its maximum equals the chi-squared
-# quantile with one degree of freedom (Venzon and Moolgavkar 1988, doi:10.2307/2347496). The other parameters, the intercepts
-# among them, are at their best at every point; each end is a root found by bracketing, every row of the batch on its own
-# path.
 
 _TOLERANCE = 1e-9
 #: The wider the random effect, the more nodes a study with an empty cell needs: rules up to a tau of 4, of 10, and beyond.
@@ -351,54 +313,35 @@ _RULES = (RULES[1], RULES[2], RULES[4])
 def tau_interval(
     events: Array, total: Array, events_control: Array, total_control: Array, fit: Fit, level: float
 ) -> tuple[Array, Array]:
-    """Lower and upper end of tau, ``[b]``: 0 where tau = 0 is likely enough, inf where the data set no limit below `TAU_LIMIT`."""
+    """Lower and upper end of tau, ``[b]``, as `tau_ends`."""
     counts = count(events, total, events_control, total_control, fit.used)
-    drop = float(distributions.chi2_quantile(level, 1)) / 2
-    target = fit.loglik - drop
-    theta, alpha = _inside(fit)
 
-    def height(tau: Array, index: Indices) -> Array:
-        x = np.stack([theta[index], tau], -1)
-        found, found_alpha, loglik = _best(counts.take(index), x, alpha[index], (0,))
-        theta[index], alpha[index] = found[:, 0], found_alpha
-        return loglik - target[index]
+    def profile() -> Profile:
+        theta, alpha = _inside(fit)
 
-    lower = np.zeros(target.shape)
-    rows = np.flatnonzero((fit.loglik_common < target) & (fit.tau > 0))
-    if rows.size:
-        lower[rows] = find_roots(
-            lambda t, i: height(t, rows[i]),
-            np.zeros(rows.size),
-            fit.tau[rows],
-            f_lower=fit.loglik_common[rows] - target[rows],
-            f_upper=np.full(rows.size, drop),
-            relative=_TOLERANCE,
-        )
-    theta, alpha = _inside(fit)
-    rows = np.flatnonzero(~fit.unbounded & (fit.k > 1))
-    first = np.maximum(2 * np.nan_to_num(fit.tau), 0.5)
-    upper = outer_end(height, np.nan_to_num(fit.tau), drop, first, rows, limit=TAU_LIMIT, relative=_TOLERANCE)
-    return np.where(fit.unbounded, np.nan, lower), np.where(fit.unbounded, np.nan, upper)
+        def height(tau: Array, index: Indices) -> Array:
+            x = np.stack([theta[index], tau], -1)
+            found, alpha[index], loglik = _best(counts.take(index), x, alpha[index], (0,))
+            theta[index] = found[:, 0]
+            return loglik
+
+        return height
+
+    return tau_ends(profile, fit, level, _TOLERANCE)
 
 
 def theta_interval(
     events: Array, total: Array, events_control: Array, total_control: Array, fit: Fit, level: float
 ) -> tuple[Array, Array]:
-    """Lower and upper end of theta, ``[b]``; infinite where the profile never falls far enough."""
+    """Lower and upper end of theta, ``[b]``, as `theta_ends`."""
     counts = count(events, total, events_control, total_control, fit.used)
-    drop = float(distributions.chi2_quantile(level, 1)) / 2
-    target = fit.loglik - drop
-    scale = np.clip(np.nan_to_num(fit.se, nan=1.0), 1e-8, 5.0)
-    rows = np.flatnonzero(~fit.unbounded)
-    ends = []
-    for side in (-1.0, 1.0):
+
+    def profile(scale: Array) -> Profile:
         _, alpha = _inside(fit)
         zero_alpha = alpha.copy()
         tau = np.maximum(np.nan_to_num(fit.tau), 0.3 * scale)
 
-        def height(
-            theta: Array, index: Indices, tau: Array = tau, alpha: Array = alpha, zero_alpha: Array = zero_alpha
-        ) -> Array:
+        def height(theta: Array, index: Indices) -> Array:
             part = counts.take(index)
             _, zero_alpha[index], loglik = _best(part, np.stack([theta, 0.0 * theta], -1), zero_alpha[index], ())
             # The climb cannot cross a dip between the boundary and an interior maximum: it starts well inside.
@@ -409,11 +352,11 @@ def theta_interval(
                 found, alpha[which], inside = _best(part.take(several), start, alpha[which], (1,))
                 tau[which] = found[:, 1]
                 loglik[several] = np.maximum(loglik[several], inside)
-            return loglik - target[index]
+            return loglik
 
-        first = fit.theta + side * 2 * scale
-        ends.append(outer_end(height, fit.theta, drop, first, rows, side=side, relative=_TOLERANCE))
-    return np.where(fit.unbounded, np.nan, ends[0]), np.where(fit.unbounded, np.nan, ends[1])
+        return height
+
+    return theta_ends(profile, fit, level, _TOLERANCE)
 
 
 def _inside(fit: Fit) -> tuple[Array, Array]:

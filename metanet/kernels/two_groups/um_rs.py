@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from scipy import special
 from metanet.base.arrays import Array, Indices, Mask
 from metanet.kernels.numerics import distributions
 from metanet.kernels.numerics.ascent import STEP_TOLERANCE, Evaluate, Local, climb, covariance
-from metanet.kernels.numerics.roots import find_roots, outer_end
+from metanet.kernels.numerics.batches import highest, joined
 from metanet.kernels.two_groups import um_fs, um_rs
 from metanet.kernels.two_groups.counts import (
     LOG_SQRT_2PI,
@@ -26,6 +26,7 @@ from metanet.kernels.two_groups.counts import (
     log_binomial,
     rounding,
 )
+from metanet.kernels.two_groups.profiles import Fitted, Profile, doubled, tau_ends, theta_ends
 
 # Likelihood of the two-group logistic model with random study intercepts and random effects (UM.RS).
 #
@@ -55,9 +56,7 @@ def evaluate(counts: Counts, x: Array, start: Array, rule: Rule) -> Local:
         _evaluate(counts.take(np.arange(i, min(i + length, m))), x[i : i + length], start[i : i + length], rule)
         for i in range(0, max(m, 1), length)
     ]
-    if len(parts) == 1:
-        return parts[0]
-    return Local(*(np.concatenate([getattr(part, name) for part in parts]) for name in Local.__dataclass_fields__))
+    return joined(parts)
 
 
 def _evaluate(counts: Counts, x: Array, start: Array, rule: Rule) -> Local:
@@ -177,7 +176,7 @@ Rows = NDArray[np.intp]
 SCAN_RULE = Rule(12, 14.0)
 #: Rules tried in turn until one with twice the nodes (on each axis) no longer moves the estimate.
 RULES = tuple(Rule(nodes, 37.0) for nodes in (24, 48, 96, 192))
-#: The quadrature is settled when doubling the nodes moves the parameters by less than this many standard errors.
+#: Standard errors that doubling the nodes may move the parameters.
 NODE_TOLERANCE = 1e-6
 #: Standard deviations in the scan.
 _TAUS = (0.1, 0.3, 0.7, 1.3, 2.5, 6.0)
@@ -188,49 +187,20 @@ THETA, ALPHA, TAU, SIGMA = range(4)
 
 
 @dataclass(frozen=True)
-class Fit:
-    """Maximum-likelihood fit, by row ``[b]``, and by study ``[b, k]``.
+class Fit(Fitted):
+    """A fit; its `covariance` is of (theta, alpha, tau, sigma).
 
     Attributes
     ----------
-    theta, se
-        Mean log odds ratio; its standard error from the full observed information (without tau and sigma where they are 0).
     alpha
-        Mean of the study intercepts: of the midpoint of both arms' logits.
-    tau, tau2, sigma, sigma2
-        Standard deviations and variances of the true log odds ratios and of the intercepts.
-    loglik, loglik_common
-        Log-likelihood, binomial coefficients included, at the maximum and at the maximum with tau = 0.
-    covariance
-        Of (theta, alpha, tau, sigma), ``[b, 4, 4]``; zero in the rows and columns of a standard deviation at 0.
-    study_information
-        Each study's share of the information on theta with alpha eliminated, at these tau and sigma (the weights); not negative.
-    effect
-        Posterior mean of each study's theta_i; NaN for absent studies.
-    used, k
-        The studies present, and their number.
-    unbounded
-        The likelihood has no maximum at finite parameters; all other values but `loglik_common` are NaN.
-    settled
-        The quadrature and the Newton decrement passed their checks.
+        Mean of the study intercepts: of the midpoint of both arms' logits, ``[b]``.
+    sigma, sigma2
+        Standard deviation and variance of the intercepts, ``[b]``.
     """
 
-    theta: Array
-    se: Array
     alpha: Array
-    tau: Array
-    tau2: Array
     sigma: Array
     sigma2: Array
-    loglik: Array
-    loglik_common: Array
-    covariance: Array
-    study_information: Array
-    effect: Array
-    used: Mask
-    k: Array
-    unbounded: Mask
-    settled: Mask
 
 
 def fit(events: Array, total: Array, events_control: Array, total_control: Array) -> Fit:
@@ -247,7 +217,7 @@ def fit(events: Array, total: Array, events_control: Array, total_control: Array
         part = slice(first, first + _CHUNK)
         arrays = (events[part], total[part], events_control[part], total_control[part])
         parts.append(_fit(count(*arrays, (total[part] > 0) & (total_control[part] > 0))))
-    return Fit(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Fit)))
+    return joined(parts)
 
 
 def heterogeneity_test(
@@ -403,39 +373,32 @@ def _spread(counts: Counts, best: _Best, rows: Rows, spreads: tuple[int, ...], p
     owner, x = rows[row], found[chosen]
     x[cell == 0, spreads[0]] *= 0.5
     free = (THETA, ALPHA, *spreads)
-    tried, tried_peak, first, done = ascend(counts.take(owner), x, peak[chosen], RULES[0], free)
-    order = np.lexsort((-first.loglik, owner))
-    rows, top = np.unique(owner[order], return_index=True)
-    top = order[top]
-    x, peak, at, done = tried[top], tried_peak[top], first.take(top), done[top]
-    close = np.zeros(rows.size, dtype=bool)
-    place = np.arange(rows.size)
-    for rule in RULES[1:]:
+    tried, tried_peak, first, _ = ascend(counts.take(owner), x, peak[chosen], RULES[0], free)
+    rows, top = highest(owner, first.loglik)
+    x, peak, at = tried[top], tried_peak[top], first.take(top)
+
+    def worth(place: Indices) -> Mask:
         # Not worth the nodes: on its way to zero, out of bounds, or clearly below what is known.
-        worth = (x[place][:, list(spreads)] > 1e-6).all(1) & (x[place][:, list(spreads)] < TAU_LIMIT).all(1)
-        worth &= at.loglik[place] > best.at.loglik[rows[place]] - 0.05
-        place = place[worth]
-        if not place.size:
-            break
-        part = counts.take(rows[place])
-        after_x, after_peak, local, arrived = ascend(part, x[place], peak[place], rule, free)
-        moved = after_x - x[place]
-        distance = np.abs(np.einsum("mi,mij,mj->m", moved, local.information, moved))
-        x[place], peak[place] = after_x, after_peak
-        at.put(place, local)
-        near = (distance < NODE_TOLERANCE**2 + rounding(part) ** 2) & arrived
-        close[place] = near
-        place = place[~near]
+        wide = x[place][:, list(spreads)]
+        far = at.loglik[place] > best.at.loglik[rows[place]] - 0.05
+        return np.asarray((wide > 1e-6).all(1) & (wide < TAU_LIMIT).all(1) & far)
+
+    close = doubled(
+        lambda part, x, peak, rule: ascend(part, x, peak, rule, free),
+        counts.take(rows),
+        x,
+        peak,
+        at,
+        RULES[1:],
+        worth,
+        NODE_TOLERANCE,
+    )
     inside = (x[:, list(spreads)] > 1e-6).all(1)
     which = np.flatnonzero(inside)
     best.offer(rows[which], x[which], peak[which], at.take(which), close[which])
 
 
 # Profile-likelihood intervals of the two-group model with random study intercepts (UM.RS): theta and tau.
-#
-# An end of an interval is where twice the fall of the profile log-likelihood from its maximum equals the chi-squared
-# quantile with one degree of freedom (Venzon and Moolgavkar 1988, doi:10.2307/2347496). The other parameters are at their
-# best at every point; each end is a root found by bracketing, every row of the batch on its own path.
 
 _TOLERANCE = 1e-7
 #: Up to this spread the coarser rule is exact to about 1e-8; beyond it studies with an empty cell need the finer one.
@@ -445,51 +408,34 @@ _LIMIT = 3.0
 def tau_interval(
     events: Array, total: Array, events_control: Array, total_control: Array, fit: Fit, level: float
 ) -> tuple[Array, Array]:
-    """Lower and upper end of tau, ``[b]``: 0 where tau = 0 is likely enough, inf where the data set no limit below `TAU_LIMIT`."""
+    """Lower and upper end of tau, ``[b]``, as `tau_ends`."""
     counts = count(events, total, events_control, total_control, fit.used)
-    drop = float(distributions.chi2_quantile(level, 1)) / 2
-    target = fit.loglik - drop
-    current = _point(fit)
 
-    def height(tau: Array, index: Indices) -> Array:
-        x = current[index]
-        x[:, TAU], x[:, SIGMA] = tau, np.maximum(x[:, SIGMA], 0.1)
-        current[index], loglik = _best(counts.take(index), x, (THETA, ALPHA, SIGMA))
-        return loglik - target[index]
+    def profile() -> Profile:
+        current = _point(fit)
 
-    lower = np.zeros(target.shape)
-    rows = np.flatnonzero((fit.loglik_common < target) & (fit.tau > 0))
-    if rows.size:
-        lower[rows] = find_roots(
-            lambda t, i: height(t, rows[i]),
-            np.zeros(rows.size),
-            fit.tau[rows],
-            f_lower=fit.loglik_common[rows] - target[rows],
-            f_upper=np.full(rows.size, drop),
-            relative=_TOLERANCE,
-        )
-    current = _point(fit)
-    top = np.nan_to_num(fit.tau)
-    rows = np.flatnonzero(~fit.unbounded & (fit.k > 1))
-    upper = outer_end(height, top, drop, np.maximum(2 * top, 0.5), rows, limit=TAU_LIMIT, relative=_TOLERANCE)
-    return np.where(fit.unbounded, np.nan, lower), np.where(fit.unbounded, np.nan, upper)
+        def height(tau: Array, index: Indices) -> Array:
+            x = current[index]
+            x[:, TAU], x[:, SIGMA] = tau, np.maximum(x[:, SIGMA], 0.1)
+            current[index], loglik = _best(counts.take(index), x, (THETA, ALPHA, SIGMA))
+            return loglik
+
+        return height
+
+    return tau_ends(profile, fit, level, _TOLERANCE)
 
 
 def theta_interval(
     events: Array, total: Array, events_control: Array, total_control: Array, fit: Fit, level: float
 ) -> tuple[Array, Array]:
-    """Lower and upper end of theta, ``[b]``; infinite where the profile never falls far enough."""
+    """Lower and upper end of theta, ``[b]``, as `theta_ends`."""
     counts = count(events, total, events_control, total_control, fit.used)
-    drop = float(distributions.chi2_quantile(level, 1)) / 2
-    target = fit.loglik - drop
-    scale = np.clip(np.nan_to_num(fit.se, nan=1.0), 1e-8, 5.0)
-    rows = np.flatnonzero(~fit.unbounded)
-    ends = []
-    for side in (-1.0, 1.0):
+
+    def profile(scale: Array) -> Profile:
         inside, edge = _point(fit), _point(fit)
         inside[:, TAU] = np.maximum(inside[:, TAU], 0.3 * scale)
 
-        def height(theta: Array, index: Indices, inside: Array = inside, edge: Array = edge) -> Array:
+        def height(theta: Array, index: Indices) -> Array:
             # On the boundary and inside: a climb cannot cross a dip between the two.
             part, x = counts.take(index), edge[index]
             x[:, THETA], x[:, TAU], x[:, SIGMA] = theta, 0.0, np.maximum(x[:, SIGMA], 0.1)
@@ -497,11 +443,11 @@ def theta_interval(
             x = inside[index]
             x[:, THETA], x[:, TAU], x[:, SIGMA] = theta, np.maximum(x[:, TAU], 0.1), np.maximum(x[:, SIGMA], 0.1)
             inside[index], other = _best(part, x, (ALPHA, TAU, SIGMA))
-            return np.maximum(loglik, other) - target[index]
+            return np.maximum(loglik, other)
 
-        first = fit.theta + side * 2 * scale
-        ends.append(outer_end(height, fit.theta, drop, first, rows, side=side, relative=_TOLERANCE))
-    return np.where(fit.unbounded, np.nan, ends[0]), np.where(fit.unbounded, np.nan, ends[1])
+        return height
+
+    return theta_ends(profile, fit, level, _TOLERANCE)
 
 
 def _point(fit: Fit) -> Array:

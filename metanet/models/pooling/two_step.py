@@ -14,7 +14,7 @@ from metanet.kernels.inverse_variance import intervals as tau2_intervals
 from metanet.kernels.inverse_variance import tau2 as tau2_estimators
 from metanet.kernels.inverse_variance import two_step as heterogeneity
 from metanet.kernels.inverse_variance.intervals import MeanInterval
-from metanet.kernels.inverse_variance.tau2 import Kind
+from metanet.kernels.inverse_variance.search import Kind
 from metanet.kernels.normal_effect.links import averaged
 from metanet.kernels.numerics import distributions
 from metanet.models.options import Options

@@ -11,7 +11,7 @@ from metanet.kernels.bias import asymmetry
 from metanet.kernels.bias.adjustments import limit_meta
 from metanet.kernels.bias.asymmetry import begg, kendall, lfk, line_tau2
 from metanet.kernels.bias.lines import count_line, weighted_line
-from metanet.kernels.inverse_variance.regression_tau2 import ESTIMATORS
+from metanet.kernels.inverse_variance.tau2 import ESTIMATORS
 
 
 def drawn(seed, b=6, k=9):

@@ -3,12 +3,17 @@
 import numpy as np
 import pytest
 
-from metanet.kernels.inverse_variance import regression, regression_tau2, tau2
-from metanet.kernels.inverse_variance import regression_tau2 as regression_likelihood
+from metanet.kernels.inverse_variance import intervals, regression, regression_tau2, tau2
 from metanet.kernels.inverse_variance.regression_tau2 import Problem
+from metanet.kernels.inverse_variance.search import maximise
 from metanet.kernels.resampling import permutations
+from metanet.models.registry import TAU2
 
-NAMES = tuple(regression_tau2.ESTIMATORS)
+NAMES = tuple(tau2.ESTIMATORS)
+
+
+def test_every_estimator_of_the_registry_has_a_kernel_and_the_reverse():
+    assert set(tau2.ESTIMATORS) == set(TAU2)
 
 
 def hard_sets(seed, b, k=14, p=3):
@@ -59,15 +64,15 @@ def test_the_root_of_paule_and_mandel_gives_q_its_degrees_of_freedom():
     problem = Problem.of(y, v, x)
     inside = t > 0
     assert 50 < inside.sum() < 200
-    np.testing.assert_allclose(problem.q(t)[0][inside], problem.df[inside], rtol=1e-9)
-    assert (problem.q(np.zeros(200))[0][~inside] <= problem.df[~inside]).all()
+    np.testing.assert_allclose(problem.q(t)[inside], problem.df[inside], rtol=1e-9)
+    assert (problem.q(np.zeros(200))[~inside] <= problem.df[~inside]).all()
 
 
 @pytest.mark.parametrize("kind", ["restricted", "full"])
 def test_the_likelihood_is_that_of_its_definition(kind):
     y, v, x = hard_sets(3, 5)
     t = np.full(5, 0.3)
-    found = regression_likelihood.loglik(Problem.of(y, v, x), t, kind)
+    found = Problem.of(y, v, x).likelihood(kind).loglik(t)
     for i in range(5):
         there = np.isfinite(v[i])
         yi, vi, xi = y[i][there], v[i][there], x[i][there]
@@ -85,14 +90,13 @@ def test_the_likelihood_is_that_of_its_definition(kind):
 @pytest.mark.parametrize("kind", ["restricted", "full"])
 def test_no_point_of_a_dense_grid_is_higher_than_the_maximum(kind):
     y, v, x = hard_sets(4, 600)
-    problem = Problem.of(y, v, x)
-    t = regression_likelihood.maximise(problem, kind)
-    height = regression_likelihood.loglik(problem, t, kind)
+    problem = Problem.of(y, v, x).likelihood(kind)
+    height = problem.loglik(t := maximise(problem))
     top = np.einsum("ij,ij->j", problem.y, problem.y)
     low = np.minimum(1e-2 * problem.v.min(0), 1e-4 * top)
-    best = regression_likelihood.loglik(problem, np.zeros(600), kind)
+    best = problem.loglik(np.zeros(600))
     for share in np.linspace(0, 1, 120):
-        best = np.maximum(best, regression_likelihood.loglik(problem, low * (1.2 * top / low) ** share, kind))
+        best = np.maximum(best, problem.loglik(low * (1.2 * top / low) ** share))
     # Rounding of a likelihood of this size.
     assert (best - height).max() < 1e-10
     assert 0 < (t == 0).sum() < 600
@@ -105,6 +109,31 @@ def test_an_intercept_alone_gives_the_estimators_of_the_mean(name):
     found = regression_tau2.estimate(name, y, v, np.ones((14, 1)))
     # HE, HS: the difference of sums that nearly cancel.
     np.testing.assert_allclose(found, wanted, rtol=1e-7, atol=1e-12)
+
+
+def test_an_intercept_alone_gives_the_sums_of_the_mean():
+    y, v, _ = hard_sets(16, 300)
+    mean, line = tau2.Studies(y, v), Problem.of(y, v, np.ones((14, 1)))
+    for name in ("count", "df", "qe", "total", "trace", "squares", "sampling", "crude"):
+        np.testing.assert_allclose(getattr(line, name), getattr(mean, name), rtol=1e-9, err_msg=name)
+    t = np.full(300, 0.3)
+    np.testing.assert_allclose(line.q(t), mean.q(t), rtol=1e-9)
+    for kind in ("restricted", "full"):
+        one, other = mean.likelihood(kind), line.likelihood(kind)
+        np.testing.assert_allclose(other.score(t), one.score(t), rtol=1e-7, atol=1e-7)
+        for found, wanted in zip(other.derivatives(t), one.derivatives(t), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-7, atol=1e-7)
+        fall = one.loglik(np.zeros(300)) - one.loglik(t)
+        np.testing.assert_allclose(other.loglik(np.zeros(300)) - other.loglik(t), fall, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_an_intercept_alone_gives_the_q_profile_of_the_mean(level):
+    y, v, _ = hard_sets(17, 300)
+    for found, wanted in zip(
+        regression_tau2.q_profile(y, v, np.ones((14, 1)), level), intervals.q_profile(y, v, level), strict=True
+    ):
+        np.testing.assert_allclose(found, wanted, rtol=1e-8)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,8 +6,9 @@ import pytest
 from scipy.optimize import minimize
 
 from metanet.kernels.normal_effect import random_effect as re
+from metanet.kernels.normal_effect.ascent import maximise
+from metanet.kernels.normal_effect.fit import Mean
 from metanet.kernels.normal_effect.fit import fit as fit_model
-from metanet.kernels.normal_effect.fit import maximise_mu
 from metanet.kernels.normal_effect.links import LINKS, marginal_rate
 from metanet.kernels.normal_effect.study_likelihoods import BinomialCloglog, BinomialLogit
 from tests.kernels.direct import loglik, random_sets
@@ -79,8 +80,8 @@ def test_no_grid_point_beats_the_fit_on_hard_random_data():
     assert fit.settled[usable].all()
     for tau in (0.0, 0.02, 0.1, 0.3, 0.6, 1.0, 1.6, 2.5, 4.0, 7.0, 12.0):
         start = np.where(usable, fit.mu, 0.0)
-        _, height, _ = maximise_mu(
-            BinomialLogit(events, total), start, np.full(start.size, tau), re.RULES[3 if tau > 2 else 2]
+        _, height, _ = maximise(
+            Mean(BinomialLogit(events, total)), start[:, None], np.full(start.size, tau), re.RULES[3 if tau > 2 else 2]
         )
         assert (height[usable] - fit.loglik[usable]).max() < 1e-9
     for i in np.flatnonzero(usable)[::25]:
@@ -164,7 +165,7 @@ def test_random_huge_studies_are_fitted():
     fit = fit_model(BinomialLogit(events, total))
     assert fit.settled.all()
     for tau in (0.0, 0.003, 0.03, 0.3, 1.0):
-        _, height, _ = maximise_mu(BinomialLogit(events, total), fit.mu, np.full(80, tau), re.RULES[2])
+        _, height, _ = maximise(Mean(BinomialLogit(events, total)), fit.mu[:, None], np.full(80, tau), re.RULES[2])
         # The terms of these likelihoods are of the size of the counts.
         assert (height - fit.loglik < 1e-8 + re.rounding(total.sum(-1))).all()
 

@@ -7,11 +7,12 @@ from scipy.optimize import linprog
 from scipy.special import expit, gammaln, ndtr
 
 from metanet.kernels.normal_effect import regression as regression_exact
+from metanet.kernels.normal_effect.ascent import maximise
 from metanet.kernels.normal_effect.fit import fit as fit_mean
 from metanet.kernels.normal_effect.profile import tau_interval as mean_tau_interval
 from metanet.kernels.normal_effect.random_effect import RULES
-from metanet.kernels.normal_effect.regression import tau_interval
-from metanet.kernels.normal_effect.regression_likelihood import evaluate, maximise_gamma
+from metanet.kernels.normal_effect.regression import Line, tau_interval
+from metanet.kernels.normal_effect.regression_likelihood import evaluate
 from metanet.kernels.normal_effect.study_likelihoods import BinomialCloglog, BinomialLogit, BinomialProbit, Poisson
 from metanet.kernels.resampling import permutations
 from tests.kernels.direct import loglik, random_sets
@@ -103,8 +104,9 @@ def test_no_point_of_a_dense_grid_of_tau_is_higher():
     found = regression_exact.fit(studies, x)
     assert (found.settled | found.unbounded).all()
     kept = regression_exact.without(studies, np.isnan(found.eta) & ~found.unbounded[:, None])
+    line = Line(kept, found.basis.u, found.basis.active)
     for tau in np.concatenate([[1e-6], np.geomspace(0.01, 25, 30)]):
-        _, height, _ = maximise_gamma(kept, found.basis.u, found.basis.active, found.gamma, np.full(300, tau), RULES[1])
+        _, height, _ = maximise(line, found.gamma, np.full(300, tau), RULES[1])
         # What the quadrature of the wider nodes leaves at large tau.
         assert np.nanmax(height - found.loglik) < 1e-8
     assert 0 < (found.tau == 0).sum() < 300
