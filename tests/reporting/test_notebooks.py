@@ -28,7 +28,7 @@ MADE = {
     "sensitivity": "analyses/sensitivity/objective_response-TARE",
     "replication": "replication/devcic2014",
 }
-RUNS = "".join((Path(__file__).parent / f"test_{name}.py").read_text("utf-8") for name in ("analyses", "batch"))
+RUNS = "".join((Path(__file__).parent / name).read_text("utf-8") for name in ("test_analyses.py", "run/test_batch.py"))
 
 
 def test_every_notebook_has_a_row_and_every_row_a_notebook():

@@ -143,11 +143,10 @@ def _row(report: Report) -> str:
     result, folder = report.result, html_text(report.folder)
     status = "failed" if report.failed else str(result.get("status", ""))
     status += " (made from other evidence)" if report.stale else ""
-    model = (
-        "–"
-        if result.get("status") == "not pooled"
-        else (MODELS[result["model"]].title if result.get("model") in MODELS else "").removesuffix(" model")
-    )
+    # numbers.json may have been edited: a model is a text that is known, or nothing.
+    name = str(result.get("model"))
+    title = MODELS[name].title.removesuffix(" model") if name in MODELS else ""
+    model = "–" if result.get("status") == "not pooled" else title
     events, total = result.get("events"), result.get("n")
     cells: list[tuple[str, Any]] = [("", None)] * 6
     if not report.failed:

@@ -54,7 +54,7 @@ def test_the_page_has_every_section(hostile_report):
         "Population-averaged rate",
         "Prediction interval",
         "Forest plot",
-        "In 95 of 100 comparable settings",
+        "The true rate of a new, comparable study is expected between",
         "Leave-one-out",
         "Beta-binomial model",
         "The two models read",
