@@ -57,7 +57,7 @@ def test_the_page_has_every_section(hostile_report):
         "The true rate of a new, comparable study is expected between",
         "Leave-one-out",
         "Beta-binomial model",
-        "The two models read",
+        "The two models agree",
         "Certainty",
         "left out",
         "Devcic Z et al",
