@@ -32,8 +32,8 @@ from metanet.kernels.beta_binomial import fit as beta_binomial
 from metanet.kernels.inverse_variance import intervals as mean_intervals
 from metanet.kernels.inverse_variance import tau2, two_step
 from metanet.kernels.normal_effect.fit import fit as fit_random_effect
-from metanet.kernels.normal_effect.links import LINKS, marginal_rate
-from metanet.kernels.normal_effect.profile import mu_interval
+from metanet.kernels.normal_effect.fit import mu_interval
+from metanet.kernels.normal_effect.random_effect import LINKS, marginal_rate
 from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit
 from metanet.kernels.numerics import distributions
 

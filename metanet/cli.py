@@ -96,7 +96,7 @@ def _data_folder(given: str | None) -> str | None:
         return given
     if not (_LOCAL / "datapackage.json").is_file():
         return None
-    from metanet.evidence.locate import curated_folder
+    from metanet.evidence.contract import curated_folder
 
     # In a checkout both are the same folder, and reports need not name it.
     return None if _LOCAL.resolve() == curated_folder() else str(_LOCAL)
@@ -183,7 +183,7 @@ def report(
 def validate(path: str | None, as_json: bool) -> None:
     """Check the evidence in PATH (default: ./extracted_data if it exists, otherwise the curated tables)."""
     from metanet.evidence import validate as check
-    from metanet.evidence.locate import curated_folder
+    from metanet.evidence.contract import curated_folder
 
     found = check(path if path is not None else _data_folder(None) or curated_folder())
     click.echo(_json(found.to_dict()) if as_json else found.summary())

@@ -15,7 +15,7 @@ from metanet.base.display import plural
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.effects.measures import MEASURES
 from metanet.models.options import Options, check_options, options_of
-from metanet.models.pooling.data import Data
+from metanet.models.pooling.batch import Data
 from metanet.models.pooling.two_step import back, effects_of, sizes_of
 from metanet.models.registry import MODELS, TWO_STEP, model_row
 from metanet.models.results.pooled import Pooled

@@ -9,8 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from metanet.base.arrays import Array
-from metanet.effects.values import Effects
-from metanet.effects.zero_cells import CORRECTION, Rules, finish, one_group, one_rate, two_groups, two_rates
+from metanet.effects.zero_cells import CORRECTION, Effects, Rules, finish, one_group, one_rate, two_groups, two_rates
 
 # One-group effect sizes of a proportion: raw, log, logit, arcsine and Freeman-Tukey, with their large-sample variances.
 #

@@ -24,8 +24,7 @@ from numpy.typing import ArrayLike
 from metanet.base.arrays import Array
 from metanet.effects import back_transforms as back
 from metanet.effects import formulas
-from metanet.effects.values import Effects
-from metanet.effects.zero_cells import CORRECTION, RULES
+from metanet.effects.zero_cells import CORRECTION, RULES, Effects
 
 Data = Literal["counts", "person_time"]
 Response = Literal["rate", "ratio", "difference", "rate per person-time"]

@@ -1,26 +1,60 @@
-"""Zero cells: which studies get the continuity correction, in which cells, and which studies are excluded.
-
-The rules are those of metafor's `escalc` (Viechtbauer 2010, doi:10.18637/jss.v036.i03): `to` selects the studies that get `add`,
-
-* "only0": the studies with an empty cell;
-* "if0all": every study of the analysis, if at least one of them has an empty cell;
-* "all": every study;
-* "none": no study.
-
-Programs differ here, and the choice moves the pooled rate, so it belongs into every method stamp. One analysis is one row
-``[..., k]``: "if0all" looks along the last axis. Absent and excluded studies are ignored.
-"""
+"""Zero cells: which studies get the correction, on which cells; and the effect sizes that every measure returns."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from metanet.base.arrays import Array, Mask
-from metanet.effects.values import Effects
+
+# The return value of every measure: effect sizes, sampling variances, and which studies were corrected or have no weight.
+
+
+def _nowhere() -> Mask:
+    return np.zeros((), dtype=np.bool_)
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Effect sizes and sampling variances on the scale of the measure, ``[..., k]``.
+
+    A study without a weight has effect 0 and infinite variance, so that sums over the last axis need no mask: it is absent
+    (total or person-time 0), dropped, or its effect is undefined.
+
+    Attributes
+    ----------
+    yi, vi
+        Effect sizes and their large-sample variances. A variance of exactly 0 is possible where nothing was added to an empty
+        cell (the raw proportion 0 of 20).
+    corrected
+        Studies to which the zero-cell correction was added.
+    dropped
+        Studies with no events in both groups, or only events in both, excluded by `drop00`.
+    undefined
+        Studies whose effect or variance is not finite, such as the log of 0 when nothing is added.
+    """
+
+    yi: Array
+    vi: Array
+    corrected: Mask
+    dropped: Mask = field(default_factory=_nowhere)
+    undefined: Mask = field(default_factory=_nowhere)
+
+
+# Zero cells: which studies get the continuity correction, in which cells, and which studies are excluded.
+#
+# The rules are those of metafor's `escalc` (Viechtbauer 2010, doi:10.18637/jss.v036.i03): `to` selects the studies that get `add`,
+#
+# * "only0": the studies with an empty cell;
+# * "if0all": every study of the analysis, if at least one of them has an empty cell;
+# * "all": every study;
+# * "none": no study.
+#
+# Programs differ here, and the choice moves the pooled rate, so it belongs into every method stamp. One analysis is one row
+# ``[..., k]``: "if0all" looks along the last axis. Absent and excluded studies are ignored.
 
 #: Values of `to`.
 RULES = ("only0", "if0all", "all", "none")

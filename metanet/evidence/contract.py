@@ -1,8 +1,9 @@
-"""The contract of a folder of tables, read from its datapackage.json: columns, vocabularies, keys and roles."""
+"""The contract of a folder of tables, read from its datapackage.json, and where the tables are."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,50 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from metanet.base.errors import ArgumentError, DataError, Problem, shorten
 from metanet.base.untrusted import harmful, visible
 from metanet.evidence.findings import Findings
-from metanet.evidence.locate import DESCRIPTOR, curated_folder
 from metanet.evidence.reading.text import read_bytes
+
+# Where things are: what comes with metanet, or a folder of the user's.
+
+DESCRIPTOR = "datapackage.json"
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def shipped_folder(name: str, holds: str) -> Path | None:
+    """A folder that comes with metanet and `holds` a file: inside an installed package, or beside the package in a checkout."""
+    for folder in (_PACKAGE / "embedded" / name, _PACKAGE.parent / name):
+        if (folder / holds).is_file():
+            return folder
+    return None
+
+
+def curated_folder() -> Path:
+    """The curated tables."""
+    if (folder := shipped_folder("extracted_data", DESCRIPTOR)) is not None:
+        return folder
+    raise DataError(
+        "The curated tables are not where metanet was installed. Install metanet again, or give a folder.",
+        [Problem("extracted_data", wrong="is missing from the installation", fix="Install metanet again")],
+    )
+
+
+def given_path(path: object) -> Path:
+    """The path that a caller gave, or the curated folder for None."""
+    if path is None:
+        return curated_folder()
+    if isinstance(path, str | os.PathLike):
+        text = os.fspath(path)
+        if isinstance(text, str) and text.strip() and "\x00" not in text:
+            return Path(text).expanduser()
+    raise ArgumentError(
+        f"path={shorten(repr(path))} is not a path. Give the folder that contains studies.csv and arms.csv, or None for "
+        "the curated tables."
+    )
+
+
+# The contract of a folder of tables, read from its datapackage.json: columns, vocabularies, keys and roles.
 
 # User-written descriptors: content that would hide text, hang or break.
 

@@ -14,7 +14,7 @@ from typing import Any
 from metanet.base.errors import ReportError
 from metanet.base.untrusted import visible
 from metanet.base.whole_files import write_text
-from metanet.evidence.locate import shipped_folder
+from metanet.evidence.contract import shipped_folder
 
 # Folders that are replaced atomically, names that are safe on every system, and strict JSON.
 

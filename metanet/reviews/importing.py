@@ -13,9 +13,8 @@ from metanet.base.errors import ArgumentError, DataError, MetanetError, Problem,
 from metanet.base.untrusted import counted, listing, visible
 from metanet.base.whole_files import write_bytes
 from metanet.evidence.checks.check import Reading, read_folder
-from metanet.evidence.contract import Contract
+from metanet.evidence.contract import DESCRIPTOR, Contract, curated_folder
 from metanet.evidence.findings import Findings, data_error, in_order
-from metanet.evidence.locate import DESCRIPTOR, curated_folder
 from metanet.evidence.reading.text import read_bytes
 from metanet.reviews.importers.columns import OWN, check_fields, fields_of
 from metanet.reviews.importers.extracted_counts import Found, Renames, Request, cell, name_fault, pairs, spelled

@@ -13,15 +13,7 @@ from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.rates import POLICIES
 from metanet.models.options import model_label, options_of
 from metanet.models.results.pooled import Pooled
-from metanet.writing.table.table import (
-    Cell,
-    Column,
-    Table,
-    count_cell,
-    made,
-    scaled_cell,
-    text_cell,
-)
+from metanet.writing.table.table import Cell, Column, Table, count_cell, made, scaled_cell, text_cell
 
 if TYPE_CHECKING:
     import pandas as pd

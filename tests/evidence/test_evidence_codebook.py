@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from metanet.evidence.contract import curated_contract
-from metanet.evidence.locate import curated_folder
+from metanet.evidence.contract import curated_contract, curated_folder
 
 ROOT = Path(__file__).parents[2]
 TEXT = (curated_folder() / "README.md").read_text(encoding="utf-8")

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metanet.base.errors import ArgumentError
-from metanet.evidence.rates import choose_reports
-from metanet.evidence.study_names import row_labels, study_labels
+from metanet.evidence.rates import choose_reports, row_labels, study_labels
 
 
 def ids(frame):

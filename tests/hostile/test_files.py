@@ -12,7 +12,7 @@ import pytest
 
 import metanet as mn
 from metanet.base.errors import nearest
-from metanet.evidence import load as loading
+from metanet.evidence import evidence as loading
 from metanet.evidence.contract import costly
 from tests.work import at_most, counted, not_hanging
 

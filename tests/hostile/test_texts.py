@@ -16,7 +16,7 @@ import pytest
 
 import metanet as mn
 from metanet.base.untrusted import formula_like, json_visible, visible, xml_text
-from metanet.evidence.load import _LEADING
+from metanet.evidence.evidence import _LEADING
 from metanet.evidence.reading.text import BLANKS
 from metanet.reporting.diff.result import diff
 from metanet.reporting.files import outcome_folder, slug

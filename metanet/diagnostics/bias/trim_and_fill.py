@@ -17,8 +17,7 @@ from metanet.diagnostics.study_effects import Twin, number_or_none, two_step_twi
 from metanet.kernels.bias import asymmetry
 from metanet.kernels.bias.adjustments import ESTIMATORS, TrimFill, trim_fill
 from metanet.kernels.inverse_variance.tau2 import ESTIMATORS as TAU2
-from metanet.models.pooling.batch import pool_batch
-from metanet.models.pooling.data import Data
+from metanet.models.pooling.batch import Data, pool_batch
 from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:

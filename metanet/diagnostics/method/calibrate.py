@@ -12,11 +12,10 @@ from metanet.base.display import difference_scale, level_text, per_cent
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError
 from metanet.base.results import Method, Result, plain
-from metanet.kernels.normal_effect.links import LINKS
+from metanet.kernels.normal_effect.random_effect import LINKS
 from metanet.kernels.numerics import distributions
 from metanet.models.options import Options, check_options, lean, method_label, options_of
-from metanet.models.pooling.batch import Batch, pool_batch
-from metanet.models.pooling.data import Data
+from metanet.models.pooling.batch import Batch, Data, pool_batch
 from metanet.models.pooling.simulate import Truth
 from metanet.models.pooling.simulate import draw as draw_data
 from metanet.models.registry import EXACT, TWO_STEP

@@ -20,8 +20,7 @@ from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.evidence import Evidence
 from metanet.evidence.rates import POLICIES
 from metanet.models.options import Options, check_options, lean, method_label, model_label
-from metanet.models.pooling.batch import pool_batch
-from metanet.models.pooling.data import Data
+from metanet.models.pooling.batch import Data, pool_batch
 from metanet.models.pooling.inputs import Studies, read_studies
 from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, options_for, pad, takes_of
 from metanet.models.results.method import versions

@@ -16,8 +16,7 @@ from metanet.base.arrays import Array
 from metanet.diagnostics.study_effects import two_step_twin
 from metanet.kernels.numerics.distributions import binomial_tails, poisson_tails
 from metanet.models.options import options_of
-from metanet.models.results.pooled import Pooled
-from metanet.models.results.study_table import responses_at
+from metanet.models.results.pooled import Pooled, responses_at
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from metanet.base.arguments import checked, rate, whole
 from metanet.base.display import RATE, level_text, per_cent
 from metanet.base.errors import ArgumentError
 from metanet.base.results import Method, Result
-from metanet.kernels.normal_effect.links import LINKS
+from metanet.kernels.normal_effect.random_effect import LINKS
 from metanet.models.options import lean, options_of
 from metanet.models.pooling.batch import Batch, pool_batch
 from metanet.models.pooling.simulate import Truth, draw

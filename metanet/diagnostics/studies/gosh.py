@@ -24,13 +24,11 @@ from metanet.kernels.inverse_variance import two_step as heterogeneity
 from metanet.kernels.inverse_variance.tau2 import ESTIMATORS
 from metanet.kernels.resampling.subsets import Table, study_surfaces, two_groups
 from metanet.models.options import Options, lean, options_of
-from metanet.models.pooling.batch import pool_batch
-from metanet.models.pooling.data import Data
+from metanet.models.pooling.batch import Data, pool_batch
 from metanet.models.pooling.one_group import likelihood_of, logit_variance
 from metanet.models.pooling.two_step import back, effects_of, sizes_of
 from metanet.models.registry import TWO_STEP
-from metanet.models.results.pooled import Pooled
-from metanet.models.results.study_table import responses_at
+from metanet.models.results.pooled import Pooled, responses_at
 
 if TYPE_CHECKING:
     import pandas as pd

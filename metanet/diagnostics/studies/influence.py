@@ -18,13 +18,18 @@ from metanet.diagnostics.studies.series import refit
 from metanet.diagnostics.study_effects import two_step_twin
 from metanet.kernels.beta_binomial import likelihood as beta_binomial_likelihood
 from metanet.kernels.inverse_variance import two_step
-from metanet.kernels.normal_effect.links import beta_binomial_residual, normal_residual, predictive_residual
-from metanet.kernels.normal_effect.random_effect import RULES, common_mean, evaluate
+from metanet.kernels.normal_effect.random_effect import (
+    RULES,
+    beta_binomial_residual,
+    common_mean,
+    evaluate,
+    normal_residual,
+    predictive_residual,
+)
 from metanet.kernels.normal_effect.study_likelihoods import Hypergeometric
 from metanet.kernels.numerics import distributions
 from metanet.models.options import Options, options_of
-from metanet.models.pooling.batch import Batch
-from metanet.models.pooling.data import Data
+from metanet.models.pooling.batch import Batch, Data
 from metanet.models.pooling.one_group import likelihood_of, saturated
 from metanet.models.results.pooled import Pooled
 

@@ -11,9 +11,8 @@ from metanet.base.arguments import checked
 from metanet.base.errors import nearest
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.checks.rules import Tables, check_tables
-from metanet.evidence.contract import Contract, TableContract, contract_for
+from metanet.evidence.contract import DESCRIPTOR, Contract, TableContract, contract_for, given_path
 from metanet.evidence.findings import Findings, Report, in_order
-from metanet.evidence.locate import DESCRIPTOR, given_path
 from metanet.evidence.reading.cells import Table, type_sheet
 from metanet.evidence.reading.text import decode, read_bytes, split
 

@@ -18,7 +18,7 @@ from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, apart, finite, number_axis, response_ticks
 from metanet.figures.page.scale import Scale
 from metanet.kernels.beta_binomial.fit import shapes
-from metanet.models.results.study_table import responses_at
+from metanet.models.results.pooled import responses_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

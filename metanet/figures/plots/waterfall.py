@@ -21,7 +21,7 @@ from metanet.models.comparison.response_categories import CATEGORIES, MEANING, R
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from metanet.models.comparison.response_categories import ResponseArm, ResponseCategories
+    from metanet.models.comparison.response_categories import ResponseArm
 
 
 #: Okabe and Ito's colours from dark to light, so that the order holds in grey and for every kind of colour blindness.

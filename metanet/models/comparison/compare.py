@@ -14,21 +14,19 @@ from metanet.base.display import plural
 from metanet.base.errors import ArgumentError, as_given, check_choice, nearest, shorten
 from metanet.base.results import Method
 from metanet.base.untrusted import listing, visible
-from metanet.kernels.inverse_variance import prediction
-from metanet.kernels.normal_effect.links import averaged
+from metanet.kernels.inverse_variance import two_step as prediction
+from metanet.kernels.normal_effect.random_effect import averaged
 from metanet.kernels.numerics import distributions
 from metanet.kernels.two_groups import differences
 from metanet.models.comparison.fit import CommonFit, common_fit, pairs_of, ratio_common, test_groups
 from metanet.models.comparison.result import OBSERVATIONAL, Comparison
 from metanet.models.options import Options, lean
-from metanet.models.pooling.batch import pool_batch
-from metanet.models.pooling.data import Data
+from metanet.models.pooling.batch import Data, pool_batch
 from metanet.models.pooling.inputs import Studies, missing, read_studies
 from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, options_for, pool_studies, takes_of
 from metanet.models.pooling.simulate import Truth, draw
 from metanet.models.results.method import joint_sentence
-from metanet.models.results.pooled import Pooled
-from metanet.models.results.study_table import responses_at
+from metanet.models.results.pooled import Pooled, responses_at
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from metanet.base.errors import ArgumentError
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import counted, listing, visible
 from metanet.evidence.evidence import Evidence
-from metanet.evidence.study_names import row_labels
+from metanet.evidence.rates import row_labels
 from metanet.models.pooling.inputs import missing
 from metanet.models.results.method import versions
 

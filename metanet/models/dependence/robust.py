@@ -20,7 +20,7 @@ from metanet.kernels.inverse_variance.clusters import cr2, sandwich
 from metanet.models.dependence.clustering import Grouping, read_grouping
 from metanet.models.dependence.robust_result import ClusterRobust
 from metanet.models.options import Options, options_of
-from metanet.models.pooling.data import Data
+from metanet.models.pooling.batch import Data
 from metanet.models.pooling.inputs import read_columns
 from metanet.models.pooling.one_group import likelihood_of
 from metanet.models.pooling.two_step import effects_of

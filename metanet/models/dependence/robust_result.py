@@ -15,8 +15,7 @@ from metanet.base.untrusted import visible
 from metanet.kernels.inverse_variance import regression
 from metanet.models.dependence.clustering import Grouping
 from metanet.models.regression.result import Regression
-from metanet.models.results.pooled import Pooled
-from metanet.models.results.study_table import response_at
+from metanet.models.results.pooled import Pooled, response_at
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,10 +14,11 @@ from metanet.base.display import level_text, plural
 from metanet.base.errors import ArgumentError, check_choice
 from metanet.base.results import Method
 from metanet.effects.measures import MEASURES
-from metanet.kernels.inverse_variance import prediction, regression, two_step
+from metanet.kernels.inverse_variance import regression, two_step
+from metanet.kernels.inverse_variance import two_step as prediction
 from metanet.kernels.inverse_variance.three_level import Effects, ThreeLevelFit
 from metanet.kernels.inverse_variance.three_level import fit as fit_levels
-from metanet.kernels.normal_effect.links import averaged
+from metanet.kernels.normal_effect.random_effect import averaged
 from metanet.kernels.numerics import distributions
 from metanet.models.dependence.clustering import Grouping, read_grouping
 from metanet.models.dependence.three_level_result import FEW, ThreeLevel

@@ -15,7 +15,7 @@ from metanet.base.arrays import Array
 from metanet.base.display import plural
 from metanet.base.errors import ArgumentError, as_given, nearest, shorten
 from metanet.base.untrusted import visible
-from metanet.models.pooling.data import Data
+from metanet.models.pooling.batch import Data
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,12 +15,11 @@ from metanet.effects.study_intervals import clopper_pearson, poisson_exact
 from metanet.kernels.beta_binomial import fit as beta_binomial
 from metanet.kernels.beta_binomial import fit as beta_binomial_prediction
 from metanet.kernels.beta_binomial import fit as beta_binomial_profile
-from metanet.kernels.inverse_variance import prediction, two_step
-from metanet.kernels.normal_effect.fit import Fit
+from metanet.kernels.inverse_variance import two_step
+from metanet.kernels.inverse_variance import two_step as prediction
+from metanet.kernels.normal_effect.fit import Fit, mu_interval, tau_interval
 from metanet.kernels.normal_effect.fit import fit as fit_random_effect
-from metanet.kernels.normal_effect.links import LINKS, Link, marginal_rate
-from metanet.kernels.normal_effect.profile import mu_interval, tau_interval
-from metanet.kernels.normal_effect.random_effect import RULES, posterior
+from metanet.kernels.normal_effect.random_effect import LINKS, RULES, Link, marginal_rate, posterior
 from metanet.kernels.normal_effect.study_likelihoods import (
     BinomialCloglog,
     BinomialLogit,
@@ -32,8 +31,7 @@ from metanet.kernels.normal_effect.study_likelihoods import (
 )
 from metanet.kernels.numerics import distributions
 from metanet.models.options import Options
-from metanet.models.pooling.batch import Batch
-from metanet.models.pooling.data import Data
+from metanet.models.pooling.batch import Batch, Data
 from metanet.models.pooling.two_step import fill_inconsistency, fill_two_step, wald
 
 # The likelihood object of an exact model, from the studies and the choices.

@@ -12,14 +12,12 @@ from metanet.base.arguments import checked, whole
 from metanet.base.errors import ArgumentError, as_given, check_choice, nearest
 from metanet.effects.measures import MEASURES
 from metanet.models.options import Options, check_options
-from metanet.models.pooling.batch import PER_STUDY, Batch, pool_batch
-from metanet.models.pooling.data import Data
+from metanet.models.pooling.batch import PER_STUDY, Batch, Data, pool_batch
 from metanet.models.pooling.inputs import Studies, read_arrays, read_studies
 from metanet.models.registry import MODELS
 from metanet.models.results.method import notes_for, stamp
 from metanet.models.results.pooled import NUMBERS as _NUMBERS
-from metanet.models.results.pooled import Pooled
-from metanet.models.results.study_table import StudyTable
+from metanet.models.results.pooled import Pooled, StudyTable
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,9 +9,9 @@ from scipy import special
 
 from metanet.base.arrays import Array
 from metanet.kernels.beta_binomial.fit import median, shapes
-from metanet.kernels.normal_effect.links import LINKS, marginal_rate
+from metanet.kernels.normal_effect.random_effect import LINKS, marginal_rate
 from metanet.models.options import Options
-from metanet.models.pooling.data import Data
+from metanet.models.pooling.batch import Data
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 from metanet.base.arrays import Array
 from metanet.effects.back_transforms import harmonic_mean
 from metanet.effects.measures import MEASURES
-from metanet.effects.values import Effects
-from metanet.kernels.inverse_variance import intervals, prediction, two_step
+from metanet.effects.zero_cells import Effects
+from metanet.kernels.inverse_variance import intervals, two_step
 from metanet.kernels.inverse_variance import intervals as tau2_intervals
 from metanet.kernels.inverse_variance import tau2 as tau2_estimators
 from metanet.kernels.inverse_variance import two_step as heterogeneity
+from metanet.kernels.inverse_variance import two_step as prediction
 from metanet.kernels.inverse_variance.intervals import MeanInterval
 from metanet.kernels.inverse_variance.search import Kind
-from metanet.kernels.normal_effect.links import averaged
+from metanet.kernels.normal_effect.random_effect import averaged
 from metanet.kernels.numerics import distributions
 from metanet.models.options import Options
-from metanet.models.pooling.batch import Batch
-from metanet.models.pooling.data import Data
+from metanet.models.pooling.batch import Batch, Data
 
 Rows = NDArray[np.intp]
 

@@ -13,14 +13,14 @@ from metanet.base.arrays import Array
 from metanet.effects.measures import MEASURES
 from metanet.kernels.inverse_variance import regression, regression_tau2, two_step
 from metanet.kernels.normal_effect.fit import fit as fit_mean
-from metanet.kernels.normal_effect.links import LINKS, marginal_rate
+from metanet.kernels.normal_effect.random_effect import LINKS, marginal_rate
 from metanet.kernels.normal_effect.regression import fit as fit_exact
 from metanet.kernels.normal_effect.regression import tau_interval
 from metanet.kernels.normal_effect.study_likelihoods import Likelihood
 from metanet.kernels.numerics import distributions
 from metanet.kernels.resampling import permutations
 from metanet.models.options import Options
-from metanet.models.pooling.data import Data
+from metanet.models.pooling.batch import Data
 from metanet.models.pooling.one_group import likelihood_of, saturated_binomial
 from metanet.models.pooling.two_step import back, effects_of, sizes_of
 

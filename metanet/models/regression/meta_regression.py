@@ -17,7 +17,7 @@ from metanet.base.untrusted import listing
 from metanet.effects.measures import MEASURES
 from metanet.kernels.inverse_variance.regression_tau2 import gram_schmidt
 from metanet.models.options import Options
-from metanet.models.pooling.data import Data
+from metanet.models.pooling.batch import Data
 from metanet.models.pooling.inputs import Studies, check_frame, read_studies
 from metanet.models.pooling.pool import DATA_ARGUMENTS, options_for
 from metanet.models.regression.fit import fit_counts, fit_two_step, permute, usable

@@ -15,7 +15,8 @@ from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.results import Method, Result, Test
 from metanet.base.untrusted import listing, visible
 from metanet.effects.measures import MEASURES
-from metanet.kernels.inverse_variance import prediction, regression
+from metanet.kernels.inverse_variance import regression
+from metanet.kernels.inverse_variance import two_step as prediction
 from metanet.models.options import Options
 from metanet.models.regression.fit import Numbers, Permuted, r2
 from metanet.models.regression.formulas import Design

@@ -1,4 +1,4 @@
-"""The result of a pooling: the numbers once, in a frozen object, and the views of it."""
+"""The result of a pooling: the numbers once, in a frozen object, its studies, and the views of it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,120 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metanet.base.arrays import Array
 from metanet.base.display import Scale, interval, level_text, number, per_cent, plural, scale_of, sentence_case
 from metanet.base.drawing import draw
 from metanet.base.results import Method, Result, Test, aligned, plain
+from metanet.effects.back_transforms import harmonic_mean
 from metanet.effects.measures import MEASURES
+from metanet.effects.study_intervals import INTERVALS, normal_on_scale, poisson_exact
+from metanet.effects.zero_cells import CORRECTION
+from metanet.kernels.normal_effect.random_effect import LINKS
+from metanet.kernels.numerics.distributions import two_sided_z
+from metanet.models.options import Options
 from metanet.models.registry import model_row
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from metanet.models.pooling.data import Data
+    from metanet.models.pooling.batch import Data
     from metanet.models.pooling.inputs import Studies
-    from metanet.models.results.study_table import StudyTable
 
+
+# The studies of a result: each study's numbers, weight and shrunken value; the response at any point of the model scale.
+
+# The frame of studies of a result: each study's own numbers, its weight and its shrunken value.
+
+
+_COUNTS = ("events", "total", "events_control", "total_control")
+
+
+@dataclass(frozen=True, eq=False)
+class StudyTable:
+    """What the frame is made of; the frame itself is made when it is first asked for, because a fit is faster than a frame."""
+
+    studies: Studies
+    weights: Array
+    shrunken: Array
+    options: Options
+    _made: list[pd.DataFrame] = field(default_factory=list, repr=False)
+
+    def frame(self) -> pd.DataFrame:
+        """The frame; not a copy."""
+        if not self._made:
+            self._made.append(self._make())
+        return self._made[0]
+
+    def _make(self) -> pd.DataFrame:
+        import pandas as pd
+
+        columns: dict[str, Any] = {"study": list(self.studies.labels)}
+        for name, values in self.studies.columns.items():
+            columns[name] = values.astype(np.int64) if name in _COUNTS else values
+        own, value, lower, upper = self._own()
+        if own is not None:
+            columns[own] = value
+        columns |= {"ci_lower": lower, "ci_upper": upper, "weight": self.weights, "shrunken": self.shrunken}
+        frame = pd.DataFrame(columns)
+        if self.studies.extra is None:
+            return frame
+        # Equal names keep their first column; a column that has the name of one of ours is kept under another.
+        extra = self.studies.extra.loc[:, ~self.studies.extra.columns.duplicated()]
+        taken = ("study", *self.studies.columns)
+        others = extra[[c for c in extra.columns if c not in taken]]
+        others = others.rename(columns={c: f"{c} (data)" for c in others.columns if c in frame.columns})
+        return pd.concat([frame, others], axis=1)
+
+    def _own(self) -> tuple[str | None, Array, Array, Array]:
+        """Each study's own value under its name (None where it stands there already), and its interval."""
+        data, options = self.studies.columns, self.options
+        # Models that correct nothing show their studies as the default rule would.
+        add, to = (CORRECTION, "only0") if options.exact else (options.add, options.to)
+        if "yi" in data:
+            half = two_sided_z(options.level) * np.sqrt(data["vi"])
+            return None, data["yi"], data["yi"] - half, data["yi"] + half
+        if options.scale == "rate":
+            events, total = data["events"], data["total"]
+            if options.study_interval == "normal":
+                ends = normal_on_scale(events, total, options.level, measure=options.measure, add=add, to=to)
+            else:
+                ends = INTERVALS[options.study_interval](events, total, options.level)
+            return "rate", events / total, *ends
+        if options.scale == "rate per person-time":
+            events, time = data["events"], data["person_time"]
+            return "rate", events / time, *poisson_exact(events, time, options.level)
+        measure = MEASURES[options.measure]
+        found = measure.effects(*(data[name] for name in measure.arguments), add=add, to=to)
+        known = np.isfinite(found.vi)
+        half = two_sided_z(options.level) * np.sqrt(np.where(known, found.vi, np.nan))
+        value = np.where(known, found.yi, np.nan)
+        value, lower, upper = (
+            np.where(known, measure.back(np.nan_to_num(x)), np.nan) for x in (value, value - half, value + half)
+        )
+        return "effect", value, lower, upper
+
+
+# The response at any point of the model scale, from a finished result.
+
+
+def response_at(fit: Pooled, value: float) -> float:
+    """What `value` on the scale of ``fit.mu`` is on the scale of ``fit.estimate``."""
+    return float(responses_at(fit, np.array([value]))[0])
+
+
+def responses_at(fit: Pooled, values: Array) -> Array:
+    """`response_at` of many values."""
+    if fit.method["link"] is not None:
+        return LINKS[fit.method["link"]].inverse(values)
+    if fit.measure == "GEN":
+        return values
+    measure = MEASURES[fit.measure]
+    size = harmonic_mean(fit.data[measure.arguments[1]][0]) if measure.needs_size else None
+    return np.asarray(measure.back(values, None if size is None else np.full(values.shape, size)))
+
+
+# The result of a pooling: the numbers once, in a frozen object, and the views of it.
 
 # What the counts of a result are counts of: patients, unless the rows say that some counted procedures or lesions.
 

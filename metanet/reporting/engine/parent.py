@@ -25,7 +25,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from metanet.evidence.load import hold_evidence
+from metanet.evidence.evidence import hold_evidence
 from metanet.reporting.engine.preload import light_notebooks, load_all
 
 #: What can be asked of a fork: a name and where the function lives. Nothing else is run.

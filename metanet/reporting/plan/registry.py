@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from metanet.evidence import Evidence
     from metanet.reporting.plan.jobs import Subset
 
+
 #: Folder of the reports that repeat a published pooling.
 REPLICATION = "replication"
 #: Folder of the analyses beside the pooled rates: one folder for each kind, one in it for each analysis.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
-from metanet.kernels.normal_effect.links import beta_binomial_residual, normal_residual, predictive_residual
+from metanet.kernels.normal_effect.random_effect import beta_binomial_residual, normal_residual, predictive_residual
 from metanet.kernels.normal_effect.study_likelihoods import (
     BinomialCloglog,
     BinomialLogit,

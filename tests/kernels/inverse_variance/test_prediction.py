@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
-from metanet.kernels.inverse_variance import prediction, tau2, two_step
+from metanet.kernels.inverse_variance import tau2, two_step
+from metanet.kernels.inverse_variance import two_step as prediction
 
 
 def sampled(y, v, draws, seed):

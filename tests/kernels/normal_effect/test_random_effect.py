@@ -9,7 +9,7 @@ from metanet.kernels.normal_effect import random_effect as re
 from metanet.kernels.normal_effect.ascent import maximise
 from metanet.kernels.normal_effect.fit import Mean
 from metanet.kernels.normal_effect.fit import fit as fit_model
-from metanet.kernels.normal_effect.links import LINKS, marginal_rate
+from metanet.kernels.normal_effect.random_effect import LINKS, marginal_rate
 from metanet.kernels.normal_effect.study_likelihoods import BinomialCloglog, BinomialLogit
 from tests.kernels.direct import loglik, random_sets
 

@@ -6,7 +6,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import chi2
 
 from metanet.kernels.normal_effect.fit import fit as fit_model
-from metanet.kernels.normal_effect.profile import mu_interval, tau_interval
+from metanet.kernels.normal_effect.fit import mu_interval, tau_interval
 from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit
 from tests.kernels.direct import loglik, random_sets
 

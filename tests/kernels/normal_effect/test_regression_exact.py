@@ -9,7 +9,7 @@ from scipy.special import expit, gammaln, ndtr
 from metanet.kernels.normal_effect import regression as regression_exact
 from metanet.kernels.normal_effect.ascent import maximise
 from metanet.kernels.normal_effect.fit import fit as fit_mean
-from metanet.kernels.normal_effect.profile import tau_interval as mean_tau_interval
+from metanet.kernels.normal_effect.fit import tau_interval as mean_tau_interval
 from metanet.kernels.normal_effect.random_effect import RULES
 from metanet.kernels.normal_effect.regression import Line, tau_interval
 from metanet.kernels.normal_effect.regression_likelihood import evaluate

@@ -225,7 +225,7 @@ def test_two_groups_of_trials_are_compared_on_the_log_scale():
 def test_with_few_studies_f_keeps_the_size_that_chi_squared_does_not():
     from metanet.models.comparison.fit import ratio_common
     from metanet.models.options import check_options
-    from metanet.models.pooling.data import Data
+    from metanet.models.pooling.batch import Data
 
     random = np.random.default_rng(9)
     total = np.exp(random.uniform(np.log(15), np.log(150), (800, 8))).round()
