@@ -16,7 +16,7 @@ from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.effects.measures import MEASURES
 from metanet.models.options import Options, check_options, options_of
 from metanet.models.pooling.batch import Data
-from metanet.models.pooling.two_step import back, effects_of, sizes_of
+from metanet.models.pooling.fill import back, effects_of, sizes_of
 from metanet.models.registry import MODELS, TWO_STEP, model_row
 from metanet.models.results.pooled import Pooled
 

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from metanet.base.arrays import Array
 from metanet.effects import back_transforms as back
 from metanet.effects import formulas
-from metanet.effects.zero_cells import CORRECTION, RULES, Effects
+from metanet.effects.formulas import CORRECTION, RULES, Effects
 
 Data = Literal["counts", "person_time"]
 Response = Literal["rate", "ratio", "difference", "rate per person-time"]
@@ -101,7 +101,7 @@ class Measure:
         add
             What the rule adds to the cells.
         to
-            "only0", "if0all", "all" or "none" (`metanet.effects.zero_cells`). Without effect where `corrects` is False.
+            "only0", "if0all", "all" or "none" (`metanet.effects.formulas`). Without effect where `corrects` is False.
         drop00
             Take out studies with no events in both groups, or (counts) only events in both. Without effect for one group.
 

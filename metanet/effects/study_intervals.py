@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from metanet.base.arrays import Array
+from metanet.effects.formulas import CORRECTION
 from metanet.effects.measures import MEASURES
-from metanet.effects.zero_cells import CORRECTION
 from metanet.kernels.numerics.distributions import two_sided_z
 
 Interval = Callable[..., tuple[Array, Array]]

@@ -16,8 +16,8 @@ from metanet.base.arrays import Array
 from metanet.base.display import plural
 from metanet.base.errors import ArgumentError, MetanetWarning, as_given, check_choice
 from metanet.effects.back_transforms import harmonic_mean
+from metanet.effects.formulas import CORRECTION, RULES, Effects
 from metanet.effects.measures import MEASURES, Measure
-from metanet.effects.zero_cells import CORRECTION, RULES, Effects
 from metanet.models.pooling.inputs import (
     as_numbers,
     check_columns,

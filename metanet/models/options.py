@@ -9,9 +9,9 @@ from typing import Any
 
 from metanet.base.arguments import level as check_level
 from metanet.base.errors import ArgumentError, as_given, check_choice
+from metanet.effects.formulas import CORRECTION, RULES
 from metanet.effects.measures import MEASURES
 from metanet.effects.study_intervals import INTERVALS
-from metanet.effects.zero_cells import CORRECTION, RULES
 from metanet.models.registry import EXACT, I2, LINKS, MODELS, TAU2, TWO_STEP, model_row
 
 # The choices of a pooling: closed vocabularies, checked before anything is computed.

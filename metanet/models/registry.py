@@ -67,7 +67,7 @@ class Model(Choice):
     prediction: tuple[str | None, ...] = (None,)
     remark: str = ""
     weights: str = "share of the observed information on mu"
-    fills: tuple[str, str] = ("two_step", "fill_two_step")
+    fills: tuple[str, str] = ("fill", "fill_two_step")
 
     @property
     def name(self) -> str:
@@ -185,12 +185,12 @@ MODELS: Mapping[str, Model] = MappingProxyType(
         for row in (
             Model(
                 "glmm", "Binomial-normal model", "binomial-normal model (GLMM, {link} link, maximum likelihood)", "10.1002/sim.4040",
-                groups=1, measures=("PLO", "IRLN"), remark=_AS_THEY_ARE, fills=("one_group", "fill_one_group"), **_GLMM,  # type: ignore[arg-type]
+                groups=1, measures=("PLO", "IRLN"), remark=_AS_THEY_ARE, fills=("fill", "fill_one_group"), **_GLMM,  # type: ignore[arg-type]
             ),
             Model(
                 "beta_binomial", "Beta-binomial model", "beta-binomial model (maximum likelihood)", "10.1002/sim.6383",
                 groups=1, measures=("PLO",), tau2=("ML",), ci=("t", "z", "profile"), tau2_ci=("profile",),
-                prediction=("HTS", None), remark=_AS_THEY_ARE, fills=("one_group", "fill_one_group"),
+                prediction=("HTS", None), remark=_AS_THEY_ARE, fills=("fill", "fill_one_group"),
             ),
             Model(
                 "inverse_variance", "Inverse-variance model", "inverse-variance random-effects model",

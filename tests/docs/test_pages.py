@@ -16,9 +16,9 @@ import yaml
 
 import metanet as mn
 from metanet.cli import cli
+from metanet.effects.formulas import RULES
 from metanet.effects.measures import MEASURES
 from metanet.effects.study_intervals import INTERVALS
-from metanet.effects.zero_cells import RULES
 from metanet.models import registry
 from metanet.models.options import PRESETS
 from metanet.models.registry import CI, I2, LINKS, MODELS, PREDICTION, TAU2, TAU2_CI

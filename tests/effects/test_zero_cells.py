@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from metanet.effects.formulas import RULES, one_group, one_rate, two_groups, two_rates
 from metanet.effects.measures import MEASURES
-from metanet.effects.zero_cells import RULES, one_group, one_rate, two_groups, two_rates
 
 EVENTS, TOTAL = [0, 4, 20], [20, 20, 20]
 

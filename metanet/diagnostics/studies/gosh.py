@@ -25,8 +25,7 @@ from metanet.kernels.inverse_variance.tau2 import ESTIMATORS
 from metanet.kernels.resampling.subsets import Table, study_surfaces, two_groups
 from metanet.models.options import Options, lean, options_of
 from metanet.models.pooling.batch import Data, pool_batch
-from metanet.models.pooling.one_group import likelihood_of, logit_variance
-from metanet.models.pooling.two_step import back, effects_of, sizes_of
+from metanet.models.pooling.fill import back, effects_of, likelihood_of, logit_variance, sizes_of
 from metanet.models.registry import TWO_STEP
 from metanet.models.results.pooled import Pooled, responses_at
 

@@ -30,7 +30,7 @@ from metanet.kernels.normal_effect.study_likelihoods import Hypergeometric
 from metanet.kernels.numerics import distributions
 from metanet.models.options import Options, options_of
 from metanet.models.pooling.batch import Batch, Data
-from metanet.models.pooling.one_group import likelihood_of, saturated
+from metanet.models.pooling.fill import likelihood_of, saturated
 from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:

@@ -315,7 +315,7 @@ def _effect_axis(fit: Pooled, twin: Twin, low: float, high: float, room: float, 
     """Model scale across; ticks are round responses where that scale is not the response's own."""
     if fit.response in ("effect", "difference"):
         return number_axis(low, high, room=room, size=size, exact=True)
-    from metanet.models.pooling.two_step import back, sizes_of
+    from metanet.models.pooling.fill import back, sizes_of
 
     many = sizes_of(twin.data, twin.options, np.isfinite(twin.vi))
 

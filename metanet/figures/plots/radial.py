@@ -164,7 +164,7 @@ def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None
 def _scale(fit: Pooled) -> tuple[Callable[[Array], Array], float | None]:
     """The way from the scale of the effects to the response, and the pooled estimate on the scale of the effects."""
     from metanet.diagnostics.study_effects import two_step_twin
-    from metanet.models.pooling.two_step import back, sizes_of
+    from metanet.models.pooling.fill import back, sizes_of
 
     twin = two_step_twin(fit)
     size = sizes_of(twin.data, twin.options, np.isfinite(twin.vi))

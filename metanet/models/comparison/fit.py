@@ -21,8 +21,7 @@ from metanet.kernels.numerics.roots import find_roots
 from metanet.kernels.two_groups import differences
 from metanet.models.options import Options
 from metanet.models.pooling.batch import Data
-from metanet.models.pooling.one_group import likelihood_of
-from metanet.models.pooling.two_step import effects_of
+from metanet.models.pooling.fill import effects_of, likelihood_of
 from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:

@@ -21,9 +21,8 @@ from metanet.models.dependence.clustering import Grouping, read_grouping
 from metanet.models.dependence.robust_result import ClusterRobust
 from metanet.models.options import Options, options_of
 from metanet.models.pooling.batch import Data
+from metanet.models.pooling.fill import effects_of, likelihood_of
 from metanet.models.pooling.inputs import read_columns
-from metanet.models.pooling.one_group import likelihood_of
-from metanet.models.pooling.two_step import effects_of
 from metanet.models.registry import TWO_STEP
 from metanet.models.regression.result import Regression
 from metanet.models.results.method import versions

@@ -23,9 +23,9 @@ from metanet.kernels.numerics import distributions
 from metanet.models.dependence.clustering import Grouping, read_grouping
 from metanet.models.dependence.three_level_result import FEW, ThreeLevel
 from metanet.models.options import Options
+from metanet.models.pooling.fill import back, effects_of, sizes_of
 from metanet.models.pooling.inputs import Studies, read_studies
 from metanet.models.pooling.pool import DATA_ARGUMENTS, options_for, pool_studies, takes_of
-from metanet.models.pooling.two_step import back, effects_of, sizes_of
 from metanet.models.results.method import versions
 from metanet.models.results.pooled import Pooled
 

@@ -19,8 +19,18 @@ from metanet.kernels.two_groups import um_fs as um_fs_profile
 from metanet.kernels.two_groups import um_rs as um_rs_profile
 from metanet.models.options import Options
 from metanet.models.pooling.batch import Batch, Data
-from metanet.models.pooling.one_group import Maximum, conditional, fill_maximum, fill_random_effect, saturated_binomial
-from metanet.models.pooling.two_step import back, fill_inconsistency, fill_single, show_single, wald
+from metanet.models.pooling.fill import (
+    Maximum,
+    back,
+    conditional,
+    fill_inconsistency,
+    fill_maximum,
+    fill_random_effect,
+    fill_single,
+    saturated_binomial,
+    show_single,
+    wald,
+)
 
 Rows = NDArray[np.intp]
 Profile = Callable[[], tuple[Array, Array]]

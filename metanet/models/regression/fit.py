@@ -21,8 +21,7 @@ from metanet.kernels.numerics import distributions
 from metanet.kernels.resampling import permutations
 from metanet.models.options import Options
 from metanet.models.pooling.batch import Data
-from metanet.models.pooling.one_group import likelihood_of, saturated_binomial
-from metanet.models.pooling.two_step import back, effects_of, sizes_of
+from metanet.models.pooling.fill import back, effects_of, likelihood_of, saturated_binomial, sizes_of
 
 Combine = Callable[[Array], tuple[Array, Array, Array]]
 

@@ -14,9 +14,9 @@ from metanet.base.display import Scale, interval, level_text, number, per_cent, 
 from metanet.base.drawing import draw
 from metanet.base.results import Method, Result, Test, aligned, plain
 from metanet.effects.back_transforms import harmonic_mean
+from metanet.effects.formulas import CORRECTION
 from metanet.effects.measures import MEASURES
 from metanet.effects.study_intervals import INTERVALS, normal_on_scale, poisson_exact
-from metanet.effects.zero_cells import CORRECTION
 from metanet.kernels.normal_effect.random_effect import LINKS
 from metanet.kernels.numerics.distributions import two_sided_z
 from metanet.models.options import Options
