@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metanet.base.arguments import checked
-from metanet.base.display import ABSENT, RATE, count, level_text, number, plural
+from metanet.base.display import ABSENT, RATE, count, level_text, number, plural, title_of
 from metanet.base.errors import ArgumentError
 from metanet.base.results import plain
 from metanet.base.untrusted import listing
@@ -59,7 +59,10 @@ def study_table(studies: pd.DataFrame | Pooled) -> Table:
     if isinstance(studies, Pooled):
         return _pooled(studies)
     check_rates(studies)
-    rows = [_selected({str(key): plain(value) for key, value in row.items()}) for row in studies.to_dict("records")]
+    titles = studies.attrs.get("titles", {})
+    rows = [
+        _selected({str(key): plain(value) for key, value in row.items()}, titles) for row in studies.to_dict("records")
+    ]
     columns = [
         Column("Study", ("study",)),
         Column("Modality", ("modality",)),
@@ -83,7 +86,7 @@ def check_rates(frame: object) -> None:
             raise ArgumentError(f"rates has no column {name!r}. Fix: give what Evidence.rates returned.")
 
 
-def _selected(row: Mapping[str, Any]) -> list[Cell]:
+def _selected(row: Mapping[str, Any], titles: Mapping[str, str]) -> list[Cell]:
     source = ", ".join(str(row[c]) for c in ("source", "source_locator") if row.get(c))
     if row.get("derivation"):
         source += f". Count derived: {row['derivation']}"
@@ -92,7 +95,7 @@ def _selected(row: Mapping[str, Any]) -> list[Cell]:
         text_cell(row.get("modality")),
         share_cell(row["events"], row["total"]),
         text_cell(row.get("unit")),
-        text_cell("; ".join(str(row[c]) for c in ("definition", "criteria") if row.get(c))),
+        text_cell("; ".join(titles.get(row[c], str(row[c])) for c in ("definition", "criteria") if row.get(c))),
         text_cell(row.get("certainty")),
         text_cell(source),
     ]
@@ -256,7 +259,8 @@ def characteristics_table(rates: pd.DataFrame) -> Table:
         filled = [_value(v, digits) for v in values]
         add(Column(label, (name,), kind, above), filled, _range(values, digits))
     for name, last in _LAST.items():
-        add(Column(last, (name,)), [_words(v) for v in _values(rates, name)])
+        titled = [None if v is None else title_of(v, rates) for v in _values(rates, name)]
+        add(Column(last, (name,)), [_words(v) for v in titled])
     foot = [
         "Percentages are of the patients of the arm; an empty cell or a dash is not reported. "
         "Medians and ranges are over the arms that report the value."

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked, level
-from metanet.base.display import level_text, scale_of
+from metanet.base.display import in_sentence, level_text, scale_of
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.untrusted import listing
 from metanet.diagnostics.spread.grade import OPEN, grade_facts
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 _FACTS = {
     "How far apart": "rates of the studies {}",
     "How many study intervals": "study intervals that miss the {average} rate: {}",
-    "How large is the spread": "tau {}",
-    "Could chance alone": "{}",
+    "How large is the heterogeneity": "tau {}",
+    "Is chance alone": "{}",
     "Do the studies differ": "{}",
     "How much evidence": "{}",
-    "How large is the one study": "as precise as one study of {}",
+    "Which sample size": "as precise as one study of {}",
 }
 _UNITS = {100: "%", 1000: "per 1000"}
 
@@ -103,7 +103,7 @@ def summary_of_findings(
         )
         title = str(rates.attrs["label"])
         if rates.attrs["definition"]:
-            title += f" ({rates.attrs['definition']})"
+            title += f" ({in_sentence(rates.attrs['definition_title'])})"
         if rates.empty:
             without.append(title)
             continue

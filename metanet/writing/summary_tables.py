@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from metanet.base.arguments import checked, choice, level
-from metanet.base.display import RATE, level_text
+from metanet.base.display import RATE, in_sentence, level_text
 from metanet.base.errors import ArgumentError, check_choice
 from metanet.base.untrusted import listing
 from metanet.evidence.evidence import Evidence
@@ -203,7 +203,7 @@ def summary_table(
     ]
     title = str(everything.attrs["label"])
     if everything.attrs["definition"]:
-        title += f" (definition: {everything.attrs['definition']})"
+        title += f" (definition: {in_sentence(everything.attrs['definition_title'])})"
     words = "modality class" if by == "modality_class" else "modality"
     return made(
         f"{title} by {words}",

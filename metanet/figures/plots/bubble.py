@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metanet.base.arrays import Array
-from metanet.base.display import level_text, plural
+from metanet.base.display import in_sentence, level_text, plural
 from metanet.figures.forest.rows import _heading
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, finite, number_axis
@@ -99,7 +99,9 @@ def bubble(
         axis_x = number_axis(
             float(x.min()) - 0.04 * spread, float(x.max()) + 0.04 * spread, room=room, size=sheet.size, exact=True
         )
-        axes = framed(sheet, axis_x, _values_axis(value, curve, scale.is_rate), (_heading(name), label))
+        axes = framed(
+            sheet, axis_x, _values_axis(value, curve, scale.is_rate), (_heading(regression.title_of(name)), label)
+        )
         known = np.isfinite(weight)
         share = np.where(known, weight, 0.0) / (float(weight[known].max()) if known.any() else 1.0)
         largest = _LARGEST * min(1.0, (_MANY / len(x)) ** 0.5)
@@ -125,7 +127,8 @@ def bubble(
         )
         dots.set(linewidths=0.7, clip_on=False, zorder=2)
     unit = f" {scale.unit}" if scale.unit else ""
-    text = f"Bubble plot of {plural(len(x), 'study', 'studies')} over {harmless(name, 120)}. {harmless(regression.sentence(), 1500)}"
+    over = harmless(in_sentence(regression.title_of(name)), 120)
+    text = f"Bubble plot of {plural(len(x), 'study', 'studies')} over {over}. {harmless(regression.sentence(), 1500)}"
     if fitted:
         ends = [scale.show(float(line["value"].iloc[i])) for i in (0, -1)]
         text += f" The line goes from {ends[0]}{unit} at {t[0]:g} to {ends[1]}{unit} at {t[-1]:g}."
@@ -170,6 +173,6 @@ def _legend(regression: Regression, fitted: bool, predicted: bool, others: list[
     if not fitted:
         text += " No line, because the coefficients have no finite estimate."
     if others and fitted:
-        held = ", ".join(harmless(n, 60) for n in others)
+        held = ", ".join(harmless(in_sentence(regression.title_of(n)), 60) for n in others)
         text += f" Held fixed on the line: {held}."
     return text

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from metanet.base import display
-from metanet.base.display import level_text
+from metanet.base.display import level_text, title_of
 from metanet.base.errors import ArgumentError, as_given
 from metanet.figures.forest.captions import summary_label
 from metanet.figures.forest.render import draw_table
@@ -135,7 +135,7 @@ def cumulative_plot(
     left: tuple[Column, ...] = (Column("k", "Studies", "right"),)
     # The place in the data says no more than the number of studies does.
     if "added" in frame.columns and list(frame["added"]) != list(frame["k"]):
-        left = (Column("added", _heading(order) if order else _sorted_by(frame, fit), "right"), *left)
+        left = (Column("added", _order_heading(order, fit) if order else _sorted_by(frame, fit), "right"), *left)
     table = _table(
         frame, fit, per, title, xlim, response, level, heading="Study added", each="of the studies so far", left=left
     )
@@ -197,6 +197,10 @@ def _table(
     )
 
 
+def _order_heading(name: str, fit: Pooled | None) -> str:
+    return _heading(name if fit is None else title_of(name, fit.studies))
+
+
 def _sorted_by(frame: pd.DataFrame, fit: Pooled | None) -> str:
     """The heading of the values that the studies were sorted by: the column of the data that has them, if one has."""
     values = {name: str(value) for name, value in zip(frame["study"], frame["added"], strict=True)}
@@ -207,7 +211,7 @@ def _sorted_by(frame: pd.DataFrame, fit: Pooled | None) -> str:
                 column != "study"
                 and {n: str(v) for n, v in zip(studies["study"], studies[column], strict=True)} == values
             ):
-                return _heading(str(column))
+                return _order_heading(str(column), fit)
     return "Sorted by"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.base.arguments import checked, choice, whole
-from metanet.base.display import plural
+from metanet.base.display import in_sentence, plural, title_of
 from metanet.base.errors import ArgumentError, as_given, check_choice, nearest, shorten
 from metanet.base.results import Method
 from metanet.base.untrusted import listing, visible
@@ -132,6 +132,7 @@ def compare(
     exact, exact_method = _exact(parts, options) if edge and len(names) > 1 else (None, None)
     notes += _notes(studies, frame, group, names, options, parts, common, heterogeneity)
     method = {
+        "by": in_sentence(title_of(by, data)),
         "comparison": "likelihood ratio, means of the groups against one mean",
         "heterogeneity": heterogeneity,
         "groups": list(names),
@@ -325,6 +326,6 @@ def _notes(
         if both:
             notes.append(
                 f"{plural(len(both), 'study has', 'studies have')} arms in several groups, which are compared as if they came from "
-                "different studies; within_studies compares them inside each study."
+                "different studies; a within-study comparison avoids this."
             )
     return notes

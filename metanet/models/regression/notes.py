@@ -39,6 +39,10 @@ _SOURCES = {
     "Q-profile": "10.1002/sim.2514",
     "R2": "10.1111/bmsp.12002",
 }
+_TITLES = {
+    "inverse_variance": "Inverse-variance meta-regression", "glmm": "Meta-regression by a mixed model", "R2": "R²",
+    "HK": "Knapp-Hartung", "HK-adhoc": "Knapp-Hartung, never below the model-based error", "permutation": "Permutation test",
+}  # fmt: skip
 
 
 def notes_for(
@@ -186,7 +190,7 @@ def stamp(
         "version": __version__,
         "numpy": np.__version__,
         "scipy": scipy.__version__,
-        "sources": [f"{name}: doi:{_SOURCES[name]}" for name in used],
+        "sources": [f"{_TITLES.get(name, name)}: doi:{_SOURCES[name]}" for name in used],
         "notes": list(notes),
     }
     entries["sentence"] = _sentence(entries, options)

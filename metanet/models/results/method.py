@@ -11,12 +11,12 @@ import numpy as np
 import scipy
 
 from metanet._version import __version__
-from metanet.base.display import level_text, per_cent, plural
+from metanet.base.display import level_text, per_cent, plural, sentence_case
 from metanet.base.results import Method
 from metanet.effects.measures import MEASURES
 from metanet.kernels.numerics.distributions import two_sided_z
 from metanet.models.options import Options
-from metanet.models.registry import CI, I2, MODELS, PREDICTION, TWO_STEP, model_row, source_of
+from metanet.models.registry import CI, I2, MODELS, PREDICTION, TWO_STEP, model_row, source_of, source_title
 
 # The method stamp: every choice that moved a number, in entries and in one sentence.
 
@@ -115,7 +115,9 @@ def _marginal(options: Options) -> str | None:
         return None
     if options.model == "glmm":
         return "delta method on the logit" if options.scale == "rate" else "delta method on the logarithm"
-    return "as the mean" if options.model == "beta_binomial" else "ends of the mean, averaged over the random effect"
+    if options.model == "beta_binomial":
+        return "as the mean"
+    return "confidence limits of the mean, averaged over the random effect"
 
 
 def _sources(options: Options, status: str, k: int) -> list[str]:
@@ -131,7 +133,7 @@ def _sources(options: Options, status: str, k: int) -> list[str]:
         used += ["I2"]
         if source_of(str(options.prediction)) and k > 2 and options.prediction not in used:
             used.append(str(options.prediction))
-    return [f"{name}: doi:{source_of(name)}" for name in used]
+    return [f"{sentence_case(source_title(name, options.link))}: doi:{source_of(name)}" for name in used]
 
 
 def _sentence(entries: dict[str, Any], options: Options) -> str:

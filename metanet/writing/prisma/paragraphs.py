@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from metanet.base.display import level_text, plural
+from metanet.base.display import in_sentence, level_text, plural, title_of
 from metanet.base.untrusted import counted, listing, visible
 from metanet.diagnostics.bias.small_study_effects import Check
 from metanet.diagnostics.method.calibrate import Calibration
@@ -50,11 +50,11 @@ def selection(fit: Pooled, rates: pd.DataFrame | None) -> str:
     modalities = chosen.get("modality")
     what = visible(about.get("label") or "the outcome")
     text = f"Eligible for the synthesis of {what[0].lower()}{what[1:]}"
-    text += f" (definition: {visible(about['definition'])})" if about.get("definition") else ""
+    text += f" (definition: {visible(in_sentence(about['definition_title']))})" if about.get("definition_title") else ""
     text += f" were arms treated by {listing(modalities)}" if modalities else " were arms of every modality"
     rules = ["rows marked as not fit for pooling were left out"] if chosen.get("poolable_only", True) else []
     if chosen.get("certainty"):
-        rules.append(f"rows of less than {chosen['certainty']} certainty were left out")
+        rules.append(f"rows with a certainty below {chosen['certainty']} were excluded")
     if chosen.get("overlap") in _OVERLAP:
         rules.append(_OVERLAP[chosen["overlap"]])
     text += f"; {', and '.join(rules)}." if rules else "."
@@ -195,10 +195,10 @@ def _method(result: Any) -> str:
 
 
 def _compared(result: Comparison) -> str:
-    spread = "one spread for all groups" if result.heterogeneity == "common" else "a spread of each group"
+    tau2 = "a common tau²" if result.heterogeneity == "common" else "a separate tau² for each group"
     return (
-        f"Groups by {visible(result.by)} were compared by the likelihood ratio of one mean against a mean for each group, with "
-        f"{spread}; pairs were adjusted by Holm's method."
+        f"Groups by {visible(result.method['by'])} were compared by a likelihood-ratio test of equal means with {tau2}; pairwise "
+        "p-values were adjusted by Holm's method."
     )
 
 
@@ -233,7 +233,9 @@ KINDS = (
     Kind(
         Regression,
         CAUSES,
-        lambda r: f"Moderators were examined by meta-regression on the studies ({visible(r.formula)}): {_method(r)}.",
+        lambda r: (
+            f"Moderators were examined by meta-regression on the studies ({visible(r.title_of(r.formula))}): {_method(r)}."
+        ),
     ),
     Kind(
         Pooled,
@@ -242,7 +244,13 @@ KINDS = (
     ),
     Kind(BayesPooled, ROBUST, lambda r: f"The same studies were pooled by a Bayesian model: {_method(r)}."),
     Kind(LeaveOneOut, ROBUST, lambda r: "Each study was left out in turn."),
-    Kind(Cumulative, ROBUST, lambda r: f"Studies were added one after another (order: {visible(r.order)})."),
+    Kind(
+        Cumulative,
+        ROBUST,
+        lambda r: (
+            f"Studies were added one after another (order: {visible(in_sentence(title_of(r.order, r.fit.studies)))})."
+        ),
+    ),
     Kind(
         Influence,
         ROBUST,

@@ -37,13 +37,13 @@ TOPICS = {
     "21": "Reporting bias: results",
 }
 _METHODS = ("13a", "13b", "13c", "13d", "13e", "13f", "14")
-#: What to give `report_text` so that an item is covered.
+#: The analysis that `report_text` needs for an item.
 _NEEDS = {
-    "13a": "give rates, the frame of Evidence.rates",
-    "13e": "give a comparison, a meta-regression or within_studies",
-    "13f": "give a second model, leave_one_out, multiverse or another sensitivity analysis",
-    "14": "give small_study_effects",
-    "20a": "give rates, the frame of Evidence.rates",
+    "13a": "the selected rates",
+    "13e": "a comparison of groups, a meta-regression or a within-study comparison",
+    "13f": "a second model, a leave-one-out analysis or another sensitivity analysis",
+    "14": "a test of small-study effects",
+    "20a": "the selected rates",
 }
 
 
@@ -80,7 +80,7 @@ class ReportText:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the text does not cover."""
-        return (f"Not covered, because nothing was given for it: {'; '.join(self.missing)}.",) if self.missing else ()
+        return (f"Items without an analysis in this report: {'; '.join(self.missing)}.",) if self.missing else ()
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each item: item, topic, text."""
@@ -181,7 +181,9 @@ def report_text(fit: Pooled, *analyses: object, rates: pd.DataFrame | None = Non
     items = {item: text for item in TOPICS if (text := " ".join(part for part in found.get(item, ()) if part))}
     pairs = {CAUSES[1]: CAUSES[0], ROBUST[1]: ROBUST[0], "21": "14"}
     missing = tuple(
-        f"{item} ({_NEEDS[item]})" for item in TOPICS if item not in items and item not in pairs and item in _NEEDS
+        f"{item} (needs {_NEEDS[item]})"
+        for item in TOPICS
+        if item not in items and item not in pairs and item in _NEEDS
     )
     return ReportText(items, missing, tuple(dict.fromkeys(sources)), fit.method, fit.sentence())
 

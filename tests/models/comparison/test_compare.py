@@ -166,7 +166,7 @@ def test_the_bootstrap_keeps_its_size_where_the_groups_are_alike():
 
 def test_arms_of_one_study_in_two_groups_are_named():
     frame = DATA.assign(group=["A"] * 3 + ["B"] * 3 + ["C", "A", "C"])
-    assert any("within_studies" in note for note in mn.compare(frame, "group").notes)
+    assert any("within-study comparison" in note for note in mn.compare(frame, "group").notes)
 
 
 def test_the_label_stands_wherever_it_is_printed():

@@ -70,7 +70,7 @@ def test_what_was_left_out_is_counted_with_its_reason(rates, full):
 def test_what_was_not_given_is_named_and_not_claimed(fit, item):
     text = report_text(fit)
     assert item not in text.items
-    assert any(entry.startswith(f"{item} (give ") for entry in text.missing)
+    assert any(entry.startswith(f"{item} (needs ") for entry in text.missing)
     assert item in text.notes[0]
     assert "left out in turn" not in text.methods
     assert "multiverse" not in text.methods
