@@ -41,7 +41,7 @@ def analysis_table(frame: pd.DataFrame, title: str, empty: str = "Nothing to sho
     title
         The line above it.
     empty
-        What is said when there are no rows.
+        The text of a table without rows.
 
     Returns
     -------

@@ -67,7 +67,7 @@ def test_a_summary_prints_the_digits_of_the_fit(evidence, response):
 def test_a_summary_says_where_nothing_was_pooled(evidence):
     table = mn.summary_table(evidence, "hepatotoxicity")
     row = shown_of(table, Modality="TACE")
-    assert row["Status"] == "one study, its own rate and exact interval"
+    assert row["Status"] == "one study: observed rate and exact interval"
     assert row["Median rate: %"] == "0.0"
     # Clopper-Pearson of 0 of 13.
     assert row["Median rate: 95 % CI"] == f"0.0 to {100 * (1 - 0.025 ** (1 / 13)):.1f}"
@@ -394,7 +394,7 @@ def test_rows_left_out_and_sources_are_listed_once(evidence):
     sources = mn.source_table(rates).to_frame()
     assert sources["source"].tolist() == sorted(rates["source"].unique())
     assert sum(len(names.split("; ")) for names in sources["studies"]) == len(rates)
-    assert repr(mn.left_out_table(rates.iloc[:0].copy().pipe(_without_attrs))) == "Nothing was left out."
+    assert repr(mn.left_out_table(rates.iloc[:0].copy().pipe(_without_attrs))) == "No row was excluded."
 
 
 # --- models, stamps, published rates
@@ -437,7 +437,7 @@ def test_published_rates_stand_under_ours(evidence):
     assert frame["estimate"].tolist() == [fit.estimate, *printed["estimate"]]
     assert frame["source"].iloc[0] == "This report"
     empty = mn.published_table(evidence, "local_control", "TAE", fit)
-    assert repr(empty) == "No published pooled rate of this outcome and modality class is in the tables."
+    assert repr(empty) == "The evidence has no published pooled rate of this outcome and modality class."
 
 
 def test_a_frame_becomes_a_table_with_its_numbers():
