@@ -1,4 +1,4 @@
-"""The bubble plot of a meta-regression: studies by one moderator, the fitted line, its interval and that of a new study."""
+"""The bubble plot of a meta-regression: studies by one moderator, the fitted line, its confidence and its prediction interval."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def bubble(
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
-    """Draw the studies of a meta-regression over one numeric moderator.
+    """Draw the studies of a meta-regression against one numeric moderator.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def bubble(
     Raises
     ------
     ArgumentError
-        No numeric moderator, or one that is not known.
+        No numeric moderator, or an unknown one.
 
     Examples
     --------
@@ -128,7 +128,9 @@ def bubble(
         dots.set(linewidths=0.7, clip_on=False, zorder=2)
     unit = f" {scale.unit}" if scale.unit else ""
     over = harmless(in_sentence(regression.title_of(name)), 120)
-    text = f"Bubble plot of {plural(len(x), 'study', 'studies')} over {over}. {harmless(regression.sentence(), 1500)}"
+    text = (
+        f"Bubble plot of {plural(len(x), 'study', 'studies')} against {over}. {harmless(regression.sentence(), 1500)}"
+    )
     if fitted:
         ends = [scale.show(float(line["value"].iloc[i])) for i in (0, -1)]
         text += f" The line goes from {ends[0]}{unit} at {t[0]:g} to {ends[1]}{unit} at {t[-1]:g}."
@@ -137,7 +139,7 @@ def bubble(
 
 
 def _make_room(axes: Axes, x: Array, y: Array, radius: Array) -> None:
-    """Widen both axes until every bubble stands inside the panel: one at 0 % would lie on the tick labels."""
+    """Widen both axes until every bubble is inside the panel and clear of the tick labels."""
     for values, extent, limits, put in (
         (x, panel_size(axes)[0], axes.get_xlim(), axes.set_xlim),
         (y, panel_size(axes)[1], axes.get_ylim(), axes.set_ylim),
@@ -174,5 +176,5 @@ def _legend(regression: Regression, fitted: bool, predicted: bool, others: list[
         text += " No line, because the coefficients have no finite estimate."
     if others and fitted:
         held = ", ".join(harmless(in_sentence(regression.title_of(n)), 60) for n in others)
-        text += f" Held fixed on the line: {held}."
+        text += f" Fixed on the line: {held}."
     return text
