@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from metanet.base.errors import ArgumentError, as_given, check_choice
 
@@ -263,6 +263,16 @@ def count(value: float | int | None) -> str:
 def plural(number_of: int, word: str, many: str | None = None) -> str:
     """`1 study`, `2 studies`."""
     return f"{number_of} {word if number_of == 1 else many or word + 's'}"
+
+
+def title_of(name: object, frame: Any) -> str:
+    """What a reader calls a column or a word of `frame`: its title in ``attrs["titles"]``, else its own name."""
+    return str(frame.attrs.get("titles", {}).get(name, name))
+
+
+def in_sentence(title: str) -> str:
+    """A title inside a sentence: "Grade 1" is "grade 1", "DOI" stays."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
 
 def sentence_case(text: str) -> str:

@@ -169,6 +169,11 @@ class Column:
         return bool(self.constraints.get("required", False))
 
     @property
+    def heading(self) -> str:
+        """The title with the unit, where the unit says more: "Grade 1 (%)"."""
+        return f"{self.title} ({self.unit})" if self.unit and self.unit != self.title.lower() else self.title
+
+    @property
     def vocabulary(self) -> tuple[str, ...]:
         """The allowed words; empty where any text is allowed."""
         return tuple(str(word) for word in self.constraints.get("enum", self.extra.get("vocabulary", ())))
@@ -195,10 +200,15 @@ class Outcome:
     default_family: str
     has_certainty: bool
 
+    @property
+    def titles(self) -> dict[str, str]:
+        """The title of every definition and of every family of them."""
+        titles = {name: title for f in self.families for name, title in zip(f.members, f.titles, strict=True)}
+        return titles | {f.name: f.title for f in self.families}
+
     def title_of(self, definition: str) -> str:
         """A definition, or a family of them, as a reader calls it."""
-        titles = {name: title for f in self.families for name, title in zip(f.members, f.titles, strict=True)}
-        return next((f.title for f in self.families if f.name == definition), titles.get(definition, definition))
+        return self.titles.get(definition, definition)
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,7 @@ class Evidence:
     _modalities: Mapping[str, tuple[str, ...]] = field(repr=False)
     _columns: Mapping[str, str] = field(repr=False)
     _unplaced: Mapping[str, int] = field(repr=False)
+    _titles: Mapping[str, str] = field(repr=False)
     _parts: dict[tuple[Any, ...], str] = field(default_factory=dict, repr=False)
 
     def rates(
@@ -177,8 +178,8 @@ class Evidence:
         pandas.DataFrame
             study, study_id, arm, modality, modality_class, events, total, year, unit, criteria, definition and the
             rest of the row, then what the study and the arm say about the patients. ``study`` is a unique label.
-            ``.attrs``: outcome, label, direction, definition, policy, selection (the arguments), notes (sentences), and
-            left_out (study, study_id, arm, events, total, reason).
+            ``.attrs``: outcome, label, direction, definition, policy, selection (the arguments), titles (of columns and
+            definitions), notes (sentences), and left_out (study, study_id, arm, events, total, reason).
 
         Raises
         ------
@@ -211,6 +212,7 @@ class Evidence:
             "definition": selection.definition,
             "definition_title": None if selection.definition is None else about.title_of(selection.definition),
             "policy": overlap,
+            "titles": dict(self._titles) | about.titles,
             "selection": {
                 "outcome": outcome,
                 "modality": None if selection.modalities is None else list(selection.modalities),
@@ -504,6 +506,7 @@ def _assemble(reading: Reading) -> Evidence:
         _labels=study_labels(study_rows.values()),
         _modalities=modalities,
         _columns=_rate_columns(studies.contract, arms.contract),
+        _titles={c.name: c.heading for table in (*tables.outcomes, arms, studies) for c in table.contract.columns},
         _unplaced={t.contract.outcome: len(t.rows) - len(rows[t.contract.outcome]) for t in tables.outcomes},
     )
 

@@ -196,13 +196,16 @@ def select(
     sieve.keep(_one_row_per_arm(sieve.rows, outcome, definitions))
     kept, displaced, crowded = choose_reports(sieve.rows, overlap)
     sieve.left_out += [
-        (row, f"shares patients ({visible(row['overlap_group'])}) with {labels[instead]}, which is kept")
+        (
+            row,
+            f"shares patients ({visible(row['overlap_group']).replace('_', ' ')}) with {labels[instead]}, which is kept",
+        )
         for row, instead in displaced
     ]
     if overlap == "keep_all" and crowded:
         notes.append(
             f"Patients may be counted twice: {counted(len(crowded), 'group')} of overlapping cohorts "
-            f"with several reports each ({listing(crowded, 20)})."
+            f"with several reports each ({listing((name.replace('_', ' ') for name in crowded), 20)})."
         )
     notes += _unit_notes(kept)
     return Selection(

@@ -1,1 +1,1 @@
-"""Figures: results become Matplotlib axes. The only room that imports Matplotlib or forestplot; importing it changes no setting."""
+"""Figures: results as Matplotlib axes. The only part that imports Matplotlib or forestplot; importing it changes no setting."""

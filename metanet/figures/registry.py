@@ -1,4 +1,4 @@
-"""The registry of figures: what each one is called, what it draws, and the function that draws it.
+"""The registry of figures: name, input and drawing function of each.
 
 A figure is one file in `metanet.figures.plots` whose function bears `chart`. The tests draw every entry for every hard case, the
 gallery shows it and the page of public names lists it. The example in its docstring, on a frame `rates` and its pooled `fit`, is

@@ -256,6 +256,16 @@ INTERVAL_SOURCES = MappingProxyType(
 )
 
 
+def source_title(code: str, link: str | None = None) -> str:
+    """What a list of sources calls a choice, whatever its kind."""
+    if code in MODELS:
+        return model_row(code, link).title
+    if code in (*CI, *PREDICTION):
+        return f"{(CI.get(code) or PREDICTION[code]).title} interval"
+    row = TAU2.get(code) or TAU2_CI.get(code)
+    return row.title if row else MEASURES[code].title if code in MEASURES else {"I2": "I²"}.get(code, code)
+
+
 def source_of(code: str) -> str | None:
     """The DOI of a choice, whatever its kind."""
     if code == "I2":

@@ -1,1 +1,1 @@
-"""From results to what a reader gets in hand: tables and texts."""
+"""Tables and texts made from results."""

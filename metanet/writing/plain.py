@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metanet.base.arguments import checked
+from metanet.base.display import in_sentence, level_text, sentence_case, title_of
 from metanet.base.errors import ArgumentError
 from metanet.base.results import plain
 from metanet.base.untrusted import NO_MATH, html_text, visible
+from metanet.models.registry import MODELS, TAU2, model_row
 from metanet.models.results.pooled import Pooled
 from metanet.writing.table.table import Cell, Column, Table, count_cell, made, number_cell, text_cell
 
@@ -17,6 +19,15 @@ if TYPE_CHECKING:
 
 
 # Tables straight from frames and stamps: an analysis, a method.
+
+#: Headings of the columns of results.
+_HEADINGS = {
+    "ci_lower": "Lower limit", "ci_upper": "Upper limit", "pvalue": "p", "tau2": "tau²", "r2": "R²",
+    "split": "Averages and medians differ", "benefit_difference": "Difference in benefit",
+    "benefit_pvalue": "p (benefit)", "risk_difference": "Difference in risk",
+    "risk_pvalue": "p (risk)",
+}  # fmt: skip
+_FLAGS = {True: "yes", False: "no"}
 
 
 @checked()
@@ -30,12 +41,12 @@ def analysis_table(frame: pd.DataFrame, title: str, empty: str = "Nothing to sho
     title
         The line above it.
     empty
-        What is said when there are no rows.
+        The text of a table without rows.
 
     Returns
     -------
     Table
-        Its columns are those of the frame.
+        Its columns are those of the frame, under their titles.
     """
     if not hasattr(frame, "columns") or not hasattr(frame, "iloc"):
         raise ArgumentError(f"frame must be a pandas DataFrame, not {type(frame).__name__}.")
@@ -43,8 +54,13 @@ def analysis_table(frame: pd.DataFrame, title: str, empty: str = "Nothing to sho
     for place, name in enumerate(frame.columns):
         values = frame.iloc[:, place]
         kind = {"f": "number", "i": "count", "u": "count"}.get(values.dtype.kind, "text")
-        columns.append(Column(str(name), (str(name),), kind))
-        cells.append([_cell(value, kind) for value in values.tolist()])
+        columns.append(Column(_HEADINGS.get(str(name), title_of(name, frame)), (str(name),), kind))
+        shown = values.tolist()
+        if kind == "text":
+            shown = [
+                _FLAGS[v] if isinstance(v, bool) else title_of(v, frame) if isinstance(v, str) else v for v in shown
+            ]
+        cells.append([_cell(value, kind) for value in shown])
     return made(title, empty, columns, zip(*cells, strict=True) if cells else ())
 
 
@@ -56,14 +72,36 @@ def _cell(value: object, kind: str) -> Cell:
     return text_cell(value)
 
 
+_UNSETTLED = "the likelihood maximum was not located with the required accuracy"
+#: Entries of a method stamp with their titles, in the order of the table; the rest repeats one of these.
+_CHOICES = {
+    "status": "Status", "k": "Studies or arms", "model": "Model", "formula": "Formula", "scale": "Scale of the analysis",
+    "link": "Link", "tau2": "Estimator of tau²", "level": "Coverage of the intervals", "ci_text": "Confidence interval of the mean",
+    "tau2_interval": "Interval of tau²", "prediction_text": "Prediction interval", "marginal_ci": "Interval of the population average",
+    "study_interval": "Intervals of the studies", "weights": "Weights", "i2_definition": "Definition of I²",
+    "continuity_correction": "Continuity correction", "studies_corrected": "Studies with a continuity correction",
+    "studies_dropped": "Studies without an estimable effect", "quadrature": "Numerical integration", "unsettled": "Convergence",
+    "permutations": "Permutations", "seed": "Seed", "preset": "Defaults of", "version": "metanet", "numpy": "NumPy", "scipy": "SciPy",
+}  # fmt: skip
+
+
 @checked()
 def method_table(fit: Pooled) -> Table:
-    """Every choice that moved a number, one line each."""
+    """Every choice that changes a number, one line each."""
     if not hasattr(fit, "method"):
         raise ArgumentError(f"fit must be a result with a method, not {type(fit).__name__}.")
-    hidden = {"notes", "sentence", "sources"}
-    rows = [(key, "none" if value is None else str(value)) for key, value in fit.method.items() if key not in hidden]
-    rows += [("source", source) for source in fit.method.get("sources", ())]
+    entries = {**fit.method, "level": level_text(fit.method["level"])}
+    named = model_row(entries["model"], entries["link"]) if entries["model"] in MODELS else None
+    entries |= {
+        "model": named.title if named else entries["model"],
+        "unsettled": _UNSETTLED if entries.get("unsettled") else None,
+    }
+    if entries.get("tau2") in TAU2:
+        entries["tau2"] = sentence_case(TAU2[entries["tau2"]].title)
+    if entries.get("quadrature_nodes"):
+        entries["quadrature"] = f"{entries['quadrature']}, {entries['quadrature_nodes']} nodes"
+    rows = [(title, str(entries[key])) for key, title in _CHOICES.items() if entries.get(key) is not None]
+    rows += [("Source", source) for source in entries.get("sources", ())]
     columns = [Column("Choice", ("choice",)), Column("Value", ("value",))]
     return made("Method stamp", "No method.", columns, [[text_cell(a), text_cell(b)] for a, b in rows])
 
@@ -91,8 +129,8 @@ def heading(rates: pd.DataFrame, modality_class: str, fit: Pooled) -> Text:
     """Outcome, modality class and the result in one sentence, with the notes of the selection."""
     attrs = rates.attrs
     title = f"{attrs.get('label', 'Rate')}: {modality_class}"
-    if attrs.get("definition"):
-        title += f" (definition: {attrs['definition']})"
+    if attrs.get("definition_title"):
+        title += f" (definition: {in_sentence(attrs['definition_title'])})"
     return Text(title, " ".join([fit.sentence(), *attrs.get("notes", [])]))
 
 

@@ -1,4 +1,4 @@
-"""Sensitivity: what other methods and other rows make of the same question, beside the main analysis."""
+"""Sensitivity: the main analysis compared with other methods and other selections of studies."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def sensitivity_table(
         Of a multiverse: "method" (all methods on the studies of the main analysis), "data" (its method on all choices of
         studies), or "both".
     main
-        Of a multiverse: the main analysis, where it is not the recommended method on the most inclusive rows; a dictionary of
+        Of a multiverse: the main analysis, by default the recommended method on the most inclusive rows; a dictionary of
         ``method`` and of choices of data such as ``{"certainty": "moderate"}``, in the words of `Multiverse.to_frame`.
 
     Returns
@@ -72,27 +72,29 @@ def sensitivity_table(
     Raises
     ------
     ArgumentError
-        Neither of the two, results of different kinds, or a main analysis that is not among them.
+        Other arguments, results of different kinds, or a main analysis that is not among them.
     """
     if isinstance(results, Multiverse):
         return _of_multiverse(results, by, main)
     if isinstance(results, Pooled) or not isinstance(results, Sequence) or not results:
         raise ArgumentError("results must be what multiverse returned, or a list of results of pool.")
     if main is not None or by != "both":
-        raise ArgumentError("by and main belong to a multiverse; of a list of results the first is the main one.")
+        raise ArgumentError("by and main apply to a multiverse; the first result of a list is the main one.")
     return _of_fits(list(results))
 
 
 def _of_fits(fits: list[Pooled]) -> Table:
     for fit in fits:
         if not isinstance(fit, Pooled):
-            raise ArgumentError(f"results holds {as_given(type(fit).__name__)}, which is no result of pool.")
+            raise ArgumentError(f"results holds {as_given(type(fit).__name__)}, which is not a result of pool.")
         if (fit.response, fit.level) != (fits[0].response, fits[0].level):
             raise ArgumentError(
-                "results hold different kinds of estimates or levels, whose differences mean nothing. Fix: one measure, one level."
+                "results contain different kinds of estimates or levels and cannot be compared. Fix: one measure, one level."
             )
         if fit.response == "ratio" and fit.measure != fits[0].measure:
-            raise ArgumentError(f"results mix {fits[0].measure} and {fit.measure}, which are different numbers.")
+            raise ArgumentError(
+                f"results mix {fits[0].measure} and {fit.measure}, which cannot be compared. Fix: one measure."
+            )
     lines = [
         {
             **_method(fit),
@@ -155,7 +157,7 @@ def _of_multiverse(found: Multiverse, by: str, main: Mapping[str, str] | None) -
     if dimensions:
         named = "; ".join(_WORDS.get((n, start[n]), start[n]) for n in dimensions)
         foot.append(f"Main analysis: {named}.")
-        foot.append("Choices of data that leave the same rows are one analysis, named by the most inclusive of them.")
+        foot.append("Choices of data with the same rows are one analysis, named after the most inclusive choice.")
     return _table(lines, groups, found.response, found.level, foot)
 
 
@@ -208,7 +210,7 @@ def _table(
         Column("k", ("k",), "count"),
         Column("Rate, %" if rate else "Estimate", ("estimate",), kind),
         Column(f"{limits}, %" if rate else limits, ("ci_lower", "ci_upper"), kind),
-        Column("Of which", ("target",)),
+        Column("Estimand", ("target",)),
         Column(difference, ("difference",), "points" if rate else "number"),
         Column("Status", ("status",)),
     ]
@@ -221,7 +223,7 @@ def _table(
     notes = list(foot)
     if {"mean", "median"} <= targets:
         notes.append(
-            "Some analyses estimate the mean of the distribution of true rates, others its median: they need not agree."
+            "Some analyses estimate the mean of the distribution of true rates, others its median; these can differ."
         )
     notes.append("k counts arms where several arms of one study are analysed.")
     return made("Sensitivity to the method and to the data", "No analysis.", columns, rows, notes, groups=groups)
@@ -248,7 +250,7 @@ def _row(line: Mapping[str, Any], main: float | None, response: str) -> list[Cel
 
 
 def _away(value: float | None, main: float | None, response: str) -> float | None:
-    """The distance to the main analysis: of ratios a ratio, else a difference."""
+    """The ratio to the main analysis for ratios, otherwise the difference."""
     if value is None or main is None:
         return None
     if response == "ratio":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metanet.base.arguments import checked
-from metanet.base.display import ABSENT, RATE, count, level_text, number, plural
+from metanet.base.display import ABSENT, RATE, count, level_text, number, plural, title_of
 from metanet.base.errors import ArgumentError
 from metanet.base.results import plain
 from metanet.base.untrusted import listing
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from metanet.evidence import Evidence
 
 
-# Tables of single studies: what went into a pooling, what did not, where it was read, and what the pooling made of each.
+# Tables of single studies: included rows, excluded rows, sources, and results of each study.
 
 
 @checked()
@@ -47,19 +47,22 @@ def study_table(studies: pd.DataFrame | Pooled) -> Table:
     Returns
     -------
     Table
-        Of a frame: study, modality, events/total, unit, criteria or definition, certainty, source with its place and, where a
-        count was derived, how. Of a result: study, its counts, its own rate (or effect) with interval, its weight in per cent,
+        Of a frame: study, modality, events/total, unit, criteria or definition, certainty, source with page and the derivation of
+        derived counts. Of a result: study, its counts, its own rate (or effect) with interval, its weight in per cent,
         and its shrunken value.
 
     Raises
     ------
     ArgumentError
-        Neither of the two.
+        Not a frame of rates or a result.
     """
     if isinstance(studies, Pooled):
         return _pooled(studies)
     check_rates(studies)
-    rows = [_selected({str(key): plain(value) for key, value in row.items()}) for row in studies.to_dict("records")]
+    titles = studies.attrs.get("titles", {})
+    rows = [
+        _selected({str(key): plain(value) for key, value in row.items()}, titles) for row in studies.to_dict("records")
+    ]
     columns = [
         Column("Study", ("study",)),
         Column("Modality", ("modality",)),
@@ -75,7 +78,7 @@ def study_table(studies: pd.DataFrame | Pooled) -> Table:
 
 
 def check_rates(frame: object) -> None:
-    """Refuse what is no frame of studies with counts."""
+    """Refuse an argument that is not a frame of studies with counts."""
     if not hasattr(frame, "columns") or not hasattr(frame, "iloc"):
         raise ArgumentError(f"rates must be what Evidence.rates returned, not {type(frame).__name__}.")
     for name in ("study", "events", "total"):
@@ -83,7 +86,7 @@ def check_rates(frame: object) -> None:
             raise ArgumentError(f"rates has no column {name!r}. Fix: give what Evidence.rates returned.")
 
 
-def _selected(row: Mapping[str, Any]) -> list[Cell]:
+def _selected(row: Mapping[str, Any], titles: Mapping[str, str]) -> list[Cell]:
     source = ", ".join(str(row[c]) for c in ("source", "source_locator") if row.get(c))
     if row.get("derivation"):
         source += f". Count derived: {row['derivation']}"
@@ -92,7 +95,7 @@ def _selected(row: Mapping[str, Any]) -> list[Cell]:
         text_cell(row.get("modality")),
         share_cell(row["events"], row["total"]),
         text_cell(row.get("unit")),
-        text_cell("; ".join(str(row[c]) for c in ("definition", "criteria") if row.get(c))),
+        text_cell("; ".join(titles.get(row[c], str(row[c])) for c in ("definition", "criteria") if row.get(c))),
         text_cell(row.get("certainty")),
         text_cell(source),
     ]
@@ -133,7 +136,7 @@ def _pooled(fit: Pooled) -> Table:
         cells.append(scaled_cell(scale, digits, row["shrunken"]))
         rows.append(cells)
     foot = [
-        "Each study's own value with its own interval; the shrunken value is the estimate of its true value under the model.",
+        "Each study with its observed value and interval; the shrunken value is the estimate of its true value under the model.",
         f"{fit.title}. {fit.method.sentence()}",
     ]
     if fit.status != "pooled":
@@ -142,14 +145,14 @@ def _pooled(fit: Pooled) -> Table:
 
 
 def _timed(events: float, time: float) -> Cell:
-    """Events and person-time, which is no count."""
+    """Events and person-time."""
     first, second = number_cell(events, 0), number_cell(time, 1)
     return Cell(f"{first.text}/{second.text}", (*first.values, *second.values), 1)
 
 
 @checked()
 def left_out_table(rates: pd.DataFrame) -> Table:
-    """What was not pooled and why, from ``rates.attrs["left_out"]``."""
+    """The excluded rows with their reasons, from ``rates.attrs["left_out"]``."""
     left = rates.attrs.get("left_out", [])
     rows = [
         [
@@ -166,12 +169,12 @@ def left_out_table(rates: pd.DataFrame) -> Table:
         Column("Events/total", ("events", "total"), "count"),
         Column("Reason", ("reason",)),
     ]
-    return made(f"{plural(len(rows), 'row')} left out", "Nothing was left out.", columns, rows)
+    return made(f"{plural(len(rows), 'row')} excluded", "No row was excluded.", columns, rows)
 
 
 @checked()
 def source_table(rates: pd.DataFrame) -> Table:
-    """Each source once, with the studies that rest on it."""
+    """Each source once, with its studies."""
     found: dict[tuple[str, str], list[str]] = {}
     for row in rates.to_dict("records"):
         key = (str(plain(row.get("source")) or ""), str(plain(row.get("source_kind")) or ""))
@@ -222,13 +225,13 @@ def characteristics_table(rates: pd.DataFrame) -> Table:
     -------
     Table
         Study, country, design, enrolment, modality, patients of the arm, age, sex, primary tumour, grades, earlier treatment,
-        disease outside the liver, follow-up, criteria or definition of the outcome, certainty. What no study reports has no column;
-        a note names it. The last row is printed, and is no row of `to_frame`.
+        disease outside the liver, follow-up, criteria or definition of the outcome, certainty. A characteristic that no study reports
+        has no column; a note names it. The last row is printed only; `to_frame` does not contain it.
 
     Raises
     ------
     ArgumentError
-        No frame of studies.
+        Not a frame of studies.
     """
     check_rates(rates)
     columns = [Column("Study", ("study",))]
@@ -256,9 +259,10 @@ def characteristics_table(rates: pd.DataFrame) -> Table:
         filled = [_value(v, digits) for v in values]
         add(Column(label, (name,), kind, above), filled, _range(values, digits))
     for name, last in _LAST.items():
-        add(Column(last, (name,)), [_words(v) for v in _values(rates, name)])
+        titled = [None if v is None else title_of(v, rates) for v in _values(rates, name)]
+        add(Column(last, (name,)), [_words(v) for v in titled])
     foot = [
-        "Percentages are of the patients of the arm; an empty cell or a dash is not reported. "
+        "Percentages refer to the patients of the arm; an empty cell or a dash means not reported. "
         "Medians and ranges are over the arms that report the value."
     ]
     if dropped:
@@ -284,7 +288,7 @@ def _values(rates: pd.DataFrame, name: str) -> list[Any]:
 
 
 def _words(value: object) -> Cell:
-    """A word of a vocabulary as it is printed: "case_series" is "case series", "other:by volume" is "by volume"."""
+    """A word of a vocabulary in print: "case_series" is "case series", "other:by volume" is "by volume"."""
     cell = text_cell(value)
     return Cell(cell.text.removeprefix("other:").replace("_", " "), cell.values)
 
@@ -312,17 +316,17 @@ def _range(values: Sequence[float | None], digits: int) -> str:
     if len(known) < 2:
         return ""
     middle = float(np.median(known))
-    # The middle of two whole numbers may lie between them.
+    # The median of two whole numbers may need a decimal.
     shown = number(middle, max(digits, _digits([middle])))
     return f"{shown} ({number(min(known), digits)} to {number(max(known), digits)})"
 
 
-# Pooled rates that published reviews print, beside ours.
+# Pooled rates of published reviews.
 
 
 @checked()
 def published_table(evidence: Evidence, outcome: str, modality_class: str, fit: Pooled | None = None) -> Table:
-    """Pooled rates that published reviews print for this outcome and modality class, under ours.
+    """Pooled rates of published reviews for this outcome and modality class, below the present one.
 
     They pooled other studies by other methods; the table is for orientation, not a test.
 
@@ -333,12 +337,12 @@ def published_table(evidence: Evidence, outcome: str, modality_class: str, fit: 
     outcome, modality_class
         Which published rates.
     fit
-        Our own pooled rate, shown first.
+        The present pooled rate, shown first.
 
     Returns
     -------
     Table
-        Source, population, rate with interval, studies, patients, model, and where it is printed.
+        Source, population, rate with interval, studies, patients, model, and place in the source.
     """
     rows: list[list[Cell]] = []
     published = evidence.published
@@ -382,11 +386,11 @@ def published_table(evidence: Evidence, outcome: str, modality_class: str, fit: 
         Column("Studies", ("studies",), "count"),
         Column("Patients", ("patients",), "count"),
         Column("Model", ("model",)),
-        Column("Where printed", ("printed",)),
+        Column("Place in the source", ("printed",)),
     ]
     return made(
         "Published pooled rates, for orientation: other studies, other methods",
-        "No published pooled rate of this outcome and modality class is in the tables.",
+        "The evidence has no published pooled rate of this outcome and modality class.",
         columns,
         rows,
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked, level
-from metanet.base.display import level_text, scale_of
+from metanet.base.display import in_sentence, level_text, scale_of
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.untrusted import listing
 from metanet.diagnostics.spread.grade import OPEN, grade_facts
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-#: Facts of the worksheet that go into the table: what its questions begin with, and how the answer is introduced.
+#: Facts of the worksheet in the table: the beginning of the question, and the text with the fact.
 _FACTS = {
     "How far apart": "rates of the studies {}",
     "How many study intervals": "study intervals that miss the {average} rate: {}",
-    "How large is the spread": "tau {}",
-    "Could chance alone": "{}",
+    "How large is the heterogeneity": "tau {}",
+    "Is chance alone": "{}",
     "Do the studies differ": "{}",
     "How much evidence": "{}",
-    "How large is the one study": "as precise as one study of {}",
+    "Which sample size": "as precise as one study of {}",
 }
 _UNITS = {100: "%", 1000: "per 1000"}
 
@@ -66,13 +66,13 @@ def summary_of_findings(
     model
         As in `pool`, for rates of one group.
     per
-        Rates are printed per 1000 patients, or per 100. `to_frame` holds fractions.
+        Rates are printed per 1000 patients, or per 100. `to_frame` gives fractions.
 
     Returns
     -------
     Table
         Outcome, studies (arms), events/total, population-averaged rate (where nothing was pooled the rate itself) with interval,
-        prediction interval, facts on inconsistency and imprecision, and the certainty of the evidence, which is left to people.
+        prediction interval, facts on inconsistency and imprecision, and the certainty of the evidence, left to the reviewers.
 
     Raises
     ------
@@ -81,9 +81,8 @@ def summary_of_findings(
 
     Notes
     -----
-    No domain is judged here: risk of bias, indirectness and publication bias are no numbers, and where
-    inconsistency and imprecision begin is a decision. The population average answers "of 1000 patients how many", which the
-    median does not.
+    The table judges no domain; that is left to the reviewers. The population average is the expected number of events in 1000
+    patients; the median is not.
 
     References
     ----------
@@ -103,7 +102,7 @@ def summary_of_findings(
         )
         title = str(rates.attrs["label"])
         if rates.attrs["definition"]:
-            title += f" ({rates.attrs['definition']})"
+            title += f" ({in_sentence(rates.attrs['definition_title'])})"
         if rates.empty:
             without.append(title)
             continue
@@ -126,8 +125,9 @@ def summary_of_findings(
         Column("Certainty of the evidence (GRADE)", ("grade",)),
     ]
     lines = [
-        "The rate is the average over the population of settings; of a single study, or of studies at one edge, the rate itself.",
-        "Risk of bias, indirectness and publication bias are judged by people as well; nothing here is a judgement.",
+        "The rate is the average over the distribution of true rates; for one study, or for studies without events or with events "
+        "only, it is the observed rate.",
+        "The table contains no judgements; the reviewers also judge risk of bias, indirectness and publication bias.",
         *method_sentences(fits),
     ]
     if without:
@@ -187,7 +187,7 @@ def _words(rows: list[list[Cell]], per: int) -> str:
 
 
 def _short(facts: pd.DataFrame, domain: str, fit: Pooled) -> str:
-    """The facts of one domain that no other column holds."""
+    """The facts of one domain that are in no other column."""
     found = []
     for question, fact in facts.loc[facts["domain"] == domain, ["question", "fact"]].itertuples(index=False):
         words = next((words for start, words in _FACTS.items() if question.startswith(start)), None)

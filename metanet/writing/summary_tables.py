@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from metanet.base.arguments import checked, choice, level
-from metanet.base.display import RATE, level_text
+from metanet.base.display import RATE, in_sentence, level_text
 from metanet.base.errors import ArgumentError, check_choice
 from metanet.base.untrusted import listing
 from metanet.evidence.evidence import Evidence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @checked()
 def model_table(*fits: Pooled) -> Table:
-    """Several results of the same studies side by side, with a sentence on whether they read alike.
+    """Several results of the same studies side by side, with a sentence on their agreement.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def model_table(*fits: Pooled) -> Table:
 
 
 def rate_columns(level: str, first: str = "Median rate") -> list[Column]:
-    """The columns that say what a pooling of rates found, the estimate under the heading `first`; `rate_cells` fills them."""
+    """The columns of a pooled rate, the estimate under the heading `first`; `rate_cells` fills them."""
     limits = f"{level} CI"
     return [
         Column("%", ("median",), "rate", first),
@@ -79,7 +79,7 @@ def rate_columns(level: str, first: str = "Median rate") -> list[Column]:
 
 
 def rate_cells(fit: Pooled) -> list[Cell]:
-    """One result in the columns of `rate_columns`; what was not pooled has its own rate and exact interval in the first two.
+    """One result in the columns of `rate_columns`; without pooling, the first two show the observed rate and its exact interval.
 
     A beta-binomial model has no interval of its median; its mean is the population average.
     """
@@ -106,7 +106,7 @@ def _test(fit: Pooled) -> Cell:
 
 
 def _alike(first: Pooled, second: Pooled) -> str:
-    """Whether two models of the same studies would be read alike: each average rate inside the other's interval, or not."""
+    """Whether the average rate of each of two models lies inside the interval of the other."""
     rates = [(fit.marginal_estimate, fit.marginal_ci_lower, fit.marginal_ci_upper) for fit in (first, second)]
     if any(fit.status != "pooled" for fit in (first, second)) or any(value is None for rate in rates for value in rate):
         return ""
@@ -122,12 +122,12 @@ def _alike(first: Pooled, second: Pooled) -> str:
 
 # One outcome in every modality: the pooled rates below each other.
 
-#: What became of the studies of a row, in words.
+#: Texts of the statuses.
 STATUS = {
     "pooled": "pooled",
-    "not pooled": "one study, its own rate and exact interval",
-    "no events": "no events: exact interval on the sum",
-    "only events": "events only: exact interval on the sum",
+    "not pooled": "one study: observed rate and exact interval",
+    "no events": "no events: exact interval on the summed counts",
+    "only events": "events only: exact interval on the summed counts",
     "not estimable": "no rate can be estimated",
 }
 
@@ -155,7 +155,7 @@ def summary_table(
     by
         "modality_class", or "modality" for the modalities in the classes.
     definition, overlap, certainty
-        As in `Evidence.rates`; each modality is selected for itself, as in its own report.
+        As in `Evidence.rates`, applied to each modality separately.
     level
         Coverage of every interval, as a fraction.
     model
@@ -165,7 +165,7 @@ def summary_table(
     -------
     Table
         Studies and arms, events and total, median and population-averaged rate with their intervals, prediction interval, tau, I²,
-        and what was done with the studies. One study, no events and data without an estimate say so.
+        and the status, such as one study, no events or no estimate.
 
     Raises
     ------
@@ -180,7 +180,7 @@ def summary_table(
     rows, fits, notes, gone = [], [], Notes(), []
     for name in names:
         rates = evidence.rates(outcome, modality=name, definition=definition, overlap=overlap, certainty=certainty)
-        # A modality may bear the name of its class; within the class all its rows can be displaced by overlapping ones.
+        # A modality can have the name of its class; overlapping reports can displace all its rows within the class.
         rates = rates[rates[by] == name]
         if rates.empty:
             gone.append(name)
@@ -203,7 +203,7 @@ def summary_table(
     ]
     title = str(everything.attrs["label"])
     if everything.attrs["definition"]:
-        title += f" (definition: {everything.attrs['definition']})"
+        title += f" (definition: {in_sentence(everything.attrs['definition_title'])})"
     words = "modality class" if by == "modality_class" else "modality"
     return made(
         f"{title} by {words}",
@@ -220,7 +220,7 @@ def studies_cell(studies: int, arms: int) -> Cell:
 
 
 class Notes:
-    """Notes on several rows; one that several rows share is said once."""
+    """Notes on several rows; a note that several rows share is printed once."""
 
     def __init__(self) -> None:
         self._rows: dict[str, list[str]] = {}
@@ -231,12 +231,12 @@ class Notes:
             self._rows.setdefault(note, []).append(name)
 
     def lines(self) -> list[str]:
-        """A line for each note, with the rows that it is about."""
+        """A line for each note, with the names of its rows."""
         return [f"{listing(names, 30)}: {note}" for note, names in self._rows.items()]
 
 
 def method_sentences(fits: Iterable[Pooled]) -> list[str]:
-    """What was done, each way once; a sentence whose parts all stand in another one is left out."""
+    """The different method sentences, without those whose clauses are all part of another one."""
     found = list(dict.fromkeys(fit.method.sentence() for fit in fits if fit.status == "pooled"))
     clauses = [set(text.rpartition(". metanet ")[0].split("; ")) for text in found]
     return [text for text, own in zip(found, clauses, strict=True) if not any(own < other for other in clauses)]

@@ -114,7 +114,7 @@ def test_the_curated_rotterdam_cohort_is_represented_by_its_largest_report(curat
     assert set(kept.loc[kept["overlap_group"] == "Rotterdam_PRRT", "study_id"]) == {sizes.idxmax()}
     reasons = left(kept)
     for study in set(sizes.index) - {sizes.idxmax()}:
-        assert any(key[0] == study and "Rotterdam_PRRT" in reason for key, reason in reasons.items())
+        assert any(key[0] == study and "Rotterdam PRRT" in reason for key, reason in reasons.items())
 
 
 @pytest.mark.parametrize("outcome", ["objective_response", "hepatotoxicity", "mortality", "local_control"])

@@ -511,7 +511,7 @@ def test_every_group_has_a_diamond_and_a_bar_for_its_prediction():
     words = words_of(ax)
     assert OBSERVATIONAL in words
     assert result.test_sentence() in words
-    assert "One study, shown as itself" in words
+    assert "One study, not pooled" in words
 
 
 def test_with_studies_each_group_lists_its_own():
@@ -524,7 +524,7 @@ def test_with_studies_each_group_lists_its_own():
     place = {name: order.index(header.get(name, name)) for name in (HOSTILE, "TAE", "Pavel", "Ito")}
     assert place[HOSTILE] < place["Pavel"] < place["TAE"] < place["Ito"]
     assert len(squares(ax).get_offsets()) == 12
-    assert "Exact rate on the sum" in order
+    assert "Exact rate of the summed counts" in order
 
 
 # Benefit and risk
@@ -560,7 +560,7 @@ def test_many_groups_have_a_key_with_a_mark_of_their_own():
 def test_groups_without_a_rate_are_named_as_missing():
     ax = plane("edges")
     assert len(lines(ax, "_group")) == 2
-    assert "Not drawn for want of a rate: C." in words_of(ax)
+    assert "Not drawn, because a rate is missing: C." in words_of(ax)
     nothing = plane_of("edges").assign(benefit=np.nan)
     assert "Not drawn" in words_of(benefit_risk_plane(nothing, benefit="a", risk="b"))
 
@@ -573,7 +573,7 @@ def test_groups_without_a_rate_are_named_as_missing():
         ({"frame": plane_of("one").iloc[:0]}, "no rows"),
         ({"frame": plane_of("one").assign(risk=12.0)}, "fractions"),
         ({"frame": plane_of("one").assign(risk="x")}, "'x'"),
-        ({"benefit": " "}, "in words"),
+        ({"benefit": " "}, "title of the outcome"),
         ({"ax": 3}, "not int"),
     ],
 )

@@ -287,7 +287,7 @@ def test_one_study_is_never_drawn_as_if_it_had_been_pooled():
 
 
 def test_a_single_study_without_a_leave_one_out_analysis_says_so():
-    assert "One study: leaving it out leaves nothing" in words_of(draw("leave-one-out", "one study"))
+    assert "A leave-one-out analysis needs at least two studies" in words_of(draw("leave-one-out", "one study"))
 
 
 # Small print

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metanet.base.arguments import rate
-from metanet.base.display import POINTS, RATE, level_text, number, p_value, per_cent, plural
+from metanet.base.display import POINTS, RATE, in_sentence, level_text, number, p_value, per_cent, plural, title_of
 from metanet.base.untrusted import listing
 from metanet.models.comparison.result import Comparison
 from metanet.models.regression.result import Regression
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-#: What stands where people decide.
+#: The entry of a judgement that is left to the reviewers.
 OPEN = "to be judged by the reviewers"
 
 
@@ -36,9 +36,9 @@ def grade_facts(
     fit
         A pooled rate.
     decision
-        A rate (fraction) on which a decision turns.
+        A decision threshold: a rate, as a fraction.
     subgroups, moderators
-        What was looked at as an explanation.
+        Analyses of possible causes of the heterogeneity.
     """
     import pandas as pd
 
@@ -53,7 +53,7 @@ def _inconsistency(
     fit: Pooled, subgroups: Comparison | None, moderators: Mapping[str, Regression]
 ) -> list[tuple[str, str]]:
     if fit.k < 2:
-        return [("Do the studies differ?", "One study: inconsistency cannot be seen.")]
+        return [("Do the studies differ?", "One study: inconsistency cannot be assessed.")]
     studies = fit.studies
     rates = studies["rate"].to_numpy()
     digits = RATE.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
@@ -70,7 +70,7 @@ def _inconsistency(
     if fit.pi_lower is not None:
         rows.append(
             (
-                "Where do comparable settings lie?",
+                "Where is the true rate of a new, comparable study expected?",
                 f"{RATE.limits(fit.pi_lower, fit.pi_upper, digits)} (prediction interval)",
             )
         )
@@ -81,21 +81,29 @@ def _inconsistency(
             if upper is None or fit.tau2_lower is None
             else f" ({level_text(fit.level)} CI {number(fit.tau2_lower**0.5)} to {number(upper)})"
         )
-        rows.append(("How large is the spread (tau)?", f"{number(fit.tau)}{reach}"))
+        rows.append(("How large is the heterogeneity (tau)?", f"{number(fit.tau)}{reach}"))
     if fit.lrt_pvalue is not None:
         rows.append(
-            ("Could chance alone explain it?", f"Likelihood-ratio test of equal rates: {p_value(fit.lrt_pvalue)}")
+            (
+                "Is chance alone a sufficient explanation?",
+                f"Likelihood-ratio test of equal rates: {p_value(fit.lrt_pvalue)}",
+            )
         )
     elif fit.q_pvalue is not None:
-        rows.append(("Could chance alone explain it?", f"Q test: {p_value(fit.q_pvalue)}"))
+        rows.append(("Is chance alone a sufficient explanation?", f"Q test: {p_value(fit.q_pvalue)}"))
     if fit.i2 is not None:
         rows.append(("I² (secondary)", f"{per_cent(fit.i2)} %"))
     if subgroups is not None and subgroups.lrt_pvalue is not None:
-        rows.append((f"Do subgroups by {subgroups.by} explain it?", subgroups.test_sentence()))
+        rows.append((f"Do subgroups by {subgroups.method['by']} explain it?", subgroups.test_sentence()))
     for name, found in moderators.items():
         r2 = "no R²" if found.r2 is None else f"R² {per_cent(found.r2, 0)} %"
         p = found.lrt_pvalue if found.lrt_pvalue is not None else found.qm_pvalue
-        rows.append((f"Does {name} explain it?", f"{plural(found.k, 'study', 'studies')}: {p_value(p)}, {r2}"))
+        rows.append(
+            (
+                f"Does {in_sentence(title_of(name, fit.studies))} explain it?",
+                f"{plural(found.k, 'study', 'studies')}: {p_value(p)}, {r2}",
+            )
+        )
     return rows
 
 
@@ -120,17 +128,17 @@ def _imprecision(fit: Pooled, decision: float | None) -> list[tuple[str, str]]:
     if effective is not None:
         rows.append(
             (
-                "How large is the one study that would say as much?",
+                "Which sample size of one study gives the same precision?",
                 f"about {effective:,.0f}, for {counted_units(fit.n or 0, fit.units)} in the studies",
             )
         )
     if decision is None:
-        rows.append(("Does the interval cross a rate on which a decision turns?", "no such rate was named"))
+        rows.append(("Does the interval cross a decision threshold?", "no threshold was given"))
     else:
         crossed = fit.ci_lower < decision < fit.ci_upper
         rows.append(
             (
-                f"Does the interval cross {RATE.exact(decision)}?",
+                f"Does the interval cross the decision threshold of {RATE.exact(decision)}?",
                 "yes" if crossed else f"no, it lies {'above' if fit.ci_lower >= decision else 'below'}",
             )
         )
@@ -138,7 +146,7 @@ def _imprecision(fit: Pooled, decision: float | None) -> list[tuple[str, str]]:
 
 
 def _effective(fit: Pooled) -> float | None:
-    """Patients of a single study whose logit would have the same standard error."""
+    """Patients of a single study whose logit has the same standard error."""
     if fit.se is None or fit.estimate is None or fit.method["link"] not in ("logit", None) or not fit.se > 0:
         return None
     if fit.measure != "PLO" or not 0 < fit.estimate < 1:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked, each, rate
 from metanet.base.cards import card
-from metanet.base.display import number, p_value, per_cent, plural
+from metanet.base.display import number, p_value, per_cent, plural, title_of
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, as_given, nearest
 from metanet.base.results import Method, Result, aligned
@@ -102,7 +102,7 @@ class HeterogeneityReport(Result):
     def _groups(self) -> str:
         assert self.subgroups is not None
         if len(self.subgroups.groups) < 2:
-            return f"Only one group of {visible(self.subgroups.by)} has studies."
+            return f"Only one group by {visible(self.subgroups.method['by'])} has studies."
         text = self.subgroups.sentence()
         without, within = self.subgroups.tau2_total, self.subgroups.tau2_common
         if without and within is not None:
@@ -110,13 +110,16 @@ class HeterogeneityReport(Result):
             text += f" The groups account for {per_cent(share, 0)} % of tau² (tau {number(within**0.5)} within groups)."
         return text
 
+    def _title(self, name: str) -> str:
+        return title_of(name, self.fit.studies)
+
     def _moderators(self) -> str:
         lines = []
         for name, fit in self.moderators.items():
             r2 = "" if fit.r2 is None else f", R² {per_cent(fit.r2, 0)} %"
             p = fit.lrt_pvalue if fit.lrt_pvalue is not None else fit.qm_pvalue
             kind = "likelihood ratio" if fit.lrt_pvalue is not None else "omnibus test"
-            lines.append(f"{visible(name)}: {plural(fit.k, 'study', 'studies')}, {kind} {p_value(p)}{r2}")
+            lines.append(f"{visible(self._title(name))}: {plural(fit.k, 'study', 'studies')}, {kind} {p_value(p)}{r2}")
         if self.fit.mu is None:
             return "Without an estimate on the model scale no moderator can be analysed."
         if not lines:
@@ -167,7 +170,9 @@ class HeterogeneityReport(Result):
                 }
             )
         names = ["moderator", "k", "coefficient", "ci_lower", "ci_upper", "pvalue", "tau2", "r2"]
-        return pd.DataFrame(rows, columns=names)
+        frame = pd.DataFrame(rows, columns=names)
+        frame.attrs["titles"] = {name: self._title(name) for name in self.moderators}
+        return frame
 
     _entries = (
         ("paragraphs", "_paragraphs"), ("worksheet", "_facts"), ("moderators", "_moderator_frame"), "skipped", ("shares", "_shares"),
@@ -299,6 +304,7 @@ def _regressions(
             skipped[name] = f"{plural(int(values), 'different value')} in {plural(len(known), 'study', 'studies')}"
             continue
         frame = known[counts].assign(moderator=known[name].to_numpy())
+        frame.attrs["titles"] = {"moderator": title_of(name, studies)}
         extra: dict[str, Any] = {} if estimator is None else {"tau2": estimator}
         try:
             fitted[name] = meta_regression(frame, "~ moderator", **choices, **extra)

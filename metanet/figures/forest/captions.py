@@ -1,4 +1,4 @@
-"""The sentences on a figure, read from a result: names of summary rows, heterogeneity, reasons, alternative text."""
+"""The texts of a figure: summary rows, heterogeneity, reasons, alternative text."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _EFFECT = {"rate per person-time": "rate"}
 
 
 def model_name(fit: Pooled) -> str:
-    """The model in words."""
+    """The name of the model."""
     name = fit.title
     return name if name in ("Mantel-Haenszel", "Peto") else f"{name[0].lower()}{name[1:]}"
 
 
 def summary_label(fit: Pooled, *, second: bool = False) -> str:
-    """The label of the summary row, honest about what the number is."""
+    """The label of the summary row, which names the estimand."""
     if fit.status in ("no events", "only events"):
-        name = "Exact rate on the sum"
+        name = "Exact rate of the summed counts"
     elif fit.status == "not pooled":
         return "One study: not pooled"
     elif fit.status == "pooled":
@@ -40,12 +40,12 @@ def summary_label(fit: Pooled, *, second: bool = False) -> str:
     model = model_name(fit)
     if fit.status != "pooled":
         return f"{name} ({model})"
-    # A mean on an axis of medians says so.
+    # A mean on an axis of medians is labelled.
     return f"{model[0].upper()}{model[1:]}" + (" (mean)" if is_rate(fit) and fit.average == "mean" else "")
 
 
 def heterogeneity(fit: Pooled, kind: str = "sentence") -> str:
-    """One line on how much the studies differ; empty where nothing of it exists. `kind` as in `ForestPreset`."""
+    """One line on the heterogeneity; empty without measures. `kind` as in `ForestPreset`."""
     parts = _listed(fit) if kind == "list" else _said(fit)
     return f"Heterogeneity: {', '.join(parts)}" if parts else ""
 
@@ -67,7 +67,7 @@ def _said(fit: Pooled) -> list[str]:
 
 
 def _listed(fit: Pooled) -> list[str]:
-    """As a Cochrane review lists it; where the test is a likelihood ratio, it is said."""
+    """As in a Cochrane review; a likelihood-ratio test is named."""
     parts = [] if fit.tau2 is None else [f"Tau² = {number(fit.tau2)}"]
     test, p, name = (
         (fit.lrt, fit.lrt_pvalue, "Chi² (likelihood ratio)") if fit.lrt is not None else (fit.q, fit.q_pvalue, "Chi²")
@@ -116,11 +116,11 @@ def legend(fit: Pooled, *, prediction: bool) -> str:
 
 
 def doubts(comparison: Comparison) -> tuple[str, ...]:
-    """What kind of number a group's is where it is not a pooled one."""
+    """The kinds of group estimates that are not pooled."""
     kinds = (
-        ("not pooled", "One study, shown as itself"),
-        ("no events", "No events: exact rate on the sum"),
-        ("only events", "Only events: exact rate on the sum"),
+        ("not pooled", "One study, not pooled"),
+        ("no events", "No events: exact rate of the summed counts"),
+        ("only events", "Only events: exact rate of the summed counts"),
         ("not estimable", "No pooled value can be estimated"),
     )
     groups = [(harmless(name), fit.status) for name, fit in comparison.groups.items()]
@@ -150,7 +150,7 @@ def groups_legend(
         parts.append(f"dots: single studies and their {level} intervals")
     if prediction and any(fit.pi_lower is not None for fit in fits):
         parts.append(f"thick bars: {level} prediction intervals")
-    text = "; ".join(parts) or "no marks: nothing can be estimated"
+    text = "; ".join(parts) or "no marks: no estimate exists"
     label = OBSERVATIONAL if comparison.response.startswith("rate") or OBSERVATIONAL in comparison.notes else ""
     method = harmless(comparison.method.sentence(), 2000)
     out = " ".join(part for part in (f"{text[0].upper()}{text[1:]}.", label, method) if part)
@@ -158,19 +158,19 @@ def groups_legend(
 
 
 def groups_alt_text(comparison: Comparison) -> str:
-    """A comparison in words, for readers who cannot see it."""
+    """The alternative text of a comparison."""
     return f"Forest plot of {plural(len(comparison.groups), 'group')}. {comparison.sentence()}"
 
 
 def no_prediction(fit: Pooled) -> str | None:
-    """The label of a row for a prediction interval that does not exist; None where nobody would look for one."""
+    """The label of a row for a prediction interval that does not exist; None where none is expected."""
     if fit.status != "pooled" or not fit.method.get("prediction"):
         return None
     return "Prediction interval: needs 3 studies" if fit.k < 3 else "Prediction interval: not estimable"
 
 
 def alt_text(fit: Pooled) -> str:
-    """The figure in words, made from its numbers, for readers who cannot see it.
+    """The alternative text of a forest plot.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def alt_text(fit: Pooled) -> str:
     Returns
     -------
     str
-        Plain text: what is drawn, from where to where the studies reach, the result, the heterogeneity.
+        The range of the studies, the result and the heterogeneity.
     """
     scale = effect_scale(fit.response, fit.measure, "cent", rows_of(fit))
     kind = "rates" if scale.is_rate else "effects"
@@ -190,7 +190,7 @@ def alt_text(fit: Pooled) -> str:
     if fit.k > 1 and values.notna().any():
         low, high = (int(i) for i in (values.argmin(), values.argmax()))
         parts.append(
-            f"The studies reach from {_named(scale, values.iloc[low], frame['study'].iloc[low])} "
+            f"The study estimates range from {_named(scale, values.iloc[low], frame['study'].iloc[low])} "
             f"to {_named(scale, values.iloc[high], frame['study'].iloc[high])}."
         )
     parts.append(fit.sentence())

@@ -1,4 +1,4 @@
-"""The forest plot of a pooled result, or of groups of studies under one another."""
+"""The forest plot of a pooled result or of groups of studies."""
 
 from __future__ import annotations
 
@@ -73,27 +73,26 @@ def forest(
     Parameters
     ----------
     fit
-        The result of `pool`, or of `compare`: then the studies stand under the names of their groups, each group with its own
-        diamond, and the test between groups below. Nothing is computed anew.
+        The result of `pool`, or of `compare`: then the studies are listed by group, each group with its
+        diamond, and the test between groups below. Nothing is recomputed.
     ax
-        Axes to draw into: the table is scaled down into their place. None makes a figure of the size that the content
-        needs.
+        Axes to draw into: the table is scaled down into their place. None makes a figure that fits the content.
     sort
         "rate", "weight", "study", "events", "total", "year" or another column of ``fit.studies``; None keeps the order of
-        the data. Absent values come last.
+        the data. Missing values come last.
     ascending
         Smallest first? None: the largest first for "weight", "events" and "total", the smallest (or A) first otherwise.
     columns
-        What stands beside the panel, from left to right: "events/total", "events_control/total_control", "rate" (the value with its
+        Columns beside the panel, from left to right: "events/total", "events_control/total_control", "rate" (the value with its
         interval, also of effects), "weight" and names of columns of ``fit.studies``. "|" is the place of the panel; without it
-        the panel stands before the first of "rate" and "weight". None takes those of the `preset`. Counts that the data do not
-        have fall away.
+        the panel is before the first of "rate" and "weight". None takes those of the `preset`. Counts that are not in
+        the data are omitted.
     per
         Unit of the rates.
     title
         A heading over the table.
     xlim
-        Limits of the axis as fractions (effects: as they are). Intervals that leave them end in an arrow. Ratios stand on a
+        Limits of the axis as fractions (effects: as they are). Intervals beyond them end in an arrow. Ratios have a
         logarithmic axis.
     show_prediction
         Whether the prediction interval has a row.
@@ -102,14 +101,14 @@ def forest(
     overall
         With a comparison: the result of all its studies together, as the last diamond.
     risk_of_bias
-        Columns of ``fit.studies`` that hold judgements (low, some concerns, high, ...; for columns named certainty: high, moderate,
+        Columns of ``fit.studies`` with judgements (low, some concerns, high, ...; for columns named certainty: high, moderate,
         low), drawn as marks; a mapping gives them names.
     headings
         Other headings by column; "study" is the first one.
     favours
-        Two texts under the ends of the axis.
+        Two texts under the left and the right part of the axis.
     preset
-        "metanet", "revman", "jama", "lancet", or a `ForestPreset` of one's own: columns, signs, words and colours in the manner
+        "metanet", "revman", "jama", "lancet", or your own `ForestPreset`: columns, signs, words and colours in the manner
         of these. The numbers are the same.
     backend
         "metanet", or "forestplot" for the package of that name, which draws the labelled table and intervals; it needs
@@ -192,10 +191,10 @@ def _table(fit: Pooled | Comparison, second: Pooled | None, overall: Pooled | No
     """Rows, notes and small print; every argument is checked here, before a figure exists."""
     if isinstance(fit, Comparison):
         if second is not None:
-            raise ArgumentError("second goes with one result, not with a comparison. Fix: name overall.")
+            raise ArgumentError("second applies to one result, not to a comparison. Fix: use overall.")
         return _grouped(fit, overall, plan)
     if overall is not None:
-        raise ArgumentError("overall goes with a comparison. Fix: mn.forest(mn.compare(data, by), overall=fit).")
+        raise ArgumentError("overall applies to a comparison. Fix: mn.forest(mn.compare(data, by), overall=fit).")
     return _single(fit, second, plan)
 
 
@@ -204,7 +203,7 @@ def _single(fit: Pooled, second: Pooled | None, plan: Plan) -> Table:
         _check_other("second", fit, second)
     predicted = prediction_rows(fit, plan)
     summary = [summary_row(fit, plan), *predicted]
-    # One study is the same under every model, and a second row would say it twice.
+    # One study is the same under every model.
     if second is not None and fit.status != "not pooled":
         summary.append(summary_row(second, plan, second=True))
     return Table(
@@ -253,7 +252,9 @@ def _check_other(name: str, fit: Pooled | Comparison, other: object) -> None:
     for what in ("response", "level"):
         ours, theirs = getattr(fit, what), getattr(other, what)
         if ours != theirs:
-            raise ArgumentError(f"{name} has {what}={theirs!r}, but fit has {ours!r}: one axis cannot hold both.")
+            raise ArgumentError(
+                f"{name} has {what}={theirs!r}, but fit has {ours!r}: they need a common scale. Fix: pool both alike."
+            )
 
 
 def _check_overall(comparison: Comparison, overall: object) -> None:
@@ -264,7 +265,7 @@ def _check_overall(comparison: Comparison, overall: object) -> None:
         ours = [getattr(fit, what) for fit in fits]
         if theirs is not None and None not in ours and sum(ours) != theirs:
             raise ArgumentError(
-                f"overall has {theirs} {title}, the groups have {sum(ours)}: it is not the result of the same studies."
+                f"overall has {theirs} {title}, the groups have {sum(ours)}. Fix: pool the same studies."
             )
 
 
@@ -273,6 +274,6 @@ def _favours(favours: object) -> tuple[str, str] | None:
         return None
     if isinstance(favours, str) or not isinstance(favours, Sequence) or len(favours) != 2:
         raise ArgumentError(
-            f"favours={as_given(favours)} must be two texts: what the left and the right end of the axis stand for."
+            f"favours={as_given(favours)} must be two texts: the meaning of the left and of the right part of the axis."
         )
     return f"← {harmless(favours[0], 80)}", f"{harmless(favours[1], 80)} →"

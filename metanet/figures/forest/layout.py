@@ -1,4 +1,4 @@
-"""Where everything stands: column widths and row heights from measured text, in points, so that nothing meets."""
+"""The layout: column widths and row heights from measured text, in points, without overlap."""
 
 from __future__ import annotations
 

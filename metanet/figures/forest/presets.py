@@ -1,4 +1,4 @@
-"""House styles of forest plots: which columns stand where, how numbers are written, which colours the marks have."""
+"""House styles of forest plots: order of the columns, format of the numbers, colours of the marks."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ PANEL = "|"
 
 @dataclass(frozen=True)
 class ForestPreset:
-    """A house style; `dataclasses.replace` makes one's own out of another.
+    """A house style; `dataclasses.replace` derives a new one.
 
     Attributes
     ----------
     columns, columns_two_groups
-        Columns from left to right for one and for two groups; "|" is the place of the panel. Without it the panel stands before
+        Columns from left to right for one and for two groups; "|" is the place of the panel. Without it the panel is before
         the first of "rate" and "weight".
     headings
         Headings by column ("study" is the first one), instead of the ordinary ones.
     interval
-        What stands before, between and after the limits of an interval.
+        The signs before, between and after the limits of an interval.
     decimal
         The decimal sign of the numbers on the figure.
     per_cent_sign
@@ -34,7 +34,7 @@ class ForestPreset:
     summary
         The label of the summary row, where "{level}" is the level of the interval; None takes a label that names the average.
     heterogeneity
-        "sentence": tau, I2 and the test in words; "list": Tau², Chi², df, P and I² as in Cochrane reviews.
+        "sentence": tau, I2 and the test as a sentence; "list": Tau², Chi², df, P and I² as in Cochrane reviews.
     p_zero
         Whether a p-value has a zero before its decimal sign.
     square, diamond, prediction
@@ -56,14 +56,14 @@ class ForestPreset:
 
     @property
     def pieces(self) -> tuple[Side, ...]:
-        """How the pieces of an estimate with its interval are aligned; limits that a dash joins are one piece."""
+        """The alignment of an estimate and its limits; limits joined by a dash are one piece."""
         return ("right", "right", "right") if " " in self.interval[1] else ("right", "right")
 
     def limits(self, lower: str, upper: str) -> tuple[str, ...]:
         """Two limits as one or two pieces of a cell."""
         opening, between, closing = self.interval
         if " " not in between:
-            # A dash beside a minus sign cannot be read.
+            # A dash next to a minus sign is illegible.
             between = " to " if "−" in lower + upper else between
             return (f"{opening}{lower}{between}{upper}{closing}",)
         # A word between belongs to the second limit, a comma to the first.
@@ -144,4 +144,4 @@ def _check(preset: ForestPreset) -> None:
     for name in ("square", "diamond", "prediction"):
         colour = getattr(preset, name)
         if not matplotlib.colors.is_color_like(colour):
-            raise ArgumentError(f"preset has {name}={colour!r}, which is no colour. Fix: a name or '#0072B2'.")
+            raise ArgumentError(f"preset has {name}={colour!r}, which is not a colour. Fix: a name or '#0072B2'.")

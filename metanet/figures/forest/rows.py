@@ -446,7 +446,7 @@ def _within(rows: list[Row]) -> list[Row]:
 
 def _subtotal(fit: Pooled, plan: Plan) -> str:
     if fit.status in ("no events", "only events"):
-        return "Exact rate on the sum"
+        return "Exact rate of the summed counts"
     if fit.status == "not estimable":
         return "Not estimable"
     if plan.preset.summary is not None:

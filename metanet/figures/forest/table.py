@@ -1,4 +1,4 @@
-"""What a forest-like figure says, before any of it has a place: columns, rows, marks and the lines under the table."""
+"""The content of a forest-like figure without its layout: columns, rows, marks and the lines under the table."""
 
 from __future__ import annotations
 

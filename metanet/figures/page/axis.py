@@ -66,9 +66,7 @@ def check_limits(xlim: object, scale: Scale) -> tuple[float, float]:
         fix = f" Did you mean ({low / 100:g}, {high / 100:g})?" if 1 < high <= 100 else ""
         raise ArgumentError(f"xlim={shorten(xlim)} must lie within 0 and 1: rates are fractions.{fix}")
     if scale.log and low <= 0:
-        raise ArgumentError(
-            f"xlim={shorten(xlim)} must lie above 0: ratios stand on a logarithmic axis. Fix: (0.1, 10)."
-        )
+        raise ArgumentError(f"xlim={shorten(xlim)} must lie above 0: ratios have a logarithmic axis. Fix: (0.1, 10).")
     return scale.place(low), scale.place(high)
 
 

@@ -114,7 +114,7 @@ def column_width(width: str | float) -> Iterator[None]:
 
     Notes
     -----
-    Text keeps its 9 points where the content leaves room, and shrinks otherwise; a warning tells when it gets
+    Text keeps its 9 points where the content leaves room, and shrinks otherwise; a warning is given when it gets
     too small to read. Axes that are given with ``ax=`` keep their place and size.
 
     Examples

@@ -197,4 +197,4 @@ def not_named(names: Sequence[str]) -> str:
         return ""
     shown = [name[:60] for name in names[:8]]
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return f"Without a name for want of room: {'; '.join(shown)}{more}."
+    return f"Not labelled, for lack of space: {'; '.join(shown)}{more}."

@@ -1,4 +1,4 @@
-"""The page of a chart: title above, small print below, panels between, measured in points so that nothing meets."""
+"""The page of a chart: title, panels and small print, measured in points without overlap."""
 
 from __future__ import annotations
 
@@ -267,7 +267,7 @@ def set_axis(ax: Axes, which: Literal["x", "y"], axis: Axis, size: float, name: 
 
 
 def saying(ax: Axes | None, kind: str, title: str | None, reason: str) -> Axes:
-    """A figure that has nothing to draw says why."""
+    """A figure without content, with the reason."""
     text = harmless(reason, 1000)
     with page(
         ax, width=_SAYING * style.TEXT_SIZE, height=0.5, least=(10.0, 0.1), title=title or kind, notes=[text]
@@ -284,6 +284,6 @@ def bold_if(wanted: bool, text: str) -> bool:
 
 
 def check_kind(argument: str, value: object, kind: type, maker: str) -> None:
-    """Refuse what is not a result of `maker`."""
+    """Raise an error unless it is a result of `maker`."""
     if not isinstance(value, kind):
         raise ArgumentError(f"{argument} must be a result of mn.{maker}, not {type(value).__name__}.")

@@ -1,4 +1,4 @@
-"""The scale of a figure: how a fraction or an effect is written and where it stands on the axis."""
+"""The scale of a figure: format and axis position of a fraction or an effect."""
 
 from __future__ import annotations
 

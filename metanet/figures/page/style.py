@@ -1,4 +1,4 @@
-"""How the figures look: colours, sizes, fonts. Set on the artists themselves, so that a user's settings do not leak in."""
+"""The style of the figures: colours, sizes, fonts, set on the artists, independent of the user's settings."""
 
 from __future__ import annotations
 

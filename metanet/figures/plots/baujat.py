@@ -1,4 +1,4 @@
-"""Baujat's plot: what each study adds to the heterogeneity against what it does to the estimate."""
+"""Baujat plot: contribution of each study to the heterogeneity against its influence on the estimate."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _RADIUS = 3.0
 
 @chart("baujat", title="Baujat plot", takes=(Influence, Pooled), makers=("influence", "pool"))
 def baujat_plot(result: Influence | Pooled, *, ax: Axes | None = None, title: str | None = None) -> Axes:
-    """Draw each study's share in the heterogeneity against the shift of the estimate without it.
+    """Draw each study's contribution to the heterogeneity against the shift of the estimate without it.
 
     Parameters
     ----------
@@ -48,13 +48,13 @@ def baujat_plot(result: Influence | Pooled, *, ax: Axes | None = None, title: st
     Returns
     -------
     Axes
-        One point for each study at its columns ``heterogeneity`` and ``shift``. Named are the influential studies, and those with
-        at least twice an equal share of all heterogeneity or of all shift.
+        One point for each study at its columns ``heterogeneity`` and ``shift``. The names are those of influential studies and of
+        studies with at least twice an equal share of the heterogeneity or of the shift.
 
     Raises
     ------
     ArgumentError
-        Something else than such a result.
+        Not such a result.
 
     References
     ----------
@@ -74,15 +74,16 @@ def baujat_plot(result: Influence | Pooled, *, ax: Axes | None = None, title: st
     strong = frame["influential"].to_numpy(dtype=bool)
     there = np.isfinite(x) & np.isfinite(y)
     if not there.any():
-        return saying(ax, "Baujat plot", title, "Without any one of the studies there is no estimate to compare with.")
+        return saying(ax, "Baujat plot", title, "The estimate without a study does not exist for any study.")
     chosen = _standing_out(x, y, strong, there)
     absent = [name for name, known in zip(names, there, strict=True) if not known]
     exact = options_of(influence.fit.method).exact
     what = "likelihood-ratio statistic of equal rates" if exact else "Q"
     notes = [
-        f"Across: each study's share in the {what}. Up: squared change of the pooled estimate without the study, over its variance "
-        "without it. Filled: influential by a customary limit. Named, where there is room: influential, or with twice an equal share.",
-        f"Not drawn, because there is no estimate without it: {listing(absent)}." if absent else "",
+        f"Horizontal: contribution of each study to the {what}. Vertical: squared change of the pooled estimate "
+        "without the study, divided by its variance without it. Filled: influential by a customary limit. Labelled where space "
+        "permits: influential, or with twice an equal share.",
+        f"Not drawn, because the estimate without it does not exist: {listing(absent)}." if absent else "",
         harmless(influence.fit.method.sentence(), 2000),
     ]
     with page(ax, width=_WIDTH, height=_HEIGHT, least=_LEAST, title=title, notes=notes) as sheet:
@@ -113,7 +114,7 @@ def baujat_plot(result: Influence | Pooled, *, ax: Axes | None = None, title: st
     outer = ", ".join(f"{names[i][:120]} ({number(x[i])} and {number(y[i])})" for i in chosen[:5])
     text = f"{drawn} {influence.sentence()}"
     if outer:
-        text += f" Contribution to heterogeneity and shift of those that stand out: {outer}."
+        text += f" Largest contributions to heterogeneity and shift: {outer}."
     describe(axes, harmless(title, 300) if title else "Baujat plot", f"{text} {not_named(lost)}".rstrip())
     return axes
 

@@ -49,7 +49,7 @@ def benefit_risk_plane(
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
-    """Draw groups by the rate of a wanted and of an unwanted outcome.
+    """Draw the rates of a benefit and of a harm by group.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def benefit_risk_plane(
         One row for each group: ``group``, ``benefit``, ``benefit_lower``, ``benefit_upper``, ``risk``, ``risk_lower`` and
         ``risk_upper``. Rates are fractions.
     benefit, risk
-        The two outcomes in words: the names of the axes.
+        Titles of the two outcomes: the labels of the axes.
     ax
         Axes to draw into; None makes a figure.
     title
@@ -66,12 +66,12 @@ def benefit_risk_plane(
     Returns
     -------
     Axes
-        The benefit across and the risk up, so that the better corner is the lower right one, which is marked.
+        The benefit on the horizontal and the risk on the vertical axis; the better corner, lower right, is marked.
 
     Raises
     ------
     ArgumentError
-        A frame without a needed column or without rows, or a value that is no fraction.
+        A frame without a required column or without rows, or a value that is not a fraction.
 
     Examples
     --------
@@ -80,18 +80,18 @@ def benefit_risk_plane(
     values = _checked(frame)
     for word, name in ((benefit, "benefit"), (risk, "risk")):
         if not isinstance(word, str) or not word.strip():
-            raise ArgumentError(f"{name}={as_given(word)} must be the outcome in words.")
+            raise ArgumentError(f"{name}={as_given(word)} must be the title of the outcome.")
     names = [harmless(group) for group in frame["group"]]
     there = np.asarray(np.isfinite(values[:, [0, 3]]).all(1))
     absent = [name for name, known in zip(names, there, strict=True) if not known]
-    lacking = f"Not drawn for want of a rate: {listing(absent, 12)}." if absent else ""
+    lacking = f"Not drawn, because a rate is missing: {listing(absent, 12)}." if absent else ""
     if not there.any():
         return saying(ax, "Benefit and risk", title, lacking)
     drawing = _Plane(
         tuple(name for name, known in zip(names, there, strict=True) if known),
         100 * values[there],
         (_axis_name(benefit), _axis_name(risk)),
-        ("Marks: rates of each group; lines: their intervals. Groups are arms of different studies: differences between them are "
+        ("Marks: rates of each group; lines: their intervals. The groups are arms of different studies: differences between them are "
          "not effects of treatment.", lacking),
     )  # fmt: skip
     # A first drawing on a sheet that is thrown away tells whether every name has a place beside its mark.
@@ -118,7 +118,7 @@ def _interval(row: Array) -> str:
 
 
 def _trial(ax: Axes | None) -> Axes:
-    """Axes as large as those that will be drawn into, on a figure that nobody sees."""
+    """Axes of the final size on a figure that is not shown."""
     if ax is None:
         figure = Figure(figsize=(_WIDTH / 72, (_HEIGHT + 60) / 72))
         return figure.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -216,7 +216,7 @@ def _checked(frame: object) -> Array:
     if missing:
         raise ArgumentError(f"frame has no column {missing[0]!r}; it needs {', '.join(_NEEDED)}.")
     if not len(frame):  # type: ignore[arg-type]
-        raise ArgumentError("frame has no rows: there is nothing to draw.")
+        raise ArgumentError("frame has no rows. Fix: give at least one row.")
     out = np.full((len(frame), 6), np.nan)  # type: ignore[arg-type]
     for j, name in enumerate(_NEEDED[1:]):
         for i, value in enumerate(frame[name]):  # type: ignore[index]
@@ -225,12 +225,12 @@ def _checked(frame: object) -> Array:
             try:
                 out[i, j] = float(value)
             except (TypeError, ValueError):
-                raise ArgumentError(f"frame holds {as_given(value)} in {name!r}, where a number belongs.") from None
+                raise ArgumentError(f"frame contains {as_given(value)} in {name!r}, where a number belongs.") from None
     wrong = np.argwhere((out < 0) | (out > 1))
     if wrong.size:
         i, j = wrong[0]
         raise ArgumentError(
-            f"frame holds {out[i, j]:g} in {_NEEDED[1 + j]!r}: rates must be fractions within 0 and 1. Fix: divide per cent by 100."
+            f"frame contains {out[i, j]:g} in {_NEEDED[1 + j]!r}: rates must be fractions within 0 and 1. Fix: divide per cent by 100."
         )
     return out
 
@@ -254,7 +254,7 @@ def _rates_axis(shown: Array, room: float, size: float) -> Axis:
 
 
 def _corner(axes: Axes, size: float) -> None:
-    """The better corner, in grey, and in words above the panel, where no cross can meet them."""
+    """The better corner, in grey, with a label above the panel, clear of the crosses."""
     width, height = panel_size(axes)
     side = 2.2 * size
     corner = Polygon(

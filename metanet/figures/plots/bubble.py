@@ -1,4 +1,4 @@
-"""The bubble plot of a meta-regression: studies by one moderator, the fitted line, its interval and that of a new study."""
+"""The bubble plot of a meta-regression: studies by one moderator, the fitted line, its confidence and its prediction interval."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metanet.base.arrays import Array
-from metanet.base.display import level_text, plural
+from metanet.base.display import in_sentence, level_text, plural
 from metanet.figures.forest.rows import _heading
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, finite, number_axis
@@ -43,7 +43,7 @@ def bubble(
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
-    """Draw the studies of a meta-regression over one numeric moderator.
+    """Draw the studies of a meta-regression against one numeric moderator.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def bubble(
     Raises
     ------
     ArgumentError
-        No numeric moderator, or one that is not known.
+        No numeric moderator, or an unknown one.
 
     Examples
     --------
@@ -99,7 +99,9 @@ def bubble(
         axis_x = number_axis(
             float(x.min()) - 0.04 * spread, float(x.max()) + 0.04 * spread, room=room, size=sheet.size, exact=True
         )
-        axes = framed(sheet, axis_x, _values_axis(value, curve, scale.is_rate), (_heading(name), label))
+        axes = framed(
+            sheet, axis_x, _values_axis(value, curve, scale.is_rate), (_heading(regression.title_of(name)), label)
+        )
         known = np.isfinite(weight)
         share = np.where(known, weight, 0.0) / (float(weight[known].max()) if known.any() else 1.0)
         largest = _LARGEST * min(1.0, (_MANY / len(x)) ** 0.5)
@@ -125,7 +127,10 @@ def bubble(
         )
         dots.set(linewidths=0.7, clip_on=False, zorder=2)
     unit = f" {scale.unit}" if scale.unit else ""
-    text = f"Bubble plot of {plural(len(x), 'study', 'studies')} over {harmless(name, 120)}. {harmless(regression.sentence(), 1500)}"
+    over = harmless(in_sentence(regression.title_of(name)), 120)
+    text = (
+        f"Bubble plot of {plural(len(x), 'study', 'studies')} against {over}. {harmless(regression.sentence(), 1500)}"
+    )
     if fitted:
         ends = [scale.show(float(line["value"].iloc[i])) for i in (0, -1)]
         text += f" The line goes from {ends[0]}{unit} at {t[0]:g} to {ends[1]}{unit} at {t[-1]:g}."
@@ -134,7 +139,7 @@ def bubble(
 
 
 def _make_room(axes: Axes, x: Array, y: Array, radius: Array) -> None:
-    """Widen both axes until every bubble stands inside the panel: one at 0 % would lie on the tick labels."""
+    """Widen both axes until every bubble is inside the panel and clear of the tick labels."""
     for values, extent, limits, put in (
         (x, panel_size(axes)[0], axes.get_xlim(), axes.set_xlim),
         (y, panel_size(axes)[1], axes.get_ylim(), axes.set_ylim),
@@ -170,6 +175,6 @@ def _legend(regression: Regression, fitted: bool, predicted: bool, others: list[
     if not fitted:
         text += " No line, because the coefficients have no finite estimate."
     if others and fitted:
-        held = ", ".join(harmless(n, 60) for n in others)
-        text += f" Held fixed on the line: {held}."
+        held = ", ".join(harmless(in_sentence(regression.title_of(n)), 60) for n in others)
+        text += f" Fixed on the line: {held}."
     return text

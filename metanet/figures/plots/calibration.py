@@ -1,4 +1,4 @@
-"""The calibration plot: what the intervals of each method really hold, against what they promise."""
+"""The calibration plot: actual against nominal coverage of the intervals of each method."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _AROUND = 0.05
 
 @chart("calibration", title="Calibration of the intervals", takes=Calibration, makers="calibrate")
 def calibration_plot(calibration: Calibration, *, ax: Axes | None = None, title: str | None = None) -> Axes:
-    """Draw the real coverage of each method.
+    """Draw the actual coverage of each method.
 
     Parameters
     ----------
     calibration
         The result of `calibrate`.
     ax
-        Axes to draw into; None makes a figure of the size that the content needs.
+        Axes to draw into; None makes a figure that fits the content.
     title
         A heading.
 
@@ -45,12 +45,12 @@ def calibration_plot(calibration: Calibration, *, ax: Axes | None = None, title:
     -------
     Axes
         A row for each method, the chosen one first and in bold: a dot for the interval of the mean with its Monte-Carlo error, a
-        hollow diamond for the prediction interval, a dashed line at the promised coverage; in text coverage, prediction and bias.
+        hollow diamond for the prediction interval, a dashed line at the nominal coverage; in text coverage, prediction and bias.
 
     Raises
     ------
     ArgumentError
-        Something else than the result of `calibrate`.
+        Not a result of `calibrate`.
 
     Examples
     --------
@@ -139,12 +139,12 @@ def _places(axes: Axes, points: list[Point | None]) -> tuple[list[float], float]
 
 def _legend(calibration: Calibration) -> str:
     text = (
-        f"Dots: share of {calibration.simulations:,} simulations whose {level_text(calibration.fit.level)} interval holds the "
+        f"Dots: share of {calibration.simulations:,} simulations whose {level_text(calibration.fit.level)} interval contains the "
         "true value, with the 95 % interval of its Monte-Carlo error. Hollow diamonds: mean share of true values inside the "
-        "prediction interval. Dashed line: what both promise. Bias: mean error of the estimate"
+        "prediction interval. Dashed line: nominal coverage. Bias: mean error of the estimate"
     )
     text += ", in percentage points" if calibration.fit.response == "rate" else ""
-    return f"{text}. Bold: the method chosen. Seed {calibration.seed}."
+    return f"{text}. Bold: the chosen method. Seed {calibration.seed}."
 
 
 def _words(calibration: Calibration, rows: list[dict[Any, Any]], rate: bool) -> str:

@@ -53,11 +53,11 @@ def comparison_forest(
     comparison
         The result of `compare`.
     ax
-        Axes to draw into; None makes a figure of the size that the content needs.
+        Axes to draw into; None makes a figure that fits the content.
     title
         A heading.
     studies
-        Whether every study stands under the name of its group, above the group's own row: then this is `forest`, with its other
+        Whether to draw every study under its group: then this is `forest`, with its other
         `options` (columns, sort, overall, preset ...).
     xlim
         As in `forest`.
@@ -65,13 +65,13 @@ def comparison_forest(
     Returns
     -------
     Axes
-        A row for each group (diamond: estimate and interval), and one for its prediction interval (bar). A group of one study is
-        that study. The test between the groups and what kind of comparison it is stand below.
+        A row for each group (diamond: estimate and interval), and one for its prediction interval (bar). A group of one study shows
+        that study. The test between the groups and the kind of comparison are below.
 
     Raises
     ------
     ArgumentError
-        Something else than the result of `compare`, or options of `forest` without ``studies=True``.
+        Not a result of `compare`, or options of `forest` without ``studies=True``.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def comparison_forest(
     if studies:
         return forest(comparison, ax=ax, title=title, xlim=xlim, **options)
     if options:
-        raise ArgumentError(f"{next(iter(options))} needs studies=True: without it the groups alone are drawn.")
+        raise ArgumentError(f"{next(iter(options))} has an effect only with studies=True. Fix: add it.")
     fits = {harmless(name): fit for name, fit in comparison.groups.items()}
     measure = next(iter(fits.values())).measure
     scale = effect_scale(

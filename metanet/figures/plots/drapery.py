@@ -1,4 +1,4 @@
-"""The drapery plot: the p-value of every possible value, for the pooled estimate, a new setting and each study."""
+"""The drapery plot: p-value functions of the pooled estimate, of a new study and of each study."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def drapery(fit: Pooled, *, ax: Axes | None = None, title: str | None = None) ->
     Returns
     -------
     Axes
-        One thin curve for each study, a strong one for the pooled estimate, a dashed one for a new setting, and lines at 0.10,
-        0.05 and 0.01: where a line cuts a curve stand the ends of the interval of that level.
+        One thin curve for each study, a strong one for the pooled estimate, a dashed one for a new study, and lines at 0.10,
+        0.05 and 0.01, which cross a curve at the limits of the corresponding interval.
 
     Raises
     ------
     ArgumentError
-        Something else than the result of `pool`.
+        Not a result of `pool`.
 
     References
     ----------
@@ -76,7 +76,7 @@ def drapery(fit: Pooled, *, ax: Axes | None = None, title: str | None = None) ->
     curves = frame.iloc[:, first:].to_numpy(dtype=float)
     drawn = np.isfinite(curves).any(0)
     if not drawn.any():
-        return saying(ax, "Drapery plot", title, "No study has an effect of its own, so there is no curve.")
+        return saying(ax, "Drapery plot", title, "No study has an estimable effect, so there is no curve.")
     strong = frame.iloc[:, 1:first].to_numpy(dtype=float)
     seen = (np.nan_to_num(curves) >= _STUDY_END).any(1) | (np.nan_to_num(strong) >= _POOLED_END).any(1)
     low, high = float(x[seen].min()), float(x[seen].max())
@@ -146,7 +146,7 @@ def drapery(fit: Pooled, *, ax: Axes | None = None, title: str | None = None) ->
     text = f"Drapery plot: p-value curves of {plural(int(drawn.sum()), 'study', 'studies')}. {fit.sentence()}"
     if pooled:
         low_end, high_end = (_end(x, strong[:, 0], side) for side in (0, -1))
-        text += f" The pooled curve stands at 0.05 or more from {low_end} to {high_end}{' %' if scale.is_rate else ''}."
+        text += f" The pooled p-value is 0.05 or more from {low_end} to {high_end}{' %' if scale.is_rate else ''}."
     describe(axes, harmless(title, 300) if title else "Drapery plot", text)
     return axes
 
@@ -170,6 +170,4 @@ def _legend(pooled: bool, predicted: bool, rate: bool) -> str:
     if predicted:
         parts.append("dashed curve: a new setting")
     text = "; ".join(parts) + "."
-    return (
-        f"{text} Where a horizontal line cuts a curve stand the ends of the interval of level one minus that p-value."
-    )
+    return f"{text} A horizontal line crosses a curve at the limits of the interval with one minus that p-value as its level."

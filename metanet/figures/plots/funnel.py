@@ -105,18 +105,18 @@ def funnel(
     Parameters
     ----------
     fit
-        The result of `pool`. Rates stand against the size of their studies, because the standard error of a rate is made of the
-        rate itself; effects stand against their standard errors.
+        The result of `pool`. Rates are drawn against study size, because the standard error of a rate depends on the rate;
+        effects are drawn against their standard errors.
     ax
         Axes to draw into; None makes a figure.
     title
         A heading.
     contours
-        Two-sided p-values. Rates: lines within which chance alone leaves a study (exact), by default at 0.05 and 0.002. Effects:
+        Two-sided p-values. Rates: exact limits of sampling variation, by default at 0.05 and 0.002. Effects:
         borders of the shades around no effect, by default at 0.10, 0.05 and 0.01.
     filled
         The result of `trim_and_fill` of this `fit`: its imputed studies are hollow. Rates are then drawn by their effects and
-        standard errors as well, for an imputed study has no size.
+        standard errors, because an imputed study has no size.
 
     Returns
     -------
@@ -144,7 +144,7 @@ def funnel(
 
         check_kind("filled", filled, TrimAndFill, "trim_and_fill")
         if filled.fit is not fit and filled.fit.to_dict() != fit.to_dict():
-            raise ArgumentError("filled belongs to another result. Fix: filled=trim_and_fill(fit).")
+            raise ArgumentError("filled is of another result. Fix: filled=trim_and_fill(fit).")
     if fit.response.startswith("rate") and filled is None:
         return _rates(fit, ax, title, _checked(contours, RATE_LIMITS))
     return _effects(fit, ax, title, _checked(contours, EFFECT_CONTOURS), filled)
@@ -174,7 +174,7 @@ def _rates(fit: Pooled, ax: Axes | None, title: str | None, limits: tuple[float,
     x = scale.factor * rate
     there = np.isfinite(x) & (size > 0)
     if not there.any():
-        return saying(ax, "Funnel plot", title, "No study has a rate and a size, so there is nothing to place.")
+        return saying(ax, "Funnel plot", title, "No study has a rate and a size, so nothing can be drawn.")
     pooled = fit.estimate if fit.status != "not pooled" else None
     outside = np.zeros(x.shape, dtype=bool)
     if pooled is not None and limits:
@@ -217,7 +217,7 @@ def _rates(fit: Pooled, ax: Axes | None, title: str | None, limits: tuple[float,
     text = f"Funnel plot of {plural(int(there.sum()), 'study', 'studies')}, rates against sizes. {fit.sentence()}"
     if pooled is not None and limits:
         who = [names[i][:120] for i in np.flatnonzero(outside)]
-        text += f" Outside of the {level_text(1 - limits[-1])} limits of chance: {listing(who) if who else 'none'}."
+        text += f" Outside the {level_text(1 - limits[-1])} limits of sampling variation: {listing(who) if who else 'none'}."
     describe(axes, harmless(title, 300) if title else "Funnel plot", f"{text} {not_named(lost)}".rstrip())
     return axes
 
@@ -229,8 +229,8 @@ def _rate_legend(fit: Pooled, limits: tuple[float, ...], timed: bool) -> str:
     shown = ", ".join(f"{level_text(round(1 - p, 10))} ({kinds[i]})" for i, p in enumerate(limits))
     law = "Poisson" if timed else "binomial"
     text = f"Vertical line: pooled rate. Curves: exact {law} limits ({shown}) of studies that all had this rate; "
-    text += "true differences between studies put more of them outside. "
-    return f"{text}Filled and, where there is room, named: outside of {level_text(round(1 - limits[-1], 10))}."
+    text += "true differences between studies place more of them outside. "
+    return f"{text}Filled, and labelled where space permits: outside {level_text(round(1 - limits[-1], 10))}."
 
 
 def _effects(
@@ -244,7 +244,7 @@ def _effects(
     there = np.isfinite(x) & np.isfinite(se)
     if not there.any():
         return saying(
-            ax, "Funnel plot", title, "No study has an effect with a standard error, so there is nothing to place."
+            ax, "Funnel plot", title, "No study has an effect with a standard error, so nothing can be drawn."
         )
     extra = np.empty((0, 2))
     if filled is not None and len(filled.imputed):
@@ -397,7 +397,7 @@ def _effect_legend(fit: Pooled, contours: tuple[float, ...], pooled: bool, imput
         )
     if contours:
         shown = ", ".join(f"{p:g}" for p in contours)
-        parts.append(f"shades: p-value of the study below {shown}, the darker the smaller")
+        parts.append(f"shades: p-value of the study below {shown}, darker for smaller values")
     if imputed:
         parts.append(f"hollow: {plural(imputed, 'study', 'studies')} imputed by trim and fill")
     return "; ".join(parts) + "."

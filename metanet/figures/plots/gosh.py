@@ -52,22 +52,22 @@ def gosh_plot(
     ax
         Axes to draw into, which become the cloud; None makes a figure.
     study
-        A study whose subsets have a colour of their own.
+        A study whose subsets are coloured.
     points
-        Subsets in the cloud at the most, a fair sample of them. The histograms count all.
+        Maximum number of subsets in the cloud, a random sample. The histograms show all.
     title
         A heading.
 
     Returns
     -------
     Axes
-        The cloud: estimate against I2 (tau, where there is no I2), the darker the denser. It is a bitmap inside of vector
-        files, which stay small. Histograms of both stand at its sides.
+        The cloud: estimate against I2 (tau, without I2), darker where denser, as a bitmap in vector files. Histograms of both are at
+        its sides.
 
     Raises
     ------
     ArgumentError
-        A study that is not in the data, or a number of points that is none.
+        An unknown study, or an invalid number of points.
 
     References
     ----------
@@ -243,14 +243,14 @@ def _legend(gosh: Gosh, used: int, drawn: int, study: str | None, shares: bool) 
     lacking = int((gosh.size > 1).sum()) - used
     text += f". Cross: all studies. Histograms: {'all subsets' if gosh.complete and not lacking else f'all {used:,} subsets'}."
     if lacking:
-        text += f" Not drawn, for want of an estimate or of a measure of heterogeneity: {lacking:,} more."
-    return text if shares else f"{text} The model has no I², so τ stands for the heterogeneity."
+        text += f" Not drawn, because an estimate or a measure of heterogeneity is missing: {lacking:,} more."
+    return text if shares else f"{text} The model has no I²; τ is shown instead."
 
 
 def _words(gosh: Gosh, x: Array, y: Array, shares: bool, study: str | None, marked: Mask | None, rate: bool) -> str:
     text = f"GOSH plot of {x.size:,} subsets. {gosh.sentence()}"
     low, high = (number(float(np.quantile(y, q)), 1 if shares else 2) for q in (0.05, 0.95))
-    text += f" {'I²' if shares else 'τ'} lies between {low} and {high}{' %' if shares else ''} in nine of ten."
+    text += f" {'I²' if shares else 'τ'} lies between {low} and {high}{' %' if shares else ''} in 90 % of the subsets."
     if study is not None and marked is not None:
         means = [float(x[m].mean()) if m.any() else float("nan") for m in (marked, ~marked)]
         shown = [per_cent(m / 100) + " %" if rate else number(m, 3) for m in means]

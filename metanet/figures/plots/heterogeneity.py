@@ -1,4 +1,4 @@
-"""How far the true rates lie apart: the studies under their estimated distribution, and the heterogeneity statistics."""
+"""Distribution of the true rates: the studies, the estimated distribution, and the heterogeneity statistics."""
 
 from __future__ import annotations
 
@@ -192,14 +192,14 @@ def heterogeneity_plot(
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
-    """Draw how far the true rates (or effects) lie apart.
+    """Draw the distribution of the true rates (or effects).
 
     Parameters
     ----------
     fit_or_report
         A pooled result of any model, or a `heterogeneity_report`, whose thresholds are shown too.
     thresholds
-        Rates (fractions): in which share of settings does the true rate lie above? Proportions on the logit scale alone.
+        Rates (fractions): the share of true rates above each. For proportions on the logit scale only.
     ax
         Axes to draw into, which become the upper panel; None makes a figure.
     title
@@ -210,12 +210,12 @@ def heterogeneity_plot(
     Axes
         Above: the fitted distribution of the true values (its middle half darker), the pooled value with its interval, the
         prediction interval, and every study with its interval, by value. Below: tau, I2, H2, the test of equal rates and
-        shares beyond thresholds, each with its interval on a scale of its own. What does not exist is said in words.
+        shares beyond thresholds, each with its interval on a separate scale. A text replaces values that do not exist.
 
     Raises
     ------
     ArgumentError
-        Something else than a pooled result or its report; a threshold that is no rate.
+        Not a pooled result or its report; a threshold that is not a rate.
 
     Examples
     --------
@@ -293,7 +293,7 @@ def _read(value: object, thresholds: Sequence[float]) -> tuple[Pooled, tuple[Sha
     if not more:
         return fit, shares
     if fit.response != "rate":
-        raise ArgumentError("thresholds are rates, and this is no result of rates. Fix: leave them out.")
+        raise ArgumentError("thresholds apply to results of rates only. Fix: leave them out.")
     return fit, (*shares, *shares_beyond(fit, more))
 
 
@@ -328,7 +328,7 @@ def _meaning(fit: Pooled) -> str:
     known = (
         ""
         if fit.i2 is None
-        else "I² is the share of variation beyond chance; it does not tell how far rates lie apart."
+        else "I² is the share of the variation not due to sampling error; it does not measure the differences between rates."
     )
     return harmless(" ".join(part for part in (_spread(fit), _certainty(fit), known) if part), 2000)
 
@@ -338,13 +338,13 @@ def _upper(fit: Pooled, sight: Sight, spread: TrueValues | None, studies: int) -
     many = _plural(fit)
     if spread is not None:
         ends = spread.quantile(np.array([0.25, 0.75]))
-        told = f"Half of all settings:\n{sight.show(*(float(v) for v in ends))}"
+        told = f"Middle half of the\ntrue {many}: {sight.show(*(float(v) for v in ends))}"
     elif fit.status != "pooled":
         told = "No distribution can be estimated"
     elif fit.tau is None:
         told = f"The model has one {many[:-1]} for all"
     else:
-        told = f"No spread was found: one {many[:-1]} for all"
+        told = f"Estimated heterogeneity of zero: one {many[:-1]} for all"
     estimate = ABSENT
     if fit.estimate is not None:
         estimate = sight.show(fit.estimate)
@@ -397,20 +397,22 @@ def _column(
 def _legend(fit: Pooled, spread: TrueValues | None, absent: int, thresholds: bool) -> str:
     parts = []
     if spread is not None:
-        parts.append("Blue hill: fitted distribution of the true values, its middle half darker")
+        parts.append("Blue area: fitted distribution of the true values, its middle half darker")
     if fit.estimate is not None:
         parts.append(f"diamond and dashed line: pooled value with its {level_text(fit.level)} interval")
     if fit.pi_lower is not None:
-        parts.append("bar and grey ground: prediction interval")
+        parts.append("bar and grey background: prediction interval")
     parts.append("thin lines: studies by value")
     if thresholds:
         parts.append("dotted: thresholds")
     text = "; ".join(parts)
     text = f"{text[0].upper()}{text[1:]}."
     if spread is not None and spread.beyond > 0.005:
-        text += f" The model puts {per_cent(spread.beyond)} % of settings where no rate can be; they are not drawn."
+        text += (
+            f" The model places {per_cent(spread.beyond)} % of the distribution outside the possible rates (not drawn)."
+        )
     if absent:
-        text += f" Without a value of its own, and not drawn: {plural(absent, 'study', 'studies')}."
+        text += f" Not drawn, because there is no estimable effect: {plural(absent, 'study', 'studies')}."
     return text
 
 

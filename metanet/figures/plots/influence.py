@@ -1,4 +1,4 @@
-"""The influence plot: eight measures side by side, a row for each study, with the customary limits."""
+"""The influence plot: eight measures in panels, a row for each study, with the customary limits."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ def influence_plot(influence: Influence, *, title: str | None = None) -> NDArray
     ndarray of Axes
         Eight panels ``[8]`` with one row for each study in the order of the data: deleted residual, DFFITS, Cook's distance,
         covariance ratio, tau2 and the test statistic of heterogeneity without the study, leverage, weight. Dashed lines are the
-        customary limits, dotted ones the value with all studies or with equal shares. Where there are no measures, one pair of axes
-        says why.
+        customary limits, dotted ones the value with all studies or with equal shares. Without measures, one pair of axes
+        gives the reason.
 
     Raises
     ------
     ArgumentError
-        Something else than the result of `influence`.
+        Not a result of `influence`.
 
     References
     ----------
@@ -249,7 +249,7 @@ def _names(axes: Axes, sheet: Page, names: list[str], heavy: list[bool], row: fl
 
 
 def _farthest(panels: tuple[_Panel, ...], names: list[str]) -> list[str]:
-    """For each measure the study that stands out most, with its value."""
+    """For each measure the study with the most extreme value, with its value."""
     out = []
     for panel in panels:
         centre = panel.base if panel.reference is None else panel.reference
@@ -264,6 +264,6 @@ def _legend(panels: tuple[_Panel, ...], fit: Pooled) -> str:
     residual = "quantile residual of the count" if options_of(fit.method).exact else "standardised deleted residual"
     test = "likelihood-ratio statistic" if panels[5].title.startswith("LR") else "Cochran's Q"
     text = f"Residual: {residual}. DFFITS, Cook's D: shift of the estimate without the study. "
-    text += "Cov. ratio: squared standard error without the study over that with it. "
+    text += "Cov. ratio: squared standard error without the study divided by that with it. "
     text += f"τ² and {test} without the study. Dashed: customary limits; dotted: the value of all studies, 1, or an equal share. "
     return f"{text}Marked: influential studies (a limit of DFFITS, Cook's D or leverage, or |DFBETAS| above 1)."

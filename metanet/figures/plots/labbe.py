@@ -1,4 +1,4 @@
-"""L'Abbé's plot: the event rate of the treated against that of the controls, with the line that the pooled effect draws."""
+"""L'Abbé's plot: the event rate of the treated against that of the controls, with the line of the pooled effect."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def labbe(fit: Pooled, *, ax: Axes | None = None, title: str | None = None, labe
     title
         A heading.
     labels
-        "all" names every study, "far" those whose own interval does not hold the pooled effect (without one: no effect), "none"
-        none; each where there is room. None is "all" up to 12 studies and "far" beyond.
+        "all" labels every study, "far" those whose interval excludes the pooled effect (without one: no effect), "none"
+        none; each where space permits. None is "all" up to 12 studies and "far" beyond.
 
     Returns
     -------
     Axes
-        A circle for each study at its two observed rates, per cent; area by weight, or by patients where weights do not exist. A
-        dashed line of equal rates; a curve of the pairs of rates that the pooled effect connects, with its interval as a band.
+        A circle for each study at its two observed rates, per cent; area by weight, or by patients without weights. A
+        dashed line of equal rates; a curve of the pairs of rates with the pooled effect, with its interval as a band.
 
     Raises
     ------
@@ -258,7 +258,7 @@ def _name(fit: Pooled) -> str:
 def _legend(fit: Pooled, effect: float | None, by: str, wanted: str) -> str:
     text = f"Circles: studies, area by {by}; dashed: equal rates in both groups"
     if effect is not None:
-        text += f"; line: pairs of rates that the pooled {_name(fit)} connects"
+        text += f"; line: pairs of rates with the pooled {_name(fit)}"
         if fit.ci_lower is not None:
             text += f", with its {level_text(fit.level)} interval (band)"
     text += "."
@@ -268,7 +268,7 @@ def _legend(fit: Pooled, effect: float | None, by: str, wanted: str) -> str:
         )
     if wanted == "far":
         against = "the pooled effect" if effect is not None else "equal rates"
-        text += f" Named, where there is room: studies whose own interval does not hold {against}."
+        text += f" Labelled where space permits: studies whose interval excludes {against}."
     return text
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from metanet.base import display
-from metanet.base.display import level_text
+from metanet.base.display import level_text, title_of
 from metanet.base.errors import ArgumentError, as_given
 from metanet.figures.forest.captions import summary_label
 from metanet.figures.forest.render import draw_table
@@ -61,28 +61,28 @@ def leave_one_out_plot(
     fit
         The result with all studies: a dashed line and a last row with its diamond.
     ax
-        Axes to draw into; None makes a figure of the size that the content needs.
+        Axes to draw into; None makes a figure that fits the content.
     per, title, xlim
         As in `forest`.
     response, level
-        What the estimates are, and the coverage of their intervals, where `fit` does not tell.
+        Kind of the estimates and coverage of their intervals, without `fit`.
 
     Returns
     -------
     Axes
-        The axes of the panel. Where `fit` has one study there is nothing to leave out, and the axes say so.
+        The axes of the panel. Where `fit` has one study, the axes say that there is no analysis.
 
     Raises
     ------
     ArgumentError
-        A frame without a needed column or without rows.
+        A frame without a required column or without rows.
 
     Examples
     --------
     >>> ax = mn.leave_one_out(fit).plot()
     """
     if fit is not None and fit.k == 1 and hasattr(frame, "columns") and not len(frame):
-        reason = "One study: leaving it out leaves nothing, so there is no leave-one-out analysis."
+        reason = "A leave-one-out analysis needs at least two studies."
         return saying(ax, "Leave-one-out plot", title, reason)
     _check(frame, _NEEDED)
     table = _table(frame, fit, per, title, xlim, response, level, heading="Study left out", each="without that study")
@@ -104,16 +104,16 @@ def cumulative_plot(
     response: str = "rate",
     level: float = 0.95,
 ) -> Axes:
-    """Draw the pooled estimate as one study after another came in.
+    """Draw the pooled estimate as studies are added one by one.
 
     Parameters
     ----------
     frame
         The frame of `cumulative`: one row for each study added, in that order: study, k (studies so far), estimate, ci_lower,
-        ci_upper; added (what the studies were sorted by), tau2 and i2 where they are known. Rates are fractions.
+        ci_upper; added (the sorting variable), tau2 and i2 where they are known. Rates are fractions.
     order
-        What the studies were sorted by, as the heading of the column ``added``. None takes the name of the column of
-        ``fit.studies`` that has these values.
+        The sorting variable, as the heading of the column ``added``. None takes the name of the column of
+        ``fit.studies`` with these values.
     fit, ax, per, title, xlim, response, level
         As in `leave_one_out_plot`.
 
@@ -125,7 +125,7 @@ def cumulative_plot(
     Raises
     ------
     ArgumentError
-        A frame without a needed column or without rows.
+        A frame without a required column or without rows.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def cumulative_plot(
     left: tuple[Column, ...] = (Column("k", "Studies", "right"),)
     # The place in the data says no more than the number of studies does.
     if "added" in frame.columns and list(frame["added"]) != list(frame["k"]):
-        left = (Column("added", _heading(order) if order else _sorted_by(frame, fit), "right"), *left)
+        left = (Column("added", _order_heading(order, fit) if order else _sorted_by(frame, fit), "right"), *left)
     table = _table(
         frame, fit, per, title, xlim, response, level, heading="Study added", each="of the studies so far", left=left
     )
@@ -151,7 +151,7 @@ def _check(frame: object, needed: tuple[str, ...]) -> None:
     if missing:
         raise ArgumentError(f"frame has no column {missing[0]!r}; it needs {', '.join(needed)}.")
     if not len(frame):  # type: ignore[arg-type]
-        raise ArgumentError("frame has no rows: there is nothing to draw.")
+        raise ArgumentError("frame has no rows. Fix: give at least one row.")
 
 
 def _table(
@@ -197,6 +197,10 @@ def _table(
     )
 
 
+def _order_heading(name: str, fit: Pooled | None) -> str:
+    return _heading(name if fit is None else title_of(name, fit.studies))
+
+
 def _sorted_by(frame: pd.DataFrame, fit: Pooled | None) -> str:
     """The heading of the values that the studies were sorted by: the column of the data that has them, if one has."""
     values = {name: str(value) for name, value in zip(frame["study"], frame["added"], strict=True)}
@@ -207,12 +211,12 @@ def _sorted_by(frame: pd.DataFrame, fit: Pooled | None) -> str:
                 column != "study"
                 and {n: str(v) for n, v in zip(studies["study"], studies[column], strict=True)} == values
             ):
-                return _heading(str(column))
+                return _order_heading(str(column), fit)
     return "Sorted by"
 
 
 def _course(table: Table, frame: pd.DataFrame) -> str:
-    """The figure in words: where the estimate began and where it ended."""
+    """The alternative text: the first and the last estimate."""
     known = [
         (row.mark.value, row.label, k)
         for row, k in zip(table.studies, frame["k"], strict=True)
@@ -220,7 +224,7 @@ def _course(table: Table, frame: pd.DataFrame) -> str:
     ]
     text = f"Cumulative plot of {display.plural(len(table.studies), 'study', 'studies')}."
     if not known:
-        return f"{text} No estimate exists, with however many studies."
+        return f"{text} No estimate exists at any step."
     (first, name, k), (last, _, many) = known[0], known[-1]
     text += f" The estimate goes from {table.scale.shown(first)} with {display.plural(int(k), 'study', 'studies')} "
     return f"{text}({name[:120]}) to {table.scale.shown(last)} with {int(many)}."
@@ -233,7 +237,7 @@ def _value(value: object) -> float:
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise ArgumentError(f"frame holds {as_given(value)} where a number belongs.") from None
+        raise ArgumentError(f"frame contains {as_given(value)} where a number belongs.") from None
 
 
 def _row(row: dict[Any, Any], scale: Scale, extra: tuple[str, ...]) -> Row:
@@ -272,13 +276,13 @@ def _small_print(fit: Pooled | None, level: float, each: str) -> str:
 
 
 def _words(table: Table) -> str:
-    """The figure in words: where the estimates reach to, and which studies move them most."""
+    """The alternative text: the range of the estimates with the studies responsible."""
     known = [(row.mark.value, row.label) for row in table.studies if isinstance(row.mark, Point)]
     text = f"Leave-one-out plot of {display.plural(len(table.studies), 'study', 'studies')}."
     if not known:
         return f"{text} No estimate exists without any of them."
     low, high = min(known), max(known)
-    text += f" The estimate reaches from {table.scale.shown(low[0])} without {low[1][:120]}"
+    text += f" The estimate ranges from {table.scale.shown(low[0])} without {low[1][:120]}"
     text += f" to {table.scale.shown(high[0])} without {high[1][:120]}"
     if table.reference is not None:
         text += f"; with all studies it is {table.scale.shown(table.reference)}"

@@ -61,17 +61,17 @@ def overview(rows: Sequence[OverviewRow], *, ax: Axes | None = None, title: str 
     Parameters
     ----------
     rows
-        What to draw; outcomes and the rows of each stand in the order given.
+        The rows to draw; outcomes and their rows keep the order given.
     ax
-        Axes to draw into; None makes a figure of the size that the content needs.
+        Axes to draw into; None makes a figure that fits the content.
     title
         A heading.
 
     Returns
     -------
     Axes
-        A panel for each outcome with an axis of its own: a filled square for a pooled rate, an open one for a study that stands
-        alone, a line for the interval, a thin grey one for the prediction interval; k, rate and interval in text.
+        A panel for each outcome with a separate axis: a filled square for a pooled rate, an open one for a single study,
+        a line for the interval, a thin grey one for the prediction interval; k, rate and interval in text.
 
     Examples
     --------
@@ -188,13 +188,11 @@ def _marks(ax: Axes, row: OverviewRow, y: float, size: float) -> None:
 def _legend(rows: Sequence[OverviewRow], more: int) -> str:
     parts = ["Filled squares: pooled rates; lines: their intervals; grey bars: prediction intervals."]
     if any(not row.pooled for row in rows):
-        parts.append("Open squares: not pooled, a study alone with its exact interval.")
+        parts.append("Open squares: single studies with their exact intervals, not pooled.")
     if any(row.old for row in rows):
-        parts.append("* made from other evidence than the tables hold now.")
-    parts.append("k: study arms. Each outcome has an axis of its own.")
-    parts.append(
-        "Modalities were studied in different, mostly single-arm studies: comparisons between rows are observational."
-    )
+        parts.append("* made from an earlier version of the evidence.")
+    parts.append("k: study arms. Each outcome has a separate axis.")
+    parts.append("Comparisons between rows are observational.")
     if more > 0:
         parts.append(f"{plural(more, 'more row')} in the list.")
     return " ".join(parts)
@@ -205,7 +203,7 @@ def _words(groups: Sequence[Sequence[OverviewRow]], outcomes: Sequence[str], mor
     for name, group in zip(outcomes, groups, strict=True):
         rows = [
             f"{harmless(row.name, 80)} {_texts(row)[1]} % ({_texts(row)[2]}; k {_texts(row)[0]}"
-            f"{'' if row.pooled else ', not pooled'}{', made from other evidence' if row.old else ''})"
+            f"{'' if row.pooled else ', not pooled'}{', made from an earlier version of the evidence' if row.old else ''})"
             for row in group
         ]
         told.append(f"{harmless(name, 120)}: {', '.join(rows)}.")

@@ -1,4 +1,4 @@
-"""Galbraith's radial plot: standardised effects against precision; a line from the origin is one effect, read off the arc."""
+"""Galbraith's radial plot: standardised effects against precision; a line from the origin is one effect, shown on the arc."""
 
 from __future__ import annotations
 
@@ -50,24 +50,24 @@ def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None
     Parameters
     ----------
     fit
-        The result of `pool`; exact models by the two-step effects of their studies.
+        The result of `pool`; for exact models with the two-step effects of the studies.
     ax
         Axes to draw into; None makes a figure.
     title
         A heading.
     centre
-        Whether the effects are measured from the pooled one, so that its line is level: better to read where it is steep.
+        Whether the effects are differences from the pooled effect, which makes its line horizontal.
 
     Returns
     -------
     Axes
         A point for each study; the line of the pooled estimate, and two parallel ones at the normal quantile of the level,
-        between which that share of studies is expected; the arc on the right has the response. Named are the studies beyond.
+        between which that share of studies is expected; the arc on the right shows the response. Studies beyond are labelled.
 
     Raises
     ------
     ArgumentError
-        Something else than the result of `pool`.
+        Not a result of `pool`.
 
     References
     ----------
@@ -85,7 +85,7 @@ def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None
     there = np.isfinite(x) & np.isfinite(y)
     if not there.any():
         return saying(
-            ax, "Radial plot", title, "No study has an effect with a standard error, so there is nothing to place."
+            ax, "Radial plot", title, "No study has an effect with a standard error, so nothing can be drawn."
         )
     to_response, slope = _scale(fit)
     base = slope if centre and slope is not None else 0.0
@@ -98,7 +98,7 @@ def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None
     absent = [name for name, known in zip(names, there, strict=True) if not known]
     notes = [
         _legend(fit, slope is not None, centre, z),
-        f"Without an effect of its own: {listing(absent)}." if absent else "",
+        f"Without an estimable effect: {listing(absent)}." if absent else "",
         harmless(fit.method.sentence(), 2000),
     ]
     with page(ax, width=_WIDTH, height=_HEIGHT, least=_LEAST, title=title, notes=notes) as sheet:
@@ -301,10 +301,10 @@ def _draw_line(axes: Axes, points: Array, label: str) -> None:
 
 
 def _legend(fit: Pooled, pooled: bool, centre: bool, z: float) -> str:
-    text = "Points: studies. A line from the origin through a study meets the arc at its own response."
+    text = "Points: studies. A line from the origin through a study meets the arc at the study's response."
     if pooled:
         text += f" Solid line: pooled estimate{', to which the effects are centred' if centre else ''}; "
         text += f"dashed: {z:.2f} above and below it, "
-        text += f"where {level_text(fit.level)} of studies are expected between. Filled and named: studies beyond."
-    tau = " The precision includes the spread tau." if fit.tau2 else ""
+        text += f"where {level_text(fit.level)} of studies are expected between. Filled and labelled: studies beyond."
+    tau = " The precision includes tau." if fit.tau2 else ""
     return text + tau

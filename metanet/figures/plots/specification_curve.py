@@ -1,4 +1,4 @@
-"""The specification curve: the estimates of all analyses in order, and under each of them the choices that made it."""
+"""The specification curve: the estimates of all analyses in order, with the choices of each below."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class _Line:
 def specification_curve(
     multiverse: Multiverse, *, ax: Axes | None = None, title: str | None = None, most: int = _MOST
 ) -> Axes:
-    """Draw the estimates of a multiverse in order, with the choices behind them.
+    """Draw the estimates of a multiverse in order, with their choices.
 
     Parameters
     ----------
@@ -82,18 +82,17 @@ def specification_curve(
     title
         A heading.
     most
-        Analyses drawn at the most; of more, evenly spaced ones by rank, the first and the last among them. Counts and shares in the
-        text are those of all.
+        Maximum number of analyses drawn; of more, evenly spaced ones by rank with the first and the last. The text counts all.
 
     Returns
     -------
     Axes
-        The curve; the panel of choices stands under it. Choices with one level stand in the small print.
+        The curve, above the panel of choices. Choices with one level are in the small print.
 
     Raises
     ------
     ArgumentError
-        Something else than the result of `multiverse`, or a `most` below 2.
+        Not a result of `multiverse`, or a `most` below 2.
 
     References
     ----------
@@ -298,10 +297,10 @@ def _choices(axes: Axes, rows: list[_Line], n: int, colours: list[str], under: f
 
 
 def _legend(multiverse: Multiverse, frame: pd.DataFrame, answered: int, same: list[str]) -> str:
-    text = "Dots: estimates with their intervals; strokes: the choices behind each."
-    text += " Choices that leave the same studies are one analysis, under the first of them."
+    text = "Dots: estimates with their intervals; strokes: the choices of each."
+    text += " Choices with the same studies are one analysis, under the first of them."
     if multiverse.threshold is not None:
-        text += " Blue: the whole interval above the threshold (dashed); vermilion: below it; grey: across it."
+        text += " Blue: the whole interval above the threshold (dashed); vermilion: below it; grey: including it."
     if len(frame) < answered:
         text += f" Drawn: {len(frame):,} of {answered:,}, evenly spaced by rank."
     if same:

@@ -62,22 +62,22 @@ def waterfall(
     categories
         The result of `response_categories`.
     ax
-        Axes to draw into; None makes a figure of the size that the content needs.
+        Axes to draw into; None makes a figure that fits the content.
     title
         A heading.
     sort
         "objective_response" (the highest first; then by disease control), "disease_control", "complete_response", "total" (the
-        largest first), "year" or "study". Arms that do not tell what is sorted by come last.
+        largest first), "year" or "study". Arms without the value come last.
 
     Returns
     -------
     Axes
-        A bar of 100 % for each arm; categories that a report does not tell apart are one segment, hatched in the colours of both.
+        A bar of 100 % for each arm; combined categories of a report are one segment, hatched in the colours of both.
 
     Raises
     ------
     ArgumentError
-        Something else than the result of `response_categories`, or an order that is not known.
+        Not a result of `response_categories`, or an unknown order.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def waterfall(
 
     check_choice("sort", sort, SORTS)
     if categories.reason or not categories.arms:
-        return saying(ax, "Response categories", title, categories.reason or "There is no study arm to draw.")
+        return saying(ax, "Response categories", title, categories.reason or "No study arm reports a category.")
     unit = style.TEXT_SIZE
     rows = _rows(sorted(categories.arms, key=lambda arm: _order(arm, sort)), unit)
     units = [arm.unit for arm in categories.arms]
@@ -245,7 +245,7 @@ def _legend_order() -> list[str]:
 
 
 def _entry(name: str) -> str:
-    return f"{name}, not told apart" if "+" in name else f"{name} {MEANING[name]}"
+    return f"{name}, combined" if "+" in name else f"{name} {MEANING[name]}"
 
 
 def _flow(names: list[str], width: float, size: float) -> list[list[tuple[str, str, float]]]:
@@ -283,7 +283,7 @@ def _legend(axes: Axes, sheet: Page, lines: list[list[tuple[str, str, float]]], 
 
 def _legend_text(whole: str, sort: str, joined: bool) -> str:
     text = f"Bars: every study arm, 100 % of {whole} in it, sorted by {sort.replace('_', ' ')}."
-    return f"{text} Hatched: categories that the report does not tell apart." if joined else text
+    return f"{text} Hatched: categories that the report combines." if joined else text
 
 
 def _alternative(categories: ResponseCategories, rows: list[_Row]) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 #: What a pair of groups comes to, the strongest word first.
-VERDICTS = ("dominates", "better in estimate", "trade-off", "no verdict")
+VERDICTS = ("dominates", "better point estimates", "trade-off", "no verdict")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,8 +43,9 @@ class BenefitRisk(Result):
         Name -> which of the two outcomes no study of the group reports.
     pairs
         A frame of ordered pairs: ``better``, ``worse``, ``verdict`` ("dominates": more benefit and less harm, each with an adjusted
-        p-value (by F) below ``1 - level``; "better in estimate": both rates point that way, at least one of them within chance;
-        "trade-off": more benefit with more harm; "no verdict": equal on one, or average and median rate point opposite ways), both
+        p-value (by F) below ``1 - level``; "better point estimates": both point estimates are better, and at least one
+        difference is not significant; "trade-off": more benefit with more harm; "no verdict": equal on one, or averages and medians
+        differ in direction), both
         differences of average rates and adjusted p-values.
     """
 
@@ -67,7 +68,7 @@ class BenefitRisk(Result):
 
     @property
     def split(self) -> list[str]:
-        """Pairs without a verdict because average and median rates point opposite ways."""
+        """Pairs without a verdict because averages and medians differ in direction."""
         chosen = self._pairs[self._pairs["split"]] if "split" in self._pairs else self._pairs.iloc[:0]
         return [f"{row['better']} against {row['worse']}" for row in chosen.to_dict("records")]
 
@@ -100,30 +101,33 @@ class BenefitRisk(Result):
         return "Benefit against harm"
 
     def sentence(self) -> str:
-        """Which groups dominate others, which do so in estimate alone, and what could not be compared."""
+        """The groups that are better than others on both outcomes, and the groups that could not be compared."""
         if self.reason:
             return self.reason
         parts = []
         for verdict, words in (
-            ("dominates", "{better} had more {benefit} and less {risk} than {worse}, both beyond chance"),
             (
-                "better in estimate",
-                "{better} had more {benefit} and less {risk} than {worse} in estimate, not beyond chance",
+                "dominates",
+                "{better} had more {benefit} and less {risk} than {worse}; both differences are statistically significant",
+            ),
+            (
+                "better point estimates",
+                "{better} had more {benefit} and less {risk} than {worse}; the differences are not both statistically significant",
             ),
         ):
             for row in self._pairs[self._pairs["verdict"] == verdict].to_dict("records"):
                 names = {"better": visible(row["better"]), "worse": visible(row["worse"])}
                 parts.append(words.format(**names, benefit=self.benefit, risk=self.risk))
         trade = int((self._pairs["verdict"] == "trade-off").sum())
-        text = f"{'; '.join(parts)}. " if parts else "No group is better than another on both. "
+        text = f"{'. '.join(parts)}. " if parts else "No group is better than another on both. "
         if trade:
-            text += f"In {trade} of {len(self._pairs)} pairs more {self.benefit} comes with more {self.risk}. "
-        if self.split:
             text += (
-                f"For {listing(self.split, 6)} average and median rates point opposite ways, and there is no verdict. "
+                f"In {trade} of {len(self._pairs)} pairs the group with more {self.benefit} also had more {self.risk}. "
             )
+        if self.split:
+            text += f"For {listing(self.split, 6)} average and median rates differ in opposite directions; there is no verdict. "
         if self.missing:
-            text += f"Without a place here, because one outcome is not reported: {listing(self.missing, 12)}. "
+            text += f"Not compared, because one outcome is not reported: {listing(self.missing, 12)}. "
         return text + OBSERVATIONAL
 
     def table(self) -> tuple[Sequence[str], list[tuple[str, ...]]]:
@@ -310,7 +314,7 @@ def _verdicts(
         elif all(p < 1 - level for p in ps):
             verdict = "dominates"
         else:
-            verdict = "better in estimate"
+            verdict = "better point estimates"
         sign = 1.0 if order == pair else -1.0
         rows.append(
             {

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.base.arguments import checked, choice, whole
-from metanet.base.display import plural
+from metanet.base.display import in_sentence, plural, title_of
 from metanet.base.errors import ArgumentError, as_given, check_choice, nearest, shorten
 from metanet.base.results import Method
 from metanet.base.untrusted import listing, visible
@@ -105,8 +105,8 @@ def compare(
     frame, names, group, notes = _groups(data, by)
     if any(str(entry.get("reason", "")).startswith("shares patients") for entry in data.attrs.get("left_out", [])):
         notes.append(
-            "Of reports on overlapping cohorts one report is kept for all groups together, so that groups share no patients; a "
-            "group pooled alone may hold others."
+            "Of reports on overlapping cohorts one is kept for all groups together, so that groups share no patients; a group "
+            "pooled alone can include other reports."
         )
     studies = read_studies(frame, given, study=study, **takes_of(options))
     counts = studies.data()
@@ -130,6 +130,7 @@ def compare(
     exact, exact_method = _exact(parts, options) if edge and len(names) > 1 else (None, None)
     notes += _notes(studies, frame, group, names, options, parts, common, heterogeneity)
     method = {
+        "by": in_sentence(title_of(by, data)),
         "comparison": "likelihood ratio, means of the groups against one mean",
         "heterogeneity": heterogeneity,
         "groups": list(names),
@@ -195,7 +196,11 @@ def _groups(data: Any, by: object) -> tuple[pd.DataFrame, tuple[str, ...], NDArr
         raise ArgumentError(f"by={by!r} makes {len(names)} groups; at most {_MOST_GROUPS} can be compared.")
     group = np.array([names.index(value) for value in values if value], dtype=np.intp)
     gone = int((~known).sum())
-    notes = [f"{plural(gone, 'row')} without a value of {visible(shorten(by, 40))} left out."] if gone else []
+    notes = (
+        [f"{plural(gone, 'row')} without a value of {visible(shorten(in_sentence(title_of(by, data)), 40))} excluded."]
+        if gone
+        else []
+    )
     return data[known].reset_index(drop=True), names, group, notes
 
 
@@ -237,7 +242,7 @@ def _joined(fit: Pooled, common: CommonFit, g: int, options: Options) -> Pooled:
         mean = tuple(averaged(lambda x: responses_at(fit, x), ends, np.full(3, common.tau2**0.5)).tolist())
     notes = [
         *fit.method["notes"],
-        "Mean, spread and intervals are those of the joint model with one tau for all groups.",
+        "Mean, tau and intervals are those of the joint model with one tau for all groups.",
     ]
     return replace(
         fit,
@@ -266,7 +271,7 @@ def _bootstrap(
     """p-value of the likelihood ratio with one spread, from data sets in which all groups have one mean."""
     null = pool_batch(counts, lean(options))
     if null.status[0] != "pooled":
-        return None, "No bootstrap: the studies taken as one group have no estimate to simulate from."
+        return None, "No bootstrap: the studies as one group have no estimate to simulate from."
     tau2 = float(np.nan_to_num(null.tau2[0]))
     kind = "effect"
     if options.scale in ("rate", "rate per person-time"):
@@ -307,13 +312,15 @@ def _notes(
         notes.append(f"Fewer than three studies in {listing(small, 12)}.")
     if common is not None and common.shrunk:
         notes.append(
-            "The groups agree so well that Hartung-Knapp makes their intervals narrower than those of the common effect; "
-            "ci='HK-adhoc' does not."
+            "The Hartung-Knapp intervals are narrower than the common-effect intervals because the groups agree closely; "
+            "ci='HK-adhoc' avoids this."
         )
     if common is not None and not common.settled:
-        notes.append("The joint model did not settle; each group stands by its own spread.")
+        notes.append("The joint model did not converge; each group has a separate tau2.")
     if spread == "separate" and any(fit.k < 2 or fit.status in ("no events", "only events") for fit in parts.values()):
-        notes.append("A group of one study, or at an edge, was taken without spread in the test.")
+        notes.append(
+            "The test assumes tau2 = 0 for groups of one study and for groups without events or with events only."
+        )
     if "study_id" in frame.columns and frame["study_id"].ndim == 1:
         seen: dict[Any, set[int]] = {}
         for key, g in zip(frame["study_id"].tolist(), group.tolist(), strict=True):
@@ -323,6 +330,6 @@ def _notes(
         if both:
             notes.append(
                 f"{plural(len(both), 'study has', 'studies have')} arms in several groups, which are compared as if they came from "
-                "different studies; within_studies compares them inside each study."
+                "different studies; a within-study comparison avoids this."
             )
     return notes

@@ -102,7 +102,7 @@ class Comparison(Result):
     @property
     def heading(self) -> str:
         """What the analysis is called."""
-        return f"Comparison by {visible(self.by)}"
+        return f"Comparison by {visible(self.method['by'])}"
 
     @property
     def scale(self) -> Scale:

@@ -127,7 +127,7 @@ class WithinStudies(Result):
     @property
     def heading(self) -> str:
         """What the analysis is called."""
-        return f"Comparisons within studies, by {visible(self.by)}"
+        return f"Comparisons within studies, by {visible(self.method['by'])}"
 
     def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
         """The pairs as texts: name, studies, patients, estimate, interval, prediction interval, at random."""
@@ -152,7 +152,7 @@ class WithinStudies(Result):
     def sentence(self) -> str:
         """What the studies say, pair by pair, and whether patients were allocated at random."""
         if not self.details:
-            return f"No study has arms in two groups of {visible(self.by)}, so none compares them."
+            return f"No study has arms in two groups by {visible(self.method['by'])}, so none compares them."
         parts = []
         title = MEASURES[self.measure].title
         for pair in self.details.values():

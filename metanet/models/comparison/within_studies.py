@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked, choice, level
-from metanet.base.display import plural
+from metanet.base.display import in_sentence, plural, title_of
 from metanet.base.errors import ArgumentError, as_given, check_choice, nearest, shorten
 from metanet.base.results import Method
 from metanet.base.untrusted import listing, visible
@@ -18,6 +18,7 @@ from metanet.models.options import Options
 from metanet.models.pooling.batch import pool_batch
 from metanet.models.pooling.inputs import Studies, check_frame, missing, read_studies
 from metanet.models.pooling.pool import options_for, pad, pooled_from_row
+from metanet.models.registry import source_title
 from metanet.models.results.method import versions
 from metanet.models.results.pooled import Pooled
 
@@ -151,19 +152,21 @@ def within_studies(
     }
     method = {
         "comparison": "within studies",
-        "by": by,
+        "by": in_sentence(title_of(by, data)),
         "cluster": cluster,
         "measure": options.measure,
         "model": model or f"{options.model}, else inverse_variance" if measure == "OR" else options.model,
         "ci": ci,
         "level": options.level,
         **versions(),
-        "sources": ["CM.EL: doi:10.1002/sim.4040"] if options.model == "CM.EL" else [],
+        "sources": [f"{source_title('CM.EL')}: doi:10.1002/sim.4040"] if options.model == "CM.EL" else [],
         "notes": notes,
     }
+    used = [source_title(name).lower() for name in str(method["model"]).split(", else ")]
     method["sentence"] = (
-        "Groups compared within studies that have arms in both; arms of one group in one study summed, pairs pooled by "
-        f"{method['model']}, {options.measure}. metanet {method['version']}."
+        "Groups compared within studies that have arms in both; arms of one group in one study summed; "
+        f"{source_title(options.measure)}; pairs pooled by: {', or where it has no estimate '.join(used)}. "
+        f"metanet {method['version']}."
     )
     return WithinStudies(
         by=by,

@@ -1,4 +1,4 @@
-"""What a reader of a meta-regression has to know beside the numbers, and the stamp of how they were made."""
+"""The notes and the method stamp of a meta-regression."""
 
 from __future__ import annotations
 
@@ -39,6 +39,10 @@ _SOURCES = {
     "Q-profile": "10.1002/sim.2514",
     "R2": "10.1111/bmsp.12002",
 }
+_TITLES = {
+    "inverse_variance": "Inverse-variance meta-regression", "glmm": "Meta-regression by a mixed model", "R2": "R²",
+    "HK": "Knapp-Hartung", "HK-adhoc": "Knapp-Hartung, never below the model-based error", "permutation": "Permutation test",
+}  # fmt: skip
 
 
 def notes_for(
@@ -51,19 +55,19 @@ def notes_for(
     without: Sequence[str],
     dropped: Sequence[str],
 ) -> list[str]:
-    """Notes on one regression, in the order in which a reader meets the numbers."""
+    """Notes on one regression, in the order of the numbers."""
     out = []
     if without:
         counted = plural(len(without), "study", "studies")
-        out.append(f"{counted} left out because a moderator is missing: {listing(without, 12)}.")
+        out.append(f"{counted} excluded because a moderator is missing: {listing(without, 12)}.")
     if dropped:
         counted = plural(len(dropped), "study", "studies")
-        out.append(f"{counted} left out because no effect with a variance above zero exists: {listing(dropped, 12)}.")
+        out.append(f"{counted} excluded because no effect with a variance above zero exists: {listing(dropped, 12)}.")
     k = design.matrix.shape[0]
     m = contrast.shape[0]
     if k < STUDIES_EACH * m:
         out.append(
-            f"{plural(k, 'study', 'studies')} for {plural(m, 'moderator coefficient')}: fewer than {STUDIES_EACH} for each. Such a "
+            f"{plural(k, 'study', 'studies')} for {plural(m, 'moderator coefficient')}: fewer than {STUDIES_EACH} for each. The "
             "regression is exploratory."
         )
     out += _estimates(numbers, design, options)
@@ -73,11 +77,11 @@ def notes_for(
     if permuted is not None:
         what = "all different" if permuted.complete else "the observed and random"
         out.append(
-            f"Permutation test over {permuted.arrangements} arrangements of the moderators ({what}); the smallest p-value it can "
-            f"give is {1 / permuted.arrangements:.2g}."
+            f"Permutation test over {permuted.arrangements} arrangements of the moderators ({what}); the smallest possible p-value "
+            f"is {1 / permuted.arrangements:.2g}."
         )
         if permuted.arrangements < 20:
-            out.append("So few arrangements cannot reach a p-value of 0.05.")
+            out.append("With so few arrangements a p-value of 0.05 cannot be reached.")
     out.append(
         "Moderators belong to studies, not to patients: an association between studies need not hold within them, and is "
         "observational."
@@ -89,45 +93,45 @@ def _estimates(numbers: Numbers, design: Design, options: Options) -> list[str]:
     if numbers.status == "not estimable":
         if not numbers.settled:
             return [
-                "The maximum of the likelihood could not be located to the accuracy asked for, so no number is given. Use "
-                "model='inverse_variance' for a rough answer, and please report these data."
+                "The maximum of the likelihood was not located with the required accuracy, so no number is given. Use "
+                "model='inverse_variance' for an approximate result, and please report these data."
             ]
         if numbers.one_sided:
             return [
-                "No study saw an event, or every patient had it: there are no differences to account for. No number is given."
+                "No patient, or every patient, had the event: there are no differences to explain. No number is given."
             ]
         return [
-            "No coefficient has a finite estimate: the studies stand at their ends (no events, or only events), and the likelihood "
-            "keeps rising. No number is given."
+            "No coefficient has a finite estimate: the studies have no events or events only, and the likelihood increases "
+            "without limit. No number is given."
         ]
     out = []
     if numbers.status == "separated":
         lost = [term for term, value in zip(design.terms, numbers.beta, strict=True) if np.isnan(value)]
         out.append(
-            f"{listing(lost, 12)}: no finite estimate, because the studies that tell of it saw no event (or only events) and the "
-            "likelihood keeps rising (separation). The likelihood-ratio test stands; Wald's test means nothing here and is not given."
+            f"{listing(lost, 12)}: no finite estimate, because the informative studies have no events (or only events) and the "
+            "likelihood increases without limit (separation). The likelihood-ratio test is valid; Wald's test is not given."
         )
     if numbers.lrt_pvalue < 0.05 and numbers.qm_pvalue > _DISAGREE * numbers.lrt_pvalue:
         out.append(
-            "Wald's test and the likelihood ratio disagree widely, as they do where few events decide (Hauck and Donner 1977, "
-            "doi:10.1080/01621459.1977.10479969): read the likelihood ratio, and no Wald interval."
+            "Wald's test and the likelihood-ratio test disagree widely, as is known for few events (Hauck and Donner 1977, "
+            "doi:10.1080/01621459.1977.10479969): use the likelihood-ratio test, and no Wald interval."
         )
     if options.ci == "HK" and np.isfinite(numbers.df):
         model = numbers.combine(np.eye(numbers.beta.size))
         width = two_sided_t(options.level, numbers.df) * model[1]
         if np.isnan(model[1]).any():
             out.append(
-                "The studies lie exactly on the line, so the Knapp-Hartung errors are zero: an artefact of the method, not certainty. "
+                "The studies lie exactly on the line, so the Knapp-Hartung errors are zero, an artefact of the method. "
                 "No interval and no test is given. Use ci='z' or the exact model."
             )
         elif (width < two_sided_z(options.level) * model[2]).any():
             out.append(
-                "Knapp-Hartung intervals are narrower than the normal ones here: the studies agree better than chance would let "
-                "them. Read ci='HK-adhoc' or ci='z' beside them."
+                "Knapp-Hartung intervals are narrower than the normal ones here: the studies agree better than expected by "
+                "chance. Compare them with ci='HK-adhoc' or ci='z'."
             )
     if numbers.corrected:
         out.append(
-            f"{plural(numbers.corrected, 'study', 'studies')} with an empty cell: {options.add:g} was added, which moves the "
+            f"{plural(numbers.corrected, 'study', 'studies')} with an empty cell: {options.add:g} was added, which changes the "
             "coefficients; the exact model of one group needs none."
         )
     return out
@@ -137,20 +141,19 @@ def _heterogeneity(numbers: Numbers, options: Options, k: int) -> list[str]:
     out = []
     if numbers.empty_tau2:
         out.append(
-            "The Q-profile interval of tau2 is empty: the studies lie nearer to the line than chance alone would let them, at "
-            "any tau2."
+            "The Q-profile interval of tau2 is empty: the studies lie nearer to the line than expected by chance for any tau2."
         )
     elif numbers.tau2 == 0:
         out.append(
-            "tau2 is estimated as zero, which does not show that nothing is left: read the upper end of its interval."
+            "tau2 is estimated as zero, which does not show that no heterogeneity remains; see the upper limit of its interval."
         )
     if numbers.tau2_upper == float("inf"):
-        out.append("The data set no upper limit to tau below 30; the interval of tau2 is left open (infinity).")
+        out.append("The data give no upper limit of tau below 30; the upper limit of tau2 is infinity.")
     if numbers.tau2_without == 0:
-        out.append("R2 does not exist: tau2 is zero already without moderators.")
+        out.append("R2 does not exist: tau2 is zero without moderators.")
     elif not np.isnan(numbers.tau2_without):
         if numbers.tau2 > numbers.tau2_without:
-            out.append("tau2 is larger with the moderators than without, so R2 is cut at zero.")
+            out.append("tau2 is larger with the moderators than without, so R2 is set to zero.")
         if k < 40:
             out.append(
                 f"R2 is a ratio of two estimated variances and unreliable with {plural(k, 'study', 'studies')}; no interval is given."
@@ -161,7 +164,7 @@ def _heterogeneity(numbers: Numbers, options: Options, k: int) -> list[str]:
 def stamp(
     numbers: Numbers, design: Design, options: Options, permuted: Permuted | None, notes: Sequence[str], seed: int
 ) -> Method:
-    """Every choice that moved a number."""
+    """Every choice that changes a number."""
     exact = options.exact
     used = [options.model, *([options.ci] if options.ci in _SOURCES else []), *([] if exact else ["Q-profile"]), "R2"]
     if permuted is not None:
@@ -186,7 +189,7 @@ def stamp(
         "version": __version__,
         "numpy": np.__version__,
         "scipy": scipy.__version__,
-        "sources": [f"{name}: doi:{_SOURCES[name]}" for name in used],
+        "sources": [f"{_TITLES.get(name, name)}: doi:{_SOURCES[name]}" for name in used],
         "notes": list(notes),
     }
     entries["sentence"] = _sentence(entries, options)

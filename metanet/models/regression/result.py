@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metanet.base.arrays import Array
-from metanet.base.display import ABSENT, level_text, number, p_value, per_cent, plural, scale_of
+from metanet.base.display import ABSENT, in_sentence, level_text, number, p_value, per_cent, plural, scale_of, title_of
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.results import Method, Result, Test
@@ -111,6 +112,10 @@ class Regression(Result):
     def terms(self) -> tuple[str, ...]:
         """Names of the coefficients."""
         return self._design.terms
+
+    def title_of(self, term: str) -> str:
+        """A term, or a moderator, with the titles of the data's columns in place of their names."""
+        return re.sub(r"[^\W\d]\w*(?![^\[]*\])", lambda found: title_of(found[0], self._frame), term)
 
     @property
     def r2(self) -> float | None:
@@ -332,7 +337,8 @@ class Regression(Result):
     @property
     def heading(self) -> str:
         """Formula, number of studies and status."""
-        return f"Meta-regression {visible(self.formula)} of {plural(self.k, 'study', 'studies')} ({self.status})"
+        formula = visible(self.title_of(self.formula))
+        return f"Meta-regression {formula} of {plural(self.k, 'study', 'studies')} ({self.status})"
 
     @property
     def tests(self) -> dict[str, Test]:
@@ -382,7 +388,12 @@ class Regression(Result):
         for row in self.coefficients.to_dict("records"):
             digits = _digits(row)
             limits = effect.limits(row["ci_lower"], row["ci_upper"], digits)
-            cells = [visible(row["term"]), effect.text(row["estimate"], digits), effect.text(row["se"], digits), limits]
+            cells = [
+                visible(self.title_of(row["term"])),
+                effect.text(row["estimate"], digits),
+                effect.text(row["se"], digits),
+                limits,
+            ]
             ps = [row["pvalue"], *([row["permutation_pvalue"]] if permuted else [])]
             rows.append((*cells, *(p_value(p).removeprefix("p ").removeprefix("= ") for p in ps)))
         return [*head, "p (permutation)"] if permuted else head, rows
@@ -400,7 +411,7 @@ class Regression(Result):
     def sentence(self) -> str:
         """One or two sentences, right for a fit without estimates."""
         studies = plural(self.k, "study", "studies")
-        moderators = listing([visible(name) for name in self._design.formula.names])
+        moderators = listing([visible(in_sentence(self.title_of(name))) for name in self._design.formula.names])
         if self.status == "not estimable":
             return f"The association with {moderators} could not be estimated from {studies}."
         tests = self.tests
@@ -414,10 +425,11 @@ class Regression(Result):
         if self.qm_df == 1 and len(slopes) == 1 and not np.isnan(slopes[0]["estimate"]):
             row, effect = slopes[0], scale_of("effect")
             digits = _digits(row)
+            term = visible(in_sentence(self.title_of(row["term"])))
             step = "for the category against its reference" if "[" in row["term"] else "for each unit"
             beside = f"; {tested}" if "lrt" in tests or "permutation" in tests else ""
             text += (
-                f"the {self.scale} changed by {effect.text(row['estimate'], digits)} {step} of {visible(row['term'])} "
+                f"the {self.scale} changed by {effect.text(row['estimate'], digits)} {step} of {term} "
                 f"({level_text(self.level)} CI {effect.limits(row['ci_lower'], row['ci_upper'], digits)}; "
                 f"{p_value(row['pvalue'])}{beside})"
             )

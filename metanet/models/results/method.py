@@ -1,4 +1,4 @@
-"""The method stamp and the notes: every choice that moved a number, and what a reader has to know beside the numbers."""
+"""The method stamp and the notes on a result."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 import scipy
 
 from metanet._version import __version__
-from metanet.base.display import level_text, per_cent, plural
+from metanet.base.display import level_text, per_cent, plural, sentence_case
 from metanet.base.results import Method
 from metanet.effects.measures import MEASURES
 from metanet.kernels.numerics.distributions import two_sided_z
 from metanet.models.options import Options
-from metanet.models.registry import CI, I2, MODELS, PREDICTION, TWO_STEP, model_row, source_of
+from metanet.models.registry import CI, I2, MODELS, PREDICTION, TWO_STEP, model_row, source_of, source_title
 
-# The method stamp: every choice that moved a number, in entries and in one sentence.
+# The method stamp: every choice that changes a number, as entries and as one sentence.
 
 
 def _model_text(options: Options) -> str:
@@ -26,7 +26,7 @@ def _model_text(options: Options) -> str:
 
 
 def study_interval(options: Options) -> str:
-    """What the interval of a single study is called."""
+    """The name of the interval of a single study."""
     if options.scale == "rate":
         return options.study_interval
     return "Garwood" if options.scale == "rate per person-time" else "normal"
@@ -48,7 +48,7 @@ def _correction(options: Options) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of this package and of those that its numbers rest on."""
+    """Of this package and of those that it computes with."""
     return {"version": __version__, "numpy": np.__version__, "scipy": scipy.__version__}
 
 
@@ -96,7 +96,7 @@ def stamp(
 
 
 def joint_sentence(options: Options, df: float) -> str:
-    """A joint model of several groups in words: one tau, and the degrees of freedom that its intervals have."""
+    """The sentence on a joint model of several groups with one tau, and the degrees of freedom of its intervals."""
     parts = [f"{_model_text(options)} with a mean for each group and one tau"]
     if options.model == "inverse_variance":
         parts.append(f"tau² by {options.tau2}")
@@ -115,7 +115,9 @@ def _marginal(options: Options) -> str | None:
         return None
     if options.model == "glmm":
         return "delta method on the logit" if options.scale == "rate" else "delta method on the logarithm"
-    return "as the mean" if options.model == "beta_binomial" else "ends of the mean, averaged over the random effect"
+    if options.model == "beta_binomial":
+        return "as the mean"
+    return "confidence limits of the mean, averaged over the random effect"
 
 
 def _sources(options: Options, status: str, k: int) -> list[str]:
@@ -131,11 +133,11 @@ def _sources(options: Options, status: str, k: int) -> list[str]:
         used += ["I2"]
         if source_of(str(options.prediction)) and k > 2 and options.prediction not in used:
             used.append(str(options.prediction))
-    return [f"{name}: doi:{source_of(name)}" for name in used]
+    return [f"{sentence_case(source_title(name, options.link))}: doi:{source_of(name)}" for name in used]
 
 
 def _sentence(entries: dict[str, Any], options: Options) -> str:
-    """The choices in words; only those that were used for this status."""
+    """The choices as a sentence; only those used for this status."""
     version = f"metanet {entries['version']}"
     status = entries["status"]
     level = level_text(entries["level"])
@@ -147,7 +149,7 @@ def _sentence(entries: dict[str, Any], options: Options) -> str:
         return f"One study with its {kind} {level} interval; not pooled. {version}."
     if status in ("no events", "only events"):
         exact = "Garwood" if options.scale == "rate per person-time" else "Clopper-Pearson"
-        return f"Exact ({exact}) {level} interval on the sum of the studies. {version}."
+        return f"Exact ({exact}) {level} interval of the summed counts. {version}."
     if status == "not estimable":
         return f"No estimate from the {_model_text(options)}. {version}."
     parts = [_model_text(options)]
@@ -173,19 +175,19 @@ def _sentence(entries: dict[str, Any], options: Options) -> str:
     return f"{text[0].upper()}{text[1:]}. {version}."
 
 
-# What a reader has to know beside the numbers: reasons for what does not exist, and doubts about what does.
+# The notes: reasons for absent numbers, and caveats.
 
 Row = dict[str, Any]
 
 
 def notes_for(row: Row, options: Options) -> list[str]:
-    """Notes on one row of a batch (values as floats, NaN where absent), in the order in which a reader meets the numbers."""
+    """Notes on one row of a batch (values as floats, NaN where absent), in the order of the numbers."""
     status = row["status"]
     if status == "no studies":
         return ["There is no study to pool."]
     if status == "not pooled":
         return [
-            "One study: it is shown with its own interval and not pooled; tau2, I2 and a prediction interval do not exist.",
+            "One study: it is shown with its interval and not pooled; tau2, I2 and a prediction interval do not exist.",
             *([_dropped(int(row["dropped"]), options)] if row["dropped"] else []),
             *([_corrected(int(row["corrected"]), options)] if row["corrected"] and options.groups == 2 else []),
         ]
@@ -197,50 +199,49 @@ def notes_for(row: Row, options: Options) -> list[str]:
 
 
 def _one_sided(row: Row) -> list[str]:
-    what = "No study saw an event" if row["status"] == "no events" else "Every patient of every study had the event"
+    what = (
+        "No study observed an event" if row["status"] == "no events" else "Every patient of every study had the event"
+    )
     if isnan(row["n"]):
-        sum_of = "the exact (Garwood) one on the sum of the person-time"
-        return [f"{what}: the rate is 0 and its interval {sum_of}.", _NO_SPREAD]
+        return [f"{what}: the rate is 0, with the exact (Garwood) interval for the total person-time.", _NO_TAU]
     return [
-        f"{what}: the rate is {per_cent(row['estimate'])} % and its interval the exact (Clopper-Pearson) one on the sum of "
-        f"{int(row['n'])} patients.",
-        _NO_SPREAD,
+        f"{what}: the rate is {per_cent(row['estimate'])} %, with the exact (Clopper-Pearson) interval for "
+        f"all {int(row['n'])} patients.",
+        _NO_TAU,
     ]
 
 
-_NO_SPREAD = (
-    "tau2, I2 and the prediction interval do not exist: such data say nothing of differences between studies. "
-    "The interval supposes that the studies share one rate."
+_NO_TAU = (
+    "tau2, I2 and the prediction interval do not exist: such data contain no information on heterogeneity. "
+    "The interval assumes one common rate."
 )
 
 
 def _not_estimable(row: Row, options: Options) -> list[str]:
     if row["unsettled"]:
         return [
-            "The maximum of the likelihood could not be located to the accuracy asked for, so no number is given. "
-            "Use model='inverse_variance' for a rough answer, and please report these data."
+            "The maximum of the likelihood was not located with the required accuracy, so no number is given. "
+            "Use model='inverse_variance' for an approximate result, and please report these data."
         ]
     if options.groups == 2:
         return [
-            "No finite effect exists: one of the groups has no events (or only events) in every study that says anything of it, or "
-            "no study has an effect of its own. No number is given."
+            "No finite effect exists: one group has no events (or only events) in every informative study, or no study has an "
+            "estimable effect. No number is given."
         ]
     if not options.exact:
-        return [
-            "No study has an effect of its own with a variance above zero: there is nothing to pool. No number is given."
-        ]
+        return ["No study has an effect with a variance above zero: nothing can be pooled. No number is given."]
     model = "beta-binomial" if options.model == "beta_binomial" else "binomial-normal"
     what = "rho goes to one" if options.model == "beta_binomial" else "tau grows"
     out = [
-        f"The {model} model has no finite estimate here: the studies stand at 0 % and at 100 %, with hardly anything "
-        f"between, and the likelihood keeps rising as {what}. No pooled rate is given."
+        f"The {model} model has no finite estimate here: the studies are at 0 % and at 100 %, with hardly any "
+        f"between, and the likelihood increases without limit as {what}. No pooled rate is given."
         if not isnan(row["n"])
-        else "The model has no finite estimate here: the likelihood keeps rising as tau grows. No pooled rate is given."
+        else "The model has no finite estimate here: the likelihood increases without limit as tau grows. No pooled rate is given."
     ]
     if not isnan(row["n"]):
         out.append(
-            f"Counted together the studies have {plural(int(row['events']), 'event')} in {int(row['n'])} patients "
-            f"({per_cent(row['events'] / row['n'])} %), a figure that describes a mixture, not a rate they share."
+            f"Together the studies have {plural(int(row['events']), 'event')} in {int(row['n'])} patients "
+            f"({per_cent(row['events'] / row['n'])} %); this describes a mixture, not a common rate."
         )
     return out
 
@@ -249,9 +250,9 @@ def _mean(row: Row, options: Options) -> list[str]:
     out = []
     if row["k"] - row["dropped"] == 2:
         out.append(
-            "Two studies: the mean is estimable, the spread between studies hardly; the interval of tau2 shows how little is known."
+            "Two studies: the mean is estimable, the heterogeneity hardly; the interval of tau2 shows the uncertainty."
             if options.tau2 is not None
-            else "Two studies: the common effect is estimable; whether it is common can hardly be seen."
+            else "Two studies: the common effect is estimable; heterogeneity can hardly be detected."
         )
     if row["dropped"]:
         out.append(_dropped(int(row["dropped"]), options))
@@ -259,15 +260,15 @@ def _mean(row: Row, options: Options) -> list[str]:
         out.append(_corrected(int(row["corrected"]), options))
     if not options.exact and options.scale == "rate" and row["events"] in (0, row["n"]):
         out.append(
-            "All studies stand at the same end: this estimate is made by the "
+            "All studies have no events, or all have events only: this estimate is determined by the "
             f"{'correction' if row['corrected'] else 'transformation'}, not by the data. Use the exact model (model='glmm')."
         )
     if options.model == "inverse_variance" and options.ci == "HK":
         out.extend(_hartung_knapp(row, options))
     if row["fallback"]:
         out.append(
-            "The Kenward-Roger interval has less than one degree of freedom here and means nothing; the Hartung-Knapp interval that "
-            "is not narrower than the t interval stands in its place."
+            "The Kenward-Roger interval has less than one degree of freedom and is not meaningful; it was replaced by the "
+            "Hartung-Knapp interval that is not narrower than the t interval."
         )
     if options.model == "beta_binomial":
         out.append(
@@ -282,12 +283,12 @@ def _corrected(studies: int, options: Options) -> str:
     if options.groups == 1 and options.scale == "rate" and options.to == "only0":
         return (
             f"{counted} at 0 % or 100 %: {options.add:g} was added to events and to "
-            "non-events there. The correction moves the pooled rate; the exact model needs none."
+            "non-events there. The correction changes the pooled rate; the exact model needs none."
         )
     if options.model not in TWO_STEP:
-        return "0.5 was added to all cells of the study shown, because one of them is empty: the effect shown is made by it."
+        return "0.5 was added to all cells of the study shown, because one of them is empty; the effect depends on it."
     return (
-        f"In {counted} {options.add:g} was added to the {_cells(options)} (to={options.to!r}). The correction moves the result; "
+        f"In {counted} {options.add:g} was added to the {_cells(options)} (to={options.to!r}). The correction changes the result; "
         "the exact models need none."
     )
 
@@ -299,11 +300,10 @@ def _cells(options: Options) -> str:
 
 def _dropped(studies: int, options: Options) -> str:
     one = studies == 1
-    counted = f"{plural(studies, 'study', 'studies')} of those counted here {'has' if one else 'have'} no part in the estimate"
+    counted = f"{plural(studies, 'study', 'studies')} of those counted here {'is' if one else 'are'} excluded from the estimate"
     if options.groups == 2:
-        says = "it says" if one else "they say"
-        return f"{counted}: without events in both groups, or with events only, {says} nothing of it."
-    return f"{counted}: no effect of {'its' if one else 'their'} own with a variance above zero exists."
+        return f"{counted}: both groups have no events, or events only, which carries no information on the effect."
+    return f"{counted}: no effect with a variance above zero exists."
 
 
 def _hartung_knapp(row: Row, options: Options) -> list[str]:
@@ -312,13 +312,13 @@ def _hartung_knapp(row: Row, options: Options) -> list[str]:
     # The residual sum of equal effects is rounding noise, not zero.
     if width <= 1e-9 * common:
         return [
-            "The studies agree exactly, so the Hartung-Knapp interval has no width: that is an artefact of the method, not "
-            "certainty. Use ci='z' or the exact model."
+            "The studies agree exactly, so the Hartung-Knapp interval has no width; this is an artefact of the method. "
+            "Use ci='z' or the exact model."
         ]
     if width < common:
         return [
-            "The Hartung-Knapp interval is narrower than the common-effect one: the studies agree better than chance would "
-            "let them. Read ci='z' beside it."
+            "The Hartung-Knapp interval is narrower than the common-effect interval: the studies agree better than expected "
+            "by chance. Compare it with ci='z'."
         ]
     return []
 
@@ -326,27 +326,26 @@ def _hartung_knapp(row: Row, options: Options) -> list[str]:
 def _heterogeneity(row: Row, options: Options) -> list[str]:
     out = []
     if options.i2 == "Q" and isnan(row["i2_lower"]):
-        out.append("The intervals of I2 and H2 from Q need three studies: none is given.")
+        out.append("The intervals of I2 and H2 from Q need at least three studies.")
     if options.tau2 is None:
         return [
             *out,
-            "One common effect is assumed: the interval does not allow for differences between the studies, and there is no tau2.",
+            "One common effect is assumed: the interval does not allow for heterogeneity, and there is no tau2.",
         ]
     if row["tau2"] == 0 and not row["empty_tau2"]:
         out.append(
-            "tau2 is estimated as zero, which does not show that the studies are alike: read the upper end of its interval."
+            "tau2 is estimated as zero, which does not show that there is no heterogeneity; see the upper limit of its interval."
         )
     if row["empty_tau2"]:
         out.append(
-            f"The {options.tau2_ci} interval of tau2 is empty: the studies differ less than chance alone would make them, at any "
-            "tau2. I2 and H2 have no interval either."
+            f"The {options.tau2_ci} interval of tau2 is empty: the studies differ less than expected by chance for any tau2. "
+            "I2 and H2 have no interval either."
         )
     if row["tau2_upper"] == float("inf"):
-        out.append("The data set no upper limit to tau below 30; the interval of tau2 is left open (infinity).")
+        out.append("The data give no upper limit of tau below 30; the upper limit of tau2 is infinity.")
     if row["tau2_upper"] < row["tau2"] or row["tau2_lower"] > row["tau2"]:
         out.append(
-            "The estimate of tau2 lies outside its own interval: estimate and interval rest on different equations, which "
-            "disagree for these data."
+            "The estimate of tau2 lies outside its interval: the two use different equations, which disagree for these data."
         )
     return out
 
@@ -355,14 +354,14 @@ def _prediction(row: Row, options: Options) -> list[str]:
     if options.tau2 is None:
         return []
     if options.prediction is None:
-        return ["No prediction interval was asked for."]
+        return ["No prediction interval was requested."]
     if row["k"] - row["dropped"] < 3:
-        return ["A prediction interval needs at least three studies: none is given."]
+        return ["A prediction interval needs at least three studies."]
     if isnan(row["pi_lower"]):
-        return ["The prediction interval has no degrees of freedom to stand on: none is given."]
+        return ["The prediction interval has no degrees of freedom and is not given."]
     if row["pi_lower"] > row["ci_lower"] or row["pi_upper"] < row["ci_upper"]:
         return [
-            "The prediction interval does not hold the whole interval of the mean: the two are made in different ways, and the "
-            "wider one is the safer reading."
+            "The prediction interval does not contain the whole interval of the mean: the two use different methods, and the "
+            "wider one is the conservative choice."
         ]
     return []

@@ -72,7 +72,9 @@ class StudyTable:
         taken = ("study", *self.studies.columns)
         others = extra[[c for c in extra.columns if c not in taken]]
         others = others.rename(columns={c: f"{c} (data)" for c in others.columns if c in frame.columns})
-        return pd.concat([frame, others], axis=1)
+        made = pd.concat([frame, others], axis=1)
+        made.attrs = {"titles": dict(extra.attrs["titles"])} if "titles" in extra.attrs else {}
+        return made
 
     def _own(self) -> tuple[str | None, Array, Array, Array]:
         """Each study's own value under its name (None where it stands there already), and its interval."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from metanet.base.display import level_text, plural
+from metanet.base.display import in_sentence, level_text, plural, title_of
 from metanet.base.untrusted import counted, listing, visible
 from metanet.diagnostics.bias.small_study_effects import Check
 from metanet.diagnostics.method.calibrate import Calibration
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 # What was done, as the PRISMA items 13a to 13d ask: selection, preparation, display, synthesis of one result.
 
 _OVERLAP = {
-    "keep_largest": "of reports on overlapping cohorts the largest was kept",
-    "keep_newest": "of reports on overlapping cohorts the newest was kept",
-    "keep_all": "reports on overlapping cohorts were all kept, so that patients may be counted twice",
+    "keep_largest": "of the reports on overlapping cohorts the largest was kept",
+    "keep_newest": "of the reports on overlapping cohorts the newest was kept",
+    "keep_all": "all reports on overlapping cohorts were kept, and patients may be counted twice",
 }
 
 
@@ -50,11 +50,11 @@ def selection(fit: Pooled, rates: pd.DataFrame | None) -> str:
     modalities = chosen.get("modality")
     what = visible(about.get("label") or "the outcome")
     text = f"Eligible for the synthesis of {what[0].lower()}{what[1:]}"
-    text += f" (definition: {visible(about['definition'])})" if about.get("definition") else ""
+    text += f" (definition: {visible(in_sentence(about['definition_title']))})" if about.get("definition_title") else ""
     text += f" were arms treated by {listing(modalities)}" if modalities else " were arms of every modality"
-    rules = ["rows marked as not fit for pooling were left out"] if chosen.get("poolable_only", True) else []
+    rules = ["rows marked as not suitable for pooling were excluded"] if chosen.get("poolable_only", True) else []
     if chosen.get("certainty"):
-        rules.append(f"rows of less than {chosen['certainty']} certainty were left out")
+        rules.append(f"rows with a certainty below {chosen['certainty']} were excluded")
     if chosen.get("overlap") in _OVERLAP:
         rules.append(_OVERLAP[chosen["overlap"]])
     text += f"; {', and '.join(rules)}." if rules else "."
@@ -62,7 +62,7 @@ def selection(fit: Pooled, rates: pd.DataFrame | None) -> str:
     # The reason's first words are the rule; what follows is about the one row.
     why = Counter(str(entry["reason"]).split(":")[0] for entry in left)
     reasons = "; ".join(f"{visible(reason)}, {number}" for reason, number in why.most_common())
-    out = f" {counted(len(left), 'row was', 'rows were')} left out ({reasons})." if left else " No row was left out."
+    out = f" {counted(len(left), 'row was', 'rows were')} excluded ({reasons})." if left else " No row was excluded."
     return text + out
 
 
@@ -88,15 +88,15 @@ def preparation(fit: Pooled, rates: pd.DataFrame | None) -> str:
         parts.append(f"Studies were analysed on the scale: {fit.method['scale']}.")
         how = fit.method["continuity_correction"]
         if corrected:
-            parts.append(f"Added for the calculation were {how}; this touched {plural(corrected, 'study', 'studies')}.")
+            parts.append(f"Continuity correction: {how}, in {plural(corrected, 'study', 'studies')}.")
         elif how == "none":
-            parts.append("No continuity correction was made.")
+            parts.append("No continuity correction was used.")
         else:
-            parts.append(f"A continuity correction ({how}) was ready, and no study needed it.")
+            parts.append(f"No study needed the continuity correction ({how}).")
     dropped = int(fit.method["studies_dropped"] or 0)
     if dropped:
-        their = "its" if dropped == 1 else "their"
-        parts.append(f"{plural(dropped, 'study', 'studies')} without an effect of {their} own did not count.")
+        verb = "was" if dropped == 1 else "were"
+        parts.append(f"{plural(dropped, 'study', 'studies')} without an estimable effect {verb} excluded.")
     return " ".join(parts)
 
 
@@ -125,18 +125,14 @@ def synthesis(fit: Pooled) -> str:
         every = "No patient" if fit.status == "no events" else "Every patient"
         kind = "Garwood" if fit.response == "rate per person-time" else "Clopper-Pearson"
         text = (
-            f"{every} of any study had the outcome, so no model was fitted: the interval is the exact ({kind}) {level} one on the sum "
-            "of the studies, which supposes that they share one rate."
+            f"{every} of any study had the outcome, so no model was fitted: the {level} interval is the exact ({kind}) interval "
+            "on the summed counts, which assumes one common rate."
         )
     else:
         parts = method.sentence().split(";")
         model = parts[0].removeprefix("No estimate from the ").split(". metanet")[0]
         text = f"Studies were pooled with the {model[0].lower()}{model[1:]}. {MODELS[fit.model].remark}"
-        text = (
-            text
-            if fit.status == "pooled"
-            else f"{text} It has no finite estimate for these data, so that none is given."
-        )
+        text = text if fit.status == "pooled" else f"{text} It has no finite estimate for these data."
         if fit.status == "pooled":
             text += f" {_intervals(fit)}"
     if method["preset"]:
@@ -149,9 +145,9 @@ def synthesis(fit: Pooled) -> str:
 
 def _intervals(fit: Pooled) -> str:
     method, level = fit.method, level_text(fit.level)
-    parts = [f"The {level} interval of the mean rests on: {method['ci_text']}."]
+    parts = [f"The {level} confidence interval of the mean uses: {method['ci_text']}."]
     if method["tau2"] is None:
-        parts.append("The model has no variance between studies.")
+        parts.append("The model has no between-study variance.")
     else:
         how = f" (estimated by {method['tau2']})" if fit.model == "inverse_variance" else ""
         parts.append(
@@ -163,7 +159,7 @@ def _intervals(fit: Pooled) -> str:
         equal = "rates" if fit.response.startswith("rate") and fit.lrt is not None else "effects"
         parts.append(f"Equal {equal} were tested by {test}.")
     if fit.pi_lower is not None:
-        parts.append(f"The prediction interval rests on: {method['prediction_text']}.")
+        parts.append(f"The prediction interval uses: {method['prediction_text']}.")
     return " ".join(parts)
 
 
@@ -172,7 +168,7 @@ def _lower(name: object) -> str:
     return text if text in ("Q-profile", "Jackson") else f"{text[0].lower()}{text[1:]}"
 
 
-# Further analyses in a report: under which PRISMA items each stands, and what was done in one sentence.
+# Further analyses in a report: their PRISMA items, and one sentence on each.
 
 #: Items of a kind of analysis: methods and results.
 CAUSES = ("13e", "20c")
@@ -195,10 +191,10 @@ def _method(result: Any) -> str:
 
 
 def _compared(result: Comparison) -> str:
-    spread = "one spread for all groups" if result.heterogeneity == "common" else "a spread of each group"
+    tau2 = "a common tau²" if result.heterogeneity == "common" else "a separate tau² for each group"
     return (
-        f"Groups by {visible(result.by)} were compared by the likelihood ratio of one mean against a mean for each group, with "
-        f"{spread}; pairs were adjusted by Holm's method."
+        f"Groups by {visible(result.method['by'])} were compared by a likelihood-ratio test of equal means with {tau2}; pairwise "
+        "p-values were adjusted by Holm's method."
     )
 
 
@@ -220,7 +216,7 @@ def _multiverse(result: Multiverse) -> str:
 
 def _permuted(result: PermutationTest) -> str:
     which = "all" if result.exact else f"{result.permutations:,} random"
-    return f"The test of the mean was repeated by {which} sign changes."
+    return f"A permutation test of the mean used {which} sign changes."
 
 
 KINDS = (
@@ -228,12 +224,14 @@ KINDS = (
     Kind(
         WithinStudies,
         CAUSES,
-        lambda r: "Arms of the same study that belong to different groups were compared within the study.",
+        lambda r: "Groups with arms in the same study were compared within the study.",
     ),
     Kind(
         Regression,
         CAUSES,
-        lambda r: f"Moderators were examined by meta-regression on the studies ({visible(r.formula)}): {_method(r)}.",
+        lambda r: (
+            f"Moderators were examined by meta-regression on the studies ({visible(r.title_of(r.formula))}): {_method(r)}."
+        ),
     ),
     Kind(
         Pooled,
@@ -241,8 +239,14 @@ KINDS = (
         lambda r: f"The same studies were pooled by another model: {_method(r)}." if r.status == "pooled" else "",
     ),
     Kind(BayesPooled, ROBUST, lambda r: f"The same studies were pooled by a Bayesian model: {_method(r)}."),
-    Kind(LeaveOneOut, ROBUST, lambda r: "Each study was left out in turn."),
-    Kind(Cumulative, ROBUST, lambda r: f"Studies were added one after another (order: {visible(r.order)})."),
+    Kind(LeaveOneOut, ROBUST, lambda r: "A leave-one-out analysis was made."),
+    Kind(
+        Cumulative,
+        ROBUST,
+        lambda r: (
+            f"Studies were added one after another (order: {visible(in_sentence(title_of(r.order, r.fit.studies)))})."
+        ),
+    ),
     Kind(
         Influence,
         ROBUST,
@@ -251,20 +255,24 @@ KINDS = (
         ),
     ),
     Kind(
-        Outliers, ROBUST, lambda r: f"Studies that the others do not predict were looked for (adjusted by {r.adjust})."
+        Outliers,
+        ROBUST,
+        lambda r: f"Outliers were identified by tests of each study against the others (adjusted by {r.adjust}).",
     ),
     Kind(Gosh, ROBUST, _gosh),
     Kind(PermutationTest, ROBUST, _permuted),
     Kind(Multiverse, ROBUST, _multiverse),
     Kind(Calibration, ROBUST, _calibrated),
     Kind(
-        ClusterRobust, ROBUST, lambda r: "That arms of one study may be alike was allowed for by cluster-robust errors."
+        ClusterRobust,
+        ROBUST,
+        lambda r: "Cluster-robust standard errors allowed for correlation between arms of one study.",
     ),
-    Kind(ThreeLevel, ROBUST, lambda r: "That arms of one study may be alike was allowed for by a three-level model."),
+    Kind(ThreeLevel, ROBUST, lambda r: "A three-level model allowed for correlation between arms of one study."),
     Kind(
         ShareBeyond,
         ("13d", "20b"),
-        lambda r: "The share of settings beyond a threshold follows from the fitted distribution.",
+        lambda r: "The share of true rates beyond a threshold was estimated from the fitted distribution.",
     ),
     Kind(Check, REPORTING, lambda r: f"Small-study effects were examined: {visible(r.heading)}."),
 )

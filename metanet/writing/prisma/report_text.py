@@ -37,13 +37,13 @@ TOPICS = {
     "21": "Reporting bias: results",
 }
 _METHODS = ("13a", "13b", "13c", "13d", "13e", "13f", "14")
-#: What to give `report_text` so that an item is covered.
+#: The analysis that `report_text` needs for an item.
 _NEEDS = {
-    "13a": "give rates, the frame of Evidence.rates",
-    "13e": "give a comparison, a meta-regression or within_studies",
-    "13f": "give a second model, leave_one_out, multiverse or another sensitivity analysis",
-    "14": "give small_study_effects",
-    "20a": "give rates, the frame of Evidence.rates",
+    "13a": "the selected rates",
+    "13e": "a comparison of groups, a meta-regression or a within-study comparison",
+    "13f": "a second model, a leave-one-out analysis or another sensitivity analysis",
+    "14": "a test of small-study effects",
+    "20a": "the selected rates",
 }
 
 
@@ -54,9 +54,9 @@ class ReportText:
     Attributes
     ----------
     items
-        PRISMA item -> text; items of which nothing was given are absent.
+        PRISMA item -> text; items without an analysis are absent.
     missing
-        Items without a text, each with what to give for it.
+        Items without a text, each with the analysis that it needs.
     sources
         References with their DOI.
     """
@@ -79,8 +79,8 @@ class ReportText:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the text does not cover."""
-        return (f"Not covered, because nothing was given for it: {'; '.join(self.missing)}.",) if self.missing else ()
+        """The items without a text."""
+        return (f"Items without an analysis in this report: {'; '.join(self.missing)}.",) if self.missing else ()
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each item: item, topic, text."""
@@ -104,7 +104,7 @@ class ReportText:
         return self._main
 
     def summary(self) -> str:
-        """Both paragraphs, what they do not cover, and the references."""
+        """Both paragraphs, the items without a text, and the references."""
         parts = ["Methods", self.methods, "", "Results", self.results, ""]
         parts += [*self.notes, ""] if self.notes else []
         return "\n".join([*parts, "Sources", *self.sources])
@@ -130,23 +130,22 @@ def report_text(fit: Pooled, *analyses: object, rates: pd.DataFrame | None = Non
     fit
         The main result.
     *analyses
-        Whatever else was done with the same studies, in the order in which it is to be told: another model, `leave_one_out`,
+        Further analyses of the same studies, in the order of the text: another model, `leave_one_out`,
         `cumulative`, `influence`, `outliers`, `gosh`, `permutation_test`, `multiverse`, `calibrate`, `compare`, `within_studies`,
         `meta_regression`, `cluster_robust`, `three_level`, `bayes_pool`, `share_beyond`, `small_study_effects` and corrected
         estimates.
     rates
-        The frame of `Evidence.rates` that was pooled: for what was eligible, left out, derived, and for the studies themselves.
+        The frame of `Evidence.rates` that was pooled: the source of eligibility, exclusions, derived counts and study characteristics.
 
     Returns
     -------
     ReportText
-        Items 13a to 13f and 14, 20a to 20d and 21, as far as something was given for them; ``missing`` names the others. Nothing is
-        claimed that was not done.
+        The items 13a to 13f and 14, 20a to 20d and 21 for which an analysis was given; ``missing`` names the others.
 
     Raises
     ------
     ArgumentError
-        Something that is no result of an analysis, or of other studies.
+        An argument that is not a result of an analysis, or a result of other studies.
 
     References
     ----------
@@ -169,8 +168,8 @@ def report_text(fit: Pooled, *analyses: object, rates: pd.DataFrame | None = Non
         kind = kind_of(analysis)
         if kind is None:
             raise ArgumentError(
-                f"analysis {place} is {as_given(type(analysis).__name__)}, which is no result of an analysis. Fix: the result of "
-                "leave_one_out, compare, multiverse ..., each after the main result."
+                f"analysis {place} is {as_given(type(analysis).__name__)}, which is not a result of an analysis. Fix: give results of "
+                "leave_one_out, compare, multiverse ... after the main result."
             )
         _check_same(fit, analysis, place)
         methods, results = kind.items
@@ -181,7 +180,9 @@ def report_text(fit: Pooled, *analyses: object, rates: pd.DataFrame | None = Non
     items = {item: text for item in TOPICS if (text := " ".join(part for part in found.get(item, ()) if part))}
     pairs = {CAUSES[1]: CAUSES[0], ROBUST[1]: ROBUST[0], "21": "14"}
     missing = tuple(
-        f"{item} ({_NEEDS[item]})" for item in TOPICS if item not in items and item not in pairs and item in _NEEDS
+        f"{item} (needs {_NEEDS[item]})"
+        for item in TOPICS
+        if item not in items and item not in pairs and item in _NEEDS
     )
     return ReportText(items, missing, tuple(dict.fromkeys(sources)), fit.method, fit.sentence())
 
@@ -191,31 +192,31 @@ def _check_rates(fit: Pooled, rates: object) -> None:
         raise ArgumentError(f"rates must be the frame of Evidence.rates, not {type(rates).__name__}.")
     if len(rates) != fit.k:  # type: ignore[arg-type]
         raise ArgumentError(
-            f"rates has {len(rates)} rows, but fit pooled {fit.k}: it is not the frame that was pooled."  # type: ignore[arg-type]
+            f"rates has {len(rates)} rows, but fit pooled {fit.k}. Fix: give the frame that was pooled."  # type: ignore[arg-type]
         )
 
 
 def _check_same(fit: Pooled, analysis: Any, place: int) -> None:
-    """Refuse an analysis of other studies, as far as it can be told from its own result."""
+    """Refuse an analysis whose result shows that it used other studies."""
     ours = (fit.k, fit.events)
     if isinstance(analysis, Multiverse):
-        # One of its analyses at least is of these studies.
+        # At least one of its analyses must use these studies.
         others = {int(k) for k in analysis.to_frame()["k"]} if not analysis.reason else {fit.k}
         if fit.k not in others:
             raise ArgumentError(
-                f"analysis {place} (Multiverse) has no analysis of {fit.k} rows: it belongs to another result."
+                f"analysis {place} (Multiverse) has no analysis of {fit.k} rows. Fix: give an analysis of the main result."
             )
         return
     theirs = _extent(analysis)
     if theirs is not None and (theirs[0] != ours[0] or (None not in (theirs[1], ours[1]) and theirs[1] != ours[1])):
         raise ArgumentError(
-            f"analysis {place} ({type(analysis).__name__}) is of {theirs[0]} rows with {theirs[1]} events, the main result of "
-            f"{ours[0]} with {ours[1]}: it belongs to another result."
+            f"analysis {place} ({type(analysis).__name__}) uses {theirs[0]} rows with {theirs[1]} events, the main result "
+            f"{ours[0]} with {ours[1]}. Fix: give an analysis of the main result."
         )
 
 
 def _extent(analysis: Any) -> tuple[int, int | None] | None:
-    """Rows and events that an analysis is of; None where it does not tell."""
+    """Rows and events of an analysis; None where its result does not contain them."""
     if isinstance(analysis, Comparison):
         fits = list(analysis.groups.values())
         events = [fit.events for fit in fits]
@@ -233,7 +234,7 @@ def _result(analysis: Any) -> str:
 
 
 def _studies(fit: Pooled, rates: pd.DataFrame | None) -> str:
-    """20a: what is known of the studies of this synthesis, in ranges; their table holds the rest."""
+    """20a: ranges of the characteristics of the studies."""
     if rates is None:
         return ""
     patients = "" if fit.n is None else f" with {counted_units(fit.n, fit.units)}"
@@ -285,5 +286,5 @@ def _heterogeneity(fit: Pooled) -> str:
 
 
 def _reasons(fit: Pooled) -> tuple[str, ...]:
-    """Notes that belong to the result: why it is no ordinary pooled rate, or how it is to be read."""
+    """Notes on a result that is not an ordinary pooled rate."""
     return fit.notes if fit.status in ("no events", "only events", "not estimable") else ()

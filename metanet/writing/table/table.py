@@ -1,4 +1,4 @@
-"""A table: columns, cells that carry the numbers beside the text that prints them, and the formats it is exported to."""
+"""A table: columns, cells with numbers and printed texts, and the export formats."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# What a table is made of: columns, and cells that carry the numbers beside the text that prints them.
+# Columns, and cells with numbers and printed texts.
 
 #: Kinds of columns; all but text are numbers: right-aligned, and numbers in a spreadsheet. Rates and points are fractions.
 KINDS = ("text", "count", "rate", "points", "number", "p")
@@ -55,7 +55,7 @@ class Cell:
 
 
 def text_cell(value: object) -> Cell:
-    """A text; what is missing is an empty cell."""
+    """A text; a missing value is an empty cell."""
     kept = plain(value)
     kept = kept if kept is None or isinstance(kept, str) else str(kept)
     return Cell(kept or "", (kept,))
@@ -92,7 +92,7 @@ def number_cell(value: float | None, digits: int = 2) -> Cell:
 
 
 def p_cell(value: float | None, before: str = "") -> Cell:
-    """A p-value, with what it is a test of."""
+    """A p-value with the name of its test."""
     shown = ABSENT if _known(value) is None else f"{before} {p_value(value)}".strip()
     return Cell(shown, (_known(value),), 3)
 
@@ -121,14 +121,14 @@ class Table:
     title : str
         The line above the table.
     empty : str
-        What is said when there are no rows.
+        The text of a table without rows.
     columns : tuple of Column
         The columns as printed: ``label``, ``kind``, ``spanner`` (a heading over several of them), and ``names``, the columns of
         `to_frame` that each one prints.
     foot : tuple of str
         The lines below.
     groups : tuple of str
-        The group of each row, with a heading of its own in print; empty where rows stand in no groups.
+        The group of each row, printed as a heading; empty without groups.
     closing : tuple of tuples of str
         Printed rows that sum up the others, such as medians; they are no part of `to_frame`.
     words : str
@@ -247,12 +247,12 @@ class Table:
         return self.to_html()
 
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
-        """The table as HTML: no script, no request, no colour of its own, so that it follows light and dark themes.
+        """The table as HTML: without scripts, requests and fixed colours; it follows light and dark themes.
 
         Parameters
         ----------
         path
-            Where to write a page that holds the table alone; None writes nothing.
+            Where to write a page with the table alone; None writes nothing.
 
         Returns
         -------
@@ -331,7 +331,7 @@ class Table:
         Parameters
         ----------
         path
-            Where to. The file appears whole or not at all.
+            The file; it is written atomically.
         shown
             As in `to_frame`.
 
@@ -404,7 +404,7 @@ def _framed(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame
 
 def _place(path: object) -> Path:
     if not isinstance(path, (str, os.PathLike)) or not str(path):
-        raise ArgumentError(f"path={as_given(path)} is no path. Fix: give the name of a file.")
+        raise ArgumentError(f"path={as_given(path)} is not a path. Fix: give the name of a file.")
     to = Path(path)
     if to.is_dir():
         raise ArgumentError(f"path={as_given(to)} is a folder. Fix: give the name of a file in it.")

@@ -41,7 +41,7 @@ def test_the_words_name_the_numbers(report):
     parts = report.paragraphs()
     assert list(parts) == ["Heterogeneity", "Single studies", "Subgroups", "Moderators"]
     assert "The true rate lies above 30 % in" in parts["Heterogeneity"]
-    assert "pct_pancreatic: 13 studies, likelihood ratio p = 0.003" in parts["Moderators"]
+    assert "Pancreatic primary (%): 13 studies, likelihood ratio p = 0.003" in parts["Moderators"]
     assert "observational comparison" in parts["Subgroups"].lower()
     json.dumps(report.to_dict(), allow_nan=False)
     assert "Worksheet for GRADE" in report._repr_html_()
@@ -52,7 +52,7 @@ def test_the_worksheet_leaves_the_judgement_open(report):
     assert set(sheet["domain"]) == {"inconsistency", "imprecision"}
     assert (sheet["judgement"] == OPEN).all()
     facts = dict(zip(sheet["question"], sheet["fact"], strict=True))
-    assert facts["Does the interval cross 30 %?"] == "no, it lies above"
+    assert facts["Does the interval cross the decision threshold of 30 %?"] == "no, it lies above"
     studies = FIT.studies
     missed = ((studies["ci_lower"] > FIT.estimate) | (studies["ci_upper"] < FIT.estimate)).sum()
     assert facts["How many study intervals miss the pooled rate?"].startswith(f"{missed} of {FIT.k}")

@@ -131,7 +131,7 @@ def test_one_sided_data_have_the_exact_interval_on_the_sum(name, end):
     assert (found["left"], found["right"]) == pytest.approx((100 * fit.ci_lower, 100 * fit.ci_upper))
     assert found["middle"] == end
     assert not diamond.get_clip_on()
-    assert "Exact rate on the sum" in texts(ax)
+    assert "Exact rate of the summed counts" in texts(ax)
     assert not [t for t in texts(ax) if t.startswith(("Heterogeneity", "Prediction"))]
 
 

@@ -83,7 +83,7 @@ def test_the_test_between_groups_and_its_kind_stand_below(comparison, overall):
     shown = " ".join(" ".join(texts(forest(comparison, overall=overall))).split())
     assert comparison.test_sentence() in shown
     assert "An observational comparison" in shown
-    assert "One study, shown as itself" in shown
+    assert "One study, not pooled" in shown
     assert "Heterogeneity of all studies" in shown
 
 
@@ -109,11 +109,11 @@ def test_the_alternative_text_is_the_comparison(comparison):
 
 
 def test_what_does_not_belong_together_is_refused(comparison, overall):
-    with pytest.raises(ArgumentError, match="not the result of the same studies"):
+    with pytest.raises(ArgumentError, match="pool the same studies"):
         forest(comparison, overall=mn.pool(data().head(8)))
     with pytest.raises(ArgumentError, match="overall must be a result"):
         forest(comparison, overall=comparison)
-    with pytest.raises(ArgumentError, match="second goes with one result"):
+    with pytest.raises(ArgumentError, match="second applies to one result"):
         forest(comparison, second=overall)
     with pytest.raises(ArgumentError, match="overall goes with a comparison"):
         forest(overall, overall=overall)

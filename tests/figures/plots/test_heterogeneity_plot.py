@@ -132,14 +132,16 @@ def test_what_a_raw_scale_puts_where_no_rate_can_be_is_said():
     beyond = stats.norm.cdf(0, fit.mu, fit.tau) + stats.norm.sf(math.pi / 2, fit.mu, fit.tau)
     assert beyond > 0.005
     assert true_values(fit).beyond == pytest.approx(beyond, rel=1e-6)
-    assert f"The model puts {per_cent(beyond)} % of settings where no rate can be" in words_of(drawn("PAS"))
+    assert f"The model places {per_cent(beyond)} % of the distribution outside the possible rates" in words_of(
+        drawn("PAS")
+    )
 
 
 def test_the_middle_half_is_the_quartiles_in_words_and_colour():
     fit = fit_of("twelve")
     ends = expit(fit.mu + np.array([-1, 1]) * stats.norm.ppf(0.75) * fit.tau)
     ax = drawn("twelve")
-    assert f"Half of all settings: {per_cent(ends[0])} to {per_cent(ends[1])} %" in words_of(ax)
+    assert f"Middle half of the true rates: {per_cent(ends[0])} to {per_cent(ends[1])} %" in words_of(ax)
     (half,) = [c for c in ax.collections if c.get_label() == "_middle half"]
     x = half.get_paths()[0].vertices[:, 0]
     # Up to half of one cell of the hill.
@@ -217,7 +219,7 @@ def test_no_spread_is_one_line_and_words():
     assert spike.get_xdata()[0] == pytest.approx(100 * fit.estimate)
     assert not lines(ax, "_density")
     words = words_of(ax)
-    assert "No spread was found: one rate for all" in words
+    assert "Estimated heterogeneity of zero: one rate for all" in words
     assert "does not show homogeneity" in words
 
 
@@ -305,7 +307,7 @@ def test_the_alternative_text_holds_the_numbers():
 def test_other_things_are_refused_in_words():
     with pytest.raises(ArgumentError, match=r"pool or mn\.heterogeneity_report"):
         heterogeneity_plot(3)
-    with pytest.raises(ArgumentError, match="thresholds are rates"):
+    with pytest.raises(ArgumentError, match="thresholds apply to results of rates"):
         heterogeneity_plot(fit_of("effects"), thresholds=[0.5])
 
 

@@ -44,7 +44,7 @@ def test_what_is_not_pooled_is_hollow_and_said():
     assert hollow == [False, True]
     alt = svg_image(axes)[1]
     assert "ablation 80.0 % (40.0 to 97.0; k 1, not pooled)" in alt
-    assert "TACE 3.5 % (1.4 to 8.4; k 6, made from other evidence)" in alt
+    assert "TACE 3.5 % (1.4 to 8.4; k 6, made from an earlier version of the evidence)" in alt
 
 
 def test_each_outcome_has_an_axis_that_holds_its_intervals():

@@ -164,7 +164,7 @@ def test_categories_that_are_not_told_apart_are_hatched_in_the_colours_of_both_a
     assert to_rgb(patch.get_facecolor()) == pytest.approx(to_rgb(COLOURS["SD"]))
     assert to_rgb(patch.get_hatchcolor()) == pytest.approx(to_rgb(COLOURS["PR"]))
     entries = [t.get_text() for t in ax.get_children() if t.get_label() == "_entry"]
-    assert "CR+PR, not told apart" in entries
+    assert "CR+PR, combined" in entries
     assert not [p for p in drawn("one").patches if p.get_hatch()]
 
 

@@ -42,7 +42,7 @@ def test_verdicts_follow_from_differences_and_adjusted_p_values(found):
         if row["verdict"] == "dominates":
             assert risk < 0
             assert max(row["benefit_pvalue"], row["risk_pvalue"]) < 0.05
-        elif row["verdict"] == "better in estimate":
+        elif row["verdict"] == "better point estimates":
             assert risk < 0
         elif row["verdict"] == "trade-off":
             assert risk > 0
@@ -55,7 +55,7 @@ def test_verdicts_follow_from_differences_and_adjusted_p_values(found):
 
 
 def test_a_cohort_that_stands_once_for_all_groups_is_said(found):
-    assert any("one report is kept for all groups together" in note for note in found.method["notes"])
+    assert any("one is kept for all groups together" in note for note in found.method["notes"])
 
 
 def test_it_is_labelled_and_can_be_written(found):

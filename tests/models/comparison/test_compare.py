@@ -166,7 +166,7 @@ def test_the_bootstrap_keeps_its_size_where_the_groups_are_alike():
 
 def test_arms_of_one_study_in_two_groups_are_named():
     frame = DATA.assign(group=["A"] * 3 + ["B"] * 3 + ["C", "A", "C"])
-    assert any("within_studies" in note for note in mn.compare(frame, "group").notes)
+    assert any("within-study comparison" in note for note in mn.compare(frame, "group").notes)
 
 
 def test_the_label_stands_wherever_it_is_printed():
@@ -201,7 +201,7 @@ def test_rows_without_a_group_are_left_out_and_counted():
     frame = DATA.assign(group=["A", None, "A", "B", "B", "B", np.nan, "A", " "])
     found = mn.compare(frame, "group")
     assert sum(fit.k for fit in found.groups.values()) == 6
-    assert any("3 rows without a value of group left out" in note for note in found.notes)
+    assert any("3 rows without a value of group excluded" in note for note in found.notes)
 
 
 def test_two_groups_of_trials_are_compared_on_the_log_scale():
@@ -242,7 +242,7 @@ def test_with_few_studies_f_keeps_the_size_that_chi_squared_does_not():
 def test_hartung_knapp_groups_that_agree_too_well_are_named():
     frame = pd.DataFrame({"events": [3, 6, 10, 13], "total": [10, 20, 30, 40], "g": ["A", "A", "B", "B"]})
     found = mn.compare(frame, "g", model="inverse_variance")
-    assert any("narrower than those of the common effect" in note for note in found.notes)
+    assert any("narrower than the common-effect intervals" in note for note in found.notes)
     same = mn.compare(frame.assign(events=[3, 6, 9, 12]), "g", model="inverse_variance")
     assert same.differences["difference"].tolist() == [0.0]
 

@@ -163,7 +163,7 @@ def test_studies_without_a_moderator_are_left_out_and_named():
     fit = meta_regression(data, "~ share")
     whole = meta_regression(data.drop([3, 7]), "~ share")
     assert fit.k == 13
-    assert fit.notes[0] == "2 studies left out because a moderator is missing: s3 and s7."
+    assert fit.notes[0] == "2 studies excluded because a moderator is missing: s3 and s7."
     np.testing.assert_allclose(fit.coefficients["estimate"], whole.coefficients["estimate"], rtol=1e-12)
 
 
@@ -365,4 +365,4 @@ def test_more_heterogeneity_with_the_moderator_than_without_gives_an_r2_of_zero(
     fit = meta_regression(made(3), "~ share", yi="yi", vi="vi", ci="z")
     assert fit.tau2 > fit.tau2_without
     assert fit.r2 == 0
-    assert any("cut at zero" in note for note in fit.notes)
+    assert any("set to zero" in note for note in fit.notes)

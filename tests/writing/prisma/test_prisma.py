@@ -62,7 +62,7 @@ def test_the_numbers_are_those_of_the_results(full, fit, rates):
 
 def test_what_was_left_out_is_counted_with_its_reason(rates, full):
     left = rates.attrs["left_out"]
-    assert f"{len(left)} row was left out (not poolable, 1)" in full.items["13a"]
+    assert f"{len(left)} row was excluded (not poolable, 1)" in full.items["13a"]
     assert "the largest was kept" in full.items["13a"]
 
 
@@ -70,9 +70,9 @@ def test_what_was_left_out_is_counted_with_its_reason(rates, full):
 def test_what_was_not_given_is_named_and_not_claimed(fit, item):
     text = report_text(fit)
     assert item not in text.items
-    assert any(entry.startswith(f"{item} (give ") for entry in text.missing)
+    assert any(entry.startswith(f"{item} (needs ") for entry in text.missing)
     assert item in text.notes[0]
-    assert "left out in turn" not in text.methods
+    assert "leave-one-out" not in text.methods
     assert "multiverse" not in text.methods
 
 
@@ -98,7 +98,7 @@ def test_one_study_is_not_said_to_be_pooled():
 
 def test_no_events_name_the_exact_interval_and_no_model():
     text = report_text(fit_of("no events"))
-    assert "exact (Clopper-Pearson) 95 % one on the sum" in text.methods
+    assert "the 95 % interval is the exact (Clopper-Pearson) interval" in text.methods
     assert "maximum likelihood" not in text.methods
     assert "do not exist" in text.results
 
@@ -111,7 +111,7 @@ def test_an_infinite_limit_is_a_sign_and_not_a_word():
 
 def test_corrections_are_counted():
     made = mn.pool(events=[0, 3, 5], total=[20, 30, 40], model="inverse_variance")
-    assert "this touched 1 study" in report_text(made).methods
+    assert ", in 1 study" in report_text(made).methods
     none = mn.pool(events=[2, 3, 5], total=[20, 30, 40], model="inverse_variance")
     assert "no study needed it" in report_text(none).methods
 
@@ -137,7 +137,7 @@ def test_an_analysis_of_other_studies_is_refused(fit, rates):
         mn.meta_regression(rates.head(9), "~ year"),
         mn.multiverse(mn.load_evidence(), "hepatotoxicity", "TARE", analyses=[{"model": "glmm"}]),
     ):
-        with pytest.raises(ArgumentError, match="belongs to another result"):
+        with pytest.raises(ArgumentError, match="Fix: give an analysis of the main result"):
             report_text(fit, analysis)
     with pytest.raises(ArgumentError, match="not the frame that was pooled"):
         report_text(fit, rates=rates.head(5))
@@ -145,7 +145,7 @@ def test_an_analysis_of_other_studies_is_refused(fit, rates):
 
 @pytest.mark.parametrize("wrong", ["text", 3, None])
 def test_what_is_no_analysis_is_refused(fit, wrong):
-    with pytest.raises(ArgumentError, match="no result of an analysis"):
+    with pytest.raises(ArgumentError, match="not a result of an analysis"):
         report_text(fit, wrong)
     with pytest.raises(ArgumentError, match=r"fit must be a result of mn\.pool"):
         report_text(wrong)

@@ -67,12 +67,12 @@ def test_a_summary_prints_the_digits_of_the_fit(evidence, response):
 def test_a_summary_says_where_nothing_was_pooled(evidence):
     table = mn.summary_table(evidence, "hepatotoxicity")
     row = shown_of(table, Modality="TACE")
-    assert row["Status"] == "one study, its own rate and exact interval"
+    assert row["Status"] == "one study: observed rate and exact interval"
     assert row["Median rate: %"] == "0.0"
     # Clopper-Pearson of 0 of 13.
     assert row["Median rate: 95 % CI"] == f"0.0 to {100 * (1 - 0.025 ** (1 / 13)):.1f}"
     assert set(row[["Population average: %", "Prediction interval, %", "tau", "I², %"]]) == {"–"}
-    assert table.title == "Hepatotoxicity (definition: graded) by modality class"
+    assert table.title == "Hepatotoxicity (definition: grade 3 or worse) by modality class"
     assert "No study: surgery, ablation, embolisation, transplant and control." in table.foot
     assert any(line.startswith("An observational comparison") for line in table.foot)
 
@@ -185,7 +185,7 @@ def test_findings_leave_every_judgement_to_people(evidence):
 def test_findings_hold_the_population_average_and_the_rate_itself_where_nothing_was_pooled(evidence):
     table = mn.summary_of_findings(evidence, ["hepatotoxicity", "objective_response"], "TACE")
     frame = table.to_frame()
-    assert frame["outcome"].tolist() == ["Hepatotoxicity (graded)", "Objective response"]
+    assert frame["outcome"].tolist() == ["Hepatotoxicity (grade 3 or worse)", "Objective response"]
     fit = mn.pool(evidence.rates("objective_response", modality="TACE"))
     assert frame.loc[1, ["rate", "ci_lower", "ci_upper", "pi_lower", "pi_upper"]].tolist() == [
         fit.marginal_estimate, fit.marginal_ci_lower, fit.marginal_ci_upper, fit.pi_lower, fit.pi_upper,
@@ -193,7 +193,7 @@ def test_findings_hold_the_population_average_and_the_rate_itself_where_nothing_
     assert frame.loc[0, "rate"] == 0
     shown = table.to_frame(shown=True)
     assert shown["Rate: per 1000"].tolist() == ["0", scale_of("rate", 1000).text(fit.marginal_estimate, 0)]
-    assert shown["Facts for the judgement: Inconsistency"].iloc[0] == "One study: inconsistency cannot be seen."
+    assert shown["Facts for the judgement: Inconsistency"].iloc[0] == "One study: inconsistency cannot be assessed."
     assert "study intervals that miss the median rate: 6 of 11" in frame["inconsistency"].iloc[1]
     assert "165 events in 338 patients" in frame["imprecision"].iloc[1]
 
@@ -209,7 +209,7 @@ def test_findings_name_the_outcomes_without_a_study(evidence):
         evidence, ["local_control", "mortality"], "TACE", definitions={"mortality": "90-day"}
     )
     assert repr(table) == "No study of this modality reports any of these outcomes."
-    assert table.foot == ("No study of this modality: Local control and Treatment-related mortality (90-day).",)
+    assert table.foot == ("No study of this modality: Local control and Treatment-related mortality (within 90 days).",)
 
 
 @pytest.mark.parametrize(
@@ -394,7 +394,7 @@ def test_rows_left_out_and_sources_are_listed_once(evidence):
     sources = mn.source_table(rates).to_frame()
     assert sources["source"].tolist() == sorted(rates["source"].unique())
     assert sum(len(names.split("; ")) for names in sources["studies"]) == len(rates)
-    assert repr(mn.left_out_table(rates.iloc[:0].copy().pipe(_without_attrs))) == "Nothing was left out."
+    assert repr(mn.left_out_table(rates.iloc[:0].copy().pipe(_without_attrs))) == "No row was excluded."
 
 
 # --- models, stamps, published rates
@@ -422,8 +422,11 @@ def test_models_that_disagree_say_so(counts):
 
 def test_the_method_stamp_is_listed_whole(fit):
     frame = mn.method_table(fit).to_frame()
-    assert set(frame["choice"]) == {*fit.method} - {"notes", "sentence", "sources"} | {"source"}
-    assert (frame["choice"] == "source").sum() == len(fit.method["sources"])
+    said = dict(zip(frame["choice"], frame["value"], strict=True))
+    assert said["Model"] == fit.title
+    assert said["Estimator of tau²"] == "Maximum likelihood"
+    assert not any("_" in text or text in ("None", "True", "False", "glmm") for text in [*said, *said.values()])
+    assert (frame["choice"] == "Source").sum() == len(fit.method["sources"])
 
 
 def test_published_rates_stand_under_ours(evidence):
@@ -434,13 +437,13 @@ def test_published_rates_stand_under_ours(evidence):
     assert frame["estimate"].tolist() == [fit.estimate, *printed["estimate"]]
     assert frame["source"].iloc[0] == "This report"
     empty = mn.published_table(evidence, "local_control", "TAE", fit)
-    assert repr(empty) == "No published pooled rate of this outcome and modality class is in the tables."
+    assert repr(empty) == "The evidence has no published pooled rate of this outcome and modality class."
 
 
 def test_a_frame_becomes_a_table_with_its_numbers():
     frame = pd.DataFrame({"name": ["a", None], "x": [0.12345, float("nan")], "n": [3, 4], "yes": [True, False]})
     table = mn.analysis_table(frame, "T")
-    assert table.to_frame(shown=True).to_numpy().tolist() == [["a", "0.123", "3", "True"], ["", "–", "4", "False"]]
+    assert table.to_frame(shown=True).to_numpy().tolist() == [["a", "0.123", "3", "yes"], ["", "–", "4", "no"]]
     assert table.to_frame()["x"].iloc[0] == 0.12345
     twice = pd.DataFrame([[1.0, 2.0]], columns=["x", "x"])
     assert mn.analysis_table(twice, "T").to_frame().to_numpy().tolist() == [[1.0, 2.0]]
