@@ -159,18 +159,18 @@ def test_groups(
 ) -> tuple[RatioTest | None, str | None]:
     """The test of equal means, or why there is none."""
     if count < 2:
-        return None, "One group: there is nothing to compare it with."
+        return None, "One group: no comparison is possible."
     if options.groups == 1 and not counts.by_effect:
         x, n = counts["events"].sum(), counts["person_time" if counts.timed else "total"].sum()
         if x == 0 or (not counts.timed and x == n):
             which = "no events" if x == 0 else "only events"
-            return None, f"All groups have {which}, so they cannot be told apart."
+            return None, f"All groups have {which}, so they cannot be compared."
     if spread == "separate" and options.tau2 is not None:
         statistic = ratio_separate(counts, group, count, options)
     else:
         statistic = float(ratio_common(counts, group, count, options)[0])
     if np.isnan(statistic):
-        return None, "Every study stands at no events or at only events: the likelihood has no maximum to compare."
+        return None, "Every study has no events or events only: the likelihood has no maximum."
     return ratio_test(statistic, count - 1, counts.shape[1] - count), None
 
 

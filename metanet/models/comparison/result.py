@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-#: What stands wherever rates of single arms are compared.
+#: The note on every comparison of rates of single arms.
 OBSERVATIONAL = (
     "An observational comparison: the groups are arms of different studies, and their patients differ in more than the group. "
     "A difference between rates is not an effect of treatment."
 )
 
 
-#: How the reasons end for which there is no test.
-_NO_TEST = ("nothing to compare it with.", "cannot be told apart.", "no maximum to compare.")
+#: The ends of the reasons for which there is no test.
+_NO_TEST = ("no comparison is possible.", "they cannot be compared.", "the likelihood has no maximum.")
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -54,7 +54,7 @@ def read_grouping(
         for i, own in zip(chosen, known, strict=True)
     ]
     alone = sum(own is not None for own in known)
-    notes = [f"{plural(alone, 'arm')} without a value of cluster count as studies of their own."] if alone else []
+    notes = [f"{plural(alone, 'arm')} without a value of cluster count as separate studies."] if alone else []
     return Grouping(Clusters.of(found), tuple(name for name, _ in dict.fromkeys(found)), tuple(notes))
 
 

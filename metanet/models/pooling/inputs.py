@@ -115,7 +115,7 @@ def as_numbers(argument: str, values: Any) -> Array:
     if isinstance(values, np.ma.MaskedArray):
         values = values.tolist()
     if getattr(getattr(values, "dtype", None), "kind", "f") in "mMc":
-        raise ArgumentError(f"{argument} holds dates, durations or complex numbers, not numbers that can be pooled.")
+        raise ArgumentError(f"{argument} contains dates, durations or complex numbers, which cannot be pooled.")
     items = values.tolist() if hasattr(values, "tolist") else list(values)
     if set(map(type, items)) <= {int, float}:
         # Plain numbers need no look at each; what is wrong among them is named below.
@@ -220,7 +220,7 @@ def _labels(study: Any, k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if not repeated:
         return tuple(labels), ()
     listed = ", ".join(visible(shorten(name, 40)) for name in repeated[:5]) + (" …" if len(repeated) > 5 else "")
-    return tuple(labels), (f"Equal study names were kept apart by a number, not merged: {listed}.",)
+    return tuple(labels), (f"Equal study names were numbered, not merged: {listed}.",)
 
 
 def count_studies(frame: pd.DataFrame) -> int:

@@ -334,7 +334,7 @@ def pool_many(
             raise ArgumentError(f"In the group {where}: {error}") from None
         groups.append((label, found))
     if not groups:
-        raise ArgumentError("data has no rows: there is no group to pool.")
+        raise ArgumentError("data has no rows. Fix: give at least one.")
     fitted = pool_batch(pad([found for _, found in groups]), options, threads=threads)
     rows = []
     for i, (label, found) in enumerate(groups):

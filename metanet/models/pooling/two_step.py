@@ -48,7 +48,7 @@ def wald(found: Effects) -> Array:
 
 
 def sizes_of(data: Data, options: Options, used: NDArray[np.bool_]) -> Array | None:
-    """Harmonic mean of the sizes of the studies pooled ``[b]``, where the way back needs it."""
+    """Harmonic mean of the sizes of the studies pooled ``[b]``, where the back-transformation needs it."""
     if data.by_effect or not MEASURES[options.measure].needs_size:
         return None
     values = data["person_time" if data.timed else "total"]

@@ -298,7 +298,7 @@ class Pooled(Result):
         studies = self.studies_text()
         own = shown.replace(" (", "; ", 1).removesuffix(")")
         if self.status == "not pooled" and self.k > 1:
-            return f"Of {self.k} studies only one has an effect of its own ({own}); nothing was pooled."
+            return f"Of {self.k} studies only one has an estimable effect ({own}); nothing was pooled."
         if self.status == "not pooled":
             return f"One study reported the outcome in {total} ({own}); nothing was pooled."
         if self.status == "not estimable":
