@@ -1,4 +1,4 @@
-"""What the spread between studies means, in words a clinician reads; the numbers come from the result."""
+"""The sentences on the heterogeneity of a result."""
 
 from __future__ import annotations
 
