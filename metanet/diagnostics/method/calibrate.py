@@ -1,4 +1,4 @@
-"""Calibration: what the intervals of a result are worth at this number of studies, these sizes, this rate and this spread."""
+"""Calibration: coverage of the intervals of a result at its number of studies, sizes, rate and heterogeneity."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def _truth(fit: Pooled, options: Options, rate: float | None, tau: float | None)
 
 
 def _normal_truth(fit: Pooled, options: Options, kind: str) -> tuple[float | None, float | None]:
-    """Mean and spread of the exact model with a normal random effect on the same studies; without spread for a common effect."""
+    """Mean and tau of the exact model with a normal random effect on the same studies; tau zero for a common effect."""
     if options.model == "glmm":
         return fit.mu, fit.tau
     measure = "IRLN" if kind == "log" else "PLO"

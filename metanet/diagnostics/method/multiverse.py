@@ -500,7 +500,7 @@ def _full(
 
 
 def _drivers(full: pd.DataFrame) -> pd.DataFrame:
-    """How much of the spread each choice accounts for by itself, over the whole factorial."""
+    """The share of the variance that each choice accounts for by itself, over the whole factorial."""
     import pandas as pd
 
     answered = full[full["status"].isin(_ANSWERED)]

@@ -92,7 +92,7 @@ def _certainty(fit: Pooled) -> str:
 
 
 def _scale(fit: Pooled) -> str:
-    """The scale that tau is on, in words."""
+    """The scale that tau is on as text."""
     if fit.model == "beta_binomial":
         return ", the standard deviation of the logits under the fitted beta distribution"
     return f" on the {fit.method['link'] or _SCALES.get(fit.measure, 'model')} scale"

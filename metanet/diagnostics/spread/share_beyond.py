@@ -1,4 +1,4 @@
-"""The share of settings whose true rate lies beyond a threshold, with its uncertainty: the spread in words a clinician uses."""
+"""The share of true rates beyond a threshold, with its uncertainty: a measure of heterogeneity for clinicians."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ShareBeyond(Result):
         return pd.DataFrame([{name: getattr(self, name) for name in self._entries if isinstance(name, str)}])
 
     def sentence(self) -> str:
-        """The share in words."""
+        """The share as text."""
         if self.reason or self.above is None:
             return str(self.reason)
         if self.above in (0.0, 1.0) and self.flat:

@@ -106,7 +106,7 @@ class BayesPooled(Result):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader has to know beside the numbers; also ``method["notes"]``."""
+        """Notes on the numbers; also ``method["notes"]``."""
         return tuple(self.method["notes"])
 
     def probability(

@@ -42,7 +42,7 @@ _RULE = RULES[3]
 
 @dataclass(frozen=True)
 class CommonFit:
-    """Every group a mean of its own, one spread for all.
+    """Every group its own mean, one tau2 for all.
 
     `mu` and `se` are ``[g]``, NaN for a group whose likelihood has no finite maximum; `df` counts what is left for their t
     quantiles. `shrunk` marks a Hartung-Knapp error that is smaller than the common effect's.
@@ -72,7 +72,7 @@ def design(group: NDArray[np.intp], count: int) -> Array:
 
 
 def common_fit(data: Data, group: NDArray[np.intp], count: int, options: Options) -> CommonFit:
-    """Means of `count` groups with one spread; `group` ``[k]`` says which a study belongs to."""
+    """Means of `count` groups with one tau2; `group` ``[k]`` says which a study belongs to."""
     x = design(group, count)
     if options.exact:
         found = regression_exact.fit(likelihood_of(data, options), x)
@@ -92,7 +92,7 @@ def common_fit(data: Data, group: NDArray[np.intp], count: int, options: Options
 
 
 def ratio_common(data: Data, group: NDArray[np.intp], count: int, options: Options) -> Array:
-    """Likelihood-ratio statistics ``[b]`` of every row of `data`, one spread for all groups under both hypotheses.
+    """Likelihood-ratio statistics ``[b]`` of every row of `data`, one tau2 for all groups under both hypotheses.
 
     Two-step models are compared by their full likelihood, whatever the estimator of tau2.
     """
@@ -110,7 +110,7 @@ def ratio_common(data: Data, group: NDArray[np.intp], count: int, options: Optio
 
 
 def ratio_separate(data: Data, group: NDArray[np.intp], count: int, options: Options) -> float:
-    """Likelihood-ratio statistic of one analysis at the spread that each group has by itself: the analogue of Q between groups.
+    """Likelihood-ratio statistic of one analysis at the separate tau2 of each group: the analogue of Q between groups.
 
     A group of one study, or at an edge, tells nothing about its spread, which is taken as none. For two-step models the
     statistic is Q between groups itself.

@@ -39,7 +39,7 @@ def allocated(designs: Sequence[object]) -> int | None:
 
 
 def allocation(design: Mapping[str, str]) -> str:
-    """Whether patients were allocated at random, in words, from the design of every study."""
+    """The allocation of the patients from the design of every study."""
     count = len(design)
     random = [key for key, word in design.items() if word.casefold() in RANDOMISED]
     silent = sum(not word for word in design.values())

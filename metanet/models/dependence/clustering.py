@@ -31,7 +31,7 @@ class Grouping:
         return dict(zip(self.names, self.clusters.sizes.tolist(), strict=True))
 
     def sizes_text(self) -> str:
-        """Clusters and their arms in words: "12 arms of 9 studies (1 to 3 arms in each)"."""
+        """Clusters and their arms as text: "12 arms of 9 studies (1 to 3 arms in each)"."""
         sizes = self.clusters.sizes
         text = f"{plural(int(sizes.sum()), 'arm')} of {plural(sizes.size, 'study', 'studies')}"
         if sizes.min() == sizes.max():

@@ -45,7 +45,7 @@ _NO_SPREAD = 1e-7
 
 @dataclass(frozen=True)
 class _Fitted:
-    """What the errors are computed from: the data used, the design, coefficients and spread of a fit."""
+    """What the errors are computed from: the data used, the design, coefficients and tau2 of a fit."""
 
     data: Data
     frame: pd.DataFrame | None

@@ -1,4 +1,4 @@
-"""`three_level`: pool arms of studies, with a spread between studies and one between the arms of a study."""
+"""`three_level`: pool arms of studies, with a variance between studies and one between the arms of a study."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def _back(options: Options, value: float, size: Array | None) -> float:
 
 
 def _averages(numbers: dict[str, float], options: Options, size: Array | None) -> dict[str, float]:
-    """The rate averaged over both random effects, at the mean and at the ends of its interval."""
+    """The rate averaged over both random effects, at the mean and at its confidence limits."""
     out = dict.fromkeys(("marginal_estimate", "marginal_ci_lower", "marginal_ci_upper"), _NAN)
     if not options.scale.startswith("rate"):
         return out

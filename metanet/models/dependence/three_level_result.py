@@ -1,4 +1,4 @@
-"""The result of `three_level`: mean, spread between studies and within them, once, and views of it."""
+"""The result of `three_level`: mean, variances between and within studies, and views of it."""
 
 from __future__ import annotations
 

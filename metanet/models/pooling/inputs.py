@@ -199,7 +199,7 @@ def missing(item: object) -> bool:
 
 
 def _labels(study: Any, k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Labels of the studies, and a note where equal names had to be told apart."""
+    """Labels of the studies, and a note where equal names were numbered."""
     if study is None:
         return tuple(f"Study {i + 1}" for i in range(k)), ()
     items = [
@@ -302,7 +302,7 @@ def check_time(name: str, values: Array, labels: Sequence[str] | None = None) ->
 def read_studies(
     data: pd.DataFrame | None, given: Mapping[str, object], *, study: object, arguments: Sequence[str], takes: str
 ) -> Studies:
-    """Check the data arguments of `pool`: `arguments` are those that `takes`, the measure in words, needs."""
+    """Check the data arguments of `pool`: `arguments` are those that `takes`, the name of the measure, needs."""
     columns = read_columns(data, given, arguments, takes)
     if study is None and data is not None and "study" in data.columns:
         study = "study"

@@ -232,7 +232,7 @@ def fill_maximum(out: Batch, rows: Rows, found: Maximum, options: Options) -> No
 
 
 def _shrunken(studies: Likelihood, fit: Fit) -> Array:
-    """Posterior mean of every study's rate or effect; the common one without spread."""
+    """Posterior mean of every study's rate or effect; the common one without heterogeneity."""
     direct = studies.shrunken(fit.mu, fit.tau, fit.study_score)
     if direct is not None:
         return direct

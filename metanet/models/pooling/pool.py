@@ -188,7 +188,7 @@ def options_for(given: Mapping[str, object], choices: Mapping[str, object]) -> O
 
 
 def takes_of(options: Options) -> dict[str, Any]:
-    """What the measure needs, and the measure in words."""
+    """What the measure needs, and the name of the measure."""
     arguments = ("yi", "vi") if options.measure == "GEN" else MEASURES[options.measure].arguments
     return {"arguments": arguments, "takes": f"measure={options.measure!r}"}
 

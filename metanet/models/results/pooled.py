@@ -398,7 +398,7 @@ NUMBERS = (*(f.name for f in fields(Pooled) if f.name not in ("method", "_weight
 
 
 def _with_limits(value: float | None, lower: float | None, upper: float | None, level: float, digits: int = 2) -> str:
-    """A measure of spread, with its interval if it has one."""
+    """A measure of heterogeneity, with its interval if it has one."""
     if lower is None:
         return number(value, digits)
     return f"{number(value, digits)} ({level_text(level)} CI {number(lower, digits)} to {number(upper, digits)})"

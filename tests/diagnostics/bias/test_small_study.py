@@ -167,7 +167,7 @@ def test_given_effects_take_sizes_beside_them():
         small_study_effects(fit, "peters", total=[1, 2])
     with pytest.raises(ArgumentError, match="not a column"):
         small_study_effects(fit, "peters", total="n")
-    with pytest.raises(ArgumentError, match="hold their counts"):
+    with pytest.raises(ArgumentError, match="contain counts"):
         small_study_effects(mn.pool(**RATES), total=n1)
 
 
