@@ -1,1 +1,1 @@
-"""Results to checks: how far a pooled number depends on its studies and on the method, and what its spread means."""
+"""Results to checks: how far a pooled number depends on its studies and on the method, and the heterogeneity."""

@@ -70,15 +70,15 @@ def two_step_twin(fit: Pooled, measure: str | None = None) -> Twin:
     if own.model not in TWO_STEP:
         options = _nearest(own, data)
         notes.append(
-            f"The {_lower(model_row(own.model, own.link).title)} has no effects with standard errors "
-            f"of their own. This check stands on the two-step {_lower(MODELS[options.model].title)} ({_scale(options)})."
+            f"The {_lower(model_row(own.model, own.link).title)} has no study effects with standard errors. "
+            f"This check uses the two-step {_lower(MODELS[options.model].title)} ({_scale(options)})."
         )
     if measure is not None:
         chosen = check_choice("transform", measure, _comparable(data), where=f"for {_kind(data)}")
         if chosen != options.measure:
             add, to = _zero_rule(chosen, options)
             options = replace(options, measure=chosen, drop00=False, add=add, to=to, preset=None)
-            notes.append(f"The studies are taken on the scale of the {_scale(options)}, as asked for.")
+            notes.append(f"The scale is the {_scale(options)}, as requested.")
     yi, vi, corrected, dropped = effects_of(data, options)
     if corrected[0]:
         notes.append(
@@ -88,7 +88,7 @@ def two_step_twin(fit: Pooled, measure: str | None = None) -> Twin:
         )
     if dropped[0]:
         notes.append(
-            f"{plural(int(dropped[0]), 'study has', 'studies have')} no effect of their own and no part in this check."
+            f"{plural(int(dropped[0]), 'study has', 'studies have')} no estimable effect and cannot enter this check."
         )
     return Twin(yi, vi, data, options, tuple(notes))
 
@@ -175,7 +175,7 @@ def null_on_scale(twin: Twin, null: object) -> float | None:
     if response == "ratio":
         return float(np.log(value))
     if measure in ("PFT", "IRFT"):
-        # No formula leads there: the way back depends on the sizes of the studies.
+        # No formula leads there: the back-transformation depends on the sizes of the studies.
         top = np.pi / 2 if measure == "PFT" else 2 * float(np.sqrt(value)) + 1e3
         return float(brentq(lambda x: (twin.response(x) or 0.0) - value, 0.0, top, xtol=1e-14))
     return _FORWARD[measure](value) if measure in _FORWARD else value

@@ -101,7 +101,7 @@ def effect_sizes(
 
     See Also
     --------
-    back_transform : the way back to rates, ratios and differences.
+    back_transform : the back-transformation to rates, ratios and differences.
 
     Notes
     -----
@@ -169,7 +169,7 @@ def back_transform(
     measure
         The measure they are on, as in `effect_sizes`.
     total
-        For PFT and IRFT, whose way back depends on the size of the studies: one number of patients (or person-time), or
+        For PFT and IRFT, whose back-transformation depends on the size of the studies: one number of patients (or person-time), or
         those of the studies that were pooled, of which the harmonic mean is taken. Count only studies that were pooled:
         a mean over excluded studies moves the rate. The value of a single study goes back with its own size.
 
@@ -273,11 +273,13 @@ def _size(measure: Measure, total: object) -> float | None:
     """The size that a back-transformation needs: as given, or the harmonic mean of the sizes of the studies."""
     if not measure.needs_size:
         if total is not None:
-            raise ArgumentError(f"total does not go with measure={measure.name!r}, whose way back needs no size.")
+            raise ArgumentError(
+                f"total does not go with measure={measure.name!r}, whose back-transformation needs no size."
+            )
         return None
     if total is None:
         raise ArgumentError(
-            f"total is missing; the way back from measure={measure.name!r} takes the {measure.size}: one number, or those of "
+            f"total is missing; the back-transformation of measure={measure.name!r} needs the {measure.size}: one number, or those of "
             "the studies that were pooled."
         )
     if _is_scalar(total):

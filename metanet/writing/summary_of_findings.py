@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Facts of the worksheet in the table: the beginning of the question, and the text with the fact.
 _FACTS = {
-    "How far apart": "rates of the studies {}",
+    "How different": "rates of the studies {}",
     "How many study intervals": "study intervals that miss the {average} rate: {}",
     "How large is the heterogeneity": "tau {}",
     "Is chance alone": "{}",

@@ -242,8 +242,8 @@ def test_the_sizes_of_freeman_tukey_are_pooled_by_their_harmonic_mean():
 @pytest.mark.parametrize(
     ("value", "measure", "total", "message"),
     [
-        (0.5, "PFT", None, "total is missing; the way back from measure='PFT' takes the number of patients"),
-        (0.5, "IRFT", None, "total is missing; the way back from measure='IRFT' takes the person-time"),
+        (0.5, "PFT", None, "total is missing; the back-transformation of measure='PFT' needs the number of patients"),
+        (0.5, "IRFT", None, "total is missing; the back-transformation of measure='IRFT' needs the person-time"),
         (0.5, "PLO", 20, "total does not go with measure='PLO'"),
         (0.5, "PFT", 0.5, "total=0.5 must be at least 1"),
         (0.5, "PFT", -3, "total=-3 must be at least 1"),

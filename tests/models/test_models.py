@@ -228,7 +228,7 @@ def test_studies_without_events_in_both_groups_are_named_where_they_say_nothing(
         model="CM.EL",
     )
     assert fit.method["studies_dropped"] == 1
-    assert any("1 study of those counted here has no part" in note for note in fit.notes)
+    assert any("1 study of those counted here is excluded" in note for note in fit.notes)
     assert fit.q_df == 2
     assert fit.weights[0] == 0
 
@@ -494,7 +494,7 @@ def test_presets_leave_double_zero_studies_out_of_ratios_where_their_programs_do
         ({"level": 1 - 1e-16}, "too close to 0 or 1"),
         ({"events": [np.complex128(1 + 5j), 2]}, r"events\[0\].*is not a number"),
         ({"events": [np.array("5"), 2]}, r"events\[0\].*is not a number"),
-        ({"events": np.array(["2020-01-01", "2020-01-02"], "datetime64[ns]")}, "holds dates"),
+        ({"events": np.array(["2020-01-01", "2020-01-02"], "datetime64[ns]")}, "contains dates"),
     ],
 )
 def test_hostile_choices_and_values_are_refused_in_words(arguments, words):

@@ -67,7 +67,9 @@ def run(name: str, fit: Pooled, twin: Twin, sizes: Sequence[Array], *, exact: bo
                 f"{every} of any study had the event: there are no differences to relate to the size.", twin.k
             )
     if twin.k < 3:
-        return Outcome.without("Fewer than three studies have an effect of their own: no line can be judged.", twin.k)
+        return Outcome.without(
+            "Fewer than three studies have an estimable effect: no regression line can be tested.", twin.k
+        )
     y, v = twin.yi, twin.vi
     present = np.isfinite(v)
     if name == "lfk":
@@ -97,7 +99,7 @@ def _line(found: Asymmetry, y: Array, present: np.ndarray, **more: object) -> Ou
     statistic = float(found.statistic[0])
     if np.isnan(statistic):
         if k < 3:
-            why = "Fewer than three studies say anything about the effect: no line can be judged."
+            why = "Fewer than three studies are informative: no regression line can be tested."
         elif not varies(y, present)[0]:
             why = "All studies report the same effect: there are no differences to relate to the size."
         elif found.line.df[0] >= 1 and np.isnan(found.line.slope[0]) and not found.unbounded[0]:
@@ -225,14 +227,16 @@ def _silent(before: np.ndarray, after: np.ndarray) -> tuple[str, ...]:
     gone = int((before & ~after).sum())
     if not gone:
         return ()
-    return (f"{gone} of the studies had events in nobody, or in everybody, and say nothing here.",)
+    return (f"{gone} of the studies had no events, or events only, and carry no information here.",)
 
 
 def _ranks(y: Array, v: Array) -> Outcome:
     found = begg(y, v)
     k = int(np.isfinite(v).sum())
     if np.isnan(found.pvalue[0]):
-        return Outcome.without("All studies have the same effect or the same variance: their ranks say nothing.", k)
+        return Outcome.without(
+            "All studies have the same effect or the same variance: their ranks are uninformative.", k
+        )
     exact = bool(found.exact[0])
     notes = (
         ()

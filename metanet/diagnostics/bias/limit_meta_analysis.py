@@ -171,11 +171,9 @@ def limit_meta_analysis(fit: Pooled, *, allow_biased: bool = False) -> LimitMeta
     mu, se = float(found.estimate[0]), float(found.se[0])
     reason = None
     if twin.k < 3:
-        reason = "Fewer than three studies have an effect of their own: no line to a limit can be drawn."
+        reason = "Fewer than three studies have an estimable effect: the limit cannot be estimated."
     elif np.isnan(mu):
-        reason = (
-            "The studies do not differ in precision, or report one and the same effect: there is no line to a limit."
-        )
+        reason = "The studies have equal precision or equal effects: the limit cannot be estimated."
     elif twin.k < 10:
         notes.append(f"{twin.k} studies: the limit is an extrapolation and very uncertain below 10.")
     half = distributions.two_sided_z(fit.level) * se

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 _REASON = (
-    "Both lines follow the effects along their standard errors, and the standard error of a rate is made of the rate itself: they "
-    "find a slope, and move the estimate, where there is no bias."
+    "Both lines regress effects on their standard errors, and the standard error of a rate depends on the rate: they find a slope, "
+    "and change the estimate, without any bias."
 )
 
 
@@ -210,7 +210,7 @@ def pet_peese(fit: Pooled, *, null: float | None = None, alpha: float = 0.10, al
     lines = {} if twin.k < 3 else _lines(twin, at, fit.level)
     reason = conditional = None
     if twin.k < 3:
-        reason = "Fewer than three studies have an effect of their own: no line can be drawn."
+        reason = "Fewer than three studies have an estimable effect: no regression line can be fitted."
     elif not lines:
         reason = "The studies do not differ in precision, report one and the same effect, or lie exactly on one line."
     elif at is not None:
@@ -218,14 +218,12 @@ def pet_peese(fit: Pooled, *, null: float | None = None, alpha: float = 0.10, al
         conditional = "PEESE" if p is not None and p < alpha else "PET"
     else:
         notes.append(
-            "A rate has no value of no effect, so there is no choice between PET and PEESE: give null=, such as 0.2."
+            "A rate has no null value, which the choice between PET and PEESE needs. Fix: give null=, such as 0.2."
         )
     if lines and twin.k < 10:
         notes.append(f"{twin.k} studies: both lines are extrapolations and very uncertain below 10.")
     if lines and not is_rate(fit):
-        notes.append(
-            "With strong differences between the studies PET-PEESE is unreliable; read it beside a selection model."
-        )
+        notes.append("With large heterogeneity PET-PEESE is unreliable; compare it with a selection model.")
     method = stamp_of(
         "PET-PEESE", "10.1002/jrsm.1095", "1 / v, dispersion estimated", fit, notes, alpha=float(alpha), null=at,
         biased=warning is not None,

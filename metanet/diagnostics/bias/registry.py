@@ -136,7 +136,7 @@ def bias_reason(name: str) -> str:
     low, high = FALSE_ALARMS[name]
     rule = "exceeds 1" if name == "lfk" else "is below p = 0.05"
     return (
-        "The standard error of a rate is made of the rate itself, so that low (or high) rates look less precise by construction. In "
+        "The standard error of a rate depends on the rate, which makes low (or high) rates look less precise by construction. In "
         f"simulated reviews of 15 studies without any bias, at true rates of 3 to 8 %, this check {rule} in {low} to {high} of 100."
     )
 

@@ -234,13 +234,13 @@ def _fitted(
         starts = np.log([0.9, 0.4, 0.1])[:, None] * np.linspace(1.0, 1.5, count)[None, :]
     found = fit_selection(y, v, weights, starts)
     if not found.settled[0]:
-        reason = "The likelihood has no maximum within reach: the data do not tell selection from another mean."
+        reason = "No maximum of the likelihood was found: the data cannot separate selection from a different mean."
         return _answer(fit, twin, kind, alternative, notes, reason, limits)
     if np.isnan(found.covariance[0]).any():
         notes.append("The maximum is flat: the standard errors do not exist.")
     if twin.k < 10 * (count + 1):
         notes.append(
-            f"{plural(twin.k, 'study', 'studies')}: selection models need many more; read the weights as a sensitivity analysis."
+            f"{plural(twin.k, 'study', 'studies')}: selection models need many more; regard the weights as a sensitivity analysis."
         )
     if found.tau2[0] == 0:
         notes.append("tau2 is estimated as zero; the other standard errors take it as known.")

@@ -197,7 +197,7 @@ class SmallStudyEffects(Check):
         if self.biased:
             return f"{head} {self.notes[0]}"
         if self.p_value >= 0.1:
-            return f"{head} No clear sign that small studies report other results than large ones, which is no proof of no bias."
+            return f"{head} No clear association of results with study size; this does not exclude bias."
         return f"{head} {self._direction()} Missing studies, chance and real differences between the studies can all cause it."
 
     def _direction(self) -> str:
@@ -289,21 +289,23 @@ def _sizes(fit: Pooled, total: Any, total_control: Any, name: str) -> list[Any]:
             continue
         if fit.measure != "GEN":
             raise ArgumentError(
-                f"{argument} is for effects given as such: these data hold their counts. Fix: leave it out."
+                f"{argument} is for effects given directly: these data contain counts. Fix: leave it out."
             )
         if isinstance(value, str):
             frame = fit.studies
             if value not in frame.columns:
                 raise ArgumentError(
-                    f"{argument}={value!r} is no column of fit.studies. Known: {', '.join(map(str, frame.columns))}."
+                    f"{argument}={value!r} is not a column of fit.studies. Known: {', '.join(map(str, frame.columns))}."
                 )
             value = frame[value]
         try:
             numbers = np.asarray(value, dtype=np.float64)
         except (TypeError, ValueError):
-            raise ArgumentError(f"{argument} must hold numbers of patients.") from None
+            raise ArgumentError(f"{argument} must contain numbers of patients.") from None
         if numbers.shape != (fit.k,) or not np.all(np.isfinite(numbers) & (numbers > 0)):
-            raise ArgumentError(f"{argument} must hold one number of patients above 0 for each of the {fit.k} studies.")
+            raise ArgumentError(
+                f"{argument} must contain one number of patients above 0 for each of the {fit.k} studies."
+            )
         out.append(numbers[None, :])
     if total is None and total_control is not None:
         raise ArgumentError("total_control was given without total. Fix: give both.")
@@ -327,7 +329,7 @@ def _notes(spec: SmallStudyTest, fit: Pooled, twin: Twin, outcome: Outcome) -> l
         )
     if spec.name in ("harbord", "peters", "macaskill", "deeks") and not is_rate(fit) and (fit.tau2 or 0.0) > 0.1:
         notes.append(
-            "The studies differ strongly (tau2 above 0.1): this test then raises false alarms more often than its p-value says. "
+            "The studies differ strongly (tau2 above 0.1): its type I error then exceeds the nominal level. "
             + ("method='rucker' keeps its error rate better." if not fit.data.timed and fit.data.groups == 2 else "")
         )
     if spec.biased_on_rates and fit.measure in ("OR", "RR", "PETO", "IRR"):

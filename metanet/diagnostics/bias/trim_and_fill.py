@@ -113,7 +113,7 @@ class TrimAndFill(Check):
             return f"Trim and fill finds no study missing on the {self.side} of the funnel."
         filled = self._shown(self.estimate, self.ci_lower, self.ci_upper)
         studies = plural(self.k0, "study", "studies")
-        text = f"Trim and fill imputes {studies} on the {self.side} of the funnel; the estimate moves from "
+        text = f"Trim and fill imputes {studies} on the {self.side} of the funnel; the estimate changes from "
         text += f"{self._shown(self.observed)} to {filled}. This is a sensitivity analysis, not a corrected result."
         return self._warned(text)
 

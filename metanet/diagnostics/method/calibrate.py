@@ -1,4 +1,4 @@
-"""Calibration: what the intervals of a result are worth at this number of studies, these sizes, this rate and this spread."""
+"""Calibration: coverage of the intervals of a result at its number of studies, sizes, rate and heterogeneity."""
 
 from __future__ import annotations
 
@@ -108,10 +108,10 @@ class Calibration(Result):
         row = self._frame.iloc[0]
         rate = self.fit.response == "rate"
         nominal = level_text(self.fit.level)
-        text = f"In {self.simulations:,} simulated reviews like this one the {nominal} interval holds the true {row['target']} "
+        text = f"In {self.simulations:,} simulated reviews like this one the {nominal} interval contains the true {row['target']} "
         text += f"in {per_cent(row['coverage'])} %"
         if not np.isnan(row["pi_coverage"]):
-            text += f", and the prediction interval holds {per_cent(row['pi_coverage'])} % of true {'rates' if rate else 'effects'}"
+            text += f", and the prediction interval contains {per_cent(row['pi_coverage'])} % of true {'rates' if rate else 'effects'}"
         scale = difference_scale(self.fit.response)
         bias = scale.value(row["bias"], scale.digits(row["bias"]) + 1)
         text += f"; the estimate is off by {bias} on average."
@@ -207,7 +207,7 @@ def calibrate(
 def _truth(fit: Pooled, options: Options, rate: float | None, tau: float | None) -> tuple[Truth | None, str | None]:
     """What to draw from, or why there is nothing."""
     if fit.k < 2:
-        return None, "One study: nothing is pooled, so there is no method to calibrate."
+        return None, "One study: nothing is pooled, so no method can be calibrated."
     if rate is not None and fit.response != "rate":
         raise ArgumentError("rate belongs to pooled proportions. Fix: leave it out.")
     if options.model == "beta_binomial":
@@ -233,7 +233,7 @@ def _truth(fit: Pooled, options: Options, rate: float | None, tau: float | None)
 
 
 def _normal_truth(fit: Pooled, options: Options, kind: str) -> tuple[float | None, float | None]:
-    """Mean and spread of the exact model with a normal random effect on the same studies; without spread for a common effect."""
+    """Mean and tau of the exact model with a normal random effect on the same studies; tau zero for a common effect."""
     if options.model == "glmm":
         return fit.mu, fit.tau
     measure = "IRLN" if kind == "log" else "PLO"

@@ -84,7 +84,7 @@ def row_sets(
     if isinstance(data, Evidence):
         if outcome is None:
             known = ", ".join(repr(name) for name in data.outcome_names)
-            raise ArgumentError(f"outcome is missing: evidence holds several. Fix: outcome= one of {known}.")
+            raise ArgumentError(f"outcome is missing: the evidence has several. Fix: outcome= one of {known}.")
         found = []
         for name, words in _groupings(data, outcome, modality, definition, choices):
             for overlap in choices.overlap:
@@ -96,7 +96,7 @@ def row_sets(
                     found += _filtered(rows, start, choices)
         return found
     if outcome is not None or modality is not None or definition is not None:
-        raise ArgumentError("outcome, modality and definition belong to evidence; a frame holds one outcome already.")
+        raise ArgumentError("outcome, modality and definition apply to evidence; a frame has one outcome.")
     for name in ("certainty", "unit", "derived"):
         if name in data.columns and data[name].ndim != 1:
             raise ArgumentError(f"data has several columns named {name!r}. Fix: rename all but one.")
@@ -135,7 +135,7 @@ def _filtered(rows: pd.DataFrame, start: dict[str, str], choices: DataChoices) -
     units = choices.unit if "unit" in rows.columns else ("",)
     derived = choices.derived if "derived" in rows.columns else ("",)
     if "derived" in rows.columns and not all(isinstance(value, (bool, np.bool_)) for value in rows["derived"].tolist()):
-        raise ArgumentError("The column 'derived' must hold True or False. Fix: turn its words into truth values.")
+        raise ArgumentError("The column 'derived' must contain True or False. Fix: convert its texts.")
     found = []
     for unit, origin in product(units, derived):
         part, said = rows, dict(start)
@@ -277,7 +277,7 @@ class Multiverse(Result):
             text += f"{per_cent(shares['interval_below'], 0)} %."
         if len(self._drivers) and self._drivers["range"].iloc[0] > 5e-4:
             first = self._drivers.iloc[0]
-            text += f" The choice of {_WORDS[first['choice']]} moves it most (means of its levels differ by "
+            text += f" The choice of {_WORDS[first['choice']]} has the largest effect (means of its levels differ by "
             text += f"{difference_scale(self.response).value(first['range'])})."
         return text
 
@@ -391,7 +391,7 @@ def multiverse(
     sets = row_sets(data, outcome, modality, definition, choices)
     studies, owner = _distinct(sets, given, study, chosen[0])
     if not studies:
-        reason = "No row fits any of the choices, so there is nothing to analyse."
+        reason = "No row fits any of the choices."
         none = pd.DataFrame(columns=["choice", "levels", "share", "range"])
         return Multiverse(
             reason, chosen[0].scale, level, threshold, Method({**versions(), "notes": []}), pd.DataFrame(), none
@@ -440,12 +440,12 @@ def _analyses(
     found = []
     for each in analyses:
         if not isinstance(each, Mapping):
-            raise ArgumentError(f"analyses holds {as_given(each)}, which is no dictionary of choices.")
+            raise ArgumentError(f"analyses contains {as_given(each)}, which is not a dictionary of choices.")
         for name in each:
             check_choice("argument", name, CHOICES, where="to an analysis")
         found.append(lean(options_for(given, {**base, "level": level, **each})))
     if len({each.scale for each in found}) > 1:
-        raise ArgumentError("analyses mix measures on different response scales, which cannot stand in one curve.")
+        raise ArgumentError("analyses mix measures on different response scales, which cannot be in one curve.")
     return list(dict.fromkeys(found))
 
 
@@ -499,7 +499,7 @@ def _full(
 
 
 def _drivers(full: pd.DataFrame) -> pd.DataFrame:
-    """How much of the spread each choice accounts for by itself, over the whole factorial."""
+    """The share of the variance that each choice accounts for by itself, over the whole factorial."""
     import pandas as pd
 
     answered = full[full["status"].isin(_ANSWERED)]

@@ -78,7 +78,7 @@ class PermutationTest(Result):
         return pd.DataFrame([row])
 
     def sentence(self) -> str:
-        """The test and the interval in words."""
+        """The test and the interval as text."""
         if self.reason:
             return self.reason
         parts = []

@@ -59,7 +59,7 @@ def _inconsistency(
     digits = RATE.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
     rows = [
         (
-            "How far apart are the studies' rates?",
+            "How different are the studies' rates?",
             RATE.limits(rates.min(), rates.max(), digits),
         )
     ]

@@ -1,4 +1,4 @@
-"""What the spread between studies means, in words a clinician reads; the numbers come from the result."""
+"""The sentences on the heterogeneity of a result."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _certainty(fit: Pooled) -> str:
 
 
 def _scale(fit: Pooled) -> str:
-    """The scale that tau is on, in words."""
+    """The scale that tau is on as text."""
     if fit.model == "beta_binomial":
         return ", the standard deviation of the logits under the fitted beta distribution"
     return f" on the {fit.method['link'] or _SCALES.get(fit.measure, 'model')} scale"

@@ -1,4 +1,4 @@
-"""The heterogeneity report: spread, tests, drivers, subgroups and moderators of one pooled rate, and the facts that GRADE asks for."""
+"""The heterogeneity report of one pooled rate: distribution, tests, influential studies, subgroups, moderators and facts for GRADE."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class HeterogeneityReport(Result):
     _facts: pd.DataFrame = field(repr=False)
 
     def paragraphs(self) -> dict[str, str]:
-        """The report in words, by heading."""
+        """The report as text, by heading."""
         parts = {
             "Heterogeneity": " ".join([heterogeneity_text(self.fit), *(share.sentence() for share in self.shares)])
         }
@@ -196,7 +196,7 @@ class HeterogeneityReport(Result):
         return self.influence.to_frame()
 
     def plot(self, **options: Any) -> Axes:
-        """Draw the spread of the true rates; see `metanet.figures.plots.heterogeneity.heterogeneity_plot`."""
+        """Draw the distribution of the true rates; see `metanet.figures.plots.heterogeneity.heterogeneity_plot`."""
         axes: Axes = draw("heterogeneity", self, **options)
         return axes
 

@@ -1,4 +1,4 @@
-"""The share of settings whose true rate lies beyond a threshold, with its uncertainty: the spread in words a clinician uses."""
+"""The share of true rates beyond a threshold, with its uncertainty: a measure of heterogeneity for clinicians."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ShareBeyond(Result):
     @property
     def heading(self) -> str:
         """What the analysis is called."""
-        return f"Share of settings above {RATE.exact(self.threshold)}"
+        return f"Share of true rates above {RATE.exact(self.threshold)}"
 
     def to_frame(self) -> pd.DataFrame:
         """The numbers as a frame of one row."""
@@ -64,25 +64,23 @@ class ShareBeyond(Result):
         return pd.DataFrame([{name: getattr(self, name) for name in self._entries if isinstance(name, str)}])
 
     def sentence(self) -> str:
-        """The share in words."""
+        """The share as text."""
         if self.reason or self.above is None:
             return str(self.reason)
         if self.above in (0.0, 1.0) and self.flat:
             side = "above" if self.above else "at or below"
             text = f"No heterogeneity of the true rates was found, and their common estimate lies {side} {RATE.exact(self.threshold)}"
             if self.predictive is None:
-                return f"{text}; the data do not exclude heterogeneity that would put some settings on the other side."
+                return f"{text}; the data do not exclude heterogeneity with some true rates on the other side."
             probability = f"{per_cent(self.predictive, 0)} %"
-            return f"{text}; the predictive probability that a new setting lies above is {probability}."
+            return f"{text}; the predictive probability that the rate of a new, comparable study is above is {probability}."
         bounds = ""
         if self.lower is not None:
             bounds = f" ({level_text(self.level)} CI {per_cent(self.lower, 0)} to {per_cent(self.upper, 0)} %)"
-        text = (
-            f"The true rate lies above {RATE.exact(self.threshold)} in {per_cent(self.above, 0)} % of settings{bounds}"
-        )
+        text = f"Of the true rates {per_cent(self.above, 0)} % are above {RATE.exact(self.threshold)}{bounds}"
         if self.predictive is None:
             return f"{text}."
-        return f"{text}; the predictive probability for a new setting is {per_cent(self.predictive, 0)} %."
+        return f"{text}; the predictive probability for a new, comparable study is {per_cent(self.predictive, 0)} %."
 
 
 @checked(threshold=rate, sets=whole(0, 1_000_000), seed=whole(0))
@@ -126,7 +124,7 @@ def shares_beyond(
         options.model == "inverse_variance" and options.measure == "PLO"
     )
     if fit.response != "rate" or not linked or fit.mu is None or spread is None:
-        reason = "The share of settings beyond a threshold is given for proportions on the logit scale."
+        reason = "The share of true rates beyond a threshold is available for proportions on the logit scale."
         if fit.response == "rate" and linked:
             reason = f"No heterogeneity was estimated ({fit.status}), so there is no share."
         return tuple(ShareBeyond(at, None, None, None, None, level, reason, stamp) for at in points)

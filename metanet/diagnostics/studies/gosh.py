@@ -366,7 +366,7 @@ def gosh(fit: Pooled, subsets: int | None = None, *, seed: int = 0) -> Gosh:
 
 
 def _is_line(tau2: Array, group: NDArray[np.int8]) -> bool:
-    """Whether one of the groups is that of the subsets without spread."""
+    """Whether one of the groups is that of the subsets with tau2 = 0."""
     return any(bool((tau2[group == g] == 0).mean() > 0.5) for g in (0, 1) if (group == g).any())
 
 

@@ -313,7 +313,7 @@ def influence(fit: Pooled) -> Influence:
 def _reason(fit: Pooled) -> str | None:
     """Why there is nothing to measure, if so."""
     if fit.k < 2:
-        return "One study: there is nothing to compare it with, so there are no influence measures."
+        return "Influence measures need at least two studies."
     if fit.mu is None or fit.se is None:
         return f"The result has no estimate on the model scale ({fit.status}), so there are no influence measures."
     return None

@@ -134,7 +134,7 @@ class LeaveOneOut(Series):
             text = f"Leaving out one study at a time leaves the estimate at {first}."
         else:
             ends = f"{first} (without {visible(low['study'])}) and {last} (without {visible(high['study'])})"
-            text = f"Leaving out one study at a time moves the estimate between {ends}."
+            text = f"Without one study at a time the estimate ranges between {ends}."
         missing = len(self._frame) - len(rows)
         return text + (f" In {missing} of {len(self._frame)} cases no estimate exists." if missing else "")
 
@@ -156,7 +156,7 @@ def leave_one_out(fit: Pooled) -> LeaveOneOut:
     import pandas as pd
 
     if fit.k < 2:
-        reason = "One study: leaving it out leaves nothing, so there is no leave-one-out analysis."
+        reason = "A leave-one-out analysis needs at least two studies."
         return LeaveOneOut(fit, fit.method, reason, pd.DataFrame(columns=["study", "status", *COLUMNS]))
     fitted = refit(fit, ~np.eye(fit.k, dtype=bool), whole=True)
     columns = {name: getattr(fitted, name) for name in COLUMNS}
@@ -193,8 +193,8 @@ class Cumulative(Series):
         inside = [not (row["ci_lower"] > last["estimate"] or row["ci_upper"] < last["estimate"]) for row in rows]
         since = len(rows) - next((i for i, fine in enumerate(reversed(inside)) if not fine), len(rows))
         if since == 0:
-            return f"{text}; every interval on the way holds that value."
-        return f"{text}; from {plural(rows[since]['k'], 'study', 'studies')} on every interval holds that value."
+            return f"{text}; every interval contains that value."
+        return f"{text}; from {plural(rows[since]['k'], 'study', 'studies')} on every interval contains that value."
 
 
 @checked()

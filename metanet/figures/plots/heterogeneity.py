@@ -320,7 +320,7 @@ def _words(fit: Pooled) -> str:
 
 
 def _meaning(fit: Pooled) -> str:
-    """What the spread means, without the figures that stand in the lower panel."""
+    """The text on heterogeneity, without the statistics of the lower panel."""
     if fit.response != "rate":
         return harmless(fit.sentence(), 1500)
     if fit.status != "pooled":

@@ -168,8 +168,8 @@ def _counts(row: dict[str, Any], mu: MuPrior) -> list[str]:
 def _heterogeneity(row: dict[str, Any], tau: TauPrior, level: float) -> list[str]:
     if row["k"] == 1:
         return [
-            f"One study says nothing of differences between studies: tau, the population-averaged rate and the rate of a new setting "
-            f"rest on the prior {tau_text(tau)} of tau."
+            f"One study has no information on heterogeneity: tau, the population-averaged rate and the rate of a new study "
+            f"depend on the prior {tau_text(tau)} of tau."
         ]
     prior = tau.quantile((1 + level) / 2) - tau.quantile((1 - level) / 2)
     share = (row["tau_upper"] - row["tau_lower"]) / prior
@@ -194,8 +194,8 @@ def _mean(row: dict[str, Any], mu: MuPrior, level: float) -> list[str]:
 def _moments(row: dict[str, Any]) -> list[str]:
     if row["tau_mean"] is None:
         return [
-            "The posterior of tau has a tail so heavy, under this prior, that its mean does not exist or is not a number to rest on; "
-            "neither is given. The median and the interval of tau are."
+            "The posterior of tau has so heavy a tail under this prior that its mean does not exist or is unreliable; "
+            "it is not given. The median and the interval of tau are."
         ]
     if row["tau_sd"] is None:
         return [

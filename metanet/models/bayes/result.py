@@ -106,7 +106,7 @@ class BayesPooled(Result):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader has to know beside the numbers; also ``method["notes"]``."""
+        """Notes on the numbers; also ``method["notes"]``."""
         return tuple(self.method["notes"])
 
     def probability(
@@ -199,7 +199,7 @@ class BayesPooled(Result):
             ("Median rate", median),
             ("Population-averaged rate", RATE.estimate(self.marginal_estimate, *ends, level, "CrI")),
             (
-                "Rate in a new setting",
+                "Rate in a new study",
                 f"{RATE.limits(self.pi_lower, self.pi_upper)} ({level_text(level)} predictive interval)",
             ),
             ("tau on the logit scale", tau),
@@ -218,7 +218,7 @@ class BayesPooled(Result):
         return (
             f"Given {data} and the priors {self._priors.replace(', mu', ' and mu')}, the median rate is {median}, the "
             f"population-averaged rate {RATE.value(self.marginal_estimate)}, and the "
-            f"{level_text(self.level)} predictive interval for a new setting {RATE.limits(self.pi_lower, self.pi_upper)}."
+            f"{level_text(self.level)} predictive interval for a new study {RATE.limits(self.pi_lower, self.pi_upper)}."
         )
 
     def _lead(self) -> str:

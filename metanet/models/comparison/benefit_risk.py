@@ -1,4 +1,4 @@
-"""`benefit_risk`: response against harm in each group of treatments, with both intervals, and dominance in words."""
+"""`benefit_risk`: response against harm in each group of treatments, with both intervals, and dominance."""
 
 from __future__ import annotations
 

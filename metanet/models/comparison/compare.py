@@ -210,12 +210,12 @@ def _quiet(studies: Studies) -> Studies:
 
 
 def _one_sided(fit: Pooled) -> bool:
-    """Whether a single study stands for its group without events, or with events only."""
+    """Whether a group is a single study without events, or with events only."""
     return fit.status == "not pooled" and fit.events is not None and fit.n is not None and fit.events in (0, fit.n)
 
 
 def _joined(fit: Pooled, common: CommonFit, g: int, options: Options) -> Pooled:
-    """A group's result with mean, spread and intervals of the joint model."""
+    """A group's result with mean, tau2 and intervals of the joint model."""
     mu, se = float(common.mu[g]), float(common.se[g])
     if not np.isfinite(mu + se + common.tau2):
         return fit
@@ -238,7 +238,7 @@ def _joined(fit: Pooled, common: CommonFit, g: int, options: Options) -> Pooled:
     estimate, lower, upper = (float(x) for x in responses_at(fit, ends))
     mean: tuple[float | None, ...] = (None, None, None)
     if fit.response.startswith("rate"):
-        # As in two-step models: averaged at the mean and at the ends of its interval, tau taken as known.
+        # As in two-step models: averaged at the mean and at its confidence limits, tau taken as known.
         mean = tuple(averaged(lambda x: responses_at(fit, x), ends, np.full(3, common.tau2**0.5)).tolist())
     notes = [
         *fit.method["notes"],
@@ -268,7 +268,7 @@ def _total(counts: Data, options: Options) -> float | None:
 def _bootstrap(
     counts: Data, group: NDArray[np.intp], count: int, options: Options, sets: int, seed: int
 ) -> tuple[float | None, str | None]:
-    """p-value of the likelihood ratio with one spread, from data sets in which all groups have one mean."""
+    """p-value of the likelihood ratio with one tau2, from data sets in which all groups have one mean."""
     null = pool_batch(counts, lean(options))
     if null.status[0] != "pooled":
         return None, "No bootstrap: the studies as one group have no estimate to simulate from."

@@ -41,7 +41,7 @@ _RULE = RULES[3]
 
 @dataclass(frozen=True)
 class CommonFit:
-    """Every group a mean of its own, one spread for all.
+    """Every group its own mean, one tau2 for all.
 
     `mu` and `se` are ``[g]``, NaN for a group whose likelihood has no finite maximum; `df` counts what is left for their t
     quantiles. `shrunk` marks a Hartung-Knapp error that is smaller than the common effect's.
@@ -71,7 +71,7 @@ def design(group: NDArray[np.intp], count: int) -> Array:
 
 
 def common_fit(data: Data, group: NDArray[np.intp], count: int, options: Options) -> CommonFit:
-    """Means of `count` groups with one spread; `group` ``[k]`` says which a study belongs to."""
+    """Means of `count` groups with one tau2; `group` ``[k]`` says which a study belongs to."""
     x = design(group, count)
     if options.exact:
         found = regression_exact.fit(likelihood_of(data, options), x)
@@ -91,7 +91,7 @@ def common_fit(data: Data, group: NDArray[np.intp], count: int, options: Options
 
 
 def ratio_common(data: Data, group: NDArray[np.intp], count: int, options: Options) -> Array:
-    """Likelihood-ratio statistics ``[b]`` of every row of `data`, one spread for all groups under both hypotheses.
+    """Likelihood-ratio statistics ``[b]`` of every row of `data`, one tau2 for all groups under both hypotheses.
 
     Two-step models are compared by their full likelihood, whatever the estimator of tau2.
     """
@@ -109,7 +109,7 @@ def ratio_common(data: Data, group: NDArray[np.intp], count: int, options: Optio
 
 
 def ratio_separate(data: Data, group: NDArray[np.intp], count: int, options: Options) -> float:
-    """Likelihood-ratio statistic of one analysis at the spread that each group has by itself: the analogue of Q between groups.
+    """Likelihood-ratio statistic of one analysis at the separate tau2 of each group: the analogue of Q between groups.
 
     A group of one study, or at an edge, tells nothing about its spread, which is taken as none. For two-step models the
     statistic is Q between groups itself.
@@ -158,18 +158,18 @@ def test_groups(
 ) -> tuple[RatioTest | None, str | None]:
     """The test of equal means, or why there is none."""
     if count < 2:
-        return None, "One group: there is nothing to compare it with."
+        return None, "One group: no comparison is possible."
     if options.groups == 1 and not counts.by_effect:
         x, n = counts["events"].sum(), counts["person_time" if counts.timed else "total"].sum()
         if x == 0 or (not counts.timed and x == n):
             which = "no events" if x == 0 else "only events"
-            return None, f"All groups have {which}, so they cannot be told apart."
+            return None, f"All groups have {which}, so they cannot be compared."
     if spread == "separate" and options.tau2 is not None:
         statistic = ratio_separate(counts, group, count, options)
     else:
         statistic = float(ratio_common(counts, group, count, options)[0])
     if np.isnan(statistic):
-        return None, "Every study stands at no events or at only events: the likelihood has no maximum to compare."
+        return None, "Every study has no events or events only: the likelihood has no maximum."
     return ratio_test(statistic, count - 1, counts.shape[1] - count), None
 
 

@@ -329,4 +329,4 @@ def _together(arms: Sequence[ResponseArm]) -> list[str]:
     ranks = {name: i for i, name in enumerate(CATEGORIES)}
     order = sorted(joined, key=lambda name: ([ranks[c] for c in name.split("+")], name))
     each = [f"{name} ({plural(joined[name], 'arm')})" for name in order]
-    return [f"Not told apart, and given together: {listing(each)}."] if each else []
+    return [f"Combined in the report: {listing(each)}."] if each else []

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-#: What stands wherever rates of single arms are compared.
+#: The note on every comparison of rates of single arms.
 OBSERVATIONAL = (
     "An observational comparison: the groups are arms of different studies, and their patients differ in more than the group. "
     "A difference between rates is not an effect of treatment."
 )
 
 
-#: How the reasons end for which there is no test.
-_NO_TEST = ("nothing to compare it with.", "cannot be told apart.", "no maximum to compare.")
+#: The ends of the reasons for which there is no test.
+_NO_TEST = ("no comparison is possible.", "they cannot be compared.", "the likelihood has no maximum.")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,7 +49,7 @@ class Comparison(Result):
     bootstrap_pvalue, bootstrap
         p-value of the likelihood ratio with one tau by parametric bootstrap under equal means, and its number of data sets.
     tau2_common, tau_common, tau2_total
-        The spread within groups, or None; and that of the same studies taken as one group.
+        tau2 within groups, or None; and that of the same studies taken as one group.
     differences
         A frame of all pairs: difference, ratio and odds ratio of the rates (differences and ratios of effects) with intervals, the
         p-value of the pair's likelihood ratio by chi-squared and by F, and the latter adjusted for all pairs by Holm's method.
@@ -81,7 +81,7 @@ class Comparison(Result):
 
     @property
     def tau_common(self) -> float | None:
-        """Root of the joint spread."""
+        """Square root of the joint tau2."""
         return None if self.tau2_common is None else float(self.tau2_common**0.5)
 
     def to_frame(self) -> pd.DataFrame:
@@ -154,7 +154,7 @@ class Comparison(Result):
         return "" if average in (ABSENT, self.scale.value(fit.estimate, digits)) else f"average {average}; "
 
     def test_sentence(self) -> str:
-        """The test between the groups in words."""
+        """The test between the groups as text."""
         tests = self.tests
         if not tests["lrt"]:
             return tests["lrt"].text()

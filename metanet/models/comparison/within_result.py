@@ -32,7 +32,7 @@ class Pair:
 
     @property
     def name(self) -> str:
-        """The pair in words."""
+        """The pair as text."""
         return f"{self.first} against {self.second}"
 
     def randomised_text(self) -> str:
@@ -176,7 +176,7 @@ class WithinStudies(Result):
         return next(i for i, note in enumerate(self.notes) if "at random" in note)
 
     def silence(self) -> str:
-        """The pairs that no study compares, in words."""
+        """The pairs that no study compares as text."""
         names = listing([f"{a} against {b}" for a, b in self.not_compared], 12)
         return f"No study compares {names}." if self.not_compared else ""
 
@@ -185,6 +185,6 @@ class WithinStudies(Result):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader has to know beside the numbers, of all pairs and of each."""
+        """Notes on all pairs and on each pair."""
         own = [f"{visible(pair.name)}: {note}" for pair in self.details.values() for note in pair.fit.notes]
         return (*self.method["notes"], *own)

@@ -39,7 +39,7 @@ def allocated(designs: Sequence[object]) -> int | None:
 
 
 def allocation(design: Mapping[str, str]) -> str:
-    """Whether patients were allocated at random, in words, from the design of every study."""
+    """The allocation of the patients from the design of every study."""
     count = len(design)
     random = [key for key, word in design.items() if word.casefold() in RANDOMISED]
     silent = sum(not word for word in design.values())
@@ -278,7 +278,7 @@ def _arms(
     return (
         table,
         groups,
-        [f"{plural(gone, 'arm')} without a value of {visible(shorten(by, 40))} left out."] if gone else [],
+        [f"{plural(gone, 'arm')} without a value of {visible(shorten(by, 40))} excluded."] if gone else [],
     )
 
 
@@ -367,7 +367,7 @@ def _without_estimate(fit: Pooled) -> Pooled:
     kept = ("status", "model", "measure", "level", "k", "n", "events", "method", "_weights", "_table")
     blank = {f.name: None for f in fields(Pooled) if f.name not in kept}
     what = "In every study no patient of either group had the event, or every one had it"
-    note = f"{what}: such data say nothing of a ratio, and no number is given."
+    note = f"{what}: such data contain no information on a ratio, and no number is given."
     method = Method(
         {
             **fit.method,

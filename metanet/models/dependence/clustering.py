@@ -31,7 +31,7 @@ class Grouping:
         return dict(zip(self.names, self.clusters.sizes.tolist(), strict=True))
 
     def sizes_text(self) -> str:
-        """Clusters and their arms in words: "12 arms of 9 studies (1 to 3 arms in each)"."""
+        """Clusters and their arms as text: "12 arms of 9 studies (1 to 3 arms in each)"."""
         sizes = self.clusters.sizes
         text = f"{plural(int(sizes.sum()), 'arm')} of {plural(sizes.size, 'study', 'studies')}"
         if sizes.min() == sizes.max():
@@ -54,7 +54,7 @@ def read_grouping(
         for i, own in zip(chosen, known, strict=True)
     ]
     alone = sum(own is not None for own in known)
-    notes = [f"{plural(alone, 'arm')} without a value of cluster count as studies of their own."] if alone else []
+    notes = [f"{plural(alone, 'arm')} without a value of cluster count as separate studies."] if alone else []
     return Grouping(Clusters.of(found), tuple(name for name, _ in dict.fromkeys(found)), tuple(notes))
 
 

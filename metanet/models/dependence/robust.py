@@ -44,7 +44,7 @@ _NO_SPREAD = 1e-7
 
 @dataclass(frozen=True)
 class _Fitted:
-    """What the errors are computed from: the data used, the design, coefficients and spread of a fit."""
+    """What the errors are computed from: the data used, the design, coefficients and tau2 of a fit."""
 
     data: Data
     frame: pd.DataFrame | None
@@ -129,7 +129,7 @@ def cluster_robust(
         named = [name for name, value in given.items() if value is not None]
         if named:
             raise ArgumentError(
-                f"{named[0]} has no meaning for a pooled result, which holds its data. Fix: leave it out."
+                f"{named[0]} has no meaning for a pooled result, which contains its data. Fix: leave it out."
             )
         fitted = _of_pooled(fit)
     elif isinstance(fit, Regression):
@@ -197,7 +197,7 @@ def _of_pooled(fit: Pooled) -> _Fitted:
         )
     reason = None
     if fit.status != "pooled" or fit.mu is None or fit.se is None:
-        reason = f"Nothing was pooled ({fit.status}), so there is no error to make robust."
+        reason = f"Nothing was pooled ({fit.status}), so robust errors do not exist."
     k = fit.data.shape[1]
     return _Fitted(
         data=fit.data,
@@ -267,7 +267,7 @@ def _used(fitted: _Fitted) -> NDArray[np.bool_]:
 def _too_few(grouping: Grouping, p: int) -> str | None:
     count = grouping.clusters.count
     if count < 2:
-        return "All arms belong to one study: there is nothing to see the spread between studies by."
+        return "All arms belong to one study: the variance between studies cannot be estimated."
     if count <= p:
         return f"{count} studies for {p} coefficients: robust errors need more studies than coefficients."
     return None
@@ -309,18 +309,18 @@ def _notes(fitted: _Fitted, grouping: Grouping, share: Array, df: Array, exact: 
             "where a few studies had most of the arms (as if independent: 62 to 81 %)."
         )
         out.append(
-            "tau was estimated as if all arms were independent, and mixes the spread between and within studies."
+            "tau was estimated as if all arms were independent, and mixes the heterogeneity between and within studies."
         )
     else:
         out += _few_df(fitted.terms, df)
         if fitted.options.tau2 is not None:
             out.append(
-                "tau2 was estimated as if all arms were independent; it moves the weights, not the validity of the errors."
+                "tau2 was estimated as if all arms were independent; it affects the weights, not the validity of the errors."
             )
     with np.errstate(invalid="ignore"):
         if (share < 0.5).any():
             out.append(
-                "A robust error is less than half of the model's own. With few studies that is more often chance than precision."
+                "A robust error is less than half of the model's own. With few studies this is usually due to chance."
             )
     return out
 

@@ -1,4 +1,4 @@
-"""`three_level`: pool arms of studies, with a spread between studies and one between the arms of a study."""
+"""`three_level`: pool arms of studies, with a variance between studies and one between the arms of a study."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ def _back(options: Options, value: float, size: Array | None) -> float:
 
 
 def _averages(numbers: dict[str, float], options: Options, size: Array | None) -> dict[str, float]:
-    """The rate averaged over both random effects, at the mean and at the ends of its interval."""
+    """The rate averaged over both random effects, at the mean and at its confidence limits."""
     out = dict.fromkeys(("marginal_estimate", "marginal_ci_lower", "marginal_ci_upper"), _NAN)
     if not options.scale.startswith("rate"):
         return out
@@ -311,13 +311,13 @@ def _notes(
     out = [f"{grouping.sizes_text()}."]
     if status == "two levels":
         out.append(
-            "Every study has one arm, so the variance between studies and that within them cannot be told apart: this is the "
+            "Every study has one arm, so the variances between and within studies cannot be separated: this is the "
             "two-level result, and tau2 is their sum."
         )
     elif status == "one study":
         out.append(
-            "All arms belong to one study: nothing is known of the variance between studies. The mean is that of this study, "
-            "its error says nothing of others, and there is no interval."
+            "All arms belong to one study: the variance between studies cannot be estimated. The mean is that of this study, "
+            "and there is no interval."
             if options.ci == "t"
             else "All arms belong to one study: nothing is known of the variance between studies, and the interval is for this "
             "study alone."
@@ -326,7 +326,7 @@ def _notes(
         several = int((sizes > 1).sum())
         if several < FEW:
             out.append(
-                f"Only {plural(several, 'study has', 'studies have')} more than one arm: the variance within studies rests on "
+                f"Only {plural(several, 'study has', 'studies have')} more than one arm: the variance within studies depends on "
                 f"{'it' if several == 1 else 'them'} alone."
             )
         for name, word, place in (("between", "between studies", 0), ("within", "within studies", 1)):
@@ -345,11 +345,11 @@ def _notes(
         )
     if corrected:
         out.append(
-            f"{plural(corrected, 'arm')} with an empty cell: {options.add:g} was added, which moves the estimate when rates are near "
-            "0 % or 100 %. Read pool(model='glmm') with cluster_robust beside it."
+            f"{plural(corrected, 'arm')} with an empty cell: {options.add:g} was added, which changes estimates of rates near "
+            "0 % or 100 %. Compare it with pool(model='glmm') and cluster_robust."
         )
     if dropped:
-        out.append(f"{plural(dropped, 'arm')} without an effect of its own left out.")
+        out.append(f"{plural(dropped, 'arm')} without an estimable effect excluded.")
     return out
 
 

@@ -1,4 +1,4 @@
-"""The result of `three_level`: mean, spread between studies and within them, once, and views of it."""
+"""The result of `three_level`: mean, variances between and within studies, and views of it."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ class ThreeLevel(Result):
         return f"{number(value**0.5)}{bounds}" + ("" if p is None else f"; zero? {p_value(p)}")
 
     def sentence(self) -> str:
-        """The result in plain words."""
+        """The result as a sentence."""
         what, shown = self._what(), self.scale.estimate(self.estimate, self.ci_lower, self.ci_upper, self.level)
         if self.tau2 is None:
             return self.two_level.sentence()

@@ -69,7 +69,7 @@ def wald(found: Effects) -> Array:
 
 
 def sizes_of(data: Data, options: Options, used: NDArray[np.bool_]) -> Array | None:
-    """Harmonic mean of the sizes of the studies pooled ``[b]``, where the way back needs it."""
+    """Harmonic mean of the sizes of the studies pooled ``[b]``, where the back-transformation needs it."""
     if data.by_effect or not MEASURES[options.measure].needs_size:
         return None
     values = data["person_time" if data.timed else "total"]
@@ -156,7 +156,7 @@ def fill_pooled(out: Batch, rows: Rows, y: Array, v: Array, options: Options) ->
 
 
 def fill_inconsistency(out: Batch, rows: Rows, typical: Array | None, options: Options) -> None:
-    """I2 and H2 by the definition asked for, from what the batch holds of tau2 and Q."""
+    """I2 and H2 by the chosen definition, from tau2 and Q of the batch."""
     if options.i2 == "Q" or typical is None:
         found = heterogeneity.from_q(out.q[rows], out.q_df[rows], options.level)
     else:
@@ -223,7 +223,7 @@ def _prediction(
 
 
 def fill_averaged(out: Batch, rows: Rows, options: Options, size: Array | None) -> None:
-    """The rate averaged over the random effect, at the mean and at the ends of its interval: tau is taken as known there."""
+    """The rate averaged over the random effect, at the mean and at its confidence limits: tau is taken as known there."""
     tau = np.sqrt(np.nan_to_num(out.tau2[rows]))
     for target, source in (("estimate", "mu"), ("ci_lower", "mu_lower"), ("ci_upper", "mu_upper")):
         ends = getattr(out, source)[rows]
@@ -429,7 +429,7 @@ def fill_maximum(out: Batch, rows: Rows, found: Maximum, options: Options) -> No
 
 
 def _shrunken(studies: Likelihood, fit: Fit) -> Array:
-    """Posterior mean of every study's rate or effect; the common one without spread."""
+    """Posterior mean of every study's rate or effect; the common one without heterogeneity."""
     direct = studies.shrunken(fit.mu, fit.tau, fit.study_score)
     if direct is not None:
         return direct

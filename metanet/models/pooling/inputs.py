@@ -115,7 +115,7 @@ def as_numbers(argument: str, values: Any) -> Array:
     if isinstance(values, np.ma.MaskedArray):
         values = values.tolist()
     if getattr(getattr(values, "dtype", None), "kind", "f") in "mMc":
-        raise ArgumentError(f"{argument} holds dates, durations or complex numbers, not numbers that can be pooled.")
+        raise ArgumentError(f"{argument} contains dates, durations or complex numbers, which cannot be pooled.")
     items = values.tolist() if hasattr(values, "tolist") else list(values)
     if set(map(type, items)) <= {int, float}:
         # Plain numbers need no look at each; what is wrong among them is named below.
@@ -199,7 +199,7 @@ def missing(item: object) -> bool:
 
 
 def _labels(study: Any, k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Labels of the studies, and a note where equal names had to be told apart."""
+    """Labels of the studies, and a note where equal names were numbered."""
     if study is None:
         return tuple(f"Study {i + 1}" for i in range(k)), ()
     items = [
@@ -220,7 +220,7 @@ def _labels(study: Any, k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if not repeated:
         return tuple(labels), ()
     listed = ", ".join(visible(shorten(name, 40)) for name in repeated[:5]) + (" …" if len(repeated) > 5 else "")
-    return tuple(labels), (f"Equal study names were kept apart by a number, not merged: {listed}.",)
+    return tuple(labels), (f"Equal study names were numbered, not merged: {listed}.",)
 
 
 def count_studies(frame: pd.DataFrame) -> int:
@@ -302,7 +302,7 @@ def check_time(name: str, values: Array, labels: Sequence[str] | None = None) ->
 def read_studies(
     data: pd.DataFrame | None, given: Mapping[str, object], *, study: object, arguments: Sequence[str], takes: str
 ) -> Studies:
-    """Check the data arguments of `pool`: `arguments` are those that `takes`, the measure in words, needs."""
+    """Check the data arguments of `pool`: `arguments` are those that `takes`, the name of the measure, needs."""
     columns = read_columns(data, given, arguments, takes)
     if study is None and data is not None and "study" in data.columns:
         study = "study"

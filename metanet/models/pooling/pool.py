@@ -186,7 +186,7 @@ def options_for(given: Mapping[str, object], choices: Mapping[str, object]) -> O
 
 
 def takes_of(options: Options) -> dict[str, Any]:
-    """What the measure needs, and the measure in words."""
+    """What the measure needs, and the name of the measure."""
     arguments = ("yi", "vi") if options.measure == "GEN" else MEASURES[options.measure].arguments
     return {"arguments": arguments, "takes": f"measure={options.measure!r}"}
 
@@ -332,7 +332,7 @@ def pool_many(
             raise ArgumentError(f"In the group {where}: {error}") from None
         groups.append((label, found))
     if not groups:
-        raise ArgumentError("data has no rows: there is no group to pool.")
+        raise ArgumentError("data has no rows. Fix: give at least one.")
     fitted = pool_batch(pad([found for _, found in groups]), options, threads=threads)
     rows = []
     for i, (label, found) in enumerate(groups):

@@ -63,7 +63,7 @@ class Truth:
 
 
 def draw(truth: Truth, data: Data, options: Options, sets: int, random: np.random.Generator) -> Data:
-    """`sets` data sets at the sizes (and control rates) of `data`, which holds one analysis."""
+    """`sets` data sets at the sizes (and control rates) of `data`, which is one analysis."""
     k = data.shape[1]
     if truth.kind == "beta":
         rate = np.full((sets, k), special.expit(truth.mean))

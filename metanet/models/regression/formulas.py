@@ -99,7 +99,7 @@ class Factor:
                     near = nearest(self.reference, found)
                     meant = f" Did you mean {as_given(near)}?" if near else ""
                     raise ArgumentError(
-                        f"formula: {as_given(self.reference)} is no category of {self.names[0]!r} here.{meant} "
+                        f"formula: {as_given(self.reference)} is not a category of {self.names[0]!r} here.{meant} "
                         f"Known: {listing(shorten(each, 60) for each in found)}."
                     )
                 found = [self.reference, *(c for c in found if c != self.reference)]
@@ -118,7 +118,7 @@ class Factor:
                     near = nearest(text, self.categories)
                     meant = f" Did you mean {as_given(near)}?" if near else ""
                     raise ArgumentError(
-                        f"{visible(label)}: {self.names[0]}={as_given(text)} is no category of the fitted studies.{meant} "
+                        f"{visible(label)}: {self.names[0]}={as_given(text)} is not a category of the fitted studies.{meant} "
                         f"Known: {listing(shorten(each, 60) for each in self.categories)}."
                     )
             return np.array([places[text] for text in texts], dtype=np.float64)
@@ -183,7 +183,7 @@ def read_factor(source: str, quoted: Mapping[str, str], frame: pd.DataFrame, ind
         raise ArgumentError(f"formula: {as_given(label)} names no column.")
     for name in names:
         if read_values(frame, name).numbers is None:
-            raise ArgumentError(f"formula: {as_given(label)} takes numbers, and the column {name!r} holds texts.")
+            raise ArgumentError(f"formula: {as_given(label)} takes numbers, and the column {name!r} contains texts.")
     return Factor(own, label, tuple(dict.fromkeys(names)), None, False, _node=node)
 
 
@@ -347,7 +347,7 @@ def read_formula(formula: object, frame: pd.DataFrame) -> Formula:
         raise ArgumentError(f"formula={as_given(formula)} must be a text such as '~ year + pct_pancreatic'.")
     text = " ".join(formula.split())
     if not text.startswith("~"):
-        raise ArgumentError(f"formula={as_given(text)} must begin with '~', as in '~ year'. Nothing stands before it.")
+        raise ArgumentError(f"formula={as_given(text)} must begin with '~', as in '~ year', without a response.")
     if len(text) > _LONGEST:
         raise ArgumentError(f"formula has {len(text)} characters; at most {_LONGEST} are read.")
     quoted: dict[str, str] = {}
@@ -367,7 +367,7 @@ def read_formula(formula: object, frame: pd.DataFrame) -> Formula:
         for factor in term.factors:
             if factor.eval_method.value == "literal":
                 if str(factor.expr) != "1":
-                    raise ArgumentError(f"formula={as_given(text)}: the number {factor.expr} is no moderator.")
+                    raise ArgumentError(f"formula={as_given(text)}: the number {factor.expr} is not a moderator.")
                 parts.append("1")
                 continue
             source = str(factor.expr)
@@ -399,7 +399,7 @@ def _refuse(plain: str, text: str) -> None:
         if sign in plain:
             raise ArgumentError(f"formula={as_given(text)}: {what} are not allowed in a formula.")
     if "~" in plain[1:]:
-        raise ArgumentError(f"formula={as_given(text)} holds more than one '~'.")
+        raise ArgumentError(f"formula={as_given(text)} has more than one '~'.")
     if plain.count("`"):
         raise ArgumentError(f"formula={as_given(text)}: a backtick is not closed.")
     if "__" in re.sub(r"quoted[0-9]+__", "", plain):

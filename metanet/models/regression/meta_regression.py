@@ -148,7 +148,7 @@ def meta_regression(
     rows = rows[told]
     labels = [studies.labels[i] for i in rows]
     if not rows.size:
-        raise ArgumentError("No study with the moderators has an effect of its own: there is nothing to regress.")
+        raise ArgumentError("No study with the moderators has an estimable effect.")
     part = frame.iloc[rows].reset_index(drop=True)
     design = read.design(part, labels)
     _check_design(design, part)
@@ -206,7 +206,7 @@ def _check_design(design: Design, frame: pd.DataFrame) -> None:
             )
     if k <= p:
         raise ArgumentError(
-            f"formula: {plural(k, 'study', 'studies')} cannot tell of {plural(p, 'coefficient')} ({listing(design.terms)}): more "
+            f"formula: {plural(k, 'study', 'studies')} for {plural(p, 'coefficient')} ({listing(design.terms)}): more "
             "studies than coefficients are needed. Fix: fewer moderators, or fewer categories."
         )
     active = gram_schmidt(np.ascontiguousarray(design.matrix.T)[:, :, None], np.ones((k, 1))).active[:, 0]
@@ -214,7 +214,7 @@ def _check_design(design: Design, frame: pd.DataFrame) -> None:
         followed = [term for term, free in zip(design.terms, active, strict=True) if not free]
         raise ArgumentError(
             f"formula: {listing(followed)} {'follows' if len(followed) == 1 else 'follow'} from the other columns in these "
-            f"{k} studies (collinear), so their coefficients cannot be told apart. Fix: leave "
+            f"{k} studies (collinear), so their coefficients cannot be estimated. Fix: leave "
             f"{'it' if len(followed) == 1 else 'them'} out."
         )
 

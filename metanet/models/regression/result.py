@@ -284,7 +284,7 @@ class Regression(Result):
                     f"moderator is missing: the formula has {len(numeric)} numeric moderators"
                     f"{' (' + listing(numeric) + ')' if numeric else ''}. Fix: name one of them."
                     if numeric
-                    else "The formula has no numeric moderator, so there is no line to draw."
+                    else "The formula has no numeric moderator, which a line needs."
                 )
             moderator = numeric[0]
         check_choice("moderator", moderator, numeric)

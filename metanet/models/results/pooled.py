@@ -400,7 +400,7 @@ class Pooled(Result):
         studies = self.studies_text()
         own = shown.replace(" (", "; ", 1).removesuffix(")")
         if self.status == "not pooled" and self.k > 1:
-            return f"Of {self.k} studies only one has an effect of its own ({own}); nothing was pooled."
+            return f"Of {self.k} studies only one has an estimable effect ({own}); nothing was pooled."
         if self.status == "not pooled":
             return f"One study reported the outcome in {total} ({own}); nothing was pooled."
         if self.status == "not estimable":
@@ -500,7 +500,7 @@ NUMBERS = (*(f.name for f in fields(Pooled) if f.name not in ("method", "_weight
 
 
 def _with_limits(value: float | None, lower: float | None, upper: float | None, level: float, digits: int = 2) -> str:
-    """A measure of spread, with its interval if it has one."""
+    """A measure of heterogeneity, with its interval if it has one."""
     if lower is None:
         return number(value, digits)
     return f"{number(value, digits)} ({level_text(level)} CI {number(lower, digits)} to {number(upper, digits)})"

@@ -54,7 +54,7 @@ def test_the_default_suits_the_data_after_every_model(data, options, test):
 @pytest.mark.parametrize("data", [RATES, TIMED])
 def test_biased_tests_on_rates_run_only_when_asked_for_twice(name, data):
     fit = mn.pool(**data)
-    with pytest.raises(ArgumentError, match="standard error of a rate is made of the rate itself"):
+    with pytest.raises(ArgumentError, match="standard error of a rate depends on the rate"):
         small_study_effects(fit, name)
     found = small_study_effects(fit, name, allow_biased=True)
     low, high = FALSE_ALARMS[name]
@@ -165,9 +165,9 @@ def test_given_effects_take_sizes_beside_them():
     assert small_study_effects(fit, "peters", total=n1, total_control=n2).slope == pytest.approx(slope, rel=1e-9)
     with pytest.raises(ArgumentError, match="one number of patients above 0"):
         small_study_effects(fit, "peters", total=[1, 2])
-    with pytest.raises(ArgumentError, match="no column"):
+    with pytest.raises(ArgumentError, match="not a column"):
         small_study_effects(fit, "peters", total="n")
-    with pytest.raises(ArgumentError, match="hold their counts"):
+    with pytest.raises(ArgumentError, match="contain counts"):
         small_study_effects(mn.pool(**RATES), total=n1)
 
 
@@ -228,7 +228,7 @@ def test_two_group_studies_that_say_nothing_are_counted():
     pairs = {"events": [0, 3, 5, 7, 9], "total": [10, 20, 30, 50, 90], "events_control": [0, 1, 6, 9, 11]}
     found = small_study_effects(mn.pool(**pairs, total_control=[10, 20, 35, 50, 80]))
     assert found.k == 4
-    assert any("say nothing" in note for note in found.notes)
+    assert any("carry no information" in note for note in found.notes)
 
 
 def test_names_from_data_are_escaped():

@@ -115,7 +115,7 @@ def test_rate_and_tau_can_be_named():
 
 def test_one_study_has_a_reason():
     found = mn.calibrate(mn.pool(events=[3], total=[10]), 50)
-    assert found.reason == "One study: nothing is pooled, so there is no method to calibrate."
+    assert found.reason == "One study: nothing is pooled, so no method can be calibrated."
     assert found.coverage is None
     assert found.pi_coverage is None
 

@@ -95,7 +95,7 @@ def test_analyses_that_differ_in_a_correction_alone_both_stand():
 
 
 def test_a_column_of_words_is_not_taken_for_truth():
-    with pytest.raises(mn.ArgumentError, match="'derived' must hold True or False"):
+    with pytest.raises(mn.ArgumentError, match="'derived' must contain True or False"):
         mn.multiverse(DATA.assign(derived="no"))
 
 
@@ -155,7 +155,7 @@ def test_no_row_leaves_a_reason():
         ({"threshold": "0.3"}, "threshold="),
         ({"threshold": 30}, "Did you mean 0.3"),
         ({"evnts": "events"}, "Did you mean 'events'"),
-        ({"outcome": "objective_response"}, "a frame holds one outcome"),
+        ({"outcome": "objective_response"}, "a frame has one outcome"),
     ],
 )
 def test_arguments_that_cannot_be_are_refused(arguments, message):

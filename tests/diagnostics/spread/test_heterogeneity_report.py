@@ -40,7 +40,7 @@ def test_a_moderator_that_few_studies_report_is_skipped_with_a_word(report):
 def test_the_words_name_the_numbers(report):
     parts = report.paragraphs()
     assert list(parts) == ["Heterogeneity", "Single studies", "Subgroups", "Moderators"]
-    assert "The true rate lies above 30 % in" in parts["Heterogeneity"]
+    assert "% are above 30 %" in parts["Heterogeneity"]
     assert "Pancreatic primary (%): 13 studies, likelihood ratio p = 0.003" in parts["Moderators"]
     assert "observational comparison" in parts["Subgroups"].lower()
     json.dumps(report.to_dict(), allow_nan=False)

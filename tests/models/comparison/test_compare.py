@@ -180,7 +180,7 @@ def test_the_label_stands_wherever_it_is_printed():
 @pytest.mark.parametrize("tau2", ["common", "separate"])
 def test_groups_that_cannot_be_told_apart_have_a_reason(tau2):
     none = mn.compare(DATA.assign(events=0), "group", heterogeneity=tau2)
-    assert none.test_sentence() == "All groups have no events, so they cannot be told apart."
+    assert none.test_sentence() == "All groups have no events, so they cannot be compared."
     assert none.lrt_pvalue is None
     assert any("no events" in note for note in none.notes)
     one = mn.compare(DATA.assign(group="A"), "group", heterogeneity=tau2)

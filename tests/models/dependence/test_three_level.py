@@ -83,7 +83,7 @@ def test_one_arm_in_every_study_gives_the_two_level_result():
         [plain.mu, plain.se, plain.tau2, plain.ci_lower, plain.pi_upper, plain.i2, plain.marginal_estimate],
         rtol=1e-8,
     )
-    assert any("cannot be told apart" in note for note in found.notes)
+    assert any("cannot be separated" in note for note in found.notes)
     likelihood = pool(data, model="inverse_variance", tau2="REML", tau2_ci="profile")
     np.testing.assert_allclose(
         [found.tau2_lower, found.tau2_upper], [likelihood.tau2_lower, likelihood.tau2_upper], rtol=1e-6, atol=1e-12

@@ -343,7 +343,7 @@ def test_an_error_in_a_group_names_the_group():
 def test_equal_study_names_are_kept_apart_and_noted():
     fit = mn.pool(events=[1, 2, 3], total=[9, 9, 9], study=["Smith", "Smith", "Jones"])
     assert fit.studies["study"].tolist() == ["Smith", "Smith (2)", "Jones"]
-    assert any("kept apart" in note for note in fit.notes)
+    assert any("numbered, not merged" in note for note in fit.notes)
 
 
 def test_a_result_cannot_be_changed():

@@ -113,7 +113,7 @@ def test_corrections_are_counted():
     made = mn.pool(events=[0, 3, 5], total=[20, 30, 40], model="inverse_variance")
     assert ", in 1 study" in report_text(made).methods
     none = mn.pool(events=[2, 3, 5], total=[20, 30, 40], model="inverse_variance")
-    assert "no study needed it" in report_text(none).methods
+    assert "No study needed the continuity correction" in report_text(none).methods
 
 
 def test_a_preset_is_named():
@@ -139,7 +139,7 @@ def test_an_analysis_of_other_studies_is_refused(fit, rates):
     ):
         with pytest.raises(ArgumentError, match="Fix: give an analysis of the main result"):
             report_text(fit, analysis)
-    with pytest.raises(ArgumentError, match="not the frame that was pooled"):
+    with pytest.raises(ArgumentError, match="give the frame that was pooled"):
         report_text(fit, rates=rates.head(5))
 
 
