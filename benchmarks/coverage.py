@@ -29,10 +29,8 @@ from metanet.effects.back_transforms import harmonic_mean
 from metanet.effects.measures import MEASURES
 from metanet.effects.study_intervals import clopper_pearson
 from metanet.kernels.beta_binomial import fit as beta_binomial
-from metanet.kernels.inverse_variance import intervals as mean_intervals
-from metanet.kernels.inverse_variance import tau2, two_step
-from metanet.kernels.normal_effect.fit import fit as fit_random_effect
-from metanet.kernels.normal_effect.fit import mu_interval
+from metanet.kernels.inverse_variance import intervals as mean_intervals, tau2, two_step
+from metanet.kernels.normal_effect.fit import fit as fit_random_effect, mu_interval
 from metanet.kernels.normal_effect.random_effect import LINKS, marginal_rate
 from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit
 from metanet.kernels.numerics import distributions
@@ -73,10 +71,7 @@ def exact(events: np.ndarray, total: np.ndarray, level: float) -> dict[str, Inte
     fit = fit_random_effect(studies)
     fine = np.where(fit.settled & ~fit.unbounded, 1.0, np.nan)
     se = np.sqrt(fit.covariance[:, 0, 0]) * fine
-    out = {
-        "glmm_z": (fit.mu - normal * se, fit.mu + normal * se),
-        "glmm_t": (fit.mu - student * se, fit.mu + student * se),
-    }
+    out = {"glmm_z": (fit.mu - normal * se, fit.mu + normal * se), "glmm_t": (fit.mu - student * se, fit.mu + student * se)}
     low, high = mu_interval(studies, fit, level)
     out["glmm_profile"] = (low * fine, high * fine)
     beta = beta_binomial.fit(events, total)
@@ -152,9 +147,7 @@ def main() -> None:
     with ProcessPoolExecutor(max(1, given.jobs)) as pool:
         for i, row in enumerate(pool.map(simulate, cells)):
             rows.append(row)
-            print(
-                f"{i + 1:2d}/{len(cells)}  {time.monotonic() - began:6.0f} s  {row[:3]}  {row[7:15]}", file=sys.stderr
-            )
+            print(f"{i + 1:2d}/{len(cells)}  {time.monotonic() - began:6.0f} s  {row[:3]}  {row[7:15]}", file=sys.stderr)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     partial = given.out.with_name(f".{given.out.name}.part")
     with partial.open("w", newline="", encoding="utf-8") as file:
@@ -177,9 +170,7 @@ def summary(table: Path, level: float = 0.95) -> str:
         rms = np.sqrt(((share - nominal) ** 2).mean())
         lines.append(f"{words:<36}{share.mean():7.1f}{share.min():7.1f}{share.max():7.1f}{rms:6.1f}{width.mean():7.1f}")
     one = 100 * np.sqrt(level * (1 - level) / sets)
-    lines.append(
-        f"{len(cells)} cells of {sets} data sets; Monte-Carlo error of one cell at the nominal coverage {one:.1f}"
-    )
+    lines.append(f"{len(cells)} cells of {sets} data sets; Monte-Carlo error of one cell at the nominal coverage {one:.1f}")
     return "\n".join(lines)
 
 

@@ -47,8 +47,7 @@ def realistic(count: int) -> list[Job]:
     """The same report of real evidence, under other levels so that each is one of its own."""
     job = next(each for each in planned(mn.load_evidence(), "objective_response", "TARE"))
     return [
-        replace(job, parameters={**job.parameters, "level": round(0.95 - 1e-4 * n, 6)}, folder=f"bench/r{n:05d}")
-        for n in range(count)
+        replace(job, parameters={**job.parameters, "level": round(0.95 - 1e-4 * n, 6)}, folder=f"bench/r{n:05d}") for n in range(count)
     ]
 
 
@@ -97,22 +96,8 @@ def many(folder: Path, count: int) -> list[Row]:
     peaks = [int(_PEAK.search(path.read_text())[1]) for path in sorted((out / journals.HOME / "logs").iterdir())]
     early, late = median(peaks[:part]), median(peaks[-part:])
     return [
-        Row(
-            f"last {part} of {count} against the first: seconds",
-            last,
-            first,
-            f"first {part}",
-            "within 10 %",
-            last <= 1.1 * first,
-        ),
-        Row(
-            f"last {part} of {count} against the first: MB",
-            late,
-            early,
-            f"first {part}",
-            "within 10 %",
-            late <= 1.1 * early,
-        ),
+        Row(f"last {part} of {count} against the first: seconds", last, first, f"first {part}", "within 10 %", last <= 1.1 * first),
+        Row(f"last {part} of {count} against the first: MB", late, early, f"first {part}", "within 10 %", late <= 1.1 * early),
         Row("memory of a report, MB", max(peaks), None, "", "350", max(peaks) < 350),
         Row("growth of the batch process, MB", grown, None, "", "", True),
     ]
@@ -158,18 +143,14 @@ def kills(folder: Path, count: int) -> Row:
     wanted, same, chance = tree(calm), 0, random.Random(1)
     for number in range(count):
         out = folder / f"killed{number}"
-        process = subprocess.Popen(
-            [*command, str(out)], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = subprocess.Popen([*command, str(out)], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(chance.uniform(0.2, 1.0) * whole)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         subprocess.run([*command, str(out)], check=True, capture_output=True)
         same += tree(out) == wanted
         shutil.rmtree(out)
-    return Row(
-        f"{count} kills at random moments: resumed with the same bytes", same, None, "", str(count), same == count
-    )
+    return Row(f"{count} kills at random moments: resumed with the same bytes", same, None, "", str(count), same == count)
 
 
 def main() -> None:
@@ -193,13 +174,8 @@ def main() -> None:
         ):
             for row in measure():
                 rows.append(row)
-                ratio = (
-                    "" if row.theirs is None else f"  {row.theirs / row.ours:.1f}x of {row.theirs:.2f} ({row.other})"
-                )
-                print(
-                    f"{row.task}: {row.ours:.2f}{ratio}  goal {row.goal or '-'}  {'met' if row.met else 'NOT MET'}",
-                    flush=True,
-                )
+                ratio = "" if row.theirs is None else f"  {row.theirs / row.ours:.1f}x of {row.theirs:.2f} ({row.other})"
+                print(f"{row.task}: {row.ours:.2f}{ratio}  goal {row.goal or '-'}  {'met' if row.met else 'NOT MET'}", flush=True)
     if given.out is not None:
         with given.out.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -207,9 +183,7 @@ def main() -> None:
             for row in rows:
                 theirs = "" if row.theirs is None else f"{row.theirs:.3g}"
                 ratio = "" if row.theirs is None else f"{row.theirs / row.ours:.1f}"
-                writer.writerow(
-                    [row.task, f"{row.ours:.3g}", theirs, ratio, row.other, row.goal, "yes" if row.met else "no"]
-                )
+                writer.writerow([row.task, f"{row.ours:.3g}", theirs, ratio, row.other, row.goal, "yes" if row.met else "no"])
 
 
 if __name__ == "__main__":

@@ -100,9 +100,7 @@ class Machine:
             return None
         data = self.folder / "data.bin"
         np.concatenate([y, v]).tofile(data)
-        out = subprocess.run(
-            [str(self.loop), str(data), *map(str, y.shape)], capture_output=True, text=True, check=True
-        )
+        out = subprocess.run([str(self.loop), str(data), *map(str, y.shape)], capture_output=True, text=True, check=True)
         seconds, total = map(float, out.stdout.split())
         return seconds, total
 
@@ -187,9 +185,7 @@ def compare(machine: Machine, rounds: int) -> list[Row | None]:
             rounds,
             5,
         ),
-        versus(
-            "pool, GLMM, k = 20, one fit", glmm, lambda: machine.metafor("glmm"), "metafor rma.glmm", 15, rounds, 40
-        ),
+        versus("pool, GLMM, k = 20, one fit", glmm, lambda: machine.metafor("glmm"), "metafor rma.glmm", 15, rounds, 40),
         versus(
             "leave-one-out, REML, k = 200",
             lambda: mn.leave_one_out(wide),
@@ -246,12 +242,7 @@ def loop_row(machine: Machine, y: np.ndarray, v: np.ndarray, rounds: int) -> Row
         theirs.append(found[0])
         mine.append(clock(lambda: reml_in_pieces(y, v)))
     return Row(
-        "100,000 REML fits, k = 10",
-        min(mine),
-        min(theirs),
-        "plain C loop",
-        "at most 6x its time",
-        min(mine) <= 6 * min(theirs),
+        "100,000 REML fits, k = 10", min(mine), min(theirs), "plain C loop", "at most 6x its time", min(mine) <= 6 * min(theirs)
     )
 
 
@@ -299,11 +290,7 @@ def python_peers(y: np.ndarray, v: np.ndarray, rounds: int) -> list[Row | None]:
             data = Dataset(y[0][:, None], v[0][:, None], add_intercept=True)
             return VarianceBasedLikelihoodEstimator(method="REML").fit_dataset(data).summary().get_re_stats()
 
-        rows.append(
-            versus(
-                "REML, k = 20, one fit", lambda: fit_kernel(y, v), lambda: clock(pymare, 3), "PyMARE", None, rounds, 200
-            )
-        )
+        rows.append(versus("REML, k = 20, one fit", lambda: fit_kernel(y, v), lambda: clock(pymare, 3), "PyMARE", None, rounds, 200))
     return rows
 
 
@@ -334,9 +321,7 @@ def save(path: Path, rows: list[Row]) -> None:
         for row in rows:
             ratio = "" if row.theirs is None else f"{row.theirs / row.ours:.3g}"
             theirs = "" if row.theirs is None else f"{row.theirs:.3g}"
-            writer.writerow(
-                [row.task, f"{row.ours:.3g}", theirs, ratio, row.other, row.goal, "yes" if row.met else "no"]
-            )
+            writer.writerow([row.task, f"{row.ours:.3g}", theirs, ratio, row.other, row.goal, "yes" if row.met else "no"])
     os.replace(partial, path)
 
 

@@ -86,19 +86,9 @@ def measure(machine: Machine, rounds: int) -> list[Row | None]:
         limit("GOSH, GLMM, all subsets of k = 20", lambda: mn.gosh(exact), 10, rounds),
         limit("GOSH, beta-binomial, all subsets of k = 20", lambda: mn.gosh(mixed), 10, rounds),
         limit("calibrate, GLMM and rivals, k = 20, 10,000 data sets", lambda: mn.calibrate(exact), 5, rounds),
-        limit(
-            "multiverse of one outcome and modality",
-            lambda: mn.multiverse(evidence, "objective_response", "TARE"),
-            2,
-            rounds,
-        ),
+        limit("multiverse of one outcome and modality", lambda: mn.multiverse(evidence, "objective_response", "TARE"), 2, rounds),
     ]
 
 
 if __name__ == "__main__":
-    run(
-        measure,
-        rounds=3,
-        out=HERE.parent / "docs/speed_diagnostics_table.csv",
-        about=str(__doc__).split("\n")[0],
-    )
+    run(measure, rounds=3, out=HERE.parent / "docs/speed_diagnostics_table.csv", about=str(__doc__).split("\n")[0])

@@ -107,19 +107,11 @@ def _data_folder(given: str | None) -> str | None:
 @click.option("--modality", help="One modality class, such as TARE; all by default.")
 @_default("--out", default="reports", help="Folder of the reports.")
 @click.option("--jobs", type=int, help="Number of reports made in parallel; by default the number of processors.")
-@_default(
-    "--format",
-    "formats",
-    default="html",
-    help="Further formats, separated by commas: pdf, docx (Word). html is always made.",
-)
+@_default("--format", "formats", default="html", help="Further formats, separated by commas: pdf, docx (Word). html is always made.")
 @click.option(
-    "--scheduler",
-    help="Address of a Dask scheduler whose workers make the reports, or local for a cluster on this machine.",
+    "--scheduler", help="Address of a Dask scheduler whose workers make the reports, or local for a cluster on this machine."
 )
-@click.option(
-    "--data", help="Folder of the evidence; by default ./extracted_data if it exists, otherwise the curated tables."
-)
+@click.option("--data", help="Folder of the evidence; by default ./extracted_data if it exists, otherwise the curated tables.")
 @_many(
     "--analysis",
     "analyses",
@@ -130,14 +122,10 @@ def _data_folder(given: str | None) -> str | None:
 @click.option("--dry-run", is_flag=True, help="Check everything and print what would be made, without making it.")
 @click.option("--numbers", is_flag=True, help="First pool everything in one call and write pooled.csv.")
 @click.option(
-    "--supplement",
-    is_flag=True,
-    help="Also write supplement.zip: evidence, notebooks, numbers and figures, with RO-Crate metadata.",
+    "--supplement", is_flag=True, help="Also write supplement.zip: evidence, notebooks, numbers and figures, with RO-Crate metadata."
 )
 @click.option("--force", is_flag=True, help="Also remake reports that exist and are unchanged.")
-@click.option(
-    "--engine", help="metanet (default): forks of a preloaded process; stock: a papermill kernel for each report."
-)
+@click.option("--engine", help="metanet (default): forks of a preloaded process; stock: a papermill kernel for each report.")
 @_default("--time-limit", type=float, default=1800, help="Time limit of one report in seconds; 0 for none.")
 @_default("--memory-limit", type=int, default=2048, help="Memory limit of one report in megabytes; 0 for none.")
 @_many("-p", "--parameter", "pairs", nargs=2, metavar="NAME VALUE", help="A parameter of the notebook.")
@@ -151,8 +139,7 @@ def report(
     **given: Any,
 ) -> None:
     """Make the reports of every outcome and modality class that has a poolable study."""
-    from metanet.reporting.run.batch import planned
-    from metanet.reporting.run.batch import report as make
+    from metanet.reporting.run.batch import planned, report as make
     from metanet.reporting.run.makers import Limits
 
     folder = _data_folder(data)
@@ -212,13 +199,9 @@ def validate(path: str | None, as_json: bool) -> None:
     "inverse_variance (default of two groups), common.",
 )
 @_default(
-    "--tau2",
-    default="REML",
-    help="Between-study variance of the inverse-variance model: REML, DL, PM, ML, SJ, HS, HSk, HE, EB.",
+    "--tau2", default="REML", help="Between-study variance of the inverse-variance model: REML, DL, PM, ML, SJ, HS, HSk, HE, EB."
 )
-@click.option(
-    "--ci", help="Confidence interval of the mean: t, z, profile, HK, HK-adhoc, KR; by default that of the model."
-)
+@click.option("--ci", help="Confidence interval of the mean: t, z, profile, HK, HK-adhoc, KR; by default that of the model.")
 @_default("--prediction", default="HTS", help="Prediction interval: HTS, V, HK, KR, bootstrap, z, or none.")
 @click.option("--preset", help="Defaults of another program: metafor, meta, revman.")
 @_default("--level", type=float, default=0.95, help="Confidence level of the intervals.")
@@ -298,9 +281,7 @@ def new(dir: str, **given: Any) -> None:
     from metanet.reviews.new import new_review
 
     new_review(dir, **given)
-    click.echo(
-        f"{visible(dir)} is ready: tables with two invented studies, notebooks, a plan and a README.\nIn that folder, run:"
-    )
+    click.echo(f"{visible(dir)} is ready: tables with two invented studies, notebooks, a plan and a README.\nIn that folder, run:")
     click.echo("  metanet validate\n  metanet report")
 
 
@@ -309,10 +290,7 @@ def new(dir: str, **given: Any) -> None:
 @click.argument("file")
 @click.option("--into", required=True, help="Folder of the review.")
 @_many(
-    "--map",
-    "columns",
-    metavar="COLUMN=FIELD",
-    help="The field of a column, for formats that take it; COLUMN= leaves the column out.",
+    "--map", "columns", metavar="COLUMN=FIELD", help="The field of a column, for formats that take it; COLUMN= leaves the column out."
 )
 @_many("--set", "values", metavar="FIELD=VALUE", help="A value for all rows of a field that the file does not have.")
 @_many("--rename", "renames", metavar="NAME=OTHER", help="Another name for a study, an outcome or a group of the file.")

@@ -64,12 +64,7 @@ def test_files_that_run_first_exist_and_stand_once():
 
 def test_what_is_said_to_be_run_is_there():
     found = set()
-    for path in (
-        *TESTS.rglob("*.py"),
-        *TESTS.rglob("*.md"),
-        *TESTS.parent.glob("*.md"),
-        *(TESTS.parent / "docs").glob("*.md"),
-    ):
+    for path in (*TESTS.rglob("*.py"), *TESTS.rglob("*.md"), *TESTS.parent.glob("*.md"), *(TESTS.parent / "docs").glob("*.md")):
         found |= set(re.findall(r"python -m (tests(?:\.\w+)+)", path.read_text(encoding="utf-8")))
     assert len(found) > 4
     assert [name for name in sorted(found) if not (TESTS.parent / f"{name.replace('.', '/')}.py").is_file()] == []

@@ -83,9 +83,7 @@ def level(argument: str, value: object) -> float:
     """The coverage of the intervals as a fraction; 95 is refused rather than guessed to be 0.95."""
     number = _plain(value)
     if 0 < number < 1 and not 1e-6 <= number <= 1 - 1e-9:
-        raise ArgumentError(
-            f"{argument}={as_given(value)} is too close to 0 or 1: intervals of that coverage cannot be computed."
-        )
+        raise ArgumentError(f"{argument}={as_given(value)} is too close to 0 or 1: intervals of that coverage cannot be computed.")
     if not 0 < number < 1:
         fix = f" Did you mean {number / 100:g}?" if 1 < number < 100 else ""
         raise ArgumentError(f"{argument}={as_given(value)} must be a fraction between 0 and 1, such as 0.95.{fix}")

@@ -46,8 +46,7 @@ def html_pairs(pairs: Iterable[tuple[str, str]]) -> str:
     """Names and texts as a table of two columns; empty where there are none."""
     left = "text-align:left;vertical-align:top"
     cells = "".join(
-        f"<tr><th scope='row' style='{left}'>{html_text(a)}</th><td style='{left}'>{html_text(b)}</td></tr>"
-        for a, b in pairs
+        f"<tr><th scope='row' style='{left}'>{html_text(a)}</th><td style='{left}'>{html_text(b)}</td></tr>" for a, b in pairs
     )
     return f"<table class='metanet-numbers'><tbody>{cells}</tbody></table>" if cells else ""
 
@@ -58,9 +57,7 @@ def html_rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         return ""
     body = [list(row) for row in rows]
     sides = ["right" if _numbers([row[i] for row in body]) else "left" for i in range(len(head))]
-    top = "".join(
-        f"<th scope='col' style='text-align:{s}'>{html_text(h)}</th>" for h, s in zip(head, sides, strict=True)
-    )
+    top = "".join(f"<th scope='col' style='text-align:{s}'>{html_text(h)}</th>" for h, s in zip(head, sides, strict=True))
     lines = "".join(f"<tr>{''.join(map(_cell, row, sides))}</tr>" for row in body)
     return f"<table class='metanet-rows'><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>"
 

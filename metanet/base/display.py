@@ -71,9 +71,7 @@ class Scale:
         """Where `value` stands on an axis."""
         return value * self.factor
 
-    def digits(
-        self, value: float | None, lower: float | None = None, upper: float | None = None, significant: int = 2
-    ) -> int:
+    def digits(self, value: float | None, lower: float | None = None, upper: float | None = None, significant: int = 2) -> int:
         """Decimals for an estimate and everything printed beside it.
 
         The fewest of this scale, or more: `significant` digits of the estimate (of its distance from 0 or 100 % for a rate), and so
@@ -131,9 +129,7 @@ class Scale:
         shown = f"{self.text(lower, digits)} to {self.text(upper, digits)}"
         return self._with_unit(shown) if unit else shown
 
-    def estimate(
-        self, value: float | None, lower: float | None, upper: float | None, level: float, kind: str = "CI"
-    ) -> str:
+    def estimate(self, value: float | None, lower: float | None, upper: float | None, level: float, kind: str = "CI") -> str:
         """An estimate with its interval: "48.9 % (95 % CI 37.5 to 60.5 %)"."""
         if not known(value):
             return ABSENT
@@ -180,9 +176,7 @@ def check_per(per: object) -> int:
         return per
     if isinstance(per, str):
         return PER[check_choice("per", per, tuple(PER))]
-    raise ArgumentError(
-        f"per={as_given(per)} is not known. Known: {', '.join(f'{n}' for n in sorted(set(PER.values())))}."
-    )
+    raise ArgumentError(f"per={as_given(per)} is not known. Known: {', '.join(f'{n}' for n in sorted(set(PER.values())))}.")
 
 
 def scale_of(response: str, per: object = None, title: str | None = None) -> Scale:

@@ -87,9 +87,7 @@ def two_step_twin(fit: Pooled, measure: str | None = None) -> Twin:
             else f"{options.add:g} was added to the cells of {plural(int(corrected[0]), 'study', 'studies')}."
         )
     if dropped[0]:
-        notes.append(
-            f"{plural(int(dropped[0]), 'study has', 'studies have')} no estimable effect and cannot enter this check."
-        )
+        notes.append(f"{plural(int(dropped[0]), 'study has', 'studies have')} no estimable effect and cannot enter this check.")
     return Twin(yi, vi, data, options, tuple(notes))
 
 
@@ -101,9 +99,7 @@ def _nearest(own: Options, data: Data) -> Options:
         return replace(own, model="common", add=0.5, to="only0")
     measure = own.measure if data.timed else _NEAREST[data.groups]
     ci = "z" if own.ci == "z" else "HK"
-    return check_options(
-        model="inverse_variance", measure=measure, ci=ci, level=own.level, groups=data.groups, timed=data.timed
-    )
+    return check_options(model="inverse_variance", measure=measure, ci=ci, level=own.level, groups=data.groups, timed=data.timed)
 
 
 def _zero_rule(measure: str, options: Options) -> tuple[float, str]:
@@ -142,8 +138,6 @@ def number_or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-# The value of no effect that studies tested against, from the response scale to the model scale.
-
 _FORWARD: dict[str, Callable[[float], float]] = {
     "PLO": lambda p: float(special.logit(p)),
     "PLN": lambda p: float(np.log(p)),
@@ -169,9 +163,7 @@ def null_on_scale(twin: Twin, null: object) -> float | None:
     if response in ("ratio", "rate per person-time") and value <= 0:
         raise ArgumentError(f"null={value!r} must be above 0; no effect is a ratio of 1.")
     if measure == "AS" and value != 0:
-        raise ArgumentError(
-            f"null={value!r} has no single angle on the arcsine scale. Fix: leave it out, or pool measure='RD'."
-        )
+        raise ArgumentError(f"null={value!r} has no single angle on the arcsine scale. Fix: leave it out, or pool measure='RD'.")
     if response == "ratio":
         return float(np.log(value))
     if measure in ("PFT", "IRFT"):

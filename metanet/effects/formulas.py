@@ -11,10 +11,6 @@ from scipy import special
 
 from metanet.base.arrays import Array, Mask
 
-# Zero cells: which studies get the correction, on which cells; and the effect sizes that every measure returns.
-
-# The return value of every measure: effect sizes, sampling variances, and which studies were corrected or have no weight.
-
 
 def _nowhere() -> Mask:
     return np.zeros((), dtype=np.bool_)
@@ -147,12 +143,8 @@ def finish(yi: Array, vi: Array, cells: Cells) -> Effects:
     finite = np.isfinite(yi) & np.isfinite(vi)
     use = cells.present & finite
     # Adding 0 turns a negative zero into zero.
-    return Effects(
-        np.where(use, yi, 0.0) + 0.0, np.where(use, vi, np.inf), cells.corrected, cells.dropped, cells.present & ~finite
-    )
+    return Effects(np.where(use, yi, 0.0) + 0.0, np.where(use, vi, np.inf), cells.corrected, cells.dropped, cells.present & ~finite)
 
-
-# Effect sizes and their large-sample variances: proportions, incidence rates, and two groups.
 
 # One-group effect sizes of a proportion: raw, log, logit, arcsine and Freeman-Tukey, with their large-sample variances.
 #

@@ -22,8 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from metanet.base.arrays import Array
-from metanet.effects import back_transforms as back
-from metanet.effects import formulas
+from metanet.effects import back_transforms as back, formulas
 from metanet.effects.formulas import CORRECTION, RULES, Effects
 
 Data = Literal["counts", "person_time"]
@@ -147,19 +146,9 @@ _rates = partial(Measure, groups=2, data="person_time")
 
 _ALL = (
     _proportion("PR", "raw proportion", "proportion", _VIECHTBAUER, formulas.raw_proportion, back.proportion),
-    _proportion(
-        "PLN", "log proportion", "log of the proportion", _VIECHTBAUER, formulas.log_proportion, back.exp_proportion
-    ),
+    _proportion("PLN", "log proportion", "log of the proportion", _VIECHTBAUER, formulas.log_proportion, back.exp_proportion),
     _proportion("PLO", "logit of the proportion", "log odds", _STIJNEN, formulas.logit, formulas.inverse_logit),
-    _proportion(
-        "PAS",
-        "arcsine of the proportion",
-        "angle in radians",
-        _LIN_XU,
-        formulas.arcsine,
-        back.sine_squared,
-        corrects=False,
-    ),
+    _proportion("PAS", "arcsine of the proportion", "angle in radians", _LIN_XU, formulas.arcsine, back.sine_squared, corrects=False),
     _proportion(
         "PFT",
         "Freeman-Tukey double arcsine of the proportion",
@@ -191,9 +180,7 @@ _ALL = (
         response="difference",
         corrects=False,
     ),
-    _groups(
-        "PETO", "Peto's odds ratio", "log odds ratio", _YUSUF, formulas.peto_odds_ratio, back.ratio, response="ratio"
-    ),
+    _groups("PETO", "Peto's odds ratio", "log odds ratio", _YUSUF, formulas.peto_odds_ratio, back.ratio, response="ratio"),
     _rate("IR", "incidence rate", "rate", _VIECHTBAUER, formulas.raw_rate, back.rate),
     _rate("IRLN", "log incidence rate", "log of the rate", _STIJNEN, formulas.log_rate, back.ratio),
     _rate(
@@ -215,9 +202,7 @@ _ALL = (
         corrects=False,
         size="person-time",
     ),
-    _rates(
-        "IRR", "incidence rate ratio", "log rate ratio", _STIJNEN, formulas.rate_ratio, back.ratio, response="ratio"
-    ),
+    _rates("IRR", "incidence rate ratio", "log rate ratio", _STIJNEN, formulas.rate_ratio, back.ratio, response="ratio"),
     _rates(
         "IRD",
         "incidence rate difference",

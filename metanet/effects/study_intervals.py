@@ -31,8 +31,7 @@ def _counts(events: ArrayLike, total: ArrayLike) -> tuple[Array, Array]:
 def clopper_pearson(events: ArrayLike, total: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
     """Clopper and Pearson (1934, doi:10.1093/biomet/26.4.404): the exact two-sided interval of a binomial proportion.
 
-    The lower limit is 0 without events and the upper limit 1 with only events. Arrays broadcast; a total of
-    0 gives NaN.
+    The lower limit is 0 without events and the upper limit 1 with only events. Arrays broadcast; a total of 0 gives NaN.
     """
     x, n = np.broadcast_arrays(np.asarray(events, dtype=np.float64), np.asarray(total, dtype=np.float64))
     tail = (1.0 - level) / 2
@@ -99,13 +98,7 @@ def jeffreys(events: ArrayLike, total: ArrayLike, level: float = 0.95) -> tuple[
 
 
 def normal_on_scale(
-    events: ArrayLike,
-    total: ArrayLike,
-    level: float = 0.95,
-    *,
-    measure: str = "PLO",
-    add: float = CORRECTION,
-    to: str = "only0",
+    events: ArrayLike, total: ArrayLike, level: float = 0.95, *, measure: str = "PLO", add: float = CORRECTION, to: str = "only0"
 ) -> tuple[Array, Array]:
     """``yi - z sqrt(vi)`` to ``yi + z sqrt(vi)`` on the scale of a one-group measure, back-transformed.
 

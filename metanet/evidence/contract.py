@@ -17,8 +17,6 @@ from metanet.base.untrusted import harmful, visible
 from metanet.evidence.findings import Findings
 from metanet.evidence.reading.text import read_bytes
 
-# Where things are: what comes with metanet, or a folder of the user's.
-
 DESCRIPTOR = "datapackage.json"
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -54,10 +52,6 @@ def given_path(path: object) -> Path:
         "the curated tables."
     )
 
-
-# The contract of a folder of tables, read from its datapackage.json: columns, vocabularies, keys and roles.
-
-# User-written descriptors: content that would hide text, hang or break.
 
 #: More parts without an end than these take a time that grows too fast with the length of a cell.
 _MOST_REPEATS = 3
@@ -335,9 +329,7 @@ def read_contract(content: bytes, findings: Findings, *, own: bool) -> Contract 
         return None
     resources = descriptor.get("resources") if isinstance(descriptor, dict) else None
     if not isinstance(resources, list) or not all(isinstance(resource, dict) for resource in resources):
-        findings.cannot_read(
-            DESCRIPTOR, "has no list of resources", "Start from the one that comes with the curated tables"
-        )
+        findings.cannot_read(DESCRIPTOR, "has no list of resources", "Start from the one that comes with the curated tables")
         return None
     before = len(findings.unreadable)
     if own and (hidden := hidden_text(descriptor)) is not None:
@@ -363,14 +355,10 @@ def _table(resource: Mapping[str, Any], findings: Findings, *, own: bool) -> Tab
     file, schema = resource.get("path"), resource.get("schema")
     name = str(resource.get("name", file))
     if not isinstance(file, str) or not file or Path(file).name != file or "\\" in file or file in {".", ".."}:
-        findings.cannot_read(
-            DESCRIPTOR, f"resource {name!r} has no plain file name as its path", "Write the name of a file beside it"
-        )
+        findings.cannot_read(DESCRIPTOR, f"resource {name!r} has no plain file name as its path", "Write the name of a file beside it")
         return None
     if not isinstance(schema, dict) or not isinstance(schema.get("fields"), list):
-        findings.cannot_read(
-            DESCRIPTOR, f"resource {name!r} has no schema with fields in it", "Write the Table Schema in the file"
-        )
+        findings.cannot_read(DESCRIPTOR, f"resource {name!r} has no schema with fields in it", "Write the Table Schema in the file")
         return None
     if own and (faults := _schema_faults(schema)):
         for fault in faults:
@@ -393,9 +381,7 @@ def _table(resource: Mapping[str, Any], findings: Findings, *, own: bool) -> Tab
         known_words = table.column("definition")
         members = {member for family in table.families for member in family.members}
     except (TypeError, ValueError, AttributeError, KeyError, re.error) as error:
-        findings.cannot_read(
-            DESCRIPTOR, f"resource {name!r} cannot be understood ({error})", "Compare it with the curated descriptor"
-        )
+        findings.cannot_read(DESCRIPTOR, f"resource {name!r} cannot be understood ({error})", "Compare it with the curated descriptor")
         return None
     if known_words is not None and known_words.vocabulary and members != set(known_words.vocabulary):
         findings.cannot_read(
@@ -404,9 +390,7 @@ def _table(resource: Mapping[str, Any], findings: Findings, *, own: bool) -> Tab
             "List every definition of the column in exactly one family",
         )
     if table.families and table.default_family not in {family.name for family in table.families}:
-        findings.cannot_read(
-            DESCRIPTOR, f"resource {name!r}: the default definition is not a family", "Name one of the families"
-        )
+        findings.cannot_read(DESCRIPTOR, f"resource {name!r}: the default definition is not a family", "Name one of the families")
     return table
 
 
@@ -437,10 +421,7 @@ def _column(field: Mapping[str, Any], missing_values: Sequence[str]) -> Column:
         options["true_values"] = list(field.get("trueValues", ["true", "TRUE"]))
         options["false_values"] = list(field.get("falseValues", ["false", "FALSE"]))
     built = classes[kind](
-        name=field["name"],
-        constraints=dict(field.get("constraints", {})),
-        missing_values=list(missing_values),
-        **options,
+        name=field["name"], constraints=dict(field.get("constraints", {})), missing_values=list(missing_values), **options
     )
     read = built.create_value_reader()
     for name in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
@@ -477,9 +458,7 @@ def _check_roles(tables: Any, findings: Findings) -> None:
     roles = [table.role for table in tables]
     for table in tables:
         if table.role not in ROLES:
-            findings.cannot_read(
-                DESCRIPTOR, f"{table.file} has the unknown role {table.role!r}", f"Use one of {', '.join(ROLES)}"
-            )
+            findings.cannot_read(DESCRIPTOR, f"{table.file} has the unknown role {table.role!r}", f"Use one of {', '.join(ROLES)}")
         for name, kind in NEEDED.get(table.role, {}).items():
             column = table.column(name)
             if column is None or column.type != kind or not column.required:
@@ -492,9 +471,7 @@ def _check_roles(tables: Any, findings: Findings) -> None:
             _check_outcome(table, findings)
     for role in ("studies", "arms"):
         if roles.count(role) != 1:
-            findings.cannot_read(
-                DESCRIPTOR, f"has {roles.count(role)} tables of the role {role!r}", "Describe exactly one"
-            )
+            findings.cannot_read(DESCRIPTOR, f"has {roles.count(role)} tables of the role {role!r}", "Describe exactly one")
     outcomes = [table.outcome for table in tables if table.role == "outcome"]
     for name in sorted({name for name in outcomes if outcomes.count(name) > 1}):
         findings.cannot_read(DESCRIPTOR, f"has two tables of the outcome {name!r}", "Name each outcome once")
@@ -505,17 +482,11 @@ def _check_roles(tables: Any, findings: Findings) -> None:
 def _check_outcome(table: TableContract, findings: Findings) -> None:
     """Check that columns used as filters by `rates` have the known words."""
     certainty, poolable, definition = (table.column(name) for name in ("certainty", "poolable", "definition"))
-    if certainty is not None and not (
-        certainty.required and certainty.vocabulary and set(certainty.vocabulary) <= set(CERTAINTIES)
-    ):
+    if certainty is not None and not (certainty.required and certainty.vocabulary and set(certainty.vocabulary) <= set(CERTAINTIES)):
         findings.cannot_read(
-            DESCRIPTOR,
-            f"{table.file}: certainty is not required with words of {', '.join(CERTAINTIES)}",
-            "Describe it so",
+            DESCRIPTOR, f"{table.file}: certainty is not required with words of {', '.join(CERTAINTIES)}", "Describe it so"
         )
     if poolable is not None and not (poolable.required and poolable.type == "boolean"):
         findings.cannot_read(DESCRIPTOR, f"{table.file}: poolable is not a required boolean", "Describe it so")
     if table.families and (definition is None or not definition.required or not definition.vocabulary):
-        findings.cannot_read(
-            DESCRIPTOR, f"{table.file} has families of definitions and no required column for them", "Describe it"
-        )
+        findings.cannot_read(DESCRIPTOR, f"{table.file} has families of definitions and no required column for them", "Describe it")

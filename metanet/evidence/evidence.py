@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# The evidence: tables as data frames, and the rows that an analysis may pool.
-
-# Typed rows to DataFrames: one dtype for each kind of column, however many rows there are.
-
-
 def dtype_of(column: Column) -> str:
     """The dtype of a column. Whole numbers that may be missing are `Int64`, so that a year stays a year."""
     if column.type == "number":
@@ -73,9 +68,6 @@ def joint_columns(contracts: Iterable[TableContract]) -> dict[str, str]:
     return joint
 
 
-# The fingerprint of a part of the evidence: what a report on it rests on, and nothing else.
-
-
 def fingerprint_of(evidence: Evidence, outcomes: Sequence[str], modalities: Collection[str] | None) -> str:
     """SHA-256 over rows, studies, labels, definitions and published rates of `outcomes` and `modalities` (None: all)."""
 
@@ -98,9 +90,6 @@ def fingerprint_of(evidence: Evidence, outcomes: Sequence[str], modalities: Coll
     }
     text = json.dumps(content, sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
-
-
-# The evidence: tables as data frames, and the rows that an analysis may pool.
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -246,10 +235,7 @@ class Evidence:
         check_choice("overlap", overlap, POLICIES)
         names = list(self.outcome_names)
         if definition is not None:
-            known = {
-                name: {member for f in self._outcomes[name].families for member in (f.name, *f.members)}
-                for name in names
-            }
+            known = {name: {member for f in self._outcomes[name].families for member in (f.name, *f.members)} for name in names}
             check_choice("definition", definition, sorted(set().union(*known.values())))
             names = [name for name in names if definition in known[name]]
         rows = []
@@ -288,9 +274,7 @@ class Evidence:
         check_choice("outcome", outcome, self.outcome_names)
         return self._outcomes[outcome].direction
 
-    def fingerprint_of(
-        self, outcome: str | Iterable[str] | None = None, modality: str | Iterable[str] | None = None
-    ) -> str:
+    def fingerprint_of(self, outcome: str | Iterable[str] | None = None, modality: str | Iterable[str] | None = None) -> str:
         """The fingerprint of a part: of the rows of an outcome and a modality, and of what is known of their studies.
 
         Parameters
@@ -376,8 +360,6 @@ class Evidence:
         ]
         return sorted(out, key=lambda entry: (str(entry["study"]).casefold(), entry["arm"]))
 
-
-# From a folder to `Evidence`: read, check, and join what belongs to a row.
 
 # The columns of `rates` that come first, in this order; the moderators of the arms follow.
 _LEADING = {

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# The findings of a reading: faults that stop it and notices that do not, all reported in one run.
-
-
 class Where(TypedDict, total=False):
     """The place of a finding in its file."""
 
@@ -57,12 +54,8 @@ class Findings:
 def in_order(problems: list[Problem]) -> tuple[Problem, ...]:
     """`problems` by file, row and column, each once; faults of a whole file come first."""
     unique = dict.fromkeys(problems)
-    return tuple(
-        sorted(unique, key=lambda p: (p.file, p.row if p.row is not None else 0, p.column or "", p.wrong, p.fix))
-    )
+    return tuple(sorted(unique, key=lambda p: (p.file, p.row if p.row is not None else 0, p.column or "", p.wrong, p.fix)))
 
-
-# What a validation found, as text, as a table and for a notebook.
 
 # A text view is for reading; everything is in `problems` and `to_frame()`.
 _LINES = 200

@@ -11,8 +11,6 @@ from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.base.untrusted import counted, listing, visible
 from metanet.evidence.contract import CERTAINTIES, Family, Outcome
 
-# The label of a study in tables and figures: `Author Year`, unique for each study.
-
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -54,19 +52,13 @@ def row_labels(rows: Iterable[Mapping[str, Any]], labels: Mapping[str, str]) -> 
     for row in listed:
         arms[row["study_id"]].add(row["arm"])
     made = [
-        f"{labels[row['study_id']]} ({visible(row['arm'])})"
-        if len(arms[row["study_id"]]) > 1
-        else labels[row["study_id"]]
+        f"{labels[row['study_id']]} ({visible(row['arm'])})" if len(arms[row["study_id"]]) > 1 else labels[row["study_id"]]
         for row in listed
     ]
     # An arm's name may make two labels equal; the study_id then distinguishes them.
     counts = Counter(made)
-    return [
-        label if counts[label] == 1 else f"{label} [{row['study_id']}]" for label, row in zip(made, listed, strict=True)
-    ]
+    return [label if counts[label] == 1 else f"{label} [{row['study_id']}]" for label, row in zip(made, listed, strict=True)]
 
-
-# The rows of one outcome that one analysis may pool, and the reason for each excluded row.
 
 # Cohorts that share patients: which report of each enters an analysis.
 #
@@ -118,14 +110,10 @@ def choose_reports(rows: Sequence[Record], policy: str) -> tuple[list[Record], l
     chosen = {group: min(reports, key=order) for group, reports in members.items()}
     kept = [row for row in rows if chosen.get(row["overlap_group"], row["study_id"]) == row["study_id"]]
     left = [
-        (row, chosen[row["overlap_group"]])
-        for row in rows
-        if row["overlap_group"] and chosen[row["overlap_group"]] != row["study_id"]
+        (row, chosen[row["overlap_group"]]) for row in rows if row["overlap_group"] and chosen[row["overlap_group"]] != row["study_id"]
     ]
     return kept, left, crowded
 
-
-# The rows of one outcome that one analysis may pool: filters in a fixed order, and a word on every row left out.
 
 # Patients are what a rate is about; where an arm was counted in several units, the first of these is taken.
 UNITS = ("patients", "procedures", "lesions")
@@ -196,10 +184,7 @@ def select(
     sieve.keep(_one_row_per_arm(sieve.rows, outcome, definitions))
     kept, displaced, crowded = choose_reports(sieve.rows, overlap)
     sieve.left_out += [
-        (
-            row,
-            f"shares patients ({visible(row['overlap_group']).replace('_', ' ')}) with {labels[instead]}, which is kept",
-        )
+        (row, f"shares patients ({visible(row['overlap_group']).replace('_', ' ')}) with {labels[instead]}, which is kept")
         for row, instead in displaced
     ]
     if overlap == "keep_all" and crowded:
@@ -223,9 +208,7 @@ def resolve_definition(outcome: Outcome, definition: str | None) -> tuple[str, t
     members = [member for family in outcome.families for member in family.members]
     if definition is None:
         definition = outcome.default_family
-    check_choice(
-        "definition", definition, [*families, *(m for m in members if m not in families)], where=f"for {outcome.name}"
-    )
+    check_choice("definition", definition, [*families, *(m for m in members if m not in families)], where=f"for {outcome.name}")
     return definition, families[definition].members if definition in families else (definition,)
 
 
@@ -239,8 +222,7 @@ def resolve_modalities(modality: object, known: Mapping[str, Iterable[str]]) -> 
         words = list(modality)
     else:
         raise ArgumentError(
-            f"modality={shorten(repr(modality))} is not a word or a list of words. Give a class such as "
-            f"{next(iter(known), '')!r}."
+            f"modality={shorten(repr(modality))} is not a word or a list of words. Give a class such as {next(iter(known), '')!r}."
         )
     if not words:
         raise ArgumentError("modality is an empty list. Give at least one class or modality, or None for all.")

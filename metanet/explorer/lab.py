@@ -22,9 +22,7 @@ def starter_notebook(folder: str | Path) -> Path:
     """The starter notebook in `folder`, created if it does not exist; an existing one is kept."""
     place = Path(folder)
     if not place.is_dir():
-        raise ArgumentError(
-            f"folder={shorten(folder)!r} is not a folder. Fix: create it first, or omit it to use the current folder."
-        )
+        raise ArgumentError(f"folder={shorten(folder)!r} is not a folder. Fix: create it first, or omit it to use the current folder.")
     path = place / NAME
     text = files("metanet.explorer").joinpath("start.ipynb").read_text(encoding="utf-8")
     try:
@@ -45,9 +43,7 @@ def starter_notebook(folder: str | Path) -> Path:
 
 
 def _unwritable(path: Path, error: OSError) -> MetanetError:
-    return MetanetError(
-        f"{shorten(path)} cannot be written ({error.strerror}). Fix: choose a folder that you can write to."
-    )
+    return MetanetError(f"{shorten(path)} cannot be written ({error.strerror}). Fix: choose a folder that you can write to.")
 
 
 def open_lab(folder: str | Path = ".", options: Sequence[str] = ()) -> int:

@@ -46,22 +46,17 @@ class Panel:
         self._line = widgets.Layout(width="auto", margin="0", flex="0 0 auto")
         self.studies = widgets.VBox(layout=widgets.Layout(max_height="32em", overflow="auto", flex="0 0 auto"))
         self.count = widgets.HTML()
-        self.everything = widgets.Button(
-            description="Include all studies", layout=widgets.Layout(width="auto", margin="6px 2px")
-        )
+        self.everything = widgets.Button(description="Include all studies", layout=widgets.Layout(width="auto", margin="6px 2px"))
         self.everything.on_click(lambda _: self._change(left_out=frozenset()))
         self.numbers, self.code, self.figure = widgets.HTML(), widgets.HTML(), widgets.HTML()
         for name in ("outcome", "modality", "model", "overlap", "certainty"):
             getattr(self, name).observe(self._chosen(name), names="value")
         choices = (self.outcome, self.modality, self.model, self.overlap, self.certainty)
         left = widgets.VBox(
-            [*choices, self.count, self.studies, self.everything],
-            layout=widgets.Layout(width="25.5em", flex="0 0 auto"),
+            [*choices, self.count, self.studies, self.everything], layout=widgets.Layout(width="25.5em", flex="0 0 auto")
         )
         # The figure of many studies is long, so the shorter parts come first, beside the boxes.
-        right = widgets.VBox(
-            [self.numbers, self.code, self.figure], layout=widgets.Layout(flex="1 1 30em", min_width="0")
-        )
+        right = widgets.VBox([self.numbers, self.code, self.figure], layout=widgets.Layout(flex="1 1 30em", min_width="0"))
         self.widget = widgets.HBox([left, right], layout=widgets.Layout(flex_flow="row wrap", grid_gap="1em"))
         self.widget.add_class("metanet-explorer")
         self._show(list_anew=True)

@@ -70,9 +70,7 @@ class View:
     def _fitted(self) -> tuple[Pooled | None, str]:
         if self.rates.empty:
             return None, (
-                "All studies are excluded."
-                if len(self.all_rates)
-                else "No study matches this selection. Fix: remove a restriction."
+                "All studies are excluded." if len(self.all_rates) else "No study matches this selection. Fix: remove a restriction."
             )
         try:
             with warnings.catch_warnings():

@@ -18,15 +18,7 @@ from metanet.base.errors import ArgumentError, MetanetWarning, as_given, check_c
 from metanet.effects.back_transforms import harmonic_mean
 from metanet.effects.formulas import CORRECTION, RULES, Effects
 from metanet.effects.measures import MEASURES, Measure
-from metanet.models.pooling.inputs import (
-    as_numbers,
-    check_columns,
-    check_counts,
-    check_frame,
-    check_time,
-    read_columns,
-    same_length,
-)
+from metanet.models.pooling.inputs import as_numbers, check_columns, check_counts, check_frame, check_time, read_columns, same_length
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,9 +135,7 @@ def effect_sizes(
 
     known = np.isfinite(effects.vi)
     frame = pd.DataFrame(index=range(len(effects.yi))) if data is None else data
-    frame = frame.assign(
-        yi=np.where(known, effects.yi, np.nan), vi=np.where(known, effects.vi, np.nan), corrected=effects.corrected
-    )
+    frame = frame.assign(yi=np.where(known, effects.yi, np.nan), vi=np.where(known, effects.vi, np.nan), corrected=effects.corrected)
     frame.attrs = {**frame.attrs, "method": _stamp(chosen, rules, effects, notes)}
     return frame
 
@@ -243,8 +233,6 @@ def _check_rules(measure: Measure, add: object, to: object, drop00: object) -> d
     if amount < 0:
         raise ArgumentError(f"add={amount:g} is negative. Fix: give 0 to add nothing.")
     rule = check_choice("to", to, RULES)
-    if not isinstance(drop00, (bool, np.bool_)):
-        raise ArgumentError(f"drop00={as_given(drop00)} must be True or False.")
     if not measure.corrects:
         # The defaults are taken as "the measure's own", which is to add nothing.
         if amount not in (0.0, CORRECTION):
@@ -260,9 +248,7 @@ def _check_rules(measure: Measure, add: object, to: object, drop00: object) -> d
 def _read(data: pd.DataFrame | None, measure: Measure, given: dict[str, Column]) -> dict[str, Array]:
     """The checked counts of a measure in the order of its arguments."""
     if data is not None and hasattr(data, "columns") and (taken := [name for name in _ADDED if name in data.columns]):
-        raise ArgumentError(
-            f"data has a column {taken[0]!r} already, which would be lost. Fix: rename it or leave it out."
-        )
+        raise ArgumentError(f"data has a column {taken[0]!r} already, which would be lost. Fix: rename it or leave it out.")
     counts = read_columns(data, given, measure.arguments, f"measure={measure.name!r}")
     same_length(**counts, **({} if data is None else {"data": [""] * len(data)}))
     check_columns(counts)
@@ -273,9 +259,7 @@ def _size(measure: Measure, total: object) -> float | None:
     """The size that a back-transformation needs: as given, or the harmonic mean of the sizes of the studies."""
     if not measure.needs_size:
         if total is not None:
-            raise ArgumentError(
-                f"total does not go with measure={measure.name!r}, whose back-transformation needs no size."
-            )
+            raise ArgumentError(f"total does not go with measure={measure.name!r}, whose back-transformation needs no size.")
         return None
     if total is None:
         raise ArgumentError(

@@ -14,8 +14,6 @@ from metanet.effects.measures import MEASURES
 from metanet.effects.study_intervals import INTERVALS
 from metanet.models.registry import EXACT, I2, LINKS, MODELS, TAU2, TWO_STEP, model_row
 
-# The choices of a pooling: closed vocabularies, checked before anything is computed.
-
 
 @dataclass(frozen=True)
 class Options:
@@ -133,9 +131,7 @@ def check_options(
         if prediction == "HTS":
             # With another quantile for the mean these programs take it for the prediction as well.
             wanted = {"t": "V", "HK": "HK", "HK-adhoc": "HK"}.get(str(ci)) if chosen["prediction"] == "z" else None
-            prediction = next(
-                (word for word in (wanted, chosen["prediction"]) if word and word in fitted.prediction), "HTS"
-            )
+            prediction = next((word for word in (wanted, chosen["prediction"]) if word and word in fitted.prediction), "HTS")
         if i2 is None and fitted.tau2 != (None,):
             i2 = chosen["i2"]
     if model is None:
@@ -182,9 +178,7 @@ def _study_interval(measure: str, value: object) -> str:
     """The interval of single proportions; other measures have one interval each."""
     if measure == "GEN" or MEASURES[measure].response != "rate":
         if value is not None:
-            raise ArgumentError(
-                f"study_interval={as_given(value)} has no meaning for measure={measure!r}. Fix: leave it out."
-            )
+            raise ArgumentError(f"study_interval={as_given(value)} has no meaning for measure={measure!r}. Fix: leave it out.")
         return "Clopper-Pearson"
     return check_choice("study_interval", "Clopper-Pearson" if value is None else value, tuple(INTERVALS))
 
@@ -209,9 +203,7 @@ def _zero_cells(model: str, measure: str, add: object, to: object, drop00: objec
         "add": (CORRECTION if add is None else float(add)) if corrects else 0.0,
         "to": check_choice("to", "only0" if to is None else to, RULES) if corrects else "none",
         # meta and RevMan leave studies without events in both groups out of ratios.
-        "drop00": bool(drop00)
-        if drop00 is not None
-        else preset in ("meta", "revman") and corrects and measure in ("OR", "RR"),
+        "drop00": bool(drop00) if drop00 is not None else preset in ("meta", "revman") and corrects and measure in ("OR", "RR"),
     }
 
 
@@ -222,14 +214,10 @@ def _agreeing(options: Options, *, i2_named: bool) -> Options:
             f"ci='profile' is the profile of the full likelihood, and tau2={options.tau2!r} is not its maximum. Fix: tau2='ML'."
         )
     if options.model == "inverse_variance" and options.tau2_ci == "profile" and not TAU2[str(options.tau2)].likelihood:
-        raise ArgumentError(
-            f"tau2_ci='profile' needs a likelihood: tau2={options.tau2!r} has none. Fix: tau2='REML' or 'ML'."
-        )
+        raise ArgumentError(f"tau2_ci='profile' needs a likelihood: tau2={options.tau2!r} has none. Fix: tau2='REML' or 'ML'.")
     if options.tau2 is None and options.i2 == "tau2":
         if i2_named:
-            raise ArgumentError(
-                f"i2='tau2' has no meaning for model={options.model!r}, which has no tau2. Fix: i2='Q'."
-            )
+            raise ArgumentError(f"i2='tau2' has no meaning for model={options.model!r}, which has no tau2. Fix: i2='Q'.")
         return replace(options, i2="Q")
     return options
 
@@ -242,9 +230,6 @@ def lean(options: Options) -> Options:
 def options_of(method: Mapping[str, Any]) -> Options:
     """The choices that a method stamp records, to fit the same model again."""
     return Options(**{field.name: method[field.name] for field in fields(Options)})
-
-
-# A method in a few words, for tables that set many side by side.
 
 
 def model_label(options: Options) -> str:

@@ -86,9 +86,7 @@ TAU2: Mapping[str, Estimator] = MappingProxyType(
     {
         row.code: row
         for row in (
-            Estimator(
-                "REML", "restricted maximum likelihood", "REML", "10.3102/10769986030003261", likelihood="restricted"
-            ),
+            Estimator("REML", "restricted maximum likelihood", "REML", "10.3102/10769986030003261", likelihood="restricted"),
             Estimator("DL", "DerSimonian-Laird", "DL", "10.1016/0197-2456(86)90046-2"),
             Estimator("PM", "Paule-Mandel", "PM", "10.6028/jres.087.022"),
             Estimator("ML", "maximum likelihood", "ML", _HARDY, likelihood="full"),
@@ -130,12 +128,7 @@ TAU2_CI: Mapping[str, Choice] = MappingProxyType(
 #: Prediction intervals.
 PREDICTION: Mapping[str, Choice] = MappingProxyType(
     _table(
-        Choice(
-            "HTS",
-            "Higgins-Thompson-Spiegelhalter",
-            "HTS, t with k − 2 degrees of freedom",
-            "10.1111/j.1467-985X.2008.00552.x",
-        ),
+        Choice("HTS", "Higgins-Thompson-Spiegelhalter", "HTS, t with k − 2 degrees of freedom", "10.1111/j.1467-985X.2008.00552.x"),
         Choice("V", "t with k − 1 degrees of freedom", "t with k − 1 degrees of freedom", "10.1002/jrsm.1319"),
         Choice("HK", "Hartung-Knapp", "Hartung-Knapp, t with k − 1 degrees of freedom", "10.1002/sim.791"),
         Choice("KR", "Kenward-Roger", "Kenward-Roger, t with estimated degrees of freedom", "10.1002/sim.7140"),
@@ -155,9 +148,7 @@ I2: Mapping[str, Choice] = MappingProxyType(
     )
 )
 
-_AS_THEY_ARE = (
-    "This model uses the counts directly: studies without events, or with events only, need no correction and are kept."
-)
+_AS_THEY_ARE = "This model uses the counts directly: studies without events, or with events only, need no correction and are kept."
 _GLMM: dict[str, object] = {
     "tau2": ("ML",),
     "ci": ("t", "z", "profile"),

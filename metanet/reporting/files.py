@@ -16,8 +16,6 @@ from metanet.base.untrusted import visible
 from metanet.base.whole_files import write_text
 from metanet.evidence.contract import shipped_folder
 
-# Folders that are replaced atomically, names that are safe on every system, and strict JSON.
-
 #: Devices, which Windows finds behind any suffix.
 _DEVICES = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
 #: Other entries of a folder of reports than the folders of the outcomes.
@@ -89,9 +87,7 @@ def replace_folder(staged: Path, target: Path) -> None:
     # The staging folder lies in the folder of the reports itself.
     places = [target, *(p for p in target.parents if p != staged.parent and p.is_relative_to(staged.parent))]
     if link := next((place for place in places if place.is_symlink()), None):
-        raise ReportError(
-            f"{visible(link)} is a link to another place. Fix: remove it, or choose another folder as out."
-        )
+        raise ReportError(f"{visible(link)} is a link to another place. Fix: remove it, or choose another folder as out.")
     if target.is_dir() and any(target.iterdir()) and not is_report(target):
         raise ReportError(f"{visible(target)} exists and is not a report. Fix: choose another folder as out.")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -103,9 +99,6 @@ def replace_folder(staged: Path, target: Path) -> None:
     os.replace(staged, target)
     if old.exists():
         shutil.rmtree(old)
-
-
-# Where the analyses are: inside an installed package, or beside the package in a checkout.
 
 
 def analyses_folder() -> Path:

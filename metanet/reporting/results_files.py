@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# The numbers of a report as JSON and CSV.
-
-
 @checked()
 def save_results(
     folder: str | Path,
@@ -93,9 +90,6 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
     """A frame as CSV, written atomically, with harmless cells."""
     rows = ([plain(value) for value in row] for row in frame.itertuples(index=False))
     write_csv(path, [str(c) for c in frame.columns], rows)
-
-
-# The numbers of an analysis other than one pooled rate, as JSON and CSV.
 
 
 @checked()

@@ -51,9 +51,7 @@ class Imported:
         notes = list(self.notes)
         if self.new_outcomes:
             new = listing(self.new_outcomes, 12)
-            notes.insert(
-                0, f"New in {DESCRIPTOR}: {new}. State there in `direction` whether higher or lower is better."
-            )
+            notes.insert(0, f"New in {DESCRIPTOR}: {new}. State there in `direction` whether higher or lower is better.")
         if self.examples:
             notes.insert(0, f"The invented studies were removed: {listing(self.examples)}.")
         for number, noun, words in (
@@ -129,9 +127,7 @@ def import_review(
     _check_constants(constants, chosen, contract)
     for outcome in outcomes if chosen.maps_columns else ():
         if (fault := name_fault(outcome)) is not None:
-            raise ArgumentError(
-                f"outcomes={visible(shorten(outcome))!r} {fault[0]}. Fix: write a name such as 'response'."
-            )
+            raise ArgumentError(f"outcomes={visible(shorten(outcome))!r} {fault[0]}. Fix: write a name such as 'response'.")
     source = Path(file).expanduser()
     name = visible(source.name) or "file"
     found = _read(chosen, source, name, Request(contract, words, mapping, constants, tuple(outcomes)))
@@ -185,17 +181,11 @@ def _reading(folder: Path) -> Reading:
 
 
 def _check_constants(constants: dict[str, str], chosen: Importer, contract: Contract) -> None:
-    fields = [
-        name
-        for name in fields_of(contract)
-        if name not in _KEYS and not name.endswith(("events_control", "total_control"))
-    ]
+    fields = [name for name in fields_of(contract) if name not in _KEYS and not name.endswith(("events_control", "total_control"))]
     check_fields("values", constants, fields if chosen.maps_columns else [name for name in fields if name not in OWN])
     for name, value in constants.items():
         if (fault := text_fault(value, 1000)) is not None:
-            raise ArgumentError(
-                f"values={f'{name}={visible(shorten(value))}'!r} {fault}. Fix: write a value, or leave it out."
-            )
+            raise ArgumentError(f"values={f'{name}={visible(shorten(value))}'!r} {fault}. Fix: write a value, or leave it out.")
 
 
 def _read(chosen: Importer, source: Path, name: str, request: Request) -> Found:
@@ -204,9 +194,7 @@ def _read(chosen: Importer, source: Path, name: str, request: Request) -> Found:
     return Found(name, name, findings=findings) if data is None else chosen.read(data, name, request)
 
 
-def _rehearse(
-    folder: Path, contract: Contract, merged: Merged, found: Found, file: str, constants: Mapping[str, str]
-) -> None:
+def _rehearse(folder: Path, contract: Contract, merged: Merged, found: Found, file: str, constants: Mapping[str, str]) -> None:
     """Check the folder as it would be, and report each fault at its place in the imported file."""
     with tempfile.TemporaryDirectory(prefix="metanet-import-") as scratch:
         stage = Path(scratch) / "extracted_data"

@@ -21,8 +21,6 @@ from metanet.reviews.names import author_and_year, outcome_fault, outcome_stem, 
 from metanet.reviews.new import still_examples
 from metanet.reviews.template import NewOutcome, descriptor_text, outcome_resource
 
-# A table of a review with appended rows: existing rows stay byte for byte.
-
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -90,9 +88,7 @@ def open_draft(path: Path, contract: TableContract, findings: Findings) -> Draft
     sheet = None if text is None else split(text, file, contract.column_names, Findings())
     if text is None or sheet is None or sheet.separator != "," or text.lower().startswith("sep="):
         findings.cannot_read(
-            file,
-            "is not separated by commas in UTF-8, so that no rows can be added to it",
-            "Save it as 'CSV UTF-8 (comma delimited)'",
+            file, "is not separated by commas in UTF-8, so that no rows can be added to it", "Save it as 'CSV UTF-8 (comma delimited)'"
         )
         return None
     newline = "\r\n" if "\r\n" in text else "\n"
@@ -106,8 +102,6 @@ def new_draft(file: str, columns: Sequence[str]) -> Draft:
     """A new table: its column names and no row."""
     return Draft(file, tuple(columns), ",".join(columns) + "\n", changed=True)
 
-
-# Counts of another file against the tables of a review: new, existing and contradicting studies, arms and rows.
 
 #: Outcomes of one import; each new one is a file.
 _MOST_OUTCOMES = 200
@@ -123,9 +117,7 @@ _DEFAULTS = {
     "note": _NOTE,
 }
 #: Columns of a study that two sources may write otherwise without meaning another study.
-_DESCRIPTIVE = frozenset(
-    {"first_author", "journal", "country", "centre", "design", "enrol_start", "enrol_end", "overlap_group"}
-)
+_DESCRIPTIVE = frozenset({"first_author", "journal", "country", "centre", "design", "enrol_start", "enrol_end", "overlap_group"})
 Cells = dict[str, str]
 
 
@@ -146,9 +138,7 @@ class Merged:
 class Merger:
     """Adds the counts of one file to one review."""
 
-    def __init__(
-        self, folder: Path, reading: Reading, found: Found, renames: Renames, constants: Mapping[str, str]
-    ) -> None:
+    def __init__(self, folder: Path, reading: Reading, found: Found, renames: Renames, constants: Mapping[str, str]) -> None:
         assert reading.contract is not None  # a folder without faults has these three
         assert reading.tables is not None
         self.folder, self.found, self.renames, self.constants = folder, found, renames, constants
@@ -189,9 +179,7 @@ class Merger:
         invented = still_examples([row.text for row in self.tables.studies.rows], counts)
         self.merged.examples = tuple(sorted(invented))
         every = (table for table in self.tables.every() if table.contract.column("study_id") is not None)
-        return {
-            table.contract.file: {row.line for row in table.rows if row.text["study_id"] in invented} for table in every
-        }
+        return {table.contract.file: {row.line for row in table.rows if row.text["study_id"] in invented} for table in every}
 
     def _by_key(self, table: Table, gone: Mapping[str, set[int]]) -> dict[tuple[str, ...], Row]:
         key = self._key(table.contract)
@@ -288,12 +276,7 @@ class Merger:
         return {**self.constants, **{name: text for name, text in count.cells.items() if text}}
 
     def _put(
-        self,
-        file: str,
-        key: tuple[str, ...],
-        cells: Cells,
-        count: Count,
-        old: Mapping[str, Mapping[tuple[str, ...], Row]],
+        self, file: str, key: tuple[str, ...], cells: Cells, count: Count, old: Mapping[str, Mapping[tuple[str, ...], Row]]
     ) -> None:
         """A study or an arm: existing, new, or contradicting an existing one."""
         row = old[file].get(key)
@@ -325,9 +308,7 @@ class Merger:
     def _count(self, count: Count, study: str, file: str, old: Mapping[str, Mapping[tuple[str, ...], Row]]) -> None:
         what = self._files[file]
         made = what if isinstance(what, TableContract) else None
-        columns = (
-            made.column_names if made is not None else tuple(_columns_of(what)) if isinstance(what, NewOutcome) else ()
-        )
+        columns = made.column_names if made is not None else tuple(_columns_of(what)) if isinstance(what, NewOutcome) else ()
         defaults = {**_DEFAULTS, "source": self.found.source}
         given = {**defaults, **self._all(count), "study_id": study}
         cells = {name: text for name, text in given.items() if name in columns}
@@ -363,12 +344,7 @@ class Merger:
             if file in self._files:
                 for cells, _ in rows.values():
                     total = cells.get("total", "")
-                    if (
-                        total.isascii()
-                        and total.isdigit()
-                        and len(total) < 10
-                        and cells.get("unit", "patients") == "patients"
-                    ):
+                    if total.isascii() and total.isdigit() and len(total) < 10 and cells.get("unit", "patients") == "patients":
                         # A truncated row has no arm, which is reported as its own fault.
                         arm = (cells.get("study_id", ""), cells.get("arm", ""))
                         largest[arm] = max(largest.get(arm, 0), int(total))
@@ -390,11 +366,7 @@ class Merger:
                     absent = [name for name, text in cells.items() if text and name not in draft.columns]
                     for name in absent:
                         findings.cannot_read(
-                            file,
-                            "has no such column, and the import would fill it",
-                            f"Add {name!r}",
-                            row=1,
-                            column=name,
+                            file, "has no such column, and the import would fill it", f"Add {name!r}", row=1, column=name
                         )
                     if not absent:
                         fitting.append((cells, place))

@@ -83,9 +83,7 @@ def typed_modality(argument: str, given: str) -> str:
     if fault is None and is_reserved(name):
         fault = "is a name that Windows reserves for a device"
     if fault is not None:
-        raise ArgumentError(
-            f"{argument}={visible(shorten(given))!r} {fault}. Fix: write a word such as 'surgery' or 'Drug A'."
-        )
+        raise ArgumentError(f"{argument}={visible(shorten(given))!r} {fault}. Fix: write a word such as 'surgery' or 'Drug A'.")
     return name
 
 

@@ -23,8 +23,6 @@ from metanet.reporting.plan.registry import NOTEBOOKS
 from metanet.reviews.names import folder_fault, text_fault, typed_modality, typed_outcome
 from metanet.reviews.template import NewOutcome, descriptor, descriptor_text
 
-# Two invented studies, marked as such, so that a new review works immediately.
-
 TITLE = "EXAMPLE: invented, delete this study"
 NOTE = "EXAMPLE: invented counts, delete this row"
 _SOURCE = "EXAMPLE"
@@ -45,9 +43,7 @@ def example_rows(outcomes: Sequence[NewOutcome], modalities: Sequence[str]) -> d
     given = list(modalities) or ["Treatment"]
     theirs = (given[0], given[1] if len(given) > 1 else given[0])
     rows: dict[str, list[Row]] = {
-        "studies": [
-            {"study_id": study, "first_author": "Example", "year": study[-4:], "title": TITLE} for study in IDS
-        ],
+        "studies": [{"study_id": study, "first_author": "Example", "year": study[-4:], "title": TITLE} for study in IDS],
         "arms": [
             {"study_id": study, "arm": "all", "modality": modality, "modality_class": modality, "n": str(size)}
             for study, modality, size in zip(IDS, theirs, _SIZES, strict=True)
@@ -83,8 +79,6 @@ def still_examples(studies: Sequence[Row], counts: Sequence[Row]) -> set[str]:
     return invented - real
 
 
-# Copies of the packaged notebooks, with the parameters of a fresh review in their first cell.
-
 #: The notebooks on any topic.
 _BOOKS = tuple(row for row in NOTEBOOKS.values() if not row.curated)
 NAMES = tuple(row.file for row in _BOOKS)
@@ -102,13 +96,7 @@ def copies(benefit: str, risk: str, modality: str) -> dict[str, bytes]:
     folder = shipped_folder("analyses", NAMES[0])
     if folder is None:
         raise MetanetError("The analysis notebooks are missing from this installation. Fix: install metanet again.")
-    values = {
-        "outcome": benefit,
-        "benefit": benefit,
-        "risk": risk,
-        "modality_class": modality,
-        "data": "../extracted_data",
-    }
+    values = {"outcome": benefit, "benefit": benefit, "risk": risk, "modality_class": modality, "data": "../extracted_data"}
     return {name: _adapted((folder / name).read_text(encoding="utf-8"), values) for name in NAMES}
 
 
@@ -131,8 +119,6 @@ def _line(line: str, values: Mapping[str, str]) -> str:
     comment = f"  {_COMMENTS[name]}" if name in _COMMENTS else found["comment"] or ""
     return f"{name} = {value}{comment}"
 
-
-# `new_review`: a folder for a review on any topic, with two invented studies so that it validates and reports immediately.
 
 #: A benefit and a harm, where nothing was named.
 _BENEFIT, _HARM = "response", "harm"
@@ -228,9 +214,7 @@ def _place(folder: str | Path) -> Path:
     place = Path(os.path.abspath(place))
     fault = folder_fault(place.name) if place.name else "cannot be a folder"
     if fault is not None:
-        raise ArgumentError(
-            f"folder={visible(shorten(given))!r} {fault}. Fix: choose another folder, such as 'my_review'."
-        )
+        raise ArgumentError(f"folder={visible(shorten(given))!r} {fault}. Fix: choose another folder, such as 'my_review'.")
     if not place.parent.is_dir():
         raise ArgumentError(
             f"folder={visible(shorten(given))!r}: the parent folder {visible(place.parent.name)!r} does not exist. "
@@ -269,9 +253,7 @@ def _outcomes(benefits: Sequence[str], harms: Sequence[str]) -> list[NewOutcome]
 
 def _distinct(what: str, names: Sequence[str]) -> list[str]:
     if len(names) > _MOST_NAMES:
-        raise ArgumentError(
-            f"{what} has {counted(len(names), 'name')}, more than {_MOST_NAMES}. Fix: add the others later."
-        )
+        raise ArgumentError(f"{what} has {counted(len(names), 'name')}, more than {_MOST_NAMES}. Fix: add the others later.")
     seen: dict[str, str] = {}
     for name in names:
         # Some file systems treat Response and response as the same name.
@@ -314,10 +296,7 @@ def _toml(text: str) -> str:
 
 
 def _readme(
-    title: str,
-    outcomes: Sequence[NewOutcome],
-    modalities: Sequence[str],
-    rows: Mapping[str, Sequence[Mapping[str, str]]],
+    title: str, outcomes: Sequence[NewOutcome], modalities: Sequence[str], rows: Mapping[str, Sequence[Mapping[str, str]]]
 ) -> str:
     good = {"higher_is_better": "higher is better", "lower_is_better": "lower is better"}
     named = "\n".join(f"   - `{outcome.name}.csv`: {good[outcome.direction]}" for outcome in outcomes)

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _KEY = {"required": True, "pattern": "[A-Za-z][A-Za-z0-9_-]*", "maxLength": 64}
-_KEY_IN_WORDS = {
-    "pattern_in_words": "letters, digits, hyphen and underscore, beginning with a letter, so that it can name a file"
-}
+_KEY_IN_WORDS = {"pattern_in_words": "letters, digits, hyphen and underscore, beginning with a letter, so that it can name a file"}
 _NEEDED = {"required": True}
 
 
@@ -55,12 +53,8 @@ def outcome_resource(outcome: NewOutcome) -> dict[str, Any]:
             _count("events", "Events", "How many of the total were counted with the event.", 0),
             _count("total", "Total", "How many were assessed for the outcome: the denominator.", 1),
             _words("unit", "Unit", "What events and total count.", ("patients", "procedures", "lesions")),
-            _field(
-                "criteria", "Criteria", "Criteria by which the event was counted; empty when the source names none."
-            ),
-            _number(
-                "timepoint_months", "Time point", "When the outcome was assessed; empty when not stated.", "months", 600
-            ),
+            _field("criteria", "Criteria", "Criteria by which the event was counted; empty when the source names none."),
+            _number("timepoint_months", "Time point", "When the outcome was assessed; empty when not stated.", "months", 600),
             _flag("derived", "Derived", "Whether the count was worked out (true) or is printed as such (false)."),
             _field("derivation", "Derivation", "How a derived count follows from what the source prints."),
             _words(
@@ -147,12 +141,7 @@ def _arms(modalities: Sequence[str]) -> dict[str, Any]:
             _field("study_id", "Study", "The report that the arm belongs to.", constraints=_KEY, metanet=_KEY_IN_WORDS),
             _field("arm", "Arm", "Name of the arm within its report; `all` when there is one.", constraints=text),
             _field("modality", "Modality", "Treatment of the arm in detail.", constraints=text),
-            _field(
-                "modality_class",
-                "Modality class",
-                "Group of modalities that is pooled together.",
-                constraints=text | words,
-            ),
+            _field("modality_class", "Modality class", "Group of modalities that is pooled together.", constraints=text | words),
             _count("n", "Patients", "Patients in the arm; no outcome that counts patients can have a larger total.", 1),
             _number("median_age", "Median age", "Median age at treatment.", "years", 120),
             _number("pct_male", "Male", "Share of patients who are male.", "%", 100),

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# Tables straight from frames and stamps: an analysis, a method.
-
 #: Headings of the columns of results.
 _HEADINGS = {
     "ci_lower": "Lower limit", "ci_upper": "Upper limit", "pvalue": "p", "tau2": "tau²", "r2": "R²",
@@ -48,8 +46,6 @@ def analysis_table(frame: pd.DataFrame, title: str, empty: str = "Nothing to sho
     Table
         Its columns are those of the frame, under their titles.
     """
-    if not hasattr(frame, "columns") or not hasattr(frame, "iloc"):
-        raise ArgumentError(f"frame must be a pandas DataFrame, not {type(frame).__name__}.")
     columns, cells = [], []
     for place, name in enumerate(frame.columns):
         values = frame.iloc[:, place]
@@ -57,9 +53,7 @@ def analysis_table(frame: pd.DataFrame, title: str, empty: str = "Nothing to sho
         columns.append(Column(_HEADINGS.get(str(name), title_of(name, frame)), (str(name),), kind))
         shown = values.tolist()
         if kind == "text":
-            shown = [
-                _FLAGS[v] if isinstance(v, bool) else title_of(v, frame) if isinstance(v, str) else v for v in shown
-            ]
+            shown = [_FLAGS[v] if isinstance(v, bool) else title_of(v, frame) if isinstance(v, str) else v for v in shown]
         cells.append([_cell(value, kind) for value in shown])
     return made(title, empty, columns, zip(*cells, strict=True) if cells else ())
 
@@ -92,10 +86,7 @@ def method_table(fit: Pooled) -> Table:
         raise ArgumentError(f"fit must be a result with a method, not {type(fit).__name__}.")
     entries = {**fit.method, "level": level_text(fit.method["level"])}
     named = model_row(entries["model"], entries["link"]) if entries["model"] in MODELS else None
-    entries |= {
-        "model": named.title if named else entries["model"],
-        "unsettled": _UNSETTLED if entries.get("unsettled") else None,
-    }
+    entries |= {"model": named.title if named else entries["model"], "unsettled": _UNSETTLED if entries.get("unsettled") else None}
     if entries.get("tau2") in TAU2:
         entries["tau2"] = sentence_case(TAU2[entries["tau2"]].title)
     if entries.get("quadrature_nodes"):
@@ -104,9 +95,6 @@ def method_table(fit: Pooled) -> Table:
     rows += [("Source", source) for source in entries.get("sources", ())]
     columns = [Column("Choice", ("choice",)), Column("Value", ("value",))]
     return made("Method stamp", "No method.", columns, [[text_cell(a), text_cell(b)] for a, b in rows])
-
-
-# The texts of a report: a heading and paragraphs from data, shown as escaped HTML.
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,7 @@ if TYPE_CHECKING:
 
 
 #: Levels of the choices of rows, the most inclusive first.
-_ORDER = {
-    "overlap": POLICIES,
-    "certainty": CERTAINTIES,
-    "unit": ("any", "patients"),
-    "derived": ("in", "out"),
-}
+_ORDER = {"overlap": POLICIES, "certainty": CERTAINTIES, "unit": ("any", "patients"), "derived": ("in", "out")}
 _WORDS = {
     ("overlap", "keep_largest"): "the largest of overlapping cohorts",
     ("overlap", "keep_newest"): "the newest of overlapping cohorts",
@@ -44,12 +39,7 @@ _METHOD, _DATA = "Other methods, the same studies", "Other studies, the same met
 
 
 @checked(by=choice("both", "method", "data"))
-def sensitivity_table(
-    results: Multiverse | Sequence[Pooled],
-    *,
-    by: str = "both",
-    main: Mapping[str, str] | None = None,
-) -> Table:
+def sensitivity_table(results: Multiverse | Sequence[Pooled], *, by: str = "both", main: Mapping[str, str] | None = None) -> Table:
     """One row for each method, and for each choice of data, with the difference to the main analysis.
 
     Parameters
@@ -92,9 +82,7 @@ def _of_fits(fits: list[Pooled]) -> Table:
                 "results contain different kinds of estimates or levels and cannot be compared. Fix: one measure, one level."
             )
         if fit.response == "ratio" and fit.measure != fits[0].measure:
-            raise ArgumentError(
-                f"results mix {fits[0].measure} and {fit.measure}, which cannot be compared. Fix: one measure."
-            )
+            raise ArgumentError(f"results mix {fits[0].measure} and {fit.measure}, which cannot be compared. Fix: one measure.")
     lines = [
         {
             **_method(fit),
@@ -132,9 +120,7 @@ def _of_multiverse(found: Multiverse, by: str, main: Mapping[str, str] | None) -
     frame = found.to_frame()
     dimensions = [name for name in DATA_DIMENSIONS if name in frame.columns]
     start, method = _main(found, frame, dimensions, dict(main or {}))
-    rows_of_main = (
-        (frame[dimensions] == [start[name] for name in dimensions]).all(axis=1) if dimensions else frame["k"] > 0
-    )
+    rows_of_main = (frame[dimensions] == [start[name] for name in dimensions]).all(axis=1) if dimensions else frame["k"] > 0
     same_method = frame["method"] == method
     first = frame[rows_of_main & same_method].iloc[:1]
     if first.empty:
@@ -161,9 +147,7 @@ def _of_multiverse(found: Multiverse, by: str, main: Mapping[str, str] | None) -
     return _table(lines, groups, found.response, found.level, foot)
 
 
-def _main(
-    found: Multiverse, frame: pd.DataFrame, dimensions: list[str], given: dict[str, str]
-) -> tuple[dict[str, str], str]:
+def _main(found: Multiverse, frame: pd.DataFrame, dimensions: list[str], given: dict[str, str]) -> tuple[dict[str, str], str]:
     """The choices of data and the method of the main analysis."""
     for name in given:
         check_choice("main", name, ("method", *dimensions))
@@ -196,9 +180,7 @@ def _data_label(row: Mapping[str, Any], start: Mapping[str, str]) -> str:
     return "; ".join(parts)
 
 
-def _table(
-    lines: list[dict[str, Any]], groups: list[str], response: str, level: float, foot: Sequence[str] = ()
-) -> Table:
+def _table(lines: list[dict[str, Any]], groups: list[str], response: str, level: float, foot: Sequence[str] = ()) -> Table:
     rate = response == "rate"
     difference = {"rate": "Difference, points", "ratio": "Ratio to the main analysis"}.get(response, "Difference")
     kind = "rate" if rate else "number"
@@ -222,9 +204,7 @@ def _table(
     targets = {line["target"] for line in lines}
     notes = list(foot)
     if {"mean", "median"} <= targets:
-        notes.append(
-            "Some analyses estimate the mean of the distribution of true rates, others its median; these can differ."
-        )
+        notes.append("Some analyses estimate the mean of the distribution of true rates, others its median; these can differ.")
     notes.append("k counts arms where several arms of one study are analysed.")
     return made("Sensitivity to the method and to the data", "No analysis.", columns, rows, notes, groups=groups)
 

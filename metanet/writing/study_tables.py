@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from metanet.evidence import Evidence
 
 
-# Tables of single studies: included rows, excluded rows, sources, and results of each study.
-
-
 @checked()
 def study_table(studies: pd.DataFrame | Pooled) -> Table:
     """One row for each study: of a selection its counts and sources, of a result its rate, weight and shrunken value.
@@ -60,9 +57,7 @@ def study_table(studies: pd.DataFrame | Pooled) -> Table:
         return _pooled(studies)
     check_rates(studies)
     titles = studies.attrs.get("titles", {})
-    rows = [
-        _selected({str(key): plain(value) for key, value in row.items()}, titles) for row in studies.to_dict("records")
-    ]
+    rows = [_selected({str(key): plain(value) for key, value in row.items()}, titles) for row in studies.to_dict("records")]
     columns = [
         Column("Study", ("study",)),
         Column("Modality", ("modality",)),
@@ -155,12 +150,7 @@ def left_out_table(rates: pd.DataFrame) -> Table:
     """The excluded rows with their reasons, from ``rates.attrs["left_out"]``."""
     left = rates.attrs.get("left_out", [])
     rows = [
-        [
-            text_cell(entry["study"]),
-            text_cell(entry["arm"]),
-            share_cell(entry["events"], entry["total"]),
-            text_cell(entry["reason"]),
-        ]
+        [text_cell(entry["study"]), text_cell(entry["arm"]), share_cell(entry["events"], entry["total"]), text_cell(entry["reason"])]
         for entry in left
     ]
     columns = [
@@ -179,22 +169,13 @@ def source_table(rates: pd.DataFrame) -> Table:
     for row in rates.to_dict("records"):
         key = (str(plain(row.get("source")) or ""), str(plain(row.get("source_kind")) or ""))
         found.setdefault(key, []).append(str(row["study"]))
-    rows = [
-        [text_cell(source), text_cell(kind), text_cell("; ".join(studies))]
-        for (source, kind), studies in sorted(found.items())
-    ]
+    rows = [[text_cell(source), text_cell(kind), text_cell("; ".join(studies))] for (source, kind), studies in sorted(found.items())]
     columns = [Column("Source", ("source",)), Column("Kind", ("kind",)), Column("Studies", ("studies",))]
     return made(plural(len(rows), "source"), "No source.", columns, rows)
 
 
-# Characteristics of the included studies: who was treated, where, when and how the outcome was counted.
-
 #: Texts: the column of `Evidence.rates` and its heading.
-_TEXTS = {
-    "country": "Country",
-    "design": "Design",
-    "modality": "Modality",
-}
+_TEXTS = {"country": "Country", "design": "Design", "modality": "Modality"}
 #: Numbers of patients: heading and the heading above it.
 _NUMBERS = {
     "n": ("n", ""),
@@ -319,9 +300,6 @@ def _range(values: Sequence[float | None], digits: int) -> str:
     # The median of two whole numbers may need a decimal.
     shown = number(middle, max(digits, _digits([middle])))
     return f"{shown} ({number(min(known), digits)} to {number(max(known), digits)})"
-
-
-# Pooled rates of published reviews.
 
 
 @checked()

@@ -97,9 +97,7 @@ def summary_of_findings(
         check_choice("definitions", name, chosen)
     rows, fits, notes, without = [], [], Notes(), []
     for name in chosen:
-        rates = evidence.rates(
-            name, modality=modality, definition=given.get(name), overlap=overlap, certainty=certainty
-        )
+        rates = evidence.rates(name, modality=modality, definition=given.get(name), overlap=overlap, certainty=certainty)
         title = str(rates.attrs["label"])
         if rates.attrs["definition"]:
             title += f" ({in_sentence(rates.attrs['definition_title'])})"
@@ -147,9 +145,7 @@ def _outcomes(evidence: Evidence, outcomes: Any, modality: object) -> list[str]:
     if not isinstance(modality, str):
         raise ArgumentError(f"modality={as_given(modality)} must be one modality class or modality.")
     if outcomes is None:
-        return [
-            name for name in evidence.outcome_names if len(evidence.rates(name, modality=modality, poolable_only=True))
-        ]
+        return [name for name in evidence.outcome_names if len(evidence.rates(name, modality=modality, poolable_only=True))]
     words = [outcomes] if isinstance(outcomes, str) else list(outcomes) if isinstance(outcomes, Iterable) else []
     if not words:
         raise ArgumentError(f"outcomes={as_given(outcomes)} must be one outcome or several, or None for all.")

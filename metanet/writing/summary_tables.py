@@ -13,24 +13,10 @@ from metanet.evidence.evidence import Evidence
 from metanet.models.comparison.result import OBSERVATIONAL
 from metanet.models.pooling.pool import pool
 from metanet.models.results.pooled import Pooled
-from metanet.writing.table.table import (
-    Cell,
-    Column,
-    Table,
-    made,
-    number_cell,
-    p_cell,
-    rate_cell,
-    scaled_cell,
-    share_cell,
-    text_cell,
-)
+from metanet.writing.table.table import Cell, Column, Table, made, number_cell, p_cell, rate_cell, scaled_cell, share_cell, text_cell
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-# Results of several models side by side.
 
 
 @checked()
@@ -119,8 +105,6 @@ def _alike(first: Pooled, second: Pooled) -> str:
         "The result depends on the choice of model; report both."
     )
 
-
-# One outcome in every modality: the pooled rates below each other.
 
 #: Texts of the statuses.
 STATUS = {

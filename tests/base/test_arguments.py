@@ -113,11 +113,7 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_parameter(function, paramet
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_an_unknown_keyword_is_refused_with_its_name(function, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    needed = {
-        p.name: given()[p.name]
-        for p in takes(FUNCTIONS[function])
-        if p.default is p.empty and p.kind is not p.VAR_POSITIONAL
-    }
+    needed = {p.name: given()[p.name] for p in takes(FUNCTIONS[function]) if p.default is p.empty and p.kind is not p.VAR_POSITIONAL}
     with pytest.raises(mn.MetanetError, match="quatsch"):
         FUNCTIONS[function](**needed, quatsch=1)
 

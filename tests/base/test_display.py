@@ -1,8 +1,7 @@
 """Numbers as text: decimals follow the value and its interval, whatever the scale."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import metanet as mn
 from metanet.base.display import POINTS, RATE, scale_of
@@ -27,8 +26,7 @@ def test_a_threshold_is_printed_as_it_was_given():
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
-    [(-0.00011, "−0.011 points"), (0.0001, "0.010 points"), (-0.0123, "−1.2 points"), (0.0, "0.0 points")],
+    ("value", "shown"), [(-0.00011, "−0.011 points"), (0.0001, "0.010 points"), (-0.0123, "−1.2 points"), (0.0, "0.0 points")]
 )
 def test_a_difference_in_points_has_no_exponent(value, shown):
     assert POINTS.value(value) == shown

@@ -67,9 +67,7 @@ class Page:
     def __enter__(self):
         self.folder.mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(
-            [CHROMIUM, *OPTIONS, f"--user-data-dir={self.folder}", "about:blank"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            [CHROMIUM, *OPTIONS, f"--user-data-dir={self.folder}", "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
             self._connect()
@@ -92,9 +90,7 @@ class Page:
             f"ws://127.0.0.1:{lines[0]}{lines[1]}", timeout=HANG, suppress_origin=True, http_no_proxy=["127.0.0.1"]
         )
         self._session = None
-        tabs = wait_until(
-            lambda: [t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page"], "a tab"
-        )
+        tabs = wait_until(lambda: [t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page"], "a tab")
         attached = self.call("Target.attachToTarget", targetId=tabs[0]["targetId"], flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):

@@ -11,9 +11,7 @@ from tests.browser.devtools import CHROMIUM, end_process
 from tests.work import wait_until
 
 #: Why JupyterLab cannot be driven here; empty where it can.
-MISSING = ", ".join(
-    [name for name in ("jupyterlab", "ipywidgets") if find_spec(name) is None] + ([] if CHROMIUM else ["Chromium"])
-)
+MISSING = ", ".join([name for name in ("jupyterlab", "ipywidgets") if find_spec(name) is None] + ([] if CHROMIUM else ["Chromium"]))
 #: JupyterLab would ask the network for news and newer versions, and show what it heard over the notebook.
 _QUIET = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
 #: Containers run tests as root, whom Jupyter refuses unless told; the page tells when it is ready only where it may.

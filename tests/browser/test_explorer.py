@@ -191,9 +191,7 @@ def test_the_dark_theme_is_readable_and_a_hostile_name_stays_text(hostile_eviden
         assert literal(name) in code
         exec(code.replace('"data"', repr(str(work / "data"))), known)
         assert known["fit"].k == len(rates) - 1
-        assert (
-            page.run("document.querySelectorAll('.metanet-explorer script, .jp-OutputArea mjx-container').length") == 0
-        )
+        assert page.run("document.querySelectorAll('.metanet-explorer script, .jp-OutputArea mjx-container').length") == 0
 
         page.click("document.querySelectorAll('.jp-NotebookPanel .jp-Cell')[2].querySelector('.jp-InputArea-editor')")
         page.click(RUN)

@@ -8,9 +8,7 @@ from metanet.reporting.index.index import write_index
 from tests.browser.devtools import CHROMIUM, Page
 from tests.reporting.index.test_index import put, rate
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium is not installed; tests/reporting/index/test_index.py still ran"
-)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed; tests/reporting/index/test_index.py still ran")
 
 EVIL = "<img src=x onerror=alert(1)><script>alert(1)</script>"
 
@@ -23,9 +21,7 @@ def index(tmp_path_factory):
             number = 0.1 * (place + 1) + 0.05 * len(outcome) / 20
             about = {"subset": [outcome, group]}
             put(out, f"{outcome}/{group}", rate(outcome, group, number), about)
-    put(
-        out, "mortality/none", {"outcome": "mortality", "label": "Mortality", "modality_class": "none", "error": "E: x"}
-    )
+    put(out, "mortality/none", {"outcome": "mortality", "label": "Mortality", "modality_class": "none", "error": "E: x"})
     put(out, "evil/evil", rate(EVIL, EVIL, 0.01, label=EVIL), {"subset": [EVIL, EVIL]})
     put(out, "analyses/findings/TARE", {"title": "TARE: summary", "sentence": "Été."}, {"subset": [None, "TARE"]})
     put(out, "analyses/comparison/x", {"title": "Compared", "sentence": "Equal."}, {"subset": ["mortality", None]})
@@ -129,11 +125,7 @@ def test_everything_is_reached_and_sorted_by_keyboard(page):
     seen = []
     for _ in range(6):
         page.press("Tab", "Tab", 9)
-        seen.append(
-            page.run(
-                "document.activeElement.id || document.activeElement.textContent || document.activeElement.className"
-            )
-        )
+        seen.append(page.run("document.activeElement.id || document.activeElement.textContent || document.activeElement.className"))
     assert seen[:3] == ["outcome", "group", "reset"]
     assert seen[4:] == ["Outcome", "Modality class"]
     page.press("Tab", "Tab", 9)
@@ -154,9 +146,7 @@ def test_hostile_names_are_text_in_rows_and_choices(page):
 
 
 def test_controls_are_labelled_and_the_figure_is_described(page):
-    named = page.run(
-        "['search', 'outcome', 'group'].map(id => document.getElementById(id).labels[0].textContent.slice(0, 6))"
-    )
+    named = page.run("['search', 'outcome', 'group'].map(id => document.getElementById(id).labels[0].textContent.slice(0, 6))")
     assert named == ["Search", "Outcom", "Modali"]
     assert page.run("document.images[0].complete && document.images[0].naturalWidth > 300")
     assert page.run("document.images[0].alt").startswith("Overview of pooled rates")

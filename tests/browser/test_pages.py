@@ -9,9 +9,7 @@ from tests.browser.devtools import CHROMIUM, Page
 from tests.reporting.conftest import hostile_evidence, hostile_report  # noqa: F401 - fixtures
 
 
-@pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium is not installed; the structural tests in tests/reporting still ran"
-)
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed; the structural tests in tests/reporting still ran")
 def test_pages_open_without_a_console_error_and_no_script_runs(hostile_report, tmp_path):  # noqa: F811
     files = sorted(hostile_report.rglob("*.html"))
     assert len(files) == 3

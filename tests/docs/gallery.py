@@ -20,9 +20,7 @@ from metanet.figures.registry import figures
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "gallery.md"
-_BLOCK = re.compile(
-    r"```python\n(?P<code>.*?)```(?:\n\n!\[(?P<alt>[^\]]*)\]\((?P<image>images/gallery/\w+\.png)\))?", re.DOTALL
-)
+_BLOCK = re.compile(r"```python\n(?P<code>.*?)```(?:\n\n!\[(?P<alt>[^\]]*)\]\((?P<image>images/gallery/\w+\.png)\))?", re.DOTALL)
 #: Of the 300 dots an inch that a journal asks for, a page on a screen needs half; colours in a palette.
 _SHARE, _COLOURS = 0.5, 96
 

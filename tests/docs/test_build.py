@@ -21,9 +21,7 @@ def site(tmp_path_factory):
     out = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-d", f"{out}/trees"]
     environment = {**os.environ, "PYTHONWARNINGS": "default"}
-    done = subprocess.run(
-        [*command, str(ROOT / "docs"), f"{out}/html"], capture_output=True, text=True, env=environment, check=False
-    )
+    done = subprocess.run([*command, str(ROOT / "docs"), f"{out}/html"], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return out / "html"
 

@@ -138,16 +138,9 @@ def test_the_table_of_presets_is_what_they_fill_in():
     header = next(line for line in page.splitlines() if line.startswith("| |"))
     programs = re.findall(r'"(\w+)"', header)
     assert programs == list(PRESETS)
-    counts, control = (
-        {"events": [3, 9, 2], "total": [21, 40, 18]},
-        {"events_control": [4, 5, 6], "total_control": [20, 30, 20]},
-    )
+    counts, control = ({"events": [3, 9, 2], "total": [21, 40, 18]}, {"events_control": [4, 5, 6], "total_control": [20, 30, 20]})
     models = {"glmm": "GLMM", "inverse_variance": "inverse variance"}
-    rows = {
-        line.split(" | ")[0].lstrip("| "): line.strip("| ").split(" | ")[1:]
-        for line in page.splitlines()
-        if " | " in line
-    }
+    rows = {line.split(" | ")[0].lstrip("| "): line.strip("| ").split(" | ")[1:] for line in page.splitlines() if " | " in line}
     for i, program in enumerate(programs):
         one, two = mn.pool(**counts, preset=program), mn.pool(**counts, **control, preset=program)
         assert rows["model of one group, `PLO`"][i] == models[one.model]

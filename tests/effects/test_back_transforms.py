@@ -3,15 +3,12 @@
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from metanet.effects.back_transforms import harmonic_mean
 from metanet.effects.measures import MEASURES
 
-ARM = st.integers(1, 100_000).flatmap(
-    lambda n: st.tuples(st.one_of(st.just(0), st.just(n), st.integers(0, n)), st.just(n))
-)
+ARM = st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.one_of(st.just(0), st.just(n), st.integers(0, n)), st.just(n)))
 SPAN = st.tuples(st.integers(0, 100_000), st.floats(1e-3, 1e6))
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 NEAR = st.floats(-4, 4)

@@ -5,15 +5,12 @@ from dataclasses import FrozenInstanceError
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from metanet.effects.measures import MEASURES
 
 #: The arms 0 of n and n of n as often as any other.
-ARM = st.integers(1, 5000).flatmap(
-    lambda n: st.tuples(st.one_of(st.just(0), st.just(n), st.integers(0, n)), st.just(n))
-)
+ARM = st.integers(1, 5000).flatmap(lambda n: st.tuples(st.one_of(st.just(0), st.just(n), st.integers(0, n)), st.just(n)))
 SPAN = st.tuples(st.integers(0, 5000), st.floats(0.01, 1e6))
 
 
@@ -104,9 +101,7 @@ def test_the_order_of_studies_does_not_matter(name, data):
 @given(data=st.data())
 def test_a_batch_equals_a_loop_exactly(name, data):
     k = data.draw(st.integers(1, 5))
-    batch = np.array(
-        data.draw(st.lists(st.lists(arms(name), min_size=k, max_size=k), min_size=1, max_size=4)), dtype=float
-    )
+    batch = np.array(data.draw(st.lists(st.lists(arms(name), min_size=k, max_size=k), min_size=1, max_size=4)), dtype=float)
     columns = np.moveaxis(batch, -1, 0)
     rules = {"to": data.draw(st.sampled_from(["only0", "if0all", "all", "none"])), "drop00": data.draw(st.booleans())}
     together = MEASURES[name].effects(*columns, **rules)

@@ -2,17 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy.stats import beta, norm
 from statsmodels.stats.proportion import proportion_confint
 
 from metanet.effects.measures import MEASURES
 from metanet.effects.study_intervals import INTERVALS, agresti_coull, jeffreys, normal_on_scale, wilson
 
-COUNTS = st.integers(1, 5000).flatmap(
-    lambda n: st.tuples(st.one_of(st.just(0), st.just(n), st.integers(0, n)), st.just(n))
-)
+COUNTS = st.integers(1, 5000).flatmap(lambda n: st.tuples(st.one_of(st.just(0), st.just(n), st.integers(0, n)), st.just(n)))
 LEVEL = st.sampled_from([0.5, 0.8, 0.95, 0.999])
 
 

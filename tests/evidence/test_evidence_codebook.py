@@ -11,9 +11,7 @@ from metanet.evidence.contract import curated_contract, curated_folder
 
 ROOT = Path(__file__).parents[2]
 TEXT = (curated_folder() / "README.md").read_text(encoding="utf-8")
-COLUMNS = {
-    (column.name, column.description) for table in curated_contract().tables.values() for column in table.columns
-}
+COLUMNS = {(column.name, column.description) for table in curated_contract().tables.values() for column in table.columns}
 
 
 @pytest.mark.parametrize("file", list(curated_contract().tables))

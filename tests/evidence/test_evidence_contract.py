@@ -143,14 +143,8 @@ def spoil(path, value):
         (spoil(["resources", 0, "schema"], "schema.json"), "no schema with fields"),
         (spoil(["resources", 0, "schema", "fields", 1, "type"], "bogus"), "'reports'"),
         (spoil(["resources", 0, "schema", "fields", 1, "type"], "geopoint"), "'geopoint' is not one of"),
-        (
-            spoil(["resources", 0, "schema", "fields", 1, "constraints"], {"minimum": "x", "required": True}),
-            "the minimum is not",
-        ),
-        (
-            spoil(["resources", 0, "schema", "fields", 0, "constraints"], {"pattern": "(", "required": True}),
-            "'reports'",
-        ),
+        (spoil(["resources", 0, "schema", "fields", 1, "constraints"], {"minimum": "x", "required": True}), "the minimum is not"),
+        (spoil(["resources", 0, "schema", "fields", 0, "constraints"], {"pattern": "(", "required": True}), "'reports'"),
         (spoil(["resources", 0, "metanet"], {"role": "stduies"}), "unknown role"),
         (spoil(["resources", 0, "metanet"], {"role": "arms"}), "2 tables of the role 'arms'"),
         (spoil(["resources", 0, "metanet"], [1]), "cannot be understood"),

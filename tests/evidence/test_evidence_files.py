@@ -22,17 +22,11 @@ def test_the_small_folder_is_without_fault(folder):
     report = folder.validate()
     assert report.ok
     assert report.notices == ()
-    assert dict(report.tables) == {
-        "studies.csv": 4,
-        "arms.csv": 5,
-        "objective_response.csv": 5,
-        "hepatotoxicity.csv": 5,
-    }
+    assert dict(report.tables) == {"studies.csv": 4, "arms.csv": 5, "objective_response.csv": 5, "hepatotoxicity.csv": 5}
 
 
 @pytest.mark.parametrize(
-    ("encoding", "words"),
-    [("utf-8-sig", "byte order mark"), ("utf-16", "UTF-16"), ("utf-32", "UTF-32"), ("cp1252", "Windows-1252")],
+    ("encoding", "words"), [("utf-8-sig", "byte order mark"), ("utf-16", "UTF-16"), ("utf-32", "UTF-32"), ("cp1252", "Windows-1252")]
 )
 def test_another_encoding_is_read_and_noticed(folder, encoding, words):
     folder.set("studies.csv", 4, "first_author", "Müller–Østergård")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from metanet.base.errors import ArgumentError
 from metanet.evidence.rates import choose_reports, row_labels, study_labels
@@ -129,13 +128,7 @@ def test_no_row_vanishes_without_a_reason(curated, outcome, policy):
 
 
 reports = st.lists(
-    st.fixed_dictionaries(
-        {
-            "study_id": st.sampled_from("ABCDEFGH"),
-            "arm": st.sampled_from("xyz"),
-            "total": st.integers(1, 50),
-        }
-    ),
+    st.fixed_dictionaries({"study_id": st.sampled_from("ABCDEFGH"), "arm": st.sampled_from("xyz"), "total": st.integers(1, 50)}),
     max_size=20,
     unique_by=lambda row: (row["study_id"], row["arm"]),
 )
@@ -178,19 +171,14 @@ def test_hepatotoxicity_is_graded_unless_said_otherwise_and_takes_the_widest_def
     ]
     assert rates.attrs["definition"] == "graded"
     assert "the row for CTCAE grade 3 or worse (any) is kept" in left(rates)["Adams2010", "all"]
-    assert any(
-        "biliary injury (1) and radioembolisation-induced liver disease (1)" in note for note in rates.attrs["notes"]
-    )
+    assert any("biliary injury (1) and radioembolisation-induced liver disease (1)" in note for note in rates.attrs["notes"])
 
 
 @pytest.mark.parametrize(
     ("definition", "expected"),
     [
         ("liver_failure", [("Adams2010", "reild")]),
-        (
-            "ctcae_grade3plus_laboratory",
-            [("Adams2010", "ctcae_grade3plus_laboratory"), ("Clark2015", "ctcae_grade3plus_laboratory")],
-        ),
+        ("ctcae_grade3plus_laboratory", [("Adams2010", "ctcae_grade3plus_laboratory"), ("Clark2015", "ctcae_grade3plus_laboratory")]),
         ("structural", []),
         ("ascites_any_grade", []),
     ],

@@ -9,8 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from metanet.base.untrusted import html_text, listing, visible
 
@@ -51,10 +50,7 @@ def test_the_table_of_a_report_has_a_row_for_each_finding(folder):
     frame = folder.validate().to_frame()
     assert frame[["severity", "file", "row", "column", "value"]].astype(object).where(frame.notna(), None)[
         ["severity", "file", "row", "column", "value"]
-    ].to_numpy().tolist() == [
-        ["problem", "arms.csv", 2, "n", "many"],
-        ["notice", "zzz.csv", None, None, None],
-    ]
+    ].to_numpy().tolist() == [["problem", "arms.csv", 2, "n", "many"], ["notice", "zzz.csv", None, None, None]]
 
 
 def test_a_report_without_findings_is_an_empty_table(folder):
@@ -105,9 +101,7 @@ def test_control_characters_never_reach_a_terminal(folder, place):
 
 def test_a_very_long_list_is_cut_in_the_text_and_whole_in_the_problems(folder):
     rows = folder.rows("arms.csv")
-    folder.put(
-        "arms.csv", [rows[0], *([row[0], f"a{i}", *row[2:4], "x", *row[5:]] for i in range(300) for row in rows[1:2])]
-    )
+    folder.put("arms.csv", [rows[0], *([row[0], f"a{i}", *row[2:4], "x", *row[5:]] for i in range(300) for row in rows[1:2])])
     report = folder.validate()
     assert sum(problem.column == "n" for problem in report.problems) == 300
     assert f"and {len(report.problems) - 200} more" in str(report)

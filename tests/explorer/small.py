@@ -13,11 +13,7 @@ class SmallEvidence:
     def __init__(self, names):
         counts = [(3 + 2 * i, 20 + 3 * i) for i in range(len(names))]
         self._frame = pd.DataFrame(
-            {
-                "study": list(names),
-                "events": [events for events, _ in counts],
-                "total": [total for _, total in counts],
-            }
+            {"study": list(names), "events": [events for events, _ in counts], "total": [total for _, total in counts]}
         )
 
     def rates(self, outcome, *, modality, overlap, certainty):

@@ -11,8 +11,7 @@ pytest.importorskip("ipywidgets", reason="ipywidgets is not installed: pip insta
 import metanet as mn
 from metanet.base.errors import ArgumentError
 from metanet.evidence import load_evidence
-from metanet.explorer import panel as panel_module
-from metanet.explorer import view as view_module
+from metanet.explorer import panel as panel_module, view as view_module
 from metanet.explorer.panel import Panel
 from metanet.explorer.view import CERTAINTIES, MODELS, OVERLAPS, View
 from tests.explorer.small import OUTCOME, SmallEvidence
@@ -115,13 +114,7 @@ def test_one_button_takes_all_studies_in(panel):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
-        ("outcome", "mortality"),
-        ("modality", "TACE"),
-        ("model", "Beta-binomial"),
-        ("overlap", "keep_all"),
-        ("certainty", "moderate"),
-    ],
+    [("outcome", "mortality"), ("modality", "TACE"), ("model", "Beta-binomial"), ("overlap", "keep_all"), ("certainty", "moderate")],
 )
 def test_every_dropdown_changes_the_view(panel, name, value):
     getattr(panel, name).value = value

@@ -18,20 +18,7 @@ from metanet.models.results.pooled import Pooled
 
 EVENTS = [117, 9, 5, 17, 20, 6, 8, 26, 7, 8, 1, 11]
 TOTAL = [168, 40, 10, 33, 51, 9, 16, 48, 23, 10, 8, 19]
-NAMES = [
-    "Strosberg",
-    "Yao",
-    "Kulke",
-    "Pavel",
-    "Ruszniewski",
-    "Gupta",
-    "Devcic",
-    "de Baere",
-    "Maire",
-    "Zener",
-    "Minh",
-    "Ito",
-]
+NAMES = ["Strosberg", "Yao", "Kulke", "Pavel", "Ruszniewski", "Gupta", "Devcic", "de Baere", "Maire", "Zener", "Minh", "Ito"]
 HOSTILE = "<script>alert(1)</script> $\\frac{1}"
 LONG = "Multicentre prospective observational study of transarterial radioembolisation of hepatic metastases"
 
@@ -40,9 +27,7 @@ def _random(k: int) -> Pooled:
     rng = np.random.default_rng(7)
     total = rng.integers(8, 150, k)
     events = rng.binomial(total, 1 / (1 + np.exp(-rng.normal(-0.3, 0.7, k))))
-    return mn.pool(
-        events=events.tolist(), total=total.tolist(), study=[f"Author {i} {2000 + i % 25}" for i in range(k)]
-    )
+    return mn.pool(events=events.tolist(), total=total.tolist(), study=[f"Author {i} {2000 + i % 25}" for i in range(k)])
 
 
 def _named(*names: str) -> Pooled:
@@ -64,9 +49,7 @@ _MAKERS = {
     "one giant": lambda: mn.pool(events=[4100, 3, 7, 2, 10], total=[9000, 12, 15, 9, 19]),
     "rare": lambda: mn.pool(events=[5, 3, 12], total=[20000, 33000, 41000]),
     "long names": lambda: _named(LONG[:80], LONG, "x" * 10_000, "Short 2001"),
-    "hostile names": lambda: _named(
-        HOSTILE, "$x^2$ & \\alpha _b_", "a\nb\tc\x00d\u202ee\r", "Z" + "\u0301" * 40 + "algo"
-    ),
+    "hostile names": lambda: _named(HOSTILE, "$x^2$ & \\alpha _b_", "a\nb\tc\x00d\u202ee\r", "Z" + "\u0301" * 40 + "algo"),
     "scripts": lambda: _named("王伟 2019", "Иванов 2018", "Παπάς 2011", "김민수 2022", "محمد 2020", "\U0001f9ec 2021"),
     "effects": lambda: mn.pool(yi=[0.1, -0.3, 0.5, 0.2], vi=[0.1, 0.2, 0.05, 0.08]),
     "inverse variance": lambda: mn.pool(events=EVENTS, total=TOTAL, study=NAMES, model="inverse_variance"),

@@ -72,22 +72,14 @@ def multiverse_of(name: str):
     if name == "evidence":
         return multiverse(evidence, "objective_response", "TAE", threshold=0.45)
     if name == "all":
-        return multiverse(
-            evidence, "hepatotoxicity", overlap="keep_all", analyses=[{"model": "glmm"}, {"measure": "PFT"}]
-        )
+        return multiverse(evidence, "hepatotoxicity", overlap="keep_all", analyses=[{"model": "glmm"}, {"measure": "PFT"}])
     frame = pd.DataFrame({"study": NAMES, "yi": np.linspace(-1, 1, 12), "vi": np.linspace(0.05, 0.4, 12)})
     return multiverse(frame, yi="yi", vi="vi", threshold=0.0)
 
 
 def regression_frame() -> pd.DataFrame:
     return pd.DataFrame(
-        {
-            "study": NAMES,
-            "events": EVENTS,
-            "total": TOTAL,
-            "year": range(2001, 2013),
-            "pct_dose": np.geomspace(1, 1e5, 12),
-        }
+        {"study": NAMES, "events": EVENTS, "total": TOTAL, "year": range(2001, 2013), "pct_dose": np.geomspace(1, 1e5, 12)}
     )
 
 
@@ -98,12 +90,7 @@ def regression_of(name: str):
         return meta_regression(frame, "~ age", yi="yi", vi="vi")
     if name == "separated":
         frame = pd.DataFrame(
-            {
-                "study": list("abcdef"),
-                "events": [0, 0, 0, 9, 8, 7],
-                "total": [9, 8, 7, 9, 8, 7],
-                "dose": [0, 0, 0, 1, 1, 1],
-            }
+            {"study": list("abcdef"), "events": [0, 0, 0, 9, 8, 7], "total": [9, 8, 7, 9, 8, 7], "dose": [0, 0, 0, 1, 1, 1]}
         )
         return meta_regression(frame, "~ dose")
     return meta_regression(regression_frame(), f"~ {name}")
@@ -139,9 +126,7 @@ def plane_of(name: str) -> pd.DataFrame:
 
 
 def plane(name: str, **options) -> Axes:
-    return benefit_risk_plane(
-        plane_of(name), benefit="Objective response $x$", risk="Hepatotoxicity, any grade", **options
-    )
+    return benefit_risk_plane(plane_of(name), benefit="Objective response $x$", risk="Hepatotoxicity, any grade", **options)
 
 
 #: One drawing of each kind, of real or ordinary data; every one takes ``ax=``.
@@ -182,9 +167,7 @@ def shown_texts(artist: Artist) -> Iterator[Text]:
             yield artist
         return
     if isinstance(artist, Axis):
-        yield from (
-            t for tick in artist._update_ticks() for t in (tick.label1, tick.label2) if t.get_visible() and t.get_text()
-        )
+        yield from (t for tick in artist._update_ticks() for t in (tick.label1, tick.label2) if t.get_visible() and t.get_text())
         yield from (t for t in (artist.label, artist.offsetText) if t.get_text())
         return
     if isinstance(artist, Axes) and not artist.axison:

@@ -17,8 +17,7 @@ from metanet.base.results import Method
 from metanet.figures.plots.benefit_risk import benefit_risk_plane
 from metanet.figures.plots.heterogeneity import heterogeneity_plot
 from metanet.figures.plots.overview import OverviewRow, overview
-from metanet.figures.registry import Figure as Registered
-from metanet.figures.registry import figures
+from metanet.figures.registry import Figure as Registered, figures
 from metanet.models.comparison.response_categories import ResponseArm, ResponseCategories
 from tests.figures.cases import EVENTS, LONG, NAMES, TOTAL
 
@@ -40,9 +39,7 @@ CASES: dict[str, Callable[[], pd.DataFrame]] = {
     "ordinary": lambda: _frame(EVENTS, TOTAL, NAMES),
     "one study": lambda: _frame([3], [20]),
     "sixty studies": _sixty,
-    "labels of 80 characters": lambda: _frame(
-        range(2, 8), range(20, 50, 5), [f"{letter} {LONG}"[:80] for letter in "ABCDEF"]
-    ),
+    "labels of 80 characters": lambda: _frame(range(2, 8), range(20, 50, 5), [f"{letter} {LONG}"[:80] for letter in "ABCDEF"]),
     "non-Latin names": lambda: _frame(range(2, 8), range(20, 50, 5), _SCRIPTS),
     "all zero": lambda: _frame([0] * 5, [10, 20, 30, 15, 40]),
     "rates 0 and 1": lambda: _frame([0, 10, 0, 9, 5, 14], [10, 10, 9, 9, 12, 14]),

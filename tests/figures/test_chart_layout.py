@@ -16,30 +16,11 @@ from metanet.figures.plots.calibration import calibration_plot
 from metanet.figures.plots.comparison import comparison_forest
 from metanet.figures.plots.specification_curve import specification_curve
 from tests.figures.cases import fit_of
-from tests.figures.chart_cases import (
-    BY_FIT,
-    PLAIN,
-    calibration_of,
-    comparison_of,
-    multiverse_of,
-    plane,
-    regression_of,
-    text_boxes,
-)
+from tests.figures.chart_cases import BY_FIT, PLAIN, calibration_of, comparison_of, multiverse_of, plane, regression_of, text_boxes
 from tests.figures.forest.test_forest_layout import PIXEL, _reach
 
 #: Fits that have broken figures before, or would.
-HARD = (
-    "one",
-    "two",
-    "no events",
-    "not estimable",
-    "one giant",
-    "long names",
-    "hostile names",
-    "scripts",
-    "effects",
-)
+HARD = ("one", "two", "no events", "not estimable", "one giant", "long names", "hostile names", "scripts", "effects")
 #: A drawing of every hard case that is no fit: groups with awkward names, regressions without a line, thousands of analyses.
 OTHERS = {
     "cumulative, long names": lambda: cumulative(fit_of("long names"), "given").plot(),

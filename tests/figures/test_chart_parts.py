@@ -38,9 +38,7 @@ def test_rates_at_the_ends_have_no_width(rate):
     assert lower.tolist() == upper.tolist() == [rate, rate]
 
 
-@pytest.mark.parametrize(
-    ("low", "high"), [(0, 0), (0, 1e-7), (-3, 8), (1990, 2025), (0.1234, 0.1235), (1, 1e7), (np.nan, 1)]
-)
+@pytest.mark.parametrize(("low", "high"), [(0, 0), (0, 1e-7), (-3, 8), (1990, 2025), (0.1234, 0.1235), (1, 1e7), (np.nan, 1)])
 def test_axes_hold_their_values_with_two_ticks_or_more(low, high):
     axis = number_axis(low, high, room=200.0)
     if np.isfinite(low):

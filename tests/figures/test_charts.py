@@ -180,9 +180,7 @@ def test_without_i2_the_cloud_is_drawn_over_tau():
     result = gosh(fit, subsets=40)
     ax = gosh_plot(result)
     wanted = 100 * result.i2 if np.isfinite(result.i2).any() else np.sqrt(result.tau2)
-    np.testing.assert_allclose(
-        np.sort(cloud(ax, "_subsets")[:, 1]), np.sort(wanted[(result.size > 1) & np.isfinite(wanted)])
-    )
+    np.testing.assert_allclose(np.sort(cloud(ax, "_subsets")[:, 1]), np.sort(wanted[(result.size > 1) & np.isfinite(wanted)]))
 
 
 # Specification curve
@@ -286,9 +284,7 @@ def test_drapery_curves_are_the_p_value_functions():
         inside = frame["value"].isin(curve[:, 0] / 100) | np.isclose(
             np.interp(frame["value"], curve[:, 0] / 100, curve[:, 0] / 100), frame["value"]
         )
-        np.testing.assert_allclose(
-            np.interp(100 * frame.loc[inside, "value"], *curve.T), frame.loc[inside, name], atol=1e-9
-        )
+        np.testing.assert_allclose(np.interp(100 * frame.loc[inside, "value"], *curve.T), frame.loc[inside, name], atol=1e-9)
     (pooled,) = lines(ax, "_pooled")
     x, y = pooled.get_data()
     assert x[np.argmax(y)] == pytest.approx(100 * fit.estimate)
@@ -346,8 +342,7 @@ def test_a_line_from_the_origin_meets_the_arc_at_its_own_rate():
         # The grid that the scale is turned round on has 2,001 places.
         assert 100 / (1 + np.exp(-y / x)) == pytest.approx(label, rel=1e-4)
     radii = [
-        np.hypot(*((ax.transAxes.transform((t.get_xdata()[0], t.get_ydata()[0]))) - ax.transData.transform((0, 0))))
-        for t in ticks
+        np.hypot(*((ax.transAxes.transform((t.get_xdata()[0], t.get_ydata()[0]))) - ax.transData.transform((0, 0)))) for t in ticks
     ]
     np.testing.assert_allclose(radii, radii[0])
     origin = ax.transData.transform((0, 0))
@@ -425,9 +420,7 @@ def test_rates_with_imputed_studies_are_drawn_by_their_effects():
 
 def test_ratios_are_read_off_a_log_axis():
     groups = {"events_control": [6, 9, 9, 5, 14, 4], "total_control": [31, 41, 49, 25, 70, 44]}
-    fit = mn.pool(
-        events=[3, 5, 8, 2, 10, 4], total=[30, 40, 50, 22, 66, 45], **groups, measure="OR", model="inverse_variance"
-    )
+    fit = mn.pool(events=[3, 5, 8, 2, 10, 4], total=[30, 40, 50, 22, 66, 45], **groups, measure="OR", model="inverse_variance")
     ax = funnel(fit)
     ticks = dict(zip((t.get_text() for t in ax.get_xticklabels()), ax.get_xticks(), strict=True))
     assert ticks["1"] == pytest.approx(0, abs=1e-3)
@@ -472,9 +465,7 @@ def test_bubbles_line_and_band_are_the_data_of_the_regression():
     np.testing.assert_allclose(dots.get_sizes() / dots.get_sizes().max(), weight / weight.max(), rtol=1e-9)
     (drawn,) = lines(ax, "_line")
     np.testing.assert_allclose(drawn.get_ydata(), 100 * line["value"])
-    np.testing.assert_allclose(
-        [p.get_ydata() for p in lines(ax, "_prediction")], 100 * line[["pi_lower", "pi_upper"]].T
-    )
+    np.testing.assert_allclose([p.get_ydata() for p in lines(ax, "_prediction")], 100 * line[["pi_lower", "pi_upper"]].T)
     (band,) = [c for c in ax.collections if c.get_label() == "_band"]
     heights = band.get_paths()[0].vertices[:, 1]
     assert heights.min() == pytest.approx(100 * line["ci_lower"].min())
@@ -517,9 +508,7 @@ def test_every_group_has_a_diamond_and_a_bar_for_its_prediction():
 def test_with_studies_each_group_lists_its_own():
     result = comparison_of("hard")
     ax = comparison_forest(result, studies=True)
-    order = [
-        text for _, text in sorted((t.get_position()[1], t.get_text()) for t in ax.texts if t.get_position()[1] > 0)
-    ]
+    order = [text for _, text in sorted((t.get_position()[1], t.get_text()) for t in ax.texts if t.get_position()[1] > 0)]
     header = {HOSTILE: f"{HOSTILE} (1 study)", "TAE": "TAE (4 studies)"}
     place = {name: order.index(header.get(name, name)) for name in (HOSTILE, "TAE", "Pavel", "Ito")}
     assert place[HOSTILE] < place["Pavel"] < place["TAE"] < place["Ito"]
@@ -535,9 +524,7 @@ def test_crosses_stand_at_both_rates_with_both_intervals():
     ax = plane("four")
     dots = np.array([line.get_xydata()[0] for line in lines(ax, "_group")])
     np.testing.assert_allclose(dots, 100 * frame[["benefit", "risk"]])
-    np.testing.assert_allclose(
-        [x.get_xdata() for x in lines(ax, "_benefit")], 100 * frame[["benefit_lower", "benefit_upper"]]
-    )
+    np.testing.assert_allclose([x.get_xdata() for x in lines(ax, "_benefit")], 100 * frame[["benefit_lower", "benefit_upper"]])
     np.testing.assert_allclose([x.get_ydata() for x in lines(ax, "_risk")], 100 * frame[["risk_lower", "risk_upper"]])
     assert set(frame["group"]) <= set(texts(ax))
     assert ax.get_xlabel() == "Objective response $x$, %"

@@ -201,9 +201,7 @@ def test_a_dot_is_seen_inside_of_the_diamond_of_the_prediction():
     marks = lines(ax, "_prediction coverage")
     assert marks
     (dots,) = [c for c in ax.collections if c.get_label() == "_dots"]
-    together = [
-        m for m in marks if np.isclose(dots.get_offsets(), np.column_stack(m.get_data()), atol=0.3).all(1).any()
-    ]
+    together = [m for m in marks if np.isclose(dots.get_offsets(), np.column_stack(m.get_data()), atol=0.3).all(1).any()]
     assert together
     assert {m.get_markerfacecolor() for m in marks} == {"none"}
 

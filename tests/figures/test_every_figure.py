@@ -13,18 +13,7 @@ import metanet as mn
 from metanet.base.display import interval, number, per_cent
 from metanet.figures.page.save import FORMATS, description_of, save_figure
 from metanet.figures.registry import Figure, figures
-from tests.figures.every_kind import (
-    BY_EXAMPLE,
-    CASES,
-    KIND_OF,
-    KINDS,
-    comparison_of,
-    draw,
-    figure,
-    fit_of,
-    ratio_of,
-    result_of,
-)
+from tests.figures.every_kind import BY_EXAMPLE, CASES, KIND_OF, KINDS, comparison_of, draw, figure, fit_of, ratio_of, result_of
 from tests.figures.test_chart_layout import check
 
 #: A regression on one study has no line, and `meta_regression` refuses it.

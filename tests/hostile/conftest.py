@@ -53,9 +53,7 @@ def everything_below(*folders: Path) -> set[Path]:
     found: set[Path] = set()
     for folder in folders:
         for place, names, files in os.walk(folder):
-            names[:] = [
-                name for name in names if name not in (".cache", "__pycache__", ".git", ".venv", ".pytest_cache")
-            ]
+            names[:] = [name for name in names if name not in (".cache", "__pycache__", ".git", ".venv", ".pytest_cache")]
             found |= {Path(place) / name for name in (*names, *files)}
     return found
 

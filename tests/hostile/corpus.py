@@ -361,10 +361,7 @@ def descriptor(outcomes: Mapping[str, str]) -> dict[str, Any]:
 
 
 def write_evidence(
-    folder: Path,
-    texts: Sequence[str],
-    outcomes: Mapping[str, str] | None = None,
-    modalities: Sequence[str] = ("A", "B"),
+    folder: Path, texts: Sequence[str], outcomes: Mapping[str, str] | None = None, modalities: Sequence[str] = ("A", "B")
 ) -> Path:
     """An evidence folder of its own contract in which every study carries one of `texts` wherever text is free."""
     folder.mkdir(parents=True)

@@ -40,14 +40,7 @@ def run(monkeypatch, capfd, never_run):
     return call
 
 
-HARM = (
-    *TEXTS["invisible"][:4],
-    *TEXTS["invisible"][12:16],
-    TEXTS["code"][8],
-    TEXTS["html"][0],
-    "../../etc/passwd",
-    "\udcff",
-)
+HARM = (*TEXTS["invisible"][:4], *TEXTS["invisible"][12:16], TEXTS["code"][8], TEXTS["html"][0], "../../etc/passwd", "\udcff")
 
 
 @pytest.fixture(scope="module")
@@ -81,14 +74,7 @@ def test_names_in_any_csv_act_on_no_terminal(run, never_run):
         cell = '"' + text.replace('"', '""') + '"'
         rows = "".join(f"{cell},{cell},{n},20\n" for n in (1, 2, 3))
         file = table(never_run / f"{place}.csv", f"study,group,events,total\n{rows}")
-        for more in (
-            (),
-            ("--by", "group"),
-            ("--json",),
-            ("--by", "group", "--json"),
-            ("--by", "gruop"),
-            ("--study", "studie"),
-        ):
+        for more in ((), ("--by", "group"), ("--json",), ("--by", "group", "--json"), ("--by", "gruop"), ("--study", "studie")):
             code, out, _ = run("pool", file, "--events", "events", "--total", "total", *more)
             assert code == (2 if {"gruop", "studie"} & set(more) else 0)
             if "--json" in more:

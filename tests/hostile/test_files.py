@@ -250,16 +250,13 @@ def test_a_table_by_itself_is_not_waited_for(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "pattern",
-    [r"[A-Z][a-z]+", r"10\.\d{4,9}/\S+", r"(a|b|other:.*\S.*)", r"(abc)+", r"[]*+]+", r"\(+\)+", r"(?:a)?b", r"(?=a)b"],
+    "pattern", [r"[A-Z][a-z]+", r"10\.\d{4,9}/\S+", r"(a|b|other:.*\S.*)", r"(abc)+", r"[]*+]+", r"\(+\)+", r"(?:a)?b", r"(?=a)b"]
 )
 def test_an_ordinary_pattern_is_taken(pattern):
     assert costly(pattern) is None
 
 
-@pytest.mark.parametrize(
-    "pattern", ["((a+))+", "(a?a?)*", r"(\w+\s?)*x", "(?:a{1,9}){2,}", "(a*)+?", r"([^]]+)*", r"(\)|a)*"]
-)
+@pytest.mark.parametrize("pattern", ["((a+))+", "(a?a?)*", r"(\w+\s?)*x", "(?:a{1,9}){2,}", "(a*)+?", r"([^]]+)*", r"(\)|a)*"])
 def test_a_pattern_that_takes_for_ever_is_known(pattern):
     assert costly(pattern)
 

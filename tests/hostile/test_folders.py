@@ -29,32 +29,9 @@ from .corpus import EVERY, TEXTS, write_evidence
 
 #: Calls that any of these may make, with those of what is loaded for the first time.
 CALLS = 12_000_000
-RESULT = {
-    "status": "pooled",
-    "model": "glmm",
-    "estimate": 0.4,
-    "ci_lower": 0.2,
-    "ci_upper": 0.6,
-    "k": 3,
-    "events": 9,
-    "n": 30,
-}
+RESULT = {"status": "pooled", "model": "glmm", "estimate": 0.4, "ci_lower": 0.2, "ci_upper": 0.6, "k": 3, "events": 9, "n": 30}
 #: What somebody writes in the place of a number or of a text.
-ODD = (
-    "NaN",
-    "Infinity",
-    "-Infinity",
-    "1" + "0" * 400,
-    "9" * 5_000,
-    "-1",
-    "1e999",
-    "[1]",
-    "{}",
-    '"<b>"',
-    "null",
-    "true",
-    "1e-320",
-)
+ODD = ("NaN", "Infinity", "-Infinity", "1" + "0" * 400, "9" * 5_000, "-1", "1e999", "[1]", "{}", '"<b>"', "null", "true", "1e-320")
 DEEP = ('{"a":' * 900 + "1" + "}" * 900, "[" * 200_000, '{"a":' * 200_000)
 
 
@@ -123,21 +100,14 @@ def test_folders_with_hostile_names_are_listed_as_text(tmp_path):
     names = [name for name in names if not any(0xD800 <= ord(character) < 0xE000 for character in name)]
     for name in names:
         if not (tmp_path / "x" / name).exists():
-            put(
-                tmp_path,
-                f"x/{name}",
-                {"result": RESULT, "outcome": name, "label": name, "modality_class": name},
-                {"title": name},
-            )
+            put(tmp_path, f"x/{name}", {"result": RESULT, "outcome": name, "label": name, "modality_class": name}, {"title": name})
     (tmp_path / "x" / os.fsdecode(b"\xff\xfe")).mkdir()
     text = write_index(tmp_path).read_text(encoding="utf-8")
     page = Structure(text)
     assert text.count("<script") == 1
     assert not acting(text)
     assert not [a for _, attributes in page.elements for a in attributes if a.startswith("on")]
-    assert not [
-        address for address in page.addresses if address.lower().startswith(("javascript:", "http", "//", "data:text"))
-    ]
+    assert not [address for address in page.addresses if address.lower().startswith(("javascript:", "http", "//", "data:text"))]
 
 
 @pytest.mark.parametrize(
@@ -230,9 +200,7 @@ def test_a_text_as_a_parameter_reaches_the_notebook_as_it_is(tmp_path, notebook,
 
 def test_a_report_of_rows_that_changed_meanwhile_fails(tmp_path, evidence):
     folder = shutil.copytree(evidence, tmp_path / "data")
-    entries = read_plan(
-        write(tmp_path / "p.toml", '[[report]]\nanalysis = "rates"\noutcomes = "response"\nmodalities = "A"')
-    ).entries
+    entries = read_plan(write(tmp_path / "p.toml", '[[report]]\nanalysis = "rates"\noutcomes = "response"\nmodalities = "A"')).entries
     (job,) = jobs_of(entries, mn.load_evidence(folder), str(folder))
     table = folder / "response0.csv"
     table.write_text(table.read_text().replace(",1,20,", ",19,20,"))
@@ -284,13 +252,7 @@ PLANS = {
 
 
 def book_of(source: str) -> str:
-    cell = {
-        "cell_type": "code",
-        "metadata": {"tags": ["parameters"]},
-        "source": source,
-        "outputs": [],
-        "execution_count": None,
-    }
+    cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": source, "outputs": [], "execution_count": None}
     return json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [cell]})
 
 
@@ -328,13 +290,9 @@ def test_a_plan_that_is_no_file_is_not_waited_for(tmp_path, make):
 
 
 def test_two_runs_that_somebody_wrote_are_compared_or_refused(tmp_path):
-    sound = json.dumps(
-        {"result": {**RESULT, "method": {"model": "glmm"}, "studies": [{"study": "a", "events": 1, "total": 9}]}}
-    )
+    sound = json.dumps({"result": {**RESULT, "method": {"model": "glmm"}, "studies": [{"study": "a", "events": 1, "total": 9}]}})
     put(tmp_path / "old", "x/y", sound)
-    for number, (name, value) in enumerate(
-        (n, v) for n in (*RESULT, "method", "studies", "i2", "lrt_pvalue", "tau") for v in ODD
-    ):
+    for number, (name, value) in enumerate((n, v) for n in (*RESULT, "method", "studies", "i2", "lrt_pvalue", "tau") for v in ODD):
         put(tmp_path / str(number), "x/y", with_value(name, value), {"title": value})
         put(tmp_path / str(number), "x/z", sound)
         for one, two in (("old", str(number)), (str(number), "old")):
@@ -345,11 +303,7 @@ def test_two_runs_that_somebody_wrote_are_compared_or_refused(tmp_path):
 
 def test_no_name_in_a_supplement_leads_out_of_it_on_any_system(tmp_path, evidence):
     loaded = mn.load_evidence(evidence)
-    about = {
-        "subset": ["response", "A"],
-        "evidence": loaded.fingerprint_of("response", "A"),
-        "notebook": "../../etc/passwd",
-    }
+    about = {"subset": ["response", "A"], "evidence": loaded.fingerprint_of("response", "A"), "notebook": "../../etc/passwd"}
     for name in ("..\\..\\evil", "C:evil", "a\nb", "fine"):
         place = put(tmp_path, f"response/{name}", {"result": RESULT}, about)
         (place / "x\\..\\..\\y.csv").write_text("a")
@@ -357,11 +311,7 @@ def test_no_name_in_a_supplement_leads_out_of_it_on_any_system(tmp_path, evidenc
     with zipfile.ZipFile(write_supplement(tmp_path, loaded)) as supplement:
         names = supplement.namelist()
     assert "reports/response/fine/numbers.json" in names
-    assert not [
-        name
-        for name in names
-        if any(sign in name for sign in "\\:\n") or ".." in name or "link" in name or "passwd" in name
-    ]
+    assert not [name for name in names if any(sign in name for sign in "\\:\n") or ".." in name or "link" in name or "passwd" in name]
 
 
 def test_an_out_inside_of_the_evidence_leaves_the_evidence_as_it_was(tmp_path, evidence):

@@ -57,9 +57,7 @@ def runs(place, texts):
     """A report in every format over each part of the texts: a part is a modality class."""
     folder = write_evidence(place / "data", texts, {"response": texts[0]}, PARTS)
     made = mn.report("response", data=folder, out=place / "out", formats=("html", "pdf", "docx"), jobs=2)
-    return [
-        (texts[start :: len(PARTS)], made, place / "out" / "response" / slug(name)) for start, name in enumerate(PARTS)
-    ]
+    return [(texts[start :: len(PARTS)], made, place / "out" / "response" / slug(name)) for start, name in enumerate(PARTS)]
 
 
 def test_most_texts_are_taken(texts):
@@ -119,20 +117,7 @@ def check_page(text, part):
     page = Structure(text)
     kinds = {kind for kind, _ in page.elements}
     assert {"h1", "h2", "p", "table", "td", "th", "img", "main"} <= kinds
-    assert not kinds & {
-        "script",
-        "iframe",
-        "svg",
-        "object",
-        "embed",
-        "base",
-        "form",
-        "input",
-        "video",
-        "template",
-        "math",
-        "!--",
-    }
+    assert not kinds & {"script", "iframe", "svg", "object", "embed", "base", "form", "input", "video", "template", "math", "!--"}
     names = {name for _, names in page.elements for name in names}
     assert not [name for name in names if name.startswith("on") or name in ("srcdoc", "formaction", "xlink:href")]
     assert all(re.match(r"[A-Za-z0-9._/-]*(#|$)|#|data:(image/|,)", address) for address in page.addresses)

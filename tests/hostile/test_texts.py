@@ -134,15 +134,7 @@ def test_sentences_summaries_and_reprs_act_on_no_terminal(fit, taken):
         second = mn.pool(frame(EVERY), model="beta_binomial")
         omitted = mn.leave_one_out(fit)
         of_rates = mn.pool(rates)
-    shown = [
-        fit,
-        omitted,
-        of_rates,
-        study_table(fit),
-        mn.study_table(rates),
-        mn.source_table(rates),
-        mn.characteristics_table(rates),
-    ]
+    shown = [fit, omitted, of_rates, study_table(fit), mn.study_table(rates), mn.source_table(rates), mn.characteristics_table(rates)]
     shown += [mn.heading(rates, EVERY[0], fit), mn.paragraph(" ".join(EVERY)), mn.report_text(fit, second, omitted)]
     for one in shown:
         assert not acting(repr(one)), type(one)
@@ -192,11 +184,7 @@ def test_cards_and_tables_have_no_element_and_no_attribute_from_data(fit, plain_
         assert re.sub(r"\s+", "", visible(text)) in words, ascii(text)
     assert Structure(page).addresses == []
     for one in (mn.report_text(fit), mn.paragraph(" ".join(EVERY))):
-        assert {name for _, names in Structure(one._repr_html_()).elements for name in names} <= {
-            "class",
-            "style",
-            "scope",
-        }
+        assert {name for _, names in Structure(one._repr_html_()).elements for name in names} <= {"class", "style", "scope"}
 
 
 def test_a_figure_is_drawn_as_paths_with_the_texts_in_its_description(tmp_path):
@@ -217,11 +205,7 @@ def test_a_figure_is_drawn_as_paths_with_the_texts_in_its_description(tmp_path):
 def test_a_word_file_holds_the_texts_and_is_sound_xml(table, tmp_path):
     content = table.to_docx(tmp_path / "t.docx").read_bytes()
     with zipfile.ZipFile(io.BytesIO(content)) as parts:
-        roots = {
-            name: ElementTree.fromstring(parts.read(name))
-            for name in parts.namelist()
-            if name.endswith((".xml", ".rels"))
-        }
+        roots = {name: ElementTree.fromstring(parts.read(name)) for name in parts.namelist() if name.endswith((".xml", ".rels"))}
     words = "".join(re.sub(r"\s+", "", node.text or "") for node in roots["word/document.xml"].iter(WORD))
     for text in EVERY:
         assert re.sub(r"\s+", "", xml_text(text)[:SHORT]) in words, ascii(text)
@@ -249,11 +233,7 @@ def test_no_cell_of_a_csv_is_run_by_a_spreadsheet_whatever_parts_its_cells(table
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mn.save_results(tmp_path / "n", mn.pool(frame(EVERY).assign(**{"=1+1": EVERY})))
-    for path in (
-        table.to_csv(tmp_path / "t.csv"),
-        table.to_csv(tmp_path / "s.csv", shown=True),
-        *tmp_path.glob("?/*.csv"),
-    ):
+    for path in (table.to_csv(tmp_path / "t.csv"), table.to_csv(tmp_path / "s.csv", shown=True), *tmp_path.glob("?/*.csv")):
         text = path.read_text(encoding="utf-8")
         for separator in ",;\t":
             for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
@@ -297,9 +277,7 @@ def test_a_page_of_differences_has_no_element_from_data(tmp_path):
             place = tmp_path / kind / run / "x" / "y"
             place.mkdir(parents=True)
             studies = [{"study": name, "events": 1, "total": 20, "note": name} for name in used]
-            numbers = {
-                "result": {"status": "pooled", "estimate": 0.1, "k": len(used), "studies": studies, "method": {}}
-            }
+            numbers = {"result": {"status": "pooled", "estimate": 0.1, "k": len(used), "studies": studies, "method": {}}}
             (place / "numbers.json").write_text(json.dumps(numbers), encoding="utf-8")
             title = EVERY[0] if kind == "hostile" else "title"
             (place / "about.json").write_text(json.dumps({"title": title}), encoding="utf-8")
@@ -319,11 +297,7 @@ def test_an_explorer_names_the_texts_and_its_code_is_strings(taken):
     code = view.with_choice(left_out=frozenset(view.all_rates["study"])).code
     import ast
 
-    assert not [
-        node
-        for node in ast.walk(ast.parse(code))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "open"
-    ]
+    assert not [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "open"]
     constants = {node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant)}
     assert set(view.all_rates["study"]) <= constants
     assert not acting(code)

@@ -178,11 +178,7 @@ def test_what_cannot_be_used_is_refused_by_name(changes, message):
         ("OR", {"events_control": [2, 11]}, r"events_control\[1\]=11 is more than total_control\[1\]=10"),
         ("OR", {"total_control": [10, 0]}, r"total_control\[1\]=0"),
         ("OR", {"events_control": [2, 1.5]}, r"events_control\[1\]=1.5 is not a whole number"),
-        (
-            "OR",
-            {"total_control": None},
-            "total_control is missing; measure='OR' takes events, total, events_control and",
-        ),
+        ("OR", {"total_control": None}, "total_control is missing; measure='OR' takes events, total, events_control and"),
         ("OR", {"total_control": [10]}, "differ in length"),
         ("IRR", {"person_time": [3.5, 0]}, r"person_time\[1\]=0 must be above zero"),
         ("IRR", {"person_time_control": [-1, 2]}, r"person_time_control\[0\]=-1 must be above zero"),

@@ -5,16 +5,14 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy.integrate import quad
 from scipy.special import gammaln, ndtr
 from scipy.stats import binom, norm, poisson
 
 import metanet as mn
 
-from ..reference.cases import counts as reference_counts
-from ..reference.cases import load
+from ..reference.cases import counts as reference_counts, load
 
 ONE = [
     {},
@@ -60,10 +58,7 @@ CASES = [
     *(({"events": EVENTS, "total": TOTAL}, c) for c in ONE),
     *(({"events": EVENTS, "total": TOTAL, **CONTROL}, c) for c in TWO),
     *(({"events": EVENTS, **TIME}, c) for c in TIMED),
-    *(
-        ({"events": EVENTS, "events_control": CONTROL["events_control"], **TIME, **TIME2}, {"measure": m})
-        for m in ("IRR", "IRD")
-    ),
+    *(({"events": EVENTS, "events_control": CONTROL["events_control"], **TIME, **TIME2}, {"measure": m}) for m in ("IRR", "IRD")),
 ]
 NAMES = [" ".join(map(str, c.values())) or "default" for _, c in CASES]
 
@@ -145,8 +140,7 @@ def integrated(term, mu, tau):
 
 
 @pytest.mark.parametrize(
-    ("link", "rate"),
-    [("probit", ndtr), ("cloglog", lambda t: -np.expm1(-np.exp(t))), ("logit", lambda t: 1 / (1 + np.exp(-t)))],
+    ("link", "rate"), [("probit", ndtr), ("cloglog", lambda t: -np.expm1(-np.exp(t))), ("logit", lambda t: 1 / (1 + np.exp(-t)))]
 )
 def test_the_likelihood_of_every_link_is_that_of_direct_integration(link, rate):
     fit = mn.pool(events=EVENTS, total=TOTAL, link=link)
@@ -182,9 +176,7 @@ def test_the_conditional_likelihood_is_that_of_the_noncentral_hypergeometric_dis
 
     def term(theta, a, n1, c, n2):
         x = np.arange(max(0, a + c - n2), min(n1, a + c) + 1)
-        weight = (
-            -(gammaln(x + 1) + gammaln(n1 - x + 1) + gammaln(a + c - x + 1) + gammaln(n2 - a - c + x + 1)) + x * theta
-        )
+        weight = -(gammaln(x + 1) + gammaln(n1 - x + 1) + gammaln(a + c - x + 1) + gammaln(n2 - a - c + x + 1)) + x * theta
         return weight[x == a][0] - np.logaddexp.reduce(weight)
 
     rows = zip(EVENTS, TOTAL, CONTROL["events_control"], CONTROL["total_control"], strict=True)
@@ -211,9 +203,7 @@ def test_exchanging_the_groups_turns_the_effect_around(choices):
 
 @pytest.mark.parametrize("model", ["UM.FS", "UM.RS", "CM.EL", "CM.AL", "mantel_haenszel"])
 def test_one_arm_without_any_event_has_no_finite_ratio_and_says_so(model):
-    fit = mn.pool(
-        events=[0, 0, 0], total=[20, 15, 30], events_control=[5, 6, 2], total_control=[30, 40, 25], model=model
-    )
+    fit = mn.pool(events=[0, 0, 0], total=[20, 15, 30], events_control=[5, 6, 2], total_control=[30, 40, 25], model=model)
     assert fit.status == "not estimable"
     assert fit.estimate is None
     assert "no events" in fit.notes[0]
@@ -221,11 +211,7 @@ def test_one_arm_without_any_event_has_no_finite_ratio_and_says_so(model):
 
 def test_studies_without_events_in_both_groups_are_named_where_they_say_nothing():
     fit = mn.pool(
-        events=[0, 3, 4, 2],
-        total=[20, 20, 20, 21],
-        events_control=[0, 5, 2, 6],
-        total_control=[22, 19, 21, 20],
-        model="CM.EL",
+        events=[0, 3, 4, 2], total=[20, 20, 20, 21], events_control=[0, 5, 2, 6], total_control=[22, 19, 21, 20], model="CM.EL"
     )
     assert fit.method["studies_dropped"] == 1
     assert any("1 study of those counted here is excluded" in note for note in fit.notes)
@@ -233,9 +219,7 @@ def test_studies_without_events_in_both_groups_are_named_where_they_say_nothing(
     assert fit.weights[0] == 0
 
 
-counts = st.lists(
-    st.integers(2, 60).flatmap(lambda n: st.tuples(st.integers(1, n - 1), st.just(n))), min_size=2, max_size=9
-)
+counts = st.lists(st.integers(2, 60).flatmap(lambda n: st.tuples(st.integers(1, n - 1), st.just(n))), min_size=2, max_size=9)
 
 
 @settings(max_examples=40, deadline=None)
@@ -249,9 +233,7 @@ def test_merging_identical_studies_changes_no_common_effect(studies):
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    counts, st.sampled_from([{}, {"link": "probit"}, {"model": "beta_binomial"}, {"measure": "PAS"}, {"measure": "PR"}])
-)
+@given(counts, st.sampled_from([{}, {"link": "probit"}, {"model": "beta_binomial"}, {"measure": "PAS"}, {"measure": "PR"}]))
 def test_the_complement_mirrors_the_rate(studies, choices):
     events, total = [e for e, _ in studies], [n for _, n in studies]
     fit = mn.pool(events=events, total=total, **choices)
@@ -291,10 +273,7 @@ def test_intervals_nest_in_the_level(studies, choices):
         ({"i2": "tau2", "model": "common"}, "i2='tau2' has no meaning"),
         ({"study_interval": "Wald"}, "study_interval='Wald' is not known"),
         ({"measure": "OR"}, "events_control is missing; measure='OR' takes"),
-        (
-            {"events_control": [1, 2], "total_control": [5, 5], "model": "glmm"},
-            "measure='OR' is not known for model='glmm'",
-        ),
+        ({"events_control": [1, 2], "total_control": [5, 5], "model": "glmm"}, "measure='OR' is not known for model='glmm'"),
         ({"events_control": [1, 2]}, "total_control is missing"),
         ({"events_control": [1, 9], "total_control": [5, 5]}, r"events_control\[1\]=9.*more than total_control\[1\]=5"),
         ({"person_time": [1.0, 2.0]}, "total does not go with measure='IRLN'"),
@@ -381,10 +360,7 @@ def test_the_beta_binomial_model_prints_mean_and_median():
 
 def test_a_preset_goes_as_far_as_the_model_knows_its_words():
     counts = {"events": [3, 9, 2, 15], "total": [21, 40, 18, 35]}
-    assert (lambda m: (m["ci"], m["prediction"]))(mn.pool(**counts, preset="metafor", model="glmm").method) == (
-        "z",
-        "z",
-    )
+    assert (lambda m: (m["ci"], m["prediction"]))(mn.pool(**counts, preset="metafor", model="glmm").method) == ("z", "z")
     inverse = mn.pool(**counts, preset="meta", model="inverse_variance").method
     assert (inverse["ci"], inverse["prediction"], inverse["i2"]) == ("z", "V", "Q")
     assert mn.pool(**counts, preset="metafor", model="common").method["i2"] == "Q"
@@ -434,12 +410,7 @@ def test_small_numbers_keep_two_digits_and_their_intervals_the_same():
 
 
 def test_the_prediction_interval_follows_the_floored_error():
-    data = {
-        "events": [6, 13, 17, 9],
-        "total": [20, 40, 60, 30],
-        "events_control": [4, 9, 12, 6],
-        "total_control": [20, 40, 60, 30],
-    }
+    data = {"events": [6, 13, 17, 9], "total": [20, 40, 60, 30], "events_control": [4, 9, 12, 6], "total_control": [20, 40, 60, 30]}
     fit = mn.pool(**data, measure="RD", ci="HK-adhoc", prediction="HK")
     # metafor: rma(test="adhoc") and predict().
     assert (round(fit.pi_lower, 4), round(fit.pi_upper, 4)) == (-0.0656, 0.2519)
@@ -462,9 +433,7 @@ def test_one_study_with_an_effect_of_its_own_is_not_said_to_be_all_of_them():
 
 @pytest.mark.parametrize("model", ["mantel_haenszel", "peto"])
 def test_one_informative_study_is_not_pooled_by_the_classic_methods_either(model):
-    fit = mn.pool(
-        events=[0, 5, 0], total=[20, 20, 20], events_control=[0, 3, 0], total_control=[20, 20, 20], model=model
-    )
+    fit = mn.pool(events=[0, 5, 0], total=[20, 20, 20], events_control=[0, 3, 0], total_control=[20, 20, 20], model=model)
     assert fit.status == "not pooled"
     assert fit.q is None
 

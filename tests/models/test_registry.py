@@ -19,11 +19,7 @@ def data_for(measure):
         return {"yi": [0.1, 0.5, -0.2, 0.3, 0.4], "vi": [0.1, 0.2, 0.1, 0.05, 0.2]}
     known = MEASURES[measure]
     if known.data == "person_time":
-        return (
-            TIMED
-            if known.groups == 1
-            else {**TIMED, "events_control": ONE["events"], "person_time_control": [25.0] * 5}
-        )
+        return TIMED if known.groups == 1 else {**TIMED, "events_control": ONE["events"], "person_time_control": [25.0] * 5}
     return ONE if known.groups == 1 else TWO
 
 
@@ -42,9 +38,7 @@ def test_every_model_pools_every_measure_it_names(model, measure):
     fit = mn.pool(**data_for(measure), model=model, measure=measure)
     assert fit.status == "pooled"
     assert fit.title
-    assert (
-        MODELS[model].phrase.split(" (")[0].split(" ")[0].lower() in fit.method.sentence().lower() or measure == "IRLN"
-    )
+    assert MODELS[model].phrase.split(" (")[0].split(" ")[0].lower() in fit.method.sentence().lower() or measure == "IRLN"
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -8,9 +8,7 @@ from metanet.models.results.pooled import counted_units, units_of
 
 
 def pooled(units):
-    return mn.pool(
-        pd.DataFrame({"study": list("abc"), "events": [2, 5, 8], "total": [20, 30, 40], "unit": units}), study="study"
-    )
+    return mn.pool(pd.DataFrame({"study": list("abc"), "events": [2, 5, 8], "total": [20, 30, 40], "unit": units}), study="study")
 
 
 @pytest.mark.parametrize(

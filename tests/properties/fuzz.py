@@ -15,9 +15,7 @@ import numpy as np
 from scipy.special import expit
 
 import metanet as mn
-from metanet.kernels.beta_binomial import fit as beta_binomial
-from metanet.kernels.beta_binomial import fit as beta_binomial_profile
-from metanet.kernels.beta_binomial import likelihood
+from metanet.kernels.beta_binomial import fit as beta_binomial, fit as beta_binomial_profile, likelihood
 from metanet.kernels.inverse_variance import tau2
 from metanet.kernels.inverse_variance.tau2 import Problem
 from metanet.kernels.normal_effect import fit as random_effect_fit
@@ -87,9 +85,7 @@ def check(made: Batch, what: str, *, rate: bool, random: bool, predicted: bool) 
     if predicted:
         enough = pooled & (made.k > 2)
         gone = np.isnan(made.pi_lower[enough]) | np.isnan(made.pi_upper[enough])
-        assert not gone.any() or "KR" in what or (made.dropped[enough][gone] > 0).all(), (
-            f"{what}: no prediction interval"
-        )
+        assert not gone.any() or "KR" in what or (made.dropped[enough][gone] > 0).all(), f"{what}: no prediction interval"
         assert (made.pi_lower[enough][~gone] <= made.pi_upper[enough][~gone]).all(), what
     weight = np.nansum(made.weights[pooled], -1)
     assert np.allclose(weight, 1, atol=1e-9), f"{what}: weights do not sum to one"
@@ -109,9 +105,7 @@ def one_group(seed: int, b: int, *, profile: int) -> dict[str, Counter[str]]:
     def run(what: str, rows: int = b, **choices: object) -> None:
         random = choices.get("model") != "common"
         made = mn.pool_arrays(events[:rows], total[:rows], **choices)
-        done[what] = check(
-            made, what, rate=True, random=random, predicted=random and choices.get("prediction", "HTS") is not None
-        )
+        done[what] = check(made, what, rate=True, random=random, predicted=random and choices.get("prediction", "HTS") is not None)
 
     run("glmm")
     run("glmm z", ci="z", prediction="z")
@@ -146,12 +140,7 @@ def two_groups(seed: int, b: int, *, exact: int) -> dict[str, Counter[str]]:
     rng = np.random.default_rng(seed)
     total = sizes(rng, b, 25)
     control = np.where(np.isnan(total), np.nan, np.maximum(1, (total * rng.uniform(0.3, 2, total.shape)).round()))
-    columns = {
-        "events": counts(rng, total),
-        "total": total,
-        "events_control": counts(rng, control),
-        "total_control": control,
-    }
+    columns = {"events": counts(rng, total), "total": total, "events_control": counts(rng, control), "total_control": control}
     done = {}
 
     def run(what: str, rows: int = b, **choices: object) -> None:
@@ -212,9 +201,7 @@ def maxima(seed: int, b: int) -> dict[str, float]:
     worst["beta-binomial"] = -np.inf
     for psi in (0.0, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 20.0):
         height = beta_binomial_profile.maximise_mu(table, beta.mu[usable], np.full(usable.size, psi))[1]
-        worst["beta-binomial"] = max(
-            worst["beta-binomial"], float((height - beta.loglik[usable] - allowed[usable]).max())
-        )
+        worst["beta-binomial"] = max(worst["beta-binomial"], float((height - beta.loglik[usable] - allowed[usable]).max()))
     present = total > 0
     x, n = events + 0.5, total + 1.0
     y = np.where(present, np.log(x / (n - x)), 0.0)

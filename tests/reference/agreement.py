@@ -113,13 +113,7 @@ def classic() -> Compared:
 
 def back_transformed() -> Compared:
     """meta's rates on the logit, arcsine and Freeman-Tukey scales, with Hartung-Knapp and HTS intervals."""
-    keys = {
-        "estimate": "random",
-        "ci_lower": "lower",
-        "ci_upper": "upper",
-        "pi_lower": "pi_lower",
-        "pi_upper": "pi_upper",
-    }
+    keys = {"estimate": "random", "ci_lower": "lower", "ci_upper": "upper", "pi_lower": "pi_lower", "pi_upper": "pi_upper"}
     for name in SINGLE:
         events, total = counts(name)
         for measure, theirs in (("PLO", "PLOGIT"), ("PAS", "PAS"), ("PFT", "PFT")):
@@ -158,12 +152,7 @@ TABLE = (
     ("GLMM: likelihood-ratio and Wald tests", "metafor `rma.glmm`", glmm_tests, 1e-5),
     ("Two-group GLMMs: UM.FS, CM.EL, CM.AL", "metafor `rma.glmm`", two_group_glmm, 2e-3),
     ("Mantel-Haenszel (OR, RR, RD) and Peto", "metafor `rma.mh`, `rma.peto`", classic, 1e-8),
-    (
-        "Rates, HK and HTS intervals on the logit, arcsine and Freeman-Tukey scales",
-        "meta `metaprop`",
-        back_transformed,
-        2e-4,
-    ),
+    ("Rates, HK and HTS intervals on the logit, arcsine and Freeman-Tukey scales", "meta `metaprop`", back_transformed, 2e-4),
     ("Classic and KR intervals, HK and normal prediction, I² from Q", "meta `metaprop`", meta_intervals, 2e-4),
 )
 

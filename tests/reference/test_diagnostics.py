@@ -29,17 +29,7 @@ def fitted(name: str, **choices: object) -> mn.Pooled:
 @pytest.mark.parametrize("case", REFERENCE["influence"], ids=lambda c: f"{c['set']}-{c['tau2']}-{c['ci']}")
 def test_influence_measures_are_those_of_metafor(case):
     found = mn.influence(fitted(case["set"], tau2=case["tau2"], ci=case["ci"])).to_frame()
-    for name in (
-        "rstudent",
-        "dffits",
-        "cook_d",
-        "cov_ratio",
-        "tau2_deleted",
-        "q_deleted",
-        "hat",
-        "weight",
-        "dfbetas",
-    ):
+    for name in ("rstudent", "dffits", "cook_d", "cov_ratio", "tau2_deleted", "q_deleted", "hat", "weight", "dfbetas"):
         np.testing.assert_allclose(found[name], case[name], rtol=TOLERANCE, atol=1e-9, err_msg=name)
     # The deleted residual of a study is the only measure on which metafor flags nothing.
     np.testing.assert_array_equal(found["influential"], case["influential"])
@@ -61,9 +51,7 @@ def test_all_subsets_are_those_of_metafor():
     cloud = mn.gosh(mn.pool(events=found["xi"][:6], total=found["ni"][:6], model="inverse_variance", ci="z"))
     ours = {tuple(mask): i for i, mask in enumerate(cloud.masks.astype(int).tolist())}
     assert len(ours) == len(expected["k"]) == 63
-    for include, k, estimate, tau2, i2 in zip(
-        *(expected[n] for n in ("include", "k", "estimate", "tau2", "i2")), strict=True
-    ):
+    for include, k, estimate, tau2, i2 in zip(*(expected[n] for n in ("include", "k", "estimate", "tau2", "i2")), strict=True):
         i = ours[tuple(int(each) for each in include)]
         assert cloud.size[i] == k
         if k > 1:
@@ -96,9 +84,7 @@ def test_a_group_without_events_is_told_apart_by_the_likelihood_ratio_and_not_by
     expected = REFERENCE["groups"]["empty"]
     data = pd.DataFrame({"events": expected["events"], "total": expected["total"], "group": expected["group"]})
     # At the spread within the groups, which is none here, the ratio is that of two plain binomials.
-    assert mn.compare(data, "group", heterogeneity="separate", bootstrap=0).lrt_pvalue == pytest.approx(
-        expected["plain"], rel=1e-6
-    )
+    assert mn.compare(data, "group", heterogeneity="separate", bootstrap=0).lrt_pvalue == pytest.approx(expected["plain"], rel=1e-6)
     found = mn.compare(data, "group", seed=1)
     assert found.lrt_pvalue == pytest.approx(0.00055, abs=5e-6)
     assert found.exact_pvalue == pytest.approx(expected["fisher"], rel=1e-9)
@@ -126,13 +112,7 @@ def test_influence_of_the_shared_files_is_reached_or_improved(name, measure):
     case, fit = shared(name, measure)
     expected, found = case["influence"], mn.influence(fit).to_frame()
     np.testing.assert_allclose(found["q_deleted"], expected["QE.del"], rtol=1e-8, atol=1e-9)
-    names = {
-        "rstudent": "rstudent",
-        "dffits": "dffits",
-        "cook.d": "cook_d",
-        "cov.r": "cov_ratio",
-        "tau2.del": "tau2_deleted",
-    }
+    names = {"rstudent": "rstudent", "dffits": "dffits", "cook.d": "cook_d", "cov.r": "cov_ratio", "tau2.del": "tau2_deleted"}
     close = True
     for theirs, ours in names.items():
         scale = np.maximum(np.abs(expected[theirs]), np.abs(expected[theirs]).max() * 1e-2 + 1e-12)
@@ -149,9 +129,7 @@ def test_influence_of_the_shared_files_is_reached_or_improved(name, measure):
         assert (ours > theirs + 1e-12).any()
 
 
-@pytest.mark.parametrize(
-    ("name", "measure"), [case for case in USABLE if "cumulative" in load(case[0])["fits"][case[1]]]
-)
+@pytest.mark.parametrize(("name", "measure"), [case for case in USABLE if "cumulative" in load(case[0])["fits"][case[1]]])
 def test_cumulative_results_of_the_shared_files_are_reached_or_improved(name, measure):
     case, fit = shared(name, measure)
     found = mn.cumulative(fit, "given").to_frame()

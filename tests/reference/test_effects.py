@@ -6,8 +6,7 @@ import pytest
 from metanet.effects.back_transforms import harmonic_mean
 from metanet.effects.measures import MEASURES
 
-from .cases import MEASURES as ONE_GROUP
-from .cases import SINGLE, as_list, counts, load
+from .cases import MEASURES as ONE_GROUP, SINGLE, as_list, counts, load
 
 #: The digits of the reference.
 RTOL = 1e-10

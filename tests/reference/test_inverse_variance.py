@@ -98,9 +98,7 @@ def test_intervals_of_the_mean_and_predictions_agree_with_meta(name, measure):
     by_q = mn.pool(yi=yi, vi=vi, i2="Q")
     np.testing.assert_allclose([by_q.i2, by_q.h2], [wanted["I2"], wanted["H"] ** 2], rtol=1e-6, atol=1e-9)
     if len(yi) > 2 or by_q.i2 > 0:
-        np.testing.assert_allclose(
-            [by_q.i2_lower, by_q.i2_upper], [wanted["I2_lower"], wanted["I2_upper"]], rtol=1e-6, atol=1e-9
-        )
+        np.testing.assert_allclose([by_q.i2_lower, by_q.i2_upper], [wanted["I2_lower"], wanted["I2_upper"]], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("measure", META)

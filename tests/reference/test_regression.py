@@ -46,9 +46,7 @@ def test_the_file_is_complete_and_says_what_made_it():
     assert set(TWO_STEP) == {"bcg", "pritz", "debruin", "debruin_scq", "raw_scale", "sparse"}
     assert set(EXACT) == {"pritz", "debruin", "debruin_scq", "raw_scale", "sparse"}
     assert all("tau2" in CASES[name]["two_step"][method] for name in TWO_STEP for method in METHODS)
-    assert (
-        sum(len(CASES[name]["two_step"][method].keys() & WORDS) for name in TWO_STEP for method in METHODS) == 6 * 9 * 4
-    )
+    assert sum(len(CASES[name]["two_step"][method].keys() & WORDS) for name in TWO_STEP for method in METHODS) == 6 * 9 * 4
 
 
 @pytest.mark.parametrize("method", METHODS)

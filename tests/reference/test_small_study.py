@@ -114,16 +114,8 @@ def test_every_predictor_agrees(name, kind):
             np.testing.assert_allclose(found.tau2, wanted["tau2"], rtol=1e-8, atol=1e-12)
             np.testing.assert_allclose(found.pvalue, wanted["p"], rtol=1e-8)
         # Bounded by the rule with which the reference's REML comes to rest: tau2 moves by less than 1e-13 to 1e-11.
-        got = [
-            line.intercept[0],
-            line.intercept_se[0],
-            line.slope[0],
-            line.slope_se[0],
-            line.slope[0] / line.slope_se[0],
-        ]
-        np.testing.assert_allclose(
-            got, [wanted[key] for key in ("intercept", "intercept_se", "slope", "slope_se", "stat")], rtol=1e-9
-        )
+        got = [line.intercept[0], line.intercept_se[0], line.slope[0], line.slope_se[0], line.slope[0] / line.slope_se[0]]
+        np.testing.assert_allclose(got, [wanted[key] for key in ("intercept", "intercept_se", "slope", "slope_se", "stat")], rtol=1e-9)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -138,9 +130,7 @@ def test_every_estimator_about_the_line_agrees(name, estimator):
 @pytest.mark.parametrize("name", CASES)
 def test_ranks_agree(name):
     found = begg(*effects(CASES[name]))
-    np.testing.assert_allclose(
-        [found.tau[0], found.pvalue[0]], [CASES[name]["begg"]["tau"], CASES[name]["begg"]["p"]], rtol=1e-12
-    )
+    np.testing.assert_allclose([found.tau[0], found.pvalue[0]], [CASES[name]["begg"]["tau"], CASES[name]["begg"]["p"]], rtol=1e-12)
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -163,9 +153,7 @@ def test_trim_and_fill_agrees_on_both_sides(name, estimator, side):
     mean, tau2 = pooled(y, v, found, "REML")
     np.testing.assert_allclose(tau2, wanted["tau2"], rtol=1e-8, atol=1e-12)
     np.testing.assert_allclose(mean.mean, wanted["estimate"], rtol=1e-8, atol=1e-12)
-    np.testing.assert_allclose(
-        np.sort(found.filled[found.mirrored]), np.ravel(wanted["yi"] or []), rtol=1e-8, atol=1e-11
-    )
+    np.testing.assert_allclose(np.sort(found.filled[found.mirrored]), np.ravel(wanted["yi"] or []), rtol=1e-8, atol=1e-11)
 
 
 @cache
@@ -221,9 +209,7 @@ def test_selection_models_agree(name, kind):
     assert np.all(np.abs(delta - theirs) < tolerance * delta * errors[2:])
     np.testing.assert_allclose(errors[0], wanted["se"], rtol=tolerance)
     np.testing.assert_allclose(errors[1], wanted["se_tau2"], rtol=5 * tolerance)
-    np.testing.assert_allclose(
-        delta * errors[2:], np.ravel(wanted["se_delta"])[-delta.size :].astype(float), rtol=5 * tolerance
-    )
+    np.testing.assert_allclose(delta * errors[2:], np.ravel(wanted["se_delta"])[-delta.size :].astype(float), rtol=5 * tolerance)
 
 
 def test_the_normaliser_of_beta_weights_is_ours():
@@ -243,9 +229,7 @@ def test_the_normaliser_of_beta_weights_is_ours():
         end = se * stats.norm.isf(P_CLIP)
         edges = sorted({mu - 12 * s, -end, 0.0, end, mu + 12 * s})
         mass = [
-            integrate.quad(lambda x, s=s, seen=seen: seen(x) * stats.norm.pdf(x, mu, s), *pair, epsabs=0, epsrel=1e-11)[
-                0
-            ]
+            integrate.quad(lambda x, s=s, seen=seen: seen(x) * stats.norm.pdf(x, mu, s), *pair, epsabs=0, epsrel=1e-11)[0]
             for pair in pairwise(edges)
         ]
         total += np.log(seen(effect)) + stats.norm.logpdf(effect, mu, s) - np.log(sum(mass))

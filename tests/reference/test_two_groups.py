@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from metanet.kernels.two_groups import mantel_haenszel, um_fs, um_rs
-from metanet.kernels.two_groups import mantel_haenszel as peto
+from metanet.kernels.two_groups import mantel_haenszel, mantel_haenszel as peto, um_fs, um_rs
 from tests.kernels.two_groups.direct_two_groups import fixed_intercepts, laplace, random_intercepts, rows
 
 from .cases import load
@@ -41,17 +40,13 @@ def test_the_file_holds_twelve_cases_and_says_what_made_it():
 @pytest.mark.parametrize("name", BOTH)
 def test_mantel_haenszel_agrees_on_the_older_files(name, measure):
     wanted, got = load(name)["mh"][measure], mantel_haenszel.pool_mantel_haenszel(measure, *rows(*counts(name)))
-    np.testing.assert_allclose(
-        [got.estimate[0], got.se[0], got.q[0]], [wanted["estimate"], wanted["se"], wanted["Q"]], rtol=1e-8
-    )
+    np.testing.assert_allclose([got.estimate[0], got.se[0], got.q[0]], [wanted["estimate"], wanted["se"], wanted["Q"]], rtol=1e-8)
 
 
 @pytest.mark.parametrize("name", BOTH)
 def test_peto_agrees_on_the_older_files(name):
     wanted, got = load(name)["peto"], peto.pool_peto(*rows(*counts(name)))
-    np.testing.assert_allclose(
-        [got.estimate[0], got.se[0], got.q[0]], [wanted["estimate"], wanted["se"], wanted["Q"]], rtol=1e-8
-    )
+    np.testing.assert_allclose([got.estimate[0], got.se[0], got.q[0]], [wanted["estimate"], wanted["se"], wanted["Q"]], rtol=1e-8)
 
 
 @pytest.mark.parametrize("key", ["OR", "RR", "RD", "RR_drop00", "RD_drop00", "PETO"])

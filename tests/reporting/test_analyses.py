@@ -47,9 +47,7 @@ def test_heterogeneity_and_sensitivity_start_at_three_rows():
     for kind in ("heterogeneity", "sensitivity"):
         names = {f"analyses/{kind}/{row.outcome}-{row.modality_class}" for row in enough.itertuples()}
         assert set(jobs(kind)) == names
-    assert jobs("heterogeneity", outcome="objective_response", modality="TARE") == [
-        "analyses/heterogeneity/objective_response-TARE"
-    ]
+    assert jobs("heterogeneity", outcome="objective_response", modality="TARE") == ["analyses/heterogeneity/objective_response-TARE"]
 
 
 def test_benefits_are_set_against_hepatotoxicity():
@@ -64,11 +62,7 @@ def test_a_run_makes_pages_numbers_and_figures_and_runs_nothing_from_a_csv(hosti
     made = mn.report("objective_response", out=tmp_path, data=hostile_evidence, analyses=("comparison",))
     assert made.ok, made.summary()
     both = mn.report(
-        "objective_response",
-        "TARE",
-        out=tmp_path,
-        data=hostile_evidence,
-        analyses=("findings", "heterogeneity", "sensitivity"),
+        "objective_response", "TARE", out=tmp_path, data=hostile_evidence, analyses=("findings", "heterogeneity", "sensitivity")
     )
     assert both.ok, both.summary()
     folders = {

@@ -43,9 +43,7 @@ def test_pool_prints_the_result(monkeypatch, capsys, tmp_path):
     code, out, _ = run(monkeypatch, capsys, "pool", str(tmp_path / "a.csv"), "--events", "e", "--total", "n", "--json")
     assert code == 0
     assert json.loads(out)["k"] == 3
-    code, out, _ = run(
-        monkeypatch, capsys, "pool", str(tmp_path / "a.csv"), "--events", "e", "--total", "n", "--by", "g"
-    )
+    code, out, _ = run(monkeypatch, capsys, "pool", str(tmp_path / "a.csv"), "--events", "e", "--total", "n", "--by", "g")
     assert code == 0
     assert "g: y" in out
     assert "not pooled" in out
@@ -90,8 +88,7 @@ def test_pool_reads_person_time(monkeypatch, capsys, tmp_path):
 def test_pool_takes_the_prediction_interval_or_none(monkeypatch, capsys, tmp_path):
     (tmp_path / "a.csv").write_text(GROUPS, encoding="utf-8")
     hts, normal, none = (
-        numbers(monkeypatch, capsys, tmp_path / "a.csv", "--total", "n", "--prediction", word)
-        for word in ("HTS", "z", "none")
+        numbers(monkeypatch, capsys, tmp_path / "a.csv", "--total", "n", "--prediction", word) for word in ("HTS", "z", "none")
     )
     assert hts["pi_upper"] > normal["pi_upper"]
     assert none["pi_upper"] is None
@@ -170,18 +167,7 @@ def test_bad_usage_is_code_2(monkeypatch, capsys):
 
 
 def test_a_failed_report_is_code_1(monkeypatch, capsys, tmp_path):
-    arguments = (
-        "report",
-        "--outcome",
-        "hepatotoxicity",
-        "--modality",
-        "TAE",
-        "--out",
-        str(tmp_path),
-        "-p",
-        "model",
-        "glm",
-    )
+    arguments = ("report", "--outcome", "hepatotoxicity", "--modality", "TAE", "--out", str(tmp_path), "-p", "model", "glm")
     code, out, _ = run(monkeypatch, capsys, *arguments)
     assert code == 1
     assert "FAILED" in out

@@ -32,24 +32,12 @@ def _visible(page: str) -> str:
     page = re.sub(r"(?s)<(script|style)\b.*?</\1>", " ", page)
     said = " ".join(re.findall(r'\b(?:alt|title|aria-label)="([^"]*)"', page))
     # Names of files to download are names.
-    return re.sub(
-        r"\b[\w./]+\.(?:csv|json|ipynb|png|svg|pdf|docx)\b", "", unescape(re.sub(r"<[^>]*>", " ", page) + said)
-    )
+    return re.sub(r"\b[\w./]+\.(?:csv|json|ipynb|png|svg|pdf|docx)\b", "", unescape(re.sub(r"<[^>]*>", " ", page) + said))
 
 
 def _codes() -> set[str]:
     """Every name with an underscore of the descriptor, and the codes of models that are no words."""
-    words = {
-        *MODELS,
-        *TAU2_CI,
-        "ci_lower",
-        "ci_upper",
-        "tau2_ci",
-        "glmm",
-        "left_out",
-        "within_studies",
-        "small_study_effects",
-    }
+    words = {*MODELS, *TAU2_CI, "ci_lower", "ci_upper", "tau2_ci", "glmm", "left_out", "within_studies", "small_study_effects"}
     for table in curated_contract().tables.values():
         words |= {table.outcome, *table.column_names, *(word for column in table.columns for word in column.vocabulary)}
         words |= {family.name for family in table.families}

@@ -8,8 +8,7 @@ import shutil
 import zipfile
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import metanet as mn
 from metanet.base.errors import MetanetError
@@ -216,9 +215,7 @@ def test_another_kind_of_file_is_refused_by_its_kind(review, format, content):
     assert review.refused(format, content, **_table(format))[0].fix
 
 
-@pytest.mark.parametrize(
-    "name", ["../../etc/passwd", "..\\x", "/etc/passwd", "C:\\x", "CON", "nul.txt", "studies", "datapackage"]
-)
+@pytest.mark.parametrize("name", ["../../etc/passwd", "..\\x", "/etc/passwd", "C:\\x", "CON", "nul.txt", "studies", "datapackage"])
 def test_an_outcome_cannot_lead_out_of_the_folder(review, tmp_path, name):
     content = f"study,year,modality,outcome,events,total\nAdams 2010,2010,A,{name},5,20\n"
     assert review.refused("csv", content)[0].fix
@@ -244,35 +241,8 @@ def _table(format: str) -> dict[str, object]:
 # A corpus: real files with one thing put into them that does harm, each way of it in each place.
 
 HARM = (
-    *(
-        "\x00",
-        "\u202e",
-        "\x1b]0;x\x07",
-        "=cmd|'/C calc'!A0",
-        "../../../etc/passwd",
-        "CON",
-        "%00",
-        "{0.__class__}",
-        "${jndi:x}",
-    ),
-    *(
-        "<script>alert(1)</script>",
-        '"',
-        "'",
-        "\\",
-        "&",
-        "\r",
-        "\n\n",
-        ";",
-        "\t",
-        "é\udcff",
-        "9" * 400,
-        "1e999",
-        "NaN",
-        "-0",
-        "٣",
-        " ",
-    ),
+    *("\x00", "\u202e", "\x1b]0;x\x07", "=cmd|'/C calc'!A0", "../../../etc/passwd", "CON", "%00", "{0.__class__}", "${jndi:x}"),
+    *("<script>alert(1)</script>", '"', "'", "\\", "&", "\r", "\n\n", ";", "\t", "é\udcff", "9" * 400, "1e999", "NaN", "-0", "٣", " "),
 )
 #: More of them, drawn anew each time, by METANET_EXAMPLES; the suite takes the same few on every run.
 EXAMPLES = int(os.environ.get("METANET_EXAMPLES", "60"))
@@ -287,9 +257,7 @@ SOURCES = {
 }
 
 
-@settings(
-    max_examples=EXAMPLES, derandomize=EXAMPLES < 100, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=EXAMPLES, derandomize=EXAMPLES < 100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_file_with_something_harmful_in_it_is_refused_in_words_or_comes_in_harmless(fresh, tmp_path_factory, data):
     format = data.draw(st.sampled_from(tuple(importers())))

@@ -74,8 +74,7 @@ def test_a_continuous_outcome_is_left_out_and_said(review):
 
 
 @pytest.mark.parametrize(
-    ("element", "words"),
-    [("CONT", "continuous"), ("IV", "generic inverse variance"), ("IPD", "O-E and variance"), ("OTHER", "other")],
+    ("element", "words"), [("CONT", "continuous"), ("IV", "generic inverse variance"), ("IPD", "O-E and variance"), ("OTHER", "other")]
 )
 def test_a_file_without_two_by_two_counts_is_refused_by_what_it_has(review, element, words):
     content = rm5(f'<{element}_OUTCOME NO="1"><NAME>Score</NAME></{element}_OUTCOME>')
@@ -157,15 +156,11 @@ def test_a_study_without_a_year_is_refused(review):
 
 
 def test_one_id_for_two_studies_is_refused(review):
-    assert (
-        "is also the ID" in review.refused("revman5", rm5(RELIEF, studies=STUDIES.replace("STD-2", "STD-1")))[0].wrong
-    )
+    assert "is also the ID" in review.refused("revman5", rm5(RELIEF, studies=STUDIES.replace("STD-2", "STD-1")))[0].wrong
 
 
 def test_two_names_that_become_one_key_are_refused_with_a_rename(review):
-    problem = review.only(
-        "revman5", rm5(RELIEF, studies=STUDIES.replace("Smith 2012a", "Muller 2010").replace("2012.", "2010"))
-    )
+    problem = review.only("revman5", rm5(RELIEF, studies=STUDIES.replace("Smith 2012a", "Muller 2010").replace("2012.", "2010")))
     assert "same study_id 'Muller2010'" in problem.wrong
     assert "renames=['Muller 2010=Muller2010b']" in problem.fix
 
@@ -200,22 +195,15 @@ def test_events_that_revman_swaps_come_in_as_entered_and_are_said(review):
 
 
 def test_a_label_that_means_something_else_in_the_next_comparison_is_noticed(review):
-    settings = (
-        SETTINGS.replace("Drug A,", "Treatment,")
-        + "2,1,Harm,Drug B versus placebo,Dichotomous,Treatment,Placebo,FALSE\n"
-    )
-    members = {
-        "data-rows.csv": ROWS + "2,1,Harm,,Zee 2016,2016,,,1,20,,2,21,\n",
-        "overall-estimates-and-settings.csv": settings,
-    }
+    settings = SETTINGS.replace("Drug A,", "Treatment,") + "2,1,Harm,Drug B versus placebo,Dichotomous,Treatment,Placebo,FALSE\n"
+    members = {"data-rows.csv": ROWS + "2,1,Harm,,Zee 2016,2016,,,1,20,,2,21,\n", "overall-estimates-and-settings.csv": settings}
     made = review.take("revman-web", package(members))
     assert any("'Treatment' is the label of a group in 2 comparisons" in note for note in made.notes)
 
 
 def test_an_empty_row_is_left_out_and_said(review):
     content = rm5(
-        RELIEF
-        + '<DICH_OUTCOME NO="2"><NAME>Death</NAME><DICH_DATA STUDY_ID="STD-1" TOTAL_1="0" TOTAL_2="0"/></DICH_OUTCOME>'
+        RELIEF + '<DICH_OUTCOME NO="2"><NAME>Death</NAME><DICH_DATA STUDY_ID="STD-1" TOTAL_1="0" TOTAL_2="0"/></DICH_OUTCOME>'
     )
     assert "1.2 Death: 1 row without a number" in review.take("revman5", content).left_out
 
@@ -411,9 +399,7 @@ def test_columns_of_our_names_need_no_mapping(review):
 
 
 def test_an_unknown_column_is_refused_with_the_option_that_says_what_it_is(review):
-    problem = review.only(
-        "csv", PLAIN.replace("modality", "drug"), columns=[], values=["modality=x"], outcomes=["response"]
-    )
+    problem = review.only("csv", PLAIN.replace("modality", "drug"), columns=[], values=["modality=x"], outcomes=["response"])
     assert problem.value == "drug"
     assert "columns=['drug=']" in problem.fix
 
@@ -427,17 +413,13 @@ def test_a_column_is_mapped_or_left_out_as_the_caller_says(review, columns):
 
 def test_the_columns_of_meta_are_two_groups(review):
     content = "author;year;event.e;n.e;event.c;n.c\nAdams;2010;5;10;2;11\n"
-    review.take(
-        "csv", content, values=["modality=Drug", "modality_control=Placebo", "certainty=high"], outcomes=["death"]
-    )
+    review.take("csv", content, values=["modality=Drug", "modality_control=Placebo", "certainty=high"], outcomes=["death"])
     assert review.counts("death") == [("Adams2010", "Drug", "5", "10"), ("Adams2010", "Placebo", "2", "11")]
     assert review.column("death", "certainty") == ["high", "high"]
 
 
 def test_a_column_of_outcomes_fills_several_tables(review):
-    content = (
-        "study,year,modality,outcome,events,total\nAdams 2010,2010,A,Response,5,20\nAdams 2010,2010,A,Death,1,20\n"
-    )
+    content = "study,year,modality,outcome,events,total\nAdams 2010,2010,A,Response,5,20\nAdams 2010,2010,A,Death,1,20\n"
     review.take("csv", content)
     assert (len(review.rows("response")), len(review.rows("death"))) == (1, 1)
 

@@ -24,9 +24,7 @@ def files(folder):
 
 
 def test_a_review_has_tables_their_contract_notebooks_a_plan_and_a_readme(fresh):
-    tables = [
-        f"extracted_data/{name}" for name in ("arms.csv", "datapackage.json", "harm.csv", "response.csv", "studies.csv")
-    ]
+    tables = [f"extracted_data/{name}" for name in ("arms.csv", "datapackage.json", "harm.csv", "response.csv", "studies.csv")]
     books = sorted(f"analyses/{name}" for name in NAMES)
     assert files(fresh) == sorted([".gitignore", "README.md", "analyses/plans/review.toml", *books, *tables])
 
@@ -166,9 +164,7 @@ def test_a_missing_parent_is_refused(tmp_path):
         new_review(tmp_path / "nowhere" / "review")
 
 
-@pytest.mark.parametrize(
-    "name", ["con", "NUL.txt", "com1", "a:b", "a|b", "a.", "x\u202ey", "a\x00b", "", " ", "a" * 300]
-)
+@pytest.mark.parametrize("name", ["con", "NUL.txt", "com1", "a:b", "a|b", "a.", "x\u202ey", "a\x00b", "", " ", "a" * 300])
 def test_a_folder_that_not_every_system_can_have_is_refused(tmp_path, name):
     with pytest.raises(ArgumentError, match="Fix"):
         new_review(f"{tmp_path}/{name}" if name.strip() else name)
@@ -210,24 +206,7 @@ def test_an_outcome_that_cannot_name_a_file_is_refused_with_the_mend(tmp_path, n
 @pytest.mark.parametrize(
     "name",
     [
-        *(
-            "../x",
-            "a/b",
-            "a\\b",
-            ".hidden",
-            "x.",
-            "",
-            "  ",
-            "=1+1",
-            "+x",
-            "-x",
-            "@x",
-            "a\x00b",
-            "a\nb",
-            "a\u202eb",
-            "con",
-            "aux.txt",
-        ),
+        *("../x", "a/b", "a\\b", ".hidden", "x.", "", "  ", "=1+1", "+x", "-x", "@x", "a\x00b", "a\nb", "a\u202eb", "con", "aux.txt"),
         *("<script>", "a`b", "$x$", "x" * 61, 'a"b', "a;b"),
     ],
 )
@@ -237,9 +216,7 @@ def test_a_modality_that_cannot_name_a_folder_is_refused_with_the_mend(tmp_path,
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "chosen", [{"outcomes": ["Cure", "cure"]}, {"outcomes": ["x"], "harms": ["x"]}, {"modalities": ["A", "a"]}]
-)
+@pytest.mark.parametrize("chosen", [{"outcomes": ["Cure", "cure"]}, {"outcomes": ["x"], "harms": ["x"]}, {"modalities": ["A", "a"]}])
 def test_a_name_that_stands_twice_is_refused(tmp_path, chosen):
     with pytest.raises(ArgumentError, match="twice"):
         new_review(tmp_path / "review", **chosen)

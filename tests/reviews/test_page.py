@@ -22,22 +22,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "new_review.md"
 _CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
 _TABLE = re.compile(r"`(?P<name>\w+\.csv)`:\n\n```text\n(?P<rows>.*?)```", re.DOTALL)
 #: Where a command that was shown before has left the folder in another state, it starts from a fresh one.
-_FRESH = (
-    "import revman5 ../pain.rm5 --into . --outcome",
-    "import csv",
-    "import covidence",
-    "import revman5 ../faulty.rm5",
-)
+_FRESH = ("import revman5 ../pain.rm5 --into . --outcome", "import csv", "import covidence", "import revman5 ../faulty.rm5")
 
 
 def renewed(text):
     """The page with what its commands print in the folder in which this is called."""
     faulty = RELIEF.replace('EVENTS_1="14"', 'EVENTS_1="35%"').replace('TOTAL_2="51"', 'TOTAL_2="5"')
-    for name, content in (
-        ("pain.rm5", rm5(RELIEF, SCORE, NAUSEA)),
-        ("faulty.rm5", rm5(faulty)),
-        ("extraction.csv", COVIDENCE),
-    ):
+    for name, content in (("pain.rm5", rm5(RELIEF, SCORE, NAUSEA)), ("faulty.rm5", rm5(faulty)), ("extraction.csv", COVIDENCE)):
         Path(name).write_text(content, encoding="utf-8")
     for found in _TABLE.finditer(text):
         Path(found["name"]).write_text(found["rows"], encoding="utf-8")

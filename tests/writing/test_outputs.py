@@ -53,9 +53,7 @@ def hostile_table(title=HOSTILE[0]):
     ]
     rows = [[text_cell(text), text_cell(text[::-1]), scaled_cell(RATE, 1, 0.1, 0.2)] for text in HOSTILE]
     groups = [HOSTILE[0]] * 7 + [HOSTILE[12]] * (len(HOSTILE) - 7)
-    return made(
-        title, "empty", columns, rows, HOSTILE, groups=groups, closing=[(HOSTILE[12], HOSTILE[2], "1 (0 to 2)")]
-    )
+    return made(title, "empty", columns, rows, HOSTILE, groups=groups, closing=[(HOSTILE[12], HOSTILE[2], "1 (0 to 2)")])
 
 
 class Reader(HTMLParser):
@@ -187,9 +185,7 @@ def test_the_head_of_a_word_table_is_repeated_and_rows_are_not_broken(tmp_path):
 
 
 def test_a_wide_word_table_lies_on_its_side_and_a_small_one_stands(tmp_path):
-    wide = made(
-        "T", "e", [Column(f"Column {i}", (f"c{i}",)) for i in range(12)], [[text_cell("some words of text")] * 12]
-    )
+    wide = made("T", "e", [Column(f"Column {i}", (f"c{i}",)) for i in range(12)], [[text_cell("some words of text")] * 12])
     pages = [docx.Document(t.to_docx(tmp_path / "a.docx")).sections[0] for t in (wide, numbers_table())]
     assert [page.orientation for page in pages] == [WD_ORIENT.LANDSCAPE, WD_ORIENT.PORTRAIT]
     assert pages[0].page_width > pages[0].page_height
@@ -258,34 +254,24 @@ def test_latex_prints_hostile_texts_and_none_acts(text):
 
 def test_latex_escapes_the_ten_specials_dashes_and_joining_marks():
     assert escape("\\{}$&#%_^~") == (r"\textbackslash{}\{\}\$\&\#\%\_\textasciicircum{}\textasciitilde{}")
-    assert escape("−0.5 – ² ≤ ∞") == (
-        r"\ensuremath{-}0.5 \textendash{} \textsuperscript{2} \ensuremath{\leq} \ensuremath{\infty}"
-    )
+    assert escape("−0.5 – ² ≤ ∞") == (r"\ensuremath{-}0.5 \textendash{} \textsuperscript{2} \ensuremath{\leq} \ensuremath{\infty}")
     assert escape("TARE-resin -- don't ''x'' ?`") == "TARE-resin {-}- don't {'}'x{'}' {?}\\textasciigrave{}"
     assert escape("[2pt] *") == "{[}2pt{]} {*}"
 
 
 def test_every_row_of_latex_has_as_many_cells_as_columns_and_braces_match():
-    for table in (
-        hostile_table(),
-        numbers_table(),
-        numbers_table(closing=[("Median", "", "1 (0 to 100.0)", "", "", "")]),
-    ):
+    for table in (hostile_table(), numbers_table(), numbers_table(closing=[("Median", "", "1 (0 to 100.0)", "", "", "")])):
         source = table.to_latex()
         bare = re.sub(r"\\[{}&]", "", source)
         assert bare.count("{") == bare.count("}")
         assert source.count("\\begin{") == source.count("\\end{")
-        body = bare[
-            bare.rindex("\\midrule") if not table.closing else bare.index("\\midrule") : bare.rindex("\\bottomrule")
-        ]
+        body = bare[bare.rindex("\\midrule") if not table.closing else bare.index("\\midrule") : bare.rindex("\\bottomrule")]
         rows = [line for line in body.splitlines() if line.endswith("\\\\") and "\\multicolumn" not in line]
         assert len(rows) >= 1
         assert {line.count("&") for line in rows} == {len(table.columns) - 1}
 
 
-@pytest.mark.skipif(
-    shutil.which("pdflatex") is None, reason="LaTeX is not installed; its escapes were tested all the same"
-)
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LaTeX is not installed; its escapes were tested all the same")
 def test_latex_compiles_without_a_complaint(tmp_path):
     long = made("Long", "e", [Column("a", ("a",))], [[text_cell(text)] for text in HOSTILE[:-1] * 3])
     inner = "".join(table.to_latex() for table in (hostile_table(), numbers_table(), long))
@@ -307,12 +293,7 @@ def test_a_long_table_breaks_across_pages_in_latex():
 
 def test_points_stand_under_each_other_and_digits_stay():
     shown = aligned(["9.7 to 10.25", "100.0 to 2.0", "–", "<0.1 to 99.9"])
-    assert [re.sub("[\u2007\u2008]", "", text) for text in shown] == [
-        "9.7 to 10.25",
-        "100.0 to 2.0",
-        "–",
-        "<0.1 to 99.9",
-    ]
+    assert [re.sub("[\u2007\u2008]", "", text) for text in shown] == ["9.7 to 10.25", "100.0 to 2.0", "–", "<0.1 to 99.9"]
     points = {text[::-1].index(".") for text in shown if text != "–"}
     assert len(points) == 1
     assert {len(text) - text.index("to") for text in shown if text != "–"} == {len(shown[0]) - shown[0].index("to")}
@@ -347,9 +328,7 @@ def test_the_dictionary_is_strict_json():
 
 
 def test_a_long_table_is_short_in_a_console_and_whole_in_its_summary():
-    table = made(
-        "T" * 500, "e", [Column("a", ("a",))], [[text_cell(f"row {i} " + "z" * 200)] for i in range(100)], ["n"] * 1
-    )
+    table = made("T" * 500, "e", [Column("a", ("a",))], [[text_cell(f"row {i} " + "z" * 200)] for i in range(100)], ["n"] * 1)
     lines = repr(table).splitlines()
     assert len(lines) < 15
     assert max(map(len, lines)) <= 120

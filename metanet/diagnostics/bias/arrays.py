@@ -48,9 +48,7 @@ class Outcome:
         value, se = getattr(self, name), getattr(self, f"{name}_se")
         if value is None or se is None:
             return None, None
-        critical = (
-            distributions.two_sided_z(level) if self.df is None else float(distributions.two_sided_t(level, self.df))
-        )
+        critical = distributions.two_sided_z(level) if self.df is None else float(distributions.two_sided_t(level, self.df))
         half = critical * se
         return value - half, value + half
 
@@ -63,13 +61,9 @@ def run(name: str, fit: Pooled, twin: Twin, sizes: Sequence[Array], *, exact: bo
         full = not data.timed and events == float(data.total_of("total", "total_control")[0])
         if events == 0 or full:
             every = "Every patient" if full else "No patient"
-            return Outcome.without(
-                f"{every} of any study had the event: there are no differences to relate to the size.", twin.k
-            )
+            return Outcome.without(f"{every} of any study had the event: there are no differences to relate to the size.", twin.k)
     if twin.k < 3:
-        return Outcome.without(
-            "Fewer than three studies have an estimable effect: no regression line can be tested.", twin.k
-        )
+        return Outcome.without("Fewer than three studies have an estimable effect: no regression line can be tested.", twin.k)
     y, v = twin.yi, twin.vi
     present = np.isfinite(v)
     if name == "lfk":
@@ -148,9 +142,7 @@ def _size(reciprocal: bool, fit: Pooled, twin: Twin, sizes: Sequence[Array], exa
     if data.by_effect:
         size = sum(sizes[1:], sizes[0])
         weights = np.where(present, size, 0.0)
-        return _line(
-            small_study.on_size(y, size, weights, reciprocal=reciprocal), y, present, weights="number of patients"
-        )
+        return _line(small_study.on_size(y, size, weights, reciprocal=reciprocal), y, present, weights="number of patients")
     size_name = "person_time" if data.timed else "total"
     if is_rate(fit):
         total = data[size_name]
@@ -180,17 +172,13 @@ def _counts(reciprocal: bool, fit: Pooled, twin: Twin, total: Array) -> Outcome:
 
     data = fit.data
     events = data["events"]
-    found = small_study.rate_on_size(
-        events, total, reciprocal=reciprocal, family="poisson" if data.timed else "binomial"
-    )
+    found = small_study.rate_on_size(events, total, reciprocal=reciprocal, family="poisson" if data.timed else "binomial")
     present = total > 0
     rate = np.where(present, events / np.where(present, total, 1.0), 0.0)
     link = ratio if data.timed else inverse_logit
     notes = []
     if found.unbounded[0]:
-        notes.append(
-            "All events lie at one end of the sizes, so the slope has no finite estimate; the test is the score test."
-        )
+        notes.append("All events lie at one end of the sizes, so the slope has no finite estimate; the test is the score test.")
     if fit.method["link"] not in (None, "logit", "log"):
         notes.append(f"The line is drawn on the logit, not on the {fit.method['link']} scale of the fit.")
     return _line(
@@ -213,9 +201,7 @@ def _two_groups(name: str, fit: Pooled, twin: Twin) -> Outcome:
         score, information = small_study.score_and_information(kind, *counts)
         known = information > 0
         effects = np.where(known, score / np.where(known, information, 1.0), 0.0)
-        return _line(
-            small_study.harbord(score, information), effects, known, counts=True, notes=_silent(data.present, known)
-        )
+        return _line(small_study.harbord(score, information), effects, known, counts=True, notes=_silent(data.present, known))
     arcsine = MEASURES["AS"]
     found = arcsine.effects(*counts)
     outcome = _line(small_study.thompson_sharp(found.yi, found.vi), found.yi, np.isfinite(found.vi), counts=True)
@@ -234,20 +220,12 @@ def _ranks(y: Array, v: Array) -> Outcome:
     found = begg(y, v)
     k = int(np.isfinite(v).sum())
     if np.isnan(found.pvalue[0]):
-        return Outcome.without(
-            "All studies have the same effect or the same variance: their ranks are uninformative.", k
-        )
+        return Outcome.without("All studies have the same effect or the same variance: their ranks are uninformative.", k)
     exact = bool(found.exact[0])
-    notes = (
-        ()
-        if exact
-        else ("Equal values among the studies: the p-value is the normal approximation corrected for ties.",)
-    )
+    notes = () if exact else ("Equal values among the studies: the p-value is the normal approximation corrected for ties.",)
     if not exact and k > 200:
         notes = ("With more than 200 studies the p-value is the normal approximation.",)
-    return Outcome(
-        None, k, float(found.tau[0]), "exact" if exact else "normal", None, float(found.pvalue[0]), notes=notes
-    )
+    return Outcome(None, k, float(found.tau[0]), "exact" if exact else "normal", None, float(found.pvalue[0]), notes=notes)
 
 
 def _index(y: Array, v: Array) -> Outcome:

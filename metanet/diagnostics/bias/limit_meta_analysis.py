@@ -26,9 +26,7 @@ _NUMBERS = (
     "k", "estimate", "ci_lower", "ci_upper", "mu", "se", "mu_lower", "mu_upper", "alpha", "alpha_se", "beta", "tau2", "q", "q_df",
     "q_pvalue", "q_small_study", "q_small_study_pvalue", "q_residual", "q_residual_df", "q_residual_pvalue", "g2",
 )  # fmt: skip
-_REASON = (
-    "The limit follows the effects along their standard errors, and the standard error of a rate is made of the rate."
-)
+_REASON = "The limit follows the effects along their standard errors, and the standard error of a rate is made of the rate."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -95,12 +93,8 @@ class LimitMetaAnalysis(Check):
             return {}
         df = (float(self.q_residual_df),)
         return {
-            "small_study": Test(
-                "Q", "no small-study effects", self.q_small_study, "chi-squared", (1.0,), self.q_small_study_pvalue
-            ),
-            "residual": Test(
-                "Q", "no residual heterogeneity", self.q_residual, "chi-squared", df, self.q_residual_pvalue
-            ),
+            "small_study": Test("Q", "no small-study effects", self.q_small_study, "chi-squared", (1.0,), self.q_small_study_pvalue),
+            "residual": Test("Q", "no residual heterogeneity", self.q_residual, "chi-squared", df, self.q_residual_pvalue),
         }
 
     def rows(self) -> list[tuple[str, str]]:
@@ -177,9 +171,7 @@ def limit_meta_analysis(fit: Pooled, *, allow_biased: bool = False) -> LimitMeta
     elif twin.k < 10:
         notes.append(f"{twin.k} studies: the limit is an extrapolation and very uncertain below 10.")
     half = distributions.two_sided_z(fit.level) * se
-    method = stamp_of(
-        "Limit meta-analysis", "10.1093/biostatistics/kxq046", "1 / (v + tau2)", fit, notes, biased=warning is not None
-    )
+    method = stamp_of("Limit meta-analysis", "10.1093/biostatistics/kxq046", "1 / (v + tau2)", fit, notes, biased=warning is not None)
 
     def value(array: np.ndarray) -> float | None:
         return None if reason else number_or_none(float(array[0]))
@@ -187,9 +179,7 @@ def limit_meta_analysis(fit: Pooled, *, allow_biased: bool = False) -> LimitMeta
     def tail(statistic: np.ndarray, df: int) -> float | None:
         return None if reason else number_or_none(float(distributions.chi2_upper_tail(statistic, df)[0]))
 
-    frame = pd.DataFrame(
-        {"study": fit.studies["study"], "yi": np.where(np.isfinite(v[0]), y[0], np.nan), "limit": found.effects[0]}
-    )
+    frame = pd.DataFrame({"study": fit.studies["study"], "yi": np.where(np.isfinite(v[0]), y[0], np.nan), "limit": found.effects[0]})
     return LimitMetaAnalysis(
         fit=fit,
         method=method,

@@ -217,9 +217,7 @@ def pet_peese(fit: Pooled, *, null: float | None = None, alpha: float = 0.10, al
         p = lines["PET"].p_value
         conditional = "PEESE" if p is not None and p < alpha else "PET"
     else:
-        notes.append(
-            "A rate has no null value, which the choice between PET and PEESE needs. Fix: give null=, such as 0.2."
-        )
+        notes.append("A rate has no null value, which the choice between PET and PEESE needs. Fix: give null=, such as 0.2.")
     if lines and twin.k < 10:
         notes.append(f"{twin.k} studies: both lines are extrapolations and very uncertain below 10.")
     if lines and not is_rate(fit):
@@ -228,9 +226,7 @@ def pet_peese(fit: Pooled, *, null: float | None = None, alpha: float = 0.10, al
         "PET-PEESE", "10.1002/jrsm.1095", "1 / v, dispersion estimated", fit, notes, alpha=float(alpha), null=at,
         biased=warning is not None,
     )  # fmt: skip
-    return PetPeese(
-        fit, method, reason, twin.k, twin.k - 2 if lines else None, lines.get("PET"), lines.get("PEESE"), conditional
-    )
+    return PetPeese(fit, method, reason, twin.k, twin.k - 2 if lines else None, lines.get("PET"), lines.get("PEESE"), conditional)
 
 
 def _lines(twin: Twin, null: float | None, level: float) -> dict[str, Corrected]:

@@ -97,13 +97,7 @@ TESTS = {test.name: test for test in _ALL}
 #: Unbiased reviews of 15 rates (true rates of 3 and 8 %, tau 0 and 0.5 on the logit scale, sizes log-uniform from 15 to
 #: 150), per cent called asymmetric, lowest and highest cell. By `small_study_simulation` with 10,000 sets a cell; Egger and
 #: LFK with 2,000 in an earlier run.
-FALSE_ALARMS = {
-    "egger": (45, 81),
-    "egger_mixed": (26, 70),
-    "begg": (3, 23),
-    "thompson_sharp": (18, 64),
-    "lfk": (87, 97),
-}
+FALSE_ALARMS = {"egger": (45, 81), "egger_mixed": (26, 70), "begg": (3, 23), "thompson_sharp": (18, 64), "lfk": (87, 97)}
 
 _RATIOS = ("OR", "RR", "PETO")
 
@@ -119,8 +113,6 @@ def default_test(fit: Pooled) -> str:
 
 def check_biased(fit: Pooled, what: str, allow_biased: object, reason: str) -> str | None:
     """The warning that a biased method on rates carries; an error unless it was asked for twice."""
-    if not isinstance(allow_biased, bool):
-        raise ArgumentError(f"allow_biased={allow_biased!r} must be True or False.")
     if not is_rate(fit):
         return None
     if not allow_biased:
@@ -148,9 +140,7 @@ def inapplicable(name: str, fit: Pooled, *, sizes: bool) -> str | None:
     timed = fit.data.timed
     if name in ("peters", "macaskill"):
         if given and not sizes:
-            return (
-                f"{TESTS[name].title} needs the number of patients of each study: give total=, a column or a sequence."
-            )
+            return f"{TESTS[name].title} needs the number of patients of each study: give total=, a column or a sequence."
         if not (rate or given or measure in (*_RATIOS, "IRR")):
             return f"{TESTS[name].title} is made for rates and ratios; for a difference use method='egger'."
     if name == "harbord" and measure not in _RATIOS:

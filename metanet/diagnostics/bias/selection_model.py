@@ -97,11 +97,7 @@ class SelectionModel(Check):
         """No selection."""
         if self.lrt is None or self.lrt_df is None:
             return {}
-        return {
-            "lrt": Test(
-                "likelihood ratio", "no selection", self.lrt, "chi-squared", (float(self.lrt_df),), self.lrt_pvalue
-            )
-        }
+        return {"lrt": Test("likelihood ratio", "no selection", self.lrt, "chi-squared", (float(self.lrt_df),), self.lrt_pvalue)}
 
     def rows(self) -> list[tuple[str, str]]:
         """Name and text of every number."""
@@ -132,12 +128,7 @@ class SelectionModel(Check):
 
 @checked(kind=choice(*KINDS), alternative=choice(*ALTERNATIVES))
 def selection_model(
-    fit: Pooled,
-    *,
-    kind: str = "step",
-    steps: Sequence[float] = (0.025,),
-    alternative: str | None = None,
-    null: float | None = None,
+    fit: Pooled, *, kind: str = "step", steps: Sequence[float] = (0.025,), alternative: str | None = None, null: float | None = None
 ) -> SelectionModel:
     """A random-effects model in which the probability of a study being seen depends on its p-value.
 
@@ -199,9 +190,7 @@ def _steps(steps: object) -> np.ndarray:
     if values.ndim == 1 and values.size > 1 and values[-1] == 1:
         values = values[:-1]
     if values.ndim != 1 or not values.size or not np.all((values > 0) & (values < 1)) or np.any(np.diff(values) <= 0):
-        raise ArgumentError(
-            f"steps={as_given(steps)} must be increasing p-values between 0 and 1, such as (0.025, 0.5)."
-        )
+        raise ArgumentError(f"steps={as_given(steps)} must be increasing p-values between 0 and 1, such as (0.025, 0.5).")
     return values
 
 
@@ -313,14 +302,7 @@ def _answer(
 
 
 def _frame(
-    twin: Twin,
-    kind: str,
-    alternative: str,
-    limits: np.ndarray,
-    found: Selection | None,
-    sign: float,
-    null: float,
-    level: float,
+    twin: Twin, kind: str, alternative: str, limits: np.ndarray, found: Selection | None, sign: float, null: float, level: float
 ) -> pd.DataFrame:
     """The weights with intervals that are normal on the log scale."""
     import pandas as pd
@@ -342,9 +324,5 @@ def _frame(
     studies = [int((np.searchsorted(limits, p, side="left") == j).sum()) for j in range(len(names))]
     first = {"delta": 1.0, "se": np.nan, "lower": np.nan, "upper": np.nan}
     return pd.DataFrame(
-        {
-            "weight": names,
-            "studies": studies,
-            **{name: np.concatenate([[first[name]], values]) for name, values in columns.items()},
-        }
+        {"weight": names, "studies": studies, **{name: np.concatenate([[first[name]], values]) for name, values in columns.items()}}
     )

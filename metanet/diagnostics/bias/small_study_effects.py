@@ -12,22 +12,12 @@ from metanet.base.display import level_text, number, plural
 from metanet.base.errors import ArgumentError, check_choice
 from metanet.base.results import Method, Result, Test
 from metanet.diagnostics.bias.arrays import Outcome, run
-from metanet.diagnostics.bias.registry import (
-    TESTS,
-    SmallStudyTest,
-    bias_reason,
-    check_biased,
-    default_test,
-    inapplicable,
-)
+from metanet.diagnostics.bias.registry import TESTS, SmallStudyTest, bias_reason, check_biased, default_test, inapplicable
 from metanet.diagnostics.study_effects import Twin, is_rate, two_step_twin
 from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-# What the results on small-study effects share: the method stamp, and how an effect is written.
 
 
 def stamp_of(title: str, source: str, weights: str, fit: Pooled, notes: Sequence[str], **choices: object) -> Method:
@@ -64,8 +54,6 @@ class Check(Result):
         """The sentence, with the warning of a check that is biased on these data."""
         return f"{text} {self.notes[0]}" if self.method["biased"] else text
 
-
-# Small-study effects: do small studies report other effects than large ones, by the test that suits the data.
 
 #: Below this many studies the tests have little power (Sterne 2011, doi:10.1136/bmj.d4002).
 ENOUGH = 10
@@ -171,9 +159,7 @@ class SmallStudyEffects(Check):
             if value is not None:
                 ends = f"{number(getattr(self, f'{name}_lower'), 3)} to {number(getattr(self, f'{name}_upper'), 3)}"
                 words = f"{name.capitalize()} ({self._spec.predictor})" if name == "slope" else "Intercept"
-                out.append(
-                    (words, f"{number(value, 3)} ({level} CI {ends}; SE {number(getattr(self, f'{name}_se'), 3)})")
-                )
+                out.append((words, f"{number(value, 3)} ({level} CI {ends}; SE {number(getattr(self, f'{name}_se'), 3)})"))
         if self.tau2 is not None:
             out.append(("tau2 about the line", number(self.tau2, 4)))
         if self.estimate is not None:
@@ -288,9 +274,7 @@ def _sizes(fit: Pooled, total: Any, total_control: Any, name: str) -> list[Any]:
         if value is None:
             continue
         if fit.measure != "GEN":
-            raise ArgumentError(
-                f"{argument} is for effects given directly: these data contain counts. Fix: leave it out."
-            )
+            raise ArgumentError(f"{argument} is for effects given directly: these data contain counts. Fix: leave it out.")
         if isinstance(value, str):
             frame = fit.studies
             if value not in frame.columns:
@@ -303,9 +287,7 @@ def _sizes(fit: Pooled, total: Any, total_control: Any, name: str) -> list[Any]:
         except (TypeError, ValueError):
             raise ArgumentError(f"{argument} must contain numbers of patients.") from None
         if numbers.shape != (fit.k,) or not np.all(np.isfinite(numbers) & (numbers > 0)):
-            raise ArgumentError(
-                f"{argument} must contain one number of patients above 0 for each of the {fit.k} studies."
-            )
+            raise ArgumentError(f"{argument} must contain one number of patients above 0 for each of the {fit.k} studies.")
         out.append(numbers[None, :])
     if total is None and total_control is not None:
         raise ArgumentError("total_control was given without total. Fix: give both.")
@@ -324,9 +306,7 @@ def _notes(spec: SmallStudyTest, fit: Pooled, twin: Twin, outcome: Outcome) -> l
         )
     notes += outcome.notes
     if spec.name == "lfk":
-        notes.append(
-            "The index grows with the number of studies and has no p-value; its customary limits 1 and 2 are no error rates."
-        )
+        notes.append("The index grows with the number of studies and has no p-value; its customary limits 1 and 2 are no error rates.")
     if spec.name in ("harbord", "peters", "macaskill", "deeks") and not is_rate(fit) and (fit.tau2 or 0.0) > 0.1:
         notes.append(
             "The studies differ strongly (tau2 above 0.1): its type I error then exceeds the nominal level. "
@@ -345,9 +325,7 @@ def _notes(spec: SmallStudyTest, fit: Pooled, twin: Twin, outcome: Outcome) -> l
     return [note.strip() for note in notes]
 
 
-def _result(
-    fit: Pooled, spec: SmallStudyTest, twin: Twin, outcome: Outcome, notes: list[str], biased: bool
-) -> SmallStudyEffects:
+def _result(fit: Pooled, spec: SmallStudyTest, twin: Twin, outcome: Outcome, notes: list[str], biased: bool) -> SmallStudyEffects:
     if spec.name == "begg":
         null = "Standardised effects and their variances are unrelated (Kendall's tau is zero)."
     elif spec.name == "lfk":
@@ -362,9 +340,7 @@ def _result(
     response = [None if adjusted is None else back(value) for value in (adjusted, lower, upper)]
     return SmallStudyEffects(
         fit=fit,
-        method=stamp_of(
-            spec.title, spec.source, spec.weights if outcome.weights is None else outcome.weights, fit, notes
-        ),
+        method=stamp_of(spec.title, spec.source, spec.weights if outcome.weights is None else outcome.weights, fit, notes),
         test=spec.name,
         k=outcome.k,
         reason=outcome.reason,

@@ -120,12 +120,7 @@ class TrimAndFill(Check):
 
 @checked(estimator=choice(*ESTIMATORS), side=choice(*SIDES), max_iterations=whole(1))
 def trim_and_fill(
-    fit: Pooled,
-    *,
-    estimator: str = "L0",
-    side: str | None = None,
-    max_iterations: int = 100,
-    allow_biased: bool = False,
+    fit: Pooled, *, estimator: str = "L0", side: str | None = None, max_iterations: int = 100, allow_biased: bool = False
 ) -> TrimAndFill:
     """Estimate how many studies are missing on one side of the funnel, put in their mirror images, and pool again.
 
@@ -187,13 +182,7 @@ def _side(twin: Twin) -> tuple[str, str]:
 
 
 def _answer(
-    fit: Pooled,
-    twin: Twin,
-    estimator: str,
-    side: str | None,
-    notes: list[str],
-    reason: str | None,
-    found: TrimFill | None = None,
+    fit: Pooled, twin: Twin, estimator: str, side: str | None, notes: list[str], reason: str | None, found: TrimFill | None = None
 ) -> TrimAndFill:
     import pandas as pd
 
@@ -207,10 +196,7 @@ def _answer(
         pooled = pool_batch(_filled(data, found), options)
         for name in numbers:
             numbers[name] = number_or_none(float(getattr(pooled, name)[1]))
-        for row, names in (
-            (1, ("estimate", "ci_lower", "ci_upper")),
-            (0, ("observed", "observed_lower", "observed_upper")),
-        ):
+        for row, names in ((1, ("estimate", "ci_lower", "ci_upper")), (0, ("observed", "observed_lower", "observed_upper"))):
             for name, source in zip(names, ("mu", "mu_lower", "mu_upper"), strict=True):
                 response[name] = twin.response(float(getattr(pooled, source)[row]))
         where = np.flatnonzero(found.mirrored[0])

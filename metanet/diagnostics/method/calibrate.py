@@ -16,8 +16,7 @@ from metanet.kernels.normal_effect.random_effect import LINKS
 from metanet.kernels.numerics import distributions
 from metanet.models.options import Options, check_options, lean, method_label, options_of
 from metanet.models.pooling.batch import Batch, Data, pool_batch
-from metanet.models.pooling.simulate import Truth
-from metanet.models.pooling.simulate import draw as draw_data
+from metanet.models.pooling.simulate import Truth, draw as draw_data
 from metanet.models.registry import EXACT, TWO_STEP
 from metanet.models.results.pooled import Pooled
 
@@ -82,11 +81,7 @@ class Calibration(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain JSON-able values."""
-        truth = (
-            None
-            if self.truth is None
-            else {"kind": self.truth.kind, "mean": self.truth.mean, "spread": self.truth.spread}
-        )
+        truth = None if self.truth is None else {"kind": self.truth.kind, "mean": self.truth.mean, "spread": self.truth.spread}
         settings = {"simulations": self.simulations, "seed": self.seed, "truth": plain(truth)}
         return {"reason": self.reason, **settings, "rows": plain(self._frame), "method": plain(dict(self.method))}
 
@@ -213,9 +208,7 @@ def _truth(fit: Pooled, options: Options, rate: float | None, tau: float | None)
     if options.model == "beta_binomial":
         kind, mean, spread = "beta", fit.mu, fit.rho
         if tau is not None:
-            raise ArgumentError(
-                "tau belongs to a normal random effect; the beta-binomial model has none. Fix: leave it out."
-            )
+            raise ArgumentError("tau belongs to a normal random effect; the beta-binomial model has none. Fix: leave it out.")
     elif fit.response in ("rate", "rate per person-time"):
         kind = fit.method["link"] or ("log" if fit.data.timed else "logit")
         mean, spread = _normal_truth(fit, options, kind)
@@ -257,17 +250,13 @@ def _methods(options: Options, rivals: bool) -> list[tuple[str, Options]]:
             timed=kind == "rate per person-time" or measure in ("IRR", "IRD"),
         )
         if rival.model in TWO_STEP and rival.measure == options.measure:
-            rival = (
-                replace(rival, add=options.add, to=options.to, drop00=options.drop00) if not options.exact else rival
-            )
+            rival = replace(rival, add=options.add, to=options.to, drop00=options.drop00) if not options.exact else rival
         if all(method_label(rival) != method_label(other) for other in found):
             found.append(rival)
     return [(method_label(each), each) for each in found]
 
 
-def _row(
-    sets: Data, choice: Options, chosen: Options, truth: Truth, known: dict[Options, Batch], threads: int
-) -> dict[str, Any]:
+def _row(sets: Data, choice: Options, chosen: Options, truth: Truth, known: dict[Options, Batch], threads: int) -> dict[str, Any]:
     """One method's numbers over all data sets."""
     # Intervals of one exact fit differ in a quantile alone: the fit is shared.
     plain_interval = choice.model in EXACT and choice.ci in ("z", "t")
@@ -302,10 +291,7 @@ def _row(
     has = ~np.isnan(lower) & ~np.isnan(upper)
     lo, up, at = lower[has], upper[has], estimate[has]
     n = max(1, int(has.sum()))
-    below, above = (
-        float((up < target).mean()) if has.any() else np.nan,
-        float((lo > target).mean()) if has.any() else np.nan,
-    )
+    below, above = (float((up < target).mean()) if has.any() else np.nan, float((lo > target).mean()) if has.any() else np.nan)
     coverage = 1.0 - below - above
     predicted = ~np.isnan(for_prediction.pi_lower)
     ends = (for_prediction.pi_lower[predicted], for_prediction.pi_upper[predicted])

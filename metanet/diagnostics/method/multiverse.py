@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-# What a multiverse is made of: the row sets that defensible choices of data leave, and the analyses that could be made of each.
-
 #: A modality within a class is a grouping of its own from so many arms on.
 _LEAST_ARMS = 3
 
@@ -89,9 +87,7 @@ def row_sets(
         for name, words in _groupings(data, outcome, modality, definition, choices):
             for overlap in choices.overlap:
                 for certainty in choices.certainty:
-                    rows = data.rates(
-                        outcome, modality=words, definition=definition, overlap=overlap, certainty=certainty
-                    )
+                    rows = data.rates(outcome, modality=words, definition=definition, overlap=overlap, certainty=certainty)
                     start = {"grouping": name, "overlap": overlap, "certainty": certainty}
                     found += _filtered(rows, start, choices)
         return found
@@ -175,9 +171,6 @@ def analyses_for(scale: str, measure: str | None, level: float, given: Mapping[s
         if measure == "OR" and not given["timed"]:
             words += [{"model": name, "measure": "OR"} for name in ("CM.EL", "UM.FS")]
     return [check_options(**word, level=level, **given) for word in words]
-
-
-# The multiverse: every defensible choice of data and method in one batch, and which choice moves the number most.
 
 
 #: Choices of data, in the order in which they are listed; then those of method.
@@ -270,9 +263,7 @@ class Multiverse(Result):
         if self.threshold is not None:
             shares = self.shares()
             at = self.scale.exact(self.threshold)
-            text += (
-                f" {per_cent(shares['above'], 0)} % of them lie above {at}, {per_cent(shares['below'], 0)} % below; "
-            )
+            text += f" {per_cent(shares['above'], 0)} % of them lie above {at}, {per_cent(shares['below'], 0)} % below; "
             text += f"the whole interval lies above in {per_cent(shares['interval_above'], 0)} % and below in "
             text += f"{per_cent(shares['interval_below'], 0)} %."
         if len(self._drivers) and self._drivers["range"].iloc[0] > 5e-4:
@@ -393,25 +384,15 @@ def multiverse(
     if not studies:
         reason = "No row fits any of the choices."
         none = pd.DataFrame(columns=["choice", "levels", "share", "range"])
-        return Multiverse(
-            reason, chosen[0].scale, level, threshold, Method({**versions(), "notes": []}), pd.DataFrame(), none
-        )
+        return Multiverse(reason, chosen[0].scale, level, threshold, Method({**versions(), "notes": []}), pd.DataFrame(), none)
     full = _full(sets, owner, studies, chosen, threads)
     drivers = _drivers(full)
     distinct = full.drop_duplicates(["set", "analysis"]).copy()
     distinct["ways"] = distinct["set"].map(pd.Series(owner[owner >= 0]).value_counts())
-    frame = (
-        distinct.sort_values(["estimate", "ci_lower"], kind="stable")
-        .drop(columns=["set", "analysis"])
-        .reset_index(drop=True)
-    )
+    frame = distinct.sort_values(["estimate", "ci_lower"], kind="stable").drop(columns=["set", "analysis"]).reset_index(drop=True)
     stamp: dict[str, Any] = {**versions(), "analyses": sorted({method_label(each) for each in chosen}), "notes": []}
     if isinstance(data, Evidence):
-        stamp |= {
-            "outcome": outcome,
-            "modality": plain(modality),
-            "fingerprint": data.fingerprint_of(outcome, modality),
-        }
+        stamp |= {"outcome": outcome, "modality": plain(modality), "fingerprint": data.fingerprint_of(outcome, modality)}
     return Multiverse(None, chosen[0].scale, level, threshold, Method(stamp), frame, drivers)
 
 
@@ -449,9 +430,7 @@ def _analyses(
     return list(dict.fromkeys(found))
 
 
-def _distinct(
-    sets: list[RowSet], given: dict[str, Any], study: Any, options: Options
-) -> tuple[list[Studies], NDArray[np.intp]]:
+def _distinct(sets: list[RowSet], given: dict[str, Any], study: Any, options: Options) -> tuple[list[Studies], NDArray[np.intp]]:
     """The distinct sets of rows as studies, and which of them each choice of data leaves (-1 where nothing is left)."""
     found: dict[tuple[Any, ...], int] = {}
     studies: list[Studies] = []
@@ -468,9 +447,7 @@ def _distinct(
     return studies, owner
 
 
-def _full(
-    sets: list[RowSet], owner: NDArray[np.intp], studies: list[Studies], chosen: list[Options], threads: int
-) -> pd.DataFrame:
+def _full(sets: list[RowSet], owner: NDArray[np.intp], studies: list[Studies], chosen: list[Options], threads: int) -> pd.DataFrame:
     """The whole factorial: one row for each choice of data and method; equal row sets are fitted once."""
     import pandas as pd
 

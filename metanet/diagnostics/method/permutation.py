@@ -13,8 +13,7 @@ from metanet.base.results import Method, Result, Test
 from metanet.diagnostics.studies.series import rate_or_effect
 from metanet.diagnostics.study_effects import null_on_scale, two_step_twin
 from metanet.kernels.inverse_variance.tau2 import ESTIMATORS
-from metanet.kernels.resampling.permutations import all_signs, interval, random_signs, statistics
-from metanet.kernels.resampling.permutations import sign_flip_p_values as p_values
+from metanet.kernels.resampling.permutations import all_signs, interval, random_signs, sign_flip_p_values as p_values, statistics
 from metanet.models.results.pooled import Pooled
 
 #: All assignments of signs up to this many.
@@ -44,18 +43,7 @@ class PermutationTest(Result):
     exact: bool
     has_interval: bool
 
-    _entries = (
-        "reason",
-        "null",
-        "statistic",
-        "pvalue",
-        "ci_lower",
-        "ci_upper",
-        "level",
-        "permutations",
-        "exact",
-        "notes",
-    )
+    _entries = ("reason", "null", "statistic", "pvalue", "ci_lower", "ci_upper", "level", "permutations", "exact", "notes")
 
     @property
     def heading(self) -> str:
@@ -85,9 +73,7 @@ class PermutationTest(Result):
         if self.null is not None:
             parts.append(f"test against {rate_or_effect(self.fit, self.null)} {p_value(self.pvalue)}")
         if self.has_interval:
-            ends = [
-                "no limit" if end is None else rate_or_effect(self.fit, end) for end in (self.ci_lower, self.ci_upper)
-            ]
+            ends = ["no limit" if end is None else rate_or_effect(self.fit, end) for end in (self.ci_lower, self.ci_upper)]
             parts.append(f"{level_text(self.level)} interval {ends[0]} to {ends[1]}")
         which = "all" if self.exact else f"{self.permutations:,} random"
         return f"By {which} sign changes: {', '.join(parts)}."
@@ -95,12 +81,7 @@ class PermutationTest(Result):
 
 @checked(permutations=whole(2, _MOST), seed=whole(0))
 def permutation_test(
-    fit: Pooled,
-    null: float | None = None,
-    *,
-    permutations: int | None = None,
-    ci: bool = True,
-    seed: int = 0,
+    fit: Pooled, null: float | None = None, *, permutations: int | None = None, ci: bool = True, seed: int = 0
 ) -> PermutationTest:
     """Test a pooled effect by changing the signs of the studies' deviations from the null.
 
@@ -160,16 +141,5 @@ def permutation_test(
     if p is None and not ci:
         reason = "A pooled rate has no natural null. Fix: give null, the rate to test."
     return PermutationTest(
-        fit,
-        Method({**fit.method, "notes": notes}),
-        reason,
-        value,
-        statistic,
-        p,
-        lower,
-        upper,
-        fit.level,
-        signs.shape[0],
-        exact,
-        ci,
+        fit, Method({**fit.method, "notes": notes}), reason, value, statistic, p, lower, upper, fit.level, signs.shape[0], exact, ci
     )

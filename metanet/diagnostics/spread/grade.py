@@ -49,20 +49,13 @@ def grade_facts(
     return pd.DataFrame(rows, columns=["domain", "question", "fact", "judgement"])
 
 
-def _inconsistency(
-    fit: Pooled, subgroups: Comparison | None, moderators: Mapping[str, Regression]
-) -> list[tuple[str, str]]:
+def _inconsistency(fit: Pooled, subgroups: Comparison | None, moderators: Mapping[str, Regression]) -> list[tuple[str, str]]:
     if fit.k < 2:
         return [("Do the studies differ?", "One study: inconsistency cannot be assessed.")]
     studies = fit.studies
     rates = studies["rate"].to_numpy()
     digits = RATE.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
-    rows = [
-        (
-            "How different are the studies' rates?",
-            RATE.limits(rates.min(), rates.max(), digits),
-        )
-    ]
+    rows = [("How different are the studies' rates?", RATE.limits(rates.min(), rates.max(), digits))]
     if fit.estimate is not None:
         outside = (studies["ci_lower"].to_numpy() > fit.estimate) | (studies["ci_upper"].to_numpy() < fit.estimate)
         named = f" ({listing(studies.loc[outside, 'study'], 6)})" if outside.any() else ""
@@ -83,12 +76,7 @@ def _inconsistency(
         )
         rows.append(("How large is the heterogeneity (tau)?", f"{number(fit.tau)}{reach}"))
     if fit.lrt_pvalue is not None:
-        rows.append(
-            (
-                "Is chance alone a sufficient explanation?",
-                f"Likelihood-ratio test of equal rates: {p_value(fit.lrt_pvalue)}",
-            )
-        )
+        rows.append(("Is chance alone a sufficient explanation?", f"Likelihood-ratio test of equal rates: {p_value(fit.lrt_pvalue)}"))
     elif fit.q_pvalue is not None:
         rows.append(("Is chance alone a sufficient explanation?", f"Q test: {p_value(fit.q_pvalue)}"))
     if fit.i2 is not None:

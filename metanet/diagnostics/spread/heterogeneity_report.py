@@ -74,9 +74,7 @@ class HeterogeneityReport(Result):
 
     def paragraphs(self) -> dict[str, str]:
         """The report as text, by heading."""
-        parts = {
-            "Heterogeneity": " ".join([heterogeneity_text(self.fit), *(share.sentence() for share in self.shares)])
-        }
+        parts = {"Heterogeneity": " ".join([heterogeneity_text(self.fit), *(share.sentence() for share in self.shares)])}
         if self.fit.k > 1:
             parts["Single studies"] = self._studies()
             parts["Subgroups"] = self._subgroups()
@@ -127,9 +125,7 @@ class HeterogeneityReport(Result):
         text = f"One moderator at a time: {'; '.join(lines)}."
         if len(lines) > 1:
             chance = per_cent(1 - 0.95 ** len(lines), 0)
-            text += (
-                f" With {len(lines)} tests at least one p-value below 0.05 arises by chance in {chance} % of data sets."
-            )
+            text += f" With {len(lines)} tests at least one p-value below 0.05 arises by chance in {chance} % of data sets."
         return f"{text} A moderator of studies says nothing about patients within them."
 
     def sentence(self) -> str:
@@ -274,9 +270,7 @@ def heterogeneity_report(
         groups = compare(studies, by, **estimator, **choices)
     if edges or fit.status == "not estimable":
         moderators = ()
-    fitted, skipped = _regressions(
-        studies, moderators, choices, options.tau2 if options.model == "inverse_variance" else None
-    )
+    fitted, skipped = _regressions(studies, moderators, choices, options.tau2 if options.model == "inverse_variance" else None)
     omitted, measured = leave_one_out(fit), influence(fit)
     cloud = gosh(fit, None if fit.k <= _EVERY else _SUBSETS) if subsets and fit.k > 2 and fit.mu is not None else None
     facts = grade_facts(fit, decision=decision, subgroups=groups, moderators=fitted)

@@ -110,9 +110,7 @@ def share_beyond(fit: Pooled, threshold: float, *, sets: int = _SETS, seed: int 
     return shares_beyond(fit, [threshold], sets=sets, seed=seed)[0]
 
 
-def shares_beyond(
-    fit: Pooled, thresholds: Sequence[float], *, sets: int = _SETS, seed: int = 0
-) -> tuple[ShareBeyond, ...]:
+def shares_beyond(fit: Pooled, thresholds: Sequence[float], *, sets: int = _SETS, seed: int = 0) -> tuple[ShareBeyond, ...]:
     """`share_beyond` of several thresholds, from one bootstrap."""
     points, level = [rate("threshold", each) for each in thresholds], fit.level
     if 0 < sets < _LEAST_SETS:
@@ -120,9 +118,7 @@ def shares_beyond(
     options = options_of(fit.method)
     stamp = Method({**fit.method, "notes": []})
     spread = fit.rho if options.model == "beta_binomial" else fit.tau
-    linked = options.model in ("glmm", "beta_binomial") or (
-        options.model == "inverse_variance" and options.measure == "PLO"
-    )
+    linked = options.model in ("glmm", "beta_binomial") or (options.model == "inverse_variance" and options.measure == "PLO")
     if fit.response != "rate" or not linked or fit.mu is None or spread is None:
         reason = "The share of true rates beyond a threshold is available for proportions on the logit scale."
         if fit.response == "rate" and linked:

@@ -19,8 +19,7 @@ from metanet.diagnostics.studies.outliers import outliers
 from metanet.diagnostics.studies.series import rate_or_effect
 from metanet.effects.measures import MEASURES
 from metanet.kernels.beta_binomial import likelihood as beta_binomial_likelihood
-from metanet.kernels.inverse_variance import two_step
-from metanet.kernels.inverse_variance import two_step as heterogeneity
+from metanet.kernels.inverse_variance import two_step, two_step as heterogeneity
 from metanet.kernels.inverse_variance.tau2 import ESTIMATORS
 from metanet.kernels.resampling.subsets import Table, study_surfaces, two_groups
 from metanet.models.options import Options, lean, options_of
@@ -32,9 +31,6 @@ from metanet.models.results.pooled import Pooled, responses_at
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-
-
-# The same model fitted to very many subsets of its studies: by tabulated surfaces where the likelihood has two parameters.
 
 
 #: Below this many subsets the table costs more than the fits.
@@ -165,8 +161,6 @@ def _beta_binomial_surfaces(data: Data) -> Callable[[Array, Array], Array]:
 
     return at
 
-
-# GOSH: the model fitted to all subsets of the studies, the groups that the results form, and the studies that form them.
 
 #: All subsets up to this many studies.
 EVERY = 20
@@ -328,13 +322,9 @@ def gosh(fit: Pooled, subsets: int | None = None, *, seed: int = 0) -> Gosh:
     if k < 3:
         nothing = np.empty(0)
         reason = "Fewer than three studies have too few subsets to compare."
-        none = _by_study(fit, nothing, nothing, np.empty((0, k), dtype=bool), np.empty(0, dtype=np.int8)).assign(
-            drives=False
-        )
+        none = _by_study(fit, nothing, nothing, np.empty((0, k), dtype=bool), np.empty(0, dtype=np.int8)).assign(drives=False)
         empty = np.empty((0, k), dtype=bool)
-        return Gosh(
-            fit, fit.method, reason, True, nothing, nothing, nothing, nothing, empty, None, np.empty(0, np.int8), none
-        )
+        return Gosh(fit, fit.method, reason, True, nothing, nothing, nothing, nothing, empty, None, np.empty(0, np.int8), none)
     options = options_of(fit.method)
     limit = _SLOW.get(options.model, 2**EVERY)
     wanted = int(subsets) if subsets is not None else limit if 2**k <= limit else min(_RANDOM, limit)
@@ -349,20 +339,7 @@ def gosh(fit: Pooled, subsets: int | None = None, *, seed: int = 0) -> Gosh:
     if separation is None or separation <= _SEPARATE:
         studies["divides"] = False
     studies["drives"] = studies["divides"] & studies["study"].isin(outliers(fit).studies)
-    return Gosh(
-        fit,
-        fit.method,
-        None,
-        complete,
-        found.estimate,
-        found.mu,
-        found.tau2,
-        found.i2,
-        masks,
-        separation,
-        group,
-        studies,
-    )
+    return Gosh(fit, fit.method, None, complete, found.estimate, found.mu, found.tau2, found.i2, masks, separation, group, studies)
 
 
 def _is_line(tau2: Array, group: NDArray[np.int8]) -> bool:

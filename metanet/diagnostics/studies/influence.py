@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-# The influence measures of exact models, from their likelihoods.
-
-
 #: Models whose studies have one predictor each, with a normal random effect.
 ONE_PREDICTOR = ("glmm", "CM.EL", "CM.AL")
 #: What half the nodes may differ in a log-likelihood; the error of all of them is about the square.
@@ -91,9 +88,7 @@ def displacement(fit: Pooled, options: Options, mu: Array, deleted: Batch) -> Ar
     if options.model == "beta_binomial":
         counts = beta_binomial_likelihood.count(fit.data["events"], fit.data["total"])
         rho = deleted.rho[rows]
-        at = beta_binomial_likelihood.evaluate(
-            counts.take(np.zeros(rows.size, dtype=np.intp)), mu[rows], rho / (1 - rho)
-        )
+        at = beta_binomial_likelihood.evaluate(counts.take(np.zeros(rows.size, dtype=np.intp)), mu[rows], rho / (1 - rho))
         height = at.loglik
     elif options.model in ONE_PREDICTOR:
         height = _height(_informative(fit.data, options), options, mu[rows], np.sqrt(deleted.tau2[rows]))
@@ -152,8 +147,6 @@ def deviance_shares(fit: Pooled, options: Options) -> Array:
         top = saturated(single["events"], single["person_time" if single.timed else "total"], options)
     return np.where(single.present[:, 0], np.maximum(0.0, 2 * (top - height)), 0.0)
 
-
-# Influence of single studies: how the result changes without each of them, from one batch of refits.
 
 _COLUMNS = (
     "rstudent",
@@ -304,9 +297,7 @@ def influence(fit: Pooled) -> Influence:
     if np.isnan(columns["rstudent"]).all():
         reason = "No study can be set against the others: without it too few are left to pool, or their error is zero."
         return Influence(fit, fit.method, reason, pd.DataFrame(columns=["study", "status", *_COLUMNS, "influential"]))
-    frame = pd.DataFrame(
-        {"study": fit.studies["study"], "status": deleted.status, **columns, "influential": influential}
-    )
+    frame = pd.DataFrame({"study": fit.studies["study"], "status": deleted.status, **columns, "influential": influential})
     return Influence(fit, fit.method, None, frame)
 
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-# A series of refits of one result, a row each: what leave-one-out and the cumulative analysis have in common.
-
 #: The numbers of a refit that a row holds.
 COLUMNS = (
     "estimate",
@@ -95,10 +93,7 @@ class Series(Result):
         records = self._frame.to_dict("records")
         digits = scale.column((row["estimate"], row["ci_lower"], row["ci_upper"]) for row in records)
         for row in records:
-            shown = (
-                scale.text(row["estimate"], digits),
-                scale.limits(row["ci_lower"], row["ci_upper"], digits, unit=False),
-            )
+            shown = (scale.text(row["estimate"], digits), scale.limits(row["ci_lower"], row["ci_upper"], digits, unit=False))
             i2 = ABSENT if np.isnan(row["i2"]) else f"{per_cent(row['i2'])} %"
             out.append((visible(row["study"]), *shown, number(float(np.sqrt(row["tau2"]))), i2))
         return [self.column, scale.name, f"{level_text(self.fit.level)} CI", "tau", "I²"], out
@@ -107,9 +102,6 @@ class Series(Result):
         """Draw the estimates; see `metanet.figures`."""
         axes: Axes = draw(self.figure, self._frame, fit=self.fit, **options)
         return axes
-
-
-# Leave-one-out: the same model without each study in turn, as one batch of masks.
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -163,8 +155,6 @@ def leave_one_out(fit: Pooled) -> LeaveOneOut:
     frame = pd.DataFrame({"study": fit.studies["study"], "status": fitted.status, **columns})
     return LeaveOneOut(fit, fit.method, None, frame)
 
-
-# Cumulative meta-analysis: the estimate as the evidence came in, study after study, as one batch of masks.
 
 #: Orders that need no column of their own.
 ORDERS = ("given", "size", "precision")
@@ -240,13 +230,7 @@ def cumulative(fit: Pooled, order: str | Sequence[Any] = "year", *, descending: 
     fitted = refit(fit, keep, whole=True)
     columns = {column: getattr(fitted, column) for column in COLUMNS}
     frame = pd.DataFrame(
-        {
-            "study": labels[rank],
-            "added": [values[i] for i in rank],
-            "k": fitted.k.astype(int),
-            "status": fitted.status,
-            **columns,
-        }
+        {"study": labels[rank], "added": [values[i] for i in rank], "k": fitted.k.astype(int), "status": fitted.status, **columns}
     )
     method = fit.method
     if unknown:
@@ -264,9 +248,7 @@ def _values(fit: Pooled, order: object) -> tuple[list[Any], str]:
         if order == "given":
             return list(range(1, fit.k + 1)), order
         if order == "size":
-            sizes = [
-                c for c in ("total", "total_control", "person_time", "person_time_control") if c in studies.columns
-            ]
+            sizes = [c for c in ("total", "total_control", "person_time", "person_time_control") if c in studies.columns]
             if not sizes:
                 raise ArgumentError("order='size': effects without counts have no size. Fix: order='precision'.")
             return [float(value) for value in studies[sizes].sum(axis=1)], order
@@ -275,9 +257,7 @@ def _values(fit: Pooled, order: object) -> tuple[list[Any], str]:
         known = [str(c) for c in studies.columns]
         near = nearest(order, [*known, *ORDERS])
         meant = f" Did you mean {near!r}?" if near else ""
-        raise ArgumentError(
-            f"order={as_given(order)} is not a column of the studies.{meant} Known: {', '.join(known)}."
-        )
+        raise ArgumentError(f"order={as_given(order)} is not a column of the studies.{meant} Known: {', '.join(known)}.")
     if not is_sequence(order):
         raise ArgumentError(f"order={as_given(order)} must be a column, {', '.join(map(repr, ORDERS))}, or a sequence.")
     items = list(order)  # type: ignore[call-overload]

@@ -39,9 +39,8 @@ def validate(path: str | os.PathLike[str] | None = None) -> Report:
     Parameters
     ----------
     path : path-like, optional
-        A folder with studies.csv, arms.csv and outcome tables, or one CSV file of such a folder. None checks the
-        curated tables. A folder with its own datapackage.json is checked against it, any other against the one of
-        the curated tables, file by file.
+        A folder with studies.csv, arms.csv and outcome tables, or one CSV file of such a folder. None checks the curated tables. A
+        folder with its own datapackage.json is checked against it, any other against the one of the curated tables, file by file.
 
     Returns
     -------
@@ -121,8 +120,7 @@ def read_single(path: Path) -> Reading:
         findings.cannot_read(
             file,
             "is not the name of a table",
-            (f"{how} {near!r} if that is meant; the" if near else "The")
-            + f" tables are {listing(contract.tables, 20)}",
+            (f"{how} {near!r} if that is meant; the" if near else "The") + f" tables are {listing(contract.tables, 20)}",
         )
         # The kind of the file can still be reported, so that one run shows all faults.
         decode(data, file, findings)
@@ -136,9 +134,7 @@ def read_single(path: Path) -> Reading:
     reading.tables = _by_role(read, contract)
     check_tables(reading.tables, findings)
     findings.notice(
-        file,
-        "was checked on its own, not against the other tables",
-        "Validate the folder to check studies and arms as well",
+        file, "was checked on its own, not against the other tables", "Validate the folder to check studies and arms as well"
     )
     return reading
 

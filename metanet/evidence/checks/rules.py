@@ -77,14 +77,7 @@ def _years(table: Table, findings: Findings) -> None:
         for name, value in (("enrol_start", start), ("enrol_end", end)):
             # A report can be dated a year before its issue is printed.
             if year is not None and value is not None and value > year + 1:
-                _at(
-                    findings.breaks_rule,
-                    table,
-                    row,
-                    name,
-                    f"is later than the year of the report {year}",
-                    "Check both years",
-                )
+                _at(findings.breaks_rule, table, row, name, f"is later than the year of the report {year}", "Check both years")
 
 
 def _shares(table: Table, findings: Findings) -> None:
@@ -113,14 +106,7 @@ def _counts(table: Table, findings: Findings) -> None:
             if value is not None and value < least and name not in row.bad:
                 _at(findings.breaks_rule, table, row, name, f"is below {least}", "Check the count against the source")
         if events is not None and total is not None and events > total:
-            _at(
-                findings.breaks_rule,
-                table,
-                row,
-                "events",
-                f"is more than the total {total}",
-                "Check both counts against the source",
-            )
+            _at(findings.breaks_rule, table, row, "events", f"is more than the total {total}", "Check both counts against the source")
 
 
 def _derivations(table: Table, findings: Findings) -> None:
@@ -349,9 +335,7 @@ def _modality_classes(tables: Tables, findings: Findings) -> None:
     if tables.arms is None:
         return
     stated = {
-        modality: name
-        for name, members in tables.arms.contract.extra.get("modality_classes", {}).items()
-        for modality in members
+        modality: name for name, members in tables.arms.contract.extra.get("modality_classes", {}).items() for modality in members
     }
     first: dict[str, tuple[str, int]] = {}
     for row in tables.arms.rows:

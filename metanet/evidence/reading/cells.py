@@ -29,9 +29,7 @@ _SPREAD = re.compile(r"\d+([.,]\d+)?\s*(±|\+/-|\+-)\s*\d.*")
 _RANGE = re.compile(r"\d+([.,]\d+)?\s*(-|–|—|to|bis)\s*\d+([.,]\d+)?", re.IGNORECASE)
 _INEXACT = re.compile(r"(<=?|>=?|≤|≥|~|≈|ca\.?|about|approx\.?)\s*\d.*", re.IGNORECASE)
 _SCIENTIFIC = re.compile(r"-?\d+([.,]\d+)?e[+-]?\d+", re.IGNORECASE)
-_WITH_UNIT = re.compile(
-    r"\d+([.,]\d+)?\s*(months?|mo|years?|yrs?|y|patients?|pts?|monate?|jahre?|gbq)\.?", re.IGNORECASE
-)
+_WITH_UNIT = re.compile(r"\d+([.,]\d+)?\s*(months?|mo|years?|yrs?|y|patients?|pts?|monate?|jahre?|gbq)\.?", re.IGNORECASE)
 _NUMERIC_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}.*|\d{1,2}[./]\d{1,2}[./](\d{2}|\d{4})|\d{1,2}\.\d{1,2}\.", re.ASCII)
 _DAY_MONTH = re.compile(r"\d{1,2}[.\-/ ]{1,2}([^\W\d_]{3,10})\.?([.\-/ ]{1,2}\d{2,4})?")
 _MONTH_YEAR = re.compile(r"([^\W\d_]{3,10})\.?[.\-/ ]{1,2}\d{1,4}")
@@ -57,9 +55,7 @@ SPREADSHEET_FAULTS = frozenset(
     )
 )
 _EMPTY = "Leave the cell empty where nothing is known"
-_YES = frozenset(
-    ("yes", "y", "ja", "j", "oui", "si", "sí", "wahr", "vrai", "verdadero", "vero", "x", "1", "1.0", "t", "true")
-)
+_YES = frozenset(("yes", "y", "ja", "j", "oui", "si", "sí", "wahr", "vrai", "verdadero", "vero", "x", "1", "1.0", "t", "true"))
 _NO = frozenset(("no", "n", "nein", "non", "falsch", "faux", "falso", "0", "0.0", "f", "false"))
 
 
@@ -102,10 +98,7 @@ def number_fault(text: str, *, whole: bool, comma: bool, percent: bool) -> tuple
     if _COUNT_AND_PERCENT.fullmatch(text):
         return "contains a count and a percentage", f"Write the count {text.split('(')[0].strip()} alone"
     if _THOUSANDS.fullmatch(text):
-        return (
-            "can be read as thousands or as decimals",
-            "Write the number without thousands separators and with a decimal point",
-        )
+        return ("can be read as thousands or as decimals", "Write the number without thousands separators and with a decimal point")
     if _DECIMAL_COMMA.fullmatch(text) and not whole:
         return "has a decimal comma", f"Write {text.replace(',', '.')}"
     if comma and _PLAIN.fullmatch(text):
@@ -154,8 +147,6 @@ def _is_date(text: str) -> bool:
             return True
     return False
 
-
-# Rows of text to typed rows: the header against the contract, each cell through its Frictionless field.
 
 # Excel truncates cells at this length, so a longer text is a mistake.
 LONGEST_CELL = 32_767
@@ -271,19 +262,13 @@ def _header(sheet: Sheet, contract: TableContract, findings: Findings) -> dict[s
         fix = f"Write {near!r} if that is meant" if near else "Delete it, or describe it in a datapackage.json"
         if near and near in missing:
             missing.remove(near)
-        findings.cannot_read(
-            sheet.file, "is not a column of this table", fix, row=line, column=visible(shorten(name)), value=name
-        )
+        findings.cannot_read(sheet.file, "is not a column of this table", fix, row=line, column=visible(shorten(name)), value=name)
     for name in missing:
         column = contract.column(name)
         if column is not None and column.required:
-            findings.cannot_read(
-                sheet.file, "the column is missing", f"Add it: {column.description}", row=line, column=name
-            )
+            findings.cannot_read(sheet.file, "the column is missing", f"Add it: {column.description}", row=line, column=name)
         else:
-            findings.notice(
-                sheet.file, "the column is missing and was read as empty", "Nothing to do", row=line, column=name
-            )
+            findings.notice(sheet.file, "the column is missing and was read as empty", "Nothing to do", row=line, column=name)
     if len(findings.unreadable) > before:
         return None
     return {name: place for place, name in enumerate(names) if name}
@@ -297,9 +282,7 @@ def _drop_trailing_blank_columns(sheet: Sheet, findings: Findings) -> None:
     while width > used and width and not names[width - 1]:
         width -= 1
     if width < len(names):
-        findings.notice(
-            sheet.file, f"has {counted(len(names) - width, 'empty column')} at the right, left out", "Nothing to do"
-        )
+        findings.notice(sheet.file, f"has {counted(len(names) - width, 'empty column')} at the right, left out", "Nothing to do")
         sheet.header.cells = names[:width]
 
 
@@ -336,9 +319,7 @@ def _uses_decimal_comma(sheet: Sheet, contract: TableContract, places: dict[str,
     if sheet.separator == ",":
         return False
     numeric = [places[c.name] for c in contract.columns if c.type in {"number", "integer"} and c.name in places]
-    return any(
-        decimal_comma(record.cells[place]) for record in sheet.records for place in numeric if place < len(record.cells)
-    )
+    return any(decimal_comma(record.cells[place]) for record in sheet.records for place in numeric if place < len(record.cells))
 
 
 def _value(text: str, column: Column, row: Row, sheet: Sheet, comma: bool, findings: Findings) -> Any:

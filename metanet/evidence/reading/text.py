@@ -13,8 +13,6 @@ from pathlib import Path
 from metanet.base.untrusted import counted
 from metanet.evidence.findings import Findings
 
-# The bytes of a CSV file to text: what kind of file it is, and in which encoding people saved it.
-
 # A table of studies is tens of kilobytes; a file of this size was given by mistake.
 LARGEST_FILE = 50 * 1024 * 1024
 
@@ -58,9 +56,7 @@ def read_bytes(path: Path, file: str, findings: Findings, kind: str = "CSV") -> 
     except FileNotFoundError:
         findings.cannot_read(file, "does not exist", "Check the path, or the link if it is one")
     except OSError as error:
-        findings.cannot_read(
-            file, f"cannot be opened ({error.strerror or type(error).__name__})", "Check its access rights"
-        )
+        findings.cannot_read(file, f"cannot be opened ({error.strerror or type(error).__name__})", "Check its access rights")
     return None
 
 
@@ -132,8 +128,6 @@ def _other_kind(data: bytes) -> str | None:
         return "is a web page or XML, not a table"
     return None
 
-
-# Text to rows of cells: the separator, the records and the line on which each begins.
 
 # Invisible spaces that str.strip() does not remove: zero-width space and joiner, a byte order mark inside.
 BLANKS = " \t\r\n\f\v\u00a0\u2007\u202f\u2009\u200a\u3000\u200b\u2060\ufeff"
@@ -222,11 +216,7 @@ def split(text: str, file: str, known: Collection[str], findings: Findings) -> S
     if blank_before:
         findings.notice(file, "begins with empty lines, which were left out", "Delete them")
     if trimmed:
-        findings.notice(
-            file,
-            f"had surplus or non-breaking spaces in {counted(trimmed, 'row')}, which were removed",
-            "Nothing to do",
-        )
+        findings.notice(file, f"had surplus or non-breaking spaces in {counted(trimmed, 'row')}, which were removed", "Nothing to do")
     if blank:
         findings.notice(
             file,
@@ -283,8 +273,7 @@ def _records(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
                 ) from None
             raise _BrokenRowError(
                 line,
-                "a quotation mark that opens in this row is not closed, or text follows it; the rest of the file was "
-                "not read",
+                "a quotation mark that opens in this row is not closed, or text follows it; the rest of the file was not read",
                 'Close it, and write a quotation mark inside a cell twice ("")',
             ) from None
         yield line, cells

@@ -69,9 +69,7 @@ def _said(fit: Pooled) -> list[str]:
 def _listed(fit: Pooled) -> list[str]:
     """As in a Cochrane review; a likelihood-ratio test is named."""
     parts = [] if fit.tau2 is None else [f"Tau² = {number(fit.tau2)}"]
-    test, p, name = (
-        (fit.lrt, fit.lrt_pvalue, "Chi² (likelihood ratio)") if fit.lrt is not None else (fit.q, fit.q_pvalue, "Chi²")
-    )
+    test, p, name = (fit.lrt, fit.lrt_pvalue, "Chi² (likelihood ratio)") if fit.lrt is not None else (fit.q, fit.q_pvalue, "Chi²")
     if test is not None:
         parts.append(f"{name} = {number(test)}, df = {count(fit.q_df)} ({p_value(p).replace('p', 'P')})")
     if fit.i2 is not None:
@@ -129,12 +127,7 @@ def doubts(comparison: Comparison) -> tuple[str, ...]:
 
 
 def groups_legend(
-    comparison: Comparison,
-    overall: Pooled | None = None,
-    *,
-    studies: bool = True,
-    shared: bool = False,
-    prediction: bool,
+    comparison: Comparison, overall: Pooled | None = None, *, studies: bool = True, shared: bool = False, prediction: bool
 ) -> str:
     """What the marks of a comparison mean, what kind of comparison it is, and its method."""
     level = level_text(comparison.level)

@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, as_given, check_choice
-from metanet.figures.forest.captions import (
-    alt_text,
-    doubts,
-    groups_alt_text,
-    groups_legend,
-    heterogeneity,
-    legend,
-    reasons,
-)
+from metanet.figures.forest.captions import alt_text, doubts, groups_alt_text, groups_legend, heterogeneity, legend, reasons
 from metanet.figures.forest.presets import ForestPreset, preset_of
 from metanet.figures.forest.render import draw_table
 from metanet.figures.forest.rows import (
@@ -147,10 +139,7 @@ def forest(
     table = _table(fit, second, overall, plan)
     table = replace(
         table,
-        columns=(
-            *table_columns(plan.names, frame, plan.scale, fit.level, style, plan.headings),
-            *judgement_columns(plan.judged),
-        ),
+        columns=(*table_columns(plan.names, frame, plan.scale, fit.level, style, plan.headings), *judgement_columns(plan.judged)),
         notes=tuple(style.written(note) for note in (*table.notes, judgement_legend(plan.judged, plan.seen)) if note),
         method=replace(style, decimal=".").written(table.method),
         title=harmless(title, 300) if title else "",
@@ -252,9 +241,7 @@ def _check_other(name: str, fit: Pooled | Comparison, other: object) -> None:
     for what in ("response", "level"):
         ours, theirs = getattr(fit, what), getattr(other, what)
         if ours != theirs:
-            raise ArgumentError(
-                f"{name} has {what}={theirs!r}, but fit has {ours!r}: they need a common scale. Fix: pool both alike."
-            )
+            raise ArgumentError(f"{name} has {what}={theirs!r}, but fit has {ours!r}: they need a common scale. Fix: pool both alike.")
 
 
 def _check_overall(comparison: Comparison, overall: object) -> None:
@@ -264,9 +251,7 @@ def _check_overall(comparison: Comparison, overall: object) -> None:
         theirs = getattr(overall, what)
         ours = [getattr(fit, what) for fit in fits]
         if theirs is not None and None not in ours and sum(ours) != theirs:
-            raise ArgumentError(
-                f"overall has {theirs} {title}, the groups have {sum(ours)}. Fix: pool the same studies."
-            )
+            raise ArgumentError(f"overall has {theirs} {title}, the groups have {sum(ours)}. Fix: pool the same studies.")
 
 
 def _favours(favours: object) -> tuple[str, str] | None:

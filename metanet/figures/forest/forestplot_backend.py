@@ -50,9 +50,7 @@ def draw_with_forestplot(table: Table) -> Axes:
     axis = axis_for(table)
     frame = pd.DataFrame([_record(table, row) for row in table.rows])
     frame["label"] = _unique([harmless(row.label, _LABEL) for row in table.rows])
-    sides = [
-        [(f"cell {i}", c) for i, c in enumerate(table.columns) if i and c.right is right] for right in (False, True)
-    ]
+    sides = [[(f"cell {i}", c) for i, c in enumerate(table.columns) if i and c.right is right] for right in (False, True)]
     left, right = sides
     figure = new_figure(_PANEL, _PITCH * (len(table.rows) + 1))
     try:
@@ -152,9 +150,7 @@ def _summaries(axes: Axes, table: Table) -> None:
             low, middle, high = (table.scale.place(v) for v in (mark.lower, mark.value, mark.upper))
             corners = [(low, y), (middle, y + 0.3), (high, y), (middle, y - 0.3)]
             face = "white" if mark.hollow else style.DIAMOND
-            axes.add_patch(
-                Polygon(corners, facecolor=face, edgecolor=style.INK, linewidth=0.8, clip_on=False, zorder=3)
-            )
+            axes.add_patch(Polygon(corners, facecolor=face, edgecolor=style.INK, linewidth=0.8, clip_on=False, zorder=3))
         elif isinstance(mark, Bar):
             ends = [table.scale.place(v) for v in (mark.lower, mark.upper)]
             axes.add_line(Line2D(ends, [y, y], color=style.PREDICTION, linewidth=3, solid_capstyle="butt"))

@@ -237,9 +237,7 @@ def shorten_cell(text: str, size: float = style.TEXT_SIZE) -> str:
     return wrap(text, _OTHER_MOST * size, size, lines=1)
 
 
-def _column_texts(
-    c: _Measured, edge: float, rows: tuple[Row, ...], middles: list[float], heading: float, size: float
-) -> list[Placed]:
+def _column_texts(c: _Measured, edge: float, rows: tuple[Row, ...], middles: list[float], heading: float, size: float) -> list[Placed]:
     """Heading and cells of one column; `edge` is its left edge."""
     anchor = {"left": edge, "right": edge + c.width, "center": edge + c.width / 2}[c.column.align]
     drop = BASELINE * size

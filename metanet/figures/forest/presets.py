@@ -97,12 +97,7 @@ FOREST_PRESETS: Mapping[str, ForestPreset] = {
     "jama": ForestPreset(
         columns=("events", "total", "rate", PANEL, "weight"),
         columns_two_groups=("events/total", "events_control/total_control", "rate", PANEL, "weight"),
-        headings={
-            "study": "Source",
-            "events": "No. of events",
-            "total": "No. of patients",
-            "weight": "Weight, %",
-        },
+        headings={"study": "Source", "events": "No. of events", "total": "No. of patients", "weight": "Weight, %"},
         interval=("(", "-", ")"),
         per_cent_sign="%",
         summary="Overall ({level} CI)",
@@ -137,9 +132,7 @@ def _check(preset: ForestPreset) -> None:
     import matplotlib.colors
 
     if len(preset.interval) != 3 or not all(isinstance(part, str) for part in preset.interval):
-        raise ArgumentError(
-            f"preset has interval={preset.interval!r}; it needs three texts, such as ('(', ' to ', ')')."
-        )
+        raise ArgumentError(f"preset has interval={preset.interval!r}; it needs three texts, such as ('(', ' to ', ')').")
     check_choice("preset.heterogeneity", preset.heterogeneity, ("sentence", "list"))
     for name in ("square", "diamond", "prediction"):
         colour = getattr(preset, name)

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 
-# What stands in the panel: squares with their intervals, diamonds, prediction bars, and arrows where the axis ends.
-
 #: Side of the largest square, height of a diamond and of a prediction bar, as shares of a row.
 _SQUARE = 0.62
 _DIAMOND = 0.66
@@ -72,9 +70,7 @@ class Panel:
             self._add(Line2D((none, none), down, color=style.FAINT, linewidth=0.8, zorder=0.4, label="_no effect"))
         if reference is not None and self._inside(reference):
             x = self.scale.place(reference)
-            self._add(
-                Line2D((x, x), down, color=style.SOFT, linewidth=0.8, dashes=(4, 3), zorder=0.5, label="_reference")
-            )
+            self._add(Line2D((x, x), down, color=style.SOFT, linewidth=0.8, dashes=(4, 3), zorder=0.5, label="_reference"))
 
     def _add(self, line: Line2D) -> None:
         # A mark at 0 % or 100 % must not lose the half that lies beyond the axis.
@@ -141,9 +137,7 @@ class Panel:
             (self.scale.place(upper) > last + slack, last, ">"),
         ):
             if beyond:
-                arrow = Line2D(
-                    [x], [y], marker=marker, markersize=size * self.layout.size, color=colour, label="_arrow"
-                )
+                arrow = Line2D([x], [y], marker=marker, markersize=size * self.layout.size, color=colour, label="_arrow")
                 arrow.set(markeredgewidth=0, linestyle="none", zorder=3.1)
                 self._add(arrow)
 
@@ -169,9 +163,6 @@ class Panel:
         )
         self.ax.add_patch(polygon)
         self._arrows(mark.lower, mark.upper, y, style.INK, _ARROW)
-
-
-# Drawing a laid-out table into Matplotlib axes. The y axis counts points downwards from the rule under the headings.
 
 
 def draw_table(table: Table, ax: Axes | None) -> Axes:
@@ -249,14 +240,7 @@ def _fit(table: Table, ax: Axes) -> tuple[Layout, float, float]:
 def _draw(table: Table, axis: Axis, layout: Layout, ax: Axes, left: float, top: float) -> Axes:
     parent, width, height = _canvas(ax)
     x0, y1 = left + layout.left, height - top - layout.top
-    ax.set_position(
-        (
-            x0 / width,
-            (y1 - layout.panel_height) / height,
-            layout.panel_width / width,
-            layout.panel_height / height,
-        )
-    )
+    ax.set_position((x0 / width, (y1 - layout.panel_height) / height, layout.panel_width / width, layout.panel_height / height))
     ax.set_xscale("log" if axis.log else "linear")
     ax.set_xlim(axis.lower, axis.upper)
     ax.set_ylim(layout.panel_height, 0.0)
@@ -285,13 +269,7 @@ def _draw(table: Table, axis: Axis, layout: Layout, ax: Axes, left: float, top: 
         )
     for text in layout.texts:
         label: Label
-        properties: dict[str, Any] = {
-            "size": text.size,
-            "bold": text.bold,
-            "color": text.colour,
-            "transform": transform,
-            "zorder": 4,
-        }
+        properties: dict[str, Any] = {"size": text.size, "bold": text.bold, "color": text.colour, "transform": transform, "zorder": 4}
         if text.parts:
             offsets = [(x / width, piece, side, bold) for x, piece, side, bold in text.parts]
             label = AlignedLabel((x0 + text.x) / width, text.y, text.text, offsets, **properties)

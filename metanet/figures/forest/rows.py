@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from metanet.models.results.pooled import Pooled
 
 
-# Columns of a forest plot: which there are, how their cells are written, in which order the studies stand.
-
 #: Columns that this figure writes itself: pairs of counts, and two that begin the right side.
 PAIRS = {
     "events/total": ("events", "total"),
@@ -118,12 +116,7 @@ def _is_number(value: object) -> bool:
 
 
 def table_columns(
-    names: Sequence[str],
-    frame: pd.DataFrame,
-    scale: Scale,
-    level: float,
-    preset: ForestPreset,
-    headings: Mapping[str, str],
+    names: Sequence[str], frame: pd.DataFrame, scale: Scale, level: float, preset: ForestPreset, headings: Mapping[str, str]
 ) -> tuple[Column, ...]:
     """The columns of the table, the studies' names first; the panel stands at its sign, or before rate and weight."""
     said = {**preset.headings, **headings}
@@ -186,9 +179,7 @@ def _time(value: float) -> str:
 def weight_cell(share: float, preset: ForestPreset) -> str:
     """A share in the estimate, per cent; a heading that says so keeps the sign out of the cells."""
     text = display.per_cent(share).replace(".", preset.decimal)
-    return (
-        text if text == display.ABSENT or "%" in preset.headings.get("weight", "") else f"{text}{preset.per_cent_sign}"
-    )
+    return text if text == display.ABSENT or "%" in preset.headings.get("weight", "") else f"{text}{preset.per_cent_sign}"
 
 
 def sum_cells(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, Cell]:
@@ -217,8 +208,6 @@ def _data_cell(row: Mapping[Any, Any], name: str, frame: pd.DataFrame) -> str:
     digits = next((d for d in range(3) if all(abs(v - round(v, d)) < 1e-9 for v in numbers)), 3)
     return display.number(float(value), digits)
 
-
-# Judgements on studies (risk of bias, certainty) as columns of marks: a disc with a sign, told apart without colour.
 
 _GOOD = Judgement("+", "#56C1A0", "low risk")
 _UNSURE = Judgement("?", "#F0E442", "some concerns or unclear")
@@ -310,9 +299,6 @@ def _key(name: str) -> str:
     return f"judgement {name}"
 
 
-# The rows of a forest plot: studies, groups of studies, summaries.
-
-
 @dataclass(frozen=True)
 class Plan:
     """What the rows show, checked: the same for every group."""
@@ -345,15 +331,11 @@ def plan_for(
     names = check_columns(own_columns(frame, preset) if columns is None else columns, frame)
     said = headings or {}
     if not isinstance(said, Mapping):
-        raise ArgumentError(
-            f"headings={as_given(headings)} must map columns to headings, such as {{'year': 'Published'}}."
-        )
+        raise ArgumentError(f"headings={as_given(headings)} must map columns to headings, such as {{'year': 'Published'}}.")
     unknown = [name for name in said if name not in ("study", *names)]
     if unknown:
         shown = f"study, {', '.join(names)}"
-        raise ArgumentError(
-            f"headings names {as_given(unknown[0])}, which is no column of this figure. Shown: {shown}."
-        )
+        raise ArgumentError(f"headings names {as_given(unknown[0])}, which is no column of this figure. Shown: {shown}.")
     return Plan(
         names=names,
         judged=check_judgements(risk_of_bias, frame),
@@ -454,9 +436,7 @@ def _subtotal(fit: Pooled, plan: Plan) -> str:
     return f"Pooled rate ({fit.average})" if fit.response == "rate" else "Pooled"
 
 
-def summary_row(
-    fit: Pooled, plan: Plan, *, second: bool = False, label: str | None = None, share: float | None = None
-) -> Row:
+def summary_row(fit: Pooled, plan: Plan, *, second: bool = False, label: str | None = None, share: float | None = None) -> Row:
     """The row of a pooled result: sums of counts, estimate with interval, diamond; `share` is its part in another result."""
     cells: dict[str, Cell] = {}
     # One study would repeat its own row; a second model pools the same patients.

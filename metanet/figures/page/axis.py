@@ -14,8 +14,6 @@ from metanet.figures.forest.table import Bar, Diamond, Point, Table
 from metanet.figures.page.scale import Scale
 from metanet.figures.page.text import width_of
 
-# Limits and ticks of the effect axis: round numbers, the whole 0 to 100 % where rates spread, closer where they do not.
-
 #: An interval may stretch the axis to this multiple of what the estimates need; a longer one ends in an arrow.
 _STRETCH = 3.0
 #: At least this share of the weight keeps its whole interval on the axis.
@@ -104,10 +102,7 @@ def _reach(table: Table, turn: Callable[[float], float], *, upwards: bool) -> fl
     if everything <= _STRETCH * needed:
         return everything
     points = [mark for mark in marks if isinstance(mark, Point)]
-    ends = [
-        (turn(p.upper if upwards else p.lower), 1.0 if p.share is None or p.share != p.share else p.share)
-        for p in points
-    ]
+    ends = [(turn(p.upper if upwards else p.lower), 1.0 if p.share is None or p.share != p.share else p.share) for p in points]
     cut = max(1.5 * needed, _quantile([(end, weight) for end, weight in ends if math.isfinite(end)]))
     # An arrow that saves little room is not worth its loss.
     return everything if everything <= 1.6 * cut else cut
@@ -202,20 +197,12 @@ def _decades(lower: float, upper: float) -> tuple[float, ...]:
 def _ratio_label(value: float, scale: Scale) -> str:
     if not 1e-4 <= value <= 1e5:
         return f"1e{math.log10(value):.0f}".replace("-", "−")
-    return (
-        f"{value:,.10g}".replace(".", scale.decimal)
-        if value >= 1
-        else f"{value:.10f}".rstrip("0").replace(".", scale.decimal)
-    )
+    return f"{value:,.10g}".replace(".", scale.decimal) if value >= 1 else f"{value:.10f}".rstrip("0").replace(".", scale.decimal)
 
 
 def _round_limits(low: float, high: float, least: float, most: float) -> tuple[float, float, float]:
     step = _step(high - low, 6)
-    return (
-        max(least, step * math.floor(low / step + 1e-9)),
-        min(most, step * math.ceil(high / step - 1e-9)),
-        step,
-    )
+    return (max(least, step * math.floor(low / step + 1e-9)), min(most, step * math.ceil(high / step - 1e-9)), step)
 
 
 def _step(span: float, pieces: int) -> float:
@@ -226,9 +213,6 @@ def _step(span: float, pieces: int) -> float:
             if factor * power * pieces >= span * (1 - 1e-9):
                 return factor * power
         power *= 10
-
-
-# Axes of plain numbers: round limits and ticks, as many as have room, linear, logarithmic or along a curved scale.
 
 
 def finite(values: Iterable[float]) -> list[float]:

@@ -65,9 +65,7 @@ def new_figure(width: float, height: float) -> Figure:
     if shown_by_pyplot():
         import matplotlib.pyplot as plt
 
-        figure = plt.figure(
-            figsize=(width, height), dpi=SCREEN_DPI, layout="none", FigureClass=DescribedFigure, **white
-        )
+        figure = plt.figure(figsize=(width, height), dpi=SCREEN_DPI, layout="none", FigureClass=DescribedFigure, **white)
     else:
         with style.settings():
             # Matplotlib's stubs leave "none" out of the layouts, though it is the word that overrides the user's setting.
@@ -87,8 +85,6 @@ def discard(figure: Figure) -> None:
     if pyplot is not None:
         pyplot.close(figure)
 
-
-# Figures as wide as a column of a journal: they are laid out anew for that width, so that text keeps a readable size.
 
 #: Millimetres that fit the columns of most journals (Nature and Science: 89 and 183; Elsevier: 90, 140 and 190).
 COLUMNS = {"single": 89.0, "one and a half": 140.0, "double": 183.0}

@@ -71,9 +71,7 @@ def boxes_along(start: Array, end: Array, step: float = 4.0) -> Array:
             continue
         pieces = max(1, min(400, math.ceil(float(np.hypot(*(b - a))) / step)))
         knots = a + (b - a) * np.linspace(0, 1, pieces + 1)[:, None]
-        out.append(
-            np.concatenate([np.minimum(knots[:-1], knots[1:]) - 0.7, np.maximum(knots[:-1], knots[1:]) + 0.7], 1)
-        )
+        out.append(np.concatenate([np.minimum(knots[:-1], knots[1:]) - 0.7, np.maximum(knots[:-1], knots[1:]) + 0.7], 1))
     return np.concatenate(out) if out else np.empty((0, 4))
 
 
@@ -126,13 +124,7 @@ def label_points(ax: Axes, wanted: Sequence[Wanted], size: float, obstacles: Arr
 
 
 def _search(
-    at: Array,
-    radius: float,
-    box: tuple[float, float],
-    taken: Array,
-    marks: Array,
-    panel: tuple[float, float],
-    size: float,
+    at: Array, radius: float, box: tuple[float, float], taken: Array, marks: Array, panel: tuple[float, float], size: float
 ) -> tuple[Array, bool] | None:
     """The first free lower left corner for a box near a point, and whether it stands so far off that a line must join it."""
     corners, rounds = [], []

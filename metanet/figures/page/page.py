@@ -93,13 +93,7 @@ class Page:
 
 @contextmanager
 def page(
-    ax: Axes | None,
-    *,
-    width: float,
-    height: float,
-    least: tuple[float, float],
-    title: str | None = None,
-    notes: Sequence[str] = (),
+    ax: Axes | None, *, width: float, height: float, least: tuple[float, float], title: str | None = None, notes: Sequence[str] = ()
 ) -> Iterator[Page]:
     """A page whose area has `width` by `height` points, or what is left of the place of `ax`.
 
@@ -269,9 +263,7 @@ def set_axis(ax: Axes, which: Literal["x", "y"], axis: Axis, size: float, name: 
 def saying(ax: Axes | None, kind: str, title: str | None, reason: str) -> Axes:
     """A figure without content, with the reason."""
     text = harmless(reason, 1000)
-    with page(
-        ax, width=_SAYING * style.TEXT_SIZE, height=0.5, least=(10.0, 0.1), title=title or kind, notes=[text]
-    ) as sheet:
+    with page(ax, width=_SAYING * style.TEXT_SIZE, height=0.5, least=(10.0, 0.1), title=title or kind, notes=[text]) as sheet:
         axes = sheet.panel(0.0, 0.0, sheet.width, max(sheet.height, 0.5))
         axes.set_axis_off()
     describe(axes, harmless(title, 300) if title else kind, f"{kind}: {text}")
@@ -281,9 +273,3 @@ def saying(ax: Axes | None, kind: str, title: str | None, reason: str) -> Axes:
 def bold_if(wanted: bool, text: str) -> bool:
     """Whether a text is set in bold: only where our own family, which has a bold cut, draws all of it."""
     return wanted and len(style.families_for(text)[0]) == 1
-
-
-def check_kind(argument: str, value: object, kind: type, maker: str) -> None:
-    """Raise an error unless it is a result of `maker`."""
-    if not isinstance(value, kind):
-        raise ArgumentError(f"{argument} must be a result of mn.{maker}, not {type(value).__name__}.")

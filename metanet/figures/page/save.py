@@ -20,8 +20,6 @@ from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.figures.page import style
 
-# Titles and descriptions of figures: remembered beside the figure, written into the files.
-
 _DESCRIBED: WeakKeyDictionary[Figure, list[tuple[str, str]]] = WeakKeyDictionary()
 
 
@@ -52,18 +50,11 @@ def description_of(figure: Figure) -> tuple[str, str] | None:
     return known[0][0], " ".join(text for _, text in known)
 
 
-# Saving figures: whole files or none, the same bytes for the same figure, described for readers who cannot see it.
-
 FORMATS = ("svg", "png", "pdf", "tiff")
 #: What journals ask of a bitmap of a line drawing, at the least.
 LEAST_DPI = 300
 #: Text as paths: the same everywhere, with no font to install. Ids from a fixed salt: the same on every run.
-_SETTINGS: dict[Any, Any] = {
-    "svg.fonttype": "path",
-    "svg.hashsalt": "metanet",
-    "pdf.fonttype": 42,
-    "savefig.bbox": None,
-}
+_SETTINGS: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": "metanet", "pdf.fonttype": 42, "savefig.bbox": None}
 
 
 @checked()

@@ -56,18 +56,7 @@ FALLBACKS = (
 )
 
 #: Settings of the program rather than of a drawing: where windows come from, where files lie, which clock holds.
-_NOT_OURS = (
-    "backend",
-    "interactive",
-    "toolbar",
-    "timezone",
-    "tk.",
-    "webagg.",
-    "keymap.",
-    "docstring.",
-    "date.epoch",
-    "datapath",
-)
+_NOT_OURS = ("backend", "interactive", "toolbar", "timezone", "tk.", "webagg.", "keymap.", "docstring.", "date.epoch", "datapath")
 #: What differs from Matplotlib's own defaults.
 _SETTINGS: dict[Any, Any] = {
     "font.family": [FAMILY],

@@ -39,11 +39,7 @@ _KEPT_FORMAT = "\u200c\u200d"
 
 def harmless(value: object, limit: int = LONGEST) -> str:
     """`value` as one line that draws as its own characters: no control or direction characters, not endless."""
-    if (
-        value is None
-        or (isinstance(value, float) and math.isnan(value))
-        or type(value).__name__ in ("NAType", "NaTType")
-    ):
+    if value is None or (isinstance(value, float) and math.isnan(value)) or type(value).__name__ in ("NAType", "NaTType"):
         return ABSENT
     out: list[str] = []
     marks = 0
@@ -242,14 +238,7 @@ class AlignedLabel(Label):
     """
 
     def __init__(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        parts: Sequence[tuple[float, str, Side, bool]],
-        *,
-        size: float,
-        **properties: Any,
+        self, x: float, y: float, text: str, parts: Sequence[tuple[float, str, Side, bool]], *, size: float, **properties: Any
     ) -> None:
         super().__init__(x, y, text, size=size, **properties)
         self._parts = [

@@ -9,8 +9,7 @@ import numpy as np
 from metanet.base.arrays import Array, Mask
 from metanet.base.display import number, plural
 from metanet.base.untrusted import listing
-from metanet.diagnostics.studies.influence import Influence
-from metanet.diagnostics.studies.influence import influence as compute_influence
+from metanet.diagnostics.studies.influence import Influence, influence as compute_influence
 from metanet.figures.page import style
 from metanet.figures.page.axis import number_axis
 from metanet.figures.page.label_places import Wanted, boxes_of, in_points, label_points, not_named
@@ -64,7 +63,6 @@ def baujat_plot(result: Influence | Pooled, *, ax: Axes | None = None, title: st
     --------
     >>> ax = mn.influence(fit).baujat()
     """
-
     influence = compute_influence(result) if isinstance(result, Pooled) else result
     if influence.reason:
         return saying(ax, "Baujat plot", title, influence.reason)
@@ -91,21 +89,13 @@ def baujat_plot(result: Influence | Pooled, *, ax: Axes | None = None, title: st
         axis_x = number_axis(0.0, 1.04 * float(x[there].max()), room=room, size=sheet.size, least=0.0)
         axis_y = number_axis(0.0, 1.04 * float(y[there].max()), least=0.0)
         axes = framed(
-            sheet,
-            axis_x,
-            axis_y,
-            (f"Contribution to the {'likelihood ratio' if exact else 'Q'}", "Squared shift of the estimate"),
+            sheet, axis_x, axis_y, (f"Contribution to the {'likelihood ratio' if exact else 'Q'}", "Squared shift of the estimate")
         )
         radius = _RADIUS * sheet.size / style.TEXT_SIZE
-        for mask, colour, label in (
-            (there & ~strong, "white", "_studies"),
-            (there & strong, style.DIAMOND, "_influential"),
-        ):
+        for mask, colour, label in ((there & ~strong, "white", "_studies"), (there & strong, style.DIAMOND, "_influential")):
             if mask.any():
                 edge = style.SQUARE if label == "_studies" else style.INK
-                dots = axes.scatter(
-                    x[mask], y[mask], s=(2 * radius) ** 2, facecolors=colour, edgecolors=edge, label=label
-                )
+                dots = axes.scatter(x[mask], y[mask], s=(2 * radius) ** 2, facecolors=colour, edgecolors=edge, label=label)
                 dots.set(linewidths=0.9, clip_on=False, zorder=3)
         marks = boxes_of(in_points(axes, x[there], y[there]), radius)
         wanted = [Wanted(names[i], x[i], y[i], radius) for i in chosen]

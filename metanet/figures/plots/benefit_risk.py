@@ -41,14 +41,7 @@ _KEY = 20.0
 
 
 @chart("benefit_risk", title="Benefit against harm")
-def benefit_risk_plane(
-    frame: pd.DataFrame,
-    *,
-    benefit: str,
-    risk: str,
-    ax: Axes | None = None,
-    title: str | None = None,
-) -> Axes:
+def benefit_risk_plane(frame: pd.DataFrame, *, benefit: str, risk: str, ax: Axes | None = None, title: str | None = None) -> Axes:
     """Draw the rates of a benefit and of a harm by group.
 
     Parameters
@@ -200,26 +193,22 @@ def _look(i: int) -> tuple[str, str]:
 
 def _mark(axes: Axes, i: int, x: float, y: float, radius: float, transform: Transform, word: str) -> None:
     colour, mark = _look(i)
-    dot = Line2D(
-        [x], [y], marker=mark, markersize=2 * radius, color=colour, label=word, linestyle="none", transform=transform
-    )
+    dot = Line2D([x], [y], marker=mark, markersize=2 * radius, color=colour, label=word, linestyle="none", transform=transform)
     dot.set(clip_on=False, zorder=3, markeredgecolor="white", markeredgewidth=0.6)
     axes.add_line(dot)
     dot.set_transform(transform)
 
 
-def _checked(frame: object) -> Array:
+def _checked(frame: pd.DataFrame) -> Array:
     """The six numbers of each group ``[g, 6]``, NaN where there is none."""
-    if not hasattr(frame, "columns"):
-        raise ArgumentError(f"frame must be a pandas DataFrame, not {type(frame).__name__}.")
     missing = [name for name in _NEEDED if name not in frame.columns]
     if missing:
         raise ArgumentError(f"frame has no column {missing[0]!r}; it needs {', '.join(_NEEDED)}.")
-    if not len(frame):  # type: ignore[arg-type]
+    if not len(frame):
         raise ArgumentError("frame has no rows. Fix: give at least one row.")
-    out = np.full((len(frame), 6), np.nan)  # type: ignore[arg-type]
+    out = np.full((len(frame), 6), np.nan)
     for j, name in enumerate(_NEEDED[1:]):
-        for i, value in enumerate(frame[name]):  # type: ignore[index]
+        for i, value in enumerate(frame[name]):
             if value is None or type(value).__name__ == "NAType":
                 continue
             try:
@@ -246,10 +235,7 @@ def _rates_axis(shown: Array, room: float, size: float) -> Axis:
     # A cross at 0 % or 100 % stands free of the spine.
     free = 0.025 * (axis.upper - axis.lower)
     return Axis(
-        axis.lower - free * (known.min() <= axis.lower),
-        axis.upper + free * (known.max() >= axis.upper),
-        axis.ticks,
-        axis.labels,
+        axis.lower - free * (known.min() <= axis.lower), axis.upper + free * (known.max() >= axis.upper), axis.ticks, axis.labels
     )
 
 

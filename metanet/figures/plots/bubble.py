@@ -36,12 +36,7 @@ BAND = "#CFE3F1"
 
 @chart("bubble", title="Bubble plot of a meta-regression", takes=Regression, makers="meta_regression")
 def bubble(
-    regression: Regression,
-    *,
-    moderator: str | None = None,
-    at: Any = None,
-    ax: Axes | None = None,
-    title: str | None = None,
+    regression: Regression, *, moderator: str | None = None, at: Any = None, ax: Axes | None = None, title: str | None = None
 ) -> Axes:
     """Draw the studies of a meta-regression against one numeric moderator.
 
@@ -72,7 +67,6 @@ def bubble(
     --------
     >>> ax = mn.meta_regression(rates, "~ year").bubble()
     """
-
     data = regression.bubble_data(moderator, at=at)
     name = moderator or regression._design.numeric[0]
     studies, line = data[data["part"] == "study"], data[data["part"] == "line"]
@@ -80,10 +74,7 @@ def bubble(
     scale = scale_of("rate" if rate == "rate" else "effect", "cent")
     x, value = studies["x"].to_numpy(dtype=float), scale.factor * studies["value"].to_numpy(dtype=float)
     weight = studies["weight"].to_numpy(dtype=float)
-    curve = {
-        c: scale.factor * line[c].to_numpy(dtype=float)
-        for c in ("value", "ci_lower", "ci_upper", "pi_lower", "pi_upper")
-    }
+    curve = {c: scale.factor * line[c].to_numpy(dtype=float) for c in ("value", "ci_lower", "ci_upper", "pi_lower", "pi_upper")}
     fitted = bool(np.isfinite(curve["value"]).any())
     predicted = bool(np.isfinite(curve["pi_lower"]).any())
     others = [n for n in regression._design.formula.names if n != name]
@@ -96,41 +87,25 @@ def bubble(
     with page(ax, width=_WIDTH, height=_HEIGHT, least=_LEAST, title=title, notes=notes) as sheet:
         room = 0.8 * sheet.width
         spread = float(x.max() - x.min()) or abs(float(x.max())) or 1.0
-        axis_x = number_axis(
-            float(x.min()) - 0.04 * spread, float(x.max()) + 0.04 * spread, room=room, size=sheet.size, exact=True
-        )
-        axes = framed(
-            sheet, axis_x, _values_axis(value, curve, scale.is_rate), (_heading(regression.title_of(name)), label)
-        )
+        axis_x = number_axis(float(x.min()) - 0.04 * spread, float(x.max()) + 0.04 * spread, room=room, size=sheet.size, exact=True)
+        axes = framed(sheet, axis_x, _values_axis(value, curve, scale.is_rate), (_heading(regression.title_of(name)), label))
         known = np.isfinite(weight)
         share = np.where(known, weight, 0.0) / (float(weight[known].max()) if known.any() else 1.0)
         largest = _LARGEST * min(1.0, (_MANY / len(x)) ** 0.5)
-        side = (
-            np.maximum(largest * np.sqrt(share), _SMALLEST) * sheet.size
-            if known.any()
-            else np.full(x.shape, 0.7 * sheet.size)
-        )
+        side = np.maximum(largest * np.sqrt(share), _SMALLEST) * sheet.size if known.any() else np.full(x.shape, 0.7 * sheet.size)
         _make_room(axes, x, value, side / 2 + 0.15 * sheet.size)
         t = line["x"].to_numpy(dtype=float)
         if fitted:
-            axes.fill_between(
-                t, curve["ci_lower"], curve["ci_upper"], color=BAND, linewidth=0, zorder=0.6, label="_band"
-            )
+            axes.fill_between(t, curve["ci_lower"], curve["ci_upper"], color=BAND, linewidth=0, zorder=0.6, label="_band")
             axes.plot(t, curve["value"], color=style.DIAMOND, linewidth=1.6, zorder=2.5, label="_line")
         if predicted:
             for end in ("pi_lower", "pi_upper"):
-                axes.plot(
-                    t, curve[end], color=style.SOFT, linewidth=0.9, dashes=(4, 3), zorder=1.0, label="_prediction"
-                )
-        dots = axes.scatter(
-            x, value, s=side**2, facecolors=style.SQUARE, edgecolors="white", alpha=0.75, label="_bubbles"
-        )
+                axes.plot(t, curve[end], color=style.SOFT, linewidth=0.9, dashes=(4, 3), zorder=1.0, label="_prediction")
+        dots = axes.scatter(x, value, s=side**2, facecolors=style.SQUARE, edgecolors="white", alpha=0.75, label="_bubbles")
         dots.set(linewidths=0.7, clip_on=False, zorder=2)
     unit = f" {scale.unit}" if scale.unit else ""
     over = harmless(in_sentence(regression.title_of(name)), 120)
-    text = (
-        f"Bubble plot of {plural(len(x), 'study', 'studies')} against {over}. {harmless(regression.sentence(), 1500)}"
-    )
+    text = f"Bubble plot of {plural(len(x), 'study', 'studies')} against {over}. {harmless(regression.sentence(), 1500)}"
     if fitted:
         ends = [scale.show(float(line["value"].iloc[i])) for i in (0, -1)]
         text += f" The line goes from {ends[0]}{unit} at {t[0]:g} to {ends[1]}{unit} at {t[-1]:g}."

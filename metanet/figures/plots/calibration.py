@@ -56,7 +56,6 @@ def calibration_plot(calibration: Calibration, *, ax: Axes | None = None, title:
     --------
     >>> ax = mn.calibrate(fit, simulations=40).plot()
     """
-
     if calibration.reason:
         return saying(ax, "Calibration plot", title, calibration.reason)
     rows = calibration.to_frame().to_dict("records")
@@ -89,13 +88,9 @@ def calibration_plot(calibration: Calibration, *, ax: Axes | None = None, title:
     with style.settings():
         for value, y in zip(predicted, places[0], strict=True):
             if math.isfinite(value):
-                mark = Line2D(
-                    [scale.place(value)], [y], marker="D", markersize=size, color=style.PREDICTION, linestyle="none"
-                )
+                mark = Line2D([scale.place(value)], [y], marker="D", markersize=size, color=style.PREDICTION, linestyle="none")
                 # Hollow indeed: a dot at the same place must be seen in it.
-                mark.set(
-                    markerfacecolor="none", markeredgewidth=1.1, clip_on=False, zorder=3.3, label="_prediction coverage"
-                )
+                mark.set(markerfacecolor="none", markeredgewidth=1.1, clip_on=False, zorder=3.3, label="_prediction coverage")
                 axes.add_line(mark)
     describe(axes, table.title or "Calibration plot", _words(calibration, rows, rate))
     return axes
@@ -109,9 +104,7 @@ def _point(row: dict[Any, Any], z: float) -> Point | None:
 
 
 def _cells(row: dict[Any, Any], point: Point | None, scale: Scale, rate: bool) -> dict[str, Cell]:
-    cells: dict[str, Cell] = {
-        "coverage": ABSENT if point is None else estimate_cell(scale, point.value, point.lower, point.upper)
-    }
+    cells: dict[str, Cell] = {"coverage": ABSENT if point is None else estimate_cell(scale, point.value, point.lower, point.upper)}
     predicted, bias = float(row["pi_coverage"]), float(row["bias"])
     cells["prediction"] = per_cent(predicted)
     cells["bias"] = number(100 * bias, 2) if rate else number(bias, 3)

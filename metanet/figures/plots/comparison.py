@@ -77,16 +77,13 @@ def comparison_forest(
     --------
     >>> ax = mn.compare(rates, by="modality", bootstrap=0).forest()
     """
-
     if studies:
         return forest(comparison, ax=ax, title=title, xlim=xlim, **options)
     if options:
         raise ArgumentError(f"{next(iter(options))} has an effect only with studies=True. Fix: add it.")
     fits = {harmless(name): fit for name, fit in comparison.groups.items()}
     measure = next(iter(fits.values())).measure
-    scale = effect_scale(
-        comparison.response, measure, "cent", [(fit.estimate, fit.ci_lower, fit.ci_upper) for fit in fits.values()]
-    )
+    scale = effect_scale(comparison.response, measure, "cent", [(fit.estimate, fit.ci_lower, fit.ci_upper) for fit in fits.values()])
     counts = comparison.response == "rate"
     rows = [row for name, fit in fits.items() for row in (_group_row(name, fit, scale), *_prediction_row(fit, scale))]
     tau = any(fit.tau is not None and fit.status == "pooled" for fit in fits.values())

@@ -88,9 +88,7 @@ def drapery(fit: Pooled, *, ax: Axes | None = None, title: str | None = None) ->
     with page(ax, width=_WIDTH, height=_HEIGHT, least=_LEAST, title=title, notes=notes) as sheet:
         s = sheet.size
         room = 0.75 * sheet.width
-        axis_x = (
-            log_axis(low, high, room=room, size=s) if logs else number_axis(low, high, room=room, size=s, exact=True)
-        )
+        axis_x = log_axis(low, high, room=room, size=s) if logs else number_axis(low, high, room=room, size=s, exact=True)
         places = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
         axis_y = Axis(0.0, 1.0, places, tuple(f"{p:.1f}" for p in places))
         texts = [f"{p:.2f}" for p in LINES]
@@ -134,14 +132,7 @@ def drapery(fit: Pooled, *, ax: Axes | None = None, title: str | None = None) ->
             if 0.04 * height < 0.95 * s and p != 0.05:
                 continue
             axes.add_artist(
-                Label(
-                    1 + 0.4 * s / width,
-                    p - 0.36 * 0.8 * s / height,
-                    text,
-                    size=0.8 * s,
-                    color=style.SOFT,
-                    transform=axes.transAxes,
-                )
+                Label(1 + 0.4 * s / width, p - 0.36 * 0.8 * s / height, text, size=0.8 * s, color=style.SOFT, transform=axes.transAxes)
             )
     text = f"Drapery plot: p-value curves of {plural(int(drawn.sum()), 'study', 'studies')}. {fit.sentence()}"
     if pooled:

@@ -16,7 +16,7 @@ from metanet.base.untrusted import listing
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, apart, log_axis, number_axis, response_ticks
 from metanet.figures.page.label_places import Wanted, boxes_along, boxes_of, in_points, label_points, not_named
-from metanet.figures.page.page import Page, check_kind, framed, page, saying, set_axis
+from metanet.figures.page.page import Page, framed, page, saying, set_axis
 from metanet.figures.page.save import describe
 from metanet.figures.page.scale import response_name, scale_of, value_column
 from metanet.figures.page.text import harmless
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
     from metanet.diagnostics.bias.trim_and_fill import TrimAndFill
     from metanet.diagnostics.study_effects import Twin
-
-
-# Exact limits of a funnel of rates: where a rate may lie by chance, at every size of a study.
 
 
 def chance_limits(size: Array, rate: float, p: float, *, timed: bool = False) -> tuple[Array, Array]:
@@ -77,8 +74,6 @@ def _quantile(size: Array, rate: float, q: float, timed: bool) -> Array:
     at, before = below(high), below(high - 1.0)
     return np.asarray(high - (at - q) / (at - before))
 
-
-# The funnel plot: rates against the size of the study, effects against their standard error.
 
 _WIDTH, _HEIGHT = 420.0, 320.0
 _LEAST = (180.0, 140.0)
@@ -138,13 +133,8 @@ def funnel(
     --------
     >>> ax = fit.funnel()
     """
-
-    if filled is not None:
-        from metanet.diagnostics.bias.trim_and_fill import TrimAndFill
-
-        check_kind("filled", filled, TrimAndFill, "trim_and_fill")
-        if filled.fit is not fit and filled.fit.to_dict() != fit.to_dict():
-            raise ArgumentError("filled is of another result. Fix: filled=trim_and_fill(fit).")
+    if filled is not None and filled.fit is not fit and filled.fit.to_dict() != fit.to_dict():
+        raise ArgumentError("filled is of another result. Fix: filled=trim_and_fill(fit).")
     if fit.response.startswith("rate") and filled is None:
         return _rates(fit, ax, title, _checked(contours, RATE_LIMITS))
     return _effects(fit, ax, title, _checked(contours, EFFECT_CONTOURS), filled)
@@ -157,9 +147,7 @@ def _checked(contours: Any, default: tuple[float, ...]) -> tuple[float, ...]:
     try:
         values = tuple(sorted({float(v) for v in contours}, reverse=True))
     except (TypeError, ValueError):
-        raise ArgumentError(
-            f"contours={as_given(contours)} must be a list of p-values, such as (0.05, 0.01)."
-        ) from None
+        raise ArgumentError(f"contours={as_given(contours)} must be a list of p-values, such as (0.05, 0.01).") from None
     if not all(0 < v < 1 for v in values) or len(values) > 4:
         raise ArgumentError(f"contours={as_given(contours)} must be at most four p-values between 0 and 1.")
     return values
@@ -186,11 +174,7 @@ def _rates(fit: Pooled, ax: Axes | None, title: str | None, limits: tuple[float,
         axis_y = log_axis(low / 1.25, high * 1.25, room=0.75 * sheet.height, size=sheet.size)
         grid = np.geomspace(axis_y.lower, axis_y.upper, 240)
         grid = grid if timed else np.unique(np.maximum(1.0, np.round(grid)))
-        curves = (
-            []
-            if pooled is None
-            else [[scale.factor * v for v in chance_limits(grid, pooled, p, timed=timed)] for p in limits]
-        )
+        curves = [] if pooled is None else [[scale.factor * v for v in chance_limits(grid, pooled, p, timed=timed)] for p in limits]
         # The limits of small studies reach far; the axis holds them only as far as rates can lie.
         reach = [float(x[there].max()), *(float(c[1].max()) for c in curves)]
         # Without events nothing else has a width.
@@ -198,9 +182,7 @@ def _rates(fit: Pooled, ax: Axes | None, title: str | None, limits: tuple[float,
         near = [float(x[there].min()), *(float(c[0].min()) for c in curves)]
         near += [scale.factor * fit.ci_lower] if pooled == 1 and fit.ci_lower is not None else []
         most = 100.0 if scale.is_rate else np.inf
-        axis_x = number_axis(
-            min(near), min(most, max(reach)), room=0.78 * sheet.width, size=sheet.size, least=0.0, most=most
-        )
+        axis_x = number_axis(min(near), min(most, max(reach)), room=0.78 * sheet.width, size=sheet.size, least=0.0, most=most)
         unit = "Person-time (log scale)" if timed else "Study size, patients (log scale)"
         axes = framed(sheet, axis_x, Axis(0, 1, (), axis_y.labels), (scale.name if scale.is_rate else "Rate", unit))
         axes.set_yscale("log")
@@ -233,9 +215,7 @@ def _rate_legend(fit: Pooled, limits: tuple[float, ...], timed: bool) -> str:
     return f"{text}Filled, and labelled where space permits: outside {level_text(round(1 - limits[-1], 10))}."
 
 
-def _effects(
-    fit: Pooled, ax: Axes | None, title: str | None, contours: tuple[float, ...], filled: TrimAndFill | None
-) -> Axes:
+def _effects(fit: Pooled, ax: Axes | None, title: str | None, contours: tuple[float, ...], filled: TrimAndFill | None) -> Axes:
     from metanet.diagnostics.study_effects import two_step_twin
 
     twin = two_step_twin(fit)
@@ -243,9 +223,7 @@ def _effects(
     x, se = twin.yi[0], np.sqrt(twin.vi[0])
     there = np.isfinite(x) & np.isfinite(se)
     if not there.any():
-        return saying(
-            ax, "Funnel plot", title, "No study has an effect with a standard error, so nothing can be drawn."
-        )
+        return saying(ax, "Funnel plot", title, "No study has an effect with a standard error, so nothing can be drawn.")
     extra = np.empty((0, 2))
     if filled is not None and len(filled.imputed):
         extra = np.column_stack([filled.imputed["yi"], np.sqrt(filled.imputed["vi"].to_numpy(dtype=float))])
@@ -339,12 +317,7 @@ def _shades(axes: Axes, contours: tuple[float, ...], deep: float) -> None:
             edge = sign * 10 * max(abs(low), abs(high), outer * deep if np.isfinite(outer) else 0.0, 1.0)
             beyond = (edge, edge) if np.isinf(outer) else (sign * outer * deep, 0.0)
             area = axes.fill(
-                [0.0, sign * inner * deep, *beyond],
-                [0.0, deep, deep, 0.0],
-                color=shade,
-                linewidth=0,
-                zorder=0.3,
-                label="_contour",
+                [0.0, sign * inner * deep, *beyond], [0.0, deep, deep, 0.0], color=shade, linewidth=0, zorder=0.3, label="_contour"
             )
             area[0].set_clip_on(True)
     axes.plot((0.0, 0.0), (0.0, deep), color=style.FAINT, linewidth=0.8, zorder=0.5, label="_no effect")
@@ -359,16 +332,7 @@ def _vertical(axes: Axes, x: float, y: Axis) -> Array:
 
 
 def _studies(
-    axes: Axes,
-    sheet: Page,
-    names: list[str],
-    x: Array,
-    y: Array,
-    there: Any,
-    outside: Any,
-    taken: list[Array],
-    *,
-    solid: bool = False,
+    axes: Axes, sheet: Page, names: list[str], x: Array, y: Array, there: Any, outside: Any, taken: list[Array], *, solid: bool = False
 ) -> list[str]:
     """The points, and the names of those outside of the limits."""
     radius = _RADIUS * sheet.size / style.TEXT_SIZE

@@ -40,9 +40,7 @@ _WITH, _WITHOUT = style.DIAMOND, "#7FB4D3"
 
 
 @chart("gosh", title="GOSH plot", takes=Gosh, makers="gosh")
-def gosh_plot(
-    gosh: Gosh, *, ax: Axes | None = None, study: str | None = None, points: int = 20_000, title: str | None = None
-) -> Axes:
+def gosh_plot(gosh: Gosh, *, ax: Axes | None = None, study: str | None = None, points: int = 20_000, title: str | None = None) -> Axes:
     """Draw the subsets of two or more studies.
 
     Parameters
@@ -77,7 +75,6 @@ def gosh_plot(
     --------
     >>> ax = mn.gosh(fit, subsets=200).plot()
     """
-
     points = whole_number("points", points, 1)
     if gosh.reason:
         return saying(ax, "GOSH plot", title, gosh.reason)
@@ -89,9 +86,7 @@ def gosh_plot(
     x, y = scale.factor * gosh.estimate, 100 * gosh.i2 if shares else np.sqrt(gosh.tau2)
     used = np.flatnonzero((gosh.size > 1) & np.isfinite(x) & np.isfinite(y))
     if not used.size:
-        return saying(
-            ax, "GOSH plot", title, "No subset of two or more studies has an estimate and a measure of heterogeneity."
-        )
+        return saying(ax, "GOSH plot", title, "No subset of two or more studies has an estimate and a measure of heterogeneity.")
     x, y = x[used], y[used]
     marked = None if study is None else np.asarray(gosh.masks[used, names.index(study)])
     drawn = np.random.default_rng(0).permutation(used.size)[:points]
@@ -124,13 +119,7 @@ def gosh_plot(
         if None not in full:
             at = (scale.factor * float(full[0] or 0.0), float(full[1] or 0.0) * (100 if shares else 1))
             (cross,) = axes.plot(
-                [at[0]],
-                [at[1]],
-                marker="P",
-                markersize=0.9 * s,
-                color=style.INK,
-                linestyle="none",
-                label="_all studies",
+                [at[0]], [at[1]], marker="P", markersize=0.9 * s, color=style.INK, linestyle="none", label="_all studies"
             )
             cross.set(markeredgecolor="white", markeredgewidth=0.8, clip_on=False, zorder=4)
         over = sheet.panel(left, bottom + height + _BETWEEN * s, width, _SIDE * s)
@@ -139,9 +128,7 @@ def gosh_plot(
         _histogram(beside, y, marked, axis_y, upright=False)
         if study is not None:
             _key(over, study, s, width)
-    describe(
-        axes, harmless(title, 300) if title else "GOSH plot", _words(gosh, x, y, shares, study, marked, scale.is_rate)
-    )
+    describe(axes, harmless(title, 300) if title else "GOSH plot", _words(gosh, x, y, shares, study, marked, scale.is_rate))
     return axes
 
 
@@ -179,25 +166,14 @@ def _histogram(axes: Axes, values: Array, marked: Mask | None, axis: Axis, *, up
     """Counts of all subsets along one side; those with the study and those without it as two lines."""
     dress(axes, 1.0, ())
     edges = np.linspace(axis.lower, axis.upper, _BINS + 1)
-    parts = (
-        [(values, style.SQUARE, True)]
-        if marked is None
-        else [(values[~marked], _WITHOUT, True), (values[marked], _WITH, False)]
-    )
+    parts = [(values, style.SQUARE, True)] if marked is None else [(values[~marked], _WITHOUT, True), (values[marked], _WITH, False)]
     highest = 1.0
     for part, colour, fill in parts:
         counts, _ = np.histogram(part, edges)
         highest = max(highest, float(counts.max(initial=0)))
         orientation: Literal["vertical", "horizontal"] = "vertical" if upright else "horizontal"
         axes.stairs(
-            counts,
-            edges,
-            fill=fill,
-            color=colour,
-            linewidth=1.1,
-            alpha=0.8 if fill else 1.0,
-            orientation=orientation,
-            label="_counts",
+            counts, edges, fill=fill, color=colour, linewidth=1.1, alpha=0.8 if fill else 1.0, orientation=orientation, label="_counts"
         )
     along, across = (axes.set_xlim, axes.set_ylim) if upright else (axes.set_ylim, axes.set_xlim)
     along(axis.lower, axis.upper)

@@ -33,21 +33,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-# The figures of heterogeneity, each with its interval on a scale of its own.
-
 #: Room for the texts at both ends of a scale, in text sizes.
 _LEFT, _RIGHT = 2.4, 3.8
 #: From the end of a scale to its text: a dot or an arrow may stand on the end.
 _BESIDE = 0.75
-_SCALES = {
-    "PLO": "logit",
-    "PLN": "log",
-    "PR": "raw",
-    "PAS": "arcsine",
-    "PFT": "Freeman-Tukey",
-    "IRLN": "log",
-    "IRS": "root",
-}
+_SCALES = {"PLO": "logit", "PLN": "log", "PR": "raw", "PAS": "arcsine", "PFT": "Freeman-Tukey", "IRLN": "log", "IRS": "root"}
 
 
 @dataclass(frozen=True)
@@ -147,9 +137,7 @@ def mini_axis(axes: Axes, figures: Sequence[Figure], s: float, row: float, beyon
         for text, x, side in outside:
             axes.add_artist(_text(axes, x, y, text, letter, height, row * len(figures), side, style.SOFT))
         if not math.isnan(figure.lower) and not math.isnan(figure.upper):
-            (bar,) = axes.plot(
-                (lower, upper), (y, y), color=style.SQUARE, linewidth=2.4, zorder=2, label="_figure interval"
-            )
+            (bar,) = axes.plot((lower, upper), (y, y), color=style.SQUARE, linewidth=2.4, zorder=2, label="_figure interval")
             bar.set_solid_capstyle("butt")
             if figure.upper > high:
                 arrow = Line2D([stop], [y], marker=">", markersize=0.7 * s, color=style.SQUARE, linestyle="none")
@@ -161,16 +149,11 @@ def mini_axis(axes: Axes, figures: Sequence[Figure], s: float, row: float, beyon
             axes.add_line(dot)
 
 
-def _text(
-    axes: Axes, x: float, y: float, text: str, letter: float, height: float, tall: float, side: Side, colour: str
-) -> Label:
+def _text(axes: Axes, x: float, y: float, text: str, letter: float, height: float, tall: float, side: Side, colour: str) -> Label:
     return Label(
         x, 1.0 - y / tall - BASELINE * letter / height, text, size=letter, color=colour, horizontalalignment=side,
         transform=axes.transAxes, zorder=4, label="_figure words",
     )  # fmt: skip
-
-
-# How far the true rates lie apart: the studies under their estimated distribution, and the figures of the heterogeneity.
 
 
 #: In text sizes: widest label, width of the panels and the least, widest words on the right, between the columns.
@@ -186,11 +169,7 @@ _TALL, _ROW, _APART, _STUDY, _BLOCK = 7.0, 2.1, 1.0, 0.75, (2.9, 20.0)
     makers=("pool", "heterogeneity_report"),
 )
 def heterogeneity_plot(
-    fit_or_report: Pooled | HeterogeneityReport,
-    *,
-    thresholds: Sequence[float] = (),
-    ax: Axes | None = None,
-    title: str | None = None,
+    fit_or_report: Pooled | HeterogeneityReport, *, thresholds: Sequence[float] = (), ax: Axes | None = None, title: str | None = None
 ) -> Axes:
     """Draw the distribution of the true rates (or effects).
 
@@ -225,9 +204,7 @@ def heterogeneity_plot(
     if fit.status == "not pooled":
         return saying(ax, "Heterogeneity", title, _words(fit))
     frame = fit.studies
-    own = np.column_stack(
-        [frame[n].to_numpy(dtype=float) for n in (value_column(frame.columns), "ci_lower", "ci_upper")]
-    )
+    own = np.column_stack([frame[n].to_numpy(dtype=float) for n in (value_column(frame.columns), "ci_lower", "ci_upper")])
     known = own[np.isfinite(own).all(1)] if fit.response != "ratio" else own[(own[:, 0] > 0) & np.isfinite(own[:, 0])]
     sight = _sight(fit)
     spread = true_values(fit)
@@ -286,9 +263,7 @@ def _read(value: object, thresholds: Sequence[float]) -> tuple[Pooled, tuple[Sha
     elif isinstance(value, Pooled):
         fit, shares = value, ()
     else:
-        raise ArgumentError(
-            f"fit_or_report must be a result of pool or heterogeneity_report, not {type(value).__name__}."
-        )
+        raise ArgumentError(f"fit_or_report must be a result of pool or heterogeneity_report, not {type(value).__name__}.")
     more = [thresholds] if isinstance(thresholds, (int, float)) else list(thresholds)
     if not more:
         return fit, shares
@@ -377,13 +352,7 @@ def _widest(text: str, size: float) -> float:
 
 
 def _column(
-    axes: Axes,
-    sheet: Page,
-    labels: Sequence[str],
-    words: Sequence[str],
-    at: Sequence[float],
-    left: float,
-    across: float,
+    axes: Axes, sheet: Page, labels: Sequence[str], words: Sequence[str], at: Sequence[float], left: float, across: float
 ) -> None:
     """Labels on the left and words on the right of rows whose middles stand `at` (points above the area)."""
     s = sheet.size
@@ -408,17 +377,13 @@ def _legend(fit: Pooled, spread: TrueValues | None, absent: int, thresholds: boo
     text = "; ".join(parts)
     text = f"{text[0].upper()}{text[1:]}."
     if spread is not None and spread.beyond > 0.005:
-        text += (
-            f" The model places {per_cent(spread.beyond)} % of the distribution outside the possible rates (not drawn)."
-        )
+        text += f" The model places {per_cent(spread.beyond)} % of the distribution outside the possible rates (not drawn)."
     if absent:
         text += f" Not drawn, because there is no estimable effect: {plural(absent, 'study', 'studies')}."
     return text
 
 
-def _alternative(
-    fit: Pooled, sight: Sight, known: Array, rows: Sequence[tuple[str, str]], figures: Sequence[Figure]
-) -> str:
+def _alternative(fit: Pooled, sight: Sight, known: Array, rows: Sequence[tuple[str, str]], figures: Sequence[Figure]) -> str:
     told = "; ".join(f"{' '.join(label.split())}: {' '.join(text.split())}" for label, text in rows)
     more = "; ".join(f"{figure.label}: {figure.text}" for figure in figures)
     text = f"Heterogeneity of {plural(len(known), 'study', 'studies')}. {told}. {more}."

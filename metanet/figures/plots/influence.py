@@ -87,7 +87,6 @@ def influence_plot(influence: Influence, *, title: str | None = None) -> NDArray
     --------
     >>> ax, *others = mn.influence(fit).plot()
     """
-
     if influence.reason:
         return np.array([saying(None, "Influence plot", title, influence.reason)], dtype=object)
     frame, fit = influence.to_frame(), influence.fit
@@ -144,11 +143,7 @@ def _half(axis: Axis, tick: int, size: float) -> float:
 def _panels(frame: Any, fit: Pooled) -> tuple[_Panel, ...]:
     """The measures with their limits, as the result's own rule has them."""
     k = fit.k
-    column = {
-        str(name): frame[name].to_numpy(dtype=float)
-        for name in frame.columns
-        if name not in ("study", "status", "influential")
-    }
+    column = {str(name): frame[name].to_numpy(dtype=float) for name in frame.columns if name not in ("study", "status", "influential")}
     z, bound, equal = float(two_sided_z(0.95)), 3 / (k - 1) ** 0.5, 1 / k
     likelihood = bool(np.isfinite(column["lrt_deleted"]).any())
     test = (
@@ -192,59 +187,31 @@ def _draw(axes: Axes, panel: _Panel, strong: NDArray[np.bool_], size: float) -> 
     y = np.arange(k) + 0.5
     there = np.isfinite(panel.values)
     stems = [((panel.base, row), (value, row)) for value, row in zip(panel.values[there], y[there], strict=True)]
-    axes.add_collection(
-        LineCollection(stems, colors=style.FAINT, linewidths=1.0, zorder=1.5, label="_stems"), autolim=False
-    )
-    for mask, colour, label in (
-        (there & ~strong, style.SQUARE, "_studies"),
-        (there & strong, style.DIAMOND, "_influential"),
-    ):
+    axes.add_collection(LineCollection(stems, colors=style.FAINT, linewidths=1.0, zorder=1.5, label="_stems"), autolim=False)
+    for mask, colour, label in ((there & ~strong, style.SQUARE, "_studies"), (there & strong, style.DIAMOND, "_influential")):
         if mask.any():
             dots = axes.scatter(panel.values[mask], y[mask], s=(_DOT * size) ** 2, color=colour, label=label)
-            dots.set(
-                linewidths=0.6, edgecolors=style.INK if label == "_influential" else colour, clip_on=False, zorder=3
-            )
+            dots.set(linewidths=0.6, edgecolors=style.INK if label == "_influential" else colour, clip_on=False, zorder=3)
     for row in np.flatnonzero(strong).tolist():
         axes.axhspan(row, row + 1, facecolor=_BAND, linewidth=0, zorder=0.2, label="_band")
     height = panel_size(axes)[1]
     pitch = height / k
     for row in np.flatnonzero(~there).tolist():
         axes.add_artist(
-            _text(
-                axes,
-                0.5,
-                1 - (row + 0.5) * pitch / height - BASELINE * size / height,
-                ABSENT,
-                size,
-                "center",
-                style.SOFT,
-            )
+            _text(axes, 0.5, 1 - (row + 0.5) * pitch / height - BASELINE * size / height, ABSENT, size, "center", style.SOFT)
         )
-    axes.add_artist(
-        _text(axes, 0.5, 1 + 0.6 * size / height, panel.title, LETTER * size, "center", style.INK, bold=True)
-    )
+    axes.add_artist(_text(axes, 0.5, 1 + 0.6 * size / height, panel.title, LETTER * size, "center", style.INK, bold=True))
 
 
-def _text(
-    axes: Axes, x: float, y: float, text: str, size: float, side: str, colour: str, *, bold: bool = False
-) -> Label:
-    return Label(
-        x, y, text, size=size, bold=bold, color=colour, horizontalalignment=side, transform=axes.transAxes, zorder=4
-    )
+def _text(axes: Axes, x: float, y: float, text: str, size: float, side: str, colour: str, *, bold: bool = False) -> Label:
+    return Label(x, y, text, size=size, bold=bold, color=colour, horizontalalignment=side, transform=axes.transAxes, zorder=4)
 
 
 def _names(axes: Axes, sheet: Page, names: list[str], heavy: list[bool], row: float, below: float) -> None:
     """The studies on the left."""
     size, top = sheet.size, sheet.bottom + below + len(names) * row
     for i, name in enumerate(names):
-        sheet.write(
-            axes,
-            name,
-            sheet.left + MARGIN * size,
-            top - (i + 0.5) * row - BASELINE * size,
-            size=size,
-            bold=heavy[i],
-        )
+        sheet.write(axes, name, sheet.left + MARGIN * size, top - (i + 0.5) * row - BASELINE * size, size=size, bold=heavy[i])
     sheet.write(axes, "Study", sheet.left + MARGIN * size, top + 0.6 * size, size=LETTER * size, bold=True)
 
 

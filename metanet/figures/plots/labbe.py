@@ -36,13 +36,7 @@ _MANY = 15
 _ALL, _MOST = 12, 20
 LABELS = ("all", "far", "none")
 BAND = "#FBE3D3"
-_NAMES = {
-    "OR": "odds ratio",
-    "PETO": "Peto odds ratio",
-    "RR": "risk ratio",
-    "RD": "risk difference",
-    "AS": "arcsine difference",
-}
+_NAMES = {"OR": "odds ratio", "PETO": "Peto odds ratio", "RR": "risk ratio", "RD": "risk difference", "AS": "arcsine difference"}
 #: Points of the curve.
 _STEPS = 801
 
@@ -83,7 +77,6 @@ def labbe(fit: Pooled, *, ax: Axes | None = None, title: str | None = None, labe
     >>> trials = rates[["study", "events", "total"]].assign(events_control=rates["events"] // 2, total_control=rates["total"])
     >>> ax = mn.pool(trials, measure="OR").labbe()
     """
-
     studies = fit.studies
     _check(fit, studies)
     wanted = ("all" if fit.k <= _ALL else "far") if labels is None else check_choice("labels", labels, LABELS)
@@ -94,12 +87,7 @@ def labbe(fit: Pooled, *, ax: Axes | None = None, title: str | None = None, labe
     weight, by = _weights(fit, studies)
     effect = fit.estimate if fit.status == "pooled" else None
     chosen = _chosen(fit, studies, effect, wanted)
-    notes = [
-        _legend(fit, effect, by, wanted),
-        *reasons(fit),
-        harmless(fit.sentence(), 1500),
-        harmless(fit.method.sentence(), 2000),
-    ]
+    notes = [_legend(fit, effect, by, wanted), *reasons(fit), harmless(fit.sentence(), 1500), harmless(fit.method.sentence(), 2000)]
     with page(ax, width=_WIDTH, height=_HEIGHT, least=_LEAST, title=title, notes=notes) as sheet:
         s = sheet.size
         largest = _LARGEST * min(1.0, (_MANY / len(x)) ** 0.5)
@@ -220,11 +208,7 @@ def _edge(measure: str, effect: float, control: Array) -> Array:
             return np.asarray(np.sin(np.clip(np.arcsin(np.sqrt(control)) + effect, 0.0, np.pi / 2)) ** 2)
     if math.isinf(effect):
         return np.where(control > 0, 1.0, 0.0)
-    return (
-        np.asarray(special.expit(special.logit(control) + math.log(effect)))
-        if effect > 0
-        else np.where(control < 1, 0.0, 1.0)
-    )
+    return np.asarray(special.expit(special.logit(control) + math.log(effect))) if effect > 0 else np.where(control < 1, 0.0, 1.0)
 
 
 def _lines(axes: Axes, fit: Pooled, effect: float | None, axis: Axis) -> Array:
@@ -241,9 +225,7 @@ def _lines(axes: Axes, fit: Pooled, effect: float | None, axis: Axis) -> Array:
         axes.fill_between(100.0 * control, below, above, color=BAND, linewidth=0, zorder=0.6, label="_band")
     rates = 100.0 * treated_rate(fit.measure, effect, control)
     shown = np.isfinite(rates) & (rates >= low - 1e-9) & (rates <= high + 1e-9)
-    (line,) = axes.plot(
-        100.0 * control[shown], rates[shown], color=style.DIAMOND, linewidth=1.6, zorder=2, label="_effect"
-    )
+    (line,) = axes.plot(100.0 * control[shown], rates[shown], color=style.DIAMOND, linewidth=1.6, zorder=2, label="_effect")
     line.set_solid_capstyle("butt")
     knots = in_points(axes, 100.0 * control[shown], rates[shown])[::8]
     if len(knots) > 1:
@@ -263,9 +245,7 @@ def _legend(fit: Pooled, effect: float | None, by: str, wanted: str) -> str:
             text += f", with its {level_text(fit.level)} interval (band)"
     text += "."
     if effect is None:
-        text += (
-            f" No line, because {'nothing was pooled' if fit.status == 'not pooled' else 'there is no pooled effect'}."
-        )
+        text += f" No line, because {'nothing was pooled' if fit.status == 'not pooled' else 'there is no pooled effect'}."
     if wanted == "far":
         against = "the pooled effect" if effect is not None else "equal rates"
         text += f" Labelled where space permits: studies whose interval excludes {against}."
@@ -286,7 +266,5 @@ def _told(names: list[str], x: Array, y: Array) -> str:
 def _pairs(fit: Pooled, effect: float) -> str:
     """Two points of the curve in words."""
     found = [(c, float(treated_rate(fit.measure, effect, np.array([c]))[0])) for c in (0.2, 0.5)]
-    told = [
-        f"{per_cent(t)} % of the treated at {per_cent(c, 0)} % of the controls" for c, t in found if math.isfinite(t)
-    ]
+    told = [f"{per_cent(t)} % of the treated at {per_cent(c, 0)} % of the controls" for c, t in found if math.isfinite(t)]
     return f"The pooled {_name(fit)} means {' and '.join(told)}." if told else ""

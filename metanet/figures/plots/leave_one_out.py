@@ -12,17 +12,7 @@ from metanet.base.errors import ArgumentError, as_given
 from metanet.figures.forest.captions import summary_label
 from metanet.figures.forest.render import draw_table
 from metanet.figures.forest.rows import _data_cell, _heading
-from metanet.figures.forest.table import (
-    ESTIMATE_SIDES,
-    PIECE_GAP,
-    Cell,
-    Column,
-    Diamond,
-    Point,
-    Row,
-    Table,
-    estimate_cell,
-)
+from metanet.figures.forest.table import ESTIMATE_SIDES, PIECE_GAP, Cell, Column, Diamond, Point, Row, Table, estimate_cell
 from metanet.figures.page.page import saying
 from metanet.figures.page.save import describe
 from metanet.figures.page.scale import Scale, effect_scale
@@ -136,21 +126,17 @@ def cumulative_plot(
     # The place in the data says no more than the number of studies does.
     if "added" in frame.columns and list(frame["added"]) != list(frame["k"]):
         left = (Column("added", _order_heading(order, fit) if order else _sorted_by(frame, fit), "right"), *left)
-    table = _table(
-        frame, fit, per, title, xlim, response, level, heading="Study added", each="of the studies so far", left=left
-    )
+    table = _table(frame, fit, per, title, xlim, response, level, heading="Study added", each="of the studies so far", left=left)
     axes = draw_table(table, ax)
     describe(axes, table.title or "Cumulative plot", _course(table, frame))
     return axes
 
 
-def _check(frame: object, needed: tuple[str, ...]) -> None:
-    if not hasattr(frame, "columns"):
-        raise ArgumentError(f"frame must be a pandas DataFrame, not {type(frame).__name__}.")
+def _check(frame: Any, needed: tuple[str, ...]) -> None:
     missing = [name for name in needed if name not in frame.columns]
     if missing:
         raise ArgumentError(f"frame has no column {missing[0]!r}; it needs {', '.join(needed)}.")
-    if not len(frame):  # type: ignore[arg-type]
+    if not len(frame):
         raise ArgumentError("frame has no rows. Fix: give at least one row.")
 
 
@@ -207,21 +193,14 @@ def _sorted_by(frame: pd.DataFrame, fit: Pooled | None) -> str:
     if fit is not None:
         studies = fit.studies
         for column in studies.columns:
-            if (
-                column != "study"
-                and {n: str(v) for n, v in zip(studies["study"], studies[column], strict=True)} == values
-            ):
+            if column != "study" and {n: str(v) for n, v in zip(studies["study"], studies[column], strict=True)} == values:
                 return _order_heading(str(column), fit)
     return "Sorted by"
 
 
 def _course(table: Table, frame: pd.DataFrame) -> str:
     """The alternative text: the first and the last estimate."""
-    known = [
-        (row.mark.value, row.label, k)
-        for row, k in zip(table.studies, frame["k"], strict=True)
-        if isinstance(row.mark, Point)
-    ]
+    known = [(row.mark.value, row.label, k) for row, k in zip(table.studies, frame["k"], strict=True) if isinstance(row.mark, Point)]
     text = f"Cumulative plot of {display.plural(len(table.studies), 'study', 'studies')}."
     if not known:
         return f"{text} No estimate exists at any step."

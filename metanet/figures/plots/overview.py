@@ -99,9 +99,7 @@ def overview(rows: Sequence[OverviewRow], *, ax: Axes | None = None, title: str 
     width = name + size + _PANEL + sum(numbers)
     across = min(_ACROSS, len(groups))
     whole = across * width + (across - 1) * _BETWEEN + 2 * MARGIN * size
-    with page(
-        ax, width=whole, height=sum(heights), least=(whole, sum(heights)), title=title, notes=[_legend(kept, more)]
-    ) as sheet:
+    with page(ax, width=whole, height=sum(heights), least=(whole, sum(heights)), title=title, notes=[_legend(kept, more)]) as sheet:
         # A place that was given may be smaller than all this: everything shrinks alike.
         share = sheet.size / size
         top = sheet.height
@@ -122,9 +120,7 @@ def _texts(row: OverviewRow) -> tuple[str, str, str]:
     return k, RATE.text(row.estimate, digits), RATE.limits(row.ci_lower, row.ci_upper, digits, unit=False)
 
 
-def _draw(
-    sheet: Page, group: list[OverviewRow], left: float, top: float, share: float, widths: Sequence[float]
-) -> None:
+def _draw(sheet: Page, group: list[OverviewRow], left: float, top: float, share: float, widths: Sequence[float]) -> None:
     """One panel with its names and numbers; `top` is its upper edge, sizes in points of the page."""
     size = sheet.size
     name, numbers = widths[0] * share, [w * share for w in widths[1:]]
@@ -134,9 +130,7 @@ def _draw(
     start = left + name + size
     ends = [v for r in group for v in (r.estimate, r.ci_upper, r.pi_upper) if v is not None]
     # The first and the last label stand half over the ends of the axis.
-    axis = number_axis(
-        0.0, 100 * max(ends, default=1.0), room=panel - 2.5 * size, size=size, pieces=5, least=0, most=100
-    )
+    axis = number_axis(0.0, 100 * max(ends, default=1.0), room=panel - 2.5 * size, size=size, pieces=5, least=0, most=100)
     ax = sheet.panel(start, bottom, panel, height)
     dress(ax, size, ("bottom",))
     set_axis(ax, "x", axis, size, "")
@@ -165,9 +159,7 @@ def _draw(
 def _marks(ax: Axes, row: OverviewRow, y: float, size: float) -> None:
     if row.pi_lower is not None and row.pi_upper is not None:
         # Wide and pale, so that the interval on it is seen.
-        bar = Line2D(
-            [100 * row.pi_lower, 100 * row.pi_upper], [y, y], color=style.FAINT, linewidth=0.5 * size, zorder=2
-        )
+        bar = Line2D([100 * row.pi_lower, 100 * row.pi_upper], [y, y], color=style.FAINT, linewidth=0.5 * size, zorder=2)
         bar.set(solid_capstyle="butt", label="_prediction")
         ax.add_line(bar)
     colour = style.SQUARE if row.pooled else style.SOFT
@@ -176,9 +168,7 @@ def _marks(ax: Axes, row: OverviewRow, y: float, size: float) -> None:
         line.set(solid_capstyle="butt", clip_on=False, label="_interval")
         ax.add_line(line)
     if row.estimate is not None:
-        mark = Line2D(
-            [100 * row.estimate], [y], marker="s", markersize=0.55 * size, color=colour, linestyle="none", zorder=4
-        )
+        mark = Line2D([100 * row.estimate], [y], marker="s", markersize=0.55 * size, color=colour, linestyle="none", zorder=4)
         mark.set(clip_on=False, markeredgewidth=1.0, label="_rate")
         if not row.pooled:
             mark.set(markerfacecolor="white")

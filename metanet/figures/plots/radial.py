@@ -14,15 +14,7 @@ from metanet.base.display import level_text, plural
 from metanet.base.untrusted import listing
 from metanet.figures.page import style
 from metanet.figures.page.axis import number_axis, response_ticks
-from metanet.figures.page.label_places import (
-    Wanted,
-    boxes_along,
-    boxes_of,
-    in_points,
-    label_points,
-    not_named,
-    panel_size,
-)
+from metanet.figures.page.label_places import Wanted, boxes_along, boxes_of, in_points, label_points, not_named, panel_size
 from metanet.figures.page.page import TICK_SIZE, framed, page, saying
 from metanet.figures.page.save import describe
 from metanet.figures.page.scale import response_name
@@ -84,17 +76,13 @@ def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None
     x, y = frame["precision"].to_numpy(dtype=float), frame["standardised"].to_numpy(dtype=float)
     there = np.isfinite(x) & np.isfinite(y)
     if not there.any():
-        return saying(
-            ax, "Radial plot", title, "No study has an effect with a standard error, so nothing can be drawn."
-        )
+        return saying(ax, "Radial plot", title, "No study has an effect with a standard error, so nothing can be drawn.")
     to_response, slope = _scale(fit)
     base = slope if centre and slope is not None else 0.0
     y = y - base * x
     slopes = np.where(there, y / np.where(there, x, 1.0), np.nan)
     z = float(two_sided_z(fit.level))
-    beyond = (
-        there & (np.abs(y - ((slope or 0.0) - base) * x) > z) if slope is not None else np.zeros(x.shape, dtype=bool)
-    )
+    beyond = there & (np.abs(y - ((slope or 0.0) - base) * x) > z) if slope is not None else np.zeros(x.shape, dtype=bool)
     absent = [name for name, known in zip(names, there, strict=True) if not known]
     notes = [
         _legend(fit, slope is not None, centre, z),
@@ -118,12 +106,7 @@ def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None
         # What the whole arc would need; of an arc that the panel cuts, a part is told more finely.
         wide = max(width_of(t, TICK_SIZE * s) for t in (*ticks_between(low, high)[1], "00.0"))
         axes = framed(
-            sheet,
-            axis_x,
-            axis_y,
-            ("Precision (1 / standard error)", "Standardised effect"),
-            right=wide + 3.4 * s,
-            top=2.5 * s,
+            sheet, axis_x, axis_y, ("Precision (1 / standard error)", "Standardised effect"), right=wide + 3.4 * s, top=2.5 * s
         )
         tips = np.column_stack([[*x[there], far], [*y[there], line]])
         reach, most = _make_room(axes, tips, s)

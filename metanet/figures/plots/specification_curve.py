@@ -68,9 +68,7 @@ class _Line:
 
 
 @chart("specification_curve", title="Specification curve", takes=Multiverse, makers="multiverse")
-def specification_curve(
-    multiverse: Multiverse, *, ax: Axes | None = None, title: str | None = None, most: int = _MOST
-) -> Axes:
+def specification_curve(multiverse: Multiverse, *, ax: Axes | None = None, title: str | None = None, most: int = _MOST) -> Axes:
     """Draw the estimates of a multiverse in order, with their choices.
 
     Parameters
@@ -118,10 +116,7 @@ def specification_curve(
     several = [d for d in dimensions if frame[d].nunique() > 1]
     scale = scale_of(multiverse.response, "cent", float(frame["estimate"].median()))
     colours = _colours(frame, multiverse.threshold)
-    notes = [
-        _legend(multiverse, frame, answered, [d for d in dimensions if d not in several]),
-        harmless(multiverse.sentence(), 1500),
-    ]
+    notes = [_legend(multiverse, frame, answered, [d for d in dimensions if d not in several]), harmless(multiverse.sentence(), 1500)]
     unit = style.TEXT_SIZE
     labels = _labels(frame, several, multiverse, unit)
     rows, under = _rows(labels, frame, unit)
@@ -159,15 +154,10 @@ def _colours(frame: pd.DataFrame, threshold: float | None) -> list[str]:
     if threshold is None:
         return [style.SQUARE] * len(frame)
     lower, upper = (frame[name].to_numpy(dtype=float) for name in ("ci_lower", "ci_upper"))
-    return [
-        ABOVE if low > threshold else BELOW if high < threshold else ACROSS
-        for low, high in zip(lower, upper, strict=True)
-    ]
+    return [ABOVE if low > threshold else BELOW if high < threshold else ACROSS for low, high in zip(lower, upper, strict=True)]
 
 
-def _labels(
-    frame: pd.DataFrame, several: list[str], multiverse: Multiverse, unit: float
-) -> list[tuple[str, str | None, str | None]]:
+def _labels(frame: pd.DataFrame, several: list[str], multiverse: Multiverse, unit: float) -> list[tuple[str, str | None, str | None]]:
     """Rows of the panel of choices: text, dimension and level (None: a heading)."""
     shares = dict(zip(multiverse.drivers["choice"], multiverse.drivers["share"], strict=True))
     out: list[tuple[str, str | None, str | None]] = []
@@ -186,9 +176,7 @@ def _labels(
     return out
 
 
-def _rows(
-    labels: list[tuple[str, str | None, str | None]], frame: pd.DataFrame, unit: float
-) -> tuple[list[_Line], float]:
+def _rows(labels: list[tuple[str, str | None, str | None]], frame: pd.DataFrame, unit: float) -> tuple[list[_Line], float]:
     """Where each row stands (points from the top of the panel), and how high the panel is."""
     letter = LETTER * unit
     y, out = 0.0, []
@@ -218,14 +206,7 @@ def _threshold_text(threshold: float | None, scale: Scale) -> str:
 
 
 def _curve(
-    axes: Axes,
-    frame: pd.DataFrame,
-    axis: Axis,
-    scale: Scale,
-    colours: list[str],
-    multiverse: Multiverse,
-    right: str,
-    s: float,
+    axes: Axes, frame: pd.DataFrame, axis: Axis, scale: Scale, colours: list[str], multiverse: Multiverse, right: str, s: float
 ) -> None:
     """Estimates with their intervals, in order."""
     n = len(frame)
@@ -235,22 +216,14 @@ def _curve(
         axes.set_yscale("log")
     name = scale.name if scale.is_rate else multiverse.response[0].upper() + multiverse.response[1:]
     set_axis(axes, "y", axis, s, name)
-    estimate, lower, upper = (
-        scale.factor * frame[c].to_numpy(dtype=float) for c in ("estimate", "ci_lower", "ci_upper")
-    )
+    estimate, lower, upper = (scale.factor * frame[c].to_numpy(dtype=float) for c in ("estimate", "ci_lower", "ci_upper"))
     each = panel_size(axes)[0] / (n + 0.4)
     known = np.flatnonzero(np.isfinite(lower) & np.isfinite(upper))
     bars = LineCollection([((i, lower[i]), (i, upper[i])) for i in known], colors=[colours[i] for i in known],
                           linewidths=min(1.0, 0.7 * each), alpha=0.6, zorder=1.5, label="_intervals")  # fmt: skip
     axes.add_collection(bars, autolim=False)
     dots = axes.scatter(
-        np.arange(n),
-        estimate,
-        s=min(0.5 * s, max(1.4, 0.9 * each)) ** 2,
-        c=colours,
-        linewidths=0,
-        zorder=3,
-        label="_estimates",
+        np.arange(n), estimate, s=min(0.5 * s, max(1.4, 0.9 * each)) ** 2, c=colours, linewidths=0, zorder=3, label="_estimates"
     )
     dots.set_clip_on(False)
     if multiverse.threshold is not None:
@@ -258,9 +231,7 @@ def _curve(
         axes.axhline(at, color=style.INK, linewidth=0.8, dashes=(4, 3), zorder=2, label="_threshold")
         width, height = panel_size(axes)
         y = (axes.transData - axes.transAxes).transform((0.0, at))[1] - BASELINE * LETTER * s / height
-        axes.add_artist(
-            Label(1 + 0.4 * s / width, y, right, size=LETTER * s, color=style.INK, transform=axes.transAxes)
-        )
+        axes.add_artist(Label(1 + 0.4 * s / width, y, right, size=LETTER * s, color=style.INK, transform=axes.transAxes))
 
 
 def _choices(axes: Axes, rows: list[_Line], n: int, colours: list[str], under: float, share: float, s: float) -> None:
@@ -304,9 +275,7 @@ def _legend(multiverse: Multiverse, frame: pd.DataFrame, answered: int, same: li
     if len(frame) < answered:
         text += f" Drawn: {len(frame):,} of {answered:,}, evenly spaced by rank."
     if same:
-        told = ", ".join(
-            f"{_HEADINGS[d].lower()}: {harmless(str(frame[d].iloc[0]).replace('_', ' '), 60)}" for d in same
-        )
+        told = ", ".join(f"{_HEADINGS[d].lower()}: {harmless(str(frame[d].iloc[0]).replace('_', ' '), 60)}" for d in same)
         text += f" The same in all: {told}."
     return text
 

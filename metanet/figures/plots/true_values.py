@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from metanet.models.results.pooled import Pooled
 
 
-# The distribution of the true rates (or effects) that a fit describes, on the scale of its estimate: what a figure draws.
-
-
 #: The normal distribution is followed so far to both sides, in standard deviations, in so many steps.
 _REACH, _STEPS = 9.0, 18_001
 
@@ -98,8 +95,6 @@ def _end(fit: Pooled, beyond: float, inside: float, end: float) -> float:
     return inside
 
 
-# The upper panel of the heterogeneity figure: the fitted distribution of the true values over the studies.
-
 #: Interval ends of single studies may stretch an axis of effects by so much of what the rest needs, on each side.
 _STRETCH = 0.6
 _CELLS = 400
@@ -137,13 +132,7 @@ class Sight:
 
 
 def axis_of(
-    places: Array,
-    fit: Pooled,
-    sight: Sight,
-    spread: TrueValues | None,
-    shares: Sequence[ShareBeyond],
-    room: float,
-    s: float,
+    places: Array, fit: Pooled, sight: Sight, spread: TrueValues | None, shares: Sequence[ShareBeyond], room: float, s: float
 ) -> Axis:
     """An axis that holds studies, pooled value, prediction interval and nearly all of the distribution."""
     own = [fit.estimate, fit.ci_lower, fit.ci_upper, fit.pi_lower, fit.pi_upper, *(share.threshold for share in shares)]
@@ -182,46 +171,26 @@ def draw_panel(
     if math.isfinite(estimate):
         if spread is None and fit.status == "pooled":
             axes.plot((estimate, estimate), (0.6, base), color=style.SQUARE, linewidth=2.2, zorder=2, label="_spike")
-        axes.plot(
-            (estimate, estimate),
-            (base, bottom),
-            color=style.DIAMOND,
-            linewidth=0.8,
-            dashes=(4, 3),
-            zorder=1,
-            label="_estimate",
-        )
+        axes.plot((estimate, estimate), (base, bottom), color=style.DIAMOND, linewidth=0.8, dashes=(4, 3), zorder=1, label="_estimate")
     axes.axhline(base, color=style.FAINT, linewidth=0.6, zorder=0.9, label="_base")
     if math.isfinite(lowest) and math.isfinite(highest):
         axes.add_patch(
-            Rectangle(
-                (lowest, base), highest - lowest, bottom - base, facecolor=BAND, linewidth=0, zorder=0.3, label="_reach"
-            )
+            Rectangle((lowest, base), highest - lowest, bottom - base, facecolor=BAND, linewidth=0, zorder=0.3, label="_reach")
         )
         y = base + heights[1] + heights[2] / 2
         bar = Rectangle(
-            (lowest, y - 0.22),
-            highest - lowest,
-            0.44,
-            facecolor=style.PREDICTION,
-            linewidth=0,
-            zorder=2,
-            label="_prediction",
+            (lowest, y - 0.22), highest - lowest, 0.44, facecolor=style.PREDICTION, linewidth=0, zorder=2, label="_prediction"
         )
         axes.add_patch(bar)
     if math.isfinite(low) and math.isfinite(high):
         y = base + heights[1] / 2
         corners = [(low, y), (estimate, y - 0.55), (high, y), (estimate, y + 0.55)]
-        diamond = Polygon(
-            corners, facecolor=style.DIAMOND, edgecolor=style.DIAMOND, linewidth=0.8, zorder=2.5, label="_diamond"
-        )
+        diamond = Polygon(corners, facecolor=style.DIAMOND, edgecolor=style.DIAMOND, linewidth=0.8, zorder=2.5, label="_diamond")
         diamond.set_clip_on(False)
         axes.add_patch(diamond)
     for share in shares:
         at = float(sight.place(share.threshold))
-        axes.plot(
-            (at, at), (0.0, bottom), color=style.INK, linewidth=0.8, dashes=(1, 1.6), zorder=1.1, label="_threshold"
-        )
+        axes.plot((at, at), (0.0, bottom), color=style.INK, linewidth=0.8, dashes=(1, 1.6), zorder=1.1, label="_threshold")
     _studies(axes, places, axis, base + heights[1] + heights[2], heights[3], s)
 
 
@@ -267,20 +236,11 @@ def _studies(axes: Axes, places: Array, axis: Axis, top: float, tall: float, s: 
     for cut, at, mark in ((places[:, 1] < axis.lower, axis.lower, "<"), (places[:, 2] > axis.upper, axis.upper, ">")):
         # Rounding at the ends of a bounded scale is no arrow.
         cut &= (
-            np.abs(
-                np.where(np.isfinite(places[:, 1 if mark == "<" else 2]), places[:, 1 if mark == "<" else 2], at + 1)
-                - at
-            )
-            > 1e-9
+            np.abs(np.where(np.isfinite(places[:, 1 if mark == "<" else 2]), places[:, 1 if mark == "<" else 2], at + 1) - at) > 1e-9
         )
         if cut.any():
             arrows = Line2D(
-                [at] * int(cut.sum()),
-                y[cut],
-                marker=mark,
-                markersize=min(4.0, 1.6 * side),
-                color=style.SQUARE,
-                linestyle="none",
+                [at] * int(cut.sum()), y[cut], marker=mark, markersize=min(4.0, 1.6 * side), color=style.SQUARE, linestyle="none"
             )
             arrows.set(clip_on=False, markeredgewidth=0, zorder=2.5, label="_arrow")
             axes.add_line(arrows)

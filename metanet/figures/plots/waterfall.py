@@ -49,11 +49,7 @@ class _Row:
 
 @chart("waterfall", title="Response categories", takes=ResponseCategories, makers="response_categories")
 def waterfall(
-    categories: ResponseCategories,
-    *,
-    ax: Axes | None = None,
-    title: str | None = None,
-    sort: str = "objective_response",
+    categories: ResponseCategories, *, ax: Axes | None = None, title: str | None = None, sort: str = "objective_response"
 ) -> Axes:
     """Draw the response categories of study arms.
 
@@ -84,7 +80,6 @@ def waterfall(
     >>> evidence = mn.load_evidence()
     >>> ax = mn.response_categories(evidence, "TARE").plot()
     """
-
     check_choice("sort", sort, SORTS)
     if categories.reason or not categories.arms:
         return saying(ax, "Response categories", title, categories.reason or "No study arm reports a category.")
@@ -114,10 +109,7 @@ def waterfall(
     least_width = left + _LEAST_PANEL * unit + right
     height = above(width, unit) + tall + below
     least = (least_width, above(least_width, unit) + tall + below)
-    notes = [
-        _legend_text(whole, sort, any("+" in name for name in shown)),
-        *(harmless(note, 600) for note in categories.notes),
-    ]
+    notes = [_legend_text(whole, sort, any("+" in name for name in shown)), *(harmless(note, 600) for note in categories.notes)]
     with page(ax, width=width, height=height, least=least, title=title, notes=notes) as sheet:
         s = sheet.size
         share = s / unit
@@ -185,9 +177,7 @@ def _bar(axes: Axes, row: _Row, s: float, across: float, scale: float) -> None:
             joined = "+" in name
             if joined:
                 half = (wide / 2 + 0.28 * letter) / across * 100
-                plate = Rectangle(
-                    (x - half, middle - 0.42 * _BAR), 2 * half, 0.84 * _BAR, facecolor="white", linewidth=0
-                )
+                plate = Rectangle((x - half, middle - 0.42 * _BAR), 2 * half, 0.84 * _BAR, facecolor="white", linewidth=0)
                 plate.set(zorder=2.5, label="_plate")
                 axes.add_patch(plate)
             colour = "white" if name in ("CR", "PR") else style.INK
@@ -200,9 +190,7 @@ def _bar(axes: Axes, row: _Row, s: float, across: float, scale: float) -> None:
 def _swatch(name: str, corner: tuple[float, float], width: float, height: float, s: float, label: str) -> Rectangle:
     """A box in the colours of a category: of several the face has the last one's colour and the strokes that of the first."""
     first, last = name.split("+")[0], name.split("+")[-1]
-    box = Rectangle(
-        corner, width, height, facecolor=COLOURS[last], edgecolor="none", linewidth=0, zorder=2, label=label
-    )
+    box = Rectangle(corner, width, height, facecolor=COLOURS[last], edgecolor="none", linewidth=0, zorder=2, label=label)
     if first != last:
         # Three that are not told apart are hatched both ways.
         box.set_hatch("////" if name.count("+") == 1 else "xxx")
@@ -212,12 +200,7 @@ def _swatch(name: str, corner: tuple[float, float], width: float, height: float,
 
 
 def _texts(
-    axes: Axes,
-    sheet: Page,
-    rows: list[_Row],
-    ends: list[tuple[str, str]],
-    place: tuple[float, float, float, float],
-    numbers: float,
+    axes: Axes, sheet: Page, rows: list[_Row], ends: list[tuple[str, str]], place: tuple[float, float, float, float], numbers: float
 ) -> None:
     """Names on the left, numbers on the right, and their headings."""
     s = sheet.size
@@ -227,9 +210,7 @@ def _texts(
     for row, (number, word) in zip(rows, ends, strict=True):
         y = top - (row.top + row.tall / 2) * scale
         lines = row.name.count("\n")
-        sheet.write(
-            axes, row.name, sheet.left + MARGIN * s, y - (BASELINE + lines * LINE / 2) * s, size=s, label="_name"
-        )
+        sheet.write(axes, row.name, sheet.left + MARGIN * s, y - (BASELINE + lines * LINE / 2) * s, size=s, label="_name")
         sheet.write(axes, number, edge, y - BASELINE * s, size=s, horizontalalignment="right", label="_total")
         if word:
             sheet.write(axes, word, edge + 0.5 * s, y - BASELINE * s, size=LETTER * s, color=style.SOFT, label="_unit")
@@ -276,9 +257,7 @@ def _legend(axes: Axes, sheet: Page, lines: list[list[tuple[str, str, float]]], 
             box.set_transform(sheet.parent.transSubfigure)
             box.set_clip_on(False)
             axes.add_artist(box)
-            sheet.write(
-                axes, text, corner[0] + (_SWATCH + 0.5) * s, y - BASELINE * LETTER * s, size=LETTER * s, label="_entry"
-            )
+            sheet.write(axes, text, corner[0] + (_SWATCH + 0.5) * s, y - BASELINE * LETTER * s, size=LETTER * s, label="_entry")
 
 
 def _legend_text(whole: str, sort: str, joined: bool) -> str:

@@ -179,9 +179,7 @@ class Marginals:
     def tau2(self) -> Distribution:
         """``tau^2``, kept on the axis of u."""
         tau = self.tau()
-        return Distribution(
-            tau.x, tau.below, tau.density, lambda u: tau.back(u) ** 2, lambda u: 2 * tau.back(u) * tau.slope(u)
-        )
+        return Distribution(tau.x, tau.below, tau.density, lambda u: tau.back(u) ** 2, lambda u: 2 * tau.back(u) * tau.slope(u))
 
     def averaged_rate(self) -> Distribution:
         """``E[expit(mu + tau Z)]``, kept on the logit scale."""
@@ -203,11 +201,7 @@ class Marginals:
         below, density = self.conditional(mu)
         density = np.where(inside, density / rise, 0.0)
         return Distribution(
-            y,
-            np.maximum.accumulate(below @ self._weight),
-            np.maximum(density @ self._weight, 0.0),
-            special.expit,
-            logistic_slope,
+            y, np.maximum.accumulate(below @ self._weight), np.maximum(density @ self._weight, 0.0), special.expit, logistic_slope
         )
 
     def new_logit(self, t: Array) -> tuple[Array, Array]:
@@ -347,9 +341,7 @@ def study_posteriors(events: Array, total: Array, marginals: Marginals) -> list[
     return out
 
 
-def _study(
-    study: BinomialLogit, loglik: Array, marginals: Marginals, rows: Indices, ends: tuple[Array, Array]
-) -> StudyPosterior:
+def _study(study: BinomialLogit, loglik: Array, marginals: Marginals, rows: Indices, ends: tuple[Array, Array]) -> StudyPosterior:
     centre, scale = _centre(study, marginals)
     reach = _reach(study, marginals.posterior.tau[rows], ends)
     low, high = np.arcsinh((np.array(reach) - centre) / scale)

@@ -189,9 +189,8 @@ def edge_nodes(n: float, step: float = _STEP) -> tuple[Array, Array]:
 def averaged_rate(mu: Array, tau: Array) -> tuple[Array, Array]:
     """``E[expit(mu + tau Z)]`` and its derivative in mu, for points of any one shape; small rates keep their digits.
 
-    Under a large tau it is the probability that a logistic variable lies below a normal one, by the rule for one patient;
-    far out in the lower tail ``exp(mu + tau^2 / 2) E[expit(-(mu + tau^2) - tau Z)]``, of which the second factor is not
-    small.
+    Under a large tau it is the probability that a logistic variable lies below a normal one, by the rule for one patient; far out
+    in the lower tail ``exp(mu + tau^2 / 2) E[expit(-(mu + tau^2) - tau Z)]``, of which the second factor is not small.
     """
     shape = mu.shape
     mu, tau = mu.ravel(), np.broadcast_to(tau, shape).ravel()
@@ -464,9 +463,7 @@ def _support(u: Array, log_density: Array) -> NDArray[np.intp]:
     return np.arange(max(above[0] - 1, 0), min(above[-1] + 2, u.size))
 
 
-def _conditional(
-    studies: BinomialLogit, prior: MuPrior, tau: Array, *, ends: bool = True
-) -> tuple[Array, Array, Array]:
+def _conditional(studies: BinomialLogit, prior: MuPrior, tau: Array, *, ends: bool = True) -> tuple[Array, Array, Array]:
     """At each tau ``[b]``: an interval of mu that holds all that matters, and Laplace's log marginal density without tau's prior.
 
     Without `ends` the interval is only the mode.

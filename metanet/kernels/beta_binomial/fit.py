@@ -113,19 +113,7 @@ def _fit(counts: Counts) -> Fit:
     settled &= variance > 0
     se = np.sqrt(np.where(variance > 0, variance, np.nan))
     rho = psi / (1.0 + psi)
-    result = Fit(
-        mu,
-        se,
-        rho,
-        psi,
-        at.loglik,
-        loglik_common,
-        covariance,
-        at.study_information,
-        rate,
-        unbounded,
-        settled & ~unbounded,
-    )
+    result = Fit(mu, se, rho, psi, at.loglik, loglik_common, covariance, at.study_information, rate, unbounded, settled & ~unbounded)
     for gone in (mu, se, rho, psi, at.loglik, covariance, at.study_information, rate):
         gone[unbounded] = np.nan
     return result
@@ -212,9 +200,7 @@ def _scan(counts: Counts, mu: Array, psi: Array, *, hold_mu: bool, iterations: i
     return mu.reshape(b, w), slopes(wide, mu, flat)[1].reshape(b, w)
 
 
-def climb(
-    counts: Counts, mu: Array, psi: Array, *, hold_mu: bool, iterations: int = 100
-) -> tuple[Array, Array, Evaluation, Mask]:
+def climb(counts: Counts, mu: Array, psi: Array, *, hold_mu: bool, iterations: int = 100) -> tuple[Array, Array, Evaluation, Mask]:
     """Newton's method with halving on (mu, log(1 + scale psi)), or on the second alone; psi stays positive.
 
     Returns mu, psi, the evaluation there and a flag of convergence, ``[b]``.
@@ -354,8 +340,7 @@ def mu_interval(events: Array, total: Array, fit: Fit, level: float) -> tuple[Ar
     rows = np.flatnonzero(~fit.unbounded)
     reach = np.clip(np.nan_to_num(fit.se, nan=1.0), 1e-8, 4.0) * np.sqrt(2.0 * drop)
     lower, upper = (
-        outer_end(height, fit.mu, drop, fit.mu + side * reach, rows, side=side, relative=_TOLERANCE)
-        for side in (-1.0, 1.0)
+        outer_end(height, fit.mu, drop, fit.mu + side * reach, rows, side=side, relative=_TOLERANCE) for side in (-1.0, 1.0)
     )
     return np.where(fit.unbounded, np.nan, lower), np.where(fit.unbounded, np.nan, upper)
 
@@ -471,9 +456,7 @@ def _lower_quantile(mu: Array, se: Array, rho: Array, t: Array, z: Array) -> Arr
         low, high = x <= 0, x > 0
         tail[low] = (special.betainc(a[index[low]], b[index[low]], special.expit(x[low])[:, None]) * weight).sum(-1)
         # A rate next to one is told by what it lacks.
-        tail[high] = (special.betaincc(b[index[high]], a[index[high]], special.expit(-x[high])[:, None]) * weight).sum(
-            -1
-        )
+        tail[high] = (special.betaincc(b[index[high]], a[index[high]], special.expit(-x[high])[:, None]) * weight).sum(-1)
         return np.asarray(special.ndtri(np.clip(tail, 1e-320, 1.0 - 1e-16)) + t[index])
 
     first, last = np.full(mu.shape, -_EDGE), np.full(mu.shape, _EDGE)

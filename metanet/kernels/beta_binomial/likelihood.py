@@ -132,9 +132,7 @@ def _rough_squares(a: Array, x: Array) -> Array:
 Parts = tuple[Array, Array, Array, Array, Array, Array]
 
 
-def _main_part(
-    x: Array, y: Array, n: Array, p: Array, q: Array, f: Array, a: Array, b: Array, c: Array, d: Array
-) -> Parts:
+def _main_part(x: Array, y: Array, n: Array, p: Array, q: Array, f: Array, a: Array, b: Array, c: Array, d: Array) -> Parts:
     """The relative entropies and their derivatives in (pi, psi).
 
     The posterior mean makes their sum stationary, so the first derivatives see pi and psi alone:
@@ -220,10 +218,8 @@ def _series_part(x: Array, y: Array, n: Array, p: Array, q: Array, f: Array, a: 
         (ta - tp) + (tb - tq) - (tc - t1),
         (ta1 * ga[0] - tp1 * gp[0]) - (tb1 * gb[0] - tq1 * gq[0]),
         (ta1 * ga[1] - tp1 * gp[1]) + (tb1 * gb[1] - tq1 * gq[1]) - (tc1 * gc - t11),
-        (_second(ta1, ta2, ga, 0, 0) - _second(tp1, tp2, gp, 0, 0))
-        + (_second(tb1, tb2, gb, 0, 0) - _second(tq1, tq2, gq, 0, 0)),
-        (_second(ta1, ta2, ga, 0, 1) - _second(tp1, tp2, gp, 0, 1))
-        - (_second(tb1, tb2, gb, 0, 1) - _second(tq1, tq2, gq, 0, 1)),
+        (_second(ta1, ta2, ga, 0, 0) - _second(tp1, tp2, gp, 0, 0)) + (_second(tb1, tb2, gb, 0, 0) - _second(tq1, tq2, gq, 0, 0)),
+        (_second(ta1, ta2, ga, 0, 1) - _second(tp1, tp2, gp, 0, 1)) - (_second(tb1, tb2, gb, 0, 1) - _second(tq1, tq2, gq, 0, 1)),
         (_second(ta1, ta2, ga, 1, 1) - _second(tp1, tp2, gp, 1, 1))
         + (_second(tb1, tb2, gb, 1, 1) - _second(tq1, tq2, gq, 1, 1))
         - (tc2 * gc * gc - 2.0 * tc1 * n * gc / c - t12),

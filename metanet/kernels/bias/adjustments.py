@@ -54,9 +54,7 @@ class TrimFill:
     mirrored: Mask
 
 
-def trim_fill(
-    y: Array, v: Array, side: Array, *, tau2: Tau2 | None, estimator: str = "L0", max_iterations: int = 100
-) -> TrimFill:
+def trim_fill(y: Array, v: Array, side: Array, *, tau2: Tau2 | None, estimator: str = "L0", max_iterations: int = 100) -> TrimFill:
     """Missing studies of a batch.
 
     Parameters
@@ -138,9 +136,7 @@ def _se(k0: Array, k: Array, estimator: str) -> Array:
     """Standard error of k0, by the variances of Duval and Tweedie at the estimate that is not rounded."""
     if estimator == "R0":
         return np.asarray(np.sqrt(2.0 * np.maximum(k0, 0.0) + 2.0))
-    variance = (
-        k * (k + 1) * (2 * k + 1) + 10 * k0**3 + 27 * k0**2 + 17 * k0 - 18 * k * k0**2 - 18 * k * k0 + 6 * k**2 * k0
-    ) / 24.0
+    variance = (k * (k + 1) * (2 * k + 1) + 10 * k0**3 + 27 * k0**2 + 17 * k0 - 18 * k * k0**2 - 18 * k * k0 + 6 * k**2 * k0) / 24.0
     with np.errstate(invalid="ignore", divide="ignore"):
         root = np.sqrt(np.maximum(variance, 0.0))
         if estimator == "L0":

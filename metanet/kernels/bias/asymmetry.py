@@ -176,9 +176,7 @@ def _judged(line: Line, tau2: Array | None = None, *, normal: bool = False) -> A
         statistic = line.slope / line.slope_se
     df = np.full(line.df.shape, np.inf) if normal else line.df
     none = np.full(line.df.shape, np.nan)
-    return Asymmetry(
-        line, statistic, df, two_sided(statistic, df), none if tau2 is None else tau2, np.zeros(none.shape, dtype=bool)
-    )
+    return Asymmetry(line, statistic, df, two_sided(statistic, df), none if tau2 is None else tau2, np.zeros(none.shape, dtype=bool))
 
 
 def egger(y: Array, v: Array) -> Asymmetry:
@@ -251,9 +249,7 @@ def rate_on_size(events: Array, total: Array, *, reciprocal: bool, family: Famil
     found = count_line(events, total, 1.0 / x if reciprocal else x, family)
     judged = _judged(found.line)
     statistic = np.where(found.unbounded, found.score, judged.statistic)
-    return Asymmetry(
-        found.line, statistic, found.line.df, two_sided(statistic, found.line.df), judged.tau2, found.unbounded
-    )
+    return Asymmetry(found.line, statistic, found.line.df, two_sided(statistic, found.line.df), judged.tau2, found.unbounded)
 
 
 def score_and_information(

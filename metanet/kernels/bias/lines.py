@@ -108,14 +108,7 @@ def weighted_line(y: Array, x: Array, w: Array, *, known_scale: bool = False, at
         slope_variance = factor / of.squares
         intercept_variance = factor / of.total + of.mean * of.mean * slope_variance
         line = Line(
-            intercept,
-            slope,
-            np.sqrt(intercept_variance),
-            np.sqrt(slope_variance),
-            -of.mean * slope_variance,
-            dispersion,
-            residual,
-            df,
+            intercept, slope, np.sqrt(intercept_variance), np.sqrt(slope_variance), -of.mean * slope_variance, dispersion, residual, df
         )
     # Points exactly on one line leave no residual to judge the slope by.
     size = (w * np.where(present, y * y, 0.0)).sum(-1)
@@ -198,9 +191,7 @@ def count_line(events: Array, total: Array, x: Array, family: Family = "binomial
             df,
         )
     spread = varies(np.where(present, events / np.where(present, total, 1.0), 0.0), present)
-    return CountLine(
-        line.only(usable & ~unbounded & spread), unbounded & usable, np.where(usable & spread, score, np.nan)
-    )
+    return CountLine(line.only(usable & ~unbounded & spread), unbounded & usable, np.where(usable & spread, score, np.nan))
 
 
 def _score(family: Family, events: Array, total: Array, z: Array, df: Array) -> Array:

@@ -94,9 +94,7 @@ class StepWeights:
         present = np.isfinite(v)
         interval = np.searchsorted(steps, p_values(y, v, two_sided), side="left")
         critical = -special.ndtri(steps / 2 if two_sided else steps)
-        return StepWeights(
-            np.where(present, interval, 0), np.sqrt(np.where(present, v, 1.0)), present, critical, two_sided
-        )
+        return StepWeights(np.where(present, interval, 0), np.sqrt(np.where(present, v, 1.0)), present, critical, two_sided)
 
     @property
     def parameters(self) -> int:
@@ -104,9 +102,9 @@ class StepWeights:
 
     def counts(self) -> Array:
         """Studies in each interval of p, ``[b, q + 1]``."""
-        return np.stack(
-            [((self.interval == j) & self.present).sum(-1) for j in range(self.parameters + 1)], axis=-1
-        ).astype(np.float64)
+        return np.stack([((self.interval == j) & self.present).sum(-1) for j in range(self.parameters + 1)], axis=-1).astype(
+            np.float64
+        )
 
     def take(self, rows: Indices) -> StepWeights:
         return StepWeights(self.interval[rows], self.root_v[rows], self.present[rows], self.critical, self.two_sided)
@@ -133,9 +131,7 @@ class StepWeights:
             by_s2 -= 0.5 * rise * bend / s2
             above.append(chance)
         above.append(np.zeros(s2.shape))
-        by_shape = np.stack(
-            [delta[:, j + 1, None] * (above[j] - above[j + 1]) for j in range(self.parameters)], axis=-1
-        )
+        by_shape = np.stack([delta[:, j + 1, None] * (above[j] - above[j + 1]) for j in range(self.parameters)], axis=-1)
         keep = self.present
         return (
             np.where(keep, a, 1.0),
@@ -169,11 +165,7 @@ class BetaWeights:
         present = np.isfinite(v)
         p = np.clip(p_values(y, v, False), clip, 1.0 - clip)
         return BetaWeights(
-            np.where(present, np.log(p), 0.0),
-            np.where(present, np.log1p(-p), 0.0),
-            np.sqrt(np.where(present, v, 1.0)),
-            present,
-            clip,
+            np.where(present, np.log(p), 0.0), np.where(present, np.log1p(-p), 0.0), np.sqrt(np.where(present, v, 1.0)), present, clip
         )
 
     def take(self, rows: Indices) -> BetaWeights:

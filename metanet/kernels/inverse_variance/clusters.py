@@ -11,8 +11,6 @@ from metanet.base.arrays import Array, Indices
 from metanet.kernels.normal_effect.random_effect import RULES, nodes_interval, study_moments
 from metanet.kernels.normal_effect.study_likelihoods import Likelihood
 
-# Sums over the clusters of a batch: arms in the order of their clusters, added up where these begin.
-
 
 @dataclass(frozen=True, eq=False)
 class Clusters:

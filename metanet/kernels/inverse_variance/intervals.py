@@ -12,8 +12,7 @@ from metanet.kernels.inverse_variance import tau2 as estimators
 from metanet.kernels.inverse_variance.search import Kind, maximise
 from metanet.kernels.inverse_variance.tau2 import Problem, Studies
 from metanet.kernels.inverse_variance.two_step import WeightedMean, plain_spread, study_count
-from metanet.kernels.numerics import distributions
-from metanet.kernels.numerics import distributions as quantiles
+from metanet.kernels.numerics import distributions, distributions as quantiles
 from metanet.kernels.numerics.roots import find_roots
 
 # Intervals of the heterogeneity variance: Q-profile, profile likelihood, generalised Q.
@@ -51,9 +50,7 @@ def profile_likelihood(y: Array, v: Array, tau2: Array, level: float, kind: Kind
     lower = np.zeros(b)
     rows = np.flatnonzero(possible & (at_zero < 0))
     if rows.size:
-        lower[rows] = find_roots(
-            lambda t, i: height(t, rows[i]), np.zeros(rows.size), tau2[rows], f_lower=at_zero[rows]
-        )
+        lower[rows] = find_roots(lambda t, i: height(t, rows[i]), np.zeros(rows.size), tau2[rows], f_lower=at_zero[rows])
     upper = _upper_end(height, tau2, _scale(y, v), possible)
     return np.where(possible, lower, np.nan), np.where(possible, upper, np.nan), np.zeros(b, dtype=bool)
 
@@ -115,9 +112,6 @@ def _upper_end(function: Callable[[Array, Indices], Array], start: Array, scale:
         end[rows[beyond]] = np.inf
         rows, inner, outer = rows[~beyond], inner[~beyond], outer[~beyond]
     return end
-
-
-# Intervals of the pooled mean in the inverse-variance model: z, t, HK, HK-adhoc, KR and profile likelihood.
 
 
 @dataclass(frozen=True)

@@ -68,9 +68,7 @@ def fit(y: Array, v: Array, x: Array, tau2: str | Array = "REML") -> RegressionF
     if b > size:
         return joined([fit(*piece, tau2=t) for piece, t in _pieces(y, v, x, tau2, b, size)])
     problem = Problem.of(y, v, x)
-    value = (
-        ESTIMATORS[tau2].of(problem) if isinstance(tau2, str) else np.broadcast_to(np.asarray(tau2, dtype=float), (b,))
-    )
+    value = ESTIMATORS[tau2].of(problem) if isinstance(tau2, str) else np.broadcast_to(np.asarray(tau2, dtype=float), (b,))
     vt, yt, xt = studies_first(v, b), studies_first(y, b), columns_first(x, b)
     w = 1.0 / (vt + value)
     basis = gram_schmidt(np.where(np.isfinite(vt), xt, 0.0), w)

@@ -101,9 +101,7 @@ class Problem:
     of the design, studies, and the variance of the effects about their plain mean. The likelihood is that of `kind`.
     """
 
-    def __init__(
-        self, y: Array, v: Array, x: Array, df: Array, count: Array, crude: Array, kind: Kind = "restricted"
-    ) -> None:
+    def __init__(self, y: Array, v: Array, x: Array, df: Array, count: Array, crude: Array, kind: Kind = "restricted") -> None:
         self.y, self.v, self.x, self.df, self.count, self.crude, self.kind = y, v, x, df, count, crude, kind
 
     @classmethod

@@ -101,9 +101,7 @@ def _best_of(problem: Likelihood, bottom: Array, top: Array) -> Array:
     answer = np.zeros(b)
 
     def refined(part: Likelihood, columns: Indices, cell: Indices) -> Array:
-        return _refine(
-            part, points[cell, columns], points[cell + 1, columns], scores[cell, columns], scores[cell + 1, columns]
-        )
+        return _refine(part, points[cell, columns], points[cell + 1, columns], scores[cell, columns], scores[cell + 1, columns])
 
     some = np.flatnonzero(candidates > 0)
     if some.size:

@@ -240,9 +240,7 @@ def _hills(effects: Effects, theta: Array) -> Array:
     n, m = theta.shape[:2]
     height = heights(effects, theta.reshape(-1, 2)).reshape(n, m)
     padded = np.pad(height, 1, constant_values=-np.inf)
-    around = np.max(
-        [padded[1 + i : 1 + i + n, 1 + j : 1 + j + m] for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j], axis=0
-    )
+    around = np.max([padded[1 + i : 1 + i + n, 1 + j : 1 + j + m] for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j], axis=0)
     return np.asarray(theta[height >= around])
 
 
@@ -351,14 +349,7 @@ def _profile(effects: Effects, points: Array, which: Indices, value: Array, free
 
 
 def _ends(
-    effects: Effects,
-    points: Array,
-    which: Indices,
-    best: Array,
-    loglik: float,
-    free: tuple[bool, bool],
-    unit: float,
-    level: float,
+    effects: Effects, points: Array, which: Indices, best: Array, loglik: float, free: tuple[bool, bool], unit: float, level: float
 ) -> tuple[Array, Array]:
     """Both ends of the profile-likelihood intervals of the variances `which` ``[m]``."""
     drop = 0.5 * float(distributions.chi2_quantile(level, 1))

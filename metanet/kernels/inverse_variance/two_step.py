@@ -8,11 +8,8 @@ import numpy as np
 from scipy import special
 
 from metanet.base.arrays import Array, Indices
-from metanet.kernels.numerics import distributions
-from metanet.kernels.numerics import distributions as quantiles
+from metanet.kernels.numerics import distributions, distributions as quantiles
 from metanet.kernels.numerics.roots import find_roots
-
-# The normal-normal (inverse-variance) model: weights, mean, Q, I2 and H2.
 
 # The normal-normal (inverse-variance) model: weights, mean, Q and the typical sampling variance.
 #
@@ -69,9 +66,6 @@ def r2(tau2_without: Array, tau2_with: Array) -> Array:
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(tau2_without > 0, np.maximum(0.0, 1.0 - tau2_with / tau2_without), np.nan)
-
-
-# I2 and H2 in their two definitions, ``[b]``: from tau2, or from Q.
 
 
 @dataclass(frozen=True)

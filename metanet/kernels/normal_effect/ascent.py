@@ -185,9 +185,7 @@ def _on_boundary(model: Model, point: Array, loglik: Array, information: Array) 
     return Evaluation(loglik.copy(), zero, matrix, slope, bend, loglik.copy(), zero.copy())
 
 
-def ascend(
-    model: Model, point: Array, tau: Array, rule: Rule, iterations: int = 100
-) -> tuple[Array, Array, Evaluation, Mask]:
+def ascend(model: Model, point: Array, tau: Array, rule: Rule, iterations: int = 100) -> tuple[Array, Array, Evaluation, Mask]:
     """Newton's method on (point, tau) with halving; the parameters, the evaluation there and a flag of convergence, ``[b]``."""
     point, tau = point.copy(), tau.copy()
     done = np.zeros(tau.shape, dtype=bool)
@@ -298,9 +296,7 @@ def _starts(model: Model, common: tuple[Array, Array, Array], wanted: Indices) -
     return start, tau, wanted[owner]
 
 
-def _crossing(
-    taus: Array, points: Array, slope: Array, owner: Indices, left: Indices, right: Indices
-) -> tuple[Array, Array]:
+def _crossing(taus: Array, points: Array, slope: Array, owner: Indices, left: Indices, right: Indices) -> tuple[Array, Array]:
     """Where the scanned slope crosses zero between two values of tau, and the point there.
 
     By inverse cubic interpolation of ``tau slope``, the derivative in log tau, over the two and their neighbours where it falls

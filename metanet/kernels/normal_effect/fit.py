@@ -24,8 +24,6 @@ from metanet.kernels.normal_effect.study_likelihoods import Likelihood
 from metanet.kernels.numerics import distributions
 from metanet.kernels.numerics.batches import Batch
 
-# The maximum of an exact likelihood with a normal random effect and one mean.
-
 
 @dataclass(frozen=True)
 class Mean:
@@ -81,9 +79,9 @@ class Mean:
         difference = at.half_score - at.score
         a, b, d = at.information[:, 0, 0], at.information[:, 0, 1], at.information[:, 1, 1]
         with np.errstate(divide="ignore", invalid="ignore"):
-            distance = (
-                d * difference[:, 0] ** 2 - 2 * b * difference[:, 0] * difference[:, 1] + a * difference[:, 1] ** 2
-            ) / (a * d - b * b)
+            distance = (d * difference[:, 0] ** 2 - 2 * b * difference[:, 0] * difference[:, 1] + a * difference[:, 1] ** 2) / (
+                a * d - b * b
+            )
         return np.where(np.isfinite(distance), np.abs(distance), np.inf)
 
 
@@ -190,9 +188,7 @@ def _walk(studies: Likelihood, fit: Fit, upward: NDArray[np.bool_], drop: float,
     with np.errstate(divide="ignore", invalid="ignore"):
         se = np.sqrt(fit.covariance[:, 1, 1])
     # On the boundary tau has no standard error; the mean's is of the right size.
-    se = np.where(
-        np.isfinite(se) & (se > 0) & (fit.tau > 0), se, np.maximum(2 * np.sqrt(fit.covariance[:, 0, 0]), 0.05)
-    )
+    se = np.where(np.isfinite(se) & (se > 0) & (fit.tau > 0), se, np.maximum(2 * np.sqrt(fit.covariance[:, 0, 0]), 0.05))
     low = first_low = np.where(upward, fit.tau, 0.0)
     high = first_high = np.where(upward, TAU_LIMIT, fit.tau)
     # A profile of a standard deviation is nearly a parabola in its logarithm, where that is not too flat to tell.
@@ -200,9 +196,7 @@ def _walk(studies: Likelihood, fit: Fit, upward: NDArray[np.bool_], drop: float,
         width = goal * se / fit.tau
         along = np.where(fit.tau > 0, fit.covariance[:, 0, 1] / fit.covariance[:, 1, 1], 0.0)
     sharp = (fit.tau > 0) & (width < 1.2)
-    rough = np.where(
-        upward, np.minimum(fit.tau + goal * se, 2 * fit.tau + 1.0), np.maximum(fit.tau - goal * se, 0.3 * fit.tau)
-    )
+    rough = np.where(upward, np.minimum(fit.tau + goal * se, 2 * fit.tau + 1.0), np.maximum(fit.tau - goal * se, 0.3 * fit.tau))
     tau = np.where(sharp, fit.tau * np.exp(np.where(upward, 1.0, -1.0) * np.where(sharp, width, 0.0)), rough)
     tau = np.minimum(tau, TAU_LIMIT)
     mu = fit.mu + np.where(np.isfinite(along), along, 0.0) * (tau - fit.tau)
@@ -269,9 +263,7 @@ def _evaluate(studies: Likelihood, mu: Array, tau: Array, level: NDArray[np.int6
     return whole
 
 
-def _maximise_tau(
-    studies: Likelihood, mu: Array, start: Array, rule: Rule, iterations: int = 60
-) -> tuple[Array, Array, Array]:
+def _maximise_tau(studies: Likelihood, mu: Array, start: Array, rule: Rule, iterations: int = 60) -> tuple[Array, Array, Array]:
     """Climb over tau >= 0 at fixed mu from a start; gives tau, the profile log-likelihood and its derivative in mu, ``[b]``."""
     tau = start.copy()
     rows, part = np.arange(mu.size), studies

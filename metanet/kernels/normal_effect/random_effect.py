@@ -15,10 +15,6 @@ from metanet.kernels.normal_effect.study_likelihoods import Likelihood
 from metanet.kernels.numerics.batches import Batch, joined
 from metanet.kernels.numerics.distributions import binomial_tails
 
-# Links of the random-effect models, the rate averaged over the random effect, and the predictive distribution of a count.
-
-# Links of the random-effect models: from the predictor to the rate, and the rate averaged over the random effect.
-
 
 @dataclass(frozen=True)
 class Link:
@@ -288,9 +284,7 @@ class Interval(NamedTuple):
 _OUTWARD = np.array([-1.0, 1.0]).reshape(2, 1, 1)
 
 
-def joint_modes(
-    studies: Likelihood, mu: Array, tau: Array, sweeps: int = 5
-) -> tuple[Array, tuple[Array, Array, Array]]:
+def joint_modes(studies: Likelihood, mu: Array, tau: Array, sweeps: int = 5) -> tuple[Array, tuple[Array, Array, Array]]:
     """The mean and the random effects ``z`` that together maximise the integrand, at a given tau: mu ``[b]``, modes as `_modes` gives.
 
     It is cheap, it needs no nodes, and the mean is close to that of the likelihood unless studies are sparse: a start.

@@ -266,8 +266,6 @@ def tau_interval(studies: Likelihood, fit: ExactFit, level: float) -> tuple[Arra
         with np.errstate(invalid="ignore"):
             se = np.sqrt(np.nan_to_num(fit.covariance[:, -1, -1], posinf=1.0))
         first = fit.tau + np.clip(2.0 * se, 0.3, 3.0)
-        ends = outer_end(
-            height, np.nan_to_num(fit.tau), drop, np.nan_to_num(first), rows, limit=TAU_LIMIT, relative=1e-11
-        )
+        ends = outer_end(height, np.nan_to_num(fit.tau), drop, np.nan_to_num(first), rows, limit=TAU_LIMIT, relative=1e-11)
         upper[rows] = ends[rows]
     return lower, upper

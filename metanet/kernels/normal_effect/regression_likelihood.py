@@ -8,14 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.base.arrays import Array, Indices, Mask
-from metanet.kernels.normal_effect.random_effect import (
-    Evaluation,
-    Interval,
-    Rule,
-    nodes_interval,
-    rounding,
-    study_moments,
-)
+from metanet.kernels.normal_effect.random_effect import Evaluation, Interval, Rule, nodes_interval, rounding, study_moments
 from metanet.kernels.normal_effect.study_likelihoods import Likelihood
 from metanet.kernels.numerics.batches import Batch, joined
 
@@ -199,9 +192,7 @@ def _summed(u: Array, values: Array) -> Array:
     return np.asarray((values[:, None, :] @ u)[:, 0])
 
 
-def evaluate(
-    studies: Likelihood, u: Array, gamma: Array, tau: Array, rule: Rule, interval: Interval | None = None
-) -> Evaluation:
+def evaluate(studies: Likelihood, u: Array, gamma: Array, tau: Array, rule: Rule, interval: Interval | None = None) -> Evaluation:
     """Log-likelihood ``[b]``, score ``[b, p + 1]`` and information ``[b, p + 1, p + 1]`` at (gamma, tau)."""
     eta = predictor(u, gamma)
     low, length, _ = nodes_interval(studies, eta, tau, rule.drop) if interval is None else interval
@@ -217,9 +208,7 @@ def evaluate(
     return joined(pieces)
 
 
-def _evaluate(
-    studies: Likelihood, u: Array, eta: Array, tau: Array, rule: Rule, low: Array, length: Array
-) -> Evaluation:
+def _evaluate(studies: Likelihood, u: Array, eta: Array, tau: Array, rule: Rule, low: Array, length: Array) -> Evaluation:
     at = study_moments(studies, eta, tau, rule, low, length)
     b, _, p = u.shape
     score, half = np.empty((b, p + 1)), np.empty((b, p + 1))

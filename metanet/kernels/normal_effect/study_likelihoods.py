@@ -22,10 +22,9 @@ class Likelihood(Protocol):
     """The studies of a batch of fits.
 
     `constant` is ``[b]``, the part of the log-likelihood without theta; `size` ``[b]`` what its rounding grows with; `guess` and
-    `precision` ``[b, k]`` a normal approximation of every study's own likelihood, precision 0 where it is absent.
-    `end_steps` is how many Newton steps find the end of a study's integrand from outside: more where a tail falls as a
-    double exponential. `edge` is ``[b, k]``: the study's likelihood has no maximum at a finite theta (all of its patients had
-    the same outcome).
+    `precision` ``[b, k]`` a normal approximation of every study's own likelihood, precision 0 where it is absent. `end_steps` is
+    how many Newton steps find the end of a study's integrand from outside: more where a tail falls as a double exponential. `edge`
+    is ``[b, k]``: the study's likelihood has no maximum at a finite theta (all of its patients had the same outcome).
     """
 
     constant: Array
@@ -74,9 +73,7 @@ class Likelihood(Protocol):
 
 def log_binomial(events: Array, total: Array) -> Array:
     """Sum over studies of the logarithms of the binomial coefficients, ``[b]``."""
-    return np.asarray(
-        (special.gammaln(total + 1) - special.gammaln(events + 1) - special.gammaln(total - events + 1)).sum(-1)
-    )
+    return np.asarray((special.gammaln(total + 1) - special.gammaln(events + 1) - special.gammaln(total - events + 1)).sum(-1))
 
 
 def weighted_guess(guess: Array, precision: Array) -> Array:
@@ -316,9 +313,6 @@ class Poisson(_Counts):
     def centre(self, common: Array, tau: Array) -> Array:
         """The mean of a lognormal rate is ``exp(mu + tau^2 / 2)``."""
         return np.asarray(common - 0.5 * np.minimum(tau * tau, 2.0 * tau))
-
-
-# Events in one group given the events of both: the likelihood of the exact conditional model.
 
 
 class Hypergeometric(_Terms):

@@ -108,9 +108,7 @@ def climb(
             length *= 0.5
             shortest[worse] = length
             which = rows[worse]
-            trial[worse], trial_own[worse] = _move(
-                x[which], own[which], length * step[worse], length * own_step[worse], even
-            )
+            trial[worse], trial_own[worse] = _move(x[which], own[which], length * step[worse], length * own_step[worse], even)
             at.put(worse, evaluate(trial[worse], trial_own[worse], which))
             worse = worse[~(at.loglik[worse] >= floor[worse])]
         better = np.ones(rows.size, dtype=bool)

@@ -39,9 +39,6 @@ def chi2_quantile(probability: float, df: ArrayLike) -> Array:
     return np.asarray(special.chdtri(_at_least_one(df), 1.0 - probability), dtype=np.float64)
 
 
-# Both tails of a count, P(Y < y) and P(Y > y), each by its own incomplete beta or gamma function: small ones keep their digits.
-
-
 def binomial_tails(y: Array, n: Array, rate: Array) -> tuple[Array, Array]:
     """P(Y < y) and P(Y > y) of a binomial count; both zero for a study that is absent (n = 0)."""
     inner, outer = np.maximum(y, 1.0), np.maximum(n - y, 1.0)

@@ -8,8 +8,6 @@ import numpy as np
 
 from metanet.base.arrays import Array, Indices
 
-# One bracketing root finder for a whole batch of scalar equations.
-
 
 def find_roots(
     function: Callable[[Array, Indices], Array],
@@ -83,12 +81,7 @@ def find_roots(
     return roots
 
 
-# The ends of profile-likelihood intervals: a bracketed root, outwards after a search for the bracket.
-
-
-def inner_end(
-    height: Callable[[Array, Indices], Array], top: Array, drop: float, at_zero: Array, *, relative: float = 1e-10
-) -> Array:
+def inner_end(height: Callable[[Array, Indices], Array], top: Array, drop: float, at_zero: Array, *, relative: float = 1e-10) -> Array:
     """Where `height` rises through zero between 0 and the maximum at `top`, ``[b]``; 0 where it is not below zero at 0 (`at_zero`)."""
     end = np.zeros(top.shape)
     rows = np.flatnonzero((at_zero < 0) & (top > 0))

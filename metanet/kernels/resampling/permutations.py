@@ -50,9 +50,7 @@ def statistics(y: Array, v: Array, estimator: Estimator | None, *, scaled: bool)
         return np.where(fit.mean == 0, 0.0, fit.mean / np.sqrt(variance))
 
 
-def sign_flip_p_values(
-    y: Array, v: Array, nulls: Array, signs: Array, estimator: Estimator | None, *, scaled: bool
-) -> Array:
+def sign_flip_p_values(y: Array, v: Array, nulls: Array, signs: Array, estimator: Estimator | None, *, scaled: bool) -> Array:
     """Two-sided p-values ``[m]`` of the null effects `nulls` ``[m]``; effects and variances are ``[k]``, signs ``[n, k]``."""
     n, k = signs.shape
     out = np.empty(nulls.size)
@@ -62,9 +60,7 @@ def sign_flip_p_values(
         for start in range(0, n, per_piece):
             part = signs[start : start + per_piece]
             flipped = part * (y - null)
-            size[start : start + per_piece] = np.abs(
-                statistics(flipped, np.broadcast_to(v, flipped.shape), estimator, scaled=scaled)
-            )
+            size[start : start + per_piece] = np.abs(statistics(flipped, np.broadcast_to(v, flipped.shape), estimator, scaled=scaled))
         out[i] = (size >= size[0] * (1 - _TIE)).mean()
     return out
 
@@ -143,9 +139,7 @@ def arrangements(x: Array, most: int, seed: int) -> tuple[Indices, bool]:
     return index, False
 
 
-def two_step_statistics(
-    y: Array, v: Array, x: Array, index: Indices, tau2: str, ci: str, contrast: Array
-) -> tuple[Array, Array]:
+def two_step_statistics(y: Array, v: Array, x: Array, index: Indices, tau2: str, ci: str, contrast: Array) -> tuple[Array, Array]:
     """Absolute statistics of the coefficients ``[b, p]`` and the omnibus statistic ``[b]`` of every arrangement.
 
     Parameters
@@ -182,9 +176,7 @@ def two_step_statistics(
     return np.concatenate(statistics), np.concatenate(omnibus)
 
 
-def exact_statistics(
-    studies: Likelihood, x: Array, index: Indices, null_loglik: float, moderators: Indices
-) -> tuple[Array, Array]:
+def exact_statistics(studies: Likelihood, x: Array, index: Indices, null_loglik: float, moderators: Indices) -> tuple[Array, Array]:
     """Likelihood-ratio statistics of leaving out each of the columns `moderators` ``[b, p]``, and all of them ``[b]``, by arrangement.
 
     A likelihood ratio exists where a coefficient has no finite maximum, which happens under rearrangement of sparse data; Wald's

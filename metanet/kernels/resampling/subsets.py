@@ -84,9 +84,7 @@ class Maxima:
 class Table:
     """The surfaces of `k` studies on a grid of cells; a cell's polynomials are made when a subset first needs them."""
 
-    def __init__(
-        self, surfaces: Callable[[Array, Array], Array], low: float, high: float, top: float, scale: float
-    ) -> None:
+    def __init__(self, surfaces: Callable[[Array, Array], Array], low: float, high: float, top: float, scale: float) -> None:
         self._surfaces = surfaces
         self._low, self._scale = low, scale
         self._columns = max(1, int(np.ceil((high - low) / _WIDTH_MU)))
@@ -198,9 +196,7 @@ class Table:
         height[rows] = p
         return settled & ~out, rises
 
-    def _along_boundary(
-        self, cell: int, masks: Array, rows: Indices, mu: Array, w: Array, height: Array
-    ) -> tuple[Mask, Mask]:
+    def _along_boundary(self, cell: int, masks: Array, rows: Indices, mu: Array, w: Array, height: Array) -> tuple[Mask, Mask]:
         """The climb in mu alone at w = 0, the lower edge of a cell in the first row; as `_within`."""
         middle_mu = self._low + _WIDTH_MU * (cell // self._rows + 0.5)
         power = np.arange(_ORDER)

@@ -184,12 +184,7 @@ class Line:
 
 
 def level_ends(
-    function: Callable[[Array], tuple[Array, Array]],
-    mode: Array,
-    peak: Array,
-    scale: Array,
-    drop: float,
-    iterations: int,
+    function: Callable[[Array], tuple[Array, Array]], mode: Array, peak: Array, scale: Array, drop: float, iterations: int
 ) -> tuple[Array, Array]:
     """Points on either side of `mode` at which a concave function lies at least `drop` below its `peak`, and little more.
 

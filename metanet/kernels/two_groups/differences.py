@@ -60,9 +60,7 @@ def _log_weight(events: Array, total: Array) -> Array:
 # Donner and Zou 2012, doi:10.1177/0962280210383082).
 
 
-def difference(
-    first: Array, low1: Array, high1: Array, second: Array, low2: Array, high2: Array
-) -> tuple[Array, Array, Array]:
+def difference(first: Array, low1: Array, high1: Array, second: Array, low2: Array, high2: Array) -> tuple[Array, Array, Array]:
     """``first - second`` and its limits."""
     gap = first - second
     return (
@@ -72,9 +70,7 @@ def difference(
     )
 
 
-def ratio(
-    first: Array, low1: Array, high1: Array, second: Array, low2: Array, high2: Array
-) -> tuple[Array, Array, Array]:
+def ratio(first: Array, low1: Array, high1: Array, second: Array, low2: Array, high2: Array) -> tuple[Array, Array, Array]:
     """``first / second`` of quantities that are not negative, and its limits; no upper limit where the second may be zero."""
     product = first * second
 

@@ -114,15 +114,7 @@ def theta_ends(profile: Callable[[Array], Profile], fit: Fitted, level: float, r
     scale = np.clip(np.nan_to_num(fit.se, nan=1.0), 1e-8, 5.0)
     rows = np.flatnonzero(~fit.unbounded)
     lower, upper = (
-        outer_end(
-            _less(profile(scale), target),
-            fit.theta,
-            drop,
-            fit.theta + side * 2 * scale,
-            rows,
-            side=side,
-            relative=relative,
-        )
+        outer_end(_less(profile(scale), target), fit.theta, drop, fit.theta + side * 2 * scale, rows, side=side, relative=relative)
         for side in (-1.0, 1.0)
     )
     return np.where(fit.unbounded, np.nan, lower), np.where(fit.unbounded, np.nan, upper)

@@ -173,14 +173,7 @@ def ascend(
 ) -> tuple[Array, Array, Local, Mask]:
     """Climb over the free ones of (theta, tau) and the intercepts, from a start."""
     return climb(
-        bind(counts, rule),
-        x,
-        alpha,
-        free=free,
-        scales=(1,),
-        noise=rounding(counts),
-        limit=2 * TAU_LIMIT,
-        tolerance=tolerance,
+        bind(counts, rule), x, alpha, free=free, scales=(1,), noise=rounding(counts), limit=2 * TAU_LIMIT, tolerance=tolerance
     )
 
 
@@ -279,9 +272,7 @@ def _scan_points(counts: Counts) -> Array:
     return np.asarray(first[:, None] * (9.0 / first)[:, None] ** np.linspace(0.0, 1.0, _SCAN))
 
 
-def _refine(
-    counts: Counts, x: Array, alpha: Array, at: Local, settled: Mask, owner: Rows, start: Array, start_alpha: Array
-) -> None:
+def _refine(counts: Counts, x: Array, alpha: Array, at: Local, settled: Mask, owner: Rows, start: Array, start_alpha: Array) -> None:
     """Climb from every start, keep each row's highest, double the nodes until they no longer matter; write what lies above tau = 0."""
     tried, tried_alpha, first, _ = ascend(counts.take(owner), start, start_alpha, RULES[0], (0, 1))
     rows, best = highest(owner, first.loglik)
@@ -301,8 +292,6 @@ def _refine(
     x[rows], alpha[rows], settled[rows] = best_x[above], best_alpha[above], close[above]
     at.put(rows, best_at.take(above))
 
-
-# Profile-likelihood intervals of the two-group model with fixed study intercepts (UM.FS): theta and tau.
 
 _TOLERANCE = 1e-9
 #: The wider the random effect, the more nodes a study with an empty cell needs: rules up to a tau of 4, of 10, and beyond.

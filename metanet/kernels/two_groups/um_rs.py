@@ -253,14 +253,7 @@ def ascend(
 ) -> tuple[Array, Array, Local, Mask]:
     """Climb over the free ones of (theta, alpha, tau, sigma) from a start; `peak` is where the studies' integrands peak in u."""
     return climb(
-        bind(counts, rule),
-        x,
-        peak,
-        free=free,
-        scales=(TAU, SIGMA),
-        noise=rounding(counts),
-        limit=2 * TAU_LIMIT,
-        tolerance=tolerance,
+        bind(counts, rule), x, peak, free=free, scales=(TAU, SIGMA), noise=rounding(counts), limit=2 * TAU_LIMIT, tolerance=tolerance
     )
 
 
@@ -272,9 +265,7 @@ def separated(counts: Counts) -> Mask:
 
 def start(counts: Counts) -> Array:
     """Theta and alpha of the summed counts of both arms, without spread, ``[b, 4]``."""
-    l1, l2 = (
-        special.logit((x.sum(-1) + 0.5) / (n.sum(-1) + 1.0)) for x, n in ((counts.a, counts.n1), (counts.c, counts.n2))
-    )
+    l1, l2 = (special.logit((x.sum(-1) + 0.5) / (n.sum(-1) + 1.0)) for x, n in ((counts.a, counts.n1), (counts.c, counts.n2)))
     return np.stack([l1 - l2, 0.5 * (l1 + l2), 0.0 * l1, 0.0 * l1], -1)
 
 
@@ -384,21 +375,12 @@ def _spread(counts: Counts, best: _Best, rows: Rows, spreads: tuple[int, ...], p
         return np.asarray((wide > 1e-6).all(1) & (wide < TAU_LIMIT).all(1) & far)
 
     close = doubled(
-        lambda part, x, peak, rule: ascend(part, x, peak, rule, free),
-        counts.take(rows),
-        x,
-        peak,
-        at,
-        RULES[1:],
-        worth,
-        NODE_TOLERANCE,
+        lambda part, x, peak, rule: ascend(part, x, peak, rule, free), counts.take(rows), x, peak, at, RULES[1:], worth, NODE_TOLERANCE
     )
     inside = (x[:, list(spreads)] > 1e-6).all(1)
     which = np.flatnonzero(inside)
     best.offer(rows[which], x[which], peak[which], at.take(which), close[which])
 
-
-# Profile-likelihood intervals of the two-group model with random study intercepts (UM.RS): theta and tau.
 
 _TOLERANCE = 1e-7
 #: Up to this spread the coarser rule is exact to about 1e-8; beyond it studies with an empty cell need the finer one.

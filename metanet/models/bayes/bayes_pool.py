@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# Priors of `bayes_pool` from words and numbers, and back to words.
-
 #: A prior as the arguments of `bayes_pool` take it: a word and its numbers.
 PriorWords = Sequence[str | float]
 
@@ -134,8 +132,6 @@ def implied_text(mu: MuPrior, tau: TauPrior) -> str:
     )
 
 
-# What a reader has to know beside the numbers of a Bayesian pooling, foremost where the prior answers instead of the data.
-
 #: A posterior interval wider than this share of the prior's says that the data have hardly spoken.
 _DOMINATED = 0.7
 
@@ -198,9 +194,7 @@ def _moments(row: dict[str, Any]) -> list[str]:
             "it is not given. The median and the interval of tau are."
         ]
     if row["tau_sd"] is None:
-        return [
-            "The tail of the posterior of tau is too heavy for a standard deviation of tau to be given; its interval is."
-        ]
+        return ["The tail of the posterior of tau is too heavy for a standard deviation of tau to be given; its interval is."]
     return []
 
 
@@ -211,9 +205,6 @@ def _quadrature(row: dict[str, Any]) -> list[str]:
         "The quadrature did not pass all of its checks for these data: the digits printed may be wrong. Use priors that are neither "
         "much wider nor much narrower than the default ones, and please report these data."
     ]
-
-
-# `bayes_pool`: the Bayesian binomial-normal model by quadrature.
 
 
 _SOURCES = (

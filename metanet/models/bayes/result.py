@@ -198,10 +198,7 @@ class BayesPooled(Result):
             ("Data", f"{studies}, {plural(self.events, 'event')} in {counted_units(self.n, self.units)}"),
             ("Median rate", median),
             ("Population-averaged rate", RATE.estimate(self.marginal_estimate, *ends, level, "CrI")),
-            (
-                "Rate in a new study",
-                f"{RATE.limits(self.pi_lower, self.pi_upper)} ({level_text(level)} predictive interval)",
-            ),
+            ("Rate in a new study", f"{RATE.limits(self.pi_lower, self.pi_upper)} ({level_text(level)} predictive interval)"),
             ("tau on the logit scale", tau),
             ("Log evidence", number(self.log_evidence, effect.least)),
             ("Priors", self._priors),

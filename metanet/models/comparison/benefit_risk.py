@@ -106,10 +106,7 @@ class BenefitRisk(Result):
             return self.reason
         parts = []
         for verdict, words in (
-            (
-                "dominates",
-                "{better} had more {benefit} and less {risk} than {worse}; both differences are statistically significant",
-            ),
+            ("dominates", "{better} had more {benefit} and less {risk} than {worse}; both differences are statistically significant"),
             (
                 "better point estimates",
                 "{better} had more {benefit} and less {risk} than {worse}; the differences are not both statistically significant",
@@ -121,9 +118,7 @@ class BenefitRisk(Result):
         trade = int((self._pairs["verdict"] == "trade-off").sum())
         text = f"{'. '.join(parts)}. " if parts else "No group is better than another on both. "
         if trade:
-            text += (
-                f"In {trade} of {len(self._pairs)} pairs the group with more {self.benefit} also had more {self.risk}. "
-            )
+            text += f"In {trade} of {len(self._pairs)} pairs the group with more {self.benefit} also had more {self.risk}. "
         if self.split:
             text += f"For {listing(self.split, 6)} average and median rates differ in opposite directions; there is no verdict. "
         if self.missing:
@@ -219,13 +214,10 @@ def benefit_risk(
         frames.append(rows)
     if by not in frames[0].columns:
         near = nearest(by, [str(c) for c in frames[0].columns])
-        raise ArgumentError(
-            f"by={as_given(by)} is not a column of the rates." + (f" Did you mean {near!r}?" if near else "")
-        )
+        raise ArgumentError(f"by={as_given(by)} is not a column of the rates." + (f" Did you mean {near!r}?" if near else ""))
     # Rows without a group have no place here.
     present = [
-        list(dict.fromkeys(text for value in rows[by] if not is_missing(value) and (text := str(value).strip())))
-        for rows in frames
+        list(dict.fromkeys(text for value in rows[by] if not is_missing(value) and (text := str(value).strip()))) for rows in frames
     ]
     names = [*present[0], *(name for name in present[1] if name not in present[0])]
     if groups is not None:
@@ -241,10 +233,7 @@ def benefit_risk(
         "heterogeneity": heterogeneity,
         "notes": [OBSERVATIONAL],
     }
-    stamp |= {
-        "fingerprint": evidence.fingerprint_of([benefit, risk]),
-        "definitions": [rows.attrs["definition"] for rows in frames],
-    }
+    stamp |= {"fingerprint": evidence.fingerprint_of([benefit, risk]), "definitions": [rows.attrs["definition"] for rows in frames]}
     nothing = pd.DataFrame(columns=["better", "worse", "verdict"])
     if not both:
         reason = f"No group has studies of both {words[0]} and {words[1]}."
@@ -289,10 +278,7 @@ def _verdicts(
     """Every pair, the better group first."""
     import pandas as pd
 
-    found = [
-        {(row["first"], row["second"]): row for row in comparison.differences.to_dict("records")}
-        for comparison in compared
-    ]
+    found = [{(row["first"], row["second"]): row for row in comparison.differences.to_dict("records")} for comparison in compared]
     rows = []
     for pair in combinations(names, 2):
         gaps, ps = [], []
@@ -329,15 +315,5 @@ def _verdicts(
             }
         )
     return pd.DataFrame(
-        rows,
-        columns=[
-            "better",
-            "worse",
-            "verdict",
-            "benefit_difference",
-            "benefit_pvalue",
-            "risk_difference",
-            "risk_pvalue",
-            "split",
-        ],
+        rows, columns=["better", "worse", "verdict", "benefit_difference", "benefit_pvalue", "risk_difference", "risk_pvalue", "split"]
     )

@@ -115,8 +115,7 @@ def compare(
     if heterogeneity == "common" and options.tau2 is not None and len(names) > 1:
         common = common_fit(counts, group, len(names), options)
         parts = {
-            name: _joined(fit, common, g, options) if fit.status == "pooled" else fit
-            for g, (name, fit) in enumerate(parts.items())
+            name: _joined(fit, common, g, options) if fit.status == "pooled" else fit for g, (name, fit) in enumerate(parts.items())
         }
     test, why = test_groups(counts, group, len(names), options, heterogeneity)
     notes += [why] if why else []
@@ -178,8 +177,6 @@ def _options(choices: Mapping[str, Any], tau2: str) -> tuple[dict[str, Any], Opt
 
 def _groups(data: Any, by: object) -> tuple[pd.DataFrame, tuple[str, ...], NDArray[np.intp], list[str]]:
     """The rows with a group, the groups' names, the group of each row, and what was left out."""
-    if not hasattr(data, "columns") or not hasattr(data, "iloc"):
-        raise ArgumentError(f"data must be a pandas DataFrame, not {type(data).__name__}.")
     if not isinstance(by, str) or by not in data.columns:
         near = nearest(by, [str(c) for c in data.columns])
         meant = f" Did you mean {near!r}?" if near else ""
@@ -197,9 +194,7 @@ def _groups(data: Any, by: object) -> tuple[pd.DataFrame, tuple[str, ...], NDArr
     group = np.array([names.index(value) for value in values if value], dtype=np.intp)
     gone = int((~known).sum())
     notes = (
-        [f"{plural(gone, 'row')} without a value of {visible(shorten(in_sentence(title_of(by, data)), 40))} excluded."]
-        if gone
-        else []
+        [f"{plural(gone, 'row')} without a value of {visible(shorten(in_sentence(title_of(by, data)), 40))} excluded."] if gone else []
     )
     return data[known].reset_index(drop=True), names, group, notes
 
@@ -240,10 +235,7 @@ def _joined(fit: Pooled, common: CommonFit, g: int, options: Options) -> Pooled:
     if fit.response.startswith("rate"):
         # As in two-step models: averaged at the mean and at its confidence limits, tau taken as known.
         mean = tuple(averaged(lambda x: responses_at(fit, x), ends, np.full(3, common.tau2**0.5)).tolist())
-    notes = [
-        *fit.method["notes"],
-        "Mean, tau and intervals are those of the joint model with one tau for all groups.",
-    ]
+    notes = [*fit.method["notes"], "Mean, tau and intervals are those of the joint model with one tau for all groups."]
     return replace(
         fit,
         estimate=estimate, ci_lower=lower, ci_upper=upper, pi_lower=pi[0], pi_upper=pi[1],
@@ -318,9 +310,7 @@ def _notes(
     if common is not None and not common.settled:
         notes.append("The joint model did not converge; each group has a separate tau2.")
     if spread == "separate" and any(fit.k < 2 or fit.status in ("no events", "only events") for fit in parts.values()):
-        notes.append(
-            "The test assumes tau2 = 0 for groups of one study and for groups without events or with events only."
-        )
+        notes.append("The test assumes tau2 = 0 for groups of one study and for groups without events or with events only.")
     if "study_id" in frame.columns and frame["study_id"].ndim == 1:
         seen: dict[Any, set[int]] = {}
         for key, g in zip(frame["study_id"].tolist(), group.tolist(), strict=True):

@@ -77,9 +77,7 @@ def common_fit(data: Data, group: NDArray[np.intp], count: int, options: Options
         found = regression_exact.fit(likelihood_of(data, options), x)
         values, errors = found.combine(np.eye(count)[None])
         df = float(data.shape[1] - count)
-        return CommonFit(
-            values[0], errors[0], float(found.tau[0] ** 2), df, bool(found.settled[0] | found.unbounded[0])
-        )
+        return CommonFit(values[0], errors[0], float(found.tau[0] ** 2), df, bool(found.settled[0] | found.unbounded[0]))
     y, v, _, _ = effects_of(data, options)
     fitted = regression.fit(y, v, x, options.tau2 or np.zeros(1))
     factor = regression.scale_factor(fitted, "z" if options.ci == "KR" else options.ci)
@@ -138,11 +136,7 @@ def ratio_separate(data: Data, group: NDArray[np.intp], count: int, options: Opt
     ends = np.array([[float(guess[known].min()) - 1.0], [float(guess[known].max()) + 1.0]])
     # Every group's likelihood is log-concave in the mean (Prekopa): its sum has one maximum.
     root = find_roots(
-        lambda mu, _: np.array([float(at(each).score[:, 0].sum()) for each in mu]),
-        ends[0],
-        ends[1],
-        relative=1e-10,
-        scale=np.ones(1),
+        lambda mu, _: np.array([float(at(each).score[:, 0].sum()) for each in mu]), ends[0], ends[1], relative=1e-10, scale=np.ones(1)
     )
     return max(0.0, 2 * float((highest - at(root).loglik).sum()))
 
@@ -173,12 +167,7 @@ def test_groups(
     return ratio_test(statistic, count - 1, counts.shape[1] - count), None
 
 
-# Every pair of groups: difference, ratio and odds ratio with intervals, the test of the pair, and the adjustment for all pairs.
-
-
-def pairs_of(
-    counts: Data, group: NDArray[np.intp], parts: Mapping[str, Pooled], options: Options, spread: str
-) -> pd.DataFrame:
+def pairs_of(counts: Data, group: NDArray[np.intp], parts: Mapping[str, Pooled], options: Options, spread: str) -> pd.DataFrame:
     """Every pair of groups."""
     import pandas as pd
 
@@ -208,9 +197,7 @@ def _contrast(first: Pooled, second: Pooled, options: Options) -> dict[str, floa
     """Difference, ratio and odds ratio of two groups, with intervals; NaN where one has no estimate."""
     logs = options.scale == "ratio"
     names = ("mu", "mu_lower", "mu_upper") if logs else ("estimate", "ci_lower", "ci_upper")
-    ends = [
-        np.array([np.nan if getattr(fit, n) is None else getattr(fit, n)]) for fit in (first, second) for n in names
-    ]
+    ends = [np.array([np.nan if getattr(fit, n) is None else getattr(fit, n)]) for fit in (first, second) for n in names]
     gap = [float(x[0]) for x in differences.difference(*ends)]
     # Rates that agree leave rounding.
     gap = [0.0 if abs(x) < 1e-12 else x for x in gap]
@@ -226,11 +213,7 @@ def _contrast(first: Pooled, second: Pooled, options: Options) -> dict[str, floa
     if options.scale == "rate":
         with np.errstate(divide="ignore"):
             odds = [x / (1 - x) for x in ends]
-            found = (
-                [float(x[0]) for x in differences.ratio(*odds)]
-                if all(np.isfinite(x).all() for x in odds)
-                else [np.nan] * 3
-            )
+            found = [float(x[0]) for x in differences.ratio(*odds)] if all(np.isfinite(x).all() for x in odds) else [np.nan] * 3
         out |= dict(zip(("odds_ratio", "odds_ratio_lower", "odds_ratio_upper"), found, strict=True))
     return out
 

@@ -25,12 +25,7 @@ if TYPE_CHECKING:
 #: The categories from best to worst, and the outcome that divides each from the next.
 CATEGORIES = ("CR", "PR", "SD", "PD")
 BORDERS = ("complete_response", "objective_response", "disease_control")
-MEANING = {
-    "CR": "complete response",
-    "PR": "partial response",
-    "SD": "stable disease",
-    "PD": "progressive disease or not evaluated",
-}
+MEANING = {"CR": "complete response", "PR": "partial response", "SD": "stable disease", "PD": "progressive disease or not evaluated"}
 #: Whose row of an arm the others must agree with, and whose choice among reports of one cohort holds for all.
 _FIRST = ("objective_response", "disease_control", "complete_response")
 _PD_NOTE = "PD is everybody else who was assessed: progressive disease, or not evaluated."
@@ -137,9 +132,7 @@ class ResponseCategories(Result):
 
     def table(self) -> tuple[Sequence[str], list[tuple[str, ...]]]:
         """A row for each arm: its size and its categories."""
-        return ["Study", "n", "Unit", "Categories"], [
-            (visible(arm.study), str(arm.total), arm.unit, arm.words()) for arm in self.arms
-        ]
+        return ["Study", "n", "Unit", "Categories"], [(visible(arm.study), str(arm.total), arm.unit, arm.words()) for arm in self.arms]
 
     def plot(self, **options: Any) -> Axes:
         """Draw a stacked bar for each arm; see `metanet.figures.plots.waterfall.waterfall`."""
@@ -202,10 +195,7 @@ def response_categories(
             if group and overlap != "keep_all":
                 owner.setdefault(group, study)
         every = evidence.rates(outcome, overlap="keep_all", **choices)
-        rows += [
-            {**{str(name): value for name, value in row.items()}, "outcome": outcome}
-            for row in every.to_dict("records")
-        ]
+        rows += [{**{str(name): value for name, value in row.items()}, "outcome": outcome} for row in every.to_dict("records")]
         for gone in every.attrs["left_out"]:
             out.setdefault((gone["study_id"], gone["arm"]), gone["reason"])
     labels = evidence._labels
@@ -228,21 +218,14 @@ def response_categories(
     )
     notes = list(dict.fromkeys([*([_PD_NOTE] if arms else []), *_together(arms), *notes, *told]))
     selection = {**choices, "overlap": overlap}
-    stamp = {
-        **versions(),
-        "selection": selection,
-        "fingerprint": evidence.fingerprint_of(outcomes, modality),
-        "notes": notes,
-    }
+    stamp = {**versions(), "selection": selection, "fingerprint": evidence.fingerprint_of(outcomes, modality), "notes": notes}
     reason = None if arms else "No study arm of this selection reports a response category."
     if not outcomes:
         reason = f"The evidence has none of the outcomes {listing(BORDERS)}, which divide the categories."
     return ResponseCategories(tuple(arms), left, reason, Method(stamp))
 
 
-def divided(
-    rows: Sequence[Record], labels: Mapping[str, str]
-) -> tuple[list[ResponseArm], list[str], dict[tuple[str, str], str]]:
+def divided(rows: Sequence[Record], labels: Mapping[str, str]) -> tuple[list[ResponseArm], list[str], dict[tuple[str, str], str]]:
     """Arms from rows of the three outcomes (`outcome` names which), notes on them, and the arms that contradict themselves."""
     by_arm: dict[tuple[str, str], dict[str, Record]] = {}
     for row in rows:
@@ -259,9 +242,7 @@ def divided(
             differs = _difference(first, found[outcome])
             if differs:
                 what, base = (str(o).replace("_", " ") for o in (outcome, first["outcome"]))
-                notes.append(
-                    f"{names[key]}: {what} is not divided off, because its row has {differs} as that of {base}."
-                )
+                notes.append(f"{names[key]}: {what} is not divided off, because its row has {differs} as that of {base}.")
             else:
                 counts[outcome] = int(found[outcome]["events"])
         known = [(o.replace("_", " "), counts[o]) for o in BORDERS if o in counts]

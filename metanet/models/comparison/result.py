@@ -90,9 +90,7 @@ class Comparison(Result):
 
         # A column of data may bear the name of a number.
         column = self.by if self.by not in ("studies", *next(iter(self.groups.values())).numbers()) else "group"
-        return pd.DataFrame(
-            [{column: name, "studies": fit.study_count, **fit.numbers()} for name, fit in self.groups.items()]
-        )
+        return pd.DataFrame([{column: name, "studies": fit.study_count, **fit.numbers()} for name, fit in self.groups.items()])
 
     _entries = (
         "by", "heterogeneity", "level", "lrt", "lrt_df", "lrt_pvalue", "lrt_pvalue_f", "lrt_df_f", "exact_pvalue", "exact_method",
@@ -121,12 +119,7 @@ class Comparison(Result):
         out = {"lrt": Test("likelihood ratio", null, self.lrt, "chi-squared", (df,), self.lrt_pvalue)}
         if self.lrt_pvalue_f is not None:
             out["f"] = Test(
-                "F",
-                null,
-                self.lrt / df if self.lrt is not None else None,
-                "F",
-                (df, float(self.lrt_df_f)),
-                self.lrt_pvalue_f,
+                "F", null, self.lrt / df if self.lrt is not None else None, "F", (df, float(self.lrt_df_f)), self.lrt_pvalue_f
             )
         if self.bootstrap_pvalue is not None:
             out["bootstrap"] = Test("parametric bootstrap", null, None, "bootstrap", (), self.bootstrap_pvalue)
@@ -172,9 +165,7 @@ class Comparison(Result):
 
     def pair_table(self) -> tuple[list[str], list[tuple[str, ...]]]:
         """Every pair of groups: difference with interval and p-values."""
-        scale = (
-            POINTS if self.response == "rate" else scale_of(self.response if self.response != "ratio" else "difference")
-        )
+        scale = POINTS if self.response == "rate" else scale_of(self.response if self.response != "ratio" else "difference")
         records = self._differences.to_dict("records")
         names = ("difference", "difference_lower", "difference_upper")
         digits = scale.column((row[names[0]], row[names[1]], row[names[2]]) for row in records)
@@ -184,14 +175,7 @@ class Comparison(Result):
             if row["pvalue_adjusted"] == row["pvalue_adjusted"]:
                 p += f", adjusted {p_value(row['pvalue_adjusted'])}"
             limits = scale.limits(row["difference_lower"], row["difference_upper"], digits)
-            out.append(
-                (
-                    f"{_name(row['first'])} minus {_name(row['second'])}",
-                    scale.value(row["difference"], digits),
-                    limits,
-                    p,
-                )
-            )
+            out.append((f"{_name(row['first'])} minus {_name(row['second'])}", scale.value(row["difference"], digits), limits, p))
         return ["Pair", "Difference", f"{level_text(self.level)} CI", "p"], out
 
     def table(self) -> tuple[list[str], list[tuple[str, ...]]]:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# Whether patients were allocated at random, from the designs of studies, in numbers and in words.
-
 #: Words of the `design` column that say that patients were allocated at random.
 RANDOMISED = ("rct", "randomised", "randomized", "randomised_trial", "randomized_trial")
 
@@ -51,16 +49,12 @@ def allocation(design: Mapping[str, str]) -> str:
         return f"Patients were allocated at random in {'the one study' if count == 1 else f'all {count} studies'}."
     if random:
         rest = "the other" if count - len(random) == 1 else "the others"
-        return (
-            f"Patients were allocated at random in {len(random)} of {count} studies; in {rest}{said}{unsaid} {chosen}"
-        )
+        return f"Patients were allocated at random in {len(random)} of {count} studies; in {rest}{said}{unsaid} {chosen}"
     if silent == count:
         return f"No design is stated, so allocation must be taken as not at random: {chosen}"
     where = "in the one study" if count == 1 else f"in any of the {count} studies"
     return f"Patients were not allocated at random {where}{said}{unsaid}: {chosen}"
 
-
-# `within_studies`: what studies say that gave different groups of their own patients different treatments.
 
 #: Models of two groups; the first of them that can be estimated is the default.
 MODELS = ("CM.EL", "inverse_variance", "common", "mantel_haenszel", "peto", "UM.FS", "UM.RS", "CM.AL")
@@ -194,9 +188,7 @@ def _check(data: object, by: object, cluster: object, events: object, total: obj
             raise ArgumentError(f"{argument}={name!r} names several columns of data. Fix: rename them.")
     for argument, name in (("by", by), ("cluster", cluster)):
         if name in ("events", "total", "arms", "design") or (argument == "by" and name in ("study", cluster)):
-            raise ArgumentError(
-                f"{argument}={name!r} has the name of another column of the result. Fix: rename the column of data."
-            )
+            raise ArgumentError(f"{argument}={name!r} has the name of another column of the result. Fix: rename the column of data.")
 
 
 def _options(model: str | None, measure: str, ci: str | None, level: float) -> tuple[Options, Options | None]:
@@ -208,12 +200,7 @@ def _options(model: str | None, measure: str, ci: str | None, level: float) -> t
     if model is not None or first != "CM.EL":
         return options, None
     # Corrected cells make studies look more alike than they are, which a plain Hartung-Knapp interval would take at face value.
-    stand_in = {
-        "model": "inverse_variance",
-        "measure": measure,
-        "ci": ci if ci in ("z", "t") else "HK-adhoc",
-        "level": level,
-    }
+    stand_in = {"model": "inverse_variance", "measure": measure, "ci": ci if ci in ("z", "t") else "HK-adhoc", "level": level}
     return options, options_for(given, stand_in)
 
 
@@ -221,16 +208,12 @@ def _text(value: object) -> str:
     return "" if missing(value) else str(value).strip()
 
 
-def _arms(
-    data: pd.DataFrame, by: str, cluster: str, events: str, total: str
-) -> tuple[pd.DataFrame, tuple[str, ...], list[str]]:
+def _arms(data: pd.DataFrame, by: str, cluster: str, events: str, total: str) -> tuple[pd.DataFrame, tuple[str, ...], list[str]]:
     """One row for each group of each study: its events and patients, how many arms they were, and what the study is called."""
     import pandas as pd
 
     frame = data.reset_index(drop=True)
-    studies = read_studies(
-        frame, {"events": events, "total": total}, study=None, arguments=("events", "total"), takes="data"
-    )
+    studies = read_studies(frame, {"events": events, "total": total}, study=None, arguments=("events", "total"), takes="data")
     group = [_text(value) for value in frame[by].tolist()]
     key = [_text(value) for value in frame[cluster].tolist()]
     names = [_text(v) for v in frame["study"].tolist()] if _single(frame, "study") else key
@@ -240,8 +223,7 @@ def _arms(
         if not own or not where:
             continue
         row = rows.setdefault(
-            (where, own),
-            {"study": where, "names": [], "group": own, "events": 0, "total": 0, "arms": 0, "design": set()},
+            (where, own), {"study": where, "names": [], "group": own, "events": 0, "total": 0, "arms": 0, "design": set()}
         )
         row["names"].append(names[i])
         row["events"] += int(studies.columns["events"][i])
@@ -254,9 +236,7 @@ def _arms(
     if len(groups) > _MOST_GROUPS:
         raise ArgumentError(f"by={by!r} makes {len(groups)} groups; at most {_MOST_GROUPS} can be compared.")
     several = {where for where in key if where and sum(w == where for w, _ in rows) > 1}
-    titles = _titles(
-        {where: [n for (w, _), row in rows.items() if w == where for n in row["names"]] for where in several}
-    )
+    titles = _titles({where: [n for (w, _), row in rows.items() if w == where for n in row["names"]] for where in several})
     table = pd.DataFrame(
         [
             {
@@ -275,11 +255,7 @@ def _arms(
     )
     table.attrs["by"], table.attrs["cluster"] = by, cluster
     gone = sum(not own for own in group)
-    return (
-        table,
-        groups,
-        [f"{plural(gone, 'arm')} without a value of {visible(shorten(by, 40))} excluded."] if gone else [],
-    )
+    return (table, groups, [f"{plural(gone, 'arm')} without a value of {visible(shorten(by, 40))} excluded."] if gone else [])
 
 
 def _single(frame: pd.DataFrame, name: str) -> bool:
@@ -295,9 +271,7 @@ def _titles(names: dict[str, list[str]]) -> dict[str, str]:
     return out
 
 
-def _pairs(
-    arms: pd.DataFrame, groups: Sequence[str]
-) -> tuple[dict[tuple[str, str], pd.DataFrame], list[tuple[str, str]]]:
+def _pairs(arms: pd.DataFrame, groups: Sequence[str]) -> tuple[dict[tuple[str, str], pd.DataFrame], list[tuple[str, str]]]:
     """The two-group table of every pair that a study compares, and the pairs that none does."""
     import pandas as pd
 

@@ -39,9 +39,7 @@ class Grouping:
         return f"{text} ({sizes.min()} to {sizes.max()} arms in each)"
 
 
-def read_grouping(
-    frame: pd.DataFrame | None, cluster: object, k: int, used: NDArray[np.bool_] | None = None
-) -> Grouping:
+def read_grouping(frame: pd.DataFrame | None, cluster: object, k: int, used: NDArray[np.bool_] | None = None) -> Grouping:
     """The clusters of the `used` ones of k arms, by a column of `frame` or a sequence of k keys.
 
     An arm without a key is a study of its own, as `count_studies` has it.
@@ -49,10 +47,7 @@ def read_grouping(
     keys = _keys(frame, cluster, k)
     chosen = range(k) if used is None else np.flatnonzero(used).tolist()
     known: list[object] = [f"own {i}" if missing(keys[i]) or str(keys[i]).strip() == "" else None for i in chosen]
-    found = [
-        (str(keys[i]).strip(), "") if own is None else (f"arm {i + 1}", own)
-        for i, own in zip(chosen, known, strict=True)
-    ]
+    found = [(str(keys[i]).strip(), "") if own is None else (f"arm {i + 1}", own) for i, own in zip(chosen, known, strict=True)]
     alone = sum(own is not None for own in known)
     notes = [f"{plural(alone, 'arm')} without a value of cluster count as separate studies."] if alone else []
     return Grouping(Clusters.of(found), tuple(name for name, _ in dict.fromkeys(found)), tuple(notes))
@@ -73,13 +68,9 @@ def _keys(frame: pd.DataFrame | None, cluster: object, k: int) -> list[Any]:
             raise ArgumentError(f"cluster={as_given(cluster)} names several columns of the data. Fix: rename them.")
         return list(column.tolist())
     if not is_sequence(cluster):
-        raise ArgumentError(
-            f"cluster={as_given(cluster)} must be a column of the data, or a sequence with one key for each arm."
-        )
+        raise ArgumentError(f"cluster={as_given(cluster)} must be a column of the data, or a sequence with one key for each arm.")
     given: Any = cluster
     keys = list(given.tolist() if hasattr(given, "tolist") else given)
     if len(keys) != k:
-        raise ArgumentError(
-            f"cluster has {plural(len(keys), 'key')} for {plural(k, 'arm')}. Fix: give one key for each arm."
-        )
+        raise ArgumentError(f"cluster has {plural(len(keys), 'key')} for {plural(k, 'arm')}. Fix: give one key for each arm.")
     return keys

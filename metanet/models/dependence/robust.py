@@ -128,9 +128,7 @@ def cluster_robust(
     if isinstance(fit, Pooled):
         named = [name for name, value in given.items() if value is not None]
         if named:
-            raise ArgumentError(
-                f"{named[0]} has no meaning for a pooled result, which contains its data. Fix: leave it out."
-            )
+            raise ArgumentError(f"{named[0]} has no meaning for a pooled result, which contains its data. Fix: leave it out.")
         fitted = _of_pooled(fit)
     elif isinstance(fit, Regression):
         fitted = _of_regression(fit, given)
@@ -154,9 +152,7 @@ def cluster_robust(
     notes = [*_notes(fitted, grouping, se / working, df, exact, reason), *grouping.notes]
     if exactly.any():
         which = "" if p == 1 else f" ({listing(np.array(fitted.terms)[exactly].tolist(), 12)})"
-        notes.append(
-            f"The studies agree exactly{which}: robust errors of zero are an artefact, so no interval is given."
-        )
+        notes.append(f"The studies agree exactly{which}: robust errors of zero are an artefact, so no interval is given.")
     method = Method(
         {
             "errors": "sandwich" if exact else "CR2",
@@ -308,20 +304,14 @@ def _notes(fitted: _Fitted, grouping: Grouping, share: Array, df: Array, exact: 
             "interval so made covered 94 to 95 % where studies had like numbers of arms, from six studies on, but only 86 to 90 % "
             "where a few studies had most of the arms (as if independent: 62 to 81 %)."
         )
-        out.append(
-            "tau was estimated as if all arms were independent, and mixes the heterogeneity between and within studies."
-        )
+        out.append("tau was estimated as if all arms were independent, and mixes the heterogeneity between and within studies.")
     else:
         out += _few_df(fitted.terms, df)
         if fitted.options.tau2 is not None:
-            out.append(
-                "tau2 was estimated as if all arms were independent; it affects the weights, not the validity of the errors."
-            )
+            out.append("tau2 was estimated as if all arms were independent; it affects the weights, not the validity of the errors.")
     with np.errstate(invalid="ignore"):
         if (share < 0.5).any():
-            out.append(
-                "A robust error is less than half of the model's own. With few studies this is usually due to chance."
-            )
+            out.append("A robust error is less than half of the model's own. With few studies this is usually due to chance.")
     return out
 
 
@@ -333,9 +323,7 @@ def _few_df(terms: tuple[str, ...], df: Array) -> list[str]:
     alone = len(terms) == 1
     if gone:
         which = "" if alone else f" for {listing(gone, 12)}"
-        out.append(
-            f"No degrees of freedom{which}: its studies are followed exactly, so there is no interval and no test."
-        )
+        out.append(f"No degrees of freedom{which}: its studies are followed exactly, so there is no interval and no test.")
     if few:
         shown = number(few[0][1], 1) if alone else listing([f"{term} {number(value, 1)}" for term, value in few], 12)
         out.append(

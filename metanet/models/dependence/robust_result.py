@@ -41,8 +41,7 @@ class ClusterRobust(Result):
         The same on the model scale, with the degrees of freedom. A p-value exists where zero on that scale is a null
         hypothesis: for two groups and for effects given as such. None for a regression, whose numbers stand in `coefficients`.
     coefficients
-        Frame: term, estimate, se, statistic, df, pvalue, ci_lower, ci_upper, and `fit_se`, the error that `fit` has. Model
-        scale.
+        Frame: term, estimate, se, statistic, df, pvalue, ci_lower, ci_upper, and `fit_se`, the error that `fit` has. Model scale.
     """
 
     fit: Pooled | Regression
@@ -195,11 +194,7 @@ class ClusterRobust(Result):
         shown = written.value(self.estimate, digits)
         limits = written.limits(self.ci_lower, self.ci_upper, digits)
         own = written.limits(self.fit.ci_lower, self.fit.ci_upper, digits)
-        what = (
-            f"{self.fit.average} rate"
-            if scale.startswith("rate")
-            else "pooled " + ("effect" if scale == "effect" else scale)
-        )
+        what = f"{self.fit.average} rate" if scale.startswith("rate") else "pooled " + ("effect" if scale == "effect" else scale)
         text = (
             f"With cluster-robust standard errors ({name}, {studies}, {number(self.df, 1)} df) the {what} is {shown} "
             f"({level_text(self.level)} CI {limits}"

@@ -14,10 +14,8 @@ from metanet.base.display import level_text, plural
 from metanet.base.errors import ArgumentError, check_choice
 from metanet.base.results import Method
 from metanet.effects.measures import MEASURES
-from metanet.kernels.inverse_variance import regression, two_step
-from metanet.kernels.inverse_variance import two_step as prediction
-from metanet.kernels.inverse_variance.three_level import Effects, ThreeLevelFit
-from metanet.kernels.inverse_variance.three_level import fit as fit_levels
+from metanet.kernels.inverse_variance import regression, two_step, two_step as prediction
+from metanet.kernels.inverse_variance.three_level import Effects, ThreeLevelFit, fit as fit_levels
 from metanet.kernels.normal_effect.random_effect import averaged
 from metanet.kernels.numerics import distributions
 from metanet.models.dependence.clustering import Grouping, read_grouping
@@ -269,9 +267,7 @@ def _plain(studies: Studies, options: Options, grouping: Grouping, shown: Pooled
     own = [note for note in shown.notes if not note.endswith(_INDEPENDENT)]
     blank: dict[str, float | None] = dict.fromkeys(ThreeLevel.number_names())
     sums = _counted(studies)
-    blank |= {
-        name: getattr(shown, name) for name in ("estimate", "ci_lower", "ci_upper", "mu", "se", "mu_lower", "mu_upper")
-    }
+    blank |= {name: getattr(shown, name) for name in ("estimate", "ci_lower", "ci_upper", "mu", "se", "mu_lower", "mu_upper")}
     notes = list(dict.fromkeys([*own, *notes]))
     return ThreeLevel(
         status=shown.status,
@@ -299,13 +295,7 @@ def _counted(studies: Studies) -> dict[str, int | None]:
 
 
 def _notes(
-    found: ThreeLevelFit,
-    numbers: dict[str, float],
-    grouping: Grouping,
-    status: str,
-    options: Options,
-    corrected: int,
-    dropped: int,
+    found: ThreeLevelFit, numbers: dict[str, float], grouping: Grouping, status: str, options: Options, corrected: int, dropped: int
 ) -> list[str]:
     sizes = grouping.clusters.sizes
     out = [f"{grouping.sizes_text()}."]
@@ -340,9 +330,7 @@ def _notes(
         if numbers["tau2"] == 0:
             out.append("There is no intraclass correlation where both variances are zero.")
     if np.isnan(numbers["new_lower"]):
-        out.append(
-            f"No prediction interval: it needs at least three studies, here {plural(sizes.size, 'study', 'studies')}."
-        )
+        out.append(f"No prediction interval: it needs at least three studies, here {plural(sizes.size, 'study', 'studies')}.")
     if corrected:
         out.append(
             f"{plural(corrected, 'arm')} with an empty cell: {options.add:g} was added, which changes estimates of rates near "

@@ -7,18 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from metanet.base.display import (
-    ABSENT,
-    Scale,
-    interval,
-    level_text,
-    number,
-    p_value,
-    per_cent,
-    plural,
-    scale_of,
-    sentence_case,
-)
+from metanet.base.display import ABSENT, Scale, interval, level_text, number, p_value, per_cent, plural, scale_of, sentence_case
 from metanet.base.results import Method, Result, Test, plain
 from metanet.effects.measures import MEASURES
 from metanet.models.results.pooled import Pooled
@@ -50,8 +39,7 @@ class ThreeLevel(Result):
     marginal_estimate, marginal_ci_lower, marginal_ci_upper
         The rate averaged over both random effects.
     mu, se, df, mu_lower, mu_upper, new_lower, new_upper, pvalue
-        The same on the model scale; df is inf with ``ci="z"``. A p-value where zero is a null hypothesis: two groups, and
-        effects.
+        The same on the model scale; df is inf with ``ci="z"``. A p-value where zero is a null hypothesis: two groups, and effects.
     tau2_between, tau2_within, each with _lower and _upper
         Variance between studies and between the arms of a study, with profile-likelihood intervals.
     tau2
@@ -152,9 +140,7 @@ class ThreeLevel(Result):
         out = {}
         if self.pvalue is not None and self.df is not None:
             normal = math.isinf(self.df)
-            out["effect"] = Test(
-                "z" if normal else "t", "no effect", None, "normal" if normal else "t", (), self.pvalue
-            )
+            out["effect"] = Test("z" if normal else "t", "no effect", None, "normal" if normal else "t", (), self.pvalue)
         for name in ("between", "within"):
             statistic, p = getattr(self, f"lrt_{name}"), getattr(self, f"lrt_{name}_pvalue")
             if p is not None:
@@ -237,8 +223,6 @@ class ThreeLevel(Result):
         if self.icc is None:
             return f"{text} No heterogeneity was found, neither between studies nor within them."
         if sum(count > 1 for count in self.arms.values()) < FEW:
-            return (
-                f"{text} With so few studies of several arms its division between and within studies is very uncertain."
-            )
+            return f"{text} With so few studies of several arms its division between and within studies is very uncertain."
         share = interval(self.icc, 1 - self.icc, 0).replace(" to ", " % and ")
         return f"{text} {share} % of the variance of the true effects lie between and within studies."

@@ -14,8 +14,6 @@ from metanet.base.arrays import Array, Mask
 from metanet.models.options import Options
 from metanet.models.registry import MODELS
 
-# The studies of a batch of analyses as arrays: what every model is fitted to, and every diagnostic masks.
-
 #: Columns that hold the size of a study, or of one of its groups; zero there marks an absent study.
 SIZES = ("total", "total_control", "person_time", "person_time_control")
 
@@ -74,8 +72,6 @@ class Data:
         return np.asarray(sum(self[name].sum(-1) for name in names if name in self.columns), dtype=np.float64)
 
 
-# A batch of pooled results: arrays by fit. `pool`, `pool_many`, `pool_arrays` and every diagnostic end here.
-
 #: What kind of answer a row of a batch is.
 STATUSES = ("pooled", "not pooled", "no events", "only events", "not estimable", "no studies")
 #: Fields by study ``[b, k]``; all others are by fit.
@@ -88,11 +84,10 @@ _COUNTS = ("nodes", "corrected", "dropped")
 class Batch:
     """Pooled numbers by fit, ``[b]`` unless stated; NaN where a quantity does not exist, for the reason that `status` gives.
 
-    `weights` (shares that sum to one) and `shrunken` (study rates or effects under the model) are ``[b, k]``. `median` is
-    that of the fitted beta distribution. `nodes` is the number of quadrature nodes, 0 where none were needed; `corrected`
-    and `dropped` count studies that the zero-cell rules touched. `empty_tau2` marks an empty set of tau2, `unsettled` a
-    likelihood whose maximum could not be located to the accuracy asked for, `fallback` an interval of the mean that another
-    had to stand in for.
+    `weights` (shares that sum to one) and `shrunken` (study rates or effects under the model) are ``[b, k]``. `median` is that of
+    the fitted beta distribution. `nodes` is the number of quadrature nodes, 0 where none were needed; `corrected` and `dropped`
+    count studies that the zero-cell rules touched. `empty_tau2` marks an empty set of tau2, `unsettled` a likelihood whose maximum
+    could not be located to the accuracy asked for, `fallback` an interval of the mean that another had to stand in for.
     """
 
     status: NDArray[np.str_]

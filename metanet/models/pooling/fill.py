@@ -14,18 +14,18 @@ from metanet.effects.back_transforms import harmonic_mean
 from metanet.effects.formulas import Effects
 from metanet.effects.measures import MEASURES
 from metanet.effects.study_intervals import clopper_pearson, poisson_exact
-from metanet.kernels.beta_binomial import fit as beta_binomial
-from metanet.kernels.beta_binomial import fit as beta_binomial_prediction
-from metanet.kernels.beta_binomial import fit as beta_binomial_profile
-from metanet.kernels.inverse_variance import intervals, two_step
-from metanet.kernels.inverse_variance import intervals as tau2_intervals
-from metanet.kernels.inverse_variance import tau2 as tau2_estimators
-from metanet.kernels.inverse_variance import two_step as heterogeneity
-from metanet.kernels.inverse_variance import two_step as prediction
+from metanet.kernels.beta_binomial import fit as beta_binomial, fit as beta_binomial_prediction, fit as beta_binomial_profile
+from metanet.kernels.inverse_variance import (
+    intervals,
+    intervals as tau2_intervals,
+    tau2 as tau2_estimators,
+    two_step,
+    two_step as heterogeneity,
+    two_step as prediction,
+)
 from metanet.kernels.inverse_variance.intervals import MeanInterval
 from metanet.kernels.inverse_variance.search import Kind
-from metanet.kernels.normal_effect.fit import Fit, mu_interval, tau_interval
-from metanet.kernels.normal_effect.fit import fit as fit_random_effect
+from metanet.kernels.normal_effect.fit import Fit, fit as fit_random_effect, mu_interval, tau_interval
 from metanet.kernels.normal_effect.random_effect import LINKS, RULES, Link, averaged, marginal_rate, posterior
 from metanet.kernels.normal_effect.study_likelihoods import (
     BinomialCloglog,
@@ -39,8 +39,6 @@ from metanet.kernels.normal_effect.study_likelihoods import (
 from metanet.kernels.numerics import distributions
 from metanet.models.options import Options
 from metanet.models.pooling.batch import Batch, Data
-
-# Filling a batch by inverse variance: effect sizes of any measure, or effects as given, random or common.
 
 Rows = NDArray[np.intp]
 
@@ -233,10 +231,6 @@ def fill_averaged(out: Batch, rows: Rows, options: Options, size: Array | None) 
         getattr(out, f"marginal_{target}")[rows] = np.where(np.isnan(ends), np.nan, mean)
 
 
-# Rates of one group, by the exact models: counts over patients, or events over person-time.
-
-# The likelihood object of an exact model, from the studies and the choices.
-
 Counts = tuple[Array, ...]
 
 _LINKED = {"logit": BinomialLogit, "probit": BinomialProbit, "cloglog": BinomialCloglog, "log": Poisson}
@@ -264,9 +258,6 @@ def likelihood_of(data: Data, options: Options) -> Likelihood:
         return linked(data["events"], data["person_time" if data.timed else "total"], options)
     counts = tuple(data[name] for name in ("events", "total", "events_control", "total_control"))
     return conditional(counts, exact=options.model != "CM.AL")
-
-
-# Filling a batch with rates of one group: counts over patients, or events over person-time.
 
 
 def fill_one_group(out: Batch, data: Data, options: Options) -> None:
@@ -325,11 +316,7 @@ def _fill_edge(out: Batch, rows: Rows, events: Array, size: Array, status: str, 
 
 
 def _critical(options: Options, k: Array) -> Array | float:
-    return (
-        distributions.two_sided_z(options.level)
-        if options.ci == "z"
-        else distributions.two_sided_t(options.level, k - 1)
-    )
+    return distributions.two_sided_z(options.level) if options.ci == "z" else distributions.two_sided_t(options.level, k - 1)
 
 
 def _fill_glmm(out: Batch, rows: Rows, events: Array, size: Array, options: Options) -> None:
@@ -478,11 +465,7 @@ def _fill_averaged(out: Batch, rows: Rows, fit: Fit, link: Link, k: Array, optio
     """Population-averaged rate; interval by the delta method on its logit (or logarithm), with the covariance of (mu, tau)."""
     rate, gradient = marginal_rate(link, fit.mu, fit.tau)
     variance = np.einsum("bi,bij,bj->b", gradient, fit.covariance, gradient)
-    critical = (
-        distributions.two_sided_t(options.level, k - 1)
-        if options.ci == "t"
-        else distributions.two_sided_z(options.level)
-    )
+    critical = distributions.two_sided_t(options.level, k - 1) if options.ci == "t" else distributions.two_sided_z(options.level)
     timed = link is LINKS["log"]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         scale = rate if timed else rate * (1 - rate)
@@ -514,13 +497,7 @@ def _fill_beta_binomial(out: Batch, rows: Rows, events: Array, size: Array, opti
     for name, value in (("estimate", fit.mu), ("ci_lower", lower), ("ci_upper", upper)):
         rate = _rate(link, value)
         out.put(rows, **{name: rate, f"marginal_{name}": rate})
-    out.put(
-        rows,
-        median=beta_binomial_prediction.median(fit.mu, fit.rho),
-        rho=fit.rho,
-        rho_lower=rho_lower,
-        rho_upper=rho_upper,
-    )
+    out.put(rows, median=beta_binomial_prediction.median(fit.mu, fit.rho), rho=fit.rho, rho_lower=rho_lower, rho_upper=rho_upper)
     # Variance of the logits under the fitted distribution: comparable with the tau2 of the normal random effect.
     for name, rho in (("tau2", fit.rho), ("tau2_lower", rho_lower), ("tau2_upper", rho_upper)):
         out.put(rows, **{name: logit_variance(fit.mu, rho)})

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Sequence, Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsIndex
@@ -19,9 +18,6 @@ from metanet.models.pooling.batch import Data
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-# Arguments of `pool` to checked arrays: one error for each kind of fault, naming the argument and the index.
 
 
 #: Beyond this many patients in one study the rounding of the likelihood reaches the printed digits.
@@ -57,9 +53,7 @@ class Studies:
 def check_frame(data: object) -> None:
     """Refuse data that are no DataFrame."""
     if data is not None and not (hasattr(data, "columns") and hasattr(data, "loc")):
-        raise ArgumentError(
-            f"data must be a pandas DataFrame, not {type(data).__name__}. Fix: pass sequences as events= and total=."
-        )
+        raise ArgumentError(f"data must be a pandas DataFrame, not {type(data).__name__}. Fix: pass sequences as events= and total=.")
 
 
 def resolve(data: pd.DataFrame | None, argument: str, value: object) -> Any:
@@ -79,9 +73,7 @@ def _column(data: pd.DataFrame, argument: str, name: str) -> pd.Series[Any]:
     """One column by its name; a name that several columns share is refused."""
     found = data[name]
     if getattr(found, "ndim", 1) != 1:
-        raise ArgumentError(
-            f"{argument}={name!r} names several columns of data. Fix: rename them so that each has its own name."
-        )
+        raise ArgumentError(f"{argument}={name!r} names several columns of data. Fix: rename them so that each has its own name.")
     return found
 
 
@@ -92,20 +84,7 @@ def is_sequence(values: Any) -> bool:
     return hasattr(values, "__len__") and hasattr(values, "__iter__") and getattr(values, "ndim", 1) == 1
 
 
-_NOT_NUMBERS = (
-    str,
-    bytes,
-    bytearray,
-    list,
-    tuple,
-    dict,
-    set,
-    complex,
-    np.complexfloating,
-    np.ndarray,
-    np.datetime64,
-    np.timedelta64,
-)
+_NOT_NUMBERS = (str, bytes, bytearray, list, tuple, dict, set, complex, np.complexfloating, np.ndarray, np.datetime64, np.timedelta64)
 
 
 def as_numbers(argument: str, values: Any) -> Array:
@@ -160,32 +139,22 @@ def _at(labels: Sequence[str] | None, i: SupportsIndex) -> str:
 def check_whole(name: str, values: Array, labels: Sequence[str] | None = None) -> None:
     """Whole numbers from 0 to the most that one study may have; the first fault is named by index."""
     for i in np.flatnonzero(values != np.round(values)):
-        raise ArgumentError(
-            f"{name}[{i}]={values[i]:g}{_at(labels, i)} is not a whole number; counts are needed, not rates."
-        )
+        raise ArgumentError(f"{name}[{i}]={values[i]:g}{_at(labels, i)} is not a whole number; counts are needed, not rates.")
     for i in np.flatnonzero(values < 0):
         raise ArgumentError(f"{name}[{i}]={values[i]:g}{_at(labels, i)} is negative.")
     for i in np.flatnonzero(values > LARGEST):
-        raise ArgumentError(
-            f"{name}[{i}]={values[i]:g}{_at(labels, i)} is more than {LARGEST:,}, the most one study may have."
-        )
+        raise ArgumentError(f"{name}[{i}]={values[i]:g}{_at(labels, i)} is more than {LARGEST:,}, the most one study may have.")
 
 
 def check_counts(
-    events: Array,
-    total: Array,
-    labels: Sequence[str] | None = None,
-    *,
-    names: tuple[str, str] = ("events", "total"),
+    events: Array, total: Array, labels: Sequence[str] | None = None, *, names: tuple[str, str] = ("events", "total")
 ) -> None:
     """Whole numbers, totals above zero, events between 0 and the total; the first fault is named by index."""
     first, second = names
     check_whole(second, total, labels)
     check_whole(first, events, labels)
     for i in np.flatnonzero(total == 0):
-        raise ArgumentError(
-            f"{second}[{i}]=0{_at(labels, i)}: a study without patients has no rate. Fix: leave it out."
-        )
+        raise ArgumentError(f"{second}[{i}]=0{_at(labels, i)}: a study without patients has no rate. Fix: leave it out.")
     for i in np.flatnonzero(events > total):
         raise ArgumentError(
             f"{first}[{i}]={events[i]:g}{_at(labels, i)} is more than {second}[{i}]={total[i]:g}. "
@@ -236,9 +205,7 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:-1]) + f" and {names[-1]}"
 
 
-def read_columns(
-    data: pd.DataFrame | None, given: Mapping[str, object], arguments: Sequence[str], takes: str
-) -> dict[str, Array]:
+def read_columns(data: pd.DataFrame | None, given: Mapping[str, object], arguments: Sequence[str], takes: str) -> dict[str, Array]:
     """The arrays of the arguments that `takes` (in words) needs; one that does not belong to it, or is missing, is refused.
 
     A column of `data` that bears the name of an argument is found without being named.
@@ -280,21 +247,15 @@ def check_columns(columns: Mapping[str, Array], labels: Sequence[str] | None = N
             raise ArgumentError(f"vi[{i}]={columns['vi'][i]:g} must be above zero: it is a sampling variance.")
         for name in ("yi", "vi"):
             for i in np.flatnonzero(np.abs(columns[name]) > 1e30):
-                raise ArgumentError(
-                    f"{name}[{i}]={columns[name][i]:g} is too large to be computed with. Fix: rescale the effects."
-                )
+                raise ArgumentError(f"{name}[{i}]={columns[name][i]:g} is too large to be computed with. Fix: rescale the effects.")
         for i in np.flatnonzero(columns["vi"] < 1e-30):
-            raise ArgumentError(
-                f"vi[{i}]={columns['vi'][i]:g} is too small to be computed with. Fix: rescale the effects."
-            )
+            raise ArgumentError(f"vi[{i}]={columns['vi'][i]:g} is too small to be computed with. Fix: rescale the effects.")
 
 
 def check_time(name: str, values: Array, labels: Sequence[str] | None = None) -> None:
     """Person-time above zero and of a size that can be computed with."""
     for i in np.flatnonzero(values <= 0):
-        raise ArgumentError(
-            f"{name}[{i}]={values[i]:g}{_at(labels, i)} must be above zero: a study without person-time has no rate."
-        )
+        raise ArgumentError(f"{name}[{i}]={values[i]:g}{_at(labels, i)} must be above zero: a study without person-time has no rate.")
     for i in np.flatnonzero((values > 1e15) | (values < 1e-15)):
         raise ArgumentError(f"{name}[{i}]={values[i]:g}{_at(labels, i)} cannot be computed with. Fix: change its unit.")
 
@@ -326,9 +287,6 @@ def read_studies(
     return Studies(labels, columns, extra, notes)
 
 
-# Arguments of `pool_arrays`: padded two-dimensional arrays, checked as a whole; the first fault is named by row and column.
-
-
 def _numeric(name: str, values: object) -> Array:
     """An array of floats in which a masked place is NaN; texts, truth values and complex numbers are refused."""
     try:
@@ -357,9 +315,7 @@ def read_arrays(given: Mapping[str, object], arguments: Sequence[str], takes: st
         other = np.isnan(columns[name])
         if not np.array_equal(gone, other):
             row, column = np.argwhere(gone != other)[0]
-            raise ArgumentError(
-                f"{first}[{row}, {column}] and {name}[{row}, {column}]: one is missing, the other is not."
-            )
+            raise ArgumentError(f"{first}[{row}, {column}] and {name}[{row}, {column}]: one is missing, the other is not.")
     for name, values in columns.items():
         _check(name, values, gone)
         if gone.any():
@@ -379,20 +335,13 @@ def _check(name: str, values: Array, gone: NDArray[np.bool_]) -> None:
     if name == "yi":
         wrong, what = ~(np.abs(values) <= 1e30), "is no effect that can be computed with"
     elif name == "vi":
-        wrong, what = (
-            ~((values >= 1e-30) & (values <= 1e30)),
-            "must be above zero, and of a size that can be computed with",
-        )
+        wrong, what = (~((values >= 1e-30) & (values <= 1e30)), "must be above zero, and of a size that can be computed with")
     elif name.startswith("person_time"):
         wrong, what = ~((values >= 1e-15) & (values <= 1e15)), "is no person-time that can be computed with"
     else:
         least = 1 if name.startswith("total") else 0
         wrong = ~((values >= least) & (values <= LARGEST) & (values == np.round(values)))
-        what = (
-            "is not a count"
-            if least == 0
-            else "is not a number of patients; mark an absent study by NaN in every array"
-        )
+        what = "is not a count" if least == 0 else "is not a number of patients; mark an absent study by NaN in every array"
     wrong &= ~gone
     if wrong.any():
         row, column = np.argwhere(wrong)[0]

@@ -16,8 +16,7 @@ from metanet.models.pooling.batch import PER_STUDY, Batch, Data, pool_batch
 from metanet.models.pooling.inputs import Studies, read_arrays, read_studies
 from metanet.models.registry import MODELS
 from metanet.models.results.method import notes_for, stamp
-from metanet.models.results.pooled import NUMBERS as _NUMBERS
-from metanet.models.results.pooled import Pooled, StudyTable
+from metanet.models.results.pooled import NUMBERS as _NUMBERS, Pooled, StudyTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,16 +33,7 @@ CHOICES = (
 )  # fmt: skip
 #: Those of them that are words.
 _WORDS = ("measure", "model", "tau2", "ci", "prediction", "preset", "tau2_ci", "i2", "link", "study_interval", "to")
-DATA_ARGUMENTS = (
-    "events",
-    "total",
-    "events_control",
-    "total_control",
-    "person_time",
-    "person_time_control",
-    "yi",
-    "vi",
-)
+DATA_ARGUMENTS = ("events", "total", "events_control", "total_control", "person_time", "person_time_control", "yi", "vi")
 
 
 @checked()
@@ -226,12 +216,7 @@ def pooled_from_row(fitted: Batch, index: int, studies: Studies, options: Option
         notes=notes,
     )
     weights.setflags(write=False)
-    return Pooled(
-        method=method,
-        _weights=weights,
-        _table=StudyTable(studies, weights, shrunken, options),
-        **_numbers_of(row, options),
-    )
+    return Pooled(method=method, _weights=weights, _table=StudyTable(studies, weights, shrunken, options), **_numbers_of(row, options))
 
 
 @checked(threads=whole(1))
@@ -284,12 +269,7 @@ def _check_names(choices: Mapping[str, object], where: str) -> None:
 
 @checked(threads=whole(1))
 def pool_many(
-    data: pd.DataFrame,
-    by: str | Sequence[str],
-    *,
-    study: str | None = None,
-    threads: int = 1,
-    **choices: Any,
+    data: pd.DataFrame, by: str | Sequence[str], *, study: str | None = None, threads: int = 1, **choices: Any
 ) -> pd.DataFrame:
     """Pool every group of a frame in one batch.
 
@@ -340,25 +320,19 @@ def pool_many(
         numbers = _numbers_of(row, options)
         numbers["tau"] = None if numbers["tau2"] is None else float(np.sqrt(numbers["tau2"]))
         notes = " ".join([*notes_for(row, options), *found.notes])
-        rows.append(
-            {**dict(zip(keys, label, strict=True)), **{name: numbers[name] for name in _NUMBERS}, "notes": notes}
-        )
+        rows.append({**dict(zip(keys, label, strict=True)), **{name: numbers[name] for name in _NUMBERS}, "notes": notes})
     return pd.DataFrame(rows)
 
 
 def _keys(data: pd.DataFrame, by: object) -> list[str]:
     """The columns that form the groups, checked."""
-    if not hasattr(data, "columns"):
-        raise ArgumentError(f"data must be a pandas DataFrame, not {type(data).__name__}.")
     keys = [by] if isinstance(by, str) else list(by) if isinstance(by, Sequence) else []
     if not keys or not all(isinstance(key, str) for key in keys):
         raise ArgumentError(f"by={as_given(by)} must be the name of a column, or a list of names.")
     for key in keys:
         if key not in data.columns:
             near = nearest(key, [str(c) for c in data.columns])
-            raise ArgumentError(
-                f"by={as_given(key)} is not a column of data." + (f" Did you mean {near!r}?" if near else "")
-            )
+            raise ArgumentError(f"by={as_given(key)} is not a column of data." + (f" Did you mean {near!r}?" if near else ""))
         if key in {*_NUMBERS, "notes"}:
             raise ArgumentError(f"by={key!r} has the name of a column of the result. Fix: rename the column of data.")
         if data[key].ndim != 1 or any(isinstance(item, (list, dict, set, np.ndarray)) for item in data[key]):

@@ -57,9 +57,7 @@ class Truth:
                 lower, upper = (LINKS[self.kind].forward(np.clip(end, 0.0, top)) for end in (lower, upper))
         if self.spread == 0:
             return np.asarray((lower <= self.mean) & (self.mean <= upper), dtype=np.float64)
-        return np.asarray(
-            special.ndtr((upper - self.mean) / self.spread) - special.ndtr((lower - self.mean) / self.spread)
-        )
+        return np.asarray(special.ndtr((upper - self.mean) / self.spread) - special.ndtr((lower - self.mean) / self.spread))
 
 
 def draw(truth: Truth, data: Data, options: Options, sets: int, random: np.random.Generator) -> Data:

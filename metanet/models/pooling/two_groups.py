@@ -13,10 +13,14 @@ from metanet.kernels.inverse_variance import two_step
 from metanet.kernels.normal_effect.fit import fit as fit_random_effect
 from metanet.kernels.normal_effect.study_likelihoods import Hypergeometric
 from metanet.kernels.numerics import distributions
-from metanet.kernels.two_groups import mantel_haenszel, um_fs, um_rs
-from metanet.kernels.two_groups import mantel_haenszel as peto
-from metanet.kernels.two_groups import um_fs as um_fs_profile
-from metanet.kernels.two_groups import um_rs as um_rs_profile
+from metanet.kernels.two_groups import (
+    mantel_haenszel,
+    mantel_haenszel as peto,
+    um_fs,
+    um_fs as um_fs_profile,
+    um_rs,
+    um_rs as um_rs_profile,
+)
 from metanet.models.options import Options
 from metanet.models.pooling.batch import Batch, Data
 from metanet.models.pooling.fill import (
@@ -60,11 +64,7 @@ def fill_two_groups(out: Batch, data: Data, options: Options) -> None:
 
 def _fill_classic(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Options) -> None:
     """Common effect by Mantel-Haenszel or Peto, normal interval."""
-    found = (
-        peto.pool_peto(*counts)
-        if options.model == "peto"
-        else mantel_haenszel.pool_mantel_haenszel(options.measure, *counts)
-    )
+    found = peto.pool_peto(*counts) if options.model == "peto" else mantel_haenszel.pool_mantel_haenszel(options.measure, *counts)
     half = distributions.two_sided_z(options.level) * found.se
     lower, upper = found.estimate - half, found.estimate + half
     out.put(rows, status="pooled", mu=found.estimate, se=found.se, mu_lower=lower, mu_upper=upper)

@@ -14,8 +14,7 @@ from metanet.effects.measures import MEASURES
 from metanet.kernels.inverse_variance import regression, regression_tau2, two_step
 from metanet.kernels.normal_effect.fit import fit as fit_mean
 from metanet.kernels.normal_effect.random_effect import LINKS, marginal_rate
-from metanet.kernels.normal_effect.regression import fit as fit_exact
-from metanet.kernels.normal_effect.regression import tau_interval
+from metanet.kernels.normal_effect.regression import fit as fit_exact, tau_interval
 from metanet.kernels.normal_effect.study_likelihoods import Likelihood
 from metanet.kernels.numerics import distributions
 from metanet.kernels.resampling import permutations

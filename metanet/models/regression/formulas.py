@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# Factors of a formula: names, a closed list of functions, and arithmetic; read by their syntax tree, never run as Python.
-
-
 _PLAIN: dict[str, Callable[[Array], Array]] = {
     "log": np.log,
     "log2": np.log2,
@@ -61,8 +58,7 @@ def read_values(frame: pd.DataFrame, name: str, *, argument: str = "data") -> Va
     known = np.array([not missing(item) and str(item).strip() != "" for item in items], dtype=bool)
     there = [item for item, here in zip(items, known, strict=True) if here]
     numeric = bool(there) and all(
-        isinstance(item, (int, float, np.integer, np.floating)) and not isinstance(item, (bool, np.bool_))
-        for item in there
+        isinstance(item, (int, float, np.integer, np.floating)) and not isinstance(item, (bool, np.bool_)) for item in there
     )
     if not numeric:
         return Values(known, None, tuple(str(i).strip() if ok else "" for i, ok in zip(items, known, strict=True)))
@@ -241,9 +237,7 @@ def _checked(node: ast.expr, column: Callable[[str], str], names: list[str], lab
     raise ArgumentError(f"formula: {as_given(label)} is not allowed. Allowed: {_ALLOWED}.")
 
 
-def _compute(
-    node: Any, columns: Mapping[str, Values], state: dict[str, tuple[float, float]], *, learning: bool
-) -> Array:
+def _compute(node: Any, columns: Mapping[str, Values], state: dict[str, tuple[float, float]], *, learning: bool) -> Array:
     """The value of a checked tree."""
     if isinstance(node, str):
         numbers = columns[node].numbers
@@ -389,13 +383,7 @@ def read_formula(formula: object, frame: pd.DataFrame) -> Formula:
 
 def _refuse(plain: str, text: str) -> None:
     """What formulaic would read, but no formula here may hold."""
-    for sign, what in (
-        ("{", "braces"),
-        ("|", "parts"),
-        ("%", "the sign %"),
-        ("@", "the sign @"),
-        ("\\", "backslashes"),
-    ):
+    for sign, what in (("{", "braces"), ("|", "parts"), ("%", "the sign %"), ("@", "the sign @"), ("\\", "backslashes")):
         if sign in plain:
             raise ArgumentError(f"formula={as_given(text)}: {what} are not allowed in a formula.")
     if "~" in plain[1:]:
@@ -412,9 +400,7 @@ def _refuse(plain: str, text: str) -> None:
         except ValueError:
             power = np.inf
         if power > _LARGEST_POWER:
-            raise ArgumentError(
-                f"formula={as_given(text)}: a power must be a number of at most {_LARGEST_POWER}, as in I(year ** 2)."
-            )
+            raise ArgumentError(f"formula={as_given(text)}: a power must be a number of at most {_LARGEST_POWER}, as in I(year ** 2).")
     if len(re.findall(r"[*/:]", plain)) > 4 * _MOST_NAMES or len(re.findall(r"\*\*|\^", plain)) > _MOST_NAMES:
         raise ArgumentError(f"formula={as_given(text)} has too many operators to be read.")
     if len(set(re.findall(r"[A-Za-z_]\w*", plain))) > 2 * _MOST_NAMES:
@@ -482,15 +468,11 @@ def _new_frame(new: Any, names: Sequence[str]) -> pd.DataFrame:
         if len(lengths) > 1:
             raise ArgumentError("new: its values differ in length. Fix: one value for each row.")
         rows = lengths.pop() if lengths else 1
-        new = pd.DataFrame(
-            {k: list(v) if not isinstance(v, str) and hasattr(v, "__len__") else [v] * rows for k, v in new.items()}
-        )
+        new = pd.DataFrame({k: list(v) if not isinstance(v, str) and hasattr(v, "__len__") else [v] * rows for k, v in new.items()})
     if not (hasattr(new, "columns") and hasattr(new, "loc")):
         raise ArgumentError(f"new={as_given(new)} must be a mapping or a DataFrame with the moderators.")
     gone = [name for name in names if name not in new.columns]
     if gone:
-        raise ArgumentError(
-            f"new lacks {listing(gone)}. Fix: give {plural(len(names), 'moderator')}: {listing(names)}."
-        )
+        raise ArgumentError(f"new lacks {listing(gone)}. Fix: give {plural(len(names), 'moderator')}: {listing(names)}.")
     frame: pd.DataFrame = new.reset_index(drop=True)
     return frame

@@ -97,9 +97,7 @@ def _estimates(numbers: Numbers, design: Design, options: Options) -> list[str]:
                 "model='inverse_variance' for an approximate result, and please report these data."
             ]
         if numbers.one_sided:
-            return [
-                "No patient, or every patient, had the event: there are no differences to explain. No number is given."
-            ]
+            return ["No patient, or every patient, had the event: there are no differences to explain. No number is given."]
         return [
             "No coefficient has a finite estimate: the studies have no events or events only, and the likelihood increases "
             "without limit. No number is given."
@@ -140,9 +138,7 @@ def _estimates(numbers: Numbers, design: Design, options: Options) -> list[str]:
 def _heterogeneity(numbers: Numbers, options: Options, k: int) -> list[str]:
     out = []
     if numbers.empty_tau2:
-        out.append(
-            "The Q-profile interval of tau2 is empty: the studies lie nearer to the line than expected by chance for any tau2."
-        )
+        out.append("The Q-profile interval of tau2 is empty: the studies lie nearer to the line than expected by chance for any tau2.")
     elif numbers.tau2 == 0:
         out.append(
             "tau2 is estimated as zero, which does not show that no heterogeneity remains; see the upper limit of its interval."
@@ -161,9 +157,7 @@ def _heterogeneity(numbers: Numbers, options: Options, k: int) -> list[str]:
     return out
 
 
-def stamp(
-    numbers: Numbers, design: Design, options: Options, permuted: Permuted | None, notes: Sequence[str], seed: int
-) -> Method:
+def stamp(numbers: Numbers, design: Design, options: Options, permuted: Permuted | None, notes: Sequence[str], seed: int) -> Method:
     """Every choice that changes a number."""
     exact = options.exact
     used = [options.model, *([options.ci] if options.ci in _SOURCES else []), *([] if exact else ["Q-profile"]), "R2"]

@@ -16,8 +16,7 @@ from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.results import Method, Result, Test
 from metanet.base.untrusted import listing, visible
 from metanet.effects.measures import MEASURES
-from metanet.kernels.inverse_variance import regression
-from metanet.kernels.inverse_variance import two_step as prediction
+from metanet.kernels.inverse_variance import regression, two_step as prediction
 from metanet.models.options import Options
 from metanet.models.regression.fit import Numbers, Permuted, r2
 from metanet.models.regression.formulas import Design
@@ -313,13 +312,7 @@ class Regression(Result):
                 new[name] = [self._frame[name].iloc[texts.index(known)] if known in texts else float(known)] * line.size
         fitted = self.predict(new)
         studies = pd.DataFrame(
-            {
-                "part": "study",
-                "study": list(self._studies),
-                "x": x,
-                "value": self._numbers.response,
-                "weight": self._numbers.weights,
-            }
+            {"part": "study", "study": list(self._studies), "x": x, "value": self._numbers.response, "weight": self._numbers.weights}
         )
         ends = ["ci_lower", "ci_upper", "pi_lower", "pi_upper"]
         curve = pd.DataFrame({"part": "line", "study": None, "x": line, "value": fitted["estimate"], "weight": np.nan})
@@ -388,12 +381,7 @@ class Regression(Result):
         for row in self.coefficients.to_dict("records"):
             digits = _digits(row)
             limits = effect.limits(row["ci_lower"], row["ci_upper"], digits)
-            cells = [
-                visible(self.title_of(row["term"])),
-                effect.text(row["estimate"], digits),
-                effect.text(row["se"], digits),
-                limits,
-            ]
+            cells = [visible(self.title_of(row["term"])), effect.text(row["estimate"], digits), effect.text(row["se"], digits), limits]
             ps = [row["pvalue"], *([row["permutation_pvalue"]] if permuted else [])]
             rows.append((*cells, *(p_value(p).removeprefix("p ").removeprefix("= ") for p in ps)))
         return [*head, "p (permutation)"] if permuted else head, rows
@@ -403,9 +391,7 @@ class Regression(Result):
         """What a coefficient is a change of."""
         link = self.method["link"]
         if link is not None:
-            return {"logit": "log odds of the rate", "log": "log of the incidence rate"}.get(
-                link, f"{link} of the rate"
-            )
+            return {"logit": "log odds of the rate", "log": "log of the incidence rate"}.get(link, f"{link} of the rate")
         return "effect as given" if self.measure == "GEN" else MEASURES[self.measure].scale
 
     def sentence(self) -> str:
@@ -417,9 +403,7 @@ class Regression(Result):
         tests = self.tests
         chosen = [tests[name] for name in ("lrt", "wald") if name in tests][:1]
         chosen += [tests["permutation"]] if "permutation" in tests else []
-        tested = ", ".join(
-            f"{test.name.removesuffix(' F').removesuffix(' chi-squared')} {p_value(test.pvalue)}" for test in chosen
-        )
+        tested = ", ".join(f"{test.name.removesuffix(' F').removesuffix(' chi-squared')} {p_value(test.pvalue)}" for test in chosen)
         slopes = [row for row in self.coefficients.to_dict("records") if row["term"] != "Intercept"]
         text = f"Across {studies}, "
         if self.qm_df == 1 and len(slopes) == 1 and not np.isnan(slopes[0]["estimate"]):

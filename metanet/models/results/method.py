@@ -18,8 +18,6 @@ from metanet.kernels.numerics.distributions import two_sided_z
 from metanet.models.options import Options
 from metanet.models.registry import CI, I2, MODELS, PREDICTION, TWO_STEP, model_row, source_of, source_title
 
-# The method stamp: every choice that changes a number, as entries and as one sentence.
-
 
 def _model_text(options: Options) -> str:
     return model_row(options.model, options.link).phrase.format(link=options.link)
@@ -39,11 +37,7 @@ def _correction(options: Options) -> str:
         return "none"
     timed = MEASURES[options.measure].data == "person_time"
     cells = "the events" if timed else "both cells" if options.groups == 1 else "all cells"
-    which = {
-        "only0": "of studies with an empty cell",
-        "if0all": "of all studies if one has an empty cell",
-        "all": "of all studies",
-    }
+    which = {"only0": "of studies with an empty cell", "if0all": "of all studies if one has an empty cell", "all": "of all studies"}
     return f"{options.add:g} to {cells} {which[options.to]}"
 
 
@@ -53,15 +47,7 @@ def versions() -> dict[str, str]:
 
 
 def stamp(
-    options: Options,
-    *,
-    status: str,
-    k: int,
-    nodes: int,
-    corrected: int,
-    dropped: int,
-    unsettled: bool,
-    notes: Sequence[str],
+    options: Options, *, status: str, k: int, nodes: int, corrected: int, dropped: int, unsettled: bool, notes: Sequence[str]
 ) -> Method:
     """The stamp of one result."""
     chosen = {field.name: getattr(options, field.name) for field in fields(options)}
@@ -80,9 +66,7 @@ def stamp(
         "continuity_correction": _correction(options),
         "studies_corrected": corrected,
         "studies_dropped": dropped,
-        "quadrature": "trapezoidal, adaptive"
-        if nodes or (options.model in ("UM.FS", "UM.RS") and status == "pooled")
-        else None,
+        "quadrature": "trapezoidal, adaptive" if nodes or (options.model in ("UM.FS", "UM.RS") and status == "pooled") else None,
         "quadrature_nodes": nodes or None,
         "status": status,
         "k": k,
@@ -175,8 +159,6 @@ def _sentence(entries: dict[str, Any], options: Options) -> str:
     return f"{text[0].upper()}{text[1:]}. {version}."
 
 
-# The notes: reasons for absent numbers, and caveats.
-
 Row = dict[str, Any]
 
 
@@ -199,9 +181,7 @@ def notes_for(row: Row, options: Options) -> list[str]:
 
 
 def _one_sided(row: Row) -> list[str]:
-    what = (
-        "No study observed an event" if row["status"] == "no events" else "Every patient of every study had the event"
-    )
+    what = "No study observed an event" if row["status"] == "no events" else "Every patient of every study had the event"
     if isnan(row["n"]):
         return [f"{what}: the rate is 0, with the exact (Garwood) interval for the total person-time.", _NO_TAU]
     return [
@@ -328,10 +308,7 @@ def _heterogeneity(row: Row, options: Options) -> list[str]:
     if options.i2 == "Q" and isnan(row["i2_lower"]):
         out.append("The intervals of I2 and H2 from Q need at least three studies.")
     if options.tau2 is None:
-        return [
-            *out,
-            "One common effect is assumed: the interval does not allow for heterogeneity, and there is no tau2.",
-        ]
+        return [*out, "One common effect is assumed: the interval does not allow for heterogeneity, and there is no tau2."]
     if row["tau2"] == 0 and not row["empty_tau2"]:
         out.append(
             "tau2 is estimated as zero, which does not show that there is no heterogeneity; see the upper limit of its interval."
@@ -344,9 +321,7 @@ def _heterogeneity(row: Row, options: Options) -> list[str]:
     if row["tau2_upper"] == float("inf"):
         out.append("The data give no upper limit of tau below 30; the upper limit of tau2 is infinity.")
     if row["tau2_upper"] < row["tau2"] or row["tau2_lower"] > row["tau2"]:
-        out.append(
-            "The estimate of tau2 lies outside its interval: the two use different equations, which disagree for these data."
-        )
+        out.append("The estimate of tau2 lies outside its interval: the two use different equations, which disagree for these data.")
     return out
 
 

@@ -30,11 +30,6 @@ if TYPE_CHECKING:
     from metanet.models.pooling.inputs import Studies
 
 
-# The studies of a result: each study's numbers, weight and shrunken value; the response at any point of the model scale.
-
-# The frame of studies of a result: each study's own numbers, its weight and its shrunken value.
-
-
 _COUNTS = ("events", "total", "events_control", "total_control")
 
 
@@ -99,13 +94,8 @@ class StudyTable:
         known = np.isfinite(found.vi)
         half = two_sided_z(options.level) * np.sqrt(np.where(known, found.vi, np.nan))
         value = np.where(known, found.yi, np.nan)
-        value, lower, upper = (
-            np.where(known, measure.back(np.nan_to_num(x)), np.nan) for x in (value, value - half, value + half)
-        )
+        value, lower, upper = (np.where(known, measure.back(np.nan_to_num(x)), np.nan) for x in (value, value - half, value + half))
         return "effect", value, lower, upper
-
-
-# The response at any point of the model scale, from a finished result.
 
 
 def response_at(fit: Pooled, value: float) -> float:
@@ -123,10 +113,6 @@ def responses_at(fit: Pooled, values: Array) -> Array:
     size = harmonic_mean(fit.data[measure.arguments[1]][0]) if measure.needs_size else None
     return np.asarray(measure.back(values, None if size is None else np.full(values.shape, size)))
 
-
-# The result of a pooling: the numbers once, in a frozen object, and the views of it.
-
-# What the counts of a result are counts of: patients, unless the rows say that some counted procedures or lesions.
 
 #: Words of the evidence's column `unit`, with their singular. A column of that name with other words is about something else.
 UNITS = {"patients": "patient", "procedures": "procedure", "lesions": "lesion"}
@@ -283,15 +269,12 @@ class Pooled(Result):
     @property
     def units(self) -> tuple[str, ...]:
         """What was counted, by the column `unit` of the data: "patients" (also where it is not told), "procedures", "lesions"."""
-
         return units_of(self._table.frame())
 
     @property
     def scale(self) -> Scale:
         """How the estimate is written."""
-        title = (
-            MEASURES[self.measure].title if self.measure in MEASURES and not self.response.startswith("rate") else None
-        )
+        title = MEASURES[self.measure].title if self.measure in MEASURES and not self.response.startswith("rate") else None
         return scale_of(self.response, title=None if title is None else sentence_case(title))
 
     @property
@@ -362,11 +345,7 @@ class Pooled(Result):
             return self.scale.title if self.measure in MEASURES else f"Mean {word}"
         if self.status == "not pooled":
             return f"{sentence_case(word)} of the one study"
-        return (
-            f"{sentence_case(word)} (exact, on the sum)"
-            if self.status in ("no events", "only events")
-            else sentence_case(word)
-        )
+        return f"{sentence_case(word)} (exact, on the sum)" if self.status in ("no events", "only events") else sentence_case(word)
 
     def _heterogeneity(self) -> list[tuple[str, str]]:
         """tau, rho and I2 as far as they exist."""
@@ -391,9 +370,7 @@ class Pooled(Result):
         shown = scale.estimate(self.estimate, self.ci_lower, self.ci_upper, self.level)
         predicted = ""
         if self.pi_lower is not None:
-            predicted = (
-                f"{level_text(self.level)} prediction interval {scale.limits(self.pi_lower, self.pi_upper, digits)}"
-            )
+            predicted = f"{level_text(self.level)} prediction interval {scale.limits(self.pi_lower, self.pi_upper, digits)}"
         if self.response != "rate":
             return self._effect_sentence(shown, predicted)
         total = f"{self.events} of {counted_units(self.n or 0, self.units)}"

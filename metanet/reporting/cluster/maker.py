@@ -20,8 +20,6 @@ from metanet.reporting.run.journal import versions_digest
 from metanet.reporting.run.makers import Limits, Maker
 from metanet.reporting.run.run import failure_page, one_line
 
-# A client of a Dask cluster: of an existing one by its address, or of one on this machine.
-
 _PATIENCE = "30s"
 
 
@@ -74,8 +72,6 @@ def connected(scheduler: str, workers: int | None = None) -> Iterator[Any]:
         yield client
 
 
-# Reports made by the workers of a Dask cluster: an existing one by its address, or one of this machine's own.
-
 #: How often a report is retried when its worker was lost.
 RETRIES = 3
 
@@ -93,9 +89,7 @@ class ClusterMaker(Maker):
         Workers of a local cluster.
     """
 
-    def __init__(
-        self, formats: Sequence[str], limits: Limits, *, scheduler: str, jobs: Sequence[Job], workers: int
-    ) -> None:
+    def __init__(self, formats: Sequence[str], limits: Limits, *, scheduler: str, jobs: Sequence[Job], workers: int) -> None:
         super().__init__(formats, limits)
         self._client = self._held.enter_context(connected(scheduler, workers))
         bundle = _bundle(jobs)

@@ -99,7 +99,5 @@ def merged(frames: list[pd.DataFrame], sizes: list[int]) -> pd.DataFrame:
         total.loc[total.index[place], "answered"] = share
         coverage = float(total["coverage"].iloc[place])
         sets = weight.sum()
-        total.loc[total.index[place], "coverage_mcse"] = (
-            math.sqrt(coverage * (1 - coverage) / sets) if sets > 0 else math.nan
-        )
+        total.loc[total.index[place], "coverage_mcse"] = math.sqrt(coverage * (1 - coverage) / sets) if sets > 0 else math.nan
     return total

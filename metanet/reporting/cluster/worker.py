@@ -24,12 +24,7 @@ _HOME: list[Path] = []
 
 
 def make_remote(
-    bundle: bytes,
-    job: dict[str, Any],
-    formats: tuple[str, ...],
-    seconds: float | None,
-    megabytes: int | None,
-    versions: str,
+    bundle: bytes, job: dict[str, Any], formats: tuple[str, ...], seconds: float | None, megabytes: int | None, versions: str
 ) -> tuple[bytes, str | None, str]:
     """Make one report on this worker.
 
@@ -65,9 +60,7 @@ def make_remote(
     parameters = dict(here.parameters)
     if data is not None:
         parameters["data"] = str(place / "data")
-    made = Job(
-        place / "notebooks" / here.notebook.name, parameters, here.title, here.folder, here.identity, here.subset
-    )
+    made = Job(place / "notebooks" / here.notebook.name, parameters, here.title, here.folder, here.identity, here.subset)
     staged = Path(tempfile.mkdtemp(dir=place.parent, prefix="report-"))
     log = staged.with_suffix(".log")
     try:

@@ -13,8 +13,6 @@ from metanet.evidence.contract import column_titles
 from metanet.reporting.files import read_object
 from metanet.reporting.run.run import ABOUT
 
-# A run in its folder: every report with its description and its numbers.
-
 #: Columns that identify a row of a report.
 KEY = ("study_id", "arm", "definition")
 
@@ -63,9 +61,7 @@ def read_run(folder: str | os.PathLike[str]) -> dict[str, Made]:
     """
     root = Path(folder)
     if not root.is_dir():
-        raise ArgumentError(
-            f"{shorten(str(folder))!r} is not a folder of reports. Fix: give the folder that `report` wrote."
-        )
+        raise ArgumentError(f"{shorten(str(folder))!r} is not a folder of reports. Fix: give the folder that `report` wrote.")
     found: dict[str, Made] = {}
     for path in sorted(root.rglob("numbers.json")):
         place = path.parent.relative_to(root)
@@ -76,9 +72,7 @@ def read_run(folder: str | os.PathLike[str]) -> dict[str, Made]:
             name = place.as_posix()
             found[name] = Made(name, str(about.get("title") or name), about, numbers)
     if not found:
-        raise ArgumentError(
-            f"{shorten(str(folder))!r} contains no report of this version. Fix: give the folder that `report` wrote."
-        )
+        raise ArgumentError(f"{shorten(str(folder))!r} contains no report of this version. Fix: give the folder that `report` wrote.")
     return found
 
 
@@ -87,8 +81,6 @@ def method_of(result: Mapping[str, Any]) -> Mapping[str, Any]:
     found = result.get("method")
     return found if isinstance(found, dict) else {}
 
-
-# The effect of each row on an estimate: the old rows with that row added, removed or changed, pooled as in the old run.
 
 #: Options of `pool` that the method stamp records.
 _OPTIONS = ("model", "measure", "tau2", "ci", "prediction", "level")
@@ -105,12 +97,7 @@ def shifts(old: Made, new: Made, keys: Sequence[tuple[str, ...]]) -> dict[tuple[
     result = old.result or {}
     before, after = old.rows, new.rows
     base = result.get("estimate")
-    if (
-        not keys
-        or not isinstance(base, int | float)
-        or len(keys) > _MOST_ROWS
-        or not _counted([*before.values(), *after.values()])
-    ):
+    if not keys or not isinstance(base, int | float) or len(keys) > _MOST_ROWS or not _counted([*before.values(), *after.values()]):
         return {}
     found: dict[tuple[str, ...], float] = {}
     for key in keys:
@@ -127,8 +114,7 @@ def shifts(old: Made, new: Made, keys: Sequence[tuple[str, ...]]) -> dict[tuple[
 
 def _counted(rows: Sequence[Mapping[str, Any]]) -> bool:
     return bool(rows) and all(
-        isinstance(row.get("events"), int) and isinstance(row.get("total"), int) and row.get("events_control") is None
-        for row in rows
+        isinstance(row.get("events"), int) and isinstance(row.get("total"), int) and row.get("events_control") is None for row in rows
     )
 
 
@@ -149,8 +135,6 @@ def _pooled_estimate(rows: Sequence[Mapping[str, Any]], result: Mapping[str, Any
         return None
     return made.estimate
 
-
-# The comparison of two runs, report by report.
 
 #: Numbers of a pooled result that are compared, with how each is printed: rate, count, number or p-value.
 NUMBERS: Mapping[str, str] = {
@@ -206,9 +190,7 @@ class Change:
         return None
 
 
-def compare_runs(
-    old: str | os.PathLike[str], new: str | os.PathLike[str], tolerance: float = TOLERANCE
-) -> list[Change]:
+def compare_runs(old: str | os.PathLike[str], new: str | os.PathLike[str], tolerance: float = TOLERANCE) -> list[Change]:
     """Every report of two runs, largest change first, unchanged reports last."""
     before, after = read_run(old), read_run(new)
     found = [_change(before.get(name), after.get(name), tolerance) for name in dict.fromkeys([*before, *after])]
@@ -239,9 +221,7 @@ def _change(old: Made | None, new: Made | None, tolerance: float) -> Change:
 
 def _pooled(old: Made, new: Made, tolerance: float) -> Change:
     one, two = old.result or {}, new.result or {}
-    numbers = [
-        (name, one.get(name), two.get(name)) for name in NUMBERS if not alike(one.get(name), two.get(name), tolerance)
-    ]
+    numbers = [(name, one.get(name), two.get(name)) for name in NUMBERS if not alike(one.get(name), two.get(name), tolerance)]
     if one.get("status") != two.get("status"):
         numbers.insert(0, ("status", one.get("status"), two.get("status")))
     first, second = method_of(one), method_of(two)
@@ -266,8 +246,7 @@ def _rows(old: Made, new: Made) -> list[RowChange]:
                 found.append(("changed", key, text))
     alone = shifts(old, new, [key for _, key, _ in found])
     return [
-        RowChange(what, str((after.get(key) or before[key]).get("study") or key[0]), text, alone.get(key))
-        for what, key, text in found
+        RowChange(what, str((after.get(key) or before[key]).get("study") or key[0]), text, alone.get(key)) for what, key, text in found
     ]
 
 

@@ -50,9 +50,7 @@ class Diff:
             return f"No changes: {plural(len(self.changes), 'report')} compared."
         counts = Counter(change.status for change in self.changes)
         words = [
-            f"{counts[status]} {status}"
-            for status in ("changed", "added", "removed", "failed", "fixed", "same")
-            if counts[status]
+            f"{counts[status]} {status}" for status in ("changed", "added", "removed", "failed", "fixed", "same") if counts[status]
         ]
         text = f"Of {plural(len(self.changes), 'report')}: {listing(words)}."
         far = next((change for change in self.changes if change.status == "changed" and change.moved), None)
@@ -75,9 +73,7 @@ class Diff:
         import pandas as pd
 
         rows = [
-            (change.folder, change.title, row.what, row.study, row.text, row.shift)
-            for change in self.changes
-            for row in change.rows
+            (change.folder, change.title, row.what, row.study, row.text, row.shift) for change in self.changes for row in change.rows
         ]
         return pd.DataFrame(rows, columns=["folder", "title", "what", "study", "text", "shift"])
 
@@ -103,13 +99,7 @@ class Diff:
         lines = [self.sentence()]
         for change in self.changes:
             if change.status != "same":
-                lines += [
-                    "",
-                    *(
-                        visible(line) if number == 0 else f"  {visible(line)}"
-                        for number, line in enumerate(_lines(change))
-                    ),
-                ]
+                lines += ["", *(visible(line) if number == 0 else f"  {visible(line)}" for number, line in enumerate(_lines(change)))]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -117,11 +107,9 @@ class Diff:
 
     def _repr_html_(self) -> str:
         head = ["Report", "Status", "Changes between runs"]
-        rows = [
-            (change.title, change.status, "; ".join(_lines(change)[1:4]))
-            for change in self.changes
-            if change.status != "same"
-        ][:50]
+        rows = [(change.title, change.status, "; ".join(_lines(change)[1:4])) for change in self.changes if change.status != "same"][
+            :50
+        ]
         return card("Changes between two runs", self.sentence(), head=head if rows else (), rows=rows)
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
@@ -214,8 +202,4 @@ def _shown(change: Change, kind: str, value: Any) -> str:
 def _word(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}".replace("-", "−")
-    return (
-        "none"
-        if value is None or value == ""
-        else shorten(MODELS[str(value)].title if str(value) in MODELS else str(value), 120)
-    )
+    return "none" if value is None or value == "" else shorten(MODELS[str(value)].title if str(value) in MODELS else str(value), 120)

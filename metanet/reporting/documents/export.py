@@ -64,9 +64,7 @@ def exporter() -> Any:
     if not hasattr(_THREAD, "exporter"):
         from nbconvert import HTMLExporter
 
-        made = HTMLExporter(
-            template_name="basic", exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True
-        )
+        made = HTMLExporter(template_name="basic", exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True)
         made.embed_images = True
         _THREAD.exporter = made
     return _THREAD.exporter

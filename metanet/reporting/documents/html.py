@@ -9,11 +9,7 @@ from html.parser import HTMLParser
 from metanet.reporting.documents.blocks import Block, Heading, Listing, Paragraph, Preformatted
 from metanet.writing.table.table import Cell, Column, made, text_cell
 
-# HTML as a small tree of elements and texts: enough for what results, tables and markdown cells write.
-
-_VOID = frozenset(
-    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
-)
+_VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
 _BLOCKS = frozenset(
     {
         "address", "article", "aside", "blockquote", "body", "dd", "details", "div", "dl", "dt", "figure", "footer", "h1", "h2", "h3",
@@ -109,8 +105,6 @@ def tree_of(html: str) -> Node:
     reader.close()
     return reader.root
 
-
-# The HTML of our cards, tables and texts, and of markdown cells, as blocks of a document.
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 #: A table with more columns does not fit on a page.

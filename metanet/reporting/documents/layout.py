@@ -52,9 +52,7 @@ def _wide(block: Block, is_wide: Callable[[Table], bool]) -> bool:
 
 def _leads(block: Block) -> bool:
     """Whether a block belongs to the one after it."""
-    return isinstance(block, Heading) or (
-        isinstance(block, Paragraph) and block.kind != "small" and len(block.text) < 400
-    )
+    return isinstance(block, Heading) or (isinstance(block, Paragraph) and block.kind != "small" and len(block.text) < 400)
 
 
 def _fill_gaps(marks: list[bool], blocks: tuple[Block, ...]) -> None:
@@ -65,11 +63,7 @@ def _fill_gaps(marks: list[bool], blocks: tuple[Block, ...]) -> None:
         while end < len(marks) and not marks[end]:
             end += 1
         inside = blocks[place:end]
-        if (
-            0 < place < end < len(marks)
-            and _rows(inside) <= _FEW_ROWS
-            and not any(isinstance(b, Figure) for b in inside)
-        ):
+        if 0 < place < end < len(marks) and _rows(inside) <= _FEW_ROWS and not any(isinstance(b, Figure) for b in inside):
             marks[place:end] = [True] * (end - place)
         place = end + 1
 

@@ -69,9 +69,7 @@ def _fonts() -> Any:
     import typst
 
     found = find_spec("matplotlib")
-    folders = (
-        [] if found is None or found.origin is None else [Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"]
-    )
+    folders = [] if found is None or found.origin is None else [Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"]
     return typst.Fonts(True, True, [folder for folder in folders if folder.is_dir()])
 
 
@@ -153,12 +151,7 @@ def _table(table: Table) -> dict[str, Any]:
         "points": points,
         "headed": bool(above) or any(column.label for column in table.columns),
         "columns": [
-            {
-                "label": _broken(visible(column.label)),
-                "right": column.kind != "text",
-                "under": bool(column.spanner),
-                "width": width,
-            }
+            {"label": _broken(visible(column.label)), "right": column.kind != "text", "under": bool(column.spanner), "width": width}
             for column, width in zip(table.columns, columns, strict=True)
         ],
         "spanners": [{"text": visible(text), "first": first, "columns": stop - first} for text, first, stop in above],
@@ -172,8 +165,6 @@ def _broken(text: str) -> str:
     words = []
     for word in text.split(" "):
         if len(word) > _LONGEST_WORD and _NO_BREAK not in word:
-            word = "".join(
-                f"{c}\u200b" if c in "/-_.?&=;:" or not (i + 1) % _LONGEST_WORD else c for i, c in enumerate(word)
-            )
+            word = "".join(f"{c}\u200b" if c in "/-_.?&=;:" or not (i + 1) % _LONGEST_WORD else c for i, c in enumerate(word))
         words.append(word)
     return " ".join(words)

@@ -111,9 +111,7 @@ def wanted(cells: Sequence[Mapping[str, Any]]) -> list[int]:
     return [
         place
         for place, cell in enumerate(cells)
-        if cell["cell_type"] == "code"
-        and "".join(cell["source"]).strip()
-        and "skip-execution" not in cell["metadata"].get("tags", [])
+        if cell["cell_type"] == "code" and "".join(cell["source"]).strip() and "skip-execution" not in cell["metadata"].get("tags", [])
     ]
 
 

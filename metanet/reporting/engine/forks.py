@@ -49,9 +49,7 @@ class Forks:
     def __enter__(self) -> Forks:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     @property
@@ -77,12 +75,7 @@ class Forks:
         # The backend of figures has to be chosen before Matplotlib is loaded; one numeric thread for each fork, because a pool of
         # threads in each of several is slower, and would forbid the fork.
         fixed = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        env = {
-            **os.environ,
-            **fixed,
-            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-            "IPYTHONDIR": str(self._folder),
-        }
+        env = {**os.environ, **fixed, "MPLBACKEND": "module://matplotlib_inline.backend_inline", "IPYTHONDIR": str(self._folder)}
         log = self._folder / "parent.log"
         with log.open("wb") as errors:
             parent = subprocess.Popen(

@@ -66,9 +66,7 @@ class MetanetEngine(Engine):  # type: ignore[misc]
                 for number, outputs in done["changed"].items():
                     cells[chosen[int(number)]].outputs = [from_dict(output) for output in outputs]
                 if done["timed_out"]:
-                    raise CellTimeoutError.error_from_timeout_and_cell(
-                        "Cell execution timed out", int(limit or 0), cell
-                    )
+                    raise CellTimeoutError.error_from_timeout_and_cell("Cell execution timed out", int(limit or 0), cell)
                 if done["failed"] and not may_fail(cell):
                     nb_man.cell_exception(cell, cell_index=place)
                     break
@@ -109,9 +107,7 @@ def _run_here(cells: list[tuple[str, bool]], limit: float | None, sink: _Sink) -
             yield vars(runner.run(source, limit))
 
 
-def _run_in_fork(
-    cells: list[tuple[str, bool]], limit: float | None, sink: _Sink
-) -> Generator[dict[str, Any], None, None]:
+def _run_in_fork(cells: list[tuple[str, bool]], limit: float | None, sink: _Sink) -> Generator[dict[str, Any], None, None]:
     most = None if limit is None else (limit + _GRACE) * max(1, len(cells))
     messages = _parent().ask("cells", {"cells": cells, "limit": limit}, seconds=most, environment=_environment())
     try:

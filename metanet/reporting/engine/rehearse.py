@@ -22,9 +22,7 @@ def rehearse() -> None:
     from metanet.writing.prisma.report_text import report_text
     from metanet.writing.study_tables import study_table
 
-    data = pd.DataFrame(
-        {"study": ["Ä 2001", "B 2002", "C 2003", "D 2004"], "events": [3, 9, 14, 0], "total": [20, 31, 40, 12]}
-    )
+    data = pd.DataFrame({"study": ["Ä 2001", "B 2002", "C 2003", "D 2004"], "events": [3, 9, 14, 0], "total": [20, 31, 40, 12]})
     fit = pool(data)
     second = pool(data, model="beta_binomial")
     omitted = leave_one_out(fit)

@@ -16,8 +16,6 @@ from IPython.core.displaypub import DisplayPublisher
 from IPython.core.error import StdinNotImplementedError
 from IPython.core.interactiveshell import InteractiveShell, InteractiveShellABC
 
-# The outputs of a cell in notebook format: merged streams, replaceable displays, results, errors.
-
 Output = dict[str, Any]
 
 
@@ -71,14 +69,7 @@ class Outputs:
 
     def result(self, count: int, data: Mapping[str, Any], metadata: Mapping[str, Any] | None) -> None:
         """The value of the last expression of a cell."""
-        self._add(
-            {
-                "output_type": "execute_result",
-                "execution_count": count,
-                "data": dict(data),
-                "metadata": dict(metadata or {}),
-            }
-        )
+        self._add({"output_type": "execute_result", "execution_count": count, "data": dict(data), "metadata": dict(metadata or {})})
 
     def error(self, name: str, value: str, traceback: list[str]) -> None:
         """An exception that ended a cell."""
@@ -104,8 +95,6 @@ class Outputs:
         self._current().append(output)
         self._tell(output)
 
-
-# IPython in this process, without sockets: what a cell shows goes into `Outputs`.
 
 _NO_INPUT = "raw_input was called, but this frontend does not support input requests."
 
@@ -217,9 +206,7 @@ InteractiveShellABC.register(NotebookShell)
 
 def make_shell() -> NotebookShell:
     """The shell of this process; it is made before the fork, because that takes a tenth of a second."""
-    shell: NotebookShell = NotebookShell.instance(
-        display_pub_class=_Publisher, displayhook_class=_Hook, banner1="", quiet=True
-    )
+    shell: NotebookShell = NotebookShell.instance(display_pub_class=_Publisher, displayhook_class=_Hook, banner1="", quiet=True)
     use(shell, Outputs())
     # The figures of a report are inline in the notebook, as in an ordinary kernel.
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"

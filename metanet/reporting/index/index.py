@@ -19,9 +19,7 @@ from metanet.reporting.page import page
 from metanet.reporting.plan.registry import titles
 
 #: The script searches, filters and sorts the rows of the page and adds none; without it the page shows all of them in one order.
-_STYLE, SCRIPT = (
-    files("metanet.reporting.index").joinpath(name).read_text(encoding="utf-8") for name in ("index.css", "index.js")
-)
+_STYLE, SCRIPT = (files("metanet.reporting.index").joinpath(name).read_text(encoding="utf-8") for name in ("index.css", "index.js"))
 _TITLE = "Pooled rates by outcome and treatment modality"
 #: Columns of the list: heading, how it is sorted, whether its cells are numbers.
 _COLUMNS = (
@@ -58,10 +56,7 @@ def write_index(out: Path, evidence: Evidence | None = None) -> Path:
 
 
 def _page(
-    rates: Sequence[Report],
-    analyses: Mapping[str, Sequence[Report]],
-    picture: Picture | None,
-    evidence: Evidence | None,
+    rates: Sequence[Report], analyses: Mapping[str, Sequence[Report]], picture: Picture | None, evidence: Evidence | None
 ) -> str:
     kinds = {kind: found for kind, found in analyses.items() if found}
     parts = [f"<h1>{_TITLE}</h1>", _contents(picture, kinds), _counts(rates)]
@@ -188,9 +183,7 @@ def _links(report: Report, files: Sequence[tuple[str, str]] = _FILES) -> str:
     """Links to the files that exist; each label names the report, for screen readers."""
     folder, title = html_text(report.folder), html_text(report.title)
     return " · ".join(
-        f'<a href="{folder}/{name}" aria-label="{text}: {title}">{text}</a>'
-        for text, name in files
-        if name in report.files
+        f'<a href="{folder}/{name}" aria-label="{text}: {title}">{text}</a>' for text, name in files if name in report.files
     )
 
 

@@ -16,8 +16,6 @@ from metanet.reporting.files import outcome_folder, read_object, write_json
 from metanet.reporting.plan.registry import ANALYSES_FOLDER, NOTEBOOKS, REPLICATION, titles
 from metanet.reporting.run.journal import HOME, versions_digest
 
-# The reports in a folder, each read once, for the list, the overview and the supplement.
-
 
 @dataclass(frozen=True)
 class Report:
@@ -87,11 +85,7 @@ def read_reports(out: Path, evidence: Evidence | None) -> tuple[list[Report], di
     def place(report: Report) -> tuple[int, int, str]:
         first = report.folder.split("/")[0]
         group = str(report.numbers.get("modality_class"))
-        return (
-            outcomes.get(first, len(outcomes) + (first == REPLICATION)),
-            classes.get(group, len(classes)),
-            report.folder,
-        )
+        return (outcomes.get(first, len(outcomes) + (first == REPLICATION)), classes.get(group, len(classes)), report.folder)
 
     rates, analyses = [], {kind: [] for kind in titles()}  # type: tuple[list[Report], dict[str, list[Report]]]
     for first in _folders(out):
@@ -137,8 +131,6 @@ def _stale(about: Mapping[str, Any] | None, evidence: Evidence | None) -> bool:
         # A report of a removed outcome, or of an earlier version.
         return True
 
-
-# The overview of all pooled rates, redrawn only when something in it has changed.
 
 _NAMES = ("overview.svg", "overview.png")
 
@@ -202,9 +194,7 @@ def _rows(rates: Sequence[Report]) -> list[dict[str, Any]]:
             "pooled": report.result.get("status") != "not pooled",
         }
         for report in rates
-        if not report.failed
-        and not report.folder.startswith(f"{REPLICATION}/")
-        and _number(report.result.get("estimate")) is not None
+        if not report.failed and not report.folder.startswith(f"{REPLICATION}/") and _number(report.result.get("estimate")) is not None
     ]
 
 

@@ -11,8 +11,6 @@ from typing import Any
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.base.untrusted import visible
 
-# Parameters of a notebook: known names and types, checked before anything runs. papermill only warns of a misspelt one.
-
 
 @cache
 def known_parameters(notebook: Path) -> dict[str, Any]:
@@ -30,8 +28,7 @@ def known_parameters(notebook: Path) -> dict[str, Any]:
         return {} if cell is None else _literals(cell.source)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         raise ArgumentError(
-            f"{visible(notebook)}: its cell of parameters cannot be read. Fix: use only names with plain values, such as "
-            "level = 0.95."
+            f"{visible(notebook)}: its cell of parameters cannot be read. Fix: use only names with plain values, such as level = 0.95."
         ) from None
 
 
@@ -81,8 +78,6 @@ def _typed(name: str, value: Any, default: Any) -> Any:
         raise ArgumentError(f"parameter {name}={shorten(value)!r} must be a text, such as {default!r}.")
     return value
 
-
-# A report to make, and its outcome.
 
 #: Outcome, several outcomes or None for all, and modality class or None for all.
 Subset = tuple[str | tuple[str, ...] | None, str | None]

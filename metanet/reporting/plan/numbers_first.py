@@ -54,8 +54,7 @@ def pooled_numbers(jobs: Sequence[Job], evidence: Evidence) -> pd.DataFrame:
         options = tuple((name, given[name]) for name in _MODEL if given.get(name) is not None)
         batches.setdefault(options, []).append(selected[key].assign(folder=job.folder))
     made = [
-        pool_many(pd.concat(parts, ignore_index=True), "folder", study="study", **dict(options))
-        for options, parts in batches.items()
+        pool_many(pd.concat(parts, ignore_index=True), "folder", study="study", **dict(options)) for options, parts in batches.items()
     ]
     if not made:
         return pd.DataFrame(columns=["folder", "title"])

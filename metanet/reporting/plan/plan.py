@@ -93,10 +93,7 @@ def check_entry(entry: Entry, evidence: Evidence) -> None:
             raise ArgumentError(f"parameter {name!r} is set by the report itself. Fix: use the argument of report.")
     for parameters, _ in _variants(entry):
         check_parameters(entry.path, parameters)
-        for name, words in (
-            ("overlap", ("keep_largest", "keep_newest", "keep_all")),
-            ("certainty", ("low", "moderate", "high")),
-        ):
+        for name, words in (("overlap", ("keep_largest", "keep_newest", "keep_all")), ("certainty", ("low", "moderate", "high"))):
             if parameters.get(name) is not None and name in known_parameters(entry.path):
                 check_choice(name, parameters[name], words)
 
@@ -110,9 +107,7 @@ def _variants(entry: Entry) -> Iterator[tuple[dict[str, Any], str]]:
         yield {**entry.parameters, **chosen}, words
 
 
-def _jobs(
-    entry: Entry, evidence: Evidence, data: str | None, parameters: Mapping[str, Any], variant: str
-) -> Iterator[Job]:
+def _jobs(entry: Entry, evidence: Evidence, data: str | None, parameters: Mapping[str, Any], variant: str) -> Iterator[Job]:
     notebook = entry.path
     known = known_parameters(notebook)
     given = check_parameters(notebook, parameters)
@@ -120,9 +115,7 @@ def _jobs(
     scope = Scope(evidence, entry.outcomes, entry.modalities, chosen)
     suffix = f".{slug(variant)}" if variant else ""
     variant = variant.replace("_", " ")
-    subjects = (
-        own_notebook(scope, entry.name, known) if entry.analysis is None else NOTEBOOKS[entry.analysis].subjects(scope)
-    )
+    subjects = own_notebook(scope, entry.name, known) if entry.analysis is None else NOTEBOOKS[entry.analysis].subjects(scope)
     for about in subjects:
         title = f"{about.title} ({variant})" if variant else about.title
         identity = {**about.identity, **({"title": title} if "kind" in about.identity else {})}

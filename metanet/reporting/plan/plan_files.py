@@ -78,9 +78,7 @@ def _content(place: Path) -> dict[str, Any]:
             raise ArgumentError(f"{visible(place)} is larger than a plan may be ({_LARGEST} bytes).")
         return tomllib.loads(place.read_text(encoding="utf-8"))
     except OSError as fault:
-        raise ArgumentError(
-            f"{visible(place)} cannot be read ({fault.strerror}). Fix: give the path of a plan."
-        ) from None
+        raise ArgumentError(f"{visible(place)} cannot be read ({fault.strerror}). Fix: give the path of a plan.") from None
     except UnicodeDecodeError:
         raise ArgumentError(f"{visible(place)} is not text in UTF-8. Fix: save it as UTF-8.") from None
     except (tomllib.TOMLDecodeError, RecursionError) as fault:
@@ -94,9 +92,7 @@ def _entry(place: Path, number: int, given: object) -> Entry:
     _known(place, where, given, _KEYS)
     analysis, notebook = given.get("analysis"), given.get("notebook")
     if (analysis is None) == (notebook is None):
-        raise ArgumentError(
-            f"{visible(place)}: {where} needs either analysis or notebook. Analyses: {', '.join(NOTEBOOKS)}."
-        )
+        raise ArgumentError(f"{visible(place)}: {where} needs either analysis or notebook. Analyses: {', '.join(NOTEBOOKS)}.")
     if analysis is not None:
         check_choice("analysis", analysis, tuple(NOTEBOOKS), where=f"in {place.name}, {where}")
     vary = given.get("vary", {})
@@ -137,9 +133,7 @@ def _scalar(place: Path, where: str, name: str, value: object) -> Scalar:
         return None
     if isinstance(value, str | bool | int | float):
         return value
-    raise ArgumentError(
-        f"{visible(place)}: {where}: {name}={shorten(value)!r} must be a text, a number, true or false."
-    )
+    raise ArgumentError(f"{visible(place)}: {where}: {name}={shorten(value)!r} must be a text, a number, true or false.")
 
 
 def _words(place: Path, where: str, name: str, given: object) -> tuple[str, ...] | None:

@@ -61,16 +61,12 @@ class Scope:
         if wanted is not None and self.outcomes is None:
             # A definition belongs to one outcome; the others have nothing to report under it.
             names = [
-                name
-                for name in names
-                if any(wanted in (family, *rest) for family, rest in self.evidence.definitions(name).items())
+                name for name in names if any(wanted in (family, *rest) for family, rest in self.evidence.definitions(name).items())
             ]
         found = [(name, group) for name in names for group in classes if len(self.rates(name, group))]
         if not found:
             what = [", ".join(part) if part else "any" for part in (self.outcomes or (), self.modalities or ())]
-            raise ArgumentError(
-                f"There is no poolable study for outcome={what[0]!r}, modality={what[1]!r} under these choices."
-            )
+            raise ArgumentError(f"There is no poolable study for outcome={what[0]!r}, modality={what[1]!r} under these choices.")
         return found
 
     @property
@@ -145,11 +141,7 @@ def titles() -> dict[str, str]:
 
 
 @notebook(
-    "rates",
-    "modality_rate.ipynb",
-    title="Pooled rates",
-    shows="the pooled rate of one outcome in one modality class",
-    pools=True,
+    "rates", "modality_rate.ipynb", title="Pooled rates", shows="the pooled rate of one outcome in one modality class", pools=True
 )
 def _rates(scope: Scope) -> Iterator[Subject]:
     for name, group in scope.pairs:
@@ -163,9 +155,7 @@ def _rates(scope: Scope) -> Iterator[Subject]:
         )
 
 
-def _analysis(
-    kind: str, what: str, title: str, subset: Subset, parameters: Mapping[str, Any] = MappingProxyType({})
-) -> Subject:
+def _analysis(kind: str, what: str, title: str, subset: Subset, parameters: Mapping[str, Any] = MappingProxyType({})) -> Subject:
     return Subject(f"{ANALYSES_FOLDER}/{slug(kind)}/{what}", title, subset, parameters, {"kind": kind})
 
 
@@ -177,9 +167,7 @@ def _analysis(
 )
 def _findings(scope: Scope) -> Iterator[Subject]:
     for group in scope.groups:
-        yield _analysis(
-            "findings", slug(group), f"{group}: summary of findings", (None, group), {"modality_class": group}
-        )
+        yield _analysis("findings", slug(group), f"{group}: summary of findings", (None, group), {"modality_class": group})
 
 
 @notebook(

@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# The result of a run.
-
-
 @dataclass(frozen=True)
 class Batch:
     """The result of a run: one outcome for each report, the folder, the index page."""
@@ -83,9 +80,7 @@ class Batch:
             result = (made.numbers or {}).get("result") or {}
             status = "FAILED" if made.error else str(result.get("status") or (made.numbers or {}).get("kind", ""))
             rate, ci = per_cent(result.get("estimate")), interval(result.get("ci_lower"), result.get("ci_upper"))
-            out.append(
-                (visible(made.job.title), visible(status), rate, ci, str(result.get("k", "")), str(result.get("n", "")))
-            )
+            out.append((visible(made.job.title), visible(status), rate, ci, str(result.get("k", "")), str(result.get("n", ""))))
         return out
 
     def summary(self) -> str:
@@ -94,17 +89,13 @@ class Batch:
         rows = [head, *self._lines()]
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
         lines = [
-            "  ".join(
-                text.ljust(w) if i < 2 else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))
-            )
+            "  ".join(text.ljust(w) if i < 2 else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True)))
             for row in rows
         ]
         lines.insert(1, "  ".join("-" * w for w in widths))
         lines += [visible(f"FAILED {made.job.title}: {made.error}") for made in self.failed]
         kept = f", {self.kept} unchanged" if self.kept else ""
-        lines.append(
-            f"{plural(len(self.outcomes), 'report')}{kept}, {len(self.failed)} failed. Open {visible(self.index)}"
-        )
+        lines.append(f"{plural(len(self.outcomes), 'report')}{kept}, {len(self.failed)} failed. Open {visible(self.index)}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -114,8 +105,6 @@ class Batch:
         head = ["Report", "Status", "Rate, %", "Interval", "k", "n"]
         return card(f"{len(self.outcomes)} reports in {self.out}", head=head, rows=self._lines())
 
-
-# All reports of one run: made in parallel, unchanged reports kept, a summary at the end.
 
 #: Forms of a report; the page is always made.
 FORMATS = ("html", "pdf", "docx")
@@ -153,9 +142,8 @@ def report(
     jobs
         How many reports are made at the same time; None takes the number of processors.
     scheduler
-        Address of the scheduler of a Dask cluster, such as ``tcp://10.0.0.1:8786``, whose workers then make the reports;
-        "local" for a cluster of this machine. The reports come back here, so `out` need not be a place that workers can
-        write to.
+        Address of the scheduler of a Dask cluster, such as ``tcp://10.0.0.1:8786``, whose workers then make the reports; "local"
+        for a cluster of this machine. The reports come back here, so `out` need not be a place that workers can write to.
     formats
         "pdf" and "docx" (Word) beside "html", which is always made.
     data
@@ -375,21 +363,14 @@ def _run(
 
 
 def _maker(
-    engine: str | None,
-    scheduler: str | None,
-    formats: tuple[str, ...],
-    limits: Limits,
-    workers: int,
-    jobs: Sequence[Job],
+    engine: str | None, scheduler: str | None, formats: tuple[str, ...], limits: Limits, workers: int, jobs: Sequence[Job]
 ) -> Maker:
     """The maker of the reports of a batch."""
     if scheduler is None:
         held = sorted({str(job.parameters.get("data") or "") for job in jobs})
         return maker(engine, formats, limits, several=len(jobs) > 2, data=held)
     if engine is not None:
-        raise ArgumentError(
-            "engine and scheduler exclude each other: workers choose their engine. Fix: leave engine out."
-        )
+        raise ArgumentError("engine and scheduler exclude each other: workers choose their engine. Fix: leave engine out.")
     from metanet.reporting.cluster.maker import ClusterMaker
 
     return ClusterMaker(formats, limits, scheduler=scheduler, jobs=jobs, workers=workers)

@@ -170,9 +170,7 @@ def opened(out: Path) -> Iterator[Journal]:
     home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("a") as lock:
         if not _lock(lock.fileno()):
-            raise ArgumentError(
-                f"out={shorten(str(out))!r} is in use by another run. Fix: wait for it, or choose another folder."
-            )
+            raise ArgumentError(f"out={shorten(str(out))!r} is in use by another run. Fix: wait for it, or choose another folder.")
         recover(out)
         yield Journal(out)
 

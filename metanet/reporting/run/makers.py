@@ -19,8 +19,6 @@ from metanet.reporting.engine.forks import ForkEnded, Forks, available, short_fo
 from metanet.reporting.plan.jobs import Job
 from metanet.reporting.run.run import failure_page, make_report
 
-# Kernels for papermill's own engine: this interpreter's, on sockets of their own.
-
 
 @contextmanager
 def kernel_settings() -> Iterator[None]:
@@ -75,8 +73,6 @@ def manager_class() -> Iterator[type]:
         shutil.rmtree(sockets, ignore_errors=True)
 
 
-# Who makes a report: a fork of the warm parent, or papermill's own engine in this process.
-
 ENGINES = ("metanet", "stock")
 
 
@@ -98,9 +94,7 @@ class Maker(ABC):
     def __enter__(self) -> Maker:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self._held.close()
 
     def stop(self) -> None:
@@ -128,12 +122,7 @@ class ForkMaker(Maker):
         self._forks = self._held.enter_context(Forks(rehearsed=several, held=data))
 
     def make(self, job: Job, staged: Path, log: Path, shown: Mapping[str, str] | None = None) -> str | None:
-        arguments = {
-            "job": job.to_dict(),
-            "staged": str(staged),
-            "formats": list(self.formats),
-            "shown": dict(shown or {}),
-        }
+        arguments = {"job": job.to_dict(), "staged": str(staged), "formats": list(self.formats), "shown": dict(shown or {})}
         memory = None if self.limits.megabytes is None else self.limits.megabytes << 20
         error, details = None, ""
         try:

@@ -110,9 +110,7 @@ class Remote:
         if outcome.kept or not (self.folder / outcome.job.folder).is_dir():
             return
         folder = outcome.job.folder
-        here = {
-            path.relative_to(self.folder).as_posix() for path in (self.folder / folder).rglob("*") if path.is_file()
-        }
+        here = {path.relative_to(self.folder).as_posix() for path in (self.folder / folder).rglob("*") if path.is_file()}
         for name in sorted(here):
             self._fs.pipe_file(f"{self._root}/{name}", (self.folder / name).read_bytes())
         for name in sorted(name for name in self._sizes if name.startswith(f"{folder}/")):

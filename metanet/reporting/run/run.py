@@ -23,8 +23,6 @@ from metanet.reporting.page import page
 from metanet.reporting.plan.jobs import Job
 from metanet.reporting.plan.registry import REPLICATION
 
-# An executed notebook without everything that differs between runs: times, random names of cells, the folder where it was made.
-
 #: What papermill and kernels note of the clock and of the machine.
 _TIMES = ("start_time", "end_time", "duration")
 
@@ -69,8 +67,6 @@ def forget(node: Any, places: Mapping[str, str]) -> Any:
         node[:] = [forget(each, places) for each in node]
     return node
 
-
-# One report: a notebook, run through papermill in a staging folder and exported. It is put in place once it is complete.
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 #: File of a report that says what it is.
@@ -135,13 +131,7 @@ def _peak() -> str:
 def about(job: Job) -> dict[str, Any]:
     """The description of a report, for the list of reports and for comparing two runs."""
     place = job.notebook.name
-    return {
-        "title": job.title,
-        **job.identity,
-        "subset": list(job.subset),
-        "notebook": place,
-        "parameters": dict(job.parameters),
-    }
+    return {"title": job.title, **job.identity, "subset": list(job.subset), "notebook": place, "parameters": dict(job.parameters)}
 
 
 def _log(text: str) -> None:

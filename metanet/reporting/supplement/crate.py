@@ -16,8 +16,6 @@ from metanet.base.untrusted import counted, visible
 from metanet.evidence import Evidence
 from metanet.reporting.index.lines import Report
 
-# Facts on the data and the program: from the descriptor of the evidence, never guessed.
-
 #: As CITATION.cff has it, which an installed package does not.
 PROGRAM = {
     "name": "metanet",
@@ -52,9 +50,7 @@ def facts_of(evidence: Evidence) -> Facts:
     """The facts of an evidence folder."""
     descriptor = json.loads((evidence.path / "datapackage.json").read_bytes())
     licences = descriptor.get("licenses")
-    licence: Mapping[str, Any] = (
-        licences[0] if isinstance(licences, list) and licences and isinstance(licences[0], dict) else {}
-    )
+    licence: Mapping[str, Any] = licences[0] if isinstance(licences, list) and licences and isinstance(licences[0], dict) else {}
     named = descriptor.get("contributors")
     people = [str(p.get("title") or "") for p in named if isinstance(p, dict)] if isinstance(named, list) else []
     name = _line(licence.get("name") or licence.get("title"))
@@ -94,8 +90,6 @@ def _date(descriptor: Mapping[str, Any]) -> str:
     except (KeyError, ValueError, OverflowError, OSError):
         return ""
 
-
-# The texts of a supplement: what is in it, and where data, code and materials are (PRISMA 2020, item 27).
 
 #: Signs that Markdown would take for its own.
 _SIGNS = re.compile(r"([\\`*_{}\[\]<>|~$&])")
@@ -140,10 +134,7 @@ def readme(facts: Facts, names: Sequence[str], reports: Sequence[Report], left_o
         "",
         f"## {counted(len(reports), 'report')}",
         "",
-        *(
-            f"- {escaped(report.title)}{' (failed)' if report.failed else ''}: `reports/{_code(report.folder)}/`"
-            for report in reports
-        ),
+        *(f"- {escaped(report.title)}{' (failed)' if report.failed else ''}: `reports/{_code(report.folder)}/`" for report in reports),
     ]
     if left_out:
         lines += ["", "Not included, because they were made from other evidence than the tables in `data/`:", ""]
@@ -199,8 +190,6 @@ def _bytes(lines: Sequence[str]) -> bytes:
     return ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace")
 
 
-# The supplement as an RO-Crate 1.1: what each file is, in JSON-LD.
-
 NAME = "ro-crate-metadata.json"
 #: The crate's own context has no word for a digest.
 _CONTEXT = ["https://w3id.org/ro/crate/1.1/context", {"sha256": "https://schema.org/sha256"}]
@@ -224,9 +213,7 @@ def crate_of(entries: Sequence[Entry], facts: Facts) -> bytes:
         for n, name in enumerate(facts.authors, start=1)
     ]
     data = [_reference(entry.name) for entry in entries if entry.name.startswith("data/")]
-    result = [
-        _reference(entry.name) for entry in entries if entry.name.startswith(("reports/", "numbers/", "figures/"))
-    ]
+    result = [_reference(entry.name) for entry in entries if entry.name.startswith(("reports/", "numbers/", "figures/"))]
     root: dict[str, Any] = {
         "@id": "./",
         "@type": "Dataset",
@@ -239,12 +226,7 @@ def crate_of(entries: Sequence[Entry], facts: Facts) -> bytes:
         "identifier": f"sha256:{facts.fingerprint}",
     }
     graph: list[dict[str, Any]] = [
-        {
-            "@id": NAME,
-            "@type": "CreativeWork",
-            "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
-            "about": {"@id": "./"},
-        },
+        {"@id": NAME, "@type": "CreativeWork", "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"}, "about": {"@id": "./"}},
         root,
     ]
     if facts.date:

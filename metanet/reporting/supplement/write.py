@@ -23,11 +23,8 @@ from metanet.base.untrusted import harmless_cell
 from metanet.evidence import Evidence
 from metanet.reporting.files import analyses_folder
 from metanet.reporting.index.lines import Report, read_reports
-from metanet.reporting.supplement import crate
-from metanet.reporting.supplement import crate as statements
+from metanet.reporting.supplement import crate, crate as statements
 from metanet.reporting.supplement.crate import Facts, facts_of
-
-# What goes into a supplement: files that are there, by names that lead nowhere else.
 
 #: Kinds of files, by the end of their names.
 MEDIA = {
@@ -67,9 +64,7 @@ class Part:
 def parts_of(out: Path, evidence: Evidence, reports: Sequence[Report], rates: Sequence[Report]) -> list[Part]:
     """Every file but those that describe the others."""
     found = [*_evidence(evidence), *_sources(reports), _environment()]
-    found.append(
-        Part("numbers/pooled_rates.csv", partial(_pooled, rates), "Every pooled rate, one row for each report")
-    )
+    found.append(Part("numbers/pooled_rates.csv", partial(_pooled, rates), "Every pooled rate, one row for each report"))
     if _plain_file(out, out / "overview.svg"):
         found.append(Part("figures/overview.svg", (out / "overview.svg").read_bytes, "Overview of all pooled rates"))
     for report in reports:
@@ -171,8 +166,6 @@ def _pooled(rates: Sequence[Report]) -> bytes:
     return text.getvalue().encode("utf-8", "backslashreplace")
 
 
-# Writing a supplement: one zip file, written atomically, with the same bytes for the same reports.
-
 FILE = "supplement.zip"
 #: The oldest date that a zip file supports.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -190,9 +183,7 @@ def write_supplement(out: Path, evidence: Evidence) -> Path:
     everything = [*rates, *itertools.chain.from_iterable(analyses.values())]
     reports = [report for report in everything if not report.stale]
     if not reports:
-        raise ArgumentError(
-            f"There is no report of this evidence in out={shorten(str(out))!r}. Fix: make the reports first."
-        )
+        raise ArgumentError(f"There is no report of this evidence in out={shorten(str(out))!r}. Fix: make the reports first.")
     left_out = [report for report in everything if report.stale]
     parts = parts_of(out, evidence, reports, [report for report in rates if not report.stale])
     facts = facts_of(evidence)

@@ -14,15 +14,7 @@ from metanet.evidence.findings import Findings
 from metanet.reviews.importers.extracted_counts import spelled
 
 #: Fields that no table has: they become keys, or the second arm of a row.
-OWN = (
-    "study",
-    "outcome",
-    "events_control",
-    "total_control",
-    "arm_control",
-    "modality_control",
-    "modality_class_control",
-)
+OWN = ("study", "outcome", "events_control", "total_control", "arm_control", "modality_control", "modality_class_control")
 #: What others call these fields; meta and metafor's escalc among them.
 _ELSEWHERE = {
     "treatment": "modality",
@@ -89,18 +81,14 @@ def find_columns(
             hint = f"Did you mean {visible(near)!r}?" if near else f"The columns are {listing(names, 12)}."
             raise ArgumentError(f"columns={visible(shorten(name))!r} is not a column of {file}. {hint}")
     if mapping.get(_REST):
-        raise ArgumentError(
-            "columns='*' stands for all other columns and cannot be a field. Fix: write '*=' to leave them out."
-        )
+        raise ArgumentError("columns='*' stands for all other columns and cannot be a field. Fix: write '*=' to leave them out.")
     check_fields("columns", (field for field in mapping.values() if field), fields)
     taken: dict[str, str] = {}
     left_out: list[str] = []
     said = {name: field for name, field in mapping.items() if name != _REST}
     for name, field in said.items():
         if field and field in taken:
-            raise ArgumentError(
-                f"columns={field!r} is given to two columns, {taken[field]!r} and {name!r}. Fix: name one."
-            )
+            raise ArgumentError(f"columns={field!r} is given to two columns, {taken[field]!r} and {name!r}. Fix: name one.")
         if field:
             taken[field] = name
     for name in names:
@@ -127,13 +115,7 @@ def _by_name(name: str, fields: Sequence[str]) -> str | None:
 
 
 def _unknown(
-    name: str,
-    field: str | None,
-    taken: Mapping[str, str],
-    fields: Sequence[str],
-    file: str,
-    line: int,
-    findings: Findings,
+    name: str, field: str | None, taken: Mapping[str, str], fields: Sequence[str], file: str, line: int, findings: Findings
 ) -> None:
     shown = visible(name)
     if field is not None:

@@ -17,11 +17,7 @@ _NUMBER, _REVIEWER, _CONSENSUS = "Covidence #", "Reviewer Name", "consensus"
 
 
 @importer(
-    "covidence",
-    title="Covidence",
-    suffixes=(".csv",),
-    file="the CSV that Covidence exports under Extraction",
-    maps_columns=True,
+    "covidence", title="Covidence", suffixes=(".csv",), file="the CSV that Covidence exports under Extraction", maps_columns=True
 )
 def read_covidence(data: bytes, file: str, request: Request) -> Found:
     """An extraction that Covidence exports: of each study the consensus, or its only extraction."""
@@ -44,10 +40,7 @@ def read_covidence(data: bytes, file: str, request: Request) -> Found:
 
 def _agreed(lines: Lines, columns: Columns, found: Found) -> list[Line]:
     """Of each study the consensus, or its only extraction."""
-    numbered = [
-        replace(line, locator=f"Covidence {number}") if (number := line.cells.get(_NUMBER)) else line
-        for line in lines.rows
-    ]
+    numbered = [replace(line, locator=f"Covidence {number}") if (number := line.cells.get(_NUMBER)) else line for line in lines.rows]
     if _REVIEWER not in lines.columns:
         return numbered
     by_study: dict[str, list[Line]] = defaultdict(list)

@@ -79,9 +79,7 @@ class Renames:
             if name not in self.used:
                 near = nearest(name, self.seen)
                 hint = f"Did you mean {visible(near)!r}?" if near else f"The file has {listing(self.seen, 12)}."
-                raise ArgumentError(
-                    f"renames={visible(shorten(name))!r} is not a study, outcome or group of the file. {hint}"
-                )
+                raise ArgumentError(f"renames={visible(shorten(name))!r} is not a study, outcome or group of the file. {hint}")
 
 
 @dataclass(frozen=True)
@@ -136,15 +134,9 @@ def name_fault(name: str) -> tuple[str, str] | None:
         return "is empty", "Give it a name in the program that wrote the file"
     bad = next((character for character in name if harmful(character)), None)
     if bad is not None:
-        return (
-            f"contains an invisible control character ({visible(bad)})",
-            "Type the name again in the program that wrote the file",
-        )
+        return (f"contains an invisible control character ({visible(bad)})", "Type the name again in the program that wrote the file")
     if _PATH.search(name):
-        return (
-            "is written like a path to another folder",
-            f"Write it without dots and slashes, or rename it with {_RENAME}",
-        )
+        return ("is written like a path to another folder", f"Write it without dots and slashes, or rename it with {_RENAME}")
     if is_reserved(name):
         return "is a name that Windows reserves for a device", f"Rename it with {_RENAME}"
     return ("is longer than 200 characters", f"Shorten it, or rename it with {_RENAME}") if len(name) > 200 else None

@@ -50,9 +50,7 @@ class Importer:
 _FOUND: dict[str, Importer] = {}
 
 
-def importer(
-    name: str, *, title: str, suffixes: tuple[str, ...], file: str, maps_columns: bool = False
-) -> Callable[[Reader], Reader]:
+def importer(name: str, *, title: str, suffixes: tuple[str, ...], file: str, maps_columns: bool = False) -> Callable[[Reader], Reader]:
     """Enter a function into the registry."""
 
     def enter(read: Reader) -> Reader:

@@ -17,13 +17,7 @@ from metanet.reviews.importers.registry import importer
 from metanet.reviews.importers.two_groups import DICHOTOMOUS, Analysis, GroupRow, counts_of
 from metanet.reviews.names import author_and_year
 
-_KINDS = {
-    "DICH": DICHOTOMOUS,
-    "CONT": "continuous",
-    "IV": "generic inverse variance",
-    "IPD": "O-E and variance",
-    "OTHER": "other",
-}
+_KINDS = {"DICH": DICHOTOMOUS, "CONT": "continuous", "IV": "generic inverse variance", "IPD": "O-E and variance", "OTHER": "other"}
 _ELEMENT = re.compile(r"(DICH|CONT|IV|IPD|OTHER)_(OUTCOME|SUBGROUP|DATA)")
 _DEEPEST = 100
 _NUMBERS = {"events_1": "EVENTS_1", "total_1": "TOTAL_1", "events_2": "EVENTS_2", "total_2": "TOTAL_2"}
@@ -119,16 +113,12 @@ class _Reader:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if not self._path and name != "COCHRANE_REVIEW":
             raise _RefusedError(
-                self._line,
-                f"is XML of another kind: it begins with <{visible(name)[:40]}>",
-                "Give the .rm5 file of RevMan 5",
+                self._line, f"is XML of another kind: it begins with <{visible(name)[:40]}>", "Give the .rm5 file of RevMan 5"
             )
         self._path.append(name)
         self._text.clear()
         if len(self._path) > _DEEPEST:
-            raise _RefusedError(
-                self._line, f"nests elements more than {_DEEPEST} deep", "Give the .rm5 file of RevMan 5"
-            )
+            raise _RefusedError(self._line, f"nests elements more than {_DEEPEST} deep", "Give the .rm5 file of RevMan 5")
         if name == "STUDY" and "STUDIES" in self._path:
             self._begin_study(attributes)
         elif name == "REFERENCE":
@@ -162,9 +152,7 @@ class _Reader:
     def _begin_data(self, kind: str, what: str, attributes: dict[str, str]) -> None:
         if what == "OUTCOME":
             number = ".".join(part for part in (self._comparison[0], attributes.get("NO", "").strip()) if part)
-            self._analysis = Analysis(
-                number, "", self._comparison[1], _KINDS[kind], ("Experimental", "Control"), self._line
-            )
+            self._analysis = Analysis(number, "", self._comparison[1], _KINDS[kind], ("Experimental", "Control"), self._line)
             self._analysis.swapped = attributes.get("SWAP_EVENTS", "NO") == "YES"
             self._subgroup = ""
             self._all.append(self._analysis)

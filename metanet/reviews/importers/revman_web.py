@@ -18,8 +18,6 @@ from metanet.reviews.importers.tabular import Line, read_lines
 from metanet.reviews.importers.two_groups import DICHOTOMOUS, Analysis, GroupRow, counts_of
 from metanet.reviews.names import author_and_year
 
-# The files of a data package, read out of a ZIP in memory: nothing is unpacked to a disk, so nothing can land anywhere.
-
 #: Limits of what is read; a data package of a large Cochrane review has some megabytes.
 MOST_MEMBERS = 2_000
 LARGEST_MEMBER = 50 * 1024 * 1024
@@ -28,9 +26,7 @@ _MB = 1024 * 1024
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
-def read_members(
-    data: bytes, file: str, ends: tuple[str, ...], findings: Findings, *, inner: bool = False
-) -> dict[str, bytes]:
+def read_members(data: bytes, file: str, ends: tuple[str, ...], findings: Findings, *, inner: bool = False) -> dict[str, bytes]:
     """The members whose name ends so, from the package or from the `-data.zip` inside of it."""
     found: dict[str, bytes] = {}
     try:
@@ -45,9 +41,7 @@ def read_members(
                 if member.is_dir() or not (nested or name.endswith(ends)):
                     continue
                 if member.flag_bits & 1:
-                    findings.cannot_read(
-                        file, "is protected by a password", "Unpack it, and give the file data-rows.csv"
-                    )
+                    findings.cannot_read(file, "is protected by a password", "Unpack it, and give the file data-rows.csv")
                     return {}
                 with package.open(member) as stream:
                     # The sizes that the package states are not to be trusted: reading stops at the limit.
@@ -67,9 +61,7 @@ def read_members(
         findings.cannot_read(file, "is a damaged ZIP file", "Download it again")
         return {}
     except (NotImplementedError, RuntimeError):
-        findings.cannot_read(
-            file, "is packed in a way that cannot be read", "Unpack it, and give the file data-rows.csv"
-        )
+        findings.cannot_read(file, "is packed in a way that cannot be read", "Unpack it, and give the file data-rows.csv")
         return {}
     return found
 
@@ -84,10 +76,7 @@ def _harmless(members: list[zipfile.ZipInfo], file: str, findings: Findings) -> 
         name = member.filename
         if name.startswith(("/", "\\")) or _DRIVE.match(name) or ".." in re.split(r"[/\\]", name):
             findings.cannot_read(
-                file,
-                "contains a file whose path points outside the package",
-                "Do not unpack it; ask where it comes from",
-                value=name,
+                file, "contains a file whose path points outside the package", "Do not unpack it; ask where it comes from", value=name
             )
             return False
     if sum(member.file_size for member in members) > LARGEST_SUM:
@@ -104,15 +93,8 @@ def _too_large(what: str, file: str, findings: Findings) -> None:
     )
 
 
-# RevMan Web: the data package (ZIP), or the `data-rows.csv` out of it, to analyses of two groups.
-
 _ROWS, _SETTINGS = "data-rows.csv", "overall-estimates-and-settings.csv"
-_NUMBERS = {
-    "events_1": "Experimental cases",
-    "total_1": "Experimental N",
-    "events_2": "Control cases",
-    "total_2": "Control N",
-}
+_NUMBERS = {"events_1": "Experimental cases", "total_1": "Experimental N", "events_2": "Control cases", "total_2": "Control N"}
 _PLACE = {**_NUMBERS, "study": "Study", "year": "Study year"}
 _NEEDED = ("Analysis group", "Analysis number", "Study", *_NUMBERS.values())
 #: Columns that identify the kind of a row, where the settings do not.
@@ -131,12 +113,7 @@ _TYPES = (
 )
 
 
-@importer(
-    "revman-web",
-    title="RevMan Web",
-    suffixes=(".zip", ".csv"),
-    file="the data package (ZIP), or the data-rows.csv in it",
-)
+@importer("revman-web", title="RevMan Web", suffixes=(".zip", ".csv"), file="the data package (ZIP), or the data-rows.csv in it")
 def read_revman_web(data: bytes, file: str, request: Request) -> Found:
     """The dichotomous analyses of a data package, or of its rows alone."""
     found = Found(file, f"RevMan Web data package {file}")
@@ -153,9 +130,7 @@ def read_revman_web(data: bytes, file: str, request: Request) -> Found:
             found.findings.cannot_read(
                 rows_file,
                 "is not among the column names",
-                f"Is {visible(near)!r} the column? Name it as RevMan does"
-                if near
-                else "Give the file data-rows.csv of RevMan Web",
+                f"Is {visible(near)!r} the column? Name it as RevMan does" if near else "Give the file data-rows.csv of RevMan Web",
                 row=lines.header_line,
                 value=name,
             )
@@ -204,10 +179,7 @@ def _analyses(rows: Sequence[Line], settings: Sequence[Line], found: Found) -> l
                 settled.get("Analysis name") or cells.get("Analysis name") or f"Analysis {number}",
                 settled.get("Analysis group name") or f"comparison {key[0]}",
                 "",
-                (
-                    settled.get("Experimental group label") or "Experimental",
-                    settled.get("Control group label") or "Control",
-                ),
+                (settled.get("Experimental group label") or "Experimental", settled.get("Control group label") or "Control"),
                 line.number,
                 settled.get("Swap event and non-event", "").strip().casefold() in {"true", "yes"},
             )

@@ -24,8 +24,6 @@ from metanet.reviews.importers.extracted_counts import (
 )
 from metanet.reviews.names import author_and_year
 
-# The rows of a CSV as text, within limits that keep a hostile file from occupying the machine.
-
 MOST_COLUMNS = 5_000
 MOST_CELLS = 5_000_000
 
@@ -101,8 +99,6 @@ def _beyond(text: str) -> str | None:
     return f"has about {cells:,} cells; up to {MOST_CELLS:,} are imported" if cells > MOST_CELLS else None
 
 
-# Rows to counts of study arms.
-
 #: Fields that name a group.
 _GROUPS = ("arm", "modality", "modality_class", "arm_control", "modality_control", "modality_class_control")
 _CONTROL = ("arm", "modality", "modality_class", "events", "total")
@@ -145,14 +141,9 @@ def columns_of(
     if "modality" not in has and "events_control" not in has:
         _missing("modality", "the treatment", lines, found, constant=True)
     if "outcome" not in has and len(request.outcomes) != 1:
-        wrong = (
-            "does not say which outcome it counts"
-            if not request.outcomes
-            else "counts one outcome, and several were named"
-        )
+        wrong = "does not say which outcome it counts" if not request.outcomes else "counts one outcome, and several were named"
         found.refuse(
-            wrong,
-            f"Name the outcome with {spelled('outcomes', 'NAME')} or its column with {spelled('columns', 'COLUMN=outcome')}",
+            wrong, f"Name the outcome with {spelled('outcomes', 'NAME')} or its column with {spelled('columns', 'COLUMN=outcome')}"
         )
     shown = [name for name in columns.left_out if name not in hidden]
     if shown:

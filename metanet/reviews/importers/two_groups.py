@@ -8,17 +8,7 @@ from dataclasses import dataclass, field
 
 from metanet.base.errors import ArgumentError, nearest, shorten
 from metanet.base.untrusted import counted, listing, visible
-from metanet.reviews.importers.extracted_counts import (
-    Count,
-    Found,
-    Place,
-    Renames,
-    Request,
-    cell,
-    count_cell,
-    name_fault,
-    spelled,
-)
+from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, Request, cell, count_cell, name_fault, spelled
 
 DICHOTOMOUS = "dichotomous"
 #: Which columns of the tables the four numbers of a row fill.
@@ -101,11 +91,7 @@ def _choose(analyses: Sequence[Analysis], wanted: Sequence[str], found: Found) -
         if word.casefold() not in known:
             names = [analysis.name for analysis in analyses] + [analysis.number for analysis in analyses]
             near = nearest(word, names)
-            hint = (
-                f"Did you mean {visible(near)!r}?"
-                if near
-                else f"The file has {listing((a.title for a in analyses), 12)}."
-            )
+            hint = f"Did you mean {visible(near)!r}?" if near else f"The file has {listing((a.title for a in analyses), 12)}."
             raise ArgumentError(f"outcomes={visible(shorten(word))!r} is not an outcome of {found.file}. {hint}")
         for place, rows in known[word.casefold()].items():
             taken[place].update({id(row): row for row in rows})
@@ -123,10 +109,7 @@ def _counts(chosen: _Chosen, renames: Renames, found: Found) -> None:
             return
     if first.casefold() == second.casefold():
         found.refuse(
-            f"is the label of both groups of {analysis.title}",
-            "Give the groups two labels in RevMan",
-            row=analysis.line,
-            value=first,
+            f"is the label of both groups of {analysis.title}", "Give the groups two labels in RevMan", row=analysis.line, value=first
         )
         return
     if analysis.swapped:

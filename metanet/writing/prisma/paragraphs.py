@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# What was done, as the PRISMA items 13a to 13d ask: selection, preparation, display, synthesis of one result.
-
 _OVERLAP = {
     "keep_largest": "of the reports on overlapping cohorts the largest was kept",
     "keep_newest": "of the reports on overlapping cohorts the newest was kept",
@@ -72,9 +70,7 @@ def preparation(fit: Pooled, rates: pd.DataFrame | None) -> str:
     if rates is not None:
         derived = int(rates["derived"].fillna(False).astype(bool).sum()) if "derived" in rates.columns else 0
         if derived:
-            parts.append(
-                f"The counts of {derived} of {plural(len(rates), 'row')} were derived from printed percentages or sums."
-            )
+            parts.append(f"The counts of {derived} of {plural(len(rates), 'row')} were derived from printed percentages or sums.")
         units = Counter(str(unit) for unit in rates["unit"]) if "unit" in rates.columns else Counter()
         if len(units) > 1 or (units and "patients" not in units):
             shown = listing(f"{visible(unit)} ({number})" for unit, number in units.most_common())
@@ -138,9 +134,7 @@ def synthesis(fit: Pooled) -> str:
     if method["preset"]:
         text += f" The defaults of {method['preset']} were used."
     used = versions()
-    return (
-        f"{text} Calculations were made with metanet {used['version']} (NumPy {used['numpy']}, SciPy {used['scipy']})."
-    )
+    return f"{text} Calculations were made with metanet {used['version']} (NumPy {used['numpy']}, SciPy {used['scipy']})."
 
 
 def _intervals(fit: Pooled) -> str:
@@ -167,8 +161,6 @@ def _lower(name: object) -> str:
     text = str(name)
     return text if text in ("Q-profile", "Jackson") else f"{text[0].lower()}{text[1:]}"
 
-
-# Further analyses in a report: their PRISMA items, and one sentence on each.
 
 #: Items of a kind of analysis: methods and results.
 CAUSES = ("13e", "20c")
@@ -221,58 +213,34 @@ def _permuted(result: PermutationTest) -> str:
 
 KINDS = (
     Kind(Comparison, CAUSES, _compared),
-    Kind(
-        WithinStudies,
-        CAUSES,
-        lambda r: "Groups with arms in the same study were compared within the study.",
-    ),
+    Kind(WithinStudies, CAUSES, lambda r: "Groups with arms in the same study were compared within the study."),
     Kind(
         Regression,
         CAUSES,
-        lambda r: (
-            f"Moderators were examined by meta-regression on the studies ({visible(r.title_of(r.formula))}): {_method(r)}."
-        ),
+        lambda r: f"Moderators were examined by meta-regression on the studies ({visible(r.title_of(r.formula))}): {_method(r)}.",
     ),
-    Kind(
-        Pooled,
-        ROBUST,
-        lambda r: f"The same studies were pooled by another model: {_method(r)}." if r.status == "pooled" else "",
-    ),
+    Kind(Pooled, ROBUST, lambda r: f"The same studies were pooled by another model: {_method(r)}." if r.status == "pooled" else ""),
     Kind(BayesPooled, ROBUST, lambda r: f"The same studies were pooled by a Bayesian model: {_method(r)}."),
     Kind(LeaveOneOut, ROBUST, lambda r: "A leave-one-out analysis was made."),
     Kind(
         Cumulative,
         ROBUST,
-        lambda r: (
-            f"Studies were added one after another (order: {visible(in_sentence(title_of(r.order, r.fit.studies)))})."
-        ),
+        lambda r: f"Studies were added one after another (order: {visible(in_sentence(title_of(r.order, r.fit.studies)))}).",
     ),
     Kind(
         Influence,
         ROBUST,
-        lambda r: (
-            "The influence of each study was measured by fits without it (residual, DFFITS, Cook's distance, leverage)."
-        ),
+        lambda r: "The influence of each study was measured by fits without it (residual, DFFITS, Cook's distance, leverage).",
     ),
-    Kind(
-        Outliers,
-        ROBUST,
-        lambda r: f"Outliers were identified by tests of each study against the others (adjusted by {r.adjust}).",
-    ),
+    Kind(Outliers, ROBUST, lambda r: f"Outliers were identified by tests of each study against the others (adjusted by {r.adjust})."),
     Kind(Gosh, ROBUST, _gosh),
     Kind(PermutationTest, ROBUST, _permuted),
     Kind(Multiverse, ROBUST, _multiverse),
     Kind(Calibration, ROBUST, _calibrated),
-    Kind(
-        ClusterRobust,
-        ROBUST,
-        lambda r: "Cluster-robust standard errors allowed for correlation between arms of one study.",
-    ),
+    Kind(ClusterRobust, ROBUST, lambda r: "Cluster-robust standard errors allowed for correlation between arms of one study."),
     Kind(ThreeLevel, ROBUST, lambda r: "A three-level model allowed for correlation between arms of one study."),
     Kind(
-        ShareBeyond,
-        ("13d", "20b"),
-        lambda r: "The share of true rates beyond a threshold was estimated from the fitted distribution.",
+        ShareBeyond, ("13d", "20b"), lambda r: "The share of true rates beyond a threshold was estimated from the fitted distribution."
     ),
     Kind(Check, REPORTING, lambda r: f"Small-study effects were examined: {visible(r.heading)}."),
 )

@@ -114,11 +114,7 @@ class ReportText:
 
     def _repr_html_(self) -> str:
         sources = [("", source) for source in self.sources]
-        return (
-            card("Methods", self.methods, notes=self.notes)
-            + card("Results", self.results)
-            + card("Sources", pairs=sources)
-        )
+        return card("Methods", self.methods, notes=self.notes) + card("Results", self.results) + card("Sources", pairs=sources)
 
 
 @checked()
@@ -130,10 +126,9 @@ def report_text(fit: Pooled, *analyses: object, rates: pd.DataFrame | None = Non
     fit
         The main result.
     *analyses
-        Further analyses of the same studies, in the order of the text: another model, `leave_one_out`,
-        `cumulative`, `influence`, `outliers`, `gosh`, `permutation_test`, `multiverse`, `calibrate`, `compare`, `within_studies`,
-        `meta_regression`, `cluster_robust`, `three_level`, `bayes_pool`, `share_beyond`, `small_study_effects` and corrected
-        estimates.
+        Further analyses of the same studies, in the order of the text: another model, `leave_one_out`, `cumulative`, `influence`,
+        `outliers`, `gosh`, `permutation_test`, `multiverse`, `calibrate`, `compare`, `within_studies`, `meta_regression`,
+        `cluster_robust`, `three_level`, `bayes_pool`, `share_beyond`, `small_study_effects` and corrected estimates.
     rates
         The frame of `Evidence.rates` that was pooled: the source of eligibility, exclusions, derived counts and study characteristics.
 
@@ -179,11 +174,7 @@ def report_text(fit: Pooled, *analyses: object, rates: pd.DataFrame | None = Non
         sources += [s for s in (method or {}).get("sources", ()) if s not in sources]
     items = {item: text for item in TOPICS if (text := " ".join(part for part in found.get(item, ()) if part))}
     pairs = {CAUSES[1]: CAUSES[0], ROBUST[1]: ROBUST[0], "21": "14"}
-    missing = tuple(
-        f"{item} (needs {_NEEDS[item]})"
-        for item in TOPICS
-        if item not in items and item not in pairs and item in _NEEDS
-    )
+    missing = tuple(f"{item} (needs {_NEEDS[item]})" for item in TOPICS if item not in items and item not in pairs and item in _NEEDS)
     return ReportText(items, missing, tuple(dict.fromkeys(sources)), fit.method, fit.sentence())
 
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from metanet.writing.table.table import Table
 
 
-# How wide the columns of a printed table are, in characters: numbers on one line, texts broken between words.
-
 #: Characters that a text would like on a line, and how long a word is not broken.
 _LINE, _WORD = 36, 24
 #: How much wider bold letters are.
@@ -96,9 +94,6 @@ def heading_lines(label: str, width: int) -> list[str]:
     return lines or [""]
 
 
-# Tables as HTML by great_tables, in the look of a journal, with a style that follows the page it stands on.
-
-
 def _style(name: str) -> str:
     """A style sheet beside this module on one line, without its comments."""
     lines = files("metanet.writing.table").joinpath(name).read_text(encoding="utf-8").splitlines()
@@ -127,12 +122,9 @@ def html_of(table: Table) -> str:
         row[:] = [part[0] if len(part) == 1 else f"{part[0]} {part[1].replace(' ', _NO_BREAK)}" for part in parts]
     columns = [[row[place] for row in texts] for place in range(len(keys))]
     columns = [
-        aligned(values) if c.kind not in ("text", "count") else values
-        for c, values in zip(table.columns, columns, strict=True)
+        aligned(values) if c.kind not in ("text", "count") else values for c, values in zip(table.columns, columns, strict=True)
     ]
-    frame = pd.DataFrame(
-        {key: pd.Series(map(visible, values), dtype=object) for key, values in zip(keys, columns, strict=True)}
-    )
+    frame = pd.DataFrame({key: pd.Series(map(visible, values), dtype=object) for key, values in zip(keys, columns, strict=True)})
     if table.groups:
         named = [*table.groups, *[" "] * len(table.closing)]
         frame["group"] = pd.Series(map(visible, named), dtype=object)

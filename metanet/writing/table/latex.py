@@ -54,8 +54,7 @@ def latex_of(table: Table) -> str:
     room, side = widths(table, _UPRIGHT, _SIDE, _AROUND)
     smaller = min(1.0, (_SIDE if side else _UPRIGHT) / sum(room))
     spec = "".join(
-        _spec(c.kind, [row[i] for row in texts], room[i] * smaller, _SIDE if side else _UPRIGHT)
-        for i, c in enumerate(table.columns)
+        _spec(c.kind, [row[i] for row in texts], room[i] * smaller, _SIDE if side else _UPRIGHT) for i, c in enumerate(table.columns)
     )
     head = _head(table, room)
     body = _body(table, texts)

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# Columns, and cells with numbers and printed texts.
-
 #: Kinds of columns; all but text are numbers: right-aligned, and numbers in a spreadsheet. Rates and points are fractions.
 KINDS = ("text", "count", "rate", "points", "number", "p")
 
@@ -105,8 +103,6 @@ def _known(value: float | None) -> float | None:
 def _whole(value: float | int | None) -> int | None:
     return None if value is None or value != value else int(value)
 
-
-# A table: rows of texts with the numbers behind them, and the forms in which it is given away.
 
 #: Rows and lines that `repr` shows, and the widest cell of it.
 _FEW, _LINES, _WIDE = 8, 14, 32
@@ -237,9 +233,7 @@ class Table:
             if self.groups and 0 < position <= len(self.groups) and self.groups[position - 1] != group:
                 group = self.groups[position - 1]
                 lines.append(f"  {cut(group)}")
-            cells = (
-                f"{text:<{w}}" if start else f"{text:>{w}}" for text, w, start in zip(row, widths, left, strict=True)
-            )
+            cells = (f"{text:<{w}}" if start else f"{text:>{w}}" for text, w, start in zip(row, widths, left, strict=True))
             lines.append(f"  {'  '.join(cells)}".rstrip())
         return lines
 
@@ -360,14 +354,7 @@ def made(
 ) -> Table:
     """A table from any iterables; the cells of a column are printed with one number of decimals."""
     return Table(
-        title,
-        empty,
-        tuple(columns),
-        _even(rows),
-        tuple(dict.fromkeys(foot)),
-        tuple(groups),
-        tuple(map(tuple, closing)),
-        words,
+        title, empty, tuple(columns), _even(rows), tuple(dict.fromkeys(foot)), tuple(groups), tuple(map(tuple, closing)), words
     )
 
 
@@ -375,9 +362,7 @@ def _even(rows: Iterable[Iterable[Cell]]) -> tuple[tuple[Cell, ...], ...]:
     """Rows whose scaled cells have, column by column, the most decimals that any of them asks for."""
     grid = [list(row) for row in rows]
     for place in range(len(grid[0]) if grid else 0):
-        cells = [
-            row[place] for row in grid if row[place].scale is not None and any(v is not None for v in row[place].values)
-        ]
+        cells = [row[place] for row in grid if row[place].scale is not None and any(v is not None for v in row[place].values)]
         # Decimals as printed; a workbook counts those of a rate as per cent.
         wanted = max((_printed(cell) for cell in cells), default=None)
         if wanted is not None:

@@ -149,14 +149,7 @@ def fill(document: Any, table: Table, room: Room, points: float | None = None) -
 
 
 def _write(
-    cell: Any,
-    text: str,
-    points: float | None,
-    *,
-    bold: bool = False,
-    italic: bool = False,
-    right: bool = False,
-    middle: bool = False,
+    cell: Any, text: str, points: float | None, *, bold: bool = False, italic: bool = False, right: bool = False, middle: bool = False
 ) -> None:
     from docx.enum.text import WD_ALIGN_PARAGRAPH
     from docx.shared import Pt

@@ -8,10 +8,10 @@ import pytest
 import metanet as mn
 from metanet.base.errors import ArgumentError
 from metanet.diagnostics.bias.registry import FALSE_ALARMS, TESTS
-from metanet.diagnostics.bias.simulation import false_alarms
 from metanet.diagnostics.bias.small_study_effects import small_study_effects
 from metanet.kernels.bias import asymmetry as kernel
 from metanet.kernels.bias.lines import count_line
+from tests.diagnostics.bias.false_alarms import false_alarms
 from tests.reference.cases import load
 
 BCG = load("bcg")

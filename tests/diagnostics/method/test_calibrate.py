@@ -50,9 +50,7 @@ def test_rivals_share_the_data_sets_and_the_chosen_method_stands_first():
     z = frame[frame["label"] == "Binomial-normal model, z"].iloc[0]
     assert z["width"] < frame["width"].iloc[0]
     # The z interval is that of its own fit.
-    alone = (
-        mn.calibrate(mn.pool(FIT.studies[["events", "total"]], ci="z"), 200, seed=1, rivals=False).to_frame().iloc[0]
-    )
+    alone = mn.calibrate(mn.pool(FIT.studies[["events", "total"]], ci="z"), 200, seed=1, rivals=False).to_frame().iloc[0]
     assert z["coverage"] == alone["coverage"]
     assert z["width"] == pytest.approx(alone["width"], rel=1e-9)
 

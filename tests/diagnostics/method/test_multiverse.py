@@ -104,9 +104,7 @@ def test_evidence_brings_overlap_and_grouping():
     frame = many.to_frame()
     assert set(frame["overlap"]) <= {"keep_largest", "keep_newest", "keep_all"}
     assert {"TARE", "TARE-resin alone"} <= set(frame["grouping"])
-    base = frame[
-        (frame["grouping"] == "TARE") & (frame["certainty"] == "low") & (frame["method"] == "Binomial-normal model, t")
-    ]
+    base = frame[(frame["grouping"] == "TARE") & (frame["certainty"] == "low") & (frame["method"] == "Binomial-normal model, t")]
     rates = EVIDENCE.rates("objective_response", modality="TARE")
     assert mn.pool(rates).estimate in [pytest.approx(v, rel=1e-12) for v in base["estimate"]]
     assert many.method["fingerprint"] == EVIDENCE.fingerprint_of("objective_response", "TARE")
@@ -124,12 +122,7 @@ def test_levels_can_be_named():
 
 def test_two_groups_keep_their_measure():
     pairs = pd.DataFrame(
-        {
-            "events": [2, 9, 4, 7],
-            "total": [20, 30, 25, 40],
-            "events_control": [5, 12, 9, 11],
-            "total_control": [21, 29, 26, 39],
-        }
+        {"events": [2, 9, 4, 7], "total": [20, 30, 25, 40], "events_control": [5, 12, 9, 11], "total_control": [21, 29, 26, 39]}
     )
     names = {name: name for name in pairs.columns}
     many = mn.multiverse(pairs, threshold=1.0, measure="RR", **names)

@@ -54,9 +54,7 @@ def test_a_rate_has_an_interval_without_a_null_and_a_test_with_one():
 
 @pytest.mark.parametrize("measure", ["PR", "PLN", "PLO", "PAS", "PFT"])
 def test_the_null_is_taken_to_every_scale(measure):
-    fit = mn.pool(
-        events=[9, 12, 8, 20, 15, 11], total=[30, 41, 33, 50, 44, 37], model="inverse_variance", measure=measure
-    )
+    fit = mn.pool(events=[9, 12, 8, 20, 15, 11], total=[30, 41, 33, 50, 44, 37], model="inverse_variance", measure=measure)
     found = mn.permutation_test(fit, fit.estimate, ci=False)
     assert abs(found.statistic) < 1e-6
     assert found.pvalue == 1.0
@@ -78,8 +76,7 @@ def test_one_study_has_a_reason():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [({"null": 30}, "null="), ({"permutations": 1}, "permutations="), ({"seed": -1}, "seed=")],
+    ("arguments", "message"), [({"null": 30}, "null="), ({"permutations": 1}, "permutations="), ({"seed": -1}, "seed=")]
 )
 def test_arguments_that_cannot_be_are_refused(arguments, message):
     with pytest.raises(mn.ArgumentError, match=message):

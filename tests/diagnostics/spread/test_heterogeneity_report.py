@@ -108,12 +108,7 @@ def test_few_studies_have_no_interval_of_the_share():
 
 
 @pytest.mark.parametrize(
-    "data",
-    [
-        {"events": [3], "total": [10]},
-        {"events": [0, 0, 0], "total": [10, 12, 9]},
-        {"events": [0, 10], "total": [12, 10]},
-    ],
+    "data", [{"events": [3], "total": [10]}, {"events": [0, 0, 0], "total": [10, 12, 9]}, {"events": [0, 10], "total": [12, 10]}]
 )
 def test_every_status_has_a_report(data):
     found = mn.heterogeneity_report(mn.pool(**data), thresholds=[0.2], moderators=())

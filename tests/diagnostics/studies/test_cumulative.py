@@ -10,12 +10,7 @@ import pytest
 import metanet as mn
 
 DATA = pd.DataFrame(
-    {
-        "study": list("abcde"),
-        "events": [2, 9, 4, 0, 7],
-        "total": [20, 30, 25, 15, 40],
-        "year": [2010, 2005, 2010, 2001, 2020],
-    }
+    {"study": list("abcde"), "events": [2, 9, 4, 0, 7], "total": [20, 30, 25, 15, 40], "year": [2010, 2005, 2010, 2001, 2020]}
 )
 
 

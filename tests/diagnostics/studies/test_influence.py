@@ -21,10 +21,7 @@ PAIRS = {
 }
 MODELS = [
     *(pytest.param(COUNTS, {"model": m}, id=m) for m in ("glmm", "beta_binomial", "inverse_variance", "common")),
-    *(
-        pytest.param(PAIRS, {"model": m}, id=m)
-        for m in ("UM.FS", "CM.EL", "CM.AL", "mantel_haenszel", "peto", "inverse_variance")
-    ),
+    *(pytest.param(PAIRS, {"model": m}, id=m) for m in ("UM.FS", "CM.EL", "CM.AL", "mantel_haenszel", "peto", "inverse_variance")),
     pytest.param({"events": [3, 9, 4], "person_time": [200.0, 410.0, 150.0]}, {}, id="poisson"),
     pytest.param({"yi": [0.1, 0.5, -0.2, 0.9], "vi": [0.1, 0.2, 0.1, 0.3]}, {}, id="effects"),
 ]

@@ -11,19 +11,7 @@ from metanet.base.display import interval, per_cent
 from metanet.base.errors import ArgumentError
 from metanet.figures.forest.forest import forest
 from metanet.figures.page.scale import scale_of
-from tests.figures.cases import (
-    ALL,
-    HOSTILE,
-    NAMES,
-    corners,
-    diamonds,
-    figure_of,
-    fit_of,
-    lines,
-    squares,
-    texts,
-    with_columns,
-)
+from tests.figures.cases import ALL, HOSTILE, NAMES, corners, diamonds, figure_of, fit_of, lines, squares, texts, with_columns
 
 COUNTED = [name for name in ALL if name != "effects"]
 
@@ -39,12 +27,7 @@ def test_diamond_ends_are_the_interval_and_its_middle_the_estimate(name):
     fit = fit_of(name)
     (diamond,) = diamonds(forest(fit))
     assert corners(diamond) == pytest.approx(
-        {
-            "left": 100 * fit.ci_lower,
-            "right": 100 * fit.ci_upper,
-            "middle": 100 * fit.estimate,
-            "other middle": 100 * fit.estimate,
-        }
+        {"left": 100 * fit.ci_lower, "right": 100 * fit.ci_upper, "middle": 100 * fit.estimate, "other middle": 100 * fit.estimate}
     )
 
 

@@ -30,9 +30,7 @@ def overall():
 
 def rows_of(ax):
     """Texts by the place of their row, from the top."""
-    return [
-        text for _, text in sorted((t.get_position()[1], t.get_text()) for t in ax.texts if t.get_position()[1] > 0)
-    ]
+    return [text for _, text in sorted((t.get_position()[1], t.get_text()) for t in ax.texts if t.get_position()[1] > 0)]
 
 
 @pytest.mark.parametrize("preset", ["metanet", "revman", "jama", "lancet"])
@@ -102,10 +100,7 @@ def test_studies_are_sorted_within_their_group(comparison):
 
 def test_the_alternative_text_is_the_comparison(comparison):
     ax = forest(comparison)
-    assert description_of(ax.get_figure(root=True)) == (
-        "Forest plot",
-        f"Forest plot of 4 groups. {comparison.sentence()}",
-    )
+    assert description_of(ax.get_figure(root=True)) == ("Forest plot", f"Forest plot of 4 groups. {comparison.sentence()}")
 
 
 def test_what_does_not_belong_together_is_refused(comparison, overall):
@@ -115,7 +110,7 @@ def test_what_does_not_belong_together_is_refused(comparison, overall):
         forest(comparison, overall=comparison)
     with pytest.raises(ArgumentError, match="second applies to one result"):
         forest(comparison, second=overall)
-    with pytest.raises(ArgumentError, match="overall goes with a comparison"):
+    with pytest.raises(ArgumentError, match="overall applies to a comparison"):
         forest(overall, overall=overall)
     with pytest.raises(ArgumentError, match="one result, not groups"):
         forest(comparison, backend="forestplot")

@@ -54,9 +54,7 @@ def test_no_text_meets_another_or_a_mark_or_leaves_the_canvas(name):
 @pytest.mark.parametrize("name", ["twelve", "long names", "rare"])
 def test_the_same_holds_at_print_resolution_with_every_option(name):
     second = fit_of("inverse variance") if name == "twelve" else None
-    ax = forest(
-        fit_of(name), title="Objective response " * 12, second=second, columns=("rate", "events/total", "weight")
-    )
+    ax = forest(fit_of(name), title="Objective response " * 12, second=second, columns=("rate", "events/total", "weight"))
     _check(ax, 300)
 
 

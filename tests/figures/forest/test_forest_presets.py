@@ -40,9 +40,7 @@ def judged():
     rng = np.random.default_rng(3)
     words = ["low", "Some concerns", "HIGH", "no information", None, "very_high"]
     frame = pd.DataFrame({"study": [f"Study {i}" for i in range(12)], "events": range(3, 15), "total": [30] * 12})
-    return mn.pool(
-        frame.assign(selection=rng.choice(words[:5], 12), reporting=words * 2, certainty=["high", "low"] * 6)
-    )
+    return mn.pool(frame.assign(selection=rng.choice(words[:5], 12), reporting=words * 2, certainty=["high", "low"] * 6))
 
 
 @pytest.mark.parametrize("preset", FOREST_PRESETS)
@@ -92,15 +90,11 @@ def test_a_p_value_has_no_leading_zero_in_the_style_that_wants_none():
 
 
 def test_the_version_of_the_package_keeps_its_dots():
-    assert any(
-        f"metanet {mn.__version__}" in text.replace("\n", " ") for text in texts(forest(fit_of("two"), preset="lancet"))
-    )
+    assert any(f"metanet {mn.__version__}" in text.replace("\n", " ") for text in texts(forest(fit_of("two"), preset="lancet")))
 
 
 def test_a_style_of_ones_own():
-    own = replace(
-        FOREST_PRESETS["jama"], square="#444444", headings={"study": "Trial"}, columns=("rate", "|", "weight")
-    )
+    own = replace(FOREST_PRESETS["jama"], square="#444444", headings={"study": "Trial"}, columns=("rate", "|", "weight"))
     ax = forest(fit_of("twelve"), preset=own)
     assert squares(ax).get_facecolor()[0][:3] == pytest.approx([0x44 / 255] * 3)
     assert "Trial" in texts(ax)

@@ -88,11 +88,7 @@ def test_areas_of_its_markers_are_in_proportion_to_the_weights():
     fit = mn.pool(events=EVENTS, total=TOTAL)
     ax = forest(fit, backend="forestplot", sort=None)
     (markers,) = _markers(ax)
-    sizes = [
-        s
-        for s, (x, _) in zip(markers.get_sizes(), markers.get_offsets(), strict=True)
-        if x is not np.ma.masked and x == x
-    ]
+    sizes = [s for s, (x, _) in zip(markers.get_sizes(), markers.get_offsets(), strict=True) if x is not np.ma.masked and x == x]
     expected = fit.weights[::-1] / fit.weights.max()
     np.testing.assert_allclose(np.array(sizes) / max(sizes), expected)
     assert not any(c.get_clip_on() for c in ax.collections)

@@ -22,10 +22,7 @@ from tests.work import HANG
 def _run(code, **environment):
     """The JSON that a fresh interpreter prints last."""
     out = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "-c", code],
-        capture_output=True,
-        text=True,
-        env=environment or None,
+        [sys.executable, "-W", "error::UserWarning", "-c", code], capture_output=True, text=True, env=environment or None
     )
     assert out.returncode == 0, out.stderr
     return json.loads(out.stdout.splitlines()[-1])
@@ -56,14 +53,7 @@ print(json.dumps({
 }))
 """
     )
-    assert found == {
-        "loaded": [],
-        "pyplot": False,
-        "backend": None,
-        "settings": True,
-        "filters": True,
-        "errors": True,
-    }
+    assert found == {"loaded": [], "pyplot": False, "backend": None, "settings": True, "filters": True, "errors": True}
 
 
 def test_a_script_registers_no_figure_with_pyplot():

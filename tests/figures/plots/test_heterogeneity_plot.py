@@ -37,9 +37,7 @@ def other(name):
         "common": lambda: mn.pool(**data, model="common"),
         "probit": lambda: mn.pool(**data, link="probit"),
         "PR": lambda: mn.pool(**data, model="inverse_variance", measure="PR"),
-        "PAS": lambda: mn.pool(
-            events=[0, 0, 1, 9, 30], total=[20, 18, 30, 12, 40], model="inverse_variance", measure="PAS"
-        ),
+        "PAS": lambda: mn.pool(events=[0, 0, 1, 9, 30], total=[20, 18, 30, 12, 40], model="inverse_variance", measure="PAS"),
         "PFT": lambda: mn.pool(**data, model="inverse_variance", measure="PFT"),
         "person-time": lambda: mn.pool(events=[1, 4, 9, 20], person_time=[100, 120, 90, 400]),
         "odds ratio": lambda: pooled("sixty", "OR", "UM.FS"),
@@ -132,9 +130,7 @@ def test_what_a_raw_scale_puts_where_no_rate_can_be_is_said():
     beyond = stats.norm.cdf(0, fit.mu, fit.tau) + stats.norm.sf(math.pi / 2, fit.mu, fit.tau)
     assert beyond > 0.005
     assert true_values(fit).beyond == pytest.approx(beyond, rel=1e-6)
-    assert f"The model places {per_cent(beyond)} % of the distribution outside the possible rates" in words_of(
-        drawn("PAS")
-    )
+    assert f"The model places {per_cent(beyond)} % of the distribution outside the possible rates" in words_of(drawn("PAS"))
 
 
 def test_the_middle_half_is_the_quartiles_in_words_and_colour():
@@ -165,9 +161,7 @@ def test_the_pooled_value_and_the_prediction_interval_stand_at_their_numbers():
     ax = drawn("twelve")
     (diamond,) = [p for p in ax.patches if p.get_label() == "_diamond"]
     xy = diamond.get_xy()
-    assert [xy[0, 0], xy[1, 0], xy[2, 0]] == pytest.approx(
-        [100 * v for v in (fit.ci_lower, fit.estimate, fit.ci_upper)]
-    )
+    assert [xy[0, 0], xy[1, 0], xy[2, 0]] == pytest.approx([100 * v for v in (fit.ci_lower, fit.estimate, fit.ci_upper)])
     (bar,) = [p for p in ax.patches if p.get_label() == "_prediction"]
     assert [bar.get_x(), bar.get_x() + bar.get_width()] == pytest.approx([100 * fit.pi_lower, 100 * fit.pi_upper])
 
@@ -268,12 +262,7 @@ def test_a_long_heading_wraps():
 
 @pytest.mark.parametrize(
     ("outcome", "modality"),
-    [
-        ("objective_response", "TARE"),
-        ("objective_response", "PRRT"),
-        ("hepatotoxicity", "TAE"),
-        ("hepatotoxicity", None),
-    ],
+    [("objective_response", "TARE"), ("objective_response", "PRRT"), ("hepatotoxicity", "TAE"), ("hepatotoxicity", None)],
 )
 def test_the_evidence_is_drawn(outcome, modality):
     fit = mn.pool(curated().rates(outcome, modality=modality))

@@ -189,9 +189,7 @@ def test_other_results_are_refused_in_words():
         labbe(fit_of("twelve"))
     with pytest.raises(ArgumentError, match="effects without counts"):
         fit_of("effects").labbe()
-    timed = mn.pool(
-        events=[3, 4], person_time=[10, 20], events_control=[5, 6], person_time_control=[10, 21], measure="IRR"
-    )
+    timed = mn.pool(events=[3, 4], person_time=[10, 20], events_control=[5, 6], person_time_control=[10, 21], measure="IRR")
     with pytest.raises(ArgumentError, match="person-time"):
         labbe(timed)
     with pytest.raises(ArgumentError, match=r"result of mn\.pool"):

@@ -54,16 +54,11 @@ CASES = {
     "sixty": lambda: _many(60),
     "joined": lambda: made(*JOINED),
     "names": lambda: made(
-        *(
-            _arm(n, (1, 2, 3, 4))
-            for n in (LONG[:80], LONG, "x" * 10_000, HOSTILE, "$x^2$ & \\alpha _b_", "王伟 2019", "محمد 2020")
-        )
+        *(_arm(n, (1, 2, 3, 4)) for n in (LONG[:80], LONG, "x" * 10_000, HOSTILE, "$x^2$ & \\alpha _b_", "王伟 2019", "محمد 2020"))
     ),
     "ends": lambda: made(_arm("none", (0, 0, 0, 9)), _arm("all", (12, 0, 0, 0)), _arm("stable", (0, 0, 5, 0))),
     "one giant": lambda: made(_arm("Giant", (3, 4000, 4900, 97)), _arm("Small", (1, 0, 0, 2))),
-    "units": lambda: made(
-        _arm("P", (1, 2, 3, 4)), _arm("Q", (4, 3, 2, 1), unit=HOSTILE), _arm("R", (0, 3, 2, 1), unit="lesions")
-    ),
+    "units": lambda: made(_arm("P", (1, 2, 3, 4)), _arm("Q", (4, 3, 2, 1), unit=HOSTILE), _arm("R", (0, 3, 2, 1), unit="lesions")),
     "evidence": lambda: mn.response_categories(curated()),
     "TARE": lambda: mn.response_categories(curated(), "TARE"),
     "PRRT": lambda: mn.response_categories(curated(), "PRRT"),
@@ -123,15 +118,10 @@ def test_arms_stand_by_objective_response_and_unknown_ones_last():
 
 
 @pytest.mark.parametrize(
-    ("sort", "order"),
-    [("total", "bca"), ("year", "cab"), ("study", "abc"), ("disease_control", "bca"), ("complete_response", "cba")],
+    ("sort", "order"), [("total", "bca"), ("year", "cab"), ("study", "abc"), ("disease_control", "bca"), ("complete_response", "cba")]
 )
 def test_other_orders_are_followed(sort, order):
-    arms = (
-        _arm("a", (0, 3, 0, 7), year=2002),
-        _arm("b", (1, 1, 17, 1), year=2003),
-        _arm("c", (2, 0, 8, 5), year=2001),
-    )
+    arms = (_arm("a", (0, 3, 0, 7), year=2002), _arm("b", (1, 1, 17, 1), year=2003), _arm("c", (2, 0, 8, 5), year=2001))
     assert "".join(_names(waterfall(made(*arms), sort=sort))) == order
     assert sort in SORTS
 
@@ -169,10 +159,7 @@ def test_categories_that_are_not_told_apart_are_hatched_in_the_colours_of_both_a
 
 
 def test_colours_grow_lighter_from_category_to_category():
-    linear = [
-        np.where((c := np.array(to_rgb(COLOURS[n]))) <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
-        for n in CATEGORIES
-    ]
+    linear = [np.where((c := np.array(to_rgb(COLOURS[n]))) <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) for n in CATEGORIES]
     luminance = np.array(linear) @ [0.2126, 0.7152, 0.0722]
     lightness = 116 * np.cbrt(luminance) - 16
     # Twenty steps of lightness apart are told apart in a photocopy.

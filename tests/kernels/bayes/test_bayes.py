@@ -8,8 +8,7 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import expit, gammaln, logsumexp, ndtr
 
-from metanet.kernels.bayes import posterior as bayes
-from metanet.kernels.bayes import posterior as bayes_likelihood
+from metanet.kernels.bayes import posterior as bayes, posterior as bayes_likelihood
 from metanet.kernels.bayes.marginals import Marginals, study_posteriors
 from metanet.kernels.bayes.posterior import MuPrior, TauPrior
 from metanet.kernels.normal_effect.fit import fit
@@ -257,9 +256,7 @@ def test_under_flat_priors_the_highest_posterior_density_is_at_the_maximum_of_th
     assert abs(found.mu[j, m] - best.mu[0]) <= 1.5 * (found.mu[j, 1] - found.mu[j, 0])
 
 
-@pytest.mark.parametrize(
-    ("name", "prior"), [("rare", DEFAULT[1]), ("no events", HALF_CAUCHY), ("one study", HALF_CAUCHY)]
-)
+@pytest.mark.parametrize(("name", "prior"), [("rare", DEFAULT[1]), ("no events", HALF_CAUCHY), ("one study", HALF_CAUCHY)])
 def test_events_and_non_events_mirror_each_other(name, prior):
     events, total, _ = SETS[name]
     e, n = arrays(events, total)
@@ -286,9 +283,7 @@ def test_twice_the_nodes_move_nothing(monkeypatch):
             np.testing.assert_allclose(a.mu().quantile(q), b.mu().quantile(q), atol=1e-6 * spread)
             # tau is read off its series, which is as exact as the half rule.
             t = b.tau()
-            np.testing.assert_allclose(
-                np.arcsinh(a.tau().back(a.tau().quantile(q))), np.arcsinh(t.back(t.quantile(q))), atol=3e-6
-            )
+            np.testing.assert_allclose(np.arcsinh(a.tau().back(a.tau().quantile(q))), np.arcsinh(t.back(t.quantile(q))), atol=3e-6)
 
 
 def random_counts(seed, count):
@@ -305,9 +300,7 @@ def random_counts(seed, count):
 
 
 def test_hard_random_data_are_always_answered():
-    priors = itertools.cycle(
-        [DEFAULT[1], HALF_CAUCHY, TauPrior("uniform", 5.0), DEFAULT[1], TauPrior("half-t", 0.5, 3.0)]
-    )
+    priors = itertools.cycle([DEFAULT[1], HALF_CAUCHY, TauPrior("uniform", 5.0), DEFAULT[1], TauPrior("half-t", 0.5, 3.0)])
     for i, ((e, n), prior) in enumerate(zip(random_counts(20, 200), priors, strict=False)):
         found = bayes.posterior(e, n, DEFAULT[0], prior)
         assert found.settled, (e, n, prior)

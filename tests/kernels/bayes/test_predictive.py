@@ -7,13 +7,7 @@ import pytest
 from scipy import integrate, special, stats
 
 from metanet.kernels.normal_effect.random_effect import beta_binomial_residual, normal_residual, predictive_residual
-from metanet.kernels.normal_effect.study_likelihoods import (
-    BinomialCloglog,
-    BinomialLogit,
-    BinomialProbit,
-    Hypergeometric,
-    Poisson,
-)
+from metanet.kernels.normal_effect.study_likelihoods import BinomialCloglog, BinomialLogit, BinomialProbit, Hypergeometric, Poisson
 from metanet.kernels.numerics.distributions import binomial_tails, poisson_tails
 
 CASES = [(0, 20), (3, 20), (20, 20), (40, 9000), (1, 1)]

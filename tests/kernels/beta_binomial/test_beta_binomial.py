@@ -6,16 +6,8 @@ import pytest
 from scipy import special, stats
 from scipy.optimize import minimize_scalar
 
-from metanet.kernels.beta_binomial import fit as bb
-from metanet.kernels.beta_binomial import likelihood
-from metanet.kernels.beta_binomial.fit import (
-    logit_variance,
-    maximise_mu,
-    median,
-    mu_interval,
-    prediction_interval,
-    rho_interval,
-)
+from metanet.kernels.beta_binomial import fit as bb, likelihood
+from metanet.kernels.beta_binomial.fit import logit_variance, maximise_mu, median, mu_interval, prediction_interval, rho_interval
 
 DEVCIC = ([117, 9, 5, 17, 20, 6, 8, 26, 7, 8, 1, 11], [168, 40, 10, 33, 51, 9, 16, 48, 23, 10, 8, 19])
 SPREAD = ([0, 0, 1, 12, 0, 5, 3], [12, 30, 44, 51, 9, 120, 17])
@@ -152,9 +144,7 @@ def test_the_fit_of_a_published_review_is_that_of_direct_maximisation():
     # A search without slopes sees the square root of rounding.
     assert fit.psi[0] == pytest.approx(best.x, rel=1e-5)
     assert fit.mu[0] == pytest.approx(height(best.x).x, rel=1e-5)
-    assert fit.loglik_common[0] == pytest.approx(
-        stats.binom.logpmf(*DEVCIC, np.sum(DEVCIC[0]) / np.sum(DEVCIC[1])).sum()
-    )
+    assert fit.loglik_common[0] == pytest.approx(stats.binom.logpmf(*DEVCIC, np.sum(DEVCIC[0]) / np.sum(DEVCIC[1])).sum())
 
 
 def test_no_grid_point_beats_the_fit_on_hard_random_data():
@@ -303,8 +293,7 @@ def predict(mu, se, rho, k, level=0.95):
 
 
 @pytest.mark.parametrize(
-    ("mu", "se", "rho", "k"),
-    [(-2, 0.3, 0.1, 5), (0, 0.2, 0.3, 10), (1, 0.5, 0.01, 8), (-4, 0.6, 0.05, 4), (-2, 0.3, 2e-4, 6)],
+    ("mu", "se", "rho", "k"), [(-2, 0.3, 0.1, 5), (0, 0.2, 0.3, 10), (1, 0.5, 0.01, 8), (-4, 0.6, 0.05, 4), (-2, 0.3, 2e-4, 6)]
 )
 def test_prediction_ends_are_quantiles_of_the_mixed_beta(mu, se, rho, k):
     z = np.linspace(-16, 16, 60001)

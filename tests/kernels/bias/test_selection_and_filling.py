@@ -54,9 +54,7 @@ def test_the_likelihood_is_that_of_the_integrated_density(kind):
         breaks = sorted({sign * se * stats.norm.isf(p / d) for p in ends for d in (1, 2) for sign in (-1, 1)})
         edges = np.clip([mu - 12 * s, *breaks, mu + 12 * s], mu - 12 * s, mu + 12 * s)
         mean = sum(
-            integrate.quad(lambda x, s=s: weight(kind, p_of(x), shape) * stats.norm.pdf(x, mu, s), a, b, epsabs=1e-14)[
-                0
-            ]
+            integrate.quad(lambda x, s=s: weight(kind, p_of(x), shape) * stats.norm.pdf(x, mu, s), a, b, epsabs=1e-14)[0]
             for a, b in pairwise(edges)
             if b > a
         )

@@ -74,10 +74,7 @@ def test_an_absent_arm_changes_nothing():
     x, w, e = problem(np.random.default_rng(3))
     more = [np.insert(values, 4, row, axis=0) for values, row in ((x, np.nan), (w, 0.0), (e, np.nan))]
     code = np.insert(CODE, 4, 2)
-    whole, part = (
-        cr2(x[None], w[None], e[None], Clusters.of_codes(CODE)),
-        cr2(*(m[None] for m in more), Clusters.of_codes(code)),
-    )
+    whole, part = (cr2(x[None], w[None], e[None], Clusters.of_codes(CODE)), cr2(*(m[None] for m in more), Clusters.of_codes(code)))
     np.testing.assert_allclose(part.covariance, whole.covariance, rtol=1e-12)
     np.testing.assert_allclose(part.df, whole.df, rtol=1e-12)
 
@@ -102,9 +99,7 @@ def test_with_one_arm_in_each_cluster_it_is_the_leverage_correction():
     x, w, e = problem(np.random.default_rng(6), p=1)
     found = cr2(x[None], w[None], e[None], Clusters.of_codes(np.arange(w.size)))
     leverage = w / w.sum()
-    np.testing.assert_allclose(
-        found.covariance[0, 0, 0], (w**2 * e**2 / (1 - leverage)).sum() / w.sum() ** 2, rtol=1e-12
-    )
+    np.testing.assert_allclose(found.covariance[0, 0, 0], (w**2 * e**2 / (1 - leverage)).sum() / w.sum() ** 2, rtol=1e-12)
 
 
 def test_it_is_unbiased_where_the_working_model_is_true():
@@ -125,9 +120,7 @@ def marginal(events, total, mu, tau):
 
     def density(z):
         p = expit(mu + tau * z)
-        return np.exp(constant + events * np.log(p) + (total - events) * np.log1p(-p) - 0.5 * z * z) / np.sqrt(
-            2 * np.pi
-        )
+        return np.exp(constant + events * np.log(p) + (total - events) * np.log1p(-p) - 0.5 * z * z) / np.sqrt(2 * np.pi)
 
     return np.log(integrate.quad(density, -10, 10, epsabs=0, epsrel=1e-12, limit=200)[0])
 
@@ -195,9 +188,7 @@ def test_without_spread_the_sandwich_needs_no_quadrature():
     studies = BinomialLogit(events, total)
     found = fit(studies)
     assert found.tau[0] == 0
-    robust, model = sandwich(
-        studies, np.ones((1, 4, 1)), found.mu[:, None], found.tau, Clusters.of_codes(np.array([0, 0, 1, 1]))
-    )
+    robust, model = sandwich(studies, np.ones((1, 4, 1)), found.mu[:, None], found.tau, Clusters.of_codes(np.array([0, 0, 1, 1])))
     rate = events.sum() / total.sum()
     np.testing.assert_allclose(model[0, 0, 0], 1 / (total.sum() * rate * (1 - rate)), rtol=1e-12)
     assert robust[0, 0, 0] == pytest.approx(0.0, abs=1e-20)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
-from metanet.kernels.inverse_variance import tau2, two_step
-from metanet.kernels.inverse_variance import two_step as prediction
+from metanet.kernels.inverse_variance import tau2, two_step, two_step as prediction
 
 
 def sampled(y, v, draws, seed):

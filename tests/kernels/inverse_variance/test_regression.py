@@ -81,9 +81,7 @@ def test_the_likelihood_is_that_of_its_definition(kind):
         wanted = -0.5 * (np.log(vi + 0.3).sum() + yi @ proj @ yi + k * np.log(2 * np.pi))
         if kind == "restricted":
             # Of orthonormal contrasts: the determinant of X'WX relative to that of X'X.
-            wanted -= 0.5 * (
-                np.linalg.slogdet(xi.T @ w @ xi)[1] - np.linalg.slogdet(xi.T @ xi)[1] - p * np.log(2 * np.pi)
-            )
+            wanted -= 0.5 * (np.linalg.slogdet(xi.T @ w @ xi)[1] - np.linalg.slogdet(xi.T @ xi)[1] - p * np.log(2 * np.pi))
         np.testing.assert_allclose(found[i], wanted, rtol=1e-10)
 
 
@@ -130,9 +128,7 @@ def test_an_intercept_alone_gives_the_sums_of_the_mean():
 @pytest.mark.parametrize("level", [0.8, 0.95])
 def test_an_intercept_alone_gives_the_q_profile_of_the_mean(level):
     y, v, _ = hard_sets(17, 300)
-    for found, wanted in zip(
-        regression_tau2.q_profile(y, v, np.ones((14, 1)), level), intervals.q_profile(y, v, level), strict=True
-    ):
+    for found, wanted in zip(regression_tau2.q_profile(y, v, np.ones((14, 1)), level), intervals.q_profile(y, v, level), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-8)
 
 
@@ -143,9 +139,7 @@ def test_a_batch_gives_the_numbers_of_single_fits(name):
     for i in range(0, 40, 3):
         one = regression.fit(y[i : i + 1], v[i : i + 1], x[i], name)
         for field in ("beta", "covariance", "tau2", "q", "qe", "typical", "loglik"):
-            np.testing.assert_allclose(
-                getattr(whole, field)[i], getattr(one, field)[0], rtol=1e-12, atol=0, err_msg=field
-            )
+            np.testing.assert_allclose(getattr(whole, field)[i], getattr(one, field)[0], rtol=1e-12, atol=0, err_msg=field)
 
 
 def test_a_batch_beyond_one_piece_gives_the_numbers_of_its_parts():
@@ -227,9 +221,7 @@ def test_the_omnibus_test_does_not_depend_on_units():
     one, other = regression.fit(y, v, x), regression.fit(y, v, x * units)
     df = np.full(10, np.inf)
     np.testing.assert_allclose(
-        regression.wald(one.beta, one.covariance, contrast, df),
-        regression.wald(other.beta, other.covariance, contrast, df),
-        rtol=1e-8,
+        regression.wald(one.beta, one.covariance, contrast, df), regression.wald(other.beta, other.covariance, contrast, df), rtol=1e-8
     )
 
 

@@ -5,8 +5,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import chi2
 
-from metanet.kernels.inverse_variance import intervals, tau2, two_step
-from metanet.kernels.inverse_variance import intervals as tau2_intervals
+from metanet.kernels.inverse_variance import intervals, intervals as tau2_intervals, tau2, two_step
 from tests.kernels.inverse_variance.test_generalised_q import imhof
 
 DROP = chi2.ppf(0.95, 1) / 2

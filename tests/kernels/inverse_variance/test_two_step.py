@@ -31,9 +31,7 @@ def test_scale_does_not_matter():
     for estimator in tau2.ESTIMATORS.values():
         plain = estimator(y, v)
         for factor in (1e-4, 1e4):
-            np.testing.assert_allclose(
-                estimator(y * factor, v * factor**2), plain * factor**2, rtol=1e-8, atol=1e-13 * factor**2
-            )
+            np.testing.assert_allclose(estimator(y * factor, v * factor**2), plain * factor**2, rtol=1e-8, atol=1e-13 * factor**2)
 
 
 def test_reml_is_the_global_maximum_on_rare_events():
@@ -73,9 +71,7 @@ def test_an_absent_study_changes_nothing():
     padded_y, padded_v = np.concatenate([y, [[0, 0]]], 1), np.concatenate([v, [[np.inf, np.inf]]], 1)
     for estimator in tau2.ESTIMATORS.values():
         np.testing.assert_allclose(estimator(padded_y, padded_v), estimator(y, v), rtol=1e-12)
-    np.testing.assert_allclose(
-        intervals.q_profile(padded_y, padded_v, 0.95)[:2], intervals.q_profile(y, v, 0.95)[:2], rtol=1e-12
-    )
+    np.testing.assert_allclose(intervals.q_profile(padded_y, padded_v, 0.95)[:2], intervals.q_profile(y, v, 0.95)[:2], rtol=1e-12)
 
 
 def test_roots_are_found_to_relative_precision_on_every_scale():

@@ -7,8 +7,7 @@ from scipy.optimize import minimize
 
 from metanet.kernels.normal_effect import random_effect as re
 from metanet.kernels.normal_effect.ascent import maximise
-from metanet.kernels.normal_effect.fit import Mean
-from metanet.kernels.normal_effect.fit import fit as fit_model
+from metanet.kernels.normal_effect.fit import Mean, fit as fit_model
 from metanet.kernels.normal_effect.random_effect import LINKS, marginal_rate
 from metanet.kernels.normal_effect.study_likelihoods import BinomialCloglog, BinomialLogit
 from tests.kernels.direct import loglik, random_sets
@@ -50,9 +49,7 @@ def test_score_and_information_are_the_derivatives_of_the_likelihood(data):
     np.testing.assert_allclose(at.score[0], score, rtol=1e-6, atol=1e-6)
     mm = -(f(mu + step, tau) - 2 * f(mu, tau) + f(mu - step, tau)) / step**2
     tt = -(f(mu, tau + step) - 2 * f(mu, tau) + f(mu, tau - step)) / step**2
-    mt = -(
-        f(mu + step, tau + step) - f(mu + step, tau - step) - f(mu - step, tau + step) + f(mu - step, tau - step)
-    ) / (4 * step**2)
+    mt = -(f(mu + step, tau + step) - f(mu + step, tau - step) - f(mu - step, tau + step) + f(mu - step, tau - step)) / (4 * step**2)
     # Second differences of a likelihood of size 30 carry about 1e-6 of rounding at this step.
     np.testing.assert_allclose(at.information[0], [[mm, mt], [mt, tt]], rtol=1e-4, atol=1e-4)
 
@@ -158,9 +155,7 @@ def test_huge_studies_and_nearly_separated_ones_are_fitted(events, total, mu, ta
 def test_random_huge_studies_are_fitted():
     rng = np.random.default_rng(21)
     total = np.exp(rng.uniform(np.log(10), np.log(1e6), (80, 8))).round()
-    p = 1 / (
-        1 + np.exp(-(rng.uniform(-6, 3, (80, 1)) + rng.choice([0.0, 0.05, 0.6], (80, 1)) * rng.normal(size=(80, 8))))
-    )
+    p = 1 / (1 + np.exp(-(rng.uniform(-6, 3, (80, 1)) + rng.choice([0.0, 0.05, 0.6], (80, 1)) * rng.normal(size=(80, 8)))))
     events = rng.binomial(total.astype(int), p).astype(float)
     fit = fit_model(BinomialLogit(events, total))
     assert fit.settled.all()

@@ -5,8 +5,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import chi2
 
-from metanet.kernels.normal_effect.fit import fit as fit_model
-from metanet.kernels.normal_effect.fit import mu_interval, tau_interval
+from metanet.kernels.normal_effect.fit import fit as fit_model, mu_interval, tau_interval
 from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit
 from tests.kernels.direct import loglik, random_sets
 
@@ -42,10 +41,7 @@ def test_intervals_hold_the_estimate_and_nest_in_the_level_on_hard_data():
     events, total = random_sets(3, 60)
     fit = fit_model(BinomialLogit(events, total))
     usable = ~fit.unbounded
-    narrow, wide = (
-        tau_interval(BinomialLogit(events, total), fit, 0.8),
-        tau_interval(BinomialLogit(events, total), fit, 0.95),
-    )
+    narrow, wide = (tau_interval(BinomialLogit(events, total), fit, 0.8), tau_interval(BinomialLogit(events, total), fit, 0.95))
     assert (wide[0] <= narrow[0] + 1e-8)[usable].all()
     assert (narrow[0] <= fit.tau + 1e-8)[usable].all()
     assert (fit.tau <= narrow[1] + 1e-8)[usable].all()

@@ -8,8 +8,7 @@ from scipy.special import expit, gammaln, ndtr
 
 from metanet.kernels.normal_effect import regression as regression_exact
 from metanet.kernels.normal_effect.ascent import maximise
-from metanet.kernels.normal_effect.fit import fit as fit_mean
-from metanet.kernels.normal_effect.fit import tau_interval as mean_tau_interval
+from metanet.kernels.normal_effect.fit import fit as fit_mean, tau_interval as mean_tau_interval
 from metanet.kernels.normal_effect.random_effect import RULES
 from metanet.kernels.normal_effect.regression import Line, tau_interval
 from metanet.kernels.normal_effect.regression_likelihood import evaluate
@@ -92,9 +91,7 @@ def test_the_likelihood_at_the_maximum_is_the_direct_one():
     found = regression_exact.fit(BinomialLogit(events, total), x)
     for i in np.flatnonzero(~found.unbounded):
         kept = (total[i] > 0) & ~np.isnan(found.eta[i])
-        wanted = (
-            loglik(events[i][kept], total[i][kept], found.eta[i][kept][:, None], found.tau[i]) if kept.any() else 0.0
-        )
+        wanted = loglik(events[i][kept], total[i][kept], found.eta[i][kept][:, None], found.tau[i]) if kept.any() else 0.0
         np.testing.assert_allclose(found.loglik[i], wanted, rtol=1e-9, atol=1e-9)
 
 

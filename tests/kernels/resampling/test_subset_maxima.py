@@ -64,7 +64,5 @@ def test_surfaces_are_the_marginal_likelihoods_of_single_studies():
     studies = BinomialLogit(np.array([[0.0, 4.0]]), np.array([[12.0, 9.0]]))
     found = study_surfaces(studies)(np.array([-1.3]), np.array([0.9]))[0]
     for value, (y, n) in zip(found, ((0, 12), (4, 9)), strict=True):
-        p = integrate.quad(
-            lambda t, y=y, n=n: np.exp(y * t - n * np.logaddexp(0, t)) * stats.norm.pdf(t, -1.3, 0.9), -12, 10
-        )[0]
+        p = integrate.quad(lambda t, y=y, n=n: np.exp(y * t - n * np.logaddexp(0, t)) * stats.norm.pdf(t, -1.3, 0.9), -12, 10)[0]
         assert value == pytest.approx(np.log(p), abs=1e-9)

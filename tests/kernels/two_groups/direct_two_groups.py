@@ -102,10 +102,7 @@ def hard_sets(seed, count, width=40):
         n2 = np.exp(rng.uniform(0, np.log(largest), k)).round().clip(1) if rng.random() < 0.5 else n1.copy()
         alpha = rng.choice([-6, -4, -2, 0, 3]) + rng.choice([0, 0.5, 2]) * rng.normal(size=k)
         theta = rng.choice([0, -1, 2]) + rng.choice([0, 0.1, 0.5, 1, 3.2]) * rng.normal(size=k)
-        a, c = (
-            rng.binomial(n1.astype(int), expit(alpha + theta / 2)),
-            rng.binomial(n2.astype(int), expit(alpha - theta / 2)),
-        )
+        a, c = (rng.binomial(n1.astype(int), expit(alpha + theta / 2)), rng.binomial(n2.astype(int), expit(alpha - theta / 2)))
         for target, values in zip(result, (a, n1, c, n2), strict=True):
             target[row, :k] = values
     return tuple(result)

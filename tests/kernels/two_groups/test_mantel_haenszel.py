@@ -20,9 +20,7 @@ def test_odds_ratio_and_its_test_are_those_of_statsmodels(seed):
     got = mh.pool_mantel_haenszel("OR", *rows(a, n1, c, n2))
     assert got.estimate[0] == pytest.approx(wanted.logodds_pooled, rel=1e-10, abs=1e-12)
     assert got.se[0] == pytest.approx(wanted.logodds_pooled_se, rel=1e-10)
-    assert np.exp(mh.pool_mantel_haenszel("RR", *rows(a, n1, c, n2)).estimate[0]) == pytest.approx(
-        wanted.riskratio_pooled, rel=1e-10
-    )
+    assert np.exp(mh.pool_mantel_haenszel("RR", *rows(a, n1, c, n2)).estimate[0]) == pytest.approx(wanted.riskratio_pooled, rel=1e-10)
     for correct in (True, False):
         statistic, pvalue = mh.association_test(*rows(a, n1, c, n2), correct=correct)
         test = wanted.test_null_odds(correction=correct)
@@ -91,9 +89,7 @@ def test_studies_empty_in_both_arms_count_only_where_they_can():
         assert got.estimate[0] == without.estimate[0]
         assert got.q[0] == without.q[0]
         assert not got.used[0, -1]
-    assert abs(mh.pool_mantel_haenszel("RD", *rows(*more)).estimate[0]) < abs(
-        mh.pool_mantel_haenszel("RD", *rows(*DATA)).estimate[0]
-    )
+    assert abs(mh.pool_mantel_haenszel("RD", *rows(*more)).estimate[0]) < abs(mh.pool_mantel_haenszel("RD", *rows(*DATA)).estimate[0])
     dropped = mh.pool_mantel_haenszel("RD", *rows(*more), drop00=(True, True))
     assert dropped.estimate[0] == pytest.approx(mh.pool_mantel_haenszel("RD", *rows(*DATA)).estimate[0], rel=1e-13)
     assert not dropped.used[0, -1]
@@ -118,10 +114,7 @@ def test_a_mean_of_the_studies_own_effects_with_these_weights_is_the_estimate():
 
 def test_swapping_the_groups_turns_the_sign():
     for measure in mh.MEASURES:
-        got, turned = (
-            mh.pool_mantel_haenszel(measure, *rows(*DATA)),
-            mh.pool_mantel_haenszel(measure, *rows(*DATA[2:], *DATA[:2])),
-        )
+        got, turned = (mh.pool_mantel_haenszel(measure, *rows(*DATA)), mh.pool_mantel_haenszel(measure, *rows(*DATA[2:], *DATA[:2])))
         assert turned.estimate[0] == pytest.approx(-got.estimate[0], rel=1e-12)
         assert turned.se[0] == pytest.approx(got.se[0], rel=1e-12)
         assert turned.q[0] == pytest.approx(got.q[0], rel=1e-11)

@@ -112,9 +112,7 @@ def test_the_maximum_is_where_an_independent_optimiser_finds_it(data):
     fit = um_fs.fit(*rows(*data))
     assert fit.settled[0]
     start = np.array([fit.theta[0], fit.tau[0], *fit.alpha[0]])
-    found = minimize(
-        lambda p: -fixed_intercepts(data, p[0], abs(p[1]), p[2:]), start + 0.05, method="BFGS", options={"gtol": 1e-6}
-    )
+    found = minimize(lambda p: -fixed_intercepts(data, p[0], abs(p[1]), p[2:]), start + 0.05, method="BFGS", options={"gtol": 1e-6})
     assert fit.loglik[0] == pytest.approx(fixed_intercepts(data, start[0], start[1], start[2:]), rel=1e-11)
     assert fit.loglik[0] >= -found.fun - 1e-9
     np.testing.assert_allclose([fit.theta[0], fit.tau[0]], [found.x[0], abs(found.x[1])], atol=1e-4)
@@ -154,10 +152,7 @@ def test_a_padded_batch_gives_the_numbers_of_single_fits():
 
 
 def test_studies_that_say_nothing_are_left_out_exactly():
-    more = [
-        [*values, *extra]
-        for values, extra in zip(SPREAD, ([0, 12, 0], [15, 12, 0], [0, 9, 5], [20, 9, 7]), strict=True)
-    ]
+    more = [[*values, *extra] for values, extra in zip(SPREAD, ([0, 12, 0], [15, 12, 0], [0, 9, 5], [20, 9, 7]), strict=True)]
     fit, without = um_fs.fit(*rows(*more)), um_fs.fit(*rows(*SPREAD))
     assert fit.used[0].tolist() == [True] * 8 + [False] * 3
     assert fit.k[0] == 8

@@ -16,12 +16,7 @@ SPREAD = (
     [20, 6, 10, 9, 15, 8, 30, 3],
     [38, 40, 33, 41, 30, 36, 52, 25],
 )
-EMPTY = (
-    [0, 5, 3, 0, 10, 2, 0, 30],
-    [20, 30, 25, 40, 10, 18, 9, 300],
-    [0, 2, 6, 4, 10, 9, 0, 20],
-    [22, 28, 30, 41, 10, 21, 30, 280],
-)
+EMPTY = ([0, 5, 3, 0, 10, 2, 0, 30], [20, 30, 25, 40, 10, 18, 9, 300], [0, 2, 6, 4, 10, 9, 0, 20], [22, 28, 30, 41, 10, 21, 30, 280])
 DROP = chi2.ppf(0.95, 1) / 2
 
 
@@ -58,8 +53,7 @@ def test_slope_and_curvature_are_those_of_the_likelihood():
     slope = [(value(point + s) - value(point - s)) / (2 * h) for s in steps]
     np.testing.assert_allclose(at.score[0], slope, rtol=1e-6, atol=1e-6)
     curvature = [
-        [-sum(value(point + i * s + j * t) * i * j for i in (-1, 1) for j in (-1, 1)) / (4 * h * h) for s in steps]
-        for t in steps
+        [-sum(value(point + i * s + j * t) * i * j for i in (-1, 1) for j in (-1, 1)) / (4 * h * h) for s in steps] for t in steps
     ]
     np.testing.assert_allclose(at.information[0], curvature, rtol=1e-4, atol=1e-4)
 

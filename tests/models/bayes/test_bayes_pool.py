@@ -39,9 +39,7 @@ def test_with_many_studies_it_agrees_with_the_maximum_of_the_likelihood():
     np.testing.assert_allclose(bayes.studies["shrunken"], likelihood.studies["shrunken"], atol=0.03)
 
 
-@pytest.mark.parametrize(
-    ("events", "total"), [([0, 0], [10, 20]), ([10, 20], [10, 20]), ([3], [40]), ([0], [7]), ([0, 10], [10, 10])]
-)
+@pytest.mark.parametrize(("events", "total"), [([0, 0], [10, 20]), ([10, 20], [10, 20]), ([3], [40]), ([0], [7]), ([0, 10], [10, 10])])
 def test_data_without_a_likelihood_answer_are_answered(events, total):
     fit = mn.bayes_pool(events=events, total=total)
     assert fit.settled

@@ -48,8 +48,7 @@ def test_verdicts_follow_from_differences_and_adjusted_p_values(found):
             assert risk > 0
         else:
             medians = [
-                frame.loc[row["better"], f"{word}_median"] - frame.loc[row["worse"], f"{word}_median"]
-                for word in ("benefit", "risk")
+                frame.loc[row["better"], f"{word}_median"] - frame.loc[row["worse"], f"{word}_median"] for word in ("benefit", "risk")
             ]
             assert risk == 0 or benefit == 0 or benefit * medians[0] < 0 or risk * medians[1] < 0
 

@@ -12,8 +12,7 @@ import pytest
 from scipy import stats
 
 import metanet as mn
-from metanet.kernels.two_groups import differences
-from metanet.kernels.two_groups import differences as mover
+from metanet.kernels.two_groups import differences, differences as mover
 
 DATA = pd.DataFrame(
     {
@@ -64,17 +63,13 @@ def test_at_the_spread_of_each_group_the_ratio_is_that_of_the_likelihoods():
 
     found = mn.compare(DATA, "group", heterogeneity="separate")
     parts = [
-        BinomialLogit(*(part[name].to_numpy(dtype=float)[None] for name in ("events", "total")))
-        for _, part in DATA.groupby("group")
+        BinomialLogit(*(part[name].to_numpy(dtype=float)[None] for name in ("events", "total"))) for _, part in DATA.groupby("group")
     ]
     taus = [fit.tau for fit in found.groups.values()]
     own = sum(fit.loglik for fit in found.groups.values())
 
     def fall(mu: float) -> float:
-        at = [
-            evaluate(part, np.array([mu]), np.array([tau]), RULES[3]).loglik[0]
-            for part, tau in zip(parts, taus, strict=True)
-        ]
+        at = [evaluate(part, np.array([mu]), np.array([tau]), RULES[3]).loglik[0] for part, tau in zip(parts, taus, strict=True)]
         return -sum(at)
 
     best = minimize_scalar(fall, bounds=(-4, 3), method="bounded", options={"xatol": 1e-10})
@@ -157,9 +152,7 @@ def test_the_bootstrap_keeps_its_size_where_the_groups_are_alike():
     for seed in range(40):
         total = random.integers(15, 60, 8)
         theta = -1.5 + 0.6 * random.standard_normal(8)
-        frame = DATA.iloc[:8].assign(
-            events=random.binomial(total, 1 / (1 + np.exp(-theta))), total=total, group=["A", "B"] * 4
-        )
+        frame = DATA.iloc[:8].assign(events=random.binomial(total, 1 / (1 + np.exp(-theta))), total=total, group=["A", "B"] * 4)
         low += mn.compare(frame, "group", bootstrap=99, seed=seed).bootstrap_pvalue < 0.1
     assert low <= 10
 
@@ -231,9 +224,7 @@ def test_with_few_studies_f_keeps_the_size_that_chi_squared_does_not():
     total = np.exp(random.uniform(np.log(15), np.log(150), (800, 8))).round()
     theta = -0.85 + 0.8 * random.standard_normal((800, 8))
     events = random.binomial(total.astype(int), 1 / (1 + np.exp(-theta))).astype(float)
-    statistic = ratio_common(
-        Data({"events": events, "total": total}), np.repeat([0, 1], 4), 2, check_options(model="glmm")
-    )
+    statistic = ratio_common(Data({"events": events, "total": total}), np.repeat([0, 1], 4), 2, check_options(model="glmm"))
     # Standard error of a share of 5 % in 800 sets: 0.8 points.
     assert (statistic > stats.chi2.isf(0.05, 1)).mean() > 0.075
     assert (statistic > stats.f.isf(0.05, 1, 6)).mean() < 0.06

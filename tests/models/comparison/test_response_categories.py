@@ -102,10 +102,7 @@ def test_a_row_of_another_reading_is_not_subtracted(changes, word):
 
 
 def test_words_about_one_category_are_no_other_criteria():
-    rows = [
-        _row("objective_response", 4, criteria="other:50 % smaller"),
-        _row("disease_control", 7, criteria="other:not larger"),
-    ]
+    rows = [_row("objective_response", 4, criteria="other:50 % smaller"), _row("disease_control", 7, criteria="other:not larger")]
     assert dict(divided(rows, {"A": "A"})[0][0].parts) == {"CR+PR": 4, "SD": 3, "PD": 3}
 
 
@@ -136,11 +133,7 @@ def test_objective_responses_are_those_of_the_pooled_analysis(curated, modality)
     result = response_categories(curated, modality)
     rates = curated.rates("objective_response", modality=modality)
     wanted = {(r["study_id"], r["arm"]): (r["events"], r["total"]) for r in rates.to_dict("records")}
-    known = {
-        (arm.study_id, arm.arm): (arm.at_least("PR"), arm.total)
-        for arm in result.arms
-        if arm.at_least("PR") is not None
-    }
+    known = {(arm.study_id, arm.arm): (arm.at_least("PR"), arm.total) for arm in result.arms if arm.at_least("PR") is not None}
     assert known == wanted
 
 

@@ -37,8 +37,7 @@ def test_arms_of_one_group_are_summed_and_the_pair_is_pooled_exactly():
     direct = pool(**given, model="CM.EL")
     assert fit.model == "CM.EL"
     np.testing.assert_allclose(
-        [fit.estimate, fit.ci_lower, fit.ci_upper, fit.pi_upper],
-        [direct.estimate, direct.ci_lower, direct.ci_upper, direct.pi_upper],
+        [fit.estimate, fit.ci_lower, fit.ci_upper, fit.pi_upper], [direct.estimate, direct.ci_lower, direct.ci_upper, direct.pi_upper]
     )
     assert fit.k == 3
     assert fit.n == 93
@@ -71,9 +70,7 @@ def test_the_arms_used_are_shown_with_what_was_summed():
     studies = within_studies(frame()).studies
     assert set(studies["study_id"]) == {"s1", "s2", "s3"}
     first = studies.iloc[0]
-    assert (first["study"], first["events"], first["total"], first["arms"]) == ("s1 2001", 9, 22, 2) or first[
-        "study"
-    ] == "s1"
+    assert (first["study"], first["events"], first["total"], first["arms"]) == ("s1 2001", 9, 22, 2) or first["study"] == "s1"
     assert studies["arms"].sum() == 8
 
 
@@ -122,12 +119,7 @@ def test_one_sided_pairs_fall_back_to_inverse_variance_and_say_so():
     assert any("no estimate for TAE against TACE" in note for note in found.notes)
     # Three corrected studies that look alike: the interval is not narrower than the t interval of the model.
     plain = pool(
-        events=[0, 0, 0],
-        total=[22, 15, 9],
-        events_control=[11, 9, 5],
-        total_control=[20, 16, 11],
-        model="inverse_variance",
-        ci="t",
+        events=[0, 0, 0], total=[22, 15, 9], events_control=[11, 9, 5], total_control=[20, 16, 11], model="inverse_variance", ci="t"
     )
     assert fit.mu_upper - fit.mu_lower >= plain.mu_upper - plain.mu_lower - 1e-9
     named = within_studies(data, model="CM.EL")
@@ -135,8 +127,7 @@ def test_one_sided_pairs_fall_back_to_inverse_variance_and_say_so():
 
 
 @pytest.mark.parametrize(
-    "choices",
-    [{"measure": "RR"}, {"measure": "RD"}, {"model": "mantel_haenszel"}, {"model": "peto"}, {"model": "UM.FS"}],
+    "choices", [{"measure": "RR"}, {"measure": "RD"}, {"model": "mantel_haenszel"}, {"model": "peto"}, {"model": "UM.FS"}]
 )
 def test_other_models_and_measures_are_those_of_pool(choices):
     found = within_studies(frame(), **choices).pairs["TAE", "TACE"]
@@ -146,8 +137,7 @@ def test_other_models_and_measures_are_those_of_pool(choices):
 
 def test_rows_without_a_group_or_a_study_take_no_part():
     data = pd.concat(
-        [frame(), frame().iloc[[2]].assign(modality_class=None), frame().iloc[[2]].assign(study_id=None)],
-        ignore_index=True,
+        [frame(), frame().iloc[[2]].assign(modality_class=None), frame().iloc[[2]].assign(study_id=None)], ignore_index=True
     )
     found = within_studies(data)
     assert found.pairs["TAE", "TACE"].n == 93

@@ -26,9 +26,7 @@ def frame():
     )
 
 
-@pytest.mark.parametrize(
-    "choices", [{"model": "inverse_variance"}, {"model": "common"}, {}, {"link": "probit"}, {"measure": "PFT"}]
-)
+@pytest.mark.parametrize("choices", [{"model": "inverse_variance"}, {"model": "common"}, {}, {"link": "probit"}, {"measure": "PFT"}])
 def test_estimate_and_model_error_stay_what_they_are(choices):
     fit = pool(frame(), **choices)
     found = cluster_robust(fit)
@@ -79,9 +77,7 @@ def test_two_groups_have_a_p_value_against_no_effect(model):
 
 def test_a_study_without_an_effect_takes_no_part():
     data = frame()
-    more = pd.concat(
-        [data, pd.DataFrame({"events": [0], "total": [0], "year": [2020], "study_id": ["f"]})], ignore_index=True
-    )
+    more = pd.concat([data, pd.DataFrame({"events": [0], "total": [0], "year": [2020], "study_id": ["f"]})], ignore_index=True)
     more.loc[10, ["events", "total"]] = [5, 5]
     raw = {"measure": "PR", "model": "inverse_variance", "to": "none", "add": 0.0}
     found = cluster_robust(pool(more, **raw))
@@ -112,9 +108,7 @@ def test_a_regression_has_a_row_for_each_coefficient(model):
 
 @pytest.mark.parametrize("model", ["glmm", "inverse_variance"])
 def test_the_unit_of_a_moderator_does_not_move_its_test(model):
-    fits = [
-        meta_regression(frame().assign(m=scale * (frame()["year"] - 2010)), "~ m", model=model) for scale in (1.0, 1e6)
-    ]
+    fits = [meta_regression(frame().assign(m=scale * (frame()["year"] - 2010)), "~ m", model=model) for scale in (1.0, 1e6)]
     one, other = (cluster_robust(fit).coefficients.set_index("term").loc["m"] for fit in fits)
     np.testing.assert_allclose(
         [other["statistic"], other["df"], other["pvalue"]], [one["statistic"], one["df"], one["pvalue"]], rtol=1e-7

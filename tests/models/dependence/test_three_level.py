@@ -16,11 +16,7 @@ STUDIES = ["a", "a", "b", "c", "c", "c", "d", "e", "f", "f"]
 
 def frame():
     return pd.DataFrame(
-        {
-            "events": [3, 5, 9, 2, 1, 4, 12, 7, 6, 8],
-            "total": [20, 24, 30, 25, 18, 22, 40, 21, 30, 26],
-            "study_id": STUDIES,
-        }
+        {"events": [3, 5, 9, 2, 1, 4, 12, 7, 6, 8], "total": [20, 24, 30, 25, 18, 22, 40, 21, 30, 26], "study_id": STUDIES}
     )
 
 
@@ -147,14 +143,9 @@ def test_every_kind_of_data_is_taken(given):
 def test_order_and_names_of_studies_do_not_matter():
     data = frame()
     one = three_level(data)
-    other = three_level(
-        data.sample(frac=1, random_state=4).assign(study_id=lambda d: d["study_id"].map(lambda s: s * 3))
-    )
+    other = three_level(data.sample(frac=1, random_state=4).assign(study_id=lambda d: d["study_id"].map(lambda s: s * 3)))
     np.testing.assert_allclose(
-        [other.mu, other.tau2_between, other.tau2_within],
-        [one.mu, one.tau2_between, one.tau2_within],
-        rtol=1e-7,
-        atol=1e-12,
+        [other.mu, other.tau2_between, other.tau2_within], [one.mu, one.tau2_between, one.tau2_within], rtol=1e-7, atol=1e-12
     )
 
 

@@ -6,8 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import metanet as mn
 from tests.work import HANG
@@ -19,9 +18,7 @@ MODELS = ("glmm", "inverse_variance")
 
 def test_devcic_2014_is_reproduced_to_the_printed_digit():
     response = mn.pool(events=EVENTS, total=TOTAL, model="inverse_variance", tau2="DL", ci="z")
-    control = mn.pool(
-        events=[159, 39, 9, 22, 34, 9, 15, 37, 21, 9, 5, 17], total=TOTAL, model="inverse_variance", tau2="DL", ci="z"
-    )
+    control = mn.pool(events=[159, 39, 9, 22, 34, 9, 15, 37, 21, 9, 5, 17], total=TOTAL, model="inverse_variance", tau2="DL", ci="z")
     printed = [[round(100 * x, 1) for x in (f.estimate, f.ci_lower, f.ci_upper)] for f in (response, control)]
     assert printed == [[48.9, 37.5, 60.5], [85.9, 76.2, 92.1]]
 
@@ -112,9 +109,7 @@ def test_nielweise_arm_1_has_two_different_rates():
     assert round(100 * fit.marginal_estimate, 2) == 1.20
 
 
-counts = st.lists(
-    st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=1, max_size=12
-)
+counts = st.lists(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=1, max_size=12)
 
 
 @settings(max_examples=60, deadline=None)
@@ -151,9 +146,7 @@ def test_every_number_is_finite_or_has_a_reason(studies, model):
     for name, value in fit.numbers().items():
         if isinstance(value, float):
             assert not math.isnan(value), name
-            assert math.isfinite(value) or (
-                name in ("tau2_upper", "h2_upper") and any("no upper limit" in s for s in fit.notes)
-            )
+            assert math.isfinite(value) or (name in ("tau2_upper", "h2_upper") and any("no upper limit" in s for s in fit.notes))
     if any(value is None for value in (fit.estimate, fit.tau2, fit.pi_lower)):
         assert fit.notes
     json.dumps(fit.to_dict(), allow_nan=False)
@@ -238,19 +231,13 @@ def test_a_long_batch_in_pieces_gives_the_numbers_of_each_fit():
         ({"events": 5, "total": [9]}, "events=.*must be a sequence"),
         ({"events": "events", "total": [9]}, "no data were given"),
         ({"events": [1], "total": [9], "model": "glm"}, "model='glm' is not known.*Did you mean 'glmm'"),
-        (
-            {"events": [1], "total": [9], "model": "peto"},
-            "events_control is missing; measure='PETO' takes events, total",
-        ),
+        ({"events": [1], "total": [9], "model": "peto"}, "events_control is missing; measure='PETO' takes events, total"),
         ({"events": [1], "total": [9], "ci": "HK"}, "ci='HK' is not known for model='glmm'"),
         ({"events": [1], "total": [9], "tau2": "DL"}, "tau2='DL' is not known for model='glmm'"),
         ({"events": [1], "total": [9], "tau2": "reml", "model": "inverse_variance"}, "Did you mean 'REML'"),
         ({"events": [1], "total": [9], "level": 95}, r"level=.*Did you mean 0.95"),
         ({"events": [1], "total": [9], "level": True}, "level="),
-        (
-            {"events": [1], "total": [9], "measure": "PFT", "model": "glmm"},
-            "measure='PFT' is not known for model='glmm'",
-        ),
+        ({"events": [1], "total": [9], "measure": "PFT", "model": "glmm"}, "measure='PFT' is not known for model='glmm'"),
         ({"events": [1], "total": [9], "preset": "metaphor"}, "preset='metaphor' is not known. Did you mean 'metafor'"),
         ({"events": [10**400], "total": [9]}, r"events\[0\].*not a number"),
         ({"events": [1], "total": [10_000_001]}, "the most one study may have"),
@@ -290,18 +277,14 @@ def test_a_column_name_that_is_shared_is_refused():
 
 
 def test_missing_names_get_a_number_and_columns_of_ours_are_not_lost():
-    frame = pd.DataFrame(
-        {"study": [None, "B"], "events": [1, 2], "total": [9, 9], "rate": [7, 8], "study_id": [None, None]}
-    )
+    frame = pd.DataFrame({"study": [None, "B"], "events": [1, 2], "total": [9, 9], "rate": [7, 8], "study_id": [None, None]})
     studies = mn.pool(frame).studies
     assert studies["study"].tolist() == ["Study 1", "B"]
     assert studies["rate (data)"].tolist() == [7, 8]
     assert mn.pool(frame).study_count == 2
 
 
-@pytest.mark.parametrize(
-    ("events", "total"), [([["1"]], [["9"]]), ([[True]], [[True]]), ([[1j]], [[9]]), ([[2**60]], [[2**61]])]
-)
+@pytest.mark.parametrize(("events", "total"), [([["1"]], [["9"]]), ([[True]], [[True]]), ([[1j]], [[9]]), ([[2**60]], [[2**61]])])
 def test_arrays_refuse_what_single_poolings_refuse(events, total):
     with pytest.raises(mn.ArgumentError):
         mn.pool_arrays(events, total)

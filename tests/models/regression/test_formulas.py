@@ -46,8 +46,7 @@ def test_columns_hold_the_values():
     np.testing.assert_array_equal(made.matrix[1], [1, 2, 1, 0, 2, 0])
     np.testing.assert_array_equal(made.matrix[3], [1, 4, 0, 1, 0, 4])
     np.testing.assert_allclose(
-        design("~ I(a**2 - 2*b) + log(a + b)").matrix[:, 1:],
-        np.column_stack([DATA.a**2 - 2 * DATA.b, np.log(DATA.a + DATA.b)]),
+        design("~ I(a**2 - 2*b) + log(a + b)").matrix[:, 1:], np.column_stack([DATA.a**2 - 2 * DATA.b, np.log(DATA.a + DATA.b)])
     )
 
 

@@ -48,12 +48,7 @@ def made(seed=1, k=15):
 
 
 EMPTY = pd.DataFrame(
-    {
-        "study": list("uvwxyz"),
-        "events": [0, 0, 0, 5, 6, 2],
-        "total": [20, 15, 30, 30, 40, 25],
-        "group": ["none"] * 3 + ["some"] * 3,
-    }
+    {"study": list("uvwxyz"), "events": [0, 0, 0, 5, 6, 2], "total": [20, 15, 30, 30, 40, 25], "group": ["none"] * 3 + ["some"] * 3}
 )
 
 
@@ -178,12 +173,7 @@ def test_studies_without_an_effect_are_left_out_and_named():
     ("data", "formula", "choices", "word"),
     [
         (made().assign(same=3), "~ same", {}, "'same' is '3' in every one of 15 studies"),
-        (
-            made().assign(double=lambda d: 2 * d["year"] - 1),
-            "~ year + double",
-            {},
-            "double follows from the other columns",
-        ),
+        (made().assign(double=lambda d: 2 * d["year"] - 1), "~ year + double", {}, "double follows from the other columns"),
         (made().head(3), "~ year + share", {}, "3 studies for 3 coefficients"),
         (made().head(1), "~ year", {}, "1 study for 2 coefficients"),
         (made(), "~ study", {}, "15 studies for 15 coefficients"),
@@ -279,9 +269,7 @@ def test_all_arrangements_are_taken_where_they_are_few():
     for order in permutations(range(6)):
         design = np.column_stack([np.ones(6), x[list(order)]])
         one = regression.fit(y[None], v[None], design)
-        statistics.append(
-            abs(one.beta[0, 1]) / np.sqrt(one.covariance[0, 1, 1] * regression.scale_factor(one, "HK")[0])
-        )
+        statistics.append(abs(one.beta[0, 1]) / np.sqrt(one.covariance[0, 1, 1] * regression.scale_factor(one, "HK")[0]))
     wanted = np.mean(np.array(statistics) >= statistics[0] * (1 - 1e-7))
     np.testing.assert_allclose(fit.coefficients["permutation_pvalue"][1], wanted, rtol=1e-12)
     np.testing.assert_allclose(fit.permutation_pvalue, wanted, rtol=1e-12)
@@ -314,9 +302,7 @@ def test_bubble_data_hold_the_studies_and_a_line_within_its_band():
     assert (line["x"].iloc[0], line["x"].iloc[-1]) == (made()["share"].min(), made()["share"].max())
     assert ((line["ci_lower"] < line["value"]) & (line["value"] < line["ci_upper"])).all()
     at_b = fit.bubble_data("share", at={"group": "b"})
-    np.testing.assert_allclose(
-        at_b["value"].iloc[-1], fit.predict({"share": made()["share"].max(), "group": "b"})["estimate"][0]
-    )
+    np.testing.assert_allclose(at_b["value"].iloc[-1], fit.predict({"share": made()["share"].max(), "group": "b"})["estimate"][0])
     with pytest.raises(ArgumentError, match="Known: 'share'"):
         fit.bubble_data("group")
     with pytest.raises(ArgumentError, match="no numeric moderator"):

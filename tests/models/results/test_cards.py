@@ -199,9 +199,7 @@ def test_a_name_from_the_data_is_text():
 
 
 def test_numbers_stand_to_the_right_and_names_to_the_left():
-    card = mn.leave_one_out(
-        mn.pool(pd.DataFrame({"study": list("abc"), "events": [1, 2, 3], "total": [9, 9, 9]}))
-    )._repr_html_()
+    card = mn.leave_one_out(mn.pool(pd.DataFrame({"study": list("abc"), "events": [1, 2, 3], "total": [9, 9, 9]})))._repr_html_()
     assert re.search(r"<td style='text-align:left[^>]*>a</td><td style='text-align:right", card)
 
 

@@ -61,11 +61,7 @@ def test_every_number_and_row_that_moved_is_told_with_its_own_share(run):
     rows = {row.study: row for row in change.rows}
     assert {name: row.what for name, row in rows.items()} == {"A": "changed", "D": "removed", "F": "added"}
     assert rows["A"].text == "17/33 → 20/33"
-    alone = {
-        "A": [("A", 20, 33), *BASE[1:]],
-        "D": [row for row in BASE if row[0] != "D"],
-        "F": [*BASE, ("F", 14, 17)],
-    }
+    alone = {"A": [("A", 20, 33), *BASE[1:]], "D": [row for row in BASE if row[0] != "D"], "F": [*BASE, ("F", 14, 17)]}
     for name, data in alone.items():
         fit = mn.pool(events=[r[1] for r in data], total=[r[2] for r in data])
         assert rows[name].shift == pytest.approx(fit.estimate - old.estimate, rel=1e-9)
@@ -103,16 +99,8 @@ def test_reports_that_are_new_gone_failed_or_mended(run):
 
 
 def test_analyses_are_compared_value_by_value(run):
-    one = {
-        "kind": "comparison",
-        "sentence": "p = 0.04",
-        "analysis": {"lrt": 4.0, "groups": [{"a": 1}], "fingerprint": "x"},
-    }
-    two = {
-        "kind": "comparison",
-        "sentence": "p = 0.03",
-        "analysis": {"lrt": 4.5, "groups": [{"a": 1}, {"a": 2}], "fingerprint": "y"},
-    }
+    one = {"kind": "comparison", "sentence": "p = 0.04", "analysis": {"lrt": 4.0, "groups": [{"a": 1}], "fingerprint": "x"}}
+    two = {"kind": "comparison", "sentence": "p = 0.03", "analysis": {"lrt": 4.5, "groups": [{"a": 1}, {"a": 2}], "fingerprint": "y"}}
     change = mn.diff(run("old", {"analyses/comparison/x": one}), run("new", {"analyses/comparison/x": two})).changes[0]
     assert [path for path, _, _ in change.values] == ["sentence", "analysis.lrt", "analysis.groups (entries)"]
 

@@ -5,8 +5,7 @@ import io
 
 import nbformat
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import metanet as mn
 from metanet.base.cards import card
@@ -172,12 +171,8 @@ _TAGS = st.sampled_from(
         "style",
     ]
 )
-_ATTRIBUTES = st.sampled_from(
-    ["", " rowspan=3", " colspan=2", " colspan=99999", " class=gt_title", ' style="border-top:1px"']
-)
-_PIECES = st.one_of(
-    st.builds("<{}{}>".format, _TAGS, _ATTRIBUTES), st.builds("</{}>".format, _TAGS), st.text(max_size=6)
-)
+_ATTRIBUTES = st.sampled_from(["", " rowspan=3", " colspan=2", " colspan=99999", " class=gt_title", ' style="border-top:1px"'])
+_PIECES = st.one_of(st.builds("<{}{}>".format, _TAGS, _ATTRIBUTES), st.builds("</{}>".format, _TAGS), st.text(max_size=6))
 
 
 @given(st.lists(_PIECES, max_size=40).map("".join))

@@ -46,9 +46,7 @@ def result(folder):
 
 def evil_document():
     columns = [Column(EVIL, ("a",)), Column("n", ("n",), "number", EVIL)]
-    table = made(
-        EVIL, "none", columns, [[text_cell(EVIL), text_cell("1 to 2")]], [EVIL], closing=[[EVIL, "3"]], groups=[EVIL]
-    )
+    table = made(EVIL, "none", columns, [[text_cell(EVIL), text_cell("1 to 2")]], [EVIL], closing=[[EVIL, "3"]], groups=[EVIL])
     blocks = (
         Heading(1, EVIL), Paragraph(EVIL), Paragraph(EVIL, "strong"), Paragraph(EVIL, "small"), Listing((EVIL,)), Preformatted(EVIL),
         Figure(png(), EVIL), table,
@@ -134,9 +132,7 @@ def test_an_empty_document_has_a_title():
 
 
 def test_two_runs_have_the_same_bytes(formats_report, second_run):
-    names = {
-        p.relative_to(formats_report) for p in formats_report.rglob("*") if p.is_file() and ".metanet" not in p.parts
-    }
+    names = {p.relative_to(formats_report) for p in formats_report.rglob("*") if p.is_file() and ".metanet" not in p.parts}
     assert len([name for name in names if name.suffix in (".pdf", ".docx")]) == 4
     for name in sorted(names):
         assert (formats_report / name).read_bytes() == (second_run / name).read_bytes(), name

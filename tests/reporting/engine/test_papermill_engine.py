@@ -19,9 +19,7 @@ from metanet.reporting.engine import forks
 from metanet.reporting.engine.papermill_engine import MetanetEngine
 from tests.work import HANG, wait_until
 
-pytestmark = pytest.mark.skipif(
-    not forks.available(), reason="no safe fork on this system; the stock engine runs there"
-)
+pytestmark = pytest.mark.skipif(not forks.available(), reason="no safe fork on this system; the stock engine runs there")
 
 CELLS = (
     "a = 1\nprint('to', 'out')\na",
@@ -81,9 +79,7 @@ def outputs_of(book):
             elif output.output_type == "error":
                 others.append(("error", output.ename, output.evalue))
             else:
-                others.append(
-                    (output.output_type, output.get("execution_count"), dict(output.data), dict(output.metadata))
-                )
+                others.append((output.output_type, output.get("execution_count"), dict(output.data), dict(output.metadata)))
         found.append((cell.execution_count, {n: cleaned(t) for n, t in streams.items()}, cleaned(repr(others))))
     return found
 
@@ -118,8 +114,7 @@ BROKEN = "class Broken:\n    def __repr__(self):\n        raise ValueError('no t
 
 
 @pytest.mark.parametrize(
-    "source",
-    ["1 / 0", BROKEN, "import sys\nsys.exit(3)", "raise KeyError('x')", "input('who?')", "a b", "assert 0, 'ä'"],
+    "source", ["1 / 0", BROKEN, "import sys\nsys.exit(3)", "raise KeyError('x')", "input('who?')", "a b", "assert 0, 'ä'"]
 )
 def test_an_error_stops_the_notebook_as_in_the_stock_engine(book, tmp_path, source):
     path = book("print('before')", source, "print('after')")
@@ -199,18 +194,7 @@ def test_the_notebook_runs_where_papermill_says(book, tmp_path):
 
 def test_the_command_line_of_papermill_knows_the_engine(book, tmp_path):
     out = tmp_path / "out.ipynb"
-    command = [
-        sys.executable,
-        "-m",
-        "papermill",
-        "--engine",
-        "metanet",
-        str(book("6 * 7, word")),
-        str(out),
-        "-p",
-        "word",
-        "b",
-    ]
+    command = [sys.executable, "-m", "papermill", "--engine", "metanet", str(book("6 * 7, word")), str(out), "-p", "word", "b"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG)
     assert done.returncode == 0, done.stderr
     assert "(42, 'b')" in outputs_of(nbformat.read(out, as_version=4))[-1][2]

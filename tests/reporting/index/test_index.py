@@ -27,12 +27,7 @@ def rate(outcome="objective_response", group="TARE", estimate=0.4, **more):
         "status": "pooled", "model": "glmm", "estimate": estimate, "ci_lower": estimate / 2, "ci_upper": min(1, estimate * 1.5),
         "marginal_estimate": estimate, "pi_lower": 0.01, "pi_upper": 0.99, "k": 7, "events": 30, "n": 100,
     }  # fmt: skip
-    return {
-        "outcome": outcome,
-        "label": outcome.replace("_", " ").capitalize(),
-        "modality_class": group,
-        "result": result,
-    } | more
+    return {"outcome": outcome, "label": outcome.replace("_", " ").capitalize(), "modality_class": group, "result": result} | more
 
 
 @pytest.fixture

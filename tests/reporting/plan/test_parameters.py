@@ -19,11 +19,7 @@ def test_a_parameter_that_the_batch_sets_is_refused():
 
 def test_words_of_a_command_line_become_numbers_and_truth_values(notebook):
     book = notebook("pass")
-    assert check_parameters(book, {"number": "3", "flag": "false", "word": "b"}) == {
-        "number": 3,
-        "flag": False,
-        "word": "b",
-    }
+    assert check_parameters(book, {"number": "3", "flag": "false", "word": "b"}) == {"number": 3, "flag": False, "word": "b"}
 
 
 @pytest.mark.parametrize(

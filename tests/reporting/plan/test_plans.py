@@ -78,11 +78,7 @@ def test_common_parameters_reach_the_notebooks_that_have_them_and_own_ones_come_
 def test_a_notebook_beside_the_plan_runs_over_what_its_parameters_name(evidence, plan, tmp_path):
     import nbformat
 
-    for name, source in {
-        "pair": "outcome = 'x'\nmodality_class = 'y'",
-        "one": "outcome = 'x'",
-        "plain": "word = 'a'",
-    }.items():
+    for name, source in {"pair": "outcome = 'x'\nmodality_class = 'y'", "one": "outcome = 'x'", "plain": "word = 'a'"}.items():
         book = nbformat.v4.new_notebook()
         book.cells = [nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})]
         nbformat.write(book, tmp_path / f"{name}.ipynb")
@@ -121,10 +117,7 @@ def test_a_notebook_beside_the_plan_runs_over_what_its_parameters_name(evidence,
         ("[[report]]\nanalysis = 'rates'\nparameters = { level = 1979-05-27 }", "must be a text, a number"),
         ("[[report]]\nanalysis = 'rates'\nparameters = { outcome = 'x' }", "is set by the report itself"),
         ("[[report]]\nanalysis = 'rates'\nparameters = { output_dir = '/tmp' }", "is set by the report itself"),
-        (
-            "[[report]]\nanalysis = 'rates'\nparameters = { overlap = 'keep_most' }",
-            "Did you mean 'keep_newest'|is not known",
-        ),
+        ("[[report]]\nanalysis = 'rates'\nparameters = { overlap = 'keep_most' }", "Did you mean 'keep_newest'|is not known"),
         ("[[report]]\nanalysis = 'rates'\nvary = { level = 0.9 }", "vary must give a list"),
         ("[[report]]\nanalysis = 'rates'\nvary = { level = [] }", "vary must give a list"),
         ("[[report]]\nanalysis = 'rates'\nvary = { level = [0.9, 0.9] }", "lists a value twice"),
@@ -197,9 +190,7 @@ def test_the_command_writes_the_numbers_before_the_reports(tmp_path):
     from metanet.cli import cli
 
     out = tmp_path / "out"
-    done = CliRunner().invoke(
-        cli, ["report", "--outcome", "hepatotoxicity", "--modality", "TACE", "--numbers", "--out", str(out)]
-    )
+    done = CliRunner().invoke(cli, ["report", "--outcome", "hepatotoxicity", "--modality", "TACE", "--numbers", "--out", str(out)])
     assert done.exit_code == 0, done.output
     with (out / "pooled.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

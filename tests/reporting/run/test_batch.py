@@ -111,10 +111,7 @@ def test_the_index_lists_every_report_with_links_that_exist(hostile_report):
 
 
 def test_a_failed_report_leaves_its_traceback_and_does_not_stop_the_others(notebook, tmp_path):
-    good = notebook(
-        "import metanet as mn\nfit = mn.pool(events=[1, 2], total=[9, 9])\nmn.save_results(output_dir, fit)",
-        "good.ipynb",
-    )
+    good = notebook("import metanet as mn\nfit = mn.pool(events=[1, 2], total=[9, 9])\nmn.save_results(output_dir, fit)", "good.ipynb")
     bad = notebook("1 / 0", "bad.ipynb")
     out = tmp_path / "out"
     todo = [Job(bad, {}, "Bad <b>", "x/bad", {"outcome": "x"}), Job(good, {}, "Good", "x/good", {"outcome": "x"})]

@@ -63,9 +63,7 @@ def jobs(notebook):
 
 
 def jobs_of(path):
-    return [
-        Job(path, {"number": number}, f"Number {number}", f"x/n{number}", {"outcome": "x"}) for number in range(1, 5)
-    ]
+    return [Job(path, {"number": number}, f"Number {number}", f"x/n{number}", {"outcome": "x"}) for number in range(1, 5)]
 
 
 @pytest.fixture(scope="module")
@@ -223,9 +221,7 @@ def test_a_full_disk_fails_a_report_and_keeps_the_one_that_was_there(calm, tmp_p
     file.write_text(json.dumps([{**job.to_dict(), "parameters": {"number": 8}} for job in jobs[:2]]))
     # No file may grow beyond 3000 bytes: what a full disk says, at another number.
     limited = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n{SCRIPT}"
-    done = subprocess.run(
-        [sys.executable, "-c", limited, str(file), str(out)], capture_output=True, text=True, timeout=HANG
-    )
+    done = subprocess.run([sys.executable, "-c", limited, str(file), str(out)], capture_output=True, text=True, timeout=HANG)
     assert done.stdout.split()[-1:] == ["2"], done.stderr
     assert not list(out.rglob(".staged*"))
     # What was there stands as it was, or its place is empty; no half of a new one.

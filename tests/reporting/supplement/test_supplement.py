@@ -37,19 +37,8 @@ def out(tmp_path, data):
         "parameters": {"data": str(data.resolve())},
     }
     place = tmp_path / "out"
-    put(
-        place,
-        "objective_response/TARE",
-        rate(),
-        about,
-        files=("report.html", "forest.svg", "forest.png", "studies.csv"),
-    )
-    cell = {
-        "cell_type": "code",
-        "source": f"data = {str(data.resolve())!r}",
-        "outputs": [{"x": "y"}],
-        "execution_count": 3,
-    }
+    put(place, "objective_response/TARE", rate(), about, files=("report.html", "forest.svg", "forest.png", "studies.csv"))
+    cell = {"cell_type": "code", "source": f"data = {str(data.resolve())!r}", "outputs": [{"x": "y"}], "execution_count": 3}
     book = {"cells": [cell, {"cell_type": "markdown", "source": "# A"}], "metadata": {}}
     (place / "objective_response/TARE/report.ipynb").write_text(json.dumps(book), encoding="utf-8")
     return place
@@ -138,10 +127,7 @@ def test_a_date_is_told_only_where_one_is_given(out, data, monkeypatch):
 def test_the_statement_counts_what_is_there(out, data):
     evidence = mn.load_evidence(data)
     text = opened(out, data).read("DATA_AVAILABILITY.md").decode()
-    assert (
-        f"{len(evidence.studies)} studies with {len(evidence.arms)} arms and {len(evidence.outcomes)} rows of counts"
-        in text
-    )
+    assert f"{len(evidence.studies)} studies with {len(evidence.arms)} arms and {len(evidence.outcomes)} rows of counts" in text
     assert evidence.fingerprint in text
     assert "CC-BY-4.0" in text
     assert "item 27" in text
@@ -197,18 +183,10 @@ def test_links_and_names_that_lead_elsewhere_are_left_out(out, data, tmp_path):
 
 
 def test_reports_of_other_evidence_are_named_and_left_out(out, data):
-    put(
-        out,
-        "disease_control/TACE",
-        rate("disease_control", "TACE"),
-        {"subset": ["disease_control", "TACE"], "evidence": "other"},
-    )
+    put(out, "disease_control/TACE", rate("disease_control", "TACE"), {"subset": ["disease_control", "TACE"], "evidence": "other"})
     archive = opened(out, data)
     assert not [name for name in archive.namelist() if "disease_control/TACE" in name]
-    assert (
-        "made from other evidence than the tables in `data/`:\n\n- Disease control: TACE"
-        in archive.read("README.md").decode()
-    )
+    assert "made from other evidence than the tables in `data/`:\n\n- Disease control: TACE" in archive.read("README.md").decode()
 
 
 def test_a_supplement_that_cannot_be_finished_leaves_the_old_one(out, data, monkeypatch):

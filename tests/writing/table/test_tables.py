@@ -45,10 +45,7 @@ def test_a_summary_has_the_numbers_of_each_modality_s_own_report(evidence, respo
             fit.marginal_estimate, fit.marginal_ci_lower, fit.marginal_ci_upper,
         ]  # fmt: skip
         assert row[["tau", "i2"]].tolist() == [fit.tau, fit.i2]
-        assert (
-            row[["studies", "arms", "events", "total"]].tolist()
-            == known.loc[name, ["k", "arms", "events", "total"]].tolist()
-        )
+        assert row[["studies", "arms", "events", "total"]].tolist() == known.loc[name, ["k", "arms", "events", "total"]].tolist()
         # Two studies have no prediction interval.
         assert math.isnan(row["pi_lower"]) == (fit.pi_lower is None)
 
@@ -205,9 +202,7 @@ def test_findings_print_per_cent_when_asked(evidence):
 
 
 def test_findings_name_the_outcomes_without_a_study(evidence):
-    table = mn.summary_of_findings(
-        evidence, ["local_control", "mortality"], "TACE", definitions={"mortality": "90-day"}
-    )
+    table = mn.summary_of_findings(evidence, ["local_control", "mortality"], "TACE", definitions={"mortality": "90-day"})
     assert repr(table) == "No study of this modality reports any of these outcomes."
     assert table.foot == ("No study of this modality: Local control and Treatment-related mortality (within 90 days).",)
 
@@ -241,14 +236,10 @@ def test_the_main_analysis_is_the_recommended_one_on_the_most_inclusive_rows(mul
     frame = table.to_frame()
     first = frame.iloc[0]
     assert first["group"] == "Main analysis"
-    assert first[["estimate", "ci_lower", "ci_upper"]].tolist() == pytest.approx(
-        [fit.estimate, fit.ci_lower, fit.ci_upper], rel=1e-9
-    )
+    assert first[["estimate", "ci_lower", "ci_upper"]].tolist() == pytest.approx([fit.estimate, fit.ci_lower, fit.ci_upper], rel=1e-9)
     assert math.isnan(first["difference"])
     others = frame.iloc[1:]
-    assert others["difference"].to_numpy() == pytest.approx(
-        (others["estimate"] - first["estimate"]).to_numpy(), abs=1e-15
-    )
+    assert others["difference"].to_numpy() == pytest.approx((others["estimate"] - first["estimate"]).to_numpy(), abs=1e-15)
 
 
 def test_other_methods_and_other_rows_are_all_there_once(multiverse):
@@ -261,9 +252,7 @@ def test_other_methods_and_other_rows_are_all_there_once(multiverse):
     methods = mn.sensitivity_table(multiverse, by="method").to_frame()
     data = mn.sensitivity_table(multiverse, by="data").to_frame()
     assert len(methods) + len(data) - 1 == len(frame)
-    found = methods[
-        (methods["analysis"] == "Logit of the proportion, inverse-variance model") & (methods["tau2_estimator"] == "PM")
-    ]
+    found = methods[(methods["analysis"] == "Logit of the proportion, inverse-variance model") & (methods["tau2_estimator"] == "PM")]
     assert found["interval"].tolist() == ["HK", "HK-adhoc", "z"]
 
 
@@ -311,7 +300,7 @@ def test_ratios_are_compared_by_a_ratio():
 def test_sensitivity_refuses_what_cannot_be_compared(fit, rates):
     with pytest.raises(mn.ArgumentError, match=r"results must be a result of mn\.multiverse"):
         mn.sensitivity_table(fit)
-    with pytest.raises(mn.ArgumentError, match="no result of pool"):
+    with pytest.raises(mn.ArgumentError, match="not a result of pool"):
         mn.sensitivity_table([fit, 3])
     with pytest.raises(mn.ArgumentError, match="different kinds of estimates or levels"):
         mn.sensitivity_table([fit, mn.pool(rates, level=0.9)])
@@ -367,8 +356,7 @@ def test_two_groups_person_time_and_effects_are_listed_as_what_they_are():
 
 
 @pytest.mark.parametrize(
-    ("events", "total", "status"),
-    [([3], [20], "not pooled"), ([0, 0, 0], [10, 12, 9], "no events"), ([5, 5], [5, 5], "only events")],
+    ("events", "total", "status"), [([3], [20], "not pooled"), ([0, 0, 0], [10, 12, 9], "no events"), ([5, 5], [5, 5], "only events")]
 )
 def test_studies_that_were_not_pooled_are_listed_with_the_reason(counts, events, total, status):
     fit = mn.pool(counts(events, total))
