@@ -117,8 +117,8 @@ def compare(
         parts = {
             name: _joined(fit, common, g, options) if fit.status == "pooled" else fit for g, (name, fit) in enumerate(parts.items())
         }
-    test, why = test_groups(counts, group, len(names), options, heterogeneity)
-    notes += [why] if why else []
+    test, no_test = test_groups(counts, group, len(names), options, heterogeneity)
+    notes += [no_test] if no_test else []
     edge = any(fit.status in ("no events", "only events") or _one_sided(fit) for fit in parts.values())
     unasked = max(_LEAST_SETS, min(_SETS, _WORK // max(1, studies.k * len(names)))) if edge else 0
     sets = unasked if bootstrap is None else int(bootstrap)
@@ -154,6 +154,7 @@ def compare(
         exact_method=exact_method,
         bootstrap_pvalue=boot,
         bootstrap=sets if boot is not None else 0,
+        no_test=no_test,
         tau2_common=None if common is None or np.isnan(common.tau2) else common.tau2,
         tau2_total=_total(counts, options) if len(names) > 1 else None,
         method=Method(method),

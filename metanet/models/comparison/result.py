@@ -26,10 +26,6 @@ OBSERVATIONAL = (
 )
 
 
-#: The ends of the reasons for which there is no test.
-_NO_TEST = ("no comparison is possible.", "they cannot be compared.", "the likelihood has no maximum.")
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Result):
     """Groups side by side.
@@ -48,6 +44,8 @@ class Comparison(Result):
         takes studies of a group as one.
     bootstrap_pvalue, bootstrap
         p-value of the likelihood ratio with one tau by parametric bootstrap under equal means, and its number of data sets.
+    no_test
+        Why there is no likelihood-ratio test, or None.
     tau2_common, tau_common, tau2_total
         tau2 within groups, or None; and that of the same studies taken as one group.
     differences
@@ -69,6 +67,7 @@ class Comparison(Result):
     exact_method: str | None
     bootstrap_pvalue: float | None
     bootstrap: int
+    no_test: str | None
     tau2_common: float | None
     tau2_total: float | None
     method: Method = field(repr=False)
@@ -112,9 +111,7 @@ class Comparison(Result):
         """Equal rates (or effects): the likelihood ratio by chi-squared and by F, by parametric bootstrap, Fisher's exact test."""
         null = f"equal {'rates' if self.response.startswith('rate') else 'effects'}"
         if self.lrt_pvalue is None or self.lrt_df is None:
-            fallback = "No test of equal rates could be made."
-            reason = next((note for note in self.notes if note.endswith(_NO_TEST)), fallback)
-            return {"lrt": Test("likelihood ratio", null, reason=reason)}
+            return {"lrt": Test("likelihood ratio", null, reason=self.no_test or f"No test of {null} could be made.")}
         df = float(self.lrt_df)
         out = {"lrt": Test("likelihood ratio", null, self.lrt, "chi-squared", (df,), self.lrt_pvalue)}
         if self.lrt_pvalue_f is not None:
