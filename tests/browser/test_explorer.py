@@ -10,7 +10,6 @@ import pytest
 import metanet as mn
 from metanet.explorer.lab import starter_notebook
 from metanet.explorer.view import literal
-from metanet.models.results.pooled import rows_of
 from tests.browser.devtools import Page
 from tests.browser.jupyter import MISSING, RUN, open_explorer, running_lab
 from tests.reporting.conftest import HOSTILE, hostile_evidence  # noqa: F401 - a fixture
@@ -100,8 +99,8 @@ def choose(page, label, words):
 
 def shows(page, fit):
     """Wait until the card holds exactly the numbers of a result."""
-    expected = json.dumps(dict(rows_of(fit)))
-    page.wait(f"JSON.stringify({ROWS}) === JSON.stringify({expected})", f"the numbers {rows_of(fit)[1]}")
+    expected = json.dumps(dict(fit.rows()))
+    page.wait(f"JSON.stringify({ROWS}) === JSON.stringify({expected})", f"the numbers {fit.rows()[1]}")
 
 
 def new_image(page, old):

@@ -134,7 +134,7 @@ def test_a_fit_that_does_not_exist_without_a_study_is_a_dash():
 def test_results_without_measures_say_why():
     (ax,) = influence_plot(influence_of("no events"))
     assert "no events" in words_of(ax)
-    assert "One study" in words_of(baujat_plot(influence_of("one")))
+    assert "at least two studies" in words_of(baujat_plot(influence_of("one")))
     assert "Fewer than three" in words_of(gosh_plot(gosh(fit_of("two"))))
 
 

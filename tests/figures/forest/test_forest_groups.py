@@ -116,7 +116,7 @@ def test_what_does_not_belong_together_is_refused(comparison, overall):
         forest(comparison, backend="forestplot")
     with pytest.raises(ArgumentError, match=r"result of mn\.pool or mn\.compare"):
         forest("fit")
-    with pytest.raises(ArgumentError, match="columns needs studies=True"):
+    with pytest.raises(ArgumentError, match="columns has an effect only with studies=True"):
         comparison.forest(columns=("rate",))
 
 

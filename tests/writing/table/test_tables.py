@@ -304,7 +304,7 @@ def test_sensitivity_refuses_what_cannot_be_compared(fit, rates):
         mn.sensitivity_table([fit, 3])
     with pytest.raises(mn.ArgumentError, match="different kinds of estimates or levels"):
         mn.sensitivity_table([fit, mn.pool(rates, level=0.9)])
-    with pytest.raises(mn.ArgumentError, match="by and main belong to a multiverse"):
+    with pytest.raises(mn.ArgumentError, match="by and main apply to a multiverse"):
         mn.sensitivity_table([fit], by="data")
 
 
