@@ -14,8 +14,8 @@ from typing import Any
 import click
 
 from metanet._version import __version__
-from metanet.base.errors import ArgumentError, MetanetError, ReportError
-from metanet.base.untrusted import json_visible, listing, visible
+from metanet.base.errors import ArgumentError, MetanetError, ReportError, no_column
+from metanet.base.untrusted import json_visible, visible
 
 _LOCAL = Path("extracted_data")
 #: Arguments of `pool` that name a column of counts or of person-time; the options are called the same.
@@ -25,23 +25,16 @@ _COLUMNS = ("events", "total", "events_control", "total_control", "person_time",
 _MOST_GROUPS = 1_000
 
 
-#: An argument as the messages of the library write it: columns=['site=FIELD'], format='xls'.
-_ARGUMENT = re.compile(r"""\b(\w+)=(?:\[(?P<list>'[^'\n]*'|"[^"\n]*")\]|(?P<one>'[^'\n]*'|"[^"\n]*"))""")
+#: An argument as the messages of the library write it: columns=['site=FIELD'], format='xls', level=1.5.
+_ARGUMENT = re.compile(
+    r"""\b(\w+)=(?:\[(?P<list>'[^'\n]*'|"[^"\n]*")\]|(?P<one>'[^'\n]*'|"[^"\n]*")|(?P<number>-?\d+(?:\.\d+)?(?:e[-+]?\d+)?))"""
+)
 
 Rows = Sequence[tuple[str, str]]
 
 
-class _Listing(click.Command):
-    """A command whose help ends with a list from a registry, and whose errors name options instead of Python arguments."""
-
-    def __init__(self, *args: Any, listed: tuple[str, Callable[[], Rows]], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._title, self._rows = listed
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list below the options."""
-        with formatter.section(self._title):
-            formatter.write_dl(self._rows())
+class _Command(click.Command):
+    """A command whose errors name options instead of Python arguments."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -52,6 +45,40 @@ class _Listing(click.Command):
             raise
 
 
+class _Listing(_Command):
+    """A command whose help ends with a list from a registry."""
+
+    def __init__(self, *args: Any, listed: tuple[str, Callable[[], Rows]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._title, self._rows = listed
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list below the options."""
+        with formatter.section(self._title):
+            formatter.write_dl(self._rows())
+
+
+class _Choosing(click.Option):
+    """An option whose help ends with the choices of a registry, which is read only when help is shown."""
+
+    def __init__(self, *args: Any, listed: Callable[[], str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._listed = listed
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the option and its help."""
+        kept = self.help
+        self.help = f"{kept} {self._listed()}"
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.help = kept
+
+
+class _Group(click.Group):
+    command_class = _Command
+
+
 def _with_options(text: str, command: click.Command) -> str:
     """A text of the library with its arguments written as options of the command."""
     options = {option.name: option.opts[0] for option in command.params if isinstance(option, click.Option)}
@@ -59,6 +86,8 @@ def _with_options(text: str, command: click.Command) -> str:
     def written(found: re.Match[str]) -> str:
         if (option := options.get(found[1])) is None:
             return found[0]
+        if found["number"] is not None:
+            return f"{option} {found['number']}"
         value = str(ast.literal_eval(found["list"] or found["one"]))
         return f"{option} '" + value.replace("'", "'\"'\"'") + "'"
 
@@ -80,11 +109,44 @@ def _analyses() -> Rows:
     return [(row.name, f"{row.title}: {row.shows}.") for row in NOTEBOOKS.values()]
 
 
+def _measures() -> str:
+    from metanet.effects.measures import MEASURES
+
+    first = {"PLO": "rates of one group", "OR": "two groups", "IRLN": "person-time of one group", "IRR": "person-time of two groups"}
+    parts = []
+    for default, heading in first.items():
+        alike = [row.name for row in MEASURES.values() if (row.groups, row.data) == (MEASURES[default].groups, MEASURES[default].data)]
+        parts.append(f"{heading}: {', '.join([f'{default} (default)', *(name for name in alike if name != default)])}")
+    return "; ".join(parts) + "."
+
+
+def _models() -> str:
+    from metanet.models.registry import MODELS
+
+    heading = {0: "any data", 1: "one group", 2: "two groups"}
+    of: dict[int, list[str]] = {}
+    for code, row in MODELS.items():
+        of.setdefault(row.groups, []).append(code)
+    return "; ".join(f"{heading[groups]}: {', '.join(of[groups])}" for groups in (1, 2, 0)) + "."
+
+
+def _codes(table: str) -> Callable[[], str]:
+    """The codes of a table of `metanet.models.options` and of the registry behind it."""
+
+    def listed() -> str:
+        from metanet.models import options, registry
+
+        return ", ".join(getattr(registry, table, None) or getattr(options, table)) + "."
+
+    return listed
+
+
+_choice = partial(click.option, cls=_Choosing)
 _many = partial(click.option, multiple=True)
 _default = partial(click.option, show_default=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="metanet")
 def cli() -> None:
     """Pooled rates per treatment modality from curated CSVs."""
@@ -188,22 +250,18 @@ def validate(path: str | None, as_json: bool) -> None:
 @click.option("--person-time-control", help="Column of the person-time of the control group.")
 @click.option("--study", help="Column of the study names.")
 @click.option("--by", help="Column of groups; each group is pooled.")
-@click.option(
-    "--measure",
-    help="PLO (default), PR, PLN, PAS, PFT; two groups OR (default), RR, RD, AS, PETO; person-time IRLN (default), IR, IRS, "
-    "IRFT; two groups IRR (default), IRD.",
+@_choice("--measure", listed=_measures, help="Effect measure, for")
+@_choice("--model", listed=_models, help="Model, by default glmm for one group and inverse_variance for two; for")
+@_choice(
+    "--tau2",
+    default="REML",
+    show_default=True,
+    listed=_codes("TAU2"),
+    help="Estimator of the between-study variance in the inverse-variance model:",
 )
-@click.option(
-    "--model",
-    help="One group: glmm (default), beta_binomial; two groups: UM.FS, UM.RS, CM.EL, CM.AL, mantel_haenszel, peto; any: "
-    "inverse_variance (default of two groups), common.",
-)
-@_default(
-    "--tau2", default="REML", help="Between-study variance of the inverse-variance model: REML, DL, PM, ML, SJ, HS, HSk, HE, EB."
-)
-@click.option("--ci", help="Confidence interval of the mean: t, z, profile, HK, HK-adhoc, KR; by default that of the model.")
-@_default("--prediction", default="HTS", help="Prediction interval: HTS, V, HK, KR, bootstrap, z, or none.")
-@click.option("--preset", help="Defaults of another program: metafor, meta, revman.")
+@_choice("--ci", listed=_codes("CI"), help="Confidence interval of the mean, by default that of the model:")
+@_choice("--prediction", default="HTS", show_default=True, listed=_codes("PREDICTION"), help="Prediction interval, or none:")
+@_choice("--preset", listed=_codes("PRESETS"), help="Defaults of another program:")
 @_default("--level", type=float, default=0.95, help="Confidence level of the intervals.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def pool(file: str, study: str | None, by: str | None, prediction: str, as_json: bool, **given: Any) -> None:
@@ -227,7 +285,7 @@ def pool(file: str, study: str | None, by: str | None, prediction: str, as_json:
         click.echo(_json(one.to_dict()) if as_json else one.summary())
         return
     if by not in frame.columns:
-        raise ArgumentError(f"--by {by!r} is not a column of {visible(file)}. Known: {listing(frame.columns, 40)}.")
+        raise no_column("by", by, frame.columns, of=visible(file))
     if (groups := frame[by].nunique()) > _MOST_GROUPS:
         raise ArgumentError(f"--by {by!r} has {groups:,} groups; at most {_MOST_GROUPS:,} can be pooled.")
     fits = {str(name): fit(part, **choices) for name, part in frame.groupby(by, sort=False)}

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from metanet.base.untrusted import listing
+
 
 class MetanetError(Exception):
     """Every error that metanet raises on purpose."""
@@ -69,6 +71,8 @@ def as_given(value: object) -> str:
 
 
 _MOST_WORDS, _LONGEST_WORD = 2_000, 200
+#: Columns that a message lists.
+_MOST_COLUMNS = 40
 
 
 def nearest(word: object, allowed: Iterable[str]) -> str | None:
@@ -93,3 +97,11 @@ def check_choice(argument: str, value: object, allowed: Sequence[str], *, where:
     context = f" {where}" if where else ""
     known = ", ".join(repr(name) for name in allowed)
     raise ArgumentError(f"{argument}={as_given(value)} is not known{context}.{meant} Known: {known}.")
+
+
+def no_column(argument: str, value: object, columns: Iterable[object], *, of: str = "data") -> ArgumentError:
+    """The error for an argument that names a column which does not exist, with the nearest one and the known ones."""
+    known = [str(column) for column in columns]
+    near = nearest(value, known)
+    meant = f" Did you mean {as_given(near)}?" if near is not None else ""
+    return ArgumentError(f"{argument}={as_given(value)} is not a column of {of}.{meant} Known: {listing(known, _MOST_COLUMNS)}.")

@@ -1,6 +1,7 @@
 """The command: exit codes and messages."""
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -9,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from metanet import cli
+from metanet.effects.measures import MEASURES
+from metanet.models.options import PRESETS
+from metanet.models.registry import CI, MODELS, PREDICTION, TAU2
 from tests.work import HANG
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -47,6 +51,34 @@ def test_pool_prints_the_result(monkeypatch, capsys, tmp_path):
     assert code == 0
     assert "g: y" in out
     assert "not pooled" in out
+
+
+def test_the_help_of_pool_lists_what_the_registries_have(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "400")
+    _, out, _ = run(monkeypatch, capsys, "pool", "--help")
+    listed = set(re.findall(r"[\w.]*\w(?:-\w+)*", out))
+    for table in (MODELS, MEASURES, TAU2, CI, PREDICTION, PRESETS):
+        assert set(table) <= listed
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--measure", "GEN"], "--measure 'GEN' is not known"),
+        (["--model", "glmm", "--ci", "HK"], "--ci 'HK' is not known for --model 'glmm'"),
+        (["--model", "common", "--tau2", "DL"], "--tau2 'DL' has no meaning for --model 'common'"),
+        (["--level", "2"], "--level 2.0 must be a fraction"),
+        (["--study", "nope"], "--study 'nope' is not a column of data. Known: s, e and n"),
+        (["--by", "q"], "--by 'q' is not a column of"),
+        (["--measure", "OR"], "--events-control is missing; --measure 'OR' takes"),
+    ],
+)
+def test_errors_of_pool_name_options_and_not_python_arguments(monkeypatch, capsys, tmp_path, words, said):
+    (tmp_path / "a.csv").write_text("s,e,n\nA,3,10\nB,4,20\n", encoding="utf-8")
+    code, _, err = run(monkeypatch, capsys, "pool", str(tmp_path / "a.csv"), "--events", "e", "--total", "n", *words)
+    assert code == 2
+    assert said in err
+    assert not re.search(r"\b(measure|model|ci|tau2|level|study|by)=", err)
 
 
 GROUPS = "s,e,n,ec,nc,t,tc\nA,4,20,1,21,10.5,11\nB,6,40,9,38,20,19.25\nC,2,15,5,16,8,7\n"
@@ -97,11 +129,11 @@ def test_pool_takes_the_prediction_interval_or_none(monkeypatch, capsys, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "--total is missing; measure='PLO' takes --events, --total"),
-        (("--total", "n", "--events-control", "ec"), "--total-control is missing; measure='OR' takes"),
-        (("--total", "n", "--person-time", "t"), "--total does not go with the others; measure='IRLN' takes"),
+        ((), "--total is missing; --measure 'PLO' takes --events, --total"),
+        (("--total", "n", "--events-control", "ec"), "--total-control is missing; --measure 'OR' takes"),
+        (("--total", "n", "--person-time", "t"), "--total does not go with the others; --measure 'IRLN' takes"),
         (("--total", "n", "--measure", "PLOG"), "Did you mean"),
-        (("--total", "n", "--measure", "GEN"), "measure='GEN' is not known"),
+        (("--total", "n", "--measure", "GEN"), "--measure 'GEN' is not known"),
         (("--total", "n", "--preset", "metaphor"), "Did you mean 'metafor'"),
         (("--total", "n", "--prediction", "HTZ"), "Did you mean 'HTS'"),
         (("--total", "n", "--model", "CM.EL"), "--events-control is missing"),
@@ -109,8 +141,6 @@ def test_pool_takes_the_prediction_interval_or_none(monkeypatch, capsys, tmp_pat
     ],
 )
 def test_columns_and_choices_that_do_not_fit_are_one_message(monkeypatch, capsys, tmp_path, arguments, words):
-    import re
-
     (tmp_path / "a.csv").write_text(GROUPS, encoding="utf-8")
     code, _, err = run(monkeypatch, capsys, "pool", str(tmp_path / "a.csv"), "--events", "e", *arguments)
     assert code == 2

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from metanet._version import __version__
 from metanet.base.arguments import checked, choice
 from metanet.base.display import level_text, number, plural
-from metanet.base.errors import ArgumentError, check_choice
+from metanet.base.errors import ArgumentError, check_choice, no_column
 from metanet.base.results import Method, Result, Test
 from metanet.diagnostics.bias.arrays import Outcome, run
 from metanet.diagnostics.bias.registry import TESTS, SmallStudyTest, bias_reason, check_biased, default_test, inapplicable
@@ -278,9 +278,7 @@ def _sizes(fit: Pooled, total: Any, total_control: Any, name: str) -> list[Any]:
         if isinstance(value, str):
             frame = fit.studies
             if value not in frame.columns:
-                raise ArgumentError(
-                    f"{argument}={value!r} is not a column of fit.studies. Known: {', '.join(map(str, frame.columns))}."
-                )
+                raise no_column(argument, value, frame.columns, of="fit.studies")
             value = frame[value]
         try:
             numbers = np.asarray(value, dtype=np.float64)

@@ -10,7 +10,7 @@ from metanet.base.arguments import checked, each, rate
 from metanet.base.cards import card
 from metanet.base.display import number, p_value, per_cent, plural, title_of
 from metanet.base.drawing import draw
-from metanet.base.errors import ArgumentError, as_given, nearest
+from metanet.base.errors import ArgumentError, no_column
 from metanet.base.results import Method, Result, aligned
 from metanet.base.untrusted import visible
 from metanet.diagnostics.spread.grade import grade_facts
@@ -247,11 +247,9 @@ def heterogeneity_report(
     studies = fit.studies
     if moderators is None:
         moderators = [name for name in MODERATORS if name in studies.columns]
-    for name in [*([by] if by is not None else []), *moderators]:
+    for argument, name in [*([("by", by)] if by is not None else []), *(("moderators", name) for name in moderators)]:
         if name not in studies.columns:
-            near = nearest(name, [str(c) for c in studies.columns])
-            meant = f" Did you mean {near!r}?" if near else ""
-            raise ArgumentError(f"{as_given(name)} is not a column of the studies.{meant}")
+            raise no_column(argument, name, studies.columns, of="the studies")
     options = options_of(fit.method)
     # Subgroups and moderators by the same model, as far as it has them; else by the exact one.
     choices: dict[str, Any] = {"level": fit.level}

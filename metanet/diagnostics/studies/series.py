@@ -13,7 +13,7 @@ from metanet.base.arguments import checked
 from metanet.base.arrays import Mask
 from metanet.base.display import ABSENT, level_text, number, per_cent, plural
 from metanet.base.drawing import draw
-from metanet.base.errors import ArgumentError, as_given, nearest
+from metanet.base.errors import ArgumentError, as_given, no_column
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.study_effects import two_step_twin
@@ -254,10 +254,7 @@ def _values(fit: Pooled, order: object) -> tuple[list[Any], str]:
             return [float(value) for value in studies[sizes].sum(axis=1)], order
         if order == "precision":
             return [float(value) for value in two_step_twin(fit).vi[0]], order
-        known = [str(c) for c in studies.columns]
-        near = nearest(order, [*known, *ORDERS])
-        meant = f" Did you mean {near!r}?" if near else ""
-        raise ArgumentError(f"order={as_given(order)} is not a column of the studies.{meant} Known: {', '.join(known)}.")
+        raise no_column("order", order, [*ORDERS, *studies.columns], of="the studies")
     if not is_sequence(order):
         raise ArgumentError(f"order={as_given(order)} must be a column, {', '.join(map(repr, ORDERS))}, or a sequence.")
     items = list(order)  # type: ignore[call-overload]

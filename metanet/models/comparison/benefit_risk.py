@@ -12,7 +12,7 @@ import numpy as np
 from metanet.base.arguments import checked, choice, level
 from metanet.base.display import RATE
 from metanet.base.drawing import draw
-from metanet.base.errors import ArgumentError, as_given, check_choice, nearest
+from metanet.base.errors import ArgumentError, check_choice, no_column
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.evidence import Evidence
@@ -213,8 +213,7 @@ def benefit_risk(
         _check_direction(word, outcome, str(rows.attrs["direction"]), direction)
         frames.append(rows)
     if by not in frames[0].columns:
-        near = nearest(by, [str(c) for c in frames[0].columns])
-        raise ArgumentError(f"by={as_given(by)} is not a column of the rates." + (f" Did you mean {near!r}?" if near else ""))
+        raise no_column("by", by, frames[0].columns, of="the rates")
     # Rows without a group have no place here.
     present = [
         list(dict.fromkeys(text for value in rows[by] if not is_missing(value) and (text := str(value).strip()))) for rows in frames

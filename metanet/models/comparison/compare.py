@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from metanet.base.arguments import checked, choice, whole
 from metanet.base.display import in_sentence, plural, title_of
-from metanet.base.errors import ArgumentError, as_given, check_choice, nearest, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice, no_column, shorten
 from metanet.base.results import Method
 from metanet.base.untrusted import listing, visible
 from metanet.kernels.inverse_variance import two_step as prediction
@@ -179,9 +179,7 @@ def _options(choices: Mapping[str, Any], tau2: str) -> tuple[dict[str, Any], Opt
 def _groups(data: Any, by: object) -> tuple[pd.DataFrame, tuple[str, ...], NDArray[np.intp], list[str]]:
     """The rows with a group, the groups' names, the group of each row, and what was left out."""
     if not isinstance(by, str) or by not in data.columns:
-        near = nearest(by, [str(c) for c in data.columns])
-        meant = f" Did you mean {near!r}?" if near else ""
-        raise ArgumentError(f"by={as_given(by)} is not a column of data.{meant}")
+        raise no_column("by", by, data.columns)
     column = data[by]
     if column.ndim != 1:
         raise ArgumentError(f"by={as_given(by)} names several columns of data. Fix: rename one of them.")

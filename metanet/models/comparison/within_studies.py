@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked, choice, level
 from metanet.base.display import in_sentence, plural, title_of
-from metanet.base.errors import ArgumentError, as_given, check_choice, nearest, shorten
+from metanet.base.errors import ArgumentError, check_choice, no_column, shorten
 from metanet.base.results import Method
 from metanet.base.untrusted import listing, visible
 from metanet.models.comparison.within_result import Pair, WithinStudies
@@ -181,9 +181,7 @@ def _check(data: object, by: object, cluster: object, events: object, total: obj
     columns = [str(c) for c in data.columns]  # type: ignore[attr-defined]
     for argument, name in (("by", by), ("cluster", cluster), ("events", events), ("total", total)):
         if not isinstance(name, str) or name not in columns:
-            near = nearest(name, columns)
-            meant = f" Did you mean {near!r}?" if near else ""
-            raise ArgumentError(f"{argument}={as_given(name)} is not a column of data.{meant}")
+            raise no_column(argument, name, columns)
         if columns.count(name) > 1:
             raise ArgumentError(f"{argument}={name!r} names several columns of data. Fix: rename them.")
     for argument, name in (("by", by), ("cluster", cluster)):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.base.display import plural
-from metanet.base.errors import ArgumentError, as_given, nearest
+from metanet.base.errors import ArgumentError, as_given, no_column
 from metanet.kernels.inverse_variance.clusters import Clusters
 from metanet.models.pooling.inputs import is_sequence, missing
 
@@ -55,14 +55,13 @@ def read_grouping(frame: pd.DataFrame | None, cluster: object, k: int, used: NDA
 
 def _keys(frame: pd.DataFrame | None, cluster: object, k: int) -> list[Any]:
     if isinstance(cluster, str):
-        columns = [] if frame is None else [str(c) for c in frame.columns]
-        if frame is None or cluster not in frame.columns:
-            near = nearest(cluster, columns)
-            meant = f" Did you mean {near!r}?" if near else ""
+        if frame is None:
             raise ArgumentError(
-                f"cluster={as_given(cluster)} is not a column of the data.{meant} Fix: name the column that says which arms "
-                "belong to one study, or pass a sequence with one key for each arm."
+                f"cluster={as_given(cluster)} names a column, but no data were given. Fix: pass data=frame, or a sequence with one "
+                "key for each arm."
             )
+        if cluster not in frame.columns:
+            raise no_column("cluster", cluster, frame.columns)
         column = frame[cluster]
         if column.ndim != 1:
             raise ArgumentError(f"cluster={as_given(cluster)} names several columns of the data. Fix: rename them.")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from metanet.base.arrays import Array
 from metanet.base.display import plural
-from metanet.base.errors import ArgumentError, as_given, nearest, shorten
+from metanet.base.errors import ArgumentError, as_given, no_column, shorten
 from metanet.base.untrusted import visible
 from metanet.models.pooling.batch import Data
 
@@ -62,9 +62,7 @@ def resolve(data: pd.DataFrame | None, argument: str, value: object) -> Any:
         if data is None:
             raise ArgumentError(f"{argument}={value!r} names a column, but no data were given. Fix: pass data=frame.")
         if value not in data.columns:
-            near = nearest(value, [str(c) for c in data.columns])
-            meant = f" Did you mean {near!r}?" if near else ""
-            raise ArgumentError(f"{argument}={value!r} is not a column of data.{meant}")
+            raise no_column(argument, value, data.columns)
         return _column(data, argument, value)
     return value
 

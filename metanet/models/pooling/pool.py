@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from metanet.base.arguments import checked, whole
-from metanet.base.errors import ArgumentError, as_given, check_choice, nearest
+from metanet.base.errors import ArgumentError, as_given, check_choice, no_column
 from metanet.effects.measures import MEASURES
 from metanet.models.options import Options, check_options
 from metanet.models.pooling.batch import PER_STUDY, Batch, Data, pool_batch
@@ -331,8 +331,7 @@ def _keys(data: pd.DataFrame, by: object) -> list[str]:
         raise ArgumentError(f"by={as_given(by)} must be the name of a column, or a list of names.")
     for key in keys:
         if key not in data.columns:
-            near = nearest(key, [str(c) for c in data.columns])
-            raise ArgumentError(f"by={as_given(key)} is not a column of data." + (f" Did you mean {near!r}?" if near else ""))
+            raise no_column("by", key, data.columns)
         if key in {*_NUMBERS, "notes"}:
             raise ArgumentError(f"by={key!r} has the name of a column of the result. Fix: rename the column of data.")
         if data[key].ndim != 1 or any(isinstance(item, (list, dict, set, np.ndarray)) for item in data[key]):
