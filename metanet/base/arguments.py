@@ -201,6 +201,9 @@ def checked(**rules: Check) -> Callable[[Callable[P, R]], Callable[P, R]]:
         code = own.__code__
         positional = code.co_varnames[: code.co_argcount]
         named = (*positional, *code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount])
+        # A method is named by its class, and its own object is no argument.
+        shown = named[1:] if named[:1] == ("self",) else named
+        where = function.__qualname__ if shown is not named else f"mn.{function.__name__}"
         open_end, listed = bool(code.co_flags & 0x08), bool(code.co_flags & 0x04)
         defaults = dict(zip(reversed(positional), reversed(own.__defaults__ or ()), strict=False))
         defaults |= own.__kwdefaults__ or {}
@@ -216,15 +219,16 @@ def checked(**rules: Check) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
         @wraps(function)
         def call(*args: P.args, **options: P.kwargs) -> R:
-            where = f"mn.{function.__name__}"
             if not open_end:
                 for name in options:
                     if name not in named:
-                        near = nearest(name, named)
+                        near = nearest(name, shown)
                         meant = f" Did you mean {near!r}?" if near else ""
-                        raise ArgumentError(f"{where} has no argument {name!r}.{meant} It takes {', '.join(named)}.")
+                        takes = f"It takes {', '.join(shown)}." if shown else "It takes none."
+                        raise ArgumentError(f"{where} has no argument {name!r}.{meant} {takes}")
             if len(args) > len(positional) and not listed:
-                most = f"{len(positional)} argument{'s' if len(positional) != 1 else ''}"
+                count = len(positional) - len(named) + len(shown)
+                most = f"{count} argument{'s' if count != 1 else ''}"
                 raise ArgumentError(f"{where} takes at most {most} without a name. Fix: name the others.")
             given = dict(zip(positional, args, strict=False))
             for name in named:

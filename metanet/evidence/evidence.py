@@ -132,6 +132,7 @@ class Evidence:
     _titles: Mapping[str, str] = field(repr=False)
     _parts: dict[tuple[Any, ...], str] = field(default_factory=dict, repr=False)
 
+    @checked()
     def rates(
         self,
         outcome: str,
@@ -216,6 +217,7 @@ class Evidence:
         }
         return frame
 
+    @checked()
     def poolable(self, definition: str | None = None, overlap: str = "keep_largest") -> pd.DataFrame:
         """The poolable data for each outcome and modality class.
 
@@ -257,6 +259,7 @@ class Evidence:
         text = dict.fromkeys(("outcome", "definition", "modality_class"), "str")
         return to_frame(rows, text | dict.fromkeys(("k", "arms", "events", "total"), "int64"))
 
+    @checked()
     def definitions(self, outcome: str) -> dict[str, tuple[str, ...]]:
         """The families of definitions of an outcome, the default first; without entries where it has one definition."""
         check_choice("outcome", outcome, self.outcome_names)
@@ -264,16 +267,19 @@ class Evidence:
         families = sorted(about.families, key=lambda family: family.name != about.default_family)
         return {family.name: family.members for family in families}
 
+    @checked()
     def label(self, outcome: str) -> str:
         """The label of an outcome: "Objective response"."""
         check_choice("outcome", outcome, self.outcome_names)
         return self._outcomes[outcome].label
 
+    @checked()
     def direction(self, outcome: str) -> str:
         """The direction of an outcome: "higher_is_better", "lower_is_better", or "" where the tables do not state it."""
         check_choice("outcome", outcome, self.outcome_names)
         return self._outcomes[outcome].direction
 
+    @checked()
     def fingerprint_of(self, outcome: str | Iterable[str] | None = None, modality: str | Iterable[str] | None = None) -> str:
         """The fingerprint of a part: of the rows of an outcome and a modality, and of what is known of their studies.
 

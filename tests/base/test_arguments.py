@@ -148,6 +148,49 @@ def test_an_unknown_option_of_a_figure_is_named(name):
         figures()[name].function(drawn_from(name), quatsch=1)
 
 
+METHODS = [
+    (owner, name)
+    for owner in mn.__all__
+    if inspect.isclass(getattr(mn, owner))
+    for name, function in inspect.getmembers(getattr(mn, owner), inspect.isfunction)
+    if not name.startswith("_") and function.__module__.startswith("metanet.") and len(takes(function)) > 1
+]
+METHOD_CASES = [(owner, name, p.name) for owner, name in METHODS for p in takes(getattr(getattr(mn, owner), name))[1:]]
+
+
+@cache
+def object_of(owner):
+    """An object of a public class; a bare one where the declared check comes before anything is looked at."""
+    made = {
+        "Evidence": mn.load_evidence,
+        "Pooled": lambda: given()["fit"],
+        "Regression": lambda: mn.meta_regression(data_of("ordinary").assign(dose=range(len(data_of("ordinary")))), "~ dose"),
+    }
+    return made[owner]() if owner in made else object.__new__(getattr(mn, owner))
+
+
+@pytest.mark.parametrize(("owner", "name", "parameter"), METHOD_CASES)
+def test_a_wrong_value_is_refused_by_every_method(owner, name, parameter, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    function = getattr(object_of(owner), name)
+    needed = {p.name: given().get(p.name, "text") for p in takes(function) if p.default is p.empty}
+    with pytest.raises(mn.MetanetError) as caught:
+        function(**needed | {parameter: NONSENSE})
+    assert parameter in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("owner", "name"), METHODS)
+def test_a_method_names_an_argument_that_it_does_not_have_or_lacks(owner, name):
+    function = getattr(object_of(owner), name)
+    needed = {p.name: given().get(p.name, "text") for p in takes(function) if p.default is p.empty}
+    with pytest.raises(mn.MetanetError, match=rf"{owner}\.{name} has no argument 'quatsch'"):
+        function(**needed, quatsch=1)
+    for missing in needed:
+        with pytest.raises(mn.MetanetError, match=rf"{owner}\.{name} needs the argument '{missing}'"):
+            function(**{word: value for word, value in needed.items() if word != missing})
+
+
 @cache
 def drawn_from(name):
     """What a figure draws, from the battery of all figures."""

@@ -218,6 +218,7 @@ class Multiverse(Result):
         out: dict[str, Any] = plain({**settings, **frames, "method": dict(self.method)})
         return out
 
+    @checked()
     def shares(self, threshold: float | None = None) -> dict[str, float]:
         """Shares of the analyses with an answer whose estimate, and whose whole interval, lies below and above the threshold."""
         at = self.threshold if threshold is None else threshold

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, check_choice
 from metanet.figures.page import style
 from metanet.figures.page.text import Side
@@ -59,6 +60,7 @@ class ForestPreset:
         """The alignment of an estimate and its limits; limits joined by a dash are one piece."""
         return ("right", "right", "right") if " " in self.interval[1] else ("right", "right")
 
+    @checked()
     def limits(self, lower: str, upper: str) -> tuple[str, ...]:
         """Two limits as one or two pieces of a cell."""
         opening, between, closing = self.interval
@@ -70,6 +72,7 @@ class ForestPreset:
         head, _, tail = between.partition(" ")
         return f"{opening}{lower}{head}", f"{tail}{upper}{closing}"
 
+    @checked()
     def written(self, text: str) -> str:
         """A text of the figure in this style: per cent signs, decimal signs, p-values."""
         if self.per_cent_sign != " %":

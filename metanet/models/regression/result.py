@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metanet.base.arguments import checked
 from metanet.base.arrays import Array
 from metanet.base.display import ABSENT, in_sentence, level_text, number, p_value, per_cent, plural, scale_of, title_of
 from metanet.base.drawing import draw
@@ -112,6 +113,7 @@ class Regression(Result):
         """Names of the coefficients."""
         return self._design.terms
 
+    @checked()
     def title_of(self, term: str) -> str:
         """A term, or a moderator, with the titles of the data's columns in place of their names."""
         return re.sub(r"[^\W\d]\w*(?![^\[]*\])", lambda found: title_of(found[0], self._frame), term)
@@ -204,6 +206,7 @@ class Regression(Result):
         with np.errstate(invalid="ignore"):
             return np.where(np.isnan(value), np.nan, self._numbers.to_response(np.nan_to_num(value)))
 
+    @checked()
     def predict(self, new: Any) -> pd.DataFrame:
         """Rates (or effects) expected at new values of the moderators.
 
@@ -258,6 +261,7 @@ class Regression(Result):
             out["marginal_estimate"] = average
         return out
 
+    @checked()
     def bubble_data(self, moderator: str | None = None, *, at: Any = None) -> pd.DataFrame:
         """Studies and the fitted line over one numeric moderator, for a plot.
 

@@ -112,6 +112,7 @@ class Diff:
         ]
         return card("Changes between two runs", self.sentence(), head=head if rows else (), rows=rows)
 
+    @checked()
     def to_html(self, path: str | os.PathLike[str]) -> Path:
         """Write a page with all changes; it has no script and loads nothing."""
         parts = [f"<h1>Changes between two runs</h1><p>{html_text(self.sentence())}</p>"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metanet.base.arguments import checked
 from metanet.base.cards import card
 from metanet.base.display import ABSENT, RATE, Scale, count, number, p_value, plural
 from metanet.base.errors import ArgumentError, as_given, shorten
@@ -149,6 +150,7 @@ class Table:
         """The cells as they are printed, the closing rows last."""
         return [[cell.text for cell in row] for row in self.rows] + [list(row) for row in self.closing]
 
+    @checked()
     def to_frame(self, shown: bool = False) -> pd.DataFrame:
         """The table as a frame.
 
@@ -240,6 +242,7 @@ class Table:
     def _repr_html_(self) -> str:
         return self.to_html()
 
+    @checked()
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
         """The table as HTML: without scripts, requests and fixed colours; it follows light and dark themes.
 
@@ -265,6 +268,7 @@ class Table:
             write_text(_place(path), page_of(self.title, made))
         return made
 
+    @checked()
     def to_docx(self, path: str | os.PathLike[str]) -> Path:
         """Write a Word file with the table, to be edited: the head is repeated on every page, wide tables lie on their side.
 
@@ -282,6 +286,7 @@ class Table:
 
         return _written(path, docx_of(self))
 
+    @checked()
     def to_excel(self, path: str | os.PathLike[str]) -> Path:
         """Write a workbook: numbers as numbers with formats, texts never as formulas or links; a second sheet as printed.
 
@@ -299,6 +304,7 @@ class Table:
 
         return _written(path, xlsx_of(self))
 
+    @checked()
     def to_latex(self, path: str | os.PathLike[str] | None = None) -> str:
         """The table in LaTeX, with `booktabs`; long ones break across pages by `longtable`.
 
@@ -319,6 +325,7 @@ class Table:
             write_text(_place(path), made)
         return made
 
+    @checked()
     def to_csv(self, path: str | os.PathLike[str], shown: bool = False) -> Path:
         """Write a CSV file (UTF-8) whose cells no spreadsheet runs.
 
