@@ -182,7 +182,7 @@ class Evidence:
         an analysis across modalities includes each cohort once.
         """
         check_choice("outcome", outcome, self.outcome_names)
-        selection = self._select(outcome, modality, definition, overlap, poolable_only, certainty)
+        selection = self._select(outcome, modality, definition, overlap, bool(poolable_only), certainty)
         about = self._outcomes[outcome]
         names = row_labels(selection.rows, self._labels)
         rows = [dict(row) | {"study": name} for row, name in zip(selection.rows, names, strict=True)]
@@ -208,7 +208,7 @@ class Evidence:
                 "modality": None if selection.modalities is None else list(selection.modalities),
                 "definition": selection.definition,
                 "overlap": overlap,
-                "poolable_only": poolable_only,
+                "poolable_only": bool(poolable_only),
                 "certainty": certainty,
             },
             "notes": notes,
@@ -334,7 +334,7 @@ class Evidence:
     ) -> selecting.Selection:
         about = self._outcomes[outcome]
         modalities = selecting.resolve_modalities(modality, self._modalities)
-        selecting.check_options(overlap, certainty, poolable_only, has_certainty=about.has_certainty)
+        selecting.check_options(overlap, certainty, has_certainty=about.has_certainty)
         if definition is not None and not about.families:
             have = [name for name in self.outcome_names if self._outcomes[name].families]
             raise ArgumentError(
@@ -422,14 +422,12 @@ def load_evidence(path: str | os.PathLike[str] | None = None, *, check: bool = T
     DataError
         With every problem of every file in ``.problems``.
     ArgumentError
-        If `path` is not a path, or `check` neither True nor False.
+        If `path` is not a path, or `check` not True or False.
 
     See Also
     --------
     validate : the same checks as a report, notices included.
     """
-    if not isinstance(check, bool):
-        raise ArgumentError(f"check={check!r} is neither True nor False.")
     folder = given_path(path)
     held = _HELD.get(folder.resolve()) if check and _HELD else None
     if held is not None and held[0] and held[0] == _signature(folder):

@@ -230,11 +230,9 @@ def resolve_modalities(modality: object, known: Mapping[str, Iterable[str]]) -> 
     return tuple(dict.fromkeys(check_choice("modality", word, allowed) for word in words))
 
 
-def check_options(overlap: object, certainty: object, poolable_only: object, *, has_certainty: bool) -> None:
+def check_options(overlap: object, certainty: object, *, has_certainty: bool) -> None:
     """Refuse options that are not known."""
     check_choice("overlap", overlap, POLICIES)
-    if not isinstance(poolable_only, bool):
-        raise ArgumentError(f"poolable_only={shorten(repr(poolable_only))} is neither True nor False.")
     if certainty is not None:
         check_choice("certainty", certainty, CERTAINTIES)
         if not has_certainty:

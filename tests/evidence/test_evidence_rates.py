@@ -256,16 +256,16 @@ def test_an_empty_selection_has_the_same_columns_and_types(curated):
     [
         ({"outcome": "objective_respons"}, "Did you mean 'objective_response'"),
         ({"outcome": "Objective_response"}, "Did you mean 'objective_response'"),
-        ({"outcome": None}, "outcome=None is not known"),
+        ({"outcome": None}, "outcome=None must be a text"),
         ({"modality": "TARA"}, "Did you mean 'TARE'"),
         ({"modality": "tare"}, "Did you mean 'TARE'"),
         ({"modality": ["TARE", "TARE-resine"]}, "Did you mean 'TARE-resin'"),
         ({"modality": []}, "empty list"),
-        ({"modality": 3}, "not a word"),
+        ({"modality": 3}, "modality=3 must be a text or a sequence"),
         ({"overlap": "keep_larges"}, "Did you mean 'keep_largest'"),
         ({"certainty": "hihg"}, "Did you mean 'high'"),
         ({"outcome": "hepatotoxicity", "definition": "grade"}, "Did you mean 'graded'"),
-        ({"poolable_only": "no"}, "neither True nor False"),
+        ({"poolable_only": "no"}, "poolable_only='no' must be True or False"),
     ],
 )
 def test_an_unknown_word_is_an_error_with_the_nearest_known(curated, arguments, words):

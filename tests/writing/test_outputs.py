@@ -367,7 +367,7 @@ def test_a_page_of_its_own_asks_nothing_of_a_network(tmp_path):
 
 
 def test_a_place_that_is_none_is_refused(tmp_path):
-    with pytest.raises(mn.ArgumentError, match="is not a path"):
+    with pytest.raises(mn.ArgumentError, match="path=3 must be a text or a path"):
         numbers_table().to_csv(3)
     with pytest.raises(mn.ArgumentError, match="is a folder"):
         numbers_table().to_docx(tmp_path)

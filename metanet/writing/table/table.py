@@ -394,16 +394,14 @@ def _framed(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame
     return frame
 
 
-def _place(path: object) -> Path:
-    if not isinstance(path, (str, os.PathLike)) or not str(path):
-        raise ArgumentError(f"path={as_given(path)} is not a path. Fix: give the name of a file.")
+def _place(path: str | os.PathLike[str]) -> Path:
     to = Path(path)
     if to.is_dir():
         raise ArgumentError(f"path={as_given(to)} is a folder. Fix: give the name of a file in it.")
     return to
 
 
-def _written(path: object, content: bytes) -> Path:
+def _written(path: str | os.PathLike[str], content: bytes) -> Path:
     to = _place(path)
     write_bytes(to, content)
     return to
