@@ -260,8 +260,11 @@ def plural(number_of: int, word: str, many: str | None = None) -> str:
 
 
 def title_of(name: object, frame: Any) -> str:
-    """What a reader calls a column or a word of `frame`: its title in ``attrs["titles"]``, else its own name."""
-    return str(frame.attrs.get("titles", {}).get(name, name))
+    """What a reader calls a column or a word of `frame`: its title in ``attrs["titles"]``, else its own name.
+
+    Words that no vocabulary has are marked by ``other:`` in the tables; the mark is not for readers.
+    """
+    return str(frame.attrs.get("titles", {}).get(name, name)).removeprefix("other:").strip()
 
 
 def in_sentence(title: str) -> str:

@@ -105,14 +105,14 @@ CI: Mapping[str, Choice] = MappingProxyType(
         Choice("z", "normal", "normal quantile"),
         Choice("t", "t", "t quantile with k − 1 degrees of freedom", "10.1111/j.0006-341X.1999.00732.x"),
         Choice("profile", "profile likelihood", "profile likelihood", _HARDY),
-        Choice("HK", "Hartung-Knapp", "Hartung-Knapp, t with k − 1 degrees of freedom", "10.1002/sim.791"),
+        Choice("HK", "Hartung-Knapp", "Hartung-Knapp method, t with k − 1 degrees of freedom", "10.1002/sim.791"),
         Choice(
             "HK-adhoc",
             "Hartung-Knapp, not narrower than t",
-            "Hartung-Knapp, not narrower than the t interval, k − 1 degrees of freedom",
+            "Hartung-Knapp method, not narrower than the t interval, k − 1 degrees of freedom",
             "10.1002/sim.1482",
         ),
-        Choice("KR", "Kenward-Roger", "Kenward-Roger, t with estimated degrees of freedom", "10.1002/sim.7140"),
+        Choice("KR", "Kenward-Roger", "Kenward-Roger method, t with estimated degrees of freedom", "10.1002/sim.7140"),
     )
 )
 
@@ -128,10 +128,15 @@ TAU2_CI: Mapping[str, Choice] = MappingProxyType(
 #: Prediction intervals.
 PREDICTION: Mapping[str, Choice] = MappingProxyType(
     _table(
-        Choice("HTS", "Higgins-Thompson-Spiegelhalter", "HTS, t with k − 2 degrees of freedom", "10.1111/j.1467-985X.2008.00552.x"),
-        Choice("V", "t with k − 1 degrees of freedom", "t with k − 1 degrees of freedom", "10.1002/jrsm.1319"),
-        Choice("HK", "Hartung-Knapp", "Hartung-Knapp, t with k − 1 degrees of freedom", "10.1002/sim.791"),
-        Choice("KR", "Kenward-Roger", "Kenward-Roger, t with estimated degrees of freedom", "10.1002/sim.7140"),
+        Choice(
+            "HTS",
+            "Higgins-Thompson-Spiegelhalter",
+            "Higgins-Thompson-Spiegelhalter method, t with k − 2 degrees of freedom",
+            "10.1111/j.1467-985X.2008.00552.x",
+        ),
+        Choice("V", "t with k − 1 degrees of freedom", "t quantile with k − 1 degrees of freedom", "10.1002/jrsm.1319"),
+        Choice("HK", "Hartung-Knapp", "Hartung-Knapp method, t with k − 1 degrees of freedom", "10.1002/sim.791"),
+        Choice("KR", "Kenward-Roger", "Kenward-Roger method, t with estimated degrees of freedom", "10.1002/sim.7140"),
         Choice("bootstrap", "parametric bootstrap", "parametric bootstrap, integrated", "10.1177/0962280218773520"),
         Choice("z", "normal", "normal quantile"),
     )

@@ -163,11 +163,12 @@ def _folder(into: str | Path) -> Path:
     if folder is None:
         raise ArgumentError(
             f"into={visible(shorten(given))!r} is not a review: neither it nor its extracted_data contains {DESCRIPTOR}. "
-            "Fix: make a review with new_review."
+            "Fix: create a review with `metanet new`, or with mn.new_review."
         )
     if folder.resolve() == curated_folder().resolve():
         raise ArgumentError(
-            f"into={visible(shorten(given))!r} names the curated tables, which only people edit. Fix: make a review with new_review."
+            f"into={visible(shorten(given))!r} names the curated tables, which only people edit. "
+            "Fix: create a review with `metanet new`."
         )
     return folder
 

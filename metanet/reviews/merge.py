@@ -216,7 +216,7 @@ class Merger:
             if label in (table.outcome, table.label) or stem in (table.outcome, outcome_stem(table.label)):
                 return self._claimed(count, table.file, table)
         if not stem or (fault := outcome_fault(stem)) is not None:
-            wrong = "has no Latin letters to name a file by" if not stem else f"cannot name a file: {stem!r} {fault}"
+            wrong = "has no Latin letters for the name of a file" if not stem else f"cannot be a file name: {stem!r} {fault}"
             self._fault(count.place, "outcome", label, wrong, rename)
             return None
         if not (self.folder / DESCRIPTOR).is_file():

@@ -47,8 +47,8 @@ def typed_outcome(argument: str, given: str) -> str:
         meant = outcome_stem(given)
         hint = f" Fix: write {meant!r} if that is meant." if meant else " Fix: write a word such as 'response'."
         raise ArgumentError(
-            f"{argument}={visible(shorten(given))!r} cannot name a file: letters, digits, spaces, hyphens and underscores, beginning "
-            f"with a letter, at most {_LONGEST} of them.{hint}"
+            f"{argument}={visible(shorten(given))!r} cannot be a file name. Allowed: letters, digits, spaces, hyphens and "
+            f"underscores, beginning with a letter, at most {_LONGEST} characters.{hint}"
         )
     if (taken := outcome_fault(name)) is not None:
         raise ArgumentError(f"{argument}={visible(given)!r} {taken}. Fix: write another, such as '{name}_outcome'.")
@@ -67,7 +67,7 @@ def outcome_fault(name: str) -> str | None:
         return "is a name that Windows reserves for a device"
     if name in _TAKEN:
         return "is the name of another file of the folder"
-    return None if _OUTCOME.fullmatch(name) else "cannot name a file"
+    return None if _OUTCOME.fullmatch(name) else "cannot be a file name"
 
 
 def typed_modality(argument: str, given: str) -> str:

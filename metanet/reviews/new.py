@@ -149,8 +149,8 @@ The first checks the tables and names every fault by file, line and column. The 
 3. {modalities}
 4. `metanet import` fills the tables from a file of RevMan, from Covidence or from another CSV; it takes the invented rows out.
 
-An outcome more is a table more: copy the description of one in `extracted_data/datapackage.json` and change `name`, `path`, `outcome`
-and `label`. `direction` says what is good: `higher_is_better` or `lower_is_better`.
+Each further outcome needs a table of its own: copy the description of one in `extracted_data/datapackage.json` and change
+`name`, `path`, `outcome` and `label`. `direction` says what is good: `higher_is_better` or `lower_is_better`.
 """
 _PLAN = """\
 # What `metanet report --plan analyses/plans/review.toml` makes. Every [[report]] is one kind of report.

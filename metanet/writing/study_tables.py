@@ -56,14 +56,13 @@ def study_table(studies: pd.DataFrame | Pooled) -> Table:
     if isinstance(studies, Pooled):
         return _pooled(studies)
     check_rates(studies)
-    titles = studies.attrs.get("titles", {})
-    rows = [_selected({str(key): plain(value) for key, value in row.items()}, titles) for row in studies.to_dict("records")]
+    rows = [_selected({str(key): plain(value) for key, value in row.items()}, studies) for row in studies.to_dict("records")]
     columns = [
         Column("Study", ("study",)),
         Column("Modality", ("modality",)),
         Column("Events/total", ("events", "total"), "count"),
         Column("Unit", ("unit",)),
-        Column("Definition", ("definition",)),
+        Column(_defined(studies), ("definition",)),
         Column("Certainty", ("certainty",)),
         Column("Source", ("source",)),
     ]
@@ -81,7 +80,13 @@ def check_rates(frame: object) -> None:
             raise ArgumentError(f"rates has no column {name!r}. Fix: give what Evidence.rates returned.")
 
 
-def _selected(row: Mapping[str, Any], titles: Mapping[str, str]) -> list[Cell]:
+def _defined(frame: pd.DataFrame) -> str:
+    """The heading of what defines the outcome: its definition where it has several, and the criteria of the response."""
+    used = [name for name in ("definition", "criteria") if any(value for value in _values(frame, name))]
+    return " or ".join(_LAST[name] for name in used).capitalize() or _LAST["definition"]
+
+
+def _selected(row: Mapping[str, Any], frame: pd.DataFrame) -> list[Cell]:
     source = ", ".join(str(row[c]) for c in ("source", "source_locator") if row.get(c))
     if row.get("derivation"):
         source += f". Count derived: {row['derivation']}"
@@ -90,7 +95,7 @@ def _selected(row: Mapping[str, Any], titles: Mapping[str, str]) -> list[Cell]:
         text_cell(row.get("modality")),
         share_cell(row["events"], row["total"]),
         text_cell(row.get("unit")),
-        text_cell("; ".join(titles.get(row[c], str(row[c])) for c in ("definition", "criteria") if row.get(c))),
+        text_cell("; ".join(title_of(row[c], frame) for c in ("definition", "criteria") if row.get(c))),
         text_cell(row.get("certainty")),
         text_cell(source),
     ]
@@ -240,6 +245,9 @@ def characteristics_table(rates: pd.DataFrame) -> Table:
         filled = [_value(v, digits) for v in values]
         add(Column(label, (name,), kind, above), filled, _range(values, digits))
     for name, last in _LAST.items():
+        # An outcome with one definition has no word for it.
+        if name == "definition" and not any(_values(rates, name)):
+            continue
         titled = [None if v is None else title_of(v, rates) for v in _values(rates, name)]
         add(Column(last, (name,)), [_words(v) for v in titled])
     foot = [

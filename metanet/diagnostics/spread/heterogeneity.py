@@ -114,7 +114,7 @@ def _i2(fit: Pooled) -> str:
         return ""
     bounds = "" if fit.i2_lower is None else f" ({interval(fit.i2_lower, fit.i2_upper)} %)"
     return (
-        f"I² is {per_cent(fit.i2)} %{bounds}; the share of the variation not due to sampling error. It does not measure "
+        f"I² is {per_cent(fit.i2)} %{bounds}, the share of the variation not due to sampling error. It does not measure "
         "the differences between rates, and it increases with study size."
     )
 

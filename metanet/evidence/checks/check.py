@@ -19,6 +19,8 @@ from metanet.evidence.reading.text import decode, read_bytes, split
 # Left by Excel, LibreOffice, macOS and editors beside the file they work on.
 _SCRATCH = ("~$", ".", "#")
 _TABLE_LIKE = {".csv", ".tsv", ".txt", ".xlsx", ".xls", ".xlsm", ".ods", ".numbers"}
+#: Where the tables of a review are below its folder.
+_OF_A_REVIEW = "extracted_data"
 
 
 @dataclass
@@ -77,11 +79,10 @@ def read_folder(folder: Path, *, rules: bool = True) -> Reading:
         return reading
     if not any(Path(name).suffix.lower() in _TABLE_LIKE for name in present):
         needed = [table.file for role in ("studies", "arms") for table in contract.of_role(role)]
-        findings.cannot_read(
-            visible(folder.name) or str(folder),
-            "is a folder without tables",
-            f"Put {listing(needed)} and a table for each outcome into it",
-        )
+        fix = f"Put {listing(needed)} and a table for each outcome into it"
+        if any((folder / _OF_A_REVIEW / file).is_file() for file in needed):
+            fix = f"Give its folder {_OF_A_REVIEW}, which contains the tables"
+        findings.cannot_read(visible(folder.name) or str(folder), "is a folder without tables", fix)
         return reading
     digest = hashlib.sha256()
     _digest(digest, DESCRIPTOR, contract.content)

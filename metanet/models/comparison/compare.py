@@ -105,7 +105,7 @@ def compare(
     frame, names, group, notes = _groups(data, by)
     if any(str(entry.get("reason", "")).startswith("shares patients") for entry in data.attrs.get("left_out", [])):
         notes.append(
-            "Of reports on overlapping cohorts one is kept for all groups together, so that groups share no patients; a group "
+            "Where cohorts overlap, one report is kept across all groups, so that groups share no patients; a group "
             "pooled alone can include other reports."
         )
     studies = read_studies(frame, given, study=study, **takes_of(options))

@@ -152,7 +152,10 @@ def check_counts(
     check_whole(second, total, labels)
     check_whole(first, events, labels)
     for i in np.flatnonzero(total == 0):
-        raise ArgumentError(f"{second}[{i}]=0{_at(labels, i)}: a study without patients has no rate. Fix: leave it out.")
+        raise ArgumentError(
+            f"{second}[{i}]=0{_at(labels, i)}: a study without patients has no rate. Fix: check that {first} "
+            f"and {second} are not swapped; otherwise leave the study out."
+        )
     for i in np.flatnonzero(events > total):
         raise ArgumentError(
             f"{first}[{i}]={events[i]:g}{_at(labels, i)} is more than {second}[{i}]={total[i]:g}. "

@@ -230,7 +230,7 @@ def _mean(row: Row, options: Options) -> list[str]:
     out = []
     if row["k"] - row["dropped"] == 2:
         out.append(
-            "Two studies: the mean is estimable, the heterogeneity hardly; the interval of tau2 shows the uncertainty."
+            "Two studies: the mean can be estimated, the heterogeneity hardly; see the interval of tau2."
             if options.tau2 is not None
             else "Two studies: the common effect is estimable; heterogeneity can hardly be detected."
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from metanet._version import __version__
-from metanet.base.display import interval, per_cent
+from metanet.base.display import interval, per_cent, plural
 from metanet.base.untrusted import html_text
 from metanet.base.whole_files import write_text
 from metanet.evidence import Evidence
@@ -97,7 +97,7 @@ def _contents(picture: Picture | None, kinds: Iterable[str]) -> str:
 def _counts(rates: Sequence[Report]) -> str:
     pooled = sum(report.result.get("status") in ("pooled", "no events", "only events") for report in rates)
     failed = sum(report.failed for report in rates)
-    counts = f"{len(rates)} reports, {pooled} of them pooled" + (f", {failed} failed" if failed else "")
+    counts = f"{plural(len(rates), 'report')}, {pooled} of them pooled" + (f", {failed} failed" if failed else "")
     return (
         f"<p>{counts}. Rates and intervals in per cent. The rate is the median of the model (the mean of a "
         "beta-binomial model); the average is the population mean. The two differ widely where studies are heterogeneous. k counts "

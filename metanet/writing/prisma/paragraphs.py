@@ -49,7 +49,7 @@ def selection(fit: Pooled, rates: pd.DataFrame | None) -> str:
     what = visible(about.get("label") or "the outcome")
     text = f"Eligible for the synthesis of {what[0].lower()}{what[1:]}"
     text += f" (definition: {visible(in_sentence(about['definition_title']))})" if about.get("definition_title") else ""
-    text += f" were arms treated by {listing(modalities)}" if modalities else " were arms of every modality"
+    text += f" were arms treated with {listing(modalities)}" if modalities else " were arms of every modality"
     rules = ["rows marked as not suitable for pooling were excluded"] if chosen.get("poolable_only", True) else []
     if chosen.get("certainty"):
         rules.append(f"rows with a certainty below {chosen['certainty']} were excluded")
@@ -139,7 +139,7 @@ def synthesis(fit: Pooled) -> str:
 
 def _intervals(fit: Pooled) -> str:
     method, level = fit.method, level_text(fit.level)
-    parts = [f"The {level} confidence interval of the mean uses: {method['ci_text']}."]
+    parts = [f"The {level} confidence interval was calculated with the {method['ci_text']}."]
     if method["tau2"] is None:
         parts.append("The model has no between-study variance.")
     else:
@@ -153,7 +153,7 @@ def _intervals(fit: Pooled) -> str:
         equal = "rates" if fit.response.startswith("rate") and fit.lrt is not None else "effects"
         parts.append(f"Equal {equal} were tested by {test}.")
     if fit.pi_lower is not None:
-        parts.append(f"The prediction interval uses: {method['prediction_text']}.")
+        parts.append(f"The prediction interval was calculated with the {method['prediction_text']}.")
     return " ".join(parts)
 
 
@@ -221,7 +221,7 @@ KINDS = (
     ),
     Kind(Pooled, ROBUST, lambda r: f"The same studies were pooled by another model: {_method(r)}." if r.status == "pooled" else ""),
     Kind(BayesPooled, ROBUST, lambda r: f"The same studies were pooled by a Bayesian model: {_method(r)}."),
-    Kind(LeaveOneOut, ROBUST, lambda r: "A leave-one-out analysis was made."),
+    Kind(LeaveOneOut, ROBUST, lambda r: "A leave-one-out analysis was done."),
     Kind(
         Cumulative,
         ROBUST,

@@ -54,7 +54,7 @@ def test_verdicts_follow_from_differences_and_adjusted_p_values(found):
 
 
 def test_a_cohort_that_stands_once_for_all_groups_is_said(found):
-    assert any("one is kept for all groups together" in note for note in found.method["notes"])
+    assert any("one report is kept across all groups" in note for note in found.method["notes"])
 
 
 def test_it_is_labelled_and_can_be_written(found):

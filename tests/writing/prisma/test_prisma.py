@@ -46,7 +46,7 @@ def test_every_item_is_covered_when_everything_was_given(full):
     assert tuple(full.items) == tuple(TOPICS)
     assert not full.missing
     assert list(full.to_frame()["item"]) == list(TOPICS)
-    assert full.methods.startswith("Eligible for the synthesis of objective response were arms treated by TARE")
+    assert full.methods.startswith("Eligible for the synthesis of objective response were arms treated with TARE")
 
 
 def test_the_numbers_are_those_of_the_results(full, fit, rates):
