@@ -81,14 +81,20 @@ class _Group(click.Group):
 
 def _with_options(text: str, command: click.Command) -> str:
     """A text of the library with its arguments written as options of the command."""
-    options = {option.name: option.opts[0] for option in command.params if isinstance(option, click.Option)}
+    known = [option for option in command.params if isinstance(option, click.Option)]
+    # A list is named in the singular where one of its members is at fault: harm='…' of --harm, which fills harms.
+    options = {name: each.opts[0] for each in known for name in (each.name, each.opts[0].lstrip("-"))}
 
     def written(found: re.Match[str]) -> str:
         if (option := options.get(found[1])) is None:
             return found[0]
         if found["number"] is not None:
             return f"{option} {found['number']}"
-        value = str(ast.literal_eval(found["list"] or found["one"]))
+        try:
+            value = visible(ast.literal_eval(found["list"] or found["one"]))
+        except (SyntaxError, ValueError):
+            # Text of a file that only looks like an argument.
+            return found[0]
         return f"{option} '" + value.replace("'", "'\"'\"'") + "'"
 
     return _ARGUMENT.sub(written, text)

@@ -81,6 +81,29 @@ def test_errors_of_pool_name_options_and_not_python_arguments(monkeypatch, capsy
     assert not re.search(r"\b(measure|model|ci|tau2|level|study|by)=", err)
 
 
+def test_text_of_a_file_that_looks_like_an_argument_breaks_no_error(monkeypatch, capsys, tmp_path):
+    (tmp_path / "a.csv").write_text("s,e,n,by='q\\',tau2='a\\x1b[2J'\nA,3,10,x,y\n", encoding="utf-8")
+    code, _, err = run(monkeypatch, capsys, "pool", str(tmp_path / "a.csv"), "--events", "e", "--total", "n", "--by", "w")
+    assert code == 2
+    assert "--by 'w' is not a column of" in err
+    assert "by='q" in err
+    assert "\x1b" not in err
+
+
+def test_an_option_that_repeats_is_named_as_it_is_given(monkeypatch, capsys, tmp_path):
+    code, _, err = run(monkeypatch, capsys, "new", str(tmp_path / "review"), "--harm", "pain/relief")
+    assert code == 2
+    assert "--harm 'pain/relief'" in err
+
+
+def test_the_folder_of_a_review_is_refused_with_the_folder_of_its_tables(monkeypatch, capsys, tmp_path):
+    assert run(monkeypatch, capsys, "new", str(tmp_path / "review"))[0] == 0
+    code, out, _ = run(monkeypatch, capsys, "validate", str(tmp_path / "review"))
+    assert code == 2
+    assert "Give its folder extracted_data" in out
+    assert run(monkeypatch, capsys, "validate", str(tmp_path / "review" / "extracted_data"))[0] == 0
+
+
 GROUPS = "s,e,n,ec,nc,t,tc\nA,4,20,1,21,10.5,11\nB,6,40,9,38,20,19.25\nC,2,15,5,16,8,7\n"
 
 
