@@ -448,3 +448,14 @@ def test_numbers_are_never_broken_and_pages_turn_when_they_must():
     room, side = widths(many, 100, 150, 2)
     assert side
     assert sum(room) == pytest.approx(150)
+
+
+@pytest.mark.parametrize(("outcome", "heading"), [("objective_response", "Criteria"), ("hepatotoxicity", "Definition or criteria")])
+def test_the_table_of_rows_is_headed_by_what_defines_its_outcome(outcome, heading):
+    table = mn.study_table(mn.load_evidence().rates(outcome))
+    assert heading in [column.label for column in table.columns]
+    assert "other:" not in table.to_html()
+
+
+def test_a_definition_is_missing_only_where_an_outcome_has_several():
+    assert "definition" not in " ".join(mn.characteristics_table(mn.load_evidence().rates("objective_response", modality="TARE")).foot)
