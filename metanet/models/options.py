@@ -166,7 +166,7 @@ def _default_or(value: object, default: str, allowed: tuple[str | None, ...]) ->
 
 
 def _link(model: str, measure: str, link: object) -> str | None:
-    if model != "glmm":
+    if model not in ("glmm", "bayes") or measure not in LINKS:
         if link is not None:
             raise ArgumentError(f"link={as_given(link)} has no meaning for model={model!r}. Fix: leave it out.")
         return None

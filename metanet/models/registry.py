@@ -113,6 +113,7 @@ CI: Mapping[str, Choice] = MappingProxyType(
             "10.1002/sim.1482",
         ),
         Choice("KR", "Kenward-Roger", "Kenward-Roger method, t with estimated degrees of freedom", "10.1002/sim.7140"),
+        Choice("credible", "equal-tailed credible", "credible interval with equal tails"),
     )
 )
 
@@ -122,6 +123,7 @@ TAU2_CI: Mapping[str, Choice] = MappingProxyType(
         Choice("Q-profile", "Q-profile", "Q-profile", "10.1002/sim.2514"),
         Choice("profile", "profile likelihood", "profile likelihood", _HARDY),
         Choice("Jackson", "Jackson's generalised Q", "Jackson", "10.1002/jrsm.1081"),
+        Choice("credible", "equal-tailed credible", "credible interval with equal tails"),
     )
 )
 
@@ -139,11 +141,51 @@ PREDICTION: Mapping[str, Choice] = MappingProxyType(
         Choice("KR", "Kenward-Roger", "Kenward-Roger method, t with estimated degrees of freedom", "10.1002/sim.7140"),
         Choice("bootstrap", "parametric bootstrap", "parametric bootstrap, integrated", "10.1177/0962280218773520"),
         Choice("z", "normal", "normal quantile"),
+        Choice("posterior", "posterior predictive", "posterior predictive distribution"),
     )
 )
 
 #: Links of the exact models of one group, by measure; the first is the default.
 LINKS: Mapping[str, tuple[str, ...]] = MappingProxyType({"PLO": ("logit", "probit", "cloglog"), "IRLN": ("log",)})
+
+
+@dataclass(frozen=True)
+class Prior:
+    """The priors of the posterior model on one scale: ``mu ~ N(mean, sd^2)``, ``tau ~ half-normal(scale)``.
+
+    `scale_text` says what tau is measured on, `mean_text` what the mean of mu is where it depends on the data.
+    """
+
+    mean: float
+    sd: float
+    scale: float
+    scale_text: str
+    mean_text: str | None = None
+
+    def text(self) -> str:
+        """The priors as the method sentence names them."""
+        return f"tau ~ half-normal({self.scale:g}), mu ~ normal({self.mean_text or f'{self.mean:g}'}, {self.sd:g})"
+
+
+#: Prior scale of tau on the logit scale, and standard deviation of mu: decided by simulation (docs/methods.md).
+TAU_SCALE, MU_SD = 1.25, 2.5
+#: Priors by link; None is the log odds ratio of two groups. Those of probit and cloglog say the same of rates about 50 %: the scale of
+#: the logit times the slope of the link there (0.627, 0.721).
+PRIORS: Mapping[str | None, Prior] = MappingProxyType(
+    {
+        "logit": Prior(0.0, MU_SD, TAU_SCALE, "the logit scale"),
+        "probit": Prior(0.0, round(0.627 * MU_SD, 2), round(0.627 * TAU_SCALE, 2), "the probit scale"),
+        "cloglog": Prior(-0.37, round(0.721 * MU_SD, 2), round(0.721 * TAU_SCALE, 2), "the complementary log-log scale"),
+        "log": Prior(0.0, 5.0, TAU_SCALE, "the logarithm of the rate", "log of one event in the mean person-time of a study"),
+        None: Prior(0.0, MU_SD, 0.5, "the log odds ratio"),
+    }
+)
+
+
+def prior_of(link: str | None) -> Prior:
+    """The priors of the posterior model with this link."""
+    return PRIORS[link]
+
 
 #: Definitions of I2.
 I2: Mapping[str, Choice] = MappingProxyType(
@@ -182,6 +224,12 @@ MODELS: Mapping[str, Model] = MappingProxyType(
             Model(
                 "glmm", "Binomial-normal model", "binomial-normal model (GLMM, {link} link, maximum likelihood)", "10.1002/sim.4040",
                 groups=1, measures=("PLO", "IRLN"), remark=_AS_THEY_ARE, fills=("fill", "fill_one_group"), **_GLMM,  # type: ignore[arg-type]
+            ),
+            Model(
+                "bayes", "Bayesian binomial-normal model", "Bayesian binomial-normal model ({link} link; {prior})", "10.1002/jrsm.1475",
+                measures=("PLO", "IRLN", "OR"), tau2=("posterior",), ci=("credible",), tau2_ci=("credible",),
+                prediction=("posterior", None), remark=_AS_THEY_ARE, weights="share of the information on mu, averaged over tau",
+                fills=("fill", "fill_one_group"),
             ),
             Model(
                 "beta_binomial", "Beta-binomial model", "beta-binomial model (maximum likelihood)", "10.1002/sim.6383",
@@ -232,6 +280,14 @@ MODELS: Mapping[str, Model] = MappingProxyType(
 
 #: The binomial-normal model of person-time goes by another name.
 POISSON = Choice("poisson", "Poisson-normal model", "Poisson-normal model (GLMM, log link, maximum likelihood)")
+#: The posterior model by the likelihood of its data.
+POSTERIOR = {
+    "log": Choice("bayes", "Bayesian Poisson-normal model", "Bayesian Poisson-normal model (log link; {prior})", "10.1002/jrsm.1475"),
+    None: Choice(
+        "bayes", "Bayesian hypergeometric-normal model", "Bayesian hypergeometric-normal model (log odds ratio; {prior})",
+        "10.1002/jrsm.1475",
+    ),
+}  # fmt: skip
 
 #: Models of the exact likelihood of the counts.
 EXACT = tuple(code for code, model in MODELS.items() if model.family == "exact")
@@ -276,4 +332,6 @@ def source_of(code: str) -> str | None:
 
 def model_row(model: str, link: str | None) -> Choice:
     """The row whose name and phrase a model goes by: with the log link it is the Poisson-normal model."""
+    if model == "bayes" and link in POSTERIOR:
+        return POSTERIOR[link]
     return POISSON if model == "glmm" and link == "log" else MODELS[model]

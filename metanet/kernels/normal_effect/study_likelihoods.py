@@ -54,6 +54,14 @@ class Likelihood(Protocol):
         """The rate (or effect) that belongs to theta."""
         ...
 
+    def on_grid(self, theta: Array) -> Array:
+        """Log-likelihoods ``[b, k, q]`` at predictors ``[b, q]`` that the studies of a fit share."""
+        ...
+
+    def response_on_grid(self, theta: Array) -> Array:
+        """The response at the same predictors: ``[b, 1, q]``, or ``[b, k, q]`` where it is each study's own."""
+        ...
+
     def shrunken(self, mu: Array, tau: Array, score: Array) -> Array | None:
         """Posterior mean of each study's response from that of its slope; None where the slope does not tell it."""
         ...
@@ -102,6 +110,18 @@ class _Terms:
         """Slope and negative second derivative."""
         return self.terms(theta)[1:]
 
+    def response(self, theta: Array) -> Array:
+        """The rate (or effect) that belongs to theta."""
+        raise NotImplementedError
+
+    def on_grid(self, theta: Array) -> Array:
+        """Log-likelihoods ``[b, k, q]`` at predictors ``[b, q]`` that the studies of a fit share."""
+        return np.moveaxis(self.slope(np.moveaxis(theta, -1, 0)[:, :, None])[0], 0, -1)
+
+    def response_on_grid(self, theta: Array) -> Array:
+        """The response at the same predictors, ``[b, 1, q]``."""
+        return self.response(theta[:, None, :])
+
 
 class _Counts(_Terms):
     """Events of a total (of patients, or of person-time), and what the likelihoods of a single count share."""
@@ -117,10 +137,6 @@ class _Counts(_Terms):
     def shrunken(self, mu: Array, tau: Array, score: Array) -> Array | None:
         """With these links the posterior mean of the rate needs nodes of its own."""
         return None
-
-    def response(self, theta: Array) -> Array:
-        """The rate of a study."""
-        raise NotImplementedError
 
     def tails(self, theta: Array) -> tuple[Array, Array]:
         """Probabilities of fewer and of more events than were observed."""
@@ -180,6 +196,22 @@ class BinomialLogit(_Counts):
         p += self.events
         return loglik, p, tail
 
+    def on_grid(self, theta: Array) -> Array:
+        """Log-likelihoods ``[b, k, q]`` at predictors ``[b, q]`` that the studies of a fit share."""
+        if self.offset is not None:
+            return super().on_grid(theta)
+        softplus = np.maximum(theta, 0.0)
+        softplus += np.log1p(np.exp(-np.abs(theta)))
+        out: Array = self.events[:, :, None] * theta[:, None, :]
+        out -= self.total[:, :, None] * softplus[:, None, :]
+        return out
+
+    def response_on_grid(self, theta: Array) -> Array:
+        """The rate, ``[b, 1, q]``."""
+        if self.offset is not None:
+            return theta[:, None, :]
+        return np.asarray(1.0 / (1.0 + np.exp(-theta)))[:, None, :]
+
     def common(self) -> Array:
         """The logit of the summed counts, where there is no offset."""
         if self.offset is not None:
@@ -234,6 +266,11 @@ class BinomialProbit(_Counts):
         a, c = np.exp(log_density - log_p), np.exp(log_density - log_q)
         loglik = self.events * log_p + others * log_q
         return loglik, self.events * a - others * c, self.events * a * (a + theta) + others * c * (c - theta)
+
+    def on_grid(self, theta: Array) -> Array:
+        """Log-likelihoods ``[b, k, q]`` at predictors ``[b, q]`` that the studies of a fit share."""
+        log_p, log_q = special.log_ndtr(theta)[:, None, :], special.log_ndtr(-theta)[:, None, :]
+        return np.asarray(self.events[:, :, None] * log_p + (self.total - self.events)[:, :, None] * log_q)
 
     def response(self, theta: Array) -> Array:
         """The rate of a study: the normal distribution function."""
@@ -297,6 +334,11 @@ class Poisson(_Counts):
         """Log-likelihood, its slope and its negative second derivative."""
         expected = self.total * np.exp(np.minimum(theta, 200.0))
         return self.events * theta - expected, self.events - expected, expected
+
+    def on_grid(self, theta: Array) -> Array:
+        """Log-likelihoods ``[b, k, q]`` at predictors ``[b, q]`` that the studies of a fit share."""
+        mean = np.exp(np.minimum(theta, 200.0))[:, None, :]
+        return np.asarray(self.events[:, :, None] * theta[:, None, :] - self.total[:, :, None] * mean)
 
     def tails(self, theta: Array) -> tuple[Array, Array]:
         """Probabilities of fewer and of more events than were observed."""

@@ -26,7 +26,7 @@ from metanet.kernels.inverse_variance import (
 from metanet.kernels.inverse_variance.intervals import MeanInterval
 from metanet.kernels.inverse_variance.search import Kind
 from metanet.kernels.normal_effect.fit import Fit, fit as fit_random_effect, mu_interval, tau_interval
-from metanet.kernels.normal_effect.random_effect import LINKS, RULES, Link, averaged, marginal_rate, posterior
+from metanet.kernels.normal_effect.random_effect import LINKS, RULES, Link, averaged, common_mean, marginal_rate, posterior
 from metanet.kernels.normal_effect.study_likelihoods import (
     BinomialCloglog,
     BinomialLogit,
@@ -39,6 +39,7 @@ from metanet.kernels.normal_effect.study_likelihoods import (
 from metanet.kernels.numerics import distributions
 from metanet.models.options import Options
 from metanet.models.pooling.batch import Batch, Data
+from metanet.models.pooling.posterior import fill_posterior, to_response
 
 Rows = NDArray[np.intp]
 
@@ -269,6 +270,10 @@ def fill_one_group(out: Batch, data: Data, options: Options) -> None:
         _fill_single(out, np.flatnonzero(data.present.sum(-1) == 1), events, size, options)
         return
     x = events.sum(-1)
+    if options.model == "bayes":
+        _fill_posterior(out, np.flatnonzero(data.present.any(-1)), events, size, options)
+        _fill_single(out, np.flatnonzero(data.present.sum(-1) == 1), events, size, options)
+        return
     _fill_single(out, np.flatnonzero(data.present.sum(-1) == 1), events, size, options)
     none = several & (x == 0)
     only = several & ~none & (x == size.sum(-1)) if not data.timed else np.zeros_like(none)
@@ -297,9 +302,37 @@ def _fill_single(out: Batch, rows: Rows, events: Array, size: Array, options: Op
     x, n = events[rows].sum(-1), size[rows].sum(-1)
     lower, upper = _exact(x, n, options)
     out.put(rows, status="not pooled", estimate=x / n, ci_lower=lower, ci_upper=upper)
-    # A two-step model has left its own, corrected numbers here.
-    out.put(rows, mu=np.nan, se=np.nan, mu_lower=np.nan, mu_upper=np.nan, corrected=0.0)  # type: ignore[arg-type]
+    # Another model has left its own numbers here; of a posterior only the rate of the next study is kept.
+    for name in ("mu", "se", "mu_lower", "mu_upper", "loglik", *_SPREAD, *_AVERAGED):
+        getattr(out, name)[rows] = np.nan
+    out.corrected[rows] = 0.0
     out.weights[rows] = np.where(size[rows] > 0, 1.0, np.nan)
+
+
+_SPREAD = ("tau2", "tau2_lower", "tau2_upper", "i2", "i2_lower", "i2_upper", "h2", "h2_lower", "h2_upper")
+_AVERAGED = ("marginal_estimate", "marginal_ci_lower", "marginal_ci_upper")
+
+
+def _fill_posterior(out: Batch, rows: Rows, events: Array, size: Array, options: Options) -> None:
+    """The posterior, whatever the counts; the tests of equal rates where both outcomes occurred."""
+    if not rows.size:
+        return
+    e, n = events[rows], size[rows]
+    studies = linked(e, n, options)
+    fill_posterior(out, rows, studies, n, options)
+    to_response(out, rows, options)
+    x = e.sum(-1)
+    both = np.flatnonzero((n > 0).sum(-1) > 1) if options.link == "log" else np.flatnonzero((x < n.sum(-1)) & ((n > 0).sum(-1) > 1))
+    both = both[x[both] > 0]
+    typical = np.full(rows.size, np.nan)
+    if both.size:
+        part = studies.take(both)
+        lrt = np.maximum(0.0, 2 * (saturated(e[both], n[both], options) - common_mean(part)[1]))
+        typical[both] = _fill_tests(out, rows[both], e[both], n[both], lrt, options)
+        if options.link in ("probit", "cloglog"):
+            with np.errstate(divide="ignore"):
+                typical[both] = two_step.typical_variance(1.0 / part.precision)
+    fill_inconsistency(out, rows, typical, options)
 
 
 def _fill_edge(out: Batch, rows: Rows, events: Array, size: Array, status: str, options: Options) -> None:

@@ -16,11 +16,11 @@ from metanet.base.results import Method
 from metanet.effects.measures import MEASURES
 from metanet.kernels.numerics.distributions import two_sided_z
 from metanet.models.options import Options
-from metanet.models.registry import CI, I2, MODELS, PREDICTION, TWO_STEP, model_row, source_of, source_title
+from metanet.models.registry import CI, I2, MODELS, PREDICTION, TWO_STEP, model_row, prior_of, source_of, source_title
 
 
 def _model_text(options: Options) -> str:
-    return model_row(options.model, options.link).phrase.format(link=options.link)
+    return model_row(options.model, options.link).phrase.format(link=options.link, prior=prior_of(options.link).text())
 
 
 def study_interval(options: Options) -> str:
