@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from metanet.base.arguments import checked, choice, whole
 from metanet.base.display import in_sentence, plural, title_of
-from metanet.base.errors import ArgumentError, as_given, check_choice, no_column, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice, no_column
+from metanet.base.groups import absent, read_groups
 from metanet.base.results import Method
-from metanet.base.untrusted import listing, visible
+from metanet.base.untrusted import listing
 from metanet.kernels.inverse_variance import two_step as prediction
 from metanet.kernels.normal_effect.random_effect import averaged
 from metanet.kernels.numerics import distributions
@@ -22,7 +23,7 @@ from metanet.models.comparison.fit import CommonFit, common_fit, pairs_of, ratio
 from metanet.models.comparison.result import OBSERVATIONAL, Comparison
 from metanet.models.options import Options, lean
 from metanet.models.pooling.batch import Data, pool_batch
-from metanet.models.pooling.inputs import Studies, missing, read_studies
+from metanet.models.pooling.inputs import Studies, gap_note, no_groups, read_studies
 from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, options_for, pool_studies, takes_of
 from metanet.models.pooling.simulate import Truth, draw
 from metanet.models.results.method import joint_sentence
@@ -58,7 +59,9 @@ def compare(
     data
         One row for each study (arm).
     by
-        Column that forms the groups, kept in order of appearance; rows without a value are left out, with a note.
+        Column that forms the groups. They keep the order of the categories of a pandas Categorical; numbers, and names that differ
+        only in a number ("10 mg", "20 mg"), are in order of size, other names in order of appearance. Rows without a value are
+        left out, with a note.
     heterogeneity
         "common": one tau2 for all groups, estimated again under equal means, as nested mixed models are compared. "separate": a
         tau2 of its own for each group, held fixed in the test of the means, which is then the analogue of Q between groups. A common
@@ -183,19 +186,14 @@ def _groups(data: Any, by: object) -> tuple[pd.DataFrame, tuple[str, ...], NDArr
     column = data[by]
     if column.ndim != 1:
         raise ArgumentError(f"by={as_given(by)} names several columns of data. Fix: rename one of them.")
-    values = ["" if missing(item) else str(item).strip() for item in column.tolist()]
-    known = np.array([bool(value) for value in values], dtype=bool)
-    if not known.any():
-        raise ArgumentError(f"by={by!r}: no row has a value, so there are no groups.")
-    names = tuple(dict.fromkeys(value for value in values if value))
+    found = read_groups(column)
+    names = found.names
+    if not names:
+        raise no_groups(by)
     if len(names) > _MOST_GROUPS:
         raise ArgumentError(f"by={by!r} makes {len(names)} groups; at most {_MOST_GROUPS} can be compared.")
-    group = np.array([names.index(value) for value in values if value], dtype=np.intp)
-    gone = int((~known).sum())
-    notes = (
-        [f"{plural(gone, 'row')} without a value of {visible(shorten(in_sentence(title_of(by, data)), 40))} excluded."] if gone else []
-    )
-    return data[known].reset_index(drop=True), names, group, notes
+    place = np.array(found.place, dtype=np.intp)
+    return data[place >= 0].reset_index(drop=True), names, place[place >= 0], gap_note(data, found.gaps, by)
 
 
 def _quiet(studies: Studies) -> Studies:
@@ -313,7 +311,7 @@ def _notes(
     if "study_id" in frame.columns and frame["study_id"].ndim == 1:
         seen: dict[Any, set[int]] = {}
         for key, g in zip(frame["study_id"].tolist(), group.tolist(), strict=True):
-            if not missing(key):
+            if not absent(key):
                 seen.setdefault(key, set()).add(g)
         both = [key for key, found in seen.items() if len(found) > 1]
         if both:

@@ -13,8 +13,8 @@ import numpy as np
 from metanet.base.arrays import Array, Mask
 from metanet.base.display import plural
 from metanet.base.errors import ArgumentError, as_given, nearest, shorten
+from metanet.base.groups import absent, categories_of, name_of, natural
 from metanet.base.untrusted import listing, visible
-from metanet.models.pooling.inputs import missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,26 +42,34 @@ _OPERATORS: dict[type, Callable[[Array, Array], Array]] = {
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """A column: numbers ``[k]``, or texts; `known` marks what is not missing."""
+    """A column: numbers ``[k]``, or texts; `known` marks what is not missing.
+
+    `categories` are those of a pandas Categorical in their own order, empty for other columns.
+    """
 
     known: Mask
     numbers: Array | None
     texts: tuple[str, ...]
+    categories: tuple[str, ...] = ()
 
 
 def read_values(frame: pd.DataFrame, name: str, *, argument: str = "data") -> Values:
-    """A column of numbers as such, anything else as texts; a truth value is a category."""
+    """A column of numbers as such, anything else as texts; a truth value is a category, and so is a number of a pandas Categorical."""
     column = frame[name]
     if getattr(column, "ndim", 1) != 1:
         raise ArgumentError(f"formula: several columns of {argument} are called {name!r}. Fix: rename them.")
     items = column.tolist()
-    known = np.array([not missing(item) and str(item).strip() != "" for item in items], dtype=bool)
+    known = np.array([not absent(item) for item in items], dtype=bool)
     there = [item for item, here in zip(items, known, strict=True) if here]
-    numeric = bool(there) and all(
-        isinstance(item, (int, float, np.integer, np.floating)) and not isinstance(item, (bool, np.bool_)) for item in there
+    categories = categories_of(column)
+    numeric = (
+        bool(there)
+        and categories is None
+        and all(isinstance(item, (int, float, np.integer, np.floating)) and not isinstance(item, (bool, np.bool_)) for item in there)
     )
     if not numeric:
-        return Values(known, None, tuple(str(i).strip() if ok else "" for i, ok in zip(items, known, strict=True)))
+        texts = tuple(name_of(item) if ok else "" for item, ok in zip(items, known, strict=True))
+        return Values(known, None, texts, tuple(map(name_of, categories or ())))
     numbers = np.full(len(items), np.nan)
     numbers[known] = [float(item) for item in there]
     for i in np.flatnonzero(known & ~(np.abs(numbers) <= 1e15)):
@@ -89,7 +97,8 @@ class Factor:
         """The factor with the categories, means and scales of these studies."""
         if self.categorical or (isinstance(self._node, str) and columns[self._node].numbers is None):
             values = columns[self.names[0]]
-            found = sorted(set(_texts(values)), key=_order)
+            here = set(_texts(values))
+            found = [name for name in dict.fromkeys(values.categories) if name in here] or sorted(here, key=natural)
             if self.reference is not None:
                 if self.reference not in found:
                     near = nearest(self.reference, found)
@@ -132,15 +141,7 @@ class Factor:
 def _texts(values: Values) -> list[str]:
     if values.numbers is None:
         return list(values.texts)
-    return [f"{number:.12g}" for number in values.numbers]
-
-
-def _order(text: str) -> tuple[int, float, str]:
-    """Numbers by size, then texts by alphabet."""
-    try:
-        return 0, float(text), text
-    except ValueError:
-        return 1, 0.0, text
+    return [name_of(number) for number in values.numbers]
 
 
 def read_factor(source: str, quoted: Mapping[str, str], frame: pd.DataFrame, index: int) -> Factor:
@@ -207,7 +208,7 @@ def _category(node: ast.expr, column: Callable[[str], str], label: str) -> tuple
         reference = given[0].value if isinstance(given[0], ast.Constant) else None
         if not isinstance(reference, (str, int, float)) or isinstance(reference, bool):
             raise ArgumentError(f"formula: the reference in {as_given(label)} must be a category in quotation marks.")
-    return column(node.args[0].id), None if reference is None else str(reference)
+    return column(node.args[0].id), None if reference is None else name_of(reference)
 
 
 def _checked(node: ast.expr, column: Callable[[str], str], names: list[str], label: str, depth: int) -> Any:

@@ -13,6 +13,7 @@ from metanet.base.arguments import checked, whole
 from metanet.base.arrays import Array
 from metanet.base.display import plural
 from metanet.base.errors import ArgumentError, as_given, check_choice, shorten
+from metanet.base.groups import name_of
 from metanet.base.untrusted import listing
 from metanet.effects.measures import MEASURES
 from metanet.kernels.inverse_variance.regression_tau2 import gram_schmidt
@@ -73,7 +74,8 @@ def meta_regression(
         A frame with one row for each study, its moderators among the columns.
     formula
         Moderators, such as ``"~ pct_pancreatic + year"``: names of columns (others than plain words in backticks), joined by
-        ``+``, ``:`` (interaction) or ``*`` (both). Columns of texts are categories, whose first is the reference;
+        ``+``, ``:`` (interaction) or ``*`` (both). Columns of texts are categories, whose first is the reference (in the order
+        of a pandas Categorical, else numbers by size and texts by alphabet);
         ``C(column)`` makes numbers so, ``C(column, 'level')`` chooses the reference. Numbers may stand in ``center``,
         ``scale``, ``log``, ``log2``, ``log10``, ``log1p``, ``sqrt``, ``exp`` and, with arithmetic, ``I()``. Nothing else is
         read, and nothing is run as Python. Studies that miss a moderator are left out and named in the notes.
@@ -198,7 +200,7 @@ def _check_design(design: Design, frame: pd.DataFrame) -> None:
     """Refuse what no method could estimate: a constant moderator, too many coefficients, columns that follow from others."""
     k, p = design.matrix.shape
     for name in design.formula.names:
-        values = {str(v).strip() for v in frame[name].tolist()}
+        values = {name_of(v) for v in frame[name].tolist()}
         if len(values) == 1 and k > 1:
             raise ArgumentError(
                 f"formula: {name!r} is {shorten(values.pop(), 40)!r} in every one of {plural(k, 'study', 'studies')}, so it "

@@ -14,6 +14,7 @@ from metanet.base.arrays import Array
 from metanet.base.display import ABSENT, in_sentence, level_text, number, p_value, per_cent, plural, scale_of, title_of
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, as_given, check_choice
+from metanet.base.groups import name_of
 from metanet.base.results import Method, Result, Test
 from metanet.base.untrusted import listing, visible
 from metanet.effects.measures import MEASURES
@@ -311,7 +312,7 @@ class Regression(Result):
             else:
                 # The reference of a category, as the studies write it.
                 factor = next(f for f in self._design.factors if f.categories and f.names == (name,))
-                texts = [str(v).strip() for v in self._frame[name].tolist()]
+                texts = [name_of(v) for v in self._frame[name].tolist()]
                 known = factor.categories[0]
                 new[name] = [self._frame[name].iloc[texts.index(known)] if known in texts else float(known)] * line.size
         fitted = self.predict(new)

@@ -194,7 +194,7 @@ def test_rows_without_a_group_are_left_out_and_counted():
     frame = DATA.assign(group=["A", None, "A", "B", "B", "B", np.nan, "A", " "])
     found = mn.compare(frame, "group")
     assert sum(fit.k for fit in found.groups.values()) == 6
-    assert any("3 rows without a value of group excluded" in note for note in found.notes)
+    assert any("3 arms of 3 studies without a value of group excluded" in note for note in found.notes)
 
 
 def test_two_groups_of_trials_are_compared_on_the_log_scale():
