@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from metanet.models.pooling.inputs import Studies, check_frame, read_studies
 from metanet.models.pooling.pool import DATA_ARGUMENTS, options_for
 from metanet.models.regression.fit import fit_counts, fit_two_step, permute, usable
 from metanet.models.regression.formulas import Design, read_formula
-from metanet.models.regression.notes import notes_for, stamp
+from metanet.models.regression.notes import notes_for, reference_notes, stamp
 from metanet.models.regression.result import Regression
 
 if TYPE_CHECKING:
@@ -76,7 +77,9 @@ def meta_regression(
         Moderators, such as ``"~ pct_pancreatic + year"``: names of columns (others than plain words in backticks), joined by
         ``+``, ``:`` (interaction) or ``*`` (both). Columns of texts are categories, whose first is the reference (in the order
         of a pandas Categorical, else numbers by size and texts by alphabet);
-        ``C(column)`` makes numbers so, ``C(column, 'level')`` chooses the reference. Numbers may stand in ``center``,
+        ``C(column)`` makes numbers so, ``C(column, 'level')`` chooses the reference, and ``- 1`` gives every category its own
+        coefficient. A first category without events, or with events only, is no reference: with the exact model the first that has
+        both is taken, with a note. Numbers may stand in ``center``,
         ``scale``, ``log``, ``log2``, ``log10``, ``log1p``, ``sqrt``, ``exp`` and, with arithmetic, ``I()``. Nothing else is
         read, and nothing is run as Python. Studies that miss a moderator are left out and named in the notes.
     events, total, events_control, total_control, person_time, person_time_control, yi, vi, study, measure, add, to, drop00
@@ -152,16 +155,19 @@ def meta_regression(
     if not rows.size:
         raise ArgumentError("No study with the moderators has an estimable effect.")
     part = frame.iloc[rows].reset_index(drop=True)
-    design = read.design(part, labels)
+    counts = _data(studies, rows)
+    # With effects every coefficient is finite.
+    has_rate = partial(informative, counts) if options.exact else None
+    design = read.design(part, labels, has_rate)
     _check_design(design, part)
     contrast = moderator_contrast(design)
-    counts = _data(studies, rows)
     fit = fit_counts if options.exact else fit_two_step
     numbers = fit(counts, design.matrix, contrast, options)
     permuted = None
     if permutations is not None:
         permuted = permute(counts, design.matrix, contrast, options, int(permutations), seed)
     notes = notes_for(numbers, design, contrast, options, permuted, without=without, dropped=dropped)
+    notes += reference_notes(numbers, design, has_rate)
     notes += list(studies.notes)
     return Regression(
         status=numbers.status,
@@ -179,6 +185,12 @@ def meta_regression(
         _studies=tuple(labels),
         _frame=part,
     )
+
+
+def informative(counts: Data, chosen: NDArray[np.bool_]) -> bool:
+    """Whether the chosen studies together have events and, unless these are counted over time, non-events."""
+    events = float(counts["events"][0, chosen].sum())
+    return events > 0 and (counts.timed or events < float(counts["total"][0, chosen].sum()))
 
 
 def _data(studies: Studies, rows: NDArray[np.intp]) -> Data:

@@ -13,12 +13,12 @@ from metanet._version import __version__
 from metanet.base.arrays import Array
 from metanet.base.display import level_text, plural
 from metanet.base.results import Method
-from metanet.base.untrusted import listing
+from metanet.base.untrusted import listing, visible
 from metanet.effects.measures import MEASURES
 from metanet.kernels.numerics.distributions import two_sided_t, two_sided_z
 from metanet.models.options import Options
 from metanet.models.regression.fit import Numbers, Permuted
-from metanet.models.regression.formulas import Design
+from metanet.models.regression.formulas import Design, Informative, choice_of
 
 #: Studies for each coefficient below which a regression is seldom reliable (Cochrane Handbook, chapter 10.11.5.1).
 STUDIES_EACH = 10
@@ -86,6 +86,33 @@ def notes_for(
         "Moderators belong to studies, not to patients: an association between studies need not hold within them, and is "
         "observational."
     )
+    return out
+
+
+def reference_notes(numbers: Numbers, design: Design, informative: Informative | None) -> list[str]:
+    """What the categories are compared with, and how another reference is chosen where one costs every coefficient."""
+    if numbers.status == "not estimable":
+        return []
+    out = []
+    place = design.terms.index("Intercept") if "Intercept" in design.terms else None
+    lost = place is not None and bool(np.isnan(numbers.beta[place]))
+    for factor in design.compared:
+        name, (reference, *others) = factor.names[0], factor.categories
+        texts = np.array(design.texts(name), dtype=object)
+        text = f"The reference category of {visible(name)} is {visible(reference)}"
+        choices = [choice_of(name, other) for other in others if informative is None or informative(texts == other)]
+        ways = [f"{found} chooses another" for found in choices if found][:1]
+        if len(design.formula.names) == 1:
+            ways.append(f"{design.formula.text} - 1 gives the rate of every category")
+        if factor.passed is not None:
+            text += f", because {visible(factor.passed)}, the first one, has no events or events only and gives no finite estimates"
+        elif lost and informative is not None and not informative(texts == reference):
+            text += (
+                ", which has no events or events only, so the intercept and the coefficients of the other categories have no estimates"
+            )
+            text += f". Fix: {'; '.join(ways)}" if ways else ""
+            ways = []
+        out.append(f"{text}. {'; '.join(ways)}{'.' if ways else ''}".strip())
     return out
 
 
@@ -167,6 +194,7 @@ def stamp(numbers: Numbers, design: Design, options: Options, permuted: Permuted
         **{field.name: getattr(options, field.name) for field in fields(options)},
         "formula": design.formula.text,
         "terms": list(design.terms),
+        "references": design.references,
         "prediction": "HTS",
         "prediction_text": "Student's t with k − p − 1 df",
         "tau2_interval": "profile likelihood" if exact else "Q-profile",
