@@ -25,6 +25,7 @@ from metanet.models.pooling.pool import DATA_ARGUMENTS, options_for
 from metanet.models.regression.fit import fit_counts, fit_two_step, permute, usable
 from metanet.models.regression.formulas import Design, read_formula
 from metanet.models.regression.notes import notes_for, reference_notes, stamp
+from metanet.models.regression.outcomes import refuse_outcomes
 from metanet.models.regression.result import Regression
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ def meta_regression(
     Raises
     ------
     ArgumentError
-        An argument that cannot be used; a formula beyond the above; a moderator that is constant; columns of which one follows
+        An argument that cannot be used; a formula beyond the above; a moderator that is constant, or that is the outcome (events,
+        effects, variances, rates of the same studies; sizes are allowed); columns of which one follows
         from others; as many coefficients as studies.
 
     Notes
@@ -156,6 +158,7 @@ def meta_regression(
         raise ArgumentError("No study with the moderators has an estimable effect.")
     part = frame.iloc[rows].reset_index(drop=True)
     counts = _data(studies, rows)
+    refuse_outcomes(read.names, part, given, counts, options)
     # With effects every coefficient is finite.
     has_rate = partial(informative, counts) if options.exact else None
     design = read.design(part, labels, has_rate)
