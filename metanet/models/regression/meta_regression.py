@@ -221,6 +221,13 @@ def _check_design(design: Design, frame: pd.DataFrame) -> None:
                 f"formula: {name!r} is {shorten(values.pop(), 40)!r} in every one of {plural(k, 'study', 'studies')}, so it "
                 "cannot account for differences between them. Fix: leave it out."
             )
+    for factor in design.factors:
+        if factor.categories and len(factor.categories) == k > 1:
+            name = shorten(factor.names[0], 40)
+            raise ArgumentError(
+                f"formula: {name!r} has one study in each category: the difference between the categories cannot be told from the "
+                f"difference between the studies. Fix: leave {name!r} out, or join categories."
+            )
     if k <= p:
         raise ArgumentError(
             f"formula: {plural(k, 'study', 'studies')} for {plural(p, 'coefficient')} ({listing(design.terms)}): more "

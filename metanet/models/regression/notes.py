@@ -11,7 +11,7 @@ import scipy
 
 from metanet._version import __version__
 from metanet.base.arrays import Array
-from metanet.base.display import level_text, plural
+from metanet.base.display import level_text, number, plural
 from metanet.base.results import Method
 from metanet.base.untrusted import listing, visible
 from metanet.effects.measures import MEASURES
@@ -22,8 +22,8 @@ from metanet.models.regression.formulas import Design, Informative, choice_of
 
 #: Studies for each coefficient below which a regression is seldom reliable (Cochrane Handbook, chapter 10.11.5.1).
 STUDIES_EACH = 10
-#: Wald's p-value over that of the likelihood ratio, beyond which a reader is warned.
-_DISAGREE = 10.0
+#: The likelihood ratio over Wald's statistic, both on the scale of chi-squared, beyond which a reader is warned.
+_DISAGREE = 2.0
 _CI = {
     "z": "normal quantile, model-based error",
     "t": "Student's t with k − p df",
@@ -70,7 +70,7 @@ def notes_for(
             f"{plural(k, 'study', 'studies')} for {plural(m, 'moderator coefficient')}: fewer than {STUDIES_EACH} for each. The "
             "regression is exploratory."
         )
-    out += _estimates(numbers, design, options)
+    out += _estimates(numbers, design, options, m)
     if numbers.status == "not estimable":
         return out
     out += _heterogeneity(numbers, options, k)
@@ -116,7 +116,7 @@ def reference_notes(numbers: Numbers, design: Design, informative: Informative |
     return out
 
 
-def _estimates(numbers: Numbers, design: Design, options: Options) -> list[str]:
+def _estimates(numbers: Numbers, design: Design, options: Options, tested: int) -> list[str]:
     if numbers.status == "not estimable":
         if not numbers.settled:
             return [
@@ -136,10 +136,14 @@ def _estimates(numbers: Numbers, design: Design, options: Options) -> list[str]:
             f"{listing(lost, 12)}: no finite estimate, because the informative studies have no events (or only events) and the "
             "likelihood increases without limit (separation). The likelihood-ratio test is valid; Wald's test is not given."
         )
-    if numbers.lrt_pvalue < 0.05 and numbers.qm_pvalue > _DISAGREE * numbers.lrt_pvalue:
+    # F times its first degrees of freedom is on the scale of chi-squared, as the likelihood ratio is.
+    wald = numbers.qm * (tested if np.isfinite(numbers.df) else 1)
+    if options.exact and numbers.lrt_pvalue < 0.05 and wald < numbers.lrt / _DISAGREE:
         out.append(
-            "Wald's test and the likelihood-ratio test disagree widely, as is known for few events (Hauck and Donner 1977, "
-            "doi:10.1080/01621459.1977.10479969): use the likelihood-ratio test, and no Wald interval."
+            f"Wald's statistic ({number(wald)} on the scale of chi-squared) is less than half of the likelihood ratio "
+            f"({number(numbers.lrt)}), as is known where a category has few events (Hauck and Donner 1977, "
+            "doi:10.1080/01621459.1977.10479969): its tests and intervals of the coefficients understate what the data say; use the "
+            "likelihood-ratio test."
         )
     if options.ci == "HK" and np.isfinite(numbers.df):
         model = numbers.combine(np.eye(numbers.beta.size))
