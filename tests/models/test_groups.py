@@ -147,3 +147,9 @@ def test_benefit_against_risk_has_the_same_order_and_counts_rows_without_a_group
     assert years == sorted(years, key=float)
     found = mn.benefit_risk(evidence, by="design")
     assert any("without a value of" in note for note in found.notes)
+
+
+def test_blank_identifiers_of_studies_are_gaps():
+    arms = DATA.assign(study_id=["t1", "t1", "", " ", None, np.nan, "t2", "t2"])
+    assert mn.pool(arms).study_count == 6
+    assert any(note.startswith("8 arms of 6 studies") for note in mn.pool(arms).notes)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from metanet.base.arrays import Array
 from metanet.base.display import in_sentence, plural, title_of
 from metanet.base.errors import ArgumentError, as_given, no_column, shorten
+from metanet.base.groups import absent, name_of
 from metanet.base.untrusted import visible
 from metanet.models.pooling.batch import Data
 
@@ -173,8 +174,7 @@ def _labels(study: Any, k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if study is None:
         return tuple(f"Study {i + 1}" for i in range(k)), ()
     items = [
-        f"Study {i + 1}" if missing(item) or not str(item).strip() else str(item)
-        for i, item in enumerate(study.tolist() if hasattr(study, "tolist") else study)
+        f"Study {i + 1}" if absent(item) else str(item) for i, item in enumerate(study.tolist() if hasattr(study, "tolist") else study)
     ]
     seen: dict[str, int] = {}
     labels = []
@@ -197,7 +197,7 @@ def count_studies(frame: pd.DataFrame) -> int:
     """Different values of `study_id`; a row without one is a study of its own, and so is every row without the column."""
     if "study_id" not in frame or frame["study_id"].ndim != 1:
         return len(frame)
-    known = [str(item) for item in frame["study_id"].tolist() if not missing(item)]
+    known = [name_of(item) for item in frame["study_id"].tolist() if not absent(item)]
     return len(set(known)) + len(frame) - len(known)
 
 
