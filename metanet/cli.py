@@ -15,6 +15,7 @@ import click
 
 from metanet._version import __version__
 from metanet.base.errors import ArgumentError, MetanetError, ReportError, no_column
+from metanet.base.groups import read_groups
 from metanet.base.untrusted import json_visible, visible
 
 _LOCAL = Path("extracted_data")
@@ -274,6 +275,7 @@ def pool(file: str, study: str | None, by: str | None, prediction: str, as_json:
     """Pool the rates of any CSV FILE with one row for each study."""
     from metanet.base.results import plain
     from metanet.evidence.reading.table import read_counts
+    from metanet.models.pooling.inputs import gap_note, no_groups
     from metanet.models.pooling.pool import pool as fit
 
     columns = {name: given.pop(name) for name in _COLUMNS}
@@ -292,13 +294,22 @@ def pool(file: str, study: str | None, by: str | None, prediction: str, as_json:
         return
     if by not in frame.columns:
         raise no_column("by", by, frame.columns, of=visible(file))
-    if (groups := frame[by].nunique()) > _MOST_GROUPS:
-        raise ArgumentError(f"--by {by!r} has {groups:,} groups; at most {_MOST_GROUPS:,} can be pooled.")
-    fits = {str(name): fit(part, **choices) for name, part in frame.groupby(by, sort=False)}
+    found = read_groups(frame[by])
+    if not found.names:
+        raise no_groups(by)
+    if len(found.names) > _MOST_GROUPS:
+        raise ArgumentError(f"--by {by!r} has {len(found.names):,} groups; at most {_MOST_GROUPS:,} can be pooled.")
+    members: dict[int, list[int]] = {}
+    for row, place in enumerate(found.place):
+        members.setdefault(place, []).append(row)
+    fits = {name: fit(frame.iloc[members[place]], **choices) for place, name in enumerate(found.names)}
     if as_json:
         click.echo(_json(plain({name: one.to_dict() for name, one in fits.items()})))
     else:
         click.echo("\n\n".join(f"{visible(by)}: {visible(name)}\n{one.summary()}" for name, one in fits.items()))
+    for note in gap_note(frame, found.gaps, by):
+        # Not among the results of --json.
+        click.echo(note if as_json else f"\nNote: {note}", err=as_json)
 
 
 @cli.command()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, DataError, check_choice
+from metanet.base.groups import natural
 from metanet.base.untrusted import counted, html_block, html_table, html_text, visible
 from metanet.evidence import rates as selecting
 from metanet.evidence.checks.check import Reading, read_folder
@@ -364,7 +365,7 @@ class Evidence:
             }
             for row, reason in selection.left_out
         ]
-        return sorted(out, key=lambda entry: (str(entry["study"]).casefold(), entry["arm"]))
+        return sorted(out, key=lambda entry: (natural(entry["study"]), natural(entry["arm"])))
 
 
 # The columns of `rates` that come first, in this order; the moderators of the arms follow.
@@ -534,4 +535,4 @@ def _modality_words(arms: Table) -> dict[str, tuple[str, ...]]:
         if name is not None and modality is not None:
             found.setdefault(name, {})[modality] = None
             counts[name] = counts.get(name, 0) + 1
-    return {name: tuple(found[name]) for name in sorted(found, key=lambda name: (-counts[name], name))}
+    return {name: tuple(found[name]) for name in sorted(found, key=lambda name: (-counts[name], natural(name)))}

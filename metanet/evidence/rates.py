@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.groups import natural
 from metanet.base.untrusted import counted, listing, visible
 from metanet.evidence.contract import CERTAINTIES, Family, Outcome
 
@@ -34,7 +35,7 @@ def study_labels(studies: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         if len(ids) == 1:
             labels[ids[0]] = label
             continue
-        for place, study_id in enumerate(sorted(ids)):
+        for place, study_id in enumerate(sorted(ids, key=natural)):
             lettered = f"{label}{_LETTERS[place]}" if place < len(_LETTERS) else f"{label} [{study_id}]"
             labels[study_id] = lettered if not taken[lettered] else f"{label} [{study_id}]"
     return labels
@@ -96,7 +97,7 @@ def choose_reports(rows: Sequence[Record], policy: str) -> tuple[list[Record], l
         years[row["study_id"]] = row["year"]
         if row["overlap_group"]:
             members[row["overlap_group"]].add(row["study_id"])
-    crowded = sorted(group for group, reports in members.items() if len(reports) > 1)
+    crowded = sorted((group for group, reports in members.items() if len(reports) > 1), key=natural)
     if policy == "keep_all":
         return list(rows), [], crowded
 
@@ -194,11 +195,11 @@ def select(
         )
     notes += _unit_notes(kept)
     return Selection(
-        rows=sorted(kept, key=lambda row: (row["year"], labels[row["study_id"]].casefold(), row["arm"])),
+        rows=sorted(kept, key=lambda row: (row["year"], natural(labels[row["study_id"]]), natural(row["arm"]))),
         left_out=sieve.left_out,
         notes=notes,
         definition=definition,
-        modalities=None if modalities is None else tuple(sorted(modalities)),
+        modalities=None if modalities is None else tuple(sorted(modalities, key=natural)),
     )
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from metanet.base.errors import MetanetError, MetanetWarning
+from metanet.base.groups import natural
 from metanet.models.pooling.pool import pool
 from metanet.models.results.pooled import Pooled
 
@@ -103,7 +104,7 @@ class View:
             arguments.append(f"certainty={literal(self.certainty)}")
         lines = [f"rates = mn.load_evidence({folder}).rates({', '.join(arguments)})"]
         if self.left_out:
-            names = ", ".join(literal(name) for name in sorted(self.left_out))
+            names = ", ".join(literal(name) for name in sorted(self.left_out, key=natural))
             lines.append(f'rates = rates[~rates["study"].isin([{names}])]')
         options = "".join(f", {name}={literal(value)}" for name, value in MODELS[self.model].items())
         return "\n".join(["import metanet as mn", "", *lines, f"fit = mn.pool(rates{options})"])

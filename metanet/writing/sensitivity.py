@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from metanet.base.arguments import checked, choice
 from metanet.base.display import ABSENT, difference_scale, level_text, scale_of
 from metanet.base.errors import ArgumentError, as_given, check_choice
+from metanet.base.groups import natural
 from metanet.diagnostics.method.multiverse import DATA_DIMENSIONS, Multiverse
 from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.rates import POLICIES
@@ -136,7 +137,7 @@ def _of_multiverse(found: Multiverse, by: str, main: Mapping[str, str] | None) -
     if by != "method":
         others = frame[~rows_of_main & same_method]
         kept = [{**row, "label": _data_label(row, start), "tau2": "", "ci": ""} for row in _records(others)]
-        kept.sort(key=lambda row: (row["label"].count(";"), row["label"]))
+        kept.sort(key=lambda row: (row["label"].count(";"), natural(row["label"])))
         lines += kept
         groups += [_DATA] * len(kept)
     foot = []

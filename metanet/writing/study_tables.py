@@ -10,6 +10,7 @@ import numpy as np
 from metanet.base.arguments import checked
 from metanet.base.display import ABSENT, RATE, count, level_text, number, plural, title_of
 from metanet.base.errors import ArgumentError
+from metanet.base.groups import natural
 from metanet.base.results import plain
 from metanet.base.untrusted import listing
 from metanet.models.results.pooled import Pooled
@@ -174,7 +175,8 @@ def source_table(rates: pd.DataFrame) -> Table:
     for row in rates.to_dict("records"):
         key = (str(plain(row.get("source")) or ""), str(plain(row.get("source_kind")) or ""))
         found.setdefault(key, []).append(str(row["study"]))
-    rows = [[text_cell(source), text_cell(kind), text_cell("; ".join(studies))] for (source, kind), studies in sorted(found.items())]
+    order = sorted(found, key=lambda key: (natural(key[0]), natural(key[1])))
+    rows = [[text_cell(source), text_cell(kind), text_cell("; ".join(found[source, kind]))] for source, kind in order]
     columns = [Column("Source", ("source",)), Column("Kind", ("kind",)), Column("Studies", ("studies",))]
     return made(plural(len(rows), "source"), "No source.", columns, rows)
 

@@ -81,7 +81,7 @@ def _inconsistency(fit: Pooled, subgroups: Comparison | None, moderators: Mappin
         rows.append(("Is chance alone a sufficient explanation?", f"Q test: {p_value(fit.q_pvalue)}"))
     if fit.i2 is not None:
         rows.append(("I² (secondary)", f"{per_cent(fit.i2)} %"))
-    if subgroups is not None and subgroups.lrt_pvalue is not None:
+    if subgroups is not None and len(subgroups.groups) > 1:
         rows.append((f"Do subgroups by {subgroups.method['by']} explain it?", subgroups.test_sentence()))
     for name, found in moderators.items():
         r2 = "no R²" if found.r2 is None else f"R² {per_cent(found.r2, 0)} %"

@@ -11,6 +11,7 @@ from metanet.base.cards import card
 from metanet.base.display import number, p_value, per_cent, plural, title_of
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, no_column
+from metanet.base.groups import absent
 from metanet.base.results import Method, Result, aligned
 from metanet.base.untrusted import visible
 from metanet.diagnostics.spread.grade import grade_facts
@@ -22,7 +23,6 @@ from metanet.diagnostics.studies.series import LeaveOneOut, leave_one_out
 from metanet.models.comparison.compare import compare
 from metanet.models.comparison.result import Comparison
 from metanet.models.options import options_of
-from metanet.models.pooling.inputs import missing
 from metanet.models.regression.meta_regression import meta_regression
 from metanet.models.regression.result import Regression
 from metanet.models.results.pooled import Pooled
@@ -283,7 +283,7 @@ def _regressions(
     skipped: dict[str, str] = {}
     counts = [c for c in ("study", "events", "total") if c in studies.columns]
     for name in moderators:
-        known = studies[[not missing(value) for value in studies[name].tolist()]]
+        known = studies[[not absent(value) for value in studies[name].tolist()]]
         if any(isinstance(value, (list, dict, set)) for value in known[name].tolist()):
             skipped[name] = "its cells are no plain values"
             continue
@@ -295,7 +295,8 @@ def _regressions(
         if values < (2 if text else _LEAST_VALUES) or (text and values > len(known) / 2):
             skipped[name] = f"{plural(int(values), 'different value')} in {plural(len(known), 'study', 'studies')}"
             continue
-        frame = known[counts].assign(moderator=known[name].to_numpy())
+        # With the studies that lack it, so that the notes of the regression name them, and with the order of its categories.
+        frame = studies[counts].assign(moderator=studies[name])
         frame.attrs["titles"] = {"moderator": title_of(name, studies)}
         extra: dict[str, Any] = {} if estimator is None else {"tau2": estimator}
         try:

@@ -14,12 +14,13 @@ from metanet.base.arrays import Mask
 from metanet.base.display import ABSENT, level_text, number, per_cent, plural
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, as_given, no_column
+from metanet.base.groups import ranks_of
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.study_effects import two_step_twin
 from metanet.models.options import lean, options_of
 from metanet.models.pooling.batch import Batch, pool_batch
-from metanet.models.pooling.inputs import is_sequence, missing
+from metanet.models.pooling.inputs import is_sequence
 from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
@@ -223,6 +224,7 @@ def cumulative(fit: Pooled, order: str | Sequence[Any] = "year", *, descending: 
     by_size = name == "size" and "size" not in fit.studies.columns
     # The largest study first is the order that "size" names; `descending` turns it round.
     rank, unknown = _ranked(values, name, descending ^ by_size)
+    values = list(values)
     labels = fit.studies["study"].to_numpy()
     keep = np.zeros((fit.k, fit.k), dtype=bool)
     for row, study in enumerate(rank):
@@ -239,12 +241,12 @@ def cumulative(fit: Pooled, order: str | Sequence[Any] = "year", *, descending: 
     return Cumulative(fit, method, None, frame, order=name)
 
 
-def _values(fit: Pooled, order: object) -> tuple[list[Any], str]:
-    """What the studies are sorted by, and its name."""
+def _values(fit: Pooled, order: object) -> tuple[Any, str]:
+    """What the studies are sorted by (a column or a sequence), and its name."""
     studies = fit.studies
     if isinstance(order, str):
         if order in studies.columns:
-            return list(studies[order]), order
+            return studies[order], order
         if order == "given":
             return list(range(1, fit.k + 1)), order
         if order == "size":
@@ -260,16 +262,17 @@ def _values(fit: Pooled, order: object) -> tuple[list[Any], str]:
     items = list(order)  # type: ignore[call-overload]
     if len(items) != fit.k:
         raise ArgumentError(f"order has {len(items)} values, and there are {plural(fit.k, 'study', 'studies')}.")
-    return items, "the values given"
+    return order, "the values given"
 
 
-def _ranked(values: list[Any], name: str, descending: bool) -> tuple[NDArray[np.intp], list[int]]:
+def _ranked(values: Any, name: str, descending: bool) -> tuple[NDArray[np.intp], list[int]]:
     """Positions in the order of the values, those without one last; and which these are."""
-    known = [i for i, value in enumerate(values) if not missing(value)]
-    unknown = [i for i in range(len(values)) if i not in set(known)]
+    ranks = ranks_of(values)
+    known = [i for i, rank in enumerate(ranks) if rank is not None]
+    unknown = [i for i, rank in enumerate(ranks) if rank is None]
     try:
         # Python's sort keeps the order of equal values, from the largest on as well.
-        ranked = sorted(known, key=lambda i: values[i], reverse=descending)
+        ranked = sorted(known, key=lambda i: ranks[i], reverse=descending)
     except TypeError:
         raise ArgumentError(f"order: the values of {name} cannot be put in order, because they mix kinds.") from None
     return np.array([*ranked, *unknown], dtype=np.intp), unknown

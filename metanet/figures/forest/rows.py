@@ -12,6 +12,7 @@ import numpy as np
 from metanet.base import display
 from metanet.base.display import level_text
 from metanet.base.errors import ArgumentError, as_given, check_choice
+from metanet.base.groups import absent, natural, ranks_of
 from metanet.base.untrusted import listing
 from metanet.figures.forest.captions import heterogeneity, no_prediction, summary_label
 from metanet.figures.forest.layout import shorten_cell
@@ -95,20 +96,14 @@ def order_of(frame: pd.DataFrame, sort: object, ascending: bool | None) -> list[
     check_choice("sort", word, names)
     up = word not in _LARGEST_FIRST if ascending is None else bool(ascending)
     column = frame.iloc[:, names.index(str(word))]
-    # An ordered vocabulary (certainty: low, moderate, high) sorts by its own order, not by the alphabet.
-    if getattr(column.dtype, "ordered", False):
-        column = column.cat.codes.where(column.notna())
-    values = list(column)
-    known = [i for i, value in enumerate(values) if not _absent(value)]
-    if all(_is_number(values[i]) for i in known):
-        known.sort(key=lambda i: float(values[i]), reverse=not up)
+    # Categories (certainty: low, moderate, high) sort by their own order, not by the alphabet.
+    ranks = ranks_of(column)
+    known = [i for i, rank in enumerate(ranks) if rank is not None]
+    if all(_is_number(ranks[i]) for i in known):
+        known.sort(key=lambda i: float(ranks[i]), reverse=not up)
     else:
-        known.sort(key=lambda i: str(values[i]).casefold(), reverse=not up)
-    return known + [i for i, value in enumerate(values) if _absent(value)]
-
-
-def _absent(value: object) -> bool:
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or bool(value != value)
+        known.sort(key=lambda i: natural(column.iloc[i]), reverse=not up)
+    return known + [i for i, rank in enumerate(ranks) if rank is None]
 
 
 def _is_number(value: object) -> bool:
@@ -132,7 +127,7 @@ def table_columns(
         elif name == "weight":
             out.append(Column(name, said.get(name, "Weight"), "right", right=right))
         elif name != PANEL:
-            numbers = all(_is_number(v) or _absent(v) for v in _values(frame, name))
+            numbers = all(_is_number(v) or absent(v) for v in _values(frame, name))
             out.append(Column(name, said.get(name, _heading(name)), "right" if numbers else "left", right=right))
     return tuple(out)
 
@@ -198,13 +193,13 @@ def _data_cell(row: Mapping[Any, Any], name: str, frame: pd.DataFrame) -> str:
     value = next(v for key, v in row.items() if str(key) == name)
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
-    if isinstance(value, datetime) and not _absent(value):
+    if isinstance(value, datetime) and not absent(value):
         value = str(value).removesuffix(" 00:00:00")
     if not _is_number(value):
         return shorten_cell(harmless(value))
-    if _absent(value):
+    if absent(value):
         return display.ABSENT
-    numbers = [float(v) for v in _values(frame, name) if _is_number(v) and not _absent(v)]
+    numbers = [float(v) for v in _values(frame, name) if _is_number(v) and not absent(v)]
     digits = next((d for d in range(3) if all(abs(v - round(v, d)) < 1e-9 for v in numbers)), 3)
     return display.number(float(value), digits)
 

@@ -9,6 +9,7 @@ from matplotlib.patches import Rectangle
 
 from metanet.base.display import per_cent
 from metanet.base.errors import check_choice
+from metanet.base.groups import Key, natural
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, number_axis
 from metanet.figures.page.label_places import LETTER
@@ -132,11 +133,11 @@ def waterfall(
     return axes
 
 
-def _order(arm: ResponseArm, sort: str) -> tuple[float | str, ...]:
+def _order(arm: ResponseArm, sort: str) -> tuple[float | Key, ...]:
     """What an arm is sorted by; ties by disease control and name."""
-    name = arm.study.casefold()
+    name = natural(arm.study)
     if sort == "study":
-        return (name, arm.arm)
+        return (name, natural(arm.arm))
     if sort == "year":
         return (float("inf") if arm.year is None else arm.year, name)
     if sort == "total":

@@ -13,12 +13,12 @@ from metanet.base.arguments import checked, choice, level
 from metanet.base.display import RATE
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, check_choice, no_column
+from metanet.base.groups import read_groups
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.evidence import Evidence
 from metanet.models.comparison.compare import HETEROGENEITY, compare
 from metanet.models.comparison.result import OBSERVATIONAL, Comparison
-from metanet.models.pooling.inputs import missing as is_missing
 from metanet.models.results.method import versions
 from metanet.models.results.pooled import Pooled
 
@@ -214,11 +214,9 @@ def benefit_risk(
         frames.append(rows)
     if by not in frames[0].columns:
         raise no_column("by", by, frames[0].columns, of="the rates")
-    # Rows without a group have no place here.
-    present = [
-        list(dict.fromkeys(text for value in rows[by] if not is_missing(value) and (text := str(value).strip()))) for rows in frames
-    ]
-    names = [*present[0], *(name for name in present[1] if name not in present[0])]
+    read = [read_groups(rows[by]) for rows in frames]
+    present = [found.names for found in read]
+    names = list(read_groups(pd.concat([rows[by] for rows in frames], ignore_index=True)).names)
     if groups is not None:
         wanted = [groups] if isinstance(groups, str) else list(groups)
         names = list(dict.fromkeys(check_choice("groups", name, names) for name in wanted))
@@ -238,8 +236,9 @@ def benefit_risk(
         reason = f"No group has studies of both {words[0]} and {words[1]}."
         return BenefitRisk(*words, by, level, reason, {}, missing, None, None, Method(stamp), nothing)
     compared, joined = [], []
-    for rows in frames:
-        kept = rows[rows[by].astype(str).str.strip().isin(both)]
+    for rows, groups_of in zip(frames, read, strict=True):
+        # Rows without a value stay for the note on them.
+        kept = rows[[place < 0 or groups_of.names[place] in both for place in groups_of.place]]
         compared.append(compare(kept, by, heterogeneity=heterogeneity, level=level, bootstrap=0, **choices))
         # The rates are each group's own, whatever the test takes their spread to be.
         own = (

@@ -11,18 +11,19 @@ from numpy.typing import NDArray
 
 from metanet.base.arguments import checked, choice, whole
 from metanet.base.display import in_sentence, plural, title_of
-from metanet.base.errors import ArgumentError, as_given, check_choice, no_column, shorten
+from metanet.base.errors import ArgumentError, as_given, check_choice, no_column
+from metanet.base.groups import absent, read_groups
 from metanet.base.results import Method
-from metanet.base.untrusted import listing, visible
+from metanet.base.untrusted import listing
 from metanet.kernels.inverse_variance import two_step as prediction
 from metanet.kernels.normal_effect.random_effect import averaged
 from metanet.kernels.numerics import distributions
 from metanet.kernels.two_groups import differences
-from metanet.models.comparison.fit import CommonFit, common_fit, pairs_of, ratio_common, test_groups
+from metanet.models.comparison.fit import CommonFit, common_fit, holm, pairs_of, ratio_common, test_groups
 from metanet.models.comparison.result import OBSERVATIONAL, Comparison
 from metanet.models.options import Options, lean
 from metanet.models.pooling.batch import Data, pool_batch
-from metanet.models.pooling.inputs import Studies, missing, read_studies
+from metanet.models.pooling.inputs import Studies, gap_note, no_groups, read_studies
 from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, options_for, pool_studies, takes_of
 from metanet.models.pooling.simulate import Truth, draw
 from metanet.models.results.method import joint_sentence
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 HETEROGENEITY = ("common", "separate")
 MODELS = ("glmm", "inverse_variance", "common", "CM.EL", "CM.AL")
+_SINGLE = (
+    "One study in each group: the difference between the groups cannot be told from the difference between the studies, so there is "
+    "no test of it; the intervals are those of the single studies."
+)
 _MOST_GROUPS, _MOST_SETS = 60, 100_000
 #: Data sets of the bootstrap that runs unasked, where a group stands at an edge: fewer where many studies make each of them long.
 _SETS, _LEAST_SETS, _WORK = 1_999, 199, 3_000_000
@@ -58,7 +63,9 @@ def compare(
     data
         One row for each study (arm).
     by
-        Column that forms the groups, kept in order of appearance; rows without a value are left out, with a note.
+        Column that forms the groups. They keep the order of the categories of a pandas Categorical; numbers, and names that differ
+        only in a number ("10 mg", "20 mg"), are in order of size, other names in order of appearance. Rows without a value are
+        left out, with a note.
     heterogeneity
         "common": one tau2 for all groups, estimated again under equal means, as nested mixed models are compared. "separate": a
         tau2 of its own for each group, held fixed in the test of the means, which is then the analogue of Q between groups. A common
@@ -111,13 +118,15 @@ def compare(
     studies = read_studies(frame, given, study=study, **takes_of(options))
     counts = studies.data()
     parts = {name: pool_studies(_quiet(studies).only(group == g), options) for g, name in enumerate(names)}
+    # Between single studies nothing is left that tells a difference of groups from one of studies.
+    single = len(names) > 1 and all(fit.k < 2 for fit in parts.values())
     common = None
-    if heterogeneity == "common" and options.tau2 is not None and len(names) > 1:
+    if heterogeneity == "common" and options.tau2 is not None and len(names) > 1 and not single:
         common = common_fit(counts, group, len(names), options)
         parts = {
             name: _joined(fit, common, g, options) if fit.status == "pooled" else fit for g, (name, fit) in enumerate(parts.items())
         }
-    test, no_test = test_groups(counts, group, len(names), options, heterogeneity)
+    test, no_test = (None, _SINGLE) if single else test_groups(counts, group, len(names), options, heterogeneity)
     notes += [no_test] if no_test else []
     edge = any(fit.status in ("no events", "only events") or _one_sided(fit) for fit in parts.values())
     unasked = max(_LEAST_SETS, min(_SETS, _WORK // max(1, studies.k * len(names)))) if edge else 0
@@ -126,11 +135,21 @@ def compare(
     if test is not None and sets:
         boot, why = _bootstrap(counts, group, len(names), options, sets, seed)
         notes += [why] if why else []
-    exact, exact_method = _exact(parts, options) if edge and len(names) > 1 else (None, None)
+    exact, exact_method = _exact(parts, options) if edge and len(names) > 1 and not single else (None, None)
+    pairs = _pairs(pairs_of(counts, group, parts, options, heterogeneity), parts, options)
+    alone = [name for name, fit in parts.items() if fit.k < 2]
+    lost = pairs["first"].isin(alone) & pairs["second"].isin(alone) & pairs["pvalue"].isna()
+    if lost.any() and not single:
+        notes.append(
+            f"One study in each of {listing(alone, 12)}: a pair of them has no test, because a difference between the groups cannot "
+            "be told from one between the studies."
+        )
+    if exact is not None:
+        notes.append("Fisher's exact test compares the summed counts: it takes the studies of a group as alike.")
     notes += _notes(studies, frame, group, names, options, parts, common, heterogeneity)
     method = {
         "by": in_sentence(title_of(by, data)),
-        "comparison": "likelihood ratio, means of the groups against one mean",
+        "comparison": "likelihood ratio, means of the groups against one mean" if test is not None else "no likelihood-ratio test",
         "heterogeneity": heterogeneity,
         "groups": list(names),
         "bootstrap_seed": seed,
@@ -158,7 +177,7 @@ def compare(
         tau2_common=None if common is None or np.isnan(common.tau2) else common.tau2,
         tau2_total=_total(counts, options) if len(names) > 1 else None,
         method=Method(method),
-        _differences=pairs_of(counts, group, parts, options, heterogeneity),
+        _differences=pairs,
     )
 
 
@@ -183,19 +202,14 @@ def _groups(data: Any, by: object) -> tuple[pd.DataFrame, tuple[str, ...], NDArr
     column = data[by]
     if column.ndim != 1:
         raise ArgumentError(f"by={as_given(by)} names several columns of data. Fix: rename one of them.")
-    values = ["" if missing(item) else str(item).strip() for item in column.tolist()]
-    known = np.array([bool(value) for value in values], dtype=bool)
-    if not known.any():
-        raise ArgumentError(f"by={by!r}: no row has a value, so there are no groups.")
-    names = tuple(dict.fromkeys(value for value in values if value))
+    found = read_groups(column)
+    names = found.names
+    if not names:
+        raise no_groups(by)
     if len(names) > _MOST_GROUPS:
         raise ArgumentError(f"by={by!r} makes {len(names)} groups; at most {_MOST_GROUPS} can be compared.")
-    group = np.array([names.index(value) for value in values if value], dtype=np.intp)
-    gone = int((~known).sum())
-    notes = (
-        [f"{plural(gone, 'row')} without a value of {visible(shorten(in_sentence(title_of(by, data)), 40))} excluded."] if gone else []
-    )
-    return data[known].reset_index(drop=True), names, group, notes
+    place = np.array(found.place, dtype=np.intp)
+    return data[place >= 0].reset_index(drop=True), names, place[place >= 0], gap_note(data, found.gaps, by)
 
 
 def _quiet(studies: Studies) -> Studies:
@@ -278,13 +292,31 @@ def _bootstrap(
 
 
 def _exact(parts: Mapping[str, Pooled], options: Options) -> tuple[float | None, str | None]:
-    """Fisher's test on the patients of the groups."""
+    """Fisher's test on the patients of the groups; None where all groups are at one edge, which it cannot tell apart."""
     if options.scale != "rate":
         return None, None
     events = np.array([fit.events or 0 for fit in parts.values()], dtype=float)
     total = np.array([fit.n or 0 for fit in parts.values()], dtype=float)
+    if events.sum() in (0, total.sum()):
+        return None, None
     p, listed = differences.fisher(events, total)
     return p, "all tables" if listed else "200,000 random tables"
+
+
+def _pairs(pairs: pd.DataFrame, parts: Mapping[str, Pooled], options: Options) -> pd.DataFrame:
+    """The pairs without a test of two single studies, and with Fisher's test where the likelihood ratio does not exist."""
+    exact: list[float] = []
+    for at, row in enumerate(pairs.to_dict("records")):
+        two = {str(row[name]): parts[str(row[name])] for name in ("first", "second")}
+        single = all(fit.k < 2 for fit in two.values())
+        if single and row["pvalue_f"] != row["pvalue_f"]:
+            pairs.loc[pairs.index[at], ["lrt", "pvalue"]] = np.nan
+        p = _exact(two, options)[0] if row["pvalue"] != row["pvalue"] and not single else None
+        exact.append(np.nan if p is None else p)
+    chosen = pairs["pvalue_f"].where(pairs["pvalue_f"].notna(), pairs["pvalue"])
+    pairs["pvalue_adjusted"] = holm(chosen.to_numpy(dtype=float))
+    pairs["pvalue_exact"] = np.array(exact, dtype=float)
+    return pairs
 
 
 def _notes(
@@ -313,7 +345,7 @@ def _notes(
     if "study_id" in frame.columns and frame["study_id"].ndim == 1:
         seen: dict[Any, set[int]] = {}
         for key, g in zip(frame["study_id"].tolist(), group.tolist(), strict=True):
-            if not missing(key):
+            if not absent(key):
                 seen.setdefault(key, set()).add(g)
         both = [key for key, found in seen.items() if len(found) > 1]
         if both:

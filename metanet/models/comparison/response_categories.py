@@ -10,6 +10,7 @@ from metanet.base.arguments import checked
 from metanet.base.display import per_cent, plural
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError
+from metanet.base.groups import natural
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import counted, listing, visible
 from metanet.evidence.evidence import Evidence
@@ -213,7 +214,7 @@ def response_categories(
     here = {(arm.study_id, arm.arm) for arm in arms}
     left = tuple(
         {"study": labels[study], "study_id": study, "arm": arm, "reason": reason}
-        for (study, arm), reason in sorted(out.items())
+        for (study, arm), reason in sorted(out.items(), key=lambda item: (natural(item[0][0]), natural(item[0][1])))
         if (study, arm) not in here
     )
     notes = list(dict.fromkeys([*([_PD_NOTE] if arms else []), *_together(arms), *notes, *told]))
@@ -255,7 +256,7 @@ def divided(rows: Sequence[Record], labels: Mapping[str, str]) -> tuple[list[Res
             against[key] = text
             continue
         arms.append(_arm(first, names[key], counts))
-    arms.sort(key=lambda arm: (arm.year is None, arm.year or 0, arm.study.casefold(), arm.arm))
+    arms.sort(key=lambda arm: (arm.year is None, arm.year or 0, natural(arm.study), natural(arm.arm)))
     units = {arm.unit for arm in arms}
     if len(units) > 1:
         many = listing(f"{plural(sum(a.unit == u for a in arms), 'arm')} of {u}" for u in sorted(units))

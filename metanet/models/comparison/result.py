@@ -50,7 +50,10 @@ class Comparison(Result):
         tau2 within groups, or None; and that of the same studies taken as one group.
     differences
         A frame of all pairs: difference, ratio and odds ratio of the rates (differences and ratios of effects) with intervals, the
-        p-value of the pair's likelihood ratio by chi-squared and by F, and the latter adjusted for all pairs by Holm's method.
+        p-value of the pair's likelihood ratio by chi-squared and by F, and the latter adjusted for all pairs by Holm's method. Two
+        single studies have no test. `pvalue_exact` is Fisher's test on the summed counts, where the ratio does not exist.
+    adjusted
+        Whether more than one pair was tested, so that p-values were adjusted.
     """
 
     by: str
@@ -77,6 +80,11 @@ class Comparison(Result):
     def differences(self) -> pd.DataFrame:
         """All pairs of groups; a copy."""
         return self._differences.copy()
+
+    @property
+    def adjusted(self) -> bool:
+        """Whether the p-values of the pairs are adjusted: with one tested pair there is nothing to adjust for."""
+        return int(self._differences["pvalue_adjusted"].notna().sum()) > 1
 
     @property
     def tau_common(self) -> float | None:
@@ -110,8 +118,11 @@ class Comparison(Result):
     def tests(self) -> dict[str, Test]:
         """Equal rates (or effects): the likelihood ratio by chi-squared and by F, by parametric bootstrap, Fisher's exact test."""
         null = f"equal {'rates' if self.response.startswith('rate') else 'effects'}"
+        exact = {}
+        if self.exact_pvalue is not None:
+            exact["exact"] = Test("Fisher's exact test", null, None, "exact", (), self.exact_pvalue)
         if self.lrt_pvalue is None or self.lrt_df is None:
-            return {"lrt": Test("likelihood ratio", null, reason=self.no_test or f"No test of {null} could be made.")}
+            return {"lrt": Test("likelihood ratio", null, reason=self.no_test or f"No test of {null} could be made."), **exact}
         df = float(self.lrt_df)
         out = {"lrt": Test("likelihood ratio", null, self.lrt, "chi-squared", (df,), self.lrt_pvalue)}
         if self.lrt_pvalue_f is not None:
@@ -120,9 +131,7 @@ class Comparison(Result):
             )
         if self.bootstrap_pvalue is not None:
             out["bootstrap"] = Test("parametric bootstrap", null, None, "bootstrap", (), self.bootstrap_pvalue)
-        if self.exact_pvalue is not None:
-            out["exact"] = Test("Fisher's exact test", null, None, "exact", (), self.exact_pvalue)
-        return out
+        return out | exact
 
     def sentence(self) -> str:
         """The groups' estimates and the test between them, labelled as what they are."""
@@ -147,7 +156,12 @@ class Comparison(Result):
         """The test between the groups as text."""
         tests = self.tests
         if not tests["lrt"]:
-            return tests["lrt"].text()
+            if "exact" not in tests:
+                return tests["lrt"].text()
+            return (
+                f"{tests['lrt'].text()} Fisher's exact test on the summed counts, which takes the studies of a group as alike, gives "
+                f"{p_value(self.exact_pvalue)}."
+            )
         tau = "one tau for all groups" if self.heterogeneity == "common" else "a tau for each group"
         text = f"Likelihood-ratio test of {tests['lrt'].null} ({tau}): {tests['lrt'].text().removeprefix('likelihood ratio ')}"
         if "f" in tests:
@@ -167,9 +181,14 @@ class Comparison(Result):
         names = ("difference", "difference_lower", "difference_upper")
         digits = scale.column((row[names[0]], row[names[1]], row[names[2]]) for row in records)
         out: list[tuple[str, ...]] = []
+        adjusted = self.adjusted
         for row in records:
             p = "no test" if row["pvalue"] != row["pvalue"] else p_value(row["pvalue"])
-            if row["pvalue_adjusted"] == row["pvalue_adjusted"]:
+            if row["pvalue_exact"] == row["pvalue_exact"]:
+                p = f"Fisher's exact test {p_value(row['pvalue_exact'])}"
+            if row["pvalue_f"] == row["pvalue_f"]:
+                p += f"; by F {p_value(row['pvalue_f'])}"
+            if adjusted and row["pvalue_adjusted"] == row["pvalue_adjusted"]:
                 p += f", adjusted {p_value(row['pvalue_adjusted'])}"
             limits = scale.limits(row["difference_lower"], row["difference_upper"], digits)
             out.append((f"{_name(row['first'])} minus {_name(row['second'])}", scale.value(row["difference"], digits), limits, p))

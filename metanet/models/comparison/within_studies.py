@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked, choice, level
 from metanet.base.display import in_sentence, plural, title_of
-from metanet.base.errors import ArgumentError, check_choice, no_column, shorten
+from metanet.base.errors import ArgumentError, check_choice, no_column
+from metanet.base.groups import absent, name_of, natural, read_groups
 from metanet.base.results import Method
-from metanet.base.untrusted import listing, visible
+from metanet.base.untrusted import listing
 from metanet.models.comparison.within_result import Pair, WithinStudies
 from metanet.models.options import Options
 from metanet.models.pooling.batch import pool_batch
-from metanet.models.pooling.inputs import Studies, check_frame, missing, read_studies
+from metanet.models.pooling.inputs import Studies, check_frame, gap_note, no_groups, read_studies
 from metanet.models.pooling.pool import options_for, pad, pooled_from_row
 from metanet.models.registry import source_title
 from metanet.models.results.method import versions
@@ -203,7 +204,7 @@ def _options(model: str | None, measure: str, ci: str | None, level: float) -> t
 
 
 def _text(value: object) -> str:
-    return "" if missing(value) else str(value).strip()
+    return "" if absent(value) else name_of(value)
 
 
 def _arms(data: pd.DataFrame, by: str, cluster: str, events: str, total: str) -> tuple[pd.DataFrame, tuple[str, ...], list[str]]:
@@ -212,7 +213,8 @@ def _arms(data: pd.DataFrame, by: str, cluster: str, events: str, total: str) ->
 
     frame = data.reset_index(drop=True)
     studies = read_studies(frame, {"events": events, "total": total}, study=None, arguments=("events", "total"), takes="data")
-    group = [_text(value) for value in frame[by].tolist()]
+    found = read_groups(frame[by])
+    group = ["" if place < 0 else found.names[place] for place in found.place]
     key = [_text(value) for value in frame[cluster].tolist()]
     names = [_text(v) for v in frame["study"].tolist()] if _single(frame, "study") else key
     design = [_text(v) for v in frame["design"].tolist()] if _single(frame, "design") else [""] * len(frame)
@@ -228,9 +230,9 @@ def _arms(data: pd.DataFrame, by: str, cluster: str, events: str, total: str) ->
         row["total"] += int(studies.columns["total"][i])
         row["arms"] += 1
         row["design"] |= {design[i]} - {""}
-    groups = tuple(dict.fromkeys(own for own in group if own))
+    groups = found.names
     if not groups:
-        raise ArgumentError(f"by={by!r}: no row has a value, so there are no groups.")
+        raise no_groups(by)
     if len(groups) > _MOST_GROUPS:
         raise ArgumentError(f"by={by!r} makes {len(groups)} groups; at most {_MOST_GROUPS} can be compared.")
     several = {where for where in key if where and sum(w == where for w, _ in rows) > 1}
@@ -244,7 +246,7 @@ def _arms(data: pd.DataFrame, by: str, cluster: str, events: str, total: str) ->
                 "events": row["events"],
                 "total": row["total"],
                 "arms": row["arms"],
-                "design": ", ".join(sorted(row["design"])),
+                "design": ", ".join(sorted(row["design"], key=natural)),
             }
             for row in rows.values()
             if row["study"] in several
@@ -252,8 +254,7 @@ def _arms(data: pd.DataFrame, by: str, cluster: str, events: str, total: str) ->
         columns=list(dict.fromkeys(("study", cluster, by, "events", "total", "arms", "design"))),
     )
     table.attrs["by"], table.attrs["cluster"] = by, cluster
-    gone = sum(not own for own in group)
-    return (table, groups, [f"{plural(gone, 'arm')} without a value of {visible(shorten(by, 40))} excluded."] if gone else [])
+    return table, groups, gap_note(frame, found.gaps, by)
 
 
 def _single(frame: pd.DataFrame, name: str) -> bool:

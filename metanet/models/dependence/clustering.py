@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from metanet.base.display import plural
 from metanet.base.errors import ArgumentError, as_given, no_column
+from metanet.base.groups import absent, name_of
 from metanet.kernels.inverse_variance.clusters import Clusters
-from metanet.models.pooling.inputs import is_sequence, missing
+from metanet.models.pooling.inputs import is_sequence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,8 +47,8 @@ def read_grouping(frame: pd.DataFrame | None, cluster: object, k: int, used: NDA
     """
     keys = _keys(frame, cluster, k)
     chosen = range(k) if used is None else np.flatnonzero(used).tolist()
-    known: list[object] = [f"own {i}" if missing(keys[i]) or str(keys[i]).strip() == "" else None for i in chosen]
-    found = [(str(keys[i]).strip(), "") if own is None else (f"arm {i + 1}", own) for i, own in zip(chosen, known, strict=True)]
+    known: list[object] = [f"own {i}" if absent(keys[i]) else None for i in chosen]
+    found = [(name_of(keys[i]), "") if own is None else (f"arm {i + 1}", own) for i, own in zip(chosen, known, strict=True)]
     alone = sum(own is not None for own in known)
     notes = [f"{plural(alone, 'arm')} without a value of cluster count as separate studies."] if alone else []
     return Grouping(Clusters.of(found), tuple(name for name, _ in dict.fromkeys(found)), tuple(notes))

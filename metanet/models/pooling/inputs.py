@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.base.arrays import Array
-from metanet.base.display import plural
+from metanet.base.display import in_sentence, plural, title_of
 from metanet.base.errors import ArgumentError, as_given, no_column, shorten
+from metanet.base.groups import absent, name_of
 from metanet.base.untrusted import visible
 from metanet.models.pooling.batch import Data
 
@@ -173,8 +174,7 @@ def _labels(study: Any, k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if study is None:
         return tuple(f"Study {i + 1}" for i in range(k)), ()
     items = [
-        f"Study {i + 1}" if missing(item) or not str(item).strip() else str(item)
-        for i, item in enumerate(study.tolist() if hasattr(study, "tolist") else study)
+        f"Study {i + 1}" if absent(item) else str(item) for i, item in enumerate(study.tolist() if hasattr(study, "tolist") else study)
     ]
     seen: dict[str, int] = {}
     labels = []
@@ -197,8 +197,25 @@ def count_studies(frame: pd.DataFrame) -> int:
     """Different values of `study_id`; a row without one is a study of its own, and so is every row without the column."""
     if "study_id" not in frame or frame["study_id"].ndim != 1:
         return len(frame)
-    known = [str(item) for item in frame["study_id"].tolist() if not missing(item)]
+    known = [name_of(item) for item in frame["study_id"].tolist() if not absent(item)]
     return len(set(known)) + len(frame) - len(known)
+
+
+def gap_note(frame: pd.DataFrame, gaps: Sequence[int], column: str) -> list[str]:
+    """The note on rows that have no value of a column that forms groups; none where every row has one."""
+    if not gaps:
+        return []
+    arms, studies = len(gaps), count_studies(frame.iloc[list(gaps)])
+    counted = plural(studies, "study", "studies")
+    if count_studies(frame) < len(frame):
+        # Other arms of these studies can have a value.
+        counted = f"{plural(arms, 'arm')} of {counted}"
+    return [f"{counted} without a value of {visible(shorten(in_sentence(title_of(column, frame)), 40))} excluded."]
+
+
+def no_groups(by: str) -> ArgumentError:
+    """The error for a column without any value."""
+    return ArgumentError(f"by={as_given(by)}: no row has a value, so there are no groups. Fix: name a column with values.")
 
 
 def listed(names: Sequence[str]) -> str:

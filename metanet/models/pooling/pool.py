@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike
 
 from metanet.base.arguments import checked, whole
 from metanet.base.errors import ArgumentError, as_given, check_choice, no_column
+from metanet.base.groups import categories_of, read_groups
 from metanet.effects.measures import MEASURES
 from metanet.models.options import Options, check_options
 from metanet.models.pooling.batch import PER_STUDY, Batch, Data, pool_batch
-from metanet.models.pooling.inputs import Studies, read_arrays, read_studies
+from metanet.models.pooling.inputs import Studies, gap_note, no_groups, read_arrays, read_studies
 from metanet.models.registry import MODELS
 from metanet.models.results.method import notes_for, stamp
 from metanet.models.results.pooled import NUMBERS as _NUMBERS, Pooled, StudyTable
@@ -278,7 +279,8 @@ def pool_many(
     data
         One row for each study.
     by
-        Column, or columns, that form the groups; they are kept in order of appearance.
+        Column, or columns, that form the groups, in the order of `compare`: by the categories of a pandas Categorical, by size for
+        numbers and for names that differ only in a number, else by appearance. Rows without a value are left out, with a note.
     study
         Column of the names of the studies.
     threads
@@ -303,25 +305,46 @@ def pool_many(
     given = {name: choices.pop(name, None) for name in DATA_ARGUMENTS}
     options = options_for(given, choices)
     groups: list[tuple[tuple[object, ...], Studies]] = []
-    for name, part in data.reset_index(drop=True).groupby(keys, sort=False, dropna=False):
-        label = name if isinstance(name, tuple) else (name,)
+    frame = data.reset_index(drop=True)
+    if not len(frame):
+        raise ArgumentError("data has no rows. Fix: give at least one.")
+    columns = [read_groups(frame[key]) for key in keys]
+    for key, column in zip(keys, columns, strict=True):
+        if not column.names:
+            raise no_groups(key)
+    members: dict[tuple[int, ...], list[int]] = {}
+    gaps: list[str] = []
+    for key, column in zip(keys, columns, strict=True):
+        gaps += gap_note(frame, column.gaps, key)
+    for at, places in enumerate(zip(*(column.place for column in columns), strict=True)):
+        if min(places) >= 0:
+            members.setdefault(places, []).append(at)
+    if not members:
+        raise ArgumentError(f"by={as_given(by)}: no row has a value in every column, so there are no groups. Fix: name fewer columns.")
+    for places in sorted(members):
+        label = tuple(column.values[place] for column, place in zip(columns, places, strict=True))
+        part = frame.iloc[members[places]]
         try:
             found = read_studies(part, given, study=study, **takes_of(options))
         except ArgumentError as error:
             where = ", ".join(f"{key}={as_given(value)}" for key, value in zip(keys, label, strict=True))
             raise ArgumentError(f"In the group {where}: {error}") from None
         groups.append((label, found))
-    if not groups:
-        raise ArgumentError("data has no rows. Fix: give at least one.")
     fitted = pool_batch(pad([found for _, found in groups]), options, threads=threads)
     rows = []
     for i, (label, found) in enumerate(groups):
         row = _row(fitted, i)
         numbers = _numbers_of(row, options)
         numbers["tau"] = None if numbers["tau2"] is None else float(np.sqrt(numbers["tau2"]))
-        notes = " ".join([*notes_for(row, options), *found.notes])
+        notes = " ".join([*notes_for(row, options), *found.notes, *gaps])
         rows.append({**dict(zip(keys, label, strict=True)), **{name: numbers[name] for name in _NUMBERS}, "notes": notes})
-    return pd.DataFrame(rows)
+    out = pd.DataFrame(rows)
+    for key, column in zip(keys, columns, strict=True):
+        if categories_of(frame[key]) is not None:
+            ordered = frame[key].cat.ordered
+            out[key] = pd.Categorical(out[key], categories=list(column.values), ordered=ordered)
+    out.attrs["notes"] = gaps
+    return out
 
 
 def _keys(data: pd.DataFrame, by: object) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,8 +14,8 @@ import numpy as np
 from metanet.base.arrays import Array, Mask
 from metanet.base.display import plural
 from metanet.base.errors import ArgumentError, as_given, nearest, shorten
+from metanet.base.groups import absent, categories_of, name_of, natural
 from metanet.base.untrusted import listing, visible
-from metanet.models.pooling.inputs import missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,28 +41,40 @@ _OPERATORS: dict[type, Callable[[Array, Array], Array]] = {
 }
 
 
+#: Whether the marked studies ``[k]`` together have events and non-events.
+Informative = Callable[[Mask], bool]
+
+
 @dataclass(frozen=True, eq=False)
 class Values:
-    """A column: numbers ``[k]``, or texts; `known` marks what is not missing."""
+    """A column: numbers ``[k]``, or texts; `known` marks what is not missing.
+
+    `categories` are those of a pandas Categorical in their own order, empty for other columns.
+    """
 
     known: Mask
     numbers: Array | None
     texts: tuple[str, ...]
+    categories: tuple[str, ...] = ()
 
 
 def read_values(frame: pd.DataFrame, name: str, *, argument: str = "data") -> Values:
-    """A column of numbers as such, anything else as texts; a truth value is a category."""
+    """A column of numbers as such, anything else as texts; a truth value is a category, and so is a number of a pandas Categorical."""
     column = frame[name]
     if getattr(column, "ndim", 1) != 1:
         raise ArgumentError(f"formula: several columns of {argument} are called {name!r}. Fix: rename them.")
     items = column.tolist()
-    known = np.array([not missing(item) and str(item).strip() != "" for item in items], dtype=bool)
+    known = np.array([not absent(item) for item in items], dtype=bool)
     there = [item for item, here in zip(items, known, strict=True) if here]
-    numeric = bool(there) and all(
-        isinstance(item, (int, float, np.integer, np.floating)) and not isinstance(item, (bool, np.bool_)) for item in there
+    categories = categories_of(column)
+    numeric = (
+        bool(there)
+        and categories is None
+        and all(isinstance(item, (int, float, np.integer, np.floating)) and not isinstance(item, (bool, np.bool_)) for item in there)
     )
     if not numeric:
-        return Values(known, None, tuple(str(i).strip() if ok else "" for i, ok in zip(items, known, strict=True)))
+        texts = tuple(name_of(item) if ok else "" for item, ok in zip(items, known, strict=True))
+        return Values(known, None, texts, tuple(map(name_of, categories or ())))
     numbers = np.full(len(items), np.nan)
     numbers[known] = [float(item) for item in there]
     for i in np.flatnonzero(known & ~(np.abs(numbers) <= 1e15)):
@@ -73,7 +86,7 @@ def read_values(frame: pd.DataFrame, name: str, *, argument: str = "data") -> Va
 class Factor:
     """One factor: the columns it names, how it is written, and what it learnt from the studies.
 
-    `categories` are empty for numbers; their first is the reference.
+    `categories` are empty for numbers; their first is the reference. `passed` is the category that would have been it by its order.
     """
 
     column: str
@@ -82,14 +95,20 @@ class Factor:
     reference: str | None
     categorical: bool
     categories: tuple[str, ...] = ()
+    passed: str | None = None
     _node: Any = field(default=None, repr=False)
     _state: Mapping[str, tuple[float, float]] = field(default_factory=dict, repr=False)
 
-    def learnt(self, columns: Mapping[str, Values]) -> Factor:
-        """The factor with the categories, means and scales of these studies."""
+    def learnt(self, columns: Mapping[str, Values], informative: Informative | None = None) -> Factor:
+        """The factor with the categories, means and scales of these studies.
+
+        A category that is not `informative` has no finite coefficient, and as the reference it would leave none to any other. Where
+        no reference is chosen, it is the first category that is.
+        """
         if self.categorical or (isinstance(self._node, str) and columns[self._node].numbers is None):
             values = columns[self.names[0]]
-            found = sorted(set(_texts(values)), key=_order)
+            here = set(_texts(values))
+            found = [name for name in dict.fromkeys(values.categories) if name in here] or sorted(here, key=natural)
             if self.reference is not None:
                 if self.reference not in found:
                     near = nearest(self.reference, found)
@@ -98,7 +117,12 @@ class Factor:
                         f"formula: {as_given(self.reference)} is not a category of {self.names[0]!r} here.{meant} "
                         f"Known: {listing(shorten(each, 60) for each in found)}."
                     )
-                found = [self.reference, *(c for c in found if c != self.reference)]
+                return replace(self, categories=_first(self.reference, found))
+            if informative is not None:
+                texts = np.array(_texts(values), dtype=object)
+                chosen = next((name for name in found if informative(texts == name)), found[0])
+                passed = found[0] if chosen != found[0] else None
+                return replace(self, categories=_first(chosen, found), passed=passed)
             return replace(self, categories=tuple(found))
         state: dict[str, tuple[float, float]] = {}
         _compute(self._node, columns, state, learning=True)
@@ -129,18 +153,23 @@ class Factor:
         return values
 
 
+def _first(name: str, names: Sequence[str]) -> tuple[str, ...]:
+    return (name, *(each for each in names if each != name))
+
+
+def choice_of(column: str, category: str) -> str | None:
+    """How a formula chooses the reference of a column; None where the names cannot be written in one."""
+    if "`" in column:
+        return None
+    plain = column.isidentifier() and not keyword.iskeyword(column) and "__" not in column
+    sign = next((sign for sign in "'\"" if sign not in category), None)
+    return None if sign is None else f"C({column if plain else f'`{column}`'}, {sign}{category}{sign})"
+
+
 def _texts(values: Values) -> list[str]:
     if values.numbers is None:
         return list(values.texts)
-    return [f"{number:.12g}" for number in values.numbers]
-
-
-def _order(text: str) -> tuple[int, float, str]:
-    """Numbers by size, then texts by alphabet."""
-    try:
-        return 0, float(text), text
-    except ValueError:
-        return 1, 0.0, text
+    return [name_of(number) for number in values.numbers]
 
 
 def read_factor(source: str, quoted: Mapping[str, str], frame: pd.DataFrame, index: int) -> Factor:
@@ -168,6 +197,7 @@ def read_factor(source: str, quoted: Mapping[str, str], frame: pd.DataFrame, ind
     names: list[str] = []
     if isinstance(tree, ast.Name) or (isinstance(tree, ast.Call) and _called(tree, label) == "C"):
         name, reference = _category(tree, column, label)
+        reference = None if reference is None else quoted.get(reference, reference).strip()
         shown = f"C({name})" if isinstance(tree, ast.Call) else name
         return Factor(own, shown, (name,), reference, isinstance(tree, ast.Call), _node=name)
     if isinstance(tree, ast.BinOp):
@@ -207,7 +237,7 @@ def _category(node: ast.expr, column: Callable[[str], str], label: str) -> tuple
         reference = given[0].value if isinstance(given[0], ast.Constant) else None
         if not isinstance(reference, (str, int, float)) or isinstance(reference, bool):
             raise ArgumentError(f"formula: the reference in {as_given(label)} must be a category in quotation marks.")
-    return column(node.args[0].id), None if reference is None else str(reference)
+    return column(node.args[0].id), None if reference is None else name_of(reference)
 
 
 def _checked(node: ast.expr, column: Callable[[str], str], names: list[str], label: str, depth: int) -> Any:
@@ -270,7 +300,9 @@ def _compute(node: Any, columns: Mapping[str, Values], state: dict[str, tuple[fl
 # functions, and reach formulaic as plain columns under names of our own: no text from a file is ever code, a name or a label there.
 
 _LONGEST, _MOST_NAMES, _LARGEST_POWER = 500, 12, 3
-_QUOTED = re.compile(r"`([^`]*)`")
+#: A name in backticks, or a category in quotation marks: what stands there is never read as a formula.
+_QUOTED = re.compile(r"`([^`]*)`|(?<!\w)'([^']*)'|(?<!\w)\"([^\"]*)\"")
+_PARTS = re.compile(r"(`[^`]*`|(?<!\w)'[^']*'|(?<!\w)\"[^\"]*\")")
 _POWER = re.compile(r"(?:\*\*|\^)\s*([0-9.]*)")
 _LABEL = re.compile(r"^F([0-9]+)(?:\[(T\.)?L([0-9]+)\])?$")
 
@@ -291,15 +323,26 @@ class Formula:
             known &= read_values(frame, name).known
         return known
 
-    def design(self, frame: pd.DataFrame, labels: Sequence[str]) -> Design:
-        """The design of studies that miss no moderator; `labels` names them in messages."""
+    def design(self, frame: pd.DataFrame, labels: Sequence[str], informative: Informative | None = None) -> Design:
+        """The design of studies that miss no moderator; `labels` names them in messages.
+
+        `informative` tells whether the marked studies together have a finite rate, as the reference of a category must have.
+        """
         columns = {name: read_values(frame, name) for name in self.names}
-        factors = tuple(factor.learnt(columns) for factor in self.factors)
-        spec_frame = _frame(factors, columns, labels)
-        matrix = self._parsed.get_model_matrix(spec_frame, na_action="ignore")
+        made = self._made(tuple(factor.learnt(columns) for factor in self.factors), columns, labels)
+        if informative is None or not made.compared:
+            return made
+        # Only what is compared with a reference needs another one.
+        against = {factor.column for factor in made.compared}
+        factors = tuple(f.learnt(columns, informative) if f.column in against else f for f in made.factors)
+        return self._made(factors, columns, labels) if any(factor.passed is not None for factor in factors) else made
+
+    def _made(self, factors: tuple[Factor, ...], columns: Mapping[str, Values], labels: Sequence[str]) -> Design:
+        matrix = self._parsed.get_model_matrix(_frame(factors, columns, labels), na_action="ignore")
         names = tuple(_readable(str(c), factors) for c in matrix.columns)
         values = np.asarray(matrix.to_numpy(), dtype=np.float64)
-        return Design(self, factors, names, values, matrix.model_spec)
+        against = {int(part[1]) for c in matrix.columns for piece in str(c).split(":") if (part := _LABEL.match(piece)) and part[2]}
+        return Design(self, factors, names, values, matrix.model_spec, tuple(factors[i] for i in sorted(against)), columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -311,6 +354,18 @@ class Design:
     terms: tuple[str, ...]
     matrix: Array
     _spec: Any
+    #: Factors with categories that are compared with a reference, their first.
+    compared: tuple[Factor, ...] = ()
+    _columns: Mapping[str, Values] = field(default_factory=dict, repr=False)
+
+    def texts(self, column: str) -> list[str]:
+        """The category of every fitted study in a column."""
+        return _texts(self._columns[column])
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Column -> the category that the coefficients of the others are compared with."""
+        return {factor.names[0]: factor.categories[0] for factor in self.compared}
 
     def of(self, new: Any) -> tuple[Array, pd.DataFrame]:
         """The design ``[m, p]`` of new values of the moderators, a mapping or a frame, and those values."""
@@ -339,7 +394,9 @@ def read_formula(formula: object, frame: pd.DataFrame) -> Formula:
     """
     if not isinstance(formula, str):
         raise ArgumentError(f"formula={as_given(formula)} must be a text such as '~ year + pct_pancreatic'.")
-    text = " ".join(formula.split())
+    # Spaces inside quotation marks belong to the name of a category.
+    parts = [part if i % 2 else re.sub(r"\s+", " ", part) for i, part in enumerate(_PARTS.split(formula))]
+    text = "".join(parts).strip()
     if not text.startswith("~"):
         raise ArgumentError(f"formula={as_given(text)} must begin with '~', as in '~ year', without a response.")
     if len(text) > _LONGEST:
@@ -348,8 +405,8 @@ def read_formula(formula: object, frame: pd.DataFrame) -> Formula:
 
     def hide(found: re.Match[str]) -> str:
         name = f"quoted{len(quoted)}__"
-        quoted[name] = found[1]
-        return name
+        quoted[name] = next(part for part in found.groups() if part is not None)
+        return name if found[1] is not None else f"'{name}'"
 
     plain = _QUOTED.sub(hide, text)
     _refuse(plain, text)
@@ -361,7 +418,11 @@ def read_formula(formula: object, frame: pd.DataFrame) -> Formula:
         for factor in term.factors:
             if factor.eval_method.value == "literal":
                 if str(factor.expr) != "1":
-                    raise ArgumentError(f"formula={as_given(text)}: the number {factor.expr} is not a moderator.")
+                    shown = str(factor.expr)
+                    for short, real in quoted.items():
+                        shown = shown.replace(short, real)
+                    what = "text" if shown[:1] in "'\"" else "number"
+                    raise ArgumentError(f"formula={as_given(text)}: the {what} {shorten(shown)} is not a moderator.")
                 parts.append("1")
                 continue
             source = str(factor.expr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from metanet.base.arguments import checked, whole
 from metanet.base.arrays import Array
 from metanet.base.display import plural
 from metanet.base.errors import ArgumentError, as_given, check_choice, shorten
+from metanet.base.groups import name_of
 from metanet.base.untrusted import listing
 from metanet.effects.measures import MEASURES
 from metanet.kernels.inverse_variance.regression_tau2 import gram_schmidt
@@ -22,7 +24,8 @@ from metanet.models.pooling.inputs import Studies, check_frame, read_studies
 from metanet.models.pooling.pool import DATA_ARGUMENTS, options_for
 from metanet.models.regression.fit import fit_counts, fit_two_step, permute, usable
 from metanet.models.regression.formulas import Design, read_formula
-from metanet.models.regression.notes import notes_for, stamp
+from metanet.models.regression.notes import notes_for, reference_notes, stamp
+from metanet.models.regression.outcomes import refuse_outcomes
 from metanet.models.regression.result import Regression
 
 if TYPE_CHECKING:
@@ -73,8 +76,11 @@ def meta_regression(
         A frame with one row for each study, its moderators among the columns.
     formula
         Moderators, such as ``"~ pct_pancreatic + year"``: names of columns (others than plain words in backticks), joined by
-        ``+``, ``:`` (interaction) or ``*`` (both). Columns of texts are categories, whose first is the reference;
-        ``C(column)`` makes numbers so, ``C(column, 'level')`` chooses the reference. Numbers may stand in ``center``,
+        ``+``, ``:`` (interaction) or ``*`` (both). Columns of texts are categories, whose first is the reference (in the order
+        of a pandas Categorical, else numbers by size and texts by alphabet);
+        ``C(column)`` makes numbers so, ``C(column, 'level')`` chooses the reference, and ``- 1`` gives every category its own
+        coefficient. A first category without events, or with events only, is no reference: with the exact model the first that has
+        both is taken, with a note. Numbers may stand in ``center``,
         ``scale``, ``log``, ``log2``, ``log10``, ``log1p``, ``sqrt``, ``exp`` and, with arithmetic, ``I()``. Nothing else is
         read, and nothing is run as Python. Studies that miss a moderator are left out and named in the notes.
     events, total, events_control, total_control, person_time, person_time_control, yi, vi, study, measure, add, to, drop00
@@ -106,7 +112,8 @@ def meta_regression(
     Raises
     ------
     ArgumentError
-        An argument that cannot be used; a formula beyond the above; a moderator that is constant; columns of which one follows
+        An argument that cannot be used; a formula beyond the above; a moderator that is constant, or that is the outcome (events,
+        effects, variances, rates of the same studies; sizes are allowed); columns of which one follows
         from others; as many coefficients as studies.
 
     Notes
@@ -150,16 +157,20 @@ def meta_regression(
     if not rows.size:
         raise ArgumentError("No study with the moderators has an estimable effect.")
     part = frame.iloc[rows].reset_index(drop=True)
-    design = read.design(part, labels)
+    counts = _data(studies, rows)
+    refuse_outcomes(read.names, part, given, counts, options)
+    # With effects every coefficient is finite.
+    has_rate = partial(informative, counts) if options.exact else None
+    design = read.design(part, labels, has_rate)
     _check_design(design, part)
     contrast = moderator_contrast(design)
-    counts = _data(studies, rows)
     fit = fit_counts if options.exact else fit_two_step
     numbers = fit(counts, design.matrix, contrast, options)
     permuted = None
     if permutations is not None:
         permuted = permute(counts, design.matrix, contrast, options, int(permutations), seed)
     notes = notes_for(numbers, design, contrast, options, permuted, without=without, dropped=dropped)
+    notes += reference_notes(numbers, design, has_rate)
     notes += list(studies.notes)
     return Regression(
         status=numbers.status,
@@ -177,6 +188,12 @@ def meta_regression(
         _studies=tuple(labels),
         _frame=part,
     )
+
+
+def informative(counts: Data, chosen: NDArray[np.bool_]) -> bool:
+    """Whether the chosen studies together have events and, unless these are counted over time, non-events."""
+    events = float(counts["events"][0, chosen].sum())
+    return events > 0 and (counts.timed or events < float(counts["total"][0, chosen].sum()))
 
 
 def _data(studies: Studies, rows: NDArray[np.intp]) -> Data:
@@ -198,11 +215,18 @@ def _check_design(design: Design, frame: pd.DataFrame) -> None:
     """Refuse what no method could estimate: a constant moderator, too many coefficients, columns that follow from others."""
     k, p = design.matrix.shape
     for name in design.formula.names:
-        values = {str(v).strip() for v in frame[name].tolist()}
+        values = {name_of(v) for v in frame[name].tolist()}
         if len(values) == 1 and k > 1:
             raise ArgumentError(
                 f"formula: {name!r} is {shorten(values.pop(), 40)!r} in every one of {plural(k, 'study', 'studies')}, so it "
                 "cannot account for differences between them. Fix: leave it out."
+            )
+    for factor in design.factors:
+        if factor.categories and len(factor.categories) == k > 1:
+            name = shorten(factor.names[0], 40)
+            raise ArgumentError(
+                f"formula: {name!r} has one study in each category: the difference between the categories cannot be told from the "
+                f"difference between the studies. Fix: leave {name!r} out, or join categories."
             )
     if k <= p:
         raise ArgumentError(

@@ -11,19 +11,19 @@ import scipy
 
 from metanet._version import __version__
 from metanet.base.arrays import Array
-from metanet.base.display import level_text, plural
+from metanet.base.display import level_text, number, plural
 from metanet.base.results import Method
-from metanet.base.untrusted import listing
+from metanet.base.untrusted import listing, visible
 from metanet.effects.measures import MEASURES
 from metanet.kernels.numerics.distributions import two_sided_t, two_sided_z
 from metanet.models.options import Options
 from metanet.models.regression.fit import Numbers, Permuted
-from metanet.models.regression.formulas import Design
+from metanet.models.regression.formulas import Design, Informative, choice_of
 
 #: Studies for each coefficient below which a regression is seldom reliable (Cochrane Handbook, chapter 10.11.5.1).
 STUDIES_EACH = 10
-#: Wald's p-value over that of the likelihood ratio, beyond which a reader is warned.
-_DISAGREE = 10.0
+#: The likelihood ratio over Wald's statistic, both on the scale of chi-squared, beyond which a reader is warned.
+_DISAGREE = 2.0
 _CI = {
     "z": "normal quantile, model-based error",
     "t": "Student's t with k − p df",
@@ -70,7 +70,7 @@ def notes_for(
             f"{plural(k, 'study', 'studies')} for {plural(m, 'moderator coefficient')}: fewer than {STUDIES_EACH} for each. The "
             "regression is exploratory."
         )
-    out += _estimates(numbers, design, options)
+    out += _estimates(numbers, design, options, m)
     if numbers.status == "not estimable":
         return out
     out += _heterogeneity(numbers, options, k)
@@ -89,7 +89,34 @@ def notes_for(
     return out
 
 
-def _estimates(numbers: Numbers, design: Design, options: Options) -> list[str]:
+def reference_notes(numbers: Numbers, design: Design, informative: Informative | None) -> list[str]:
+    """What the categories are compared with, and how another reference is chosen where one costs every coefficient."""
+    if numbers.status == "not estimable":
+        return []
+    out = []
+    place = design.terms.index("Intercept") if "Intercept" in design.terms else None
+    lost = place is not None and bool(np.isnan(numbers.beta[place]))
+    for factor in design.compared:
+        name, (reference, *others) = factor.names[0], factor.categories
+        texts = np.array(design.texts(name), dtype=object)
+        text = f"The reference category of {visible(name)} is {visible(reference)}"
+        choices = [choice_of(name, other) for other in others if informative is None or informative(texts == other)]
+        ways = [f"{found} chooses another" for found in choices if found][:1]
+        if len(design.formula.names) == 1:
+            ways.append(f"{design.formula.text} - 1 gives the rate of every category")
+        if factor.passed is not None:
+            text += f", because {visible(factor.passed)}, the first one, has no events or events only and gives no finite estimates"
+        elif lost and informative is not None and not informative(texts == reference):
+            text += (
+                ", which has no events or events only, so the intercept and the coefficients of the other categories have no estimates"
+            )
+            text += f". Fix: {'; '.join(ways)}" if ways else ""
+            ways = []
+        out.append(f"{text}. {'; '.join(ways)}{'.' if ways else ''}".strip())
+    return out
+
+
+def _estimates(numbers: Numbers, design: Design, options: Options, tested: int) -> list[str]:
     if numbers.status == "not estimable":
         if not numbers.settled:
             return [
@@ -109,10 +136,14 @@ def _estimates(numbers: Numbers, design: Design, options: Options) -> list[str]:
             f"{listing(lost, 12)}: no finite estimate, because the informative studies have no events (or only events) and the "
             "likelihood increases without limit (separation). The likelihood-ratio test is valid; Wald's test is not given."
         )
-    if numbers.lrt_pvalue < 0.05 and numbers.qm_pvalue > _DISAGREE * numbers.lrt_pvalue:
+    # F times its first degrees of freedom is on the scale of chi-squared, as the likelihood ratio is.
+    wald = numbers.qm * (tested if np.isfinite(numbers.df) else 1)
+    if options.exact and numbers.lrt_pvalue < 0.05 and wald < numbers.lrt / _DISAGREE:
         out.append(
-            "Wald's test and the likelihood-ratio test disagree widely, as is known for few events (Hauck and Donner 1977, "
-            "doi:10.1080/01621459.1977.10479969): use the likelihood-ratio test, and no Wald interval."
+            f"Wald's statistic ({number(wald)} on the scale of chi-squared) is less than half of the likelihood ratio "
+            f"({number(numbers.lrt)}), as is known where a category has few events (Hauck and Donner 1977, "
+            "doi:10.1080/01621459.1977.10479969): its tests and intervals of the coefficients understate what the data say; use the "
+            "likelihood-ratio test."
         )
     if options.ci == "HK" and np.isfinite(numbers.df):
         model = numbers.combine(np.eye(numbers.beta.size))
@@ -167,6 +198,7 @@ def stamp(numbers: Numbers, design: Design, options: Options, permuted: Permuted
         **{field.name: getattr(options, field.name) for field in fields(options)},
         "formula": design.formula.text,
         "terms": list(design.terms),
+        "references": design.references,
         "prediction": "HTS",
         "prediction_text": "Student's t with k − p − 1 df",
         "tau2_interval": "profile likelihood" if exact else "Q-profile",

@@ -14,6 +14,7 @@ from metanet.base.arrays import Array
 from metanet.base.display import ABSENT, in_sentence, level_text, number, p_value, per_cent, plural, scale_of, title_of
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, as_given, check_choice
+from metanet.base.groups import name_of
 from metanet.base.results import Method, Result, Test
 from metanet.base.untrusted import listing, visible
 from metanet.effects.measures import MEASURES
@@ -117,6 +118,11 @@ class Regression(Result):
     def title_of(self, term: str) -> str:
         """A term, or a moderator, with the titles of the data's columns in place of their names."""
         return re.sub(r"[^\W\d]\w*(?![^\[]*\])", lambda found: title_of(found[0], self._frame), term)
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Column -> the category that the coefficients of its other categories are compared with."""
+        return self._design.references
 
     @property
     def r2(self) -> float | None:
@@ -311,7 +317,7 @@ class Regression(Result):
             else:
                 # The reference of a category, as the studies write it.
                 factor = next(f for f in self._design.factors if f.categories and f.names == (name,))
-                texts = [str(v).strip() for v in self._frame[name].tolist()]
+                texts = [name_of(v) for v in self._frame[name].tolist()]
                 known = factor.categories[0]
                 new[name] = [self._frame[name].iloc[texts.index(known)] if known in texts else float(known)] * line.size
         fitted = self.predict(new)
@@ -360,6 +366,7 @@ class Regression(Result):
     def rows(self) -> list[tuple[str, str]]:
         """Heterogeneity and tests as pairs of name and text."""
         out = [("Scale", f"coefficients are changes of the {self.scale}")]
+        out += [(f"Reference of {visible(self.title_of(name))}", visible(category)) for name, category in self.references.items()]
         if self.tau2 is not None:
             tau = number(self.tau)
             if self.tau2_lower is not None and self.tau2_upper is not None:
@@ -414,15 +421,22 @@ class Regression(Result):
             row, effect = slopes[0], scale_of("effect")
             digits = _digits(row)
             term = visible(in_sentence(self.title_of(row["term"])))
-            step = "for the category against its reference" if "[" in row["term"] else "for each unit"
             beside = f"; {tested}" if "lrt" in tests or "permutation" in tests else ""
+            step = f"changed by {effect.text(row['estimate'], digits)} for each unit of {term}"
+            for factor in self._design.compared:
+                reference, other = map(visible, factor.categories)
+                step = f"differed by {effect.text(row['estimate'], digits)} for {other} against {reference}, the reference of "
+                step += moderators
             text += (
-                f"the {self.scale} changed by {effect.text(row['estimate'], digits)} {step} of {term} "
+                f"the {self.scale} {step} "
                 f"({level_text(self.level)} CI {effect.limits(row['ci_lower'], row['ci_upper'], digits)}; "
                 f"{p_value(row['pvalue'])}{beside})"
             )
         else:
-            text += f"{moderators} together: {tested or 'no test exists'}"
+            against = [f"{visible(c)} of {visible(in_sentence(self.title_of(name)))}" for name, c in self.references.items()]
+            text += f"{moderators}{' together' if self.qm_df > 1 else ''}"
+            text += f" ({plural(len(against), 'reference').split(' ', 1)[1]}: {listing(against)})" if against else ""
+            text += f": {tested or 'no test exists'}"
         if self.r2 is not None:
             text += f"; the moderators account for {per_cent(self.r2, 0)} % of the heterogeneity (R2)"
         return text + "."

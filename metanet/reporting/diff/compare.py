@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from metanet.base.errors import ArgumentError, MetanetError, shorten
+from metanet.base.groups import natural
 from metanet.evidence.contract import column_titles
 from metanet.reporting.files import read_object
 from metanet.reporting.run.run import ABOUT
@@ -195,7 +196,7 @@ def compare_runs(old: str | os.PathLike[str], new: str | os.PathLike[str], toler
     before, after = read_run(old), read_run(new)
     found = [_change(before.get(name), after.get(name), tolerance) for name in dict.fromkeys([*before, *after])]
     order = {"failed": 0, "changed": 1, "fixed": 2, "added": 3, "removed": 4, "same": 5}
-    return sorted(found, key=lambda each: (order[each.status], -abs(each.moved or 0.0), each.folder))
+    return sorted(found, key=lambda each: (order[each.status], -abs(each.moved or 0.0), natural(each.folder)))
 
 
 def _change(old: Made | None, new: Made | None, tolerance: float) -> Change:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from metanet.base.errors import MetanetError
+from metanet.base.groups import Key, natural
 from metanet.evidence import Evidence
 from metanet.reporting.files import outcome_folder, read_object, write_json
 from metanet.reporting.plan.registry import ANALYSES_FOLDER, NOTEBOOKS, REPLICATION, titles
@@ -82,10 +83,10 @@ def read_reports(out: Path, evidence: Evidence | None) -> tuple[list[Report], di
     outcomes = {outcome_folder(name): place for place, name in enumerate(evidence.outcome_names if evidence else ())}
     classes = {name: place for place, name in enumerate(evidence.modality_classes if evidence else ())}
 
-    def place(report: Report) -> tuple[int, int, str]:
+    def place(report: Report) -> tuple[int, int, Key]:
         first = report.folder.split("/")[0]
         group = str(report.numbers.get("modality_class"))
-        return (outcomes.get(first, len(outcomes) + (first == REPLICATION)), classes.get(group, len(classes)), report.folder)
+        return (outcomes.get(first, len(outcomes) + (first == REPLICATION)), classes.get(group, len(classes)), natural(report.folder))
 
     rates, analyses = [], {kind: [] for kind in titles()}  # type: tuple[list[Report], dict[str, list[Report]]]
     for first in _folders(out):
@@ -105,7 +106,7 @@ def _folders(path: Path) -> list[str]:
     """Folders in a folder, by name, without those that begin with a dot, which are not reports."""
     try:
         with os.scandir(path) as found:
-            return sorted(entry.name for entry in found if entry.is_dir() and not entry.name.startswith("."))
+            return sorted((entry.name for entry in found if entry.is_dir() and not entry.name.startswith(".")), key=natural)
     except OSError:
         return []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from metanet.base.groups import natural
 from metanet.base.untrusted import counted, listing, visible
 from metanet.evidence.findings import Findings
 from metanet.evidence.reading.cells import LONGEST_CELL
@@ -200,9 +201,9 @@ def counts_of(rows: Sequence[Line], columns: Columns, request: Request, found: F
     if empty:
         found.left_out.append(f"{counted(empty, 'row')} without events and total")
     if unasked:
-        found.left_out.append(f"{counted(len(unasked), 'outcome')} not chosen: {listing(sorted(unasked), 8)}")
+        found.left_out.append(f"{counted(len(unasked), 'outcome')} not chosen: {listing(sorted(unasked, key=natural), 8)}")
     if not found.counts and not found.findings.faults:
-        others = f" of {listing(request.outcomes, 4)}; it has {listing(sorted(unasked), 8)}" if unasked else ""
+        others = f" of {listing(request.outcomes, 4)}; it has {listing(sorted(unasked, key=natural), 8)}" if unasked else ""
         found.refuse(f"has no row with events and total{others}", "Check which columns contain them")
 
 

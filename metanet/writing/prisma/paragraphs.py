@@ -184,10 +184,12 @@ def _method(result: Any) -> str:
 
 def _compared(result: Comparison) -> str:
     tau2 = "a common tau²" if result.heterogeneity == "common" else "a separate tau² for each group"
-    return (
-        f"Groups by {visible(result.method['by'])} were compared by a likelihood-ratio test of equal means with {tau2}; pairwise "
-        "p-values were adjusted by Holm's method."
-    )
+    by = visible(result.method["by"])
+    if result.lrt_pvalue is None:
+        exact = "compared by Fisher's exact test on the summed counts"
+        return f"Groups by {by} were {'set side by side without a test' if result.exact_pvalue is None else exact}."
+    pairs = "; pairwise p-values were adjusted by Holm's method" if result.adjusted else ""
+    return f"Groups by {by} were compared by a likelihood-ratio test of equal means with {tau2}{pairs}."
 
 
 def _gosh(result: Gosh) -> str:

@@ -243,7 +243,7 @@ def _studies(fit: Pooled, rates: pd.DataFrame | None) -> str:
         parts.append(f"Arms had {least} to {size}." if least != most else f"Each arm had {size}.")
     for column, what in (("design", "Designs"), ("certainty", "Certainty of the counts")):
         if column in rates.columns:
-            known = rates[column].dropna().astype(str)
+            known = rates[column].dropna().astype(str).str.strip()
             counts = known[known != ""].value_counts(sort=True)
             if len(counts):
                 named = [f"{visible(name).replace('_', ' ')} ({many})" for name, many in counts.items()]

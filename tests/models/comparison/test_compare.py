@@ -194,7 +194,7 @@ def test_rows_without_a_group_are_left_out_and_counted():
     frame = DATA.assign(group=["A", None, "A", "B", "B", "B", np.nan, "A", " "])
     found = mn.compare(frame, "group")
     assert sum(fit.k for fit in found.groups.values()) == 6
-    assert any("3 rows without a value of group excluded" in note for note in found.notes)
+    assert any("3 arms of 3 studies without a value of group excluded" in note for note in found.notes)
 
 
 def test_two_groups_of_trials_are_compared_on_the_log_scale():
@@ -291,3 +291,80 @@ def test_the_stamp_of_a_joint_model_names_its_own_degrees_of_freedom():
         assert "t with 6 degrees of freedom" in text
         assert "prediction intervals: t with 5 degrees of freedom" in text
     assert "k − 1" in mn.compare(DATA, "group", heterogeneity="separate").method.sentence()
+
+
+ALONE = pd.DataFrame({"events": [3, 9, 14], "total": [20, 30, 30], "g": list("abc")})
+
+
+@pytest.mark.parametrize("heterogeneity", ["common", "separate"])
+@pytest.mark.parametrize("model", ["glmm", "inverse_variance", "common"])
+@pytest.mark.parametrize("events", [[3, 9, 14], [0, 9, 14], [0, 30, 30]])
+def test_single_studies_have_no_test_and_explain_nothing(model, heterogeneity, events):
+    found = mn.compare(ALONE.assign(events=events), "g", model=model, heterogeneity=heterogeneity)
+    assert found.no_test.startswith("One study in each group: the difference between the groups cannot be told from")
+    assert found.test_sentence() == found.no_test
+    assert (found.lrt, found.lrt_pvalue, found.lrt_pvalue_f, found.exact_pvalue, found.bootstrap_pvalue) == (None,) * 5
+    assert found.tau2_common is None
+    assert found.differences[["lrt", "pvalue", "pvalue_f", "pvalue_adjusted", "pvalue_exact"]].isna().all().all()
+    assert {row[-1] for row in found.pair_table()[1]} == {"no test"}
+
+
+def test_a_report_on_single_studies_does_not_say_what_they_explain():
+    fit = mn.pool(ALONE.assign(study=list("xyz")))
+    text = mn.heterogeneity_report(fit, by="g", moderators=[], subsets=False).paragraphs()["Subgroups"]
+    assert "One study in each group" in text
+    assert "account for" not in text
+    assert "p = " not in text
+
+
+def test_a_pair_of_single_studies_has_no_test_beside_other_pairs():
+    frame = DATA.iloc[:5].assign(group=list("AAABC"))
+    found = mn.compare(frame, "group", bootstrap=0)
+    tested = {(row["first"], row["second"]): row["pvalue"] for row in found.differences.to_dict("records")}
+    assert np.isnan(tested["B", "C"])
+    assert tested["A", "B"] > 0
+    assert found.lrt_pvalue > 0
+    assert any(note.startswith("One study in each of B and C: a pair of them has no test") for note in found.notes)
+
+
+@pytest.mark.parametrize("groups", [list("aabb"), list("aabbcc")])
+def test_groups_at_opposite_edges_have_an_exact_test_that_says_what_it_takes(groups):
+    events, total = [0, 0, 30, 40, 0, 0], [20, 15, 30, 40, 10, 12]
+    frame = pd.DataFrame({"events": events[: len(groups)], "total": total[: len(groups)], "g": groups})
+    found = mn.compare(frame, "g")
+    assert found.lrt_pvalue is None
+    sums = frame.groupby("g").sum()
+    if len(groups) == 4:
+        table = np.array([sums["events"], sums["total"] - sums["events"]])
+        assert found.exact_pvalue == pytest.approx(stats.fisher_exact(table).pvalue, rel=1e-6)
+    assert found.exact_pvalue < 1e-6
+    assert found.tests["exact"].pvalue == found.exact_pvalue
+    assert "takes the studies of a group as alike, gives p < 0.001" in found.test_sentence()
+    assert any("takes the studies of a group as alike" in note for note in found.notes)
+    pairs = {row[0]: row[-1] for row in found.pair_table()[1]}
+    assert pairs["a minus b"] == "Fisher's exact test p < 0.001"
+    # Two groups without events have nothing to compare.
+    assert pairs.get("a minus c", "no test") == "no test"
+    assert "Fisher" in mn.compare(frame, "g").summary()
+
+
+def test_groups_at_one_edge_are_not_told_apart_by_fishers_test_either():
+    found = mn.compare(DATA.assign(events=DATA["total"]), "group")
+    assert found.exact_pvalue is None
+    assert found.test_sentence() == "All groups have only events, so they cannot be compared."
+
+
+def test_one_pair_is_not_called_adjusted():
+    one = mn.compare(DATA[DATA["group"] != "C"], "group")
+    row = one.differences.iloc[0]
+    assert not one.adjusted
+    assert "adjusted" not in one.summary()
+    p = one.pair_table()[1][0][-1]
+    assert p.startswith("p = ")
+    assert f"; by F p = {row['pvalue_f']:.3f}" in p
+    more = mn.compare(DATA, "group")
+    assert more.adjusted
+    assert all("; by F p" in row[-1] and ", adjusted p" in row[-1] for row in more.pair_table()[1])
+    # Two of three pairs have a test that is adjusted; one pair alone is not.
+    single = mn.compare(DATA.iloc[:5].assign(group=list("AAABC")), "group", bootstrap=0)
+    assert single.adjusted

@@ -141,7 +141,7 @@ def test_rows_without_a_group_or_a_study_take_no_part():
     )
     found = within_studies(data)
     assert found.pairs["TAE", "TACE"].n == 93
-    assert any("1 arm without a value of modality_class excluded" in note for note in found.notes)
+    assert any("1 arm of 1 study without a value of modality_class excluded" in note for note in found.notes)
 
 
 def test_nothing_to_compare_is_answered():

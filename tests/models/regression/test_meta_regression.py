@@ -176,7 +176,7 @@ def test_studies_without_an_effect_are_left_out_and_named():
         (made().assign(double=lambda d: 2 * d["year"] - 1), "~ year + double", {}, "double follows from the other columns"),
         (made().head(3), "~ year + share", {}, "3 studies for 3 coefficients"),
         (made().head(1), "~ year", {}, "1 study for 2 coefficients"),
-        (made(), "~ study", {}, "15 studies for 15 coefficients"),
+        (made(), "~ study", {}, "'study' has one study in each category: the difference between the categories cannot be told"),
         (made(), "~ 0 + year", {}, "no intercept"),
         (made().assign(share=np.nan), "~ share", {}, "no study has share"),
         (made(), "~ year", {"model": "glm"}, "Did you mean 'glmm'"),
@@ -206,7 +206,8 @@ def test_few_studies_for_each_coefficient_are_said():
 def test_a_group_without_events_has_a_test_and_no_estimate():
     fit = meta_regression(EMPTY, "~ group")
     assert fit.status == "separated"
-    assert fit.coefficients[["estimate", "se", "pvalue"]].isna().all().all()
+    # The category with events is the reference, so that its rate has an estimate.
+    assert fit.coefficients[["estimate", "se", "pvalue"]].isna().all(axis=1).tolist() == [False, True]
     assert fit.qm is None
     others, everyone = mn.pool(EMPTY[3:]), mn.pool(EMPTY)
     np.testing.assert_allclose(fit.lrt, 2 * (others.loglik - everyone.loglik), rtol=1e-9)
@@ -218,11 +219,22 @@ def test_a_group_without_events_has_a_test_and_no_estimate():
 
 
 def test_a_group_with_one_event_is_warned_of_where_wald_fails():
-    data = EMPTY.assign(events=[0, 0, 1, 15, 18, 12], total=[40, 35, 50, 30, 40, 25])
+    data = pd.DataFrame({"events": [1] + [0] * 9 + [6] * 10, "total": 60, "group": ["a"] * 10 + ["b"] * 10})
     fit = meta_regression(data, "~ group")
     assert fit.status == "fitted"
-    assert fit.qm_pvalue > 10 * fit.lrt_pvalue
+    assert fit.qm < fit.lrt / 2
     assert any("Hauck and Donner" in note for note in fit.notes)
+
+
+@pytest.mark.parametrize("ci", ["t", "z"])
+@pytest.mark.parametrize(
+    ("events", "total"), [([3, 5, 4, 9, 12, 11], [20, 30, 25, 25, 30, 28]), ([0, 0, 1, 15, 18, 12], [40, 35, 50, 30, 40, 25])]
+)
+def test_wald_and_likelihood_ratio_are_compared_on_one_scale(events, total, ci):
+    fit = meta_regression(pd.DataFrame({"events": events, "total": total, "g": list("aaabbb")}), "~ g", ci=ci)
+    # F of few degrees of freedom has a larger p-value than the same number as chi-squared.
+    assert fit.qm > fit.lrt
+    assert not any("Wald" in note for note in fit.notes)
 
 
 def test_complete_separation_has_a_likelihood_ratio_and_nothing_else():

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import metanet as mn
@@ -169,3 +170,17 @@ def test_sources_are_listed_once(full):
     assert full.summary().index("Methods") < full.summary().index("Results") < full.summary().index("Sources")
     assert full.to_dict()["methods"] == full.methods
     assert len(repr(full).splitlines()) == 1
+
+
+def test_a_comparison_says_adjusted_and_tested_only_where_it_was():
+    from metanet.writing.prisma.paragraphs import kind_of
+
+    def done(groups, events):
+        frame = pd.DataFrame({"events": events, "total": 30, "g": list(groups)})
+        result = mn.compare(frame, "g", bootstrap=0)
+        return kind_of(result).done(result)
+
+    assert done("aabbcc", [3, 5, 9, 12, 8, 4]).endswith("with a common tau²; pairwise p-values were adjusted by Holm's method.")
+    assert done("aabb", [3, 5, 9, 12]).endswith("with a common tau².")
+    assert done("abc", [3, 5, 9]) == "Groups by g were set side by side without a test."
+    assert done("aabb", [0, 0, 30, 30]) == "Groups by g were compared by Fisher's exact test on the summed counts."
