@@ -349,6 +349,7 @@ def fit(studies: Likelihood, x: Array, mean: MeanPrior, prior: TauPrior, contras
     mean_gamma, square, bend = _moments(found, kept, layout, (b, m, count), cells)
     covariance = square - mean_gamma[:, :, :, None] * mean_gamma[:, :, None, :]
     back = layout.back[:, None]
+    bend = bend * present[:, None]
     share = bend / bend.sum(-1, keepdims=True)
     wanted = np.arange(b * m).reshape(b, m)[:, m - contrasts.shape[0] :].reshape(-1)
     each = np.repeat(np.arange(b), contrasts.shape[0])
