@@ -348,6 +348,8 @@ def fit(studies: Likelihood, x: Array, mean: MeanPrior, prior: TauPrior, contras
     by_nodes = [np.abs((spread.weight[:, None] * half.reshape(b, m, count)).sum(-1)).max(-1) for half in halves]
     mean_gamma, square, bend = _moments(found, kept, layout, (b, m, count), cells)
     covariance = square - mean_gamma[:, :, :, None] * mean_gamma[:, :, None, :]
+    if not cells and p - 1 > MOST_ACROSS:
+        mean_gamma, covariance = (part.reshape(b, count, *part.shape[1:]) for part in _moments_by_pairs(field, rule))
     back = layout.back[:, None]
     bend = bend * present[:, None]
     share = bend / bend.sum(-1, keepdims=True)
@@ -396,6 +398,36 @@ def settled_fit(studies: Likelihood, x: Array, mean: MeanPrior, prior: TauPrior,
         if not more.any():
             return found
         level += more
+
+
+def _moments_by_pairs(field: Field, rule: Rule) -> tuple[Array, Array]:
+    """Mean ``[n, p]`` and covariance ``[n, p, p]`` of gamma at each node, where the others of a contrast are approximated.
+
+    The mode of the others is not their mean. Whitened coordinates at the mode have variances near one and correlations near zero, so
+    that covariances follow from the variances of the coordinates and of their sums.
+    """
+    n, p = field.gamma.shape
+    rows = np.arange(n)
+    inverse = np.asarray(np.linalg.inv(field.lower), dtype=np.float64)
+
+    def spread(contrast: Array) -> tuple[Array, Array]:
+        found = densities(field, lines_of(field, rows, contrast, range(p)), rule, sums=False)
+        value = (found.low[:, None] + found.step[:, None] * np.arange(rule.along))[:, None] - (contrast * field.gamma).sum(-1)[
+            :, None, None
+        ]
+        mass = conditional(np.ones((n, 1)), value, found.step[:, None], found.density[:, None]).mass[:, 0]
+        first = (mass * value[:, 0]).sum(-1)
+        return first, (mass * value[:, 0] ** 2).sum(-1) - first**2
+
+    mean, covariance = np.empty((n, p)), np.empty((n, p, p))
+    for i in range(p):
+        mean[:, i], covariance[:, i, i] = spread(inverse[:, i])
+    for i in range(p):
+        for j in range(i):
+            both = spread(inverse[:, i] + inverse[:, j])[1]
+            covariance[:, i, j] = covariance[:, j, i] = 0.5 * (both - covariance[:, i, i] - covariance[:, j, j])
+    middle = field.gamma + (field.lower @ mean[:, :, None])[:, :, 0]
+    return middle, field.lower @ covariance @ field.lower.transpose(0, 2, 1)
 
 
 def _lengths(field: Field, ways: Array, b: int, count: int) -> Array:

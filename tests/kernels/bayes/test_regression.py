@@ -137,7 +137,7 @@ def test_an_offset_of_all_studies_moves_the_intercept_and_nothing_else():
     plain = bayes.settled_fit(studies_of(events, total), design(moderator), MEAN, TAU, np.eye(2))
     e, n = np.array(events, float)[None], np.array(total, float)[None]
     moved = bayes.settled_fit(BinomialLogit(e, n, np.full((1, 6), 0.7)), design(moderator), MeanPrior(-0.7, 2.5), TAU, np.eye(2))
-    np.testing.assert_allclose(moved.contrasts.quantiles(ENDS) + [[0.7], [0.0]], plain.contrasts.quantiles(ENDS), atol=2e-6)
+    np.testing.assert_allclose(moved.contrasts.quantiles(ENDS) + np.array([[0.7], [0.0]]), plain.contrasts.quantiles(ENDS), atol=2e-6)
 
 
 def test_the_order_of_studies_does_not_matter_and_the_complement_flips_signs():
@@ -169,7 +169,8 @@ def test_separated_data_have_an_answer(events):
     found = bayes.settled_fit(studies_of(events, GROUPS[1]), design(GROUPS[2]), MEAN, TAU, np.eye(2))
     assert found.settled.all()
     low, middle, high = found.contrasts.quantiles(ENDS).T
-    assert (low < middle).all() and (middle < high).all()
+    assert (low < middle).all()
+    assert (middle < high).all()
     assert np.isfinite([*low, *high]).all()
     if len(set(events)) == 1 and events[0] == 0:
         # The mean of a group without events lies low, and has room below.
@@ -224,7 +225,8 @@ def test_three_coefficients_at_once_are_those_of_three_groups():
     cells = bayes.settled_fit(studies, x, MEAN, TAU, wanted)
     # Moved a little, the rows are distinct, and nothing is known to be independent.
     general = bayes.settled_fit(studies, x + 1e-9 * np.arange(6)[:, None], MEAN, TAU, wanted)
-    assert not cells.approximate and not general.approximate
+    assert not cells.approximate
+    assert not general.approximate
     np.testing.assert_allclose(general.contrasts.quantiles(ENDS), cells.contrasts.quantiles(ENDS), atol=2e-6)
     np.testing.assert_allclose(general.tau.log_evidence, cells.tau.log_evidence, atol=1e-6)
     np.testing.assert_allclose(general.moments()[0], cells.moments()[0], atol=1e-6)
