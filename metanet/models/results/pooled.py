@@ -235,6 +235,11 @@ class Pooled(Result):
         return "mean" if self.model == "beta_binomial" else "median"
 
     @property
+    def interval_name(self) -> str:
+        """What an interval of an estimate is called: CrI for a credible interval, else CI."""
+        return "CrI" if self.model == "bayes" and self.status == "pooled" else "CI"
+
+    @property
     def tau(self) -> float | None:
         """Standard deviation of the true effects on the model scale."""
         return None if self.tau2 is None else float(np.sqrt(self.tau2))
@@ -302,14 +307,14 @@ class Pooled(Result):
 
     def rows(self) -> list[tuple[str, str]]:
         """The result as pairs of name and text, in the order in which a reader needs them."""
-        scale, level = self.scale, self.level
+        scale, level, name = self.scale, self.level, self.interval_name
         data = self.studies_text()
         if self.n is not None:
             data += f", {plural(self.events or 0, 'event')} in {counted_units(self.n, self.units)}"
         elif self.events is not None:
             data += f", {plural(self.events, 'event')}"
         out = [("Data", data)]
-        out.append((self._estimate_name(), scale.estimate(self.estimate, self.ci_lower, self.ci_upper, level)))
+        out.append((self._estimate_name(), scale.estimate(self.estimate, self.ci_lower, self.ci_upper, level, name)))
         tests = [] if self.test is None else [(f"{sentence_case(self.test.null)}?", self.test.text())]
         if self.status != "pooled":
             return [*out, *tests] if self.lrt is not None else out
@@ -317,7 +322,7 @@ class Pooled(Result):
             out.append(("Median rate", scale.value(self.median, self._digits)))
         elif self.marginal_estimate is not None and self.average == "median":
             ends = self.marginal_ci_lower, self.marginal_ci_upper
-            out.append(("Population-averaged rate", scale.estimate(self.marginal_estimate, *ends, level)))
+            out.append(("Population-averaged rate", scale.estimate(self.marginal_estimate, *ends, level, name)))
         if self.method["prediction"]:
             out.append(("Prediction interval", scale.limits(self.pi_lower, self.pi_upper, self._digits)))
         return [*out, *self._heterogeneity(), *tests]
@@ -354,7 +359,7 @@ class Pooled(Result):
         if self.tau2 is not None:
             ends = [None if end is None else math.sqrt(end) for end in (self.tau2_lower, self.tau2_upper)]
             name = f"tau on the {self.method['link'] or 'logit'} scale" if self.measure == "PLO" else "tau"
-            shown = _with_limits(self.tau, ends[0], ends[1], level)
+            shown = _with_limits(self.tau, ends[0], ends[1], level, kind=self.interval_name)
             out.append((name, f"{shown}; tau2 {number(self.tau2, 4)}"))
         if self.rho is not None:
             shown = _with_limits(self.rho, self.rho_lower, self.rho_upper, level, 3)
@@ -367,7 +372,7 @@ class Pooled(Result):
     def sentence(self) -> str:
         """The result in one plain sentence, right for one study, no events and data without an estimate."""
         scale, digits = self.scale, self._digits
-        shown = scale.estimate(self.estimate, self.ci_lower, self.ci_upper, self.level)
+        shown = scale.estimate(self.estimate, self.ci_lower, self.ci_upper, self.level, self.interval_name)
         predicted = ""
         if self.pi_lower is not None:
             predicted = f"{level_text(self.level)} prediction interval {scale.limits(self.pi_lower, self.pi_upper, digits)}"
@@ -476,8 +481,10 @@ class Pooled(Result):
 NUMBERS = (*(f.name for f in fields(Pooled) if f.name not in ("method", "_weights", "_table")), "tau")
 
 
-def _with_limits(value: float | None, lower: float | None, upper: float | None, level: float, digits: int = 2) -> str:
+def _with_limits(
+    value: float | None, lower: float | None, upper: float | None, level: float, digits: int = 2, kind: str = "CI"
+) -> str:
     """A measure of heterogeneity, with its interval if it has one."""
     if lower is None:
         return number(value, digits)
-    return f"{number(value, digits)} ({level_text(level)} CI {number(lower, digits)} to {number(upper, digits)})"
+    return f"{number(value, digits)} ({level_text(level)} {kind} {number(lower, digits)} to {number(upper, digits)})"
