@@ -340,7 +340,9 @@ class Pooled(Result):
         studies = self.pooled_studies()
         if self.events is None or len(studies) == self.k:
             return self.events, self.n
-        events, n = (sum(int(studies[name].sum()) for name in (one, f"{one}_control") if name in studies) for one in ("events", "total"))
+        events, n = (
+            sum(int(studies[name].sum()) for name in (one, f"{one}_control") if name in studies) for one in ("events", "total")
+        )
         return events, None if self.n is None else n
 
     def studies_text(self) -> str:

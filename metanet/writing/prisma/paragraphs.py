@@ -135,10 +135,10 @@ def synthesis(fit: Pooled) -> str:
     if fit.status == "not pooled":
         text = "One study contributed, so nothing was pooled."
     elif fit.status in ("no events", "only events"):
-        every = "No patient" if fit.status == "no events" else "Every patient"
+        every = "No patient in any study" if fit.status == "no events" else "All patients in all studies"
         kind = "Garwood" if fit.response == "rate per person-time" else "Clopper-Pearson"
         text = (
-            f"{every} of any study had the outcome, so no model was fitted: the {level} interval is the exact ({kind}) interval "
+            f"{every} had the outcome, so no model was fitted: the {level} interval is the exact ({kind}) interval "
             "on the summed counts, which assumes one common rate."
         )
     else:

@@ -333,7 +333,11 @@ PART = {"events": [0, 5, 7, 0], "total": [25] * 4, "events_control": [0, 3, 2, 1
         ({"model": "mantel_haenszel", "measure": "RR"}, ("12/75", "6/75"), "3 of 4 studies, 18 events in 150 patients"),
         ({"model": "peto"}, ("12/75", "6/75"), "3 of 4 studies, 18 events in 150 patients"),
         ({"model": "CM.EL"}, ("12/75", "6/75"), "3 of 4 studies, 18 events in 150 patients"),
-        ({"measure": "OR", "model": "inverse_variance", "drop00": True}, ("12/75", "6/75"), "3 of 4 studies, 18 events in 150 patients"),
+        (
+            {"measure": "OR", "model": "inverse_variance", "drop00": True},
+            ("12/75", "6/75"),
+            "3 of 4 studies, 18 events in 150 patients",
+        ),
         ({"model": "mantel_haenszel", "measure": "RD"}, ("12/100", "6/100"), "4 studies, 18 events in 200 patients"),
         ({"model": "UM.RS"}, ("12/100", "6/100"), "4 studies, 18 events in 200 patients"),
     ],
