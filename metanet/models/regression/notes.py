@@ -107,7 +107,8 @@ def _estimates(numbers: Numbers, design: Design, options: Options) -> list[str]:
         lost = [term for term, value in zip(design.terms, numbers.beta, strict=True) if np.isnan(value)]
         out.append(
             f"{listing(lost, 12)}: no finite estimate, because the informative studies have no events (or only events) and the "
-            "likelihood increases as the coefficient goes to infinity (separation). The likelihood-ratio test is valid; Wald's test is not given."
+            "likelihood increases as the coefficient goes to infinity (separation). The likelihood-ratio test is valid; Wald's test "
+            "is not given."
         )
     if numbers.lrt_pvalue < 0.05 and numbers.qm_pvalue > _DISAGREE * numbers.lrt_pvalue:
         out.append(

@@ -222,8 +222,8 @@ def _not_estimable(row: Row, options: Options) -> list[str]:
     )
     if row["n"] == row["k"]:
         return [
-            f"The {model} model has no unique estimate here: with one patient in each study the likelihood depends on the mean rate alone "
-            "and is the same for every tau, so heterogeneity cannot be seen. No pooled rate is given.",
+            f"The {model} model has no unique estimate here: with one patient in each study the likelihood depends on the mean rate "
+            "alone and is the same for every tau, so heterogeneity cannot be seen. No pooled rate is given.",
             f"{shown}; this is their mean rate, whatever the heterogeneity.",
         ]
     return [

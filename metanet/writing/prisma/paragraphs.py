@@ -77,7 +77,8 @@ def selection(fit: Pooled, rates: pd.DataFrame | None) -> str:
         text += " No row was excluded."
     if gone:
         verb = "was" if gone == 1 else "were"
-        text += f" Of the {counted(sum(came.values()), 'row')} of this selection {gone} {verb} left out afterwards, for a reason not recorded."
+        whole = counted(sum(came.values()), "row")
+        text += f" Of the {whole} of this selection {gone} {verb} left out afterwards, for a reason not recorded."
     return text
 
 

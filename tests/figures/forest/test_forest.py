@@ -351,7 +351,5 @@ def test_the_sums_are_those_of_the_studies_in_the_estimate(options, sums, data):
 
 def plan_of(fit):
     """What the rows of a figure show by default."""
-    return plan_for(
-        fit.studies, scale_of(fit.response), next(iter(FOREST_PRESETS.values())), columns=None, risk_of_bias=(), headings=None, sort=None, ascending=None,
-        show_prediction=True,
-    )  # fmt: skip
+    chosen = {"columns": None, "risk_of_bias": (), "headings": None, "sort": None, "ascending": None, "show_prediction": True}
+    return plan_for(fit.studies, scale_of(fit.response), next(iter(FOREST_PRESETS.values())), **chosen)
