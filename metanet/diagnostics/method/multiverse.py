@@ -252,7 +252,7 @@ class Multiverse(Result):
             return self.reason
         answered = self._answered()
         if answered.empty:
-            return f"None of {plural(len(self._frame), 'analysis', 'analyses')} gave an estimate."
+            return self._unpooled()
         estimate = answered["estimate"].to_numpy()
         middle = float(np.median(estimate))
         digits = self.scale.digits(middle, float(estimate.min()), float(estimate.max()))
@@ -272,6 +272,22 @@ class Multiverse(Result):
             text += f" The choice of {_WORDS[first['choice']]} has the largest effect (means of its levels differ by "
             text += f"{difference_scale(self.response).value(first['range'])})."
         return text
+
+    def _unpooled(self) -> str:
+        """What there is where no analysis pooled several studies."""
+        many = len(self._frame)
+        single = self._frame.loc[self._frame["status"] == "not pooled", "estimate"].dropna()
+        if single.empty:
+            return f"No estimate exists in any of {plural(many, 'analysis', 'analyses')}."
+        low, high = float(single.min()), float(single.max())
+        digits = self.scale.digits(low, high)
+        first, last = self.scale.value(low, digits), self.scale.value(high, digits)
+        shown = first if first == last else f"{first} to {last}"
+        which = ("the" if many == 1 else "all") if len(single) == many else f"{len(single)} of"
+        text = f"No analysis pooled several studies: {which} {plural(many, 'analysis', 'analyses')} used one study ({shown})"
+        if len(single) < many:
+            text += ", the others have no estimate"
+        return f"{text}."
 
     def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
         """A row for each choice: its levels, the range of their means, its share of the variance."""

@@ -241,7 +241,7 @@ def _posterior(row: Row, options: Options) -> list[str]:
     return out
 
 def _one_sided(row: Row) -> list[str]:
-    what = "No study observed an event" if row["status"] == "no events" else "Every patient of every study had the event"
+    what = "No study observed an event" if row["status"] == "no events" else "All patients in all studies had the event"
     if isnan(row["n"]):
         return [f"{what}: the rate is 0, with the exact (Garwood) interval for the total person-time.", _NO_TAU]
     return [
@@ -272,18 +272,25 @@ def _not_estimable(row: Row, options: Options) -> list[str]:
         return ["No study has an effect with a variance above zero: nothing can be pooled. No number is given."]
     model = "beta-binomial" if options.model == "beta_binomial" else "binomial-normal"
     what = "rho goes to one" if options.model == "beta_binomial" else "tau grows"
-    out = [
+    if isnan(row["n"]):
+        return [
+            "The model has no finite estimate here: the likelihood increases with tau and has no maximum. No pooled rate is given."
+        ]
+    shown = (
+        f"Together the studies have {plural(int(row['events']), 'event')} in {int(row['n'])} patients "
+        f"({per_cent(row['events'] / row['n'])} %)"
+    )
+    if row["n"] == row["k"]:
+        return [
+            f"The {model} model has no unique estimate here: with one patient in each study the likelihood depends on the mean rate "
+            "alone and is the same for every tau, so heterogeneity cannot be seen. No pooled rate is given.",
+            f"{shown}; this is their mean rate, whatever the heterogeneity.",
+        ]
+    return [
         f"The {model} model has no finite estimate here: the studies are at 0 % and at 100 %, with hardly any "
-        f"between, and the likelihood increases without limit as {what}. No pooled rate is given."
-        if not isnan(row["n"])
-        else "The model has no finite estimate here: the likelihood increases without limit as tau grows. No pooled rate is given."
+        f"between, and the likelihood increases as {what}, without a maximum. No pooled rate is given.",
+        f"{shown}; this describes a mixture, not a common rate.",
     ]
-    if not isnan(row["n"]):
-        out.append(
-            f"Together the studies have {plural(int(row['events']), 'event')} in {int(row['n'])} patients "
-            f"({per_cent(row['events'] / row['n'])} %); this describes a mixture, not a common rate."
-        )
-    return out
 
 
 def _mean(row: Row, options: Options) -> list[str]:
@@ -327,10 +334,12 @@ def _corrected(studies: int, options: Options) -> str:
         )
     if options.model not in TWO_STEP:
         return "0.5 was added to all cells of the study shown, because one of them is empty; the effect depends on it."
-    return (
-        f"In {counted} {options.add:g} was added to the {_cells(options)} (to={options.to!r}). The correction changes the result; "
-        "the exact models need none."
-    )
+    text = f"In {counted} {options.add:g} was added to the {_cells(options)} (to={options.to!r}). The correction changes the result"
+    exact = [model for model in MODELS.values() if model.family == "exact" and model.groups == options.groups]
+    # Rates are rates on every scale; an odds ratio is the only effect of two groups that an exact model pools.
+    if options.groups == 2 and not any(options.measure in model.measures for model in exact):
+        return f"{text}."
+    return f"{text}; the exact models need none."
 
 
 def _cells(options: Options) -> str:

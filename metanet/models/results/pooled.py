@@ -309,10 +309,11 @@ class Pooled(Result):
         """The result as pairs of name and text, in the order in which a reader needs them."""
         scale, level, name = self.scale, self.level, self.interval_name
         data = self.studies_text()
-        if self.n is not None:
-            data += f", {plural(self.events or 0, 'event')} in {counted_units(self.n, self.units)}"
-        elif self.events is not None:
-            data += f", {plural(self.events, 'event')}"
+        events, n = self.pooled_counts()
+        if n is not None:
+            data += f", {plural(events or 0, 'event')} in {counted_units(n, self.units)}"
+        elif events is not None:
+            data += f", {plural(events, 'event')}"
         out = [("Data", data)]
         out.append((self._estimate_name(), scale.estimate(self.estimate, self.ci_lower, self.ci_upper, level, name)))
         tests = [] if self.test is None else [(f"{sentence_case(self.test.null)}?", self.test.text())]
@@ -331,6 +332,23 @@ class Pooled(Result):
     def _digits(self) -> int:
         """Decimals of the estimate and everything beside it."""
         return self.scale.digits(self.estimate, self.ci_lower, self.ci_upper)
+
+    def pooled_studies(self) -> pd.DataFrame:
+        """The rows of `studies` that have a part in the estimate: without those that carry no information on the effect."""
+        studies = self.studies
+        if not int(self.method["studies_dropped"]) or self.status != "pooled":
+            return studies
+        return studies[~(studies["weight"] == 0)]
+
+    def pooled_counts(self) -> tuple[int | None, int | None]:
+        """Events and patients of the studies in the estimate."""
+        studies = self.pooled_studies()
+        if self.events is None or len(studies) == self.k:
+            return self.events, self.n
+        events, n = (
+            sum(int(studies[name].sum()) for name in (one, f"{one}_control") if name in studies) for one in ("events", "total")
+        )
+        return events, None if self.n is None else n
 
     def studies_text(self) -> str:
         """How many studies were pooled; arms of one study that count apart are said to be arms."""
@@ -378,7 +396,8 @@ class Pooled(Result):
             predicted = f"{level_text(self.level)} prediction interval {scale.limits(self.pi_lower, self.pi_upper, digits)}"
         if self.response != "rate":
             return self._effect_sentence(shown, predicted)
-        total = f"{self.events} of {counted_units(self.n or 0, self.units)}"
+        events, n = self.pooled_counts()
+        total = f"{events} of {counted_units(n or 0, self.units)}"
         studies = self.studies_text()
         own = shown.replace(" (", "; ", 1).removesuffix(")")
         if self.status == "not pooled" and self.k > 1:

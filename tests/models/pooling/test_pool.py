@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import metanet as mn
+from metanet.models import registry
 from tests.work import HANG
 
 EVENTS = [117, 9, 5, 17, 20, 6, 8, 26, 7, 8, 1, 11]
@@ -374,3 +375,50 @@ def test_importing_metanet_loads_nothing_heavy():
         "& set(sys.modules); assert not heavy, heavy; assert 'pool' in dir(metanet)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=HANG)
+
+
+TWO_GROUPS = {"events": [0, 5, 7, 0, 3], "events_control": [0, 3, 2, 1, 4]}
+
+
+@pytest.mark.parametrize("measure", ["OR", "RR", "RD", "IRR", "IRD"])
+def test_exact_models_are_named_only_for_measures_that_one_of_them_pools(measure):
+    size = "person_time" if measure.startswith("IR") else "total"
+    fit = mn.pool(**TWO_GROUPS, **{size: [25] * 5, f"{size}_control": [25] * 5}, model="inverse_variance", measure=measure)
+    note = next(note for note in fit.notes if "was added" in note)
+    exact = [model for model in registry.MODELS.values() if model.family == "exact" and measure in model.measures]
+    assert ("exact models need none" in note) == bool(exact)
+
+
+@pytest.mark.parametrize("options", [{"measure": "PLO"}, {"measure": "PLN"}, {"measure": "PLO", "to": "all"}])
+def test_rates_have_an_exact_model_on_every_scale(options):
+    fit = mn.pool(events=[0, 5, 7], total=[25] * 3, model="inverse_variance", **options)
+    assert any("need" in note and "none" in note for note in fit.notes)
+
+
+@pytest.mark.parametrize("options", [{}, {"link": "probit"}])
+def test_a_flat_likelihood_is_not_said_to_increase(options):
+    single = mn.pool(events=[1, 0, 1, 1, 0], total=[1] * 5, **options)
+    assert single.status == "not estimable"
+    assert any("the same for every tau" in note for note in single.notes)
+    assert not any("increases" in note or "mixture" in note for note in single.notes)
+    several = mn.pool(events=[5, 0, 5, 5, 0], total=[5] * 5, **options)
+    assert any("increases as tau grows" in note for note in several.notes)
+
+
+def test_a_flat_likelihood_of_a_regression_and_of_groups_is_not_said_to_increase():
+    data = pd.DataFrame(
+        {"study": list("abcdefgh"), "events": [1, 0, 1, 1, 0, 0, 1, 0], "total": 1, "x": range(8), "g": list("aaaabbbb")}
+    )
+    for result in (mn.meta_regression(data, "~ x"), mn.compare(data, "g", bootstrap=0)):
+        assert any("no unique maximum" in note for note in result.notes)
+        assert not any("increases" in note for note in result.notes)
+
+
+def test_one_sided_data_are_described_in_plain_words():
+    assert mn.pool(events=[9, 8, 7], total=[9, 8, 7]).notes[0].startswith("All patients in all studies had the event")
+    assert any(
+        note.startswith("All patients in all studies had the event") for note in mn.bayes_pool(events=[9, 8, 7], total=[9, 8, 7]).notes
+    )
+    text = mn.report_text(mn.pool(events=[0, 0, 0], total=[9, 8, 7])).methods
+    assert "No patient in any study had the outcome" in text
+    assert "of any study" not in mn.small_study_effects(mn.pool(events=[9] * 4, total=[9] * 4), allow_biased=True).sentence()
