@@ -157,11 +157,11 @@ def analyses_for(scale: str, measure: str | None, level: float, given: Mapping[s
     """
     two_step = [{"model": "inverse_variance", "tau2": t, "ci": c} for t in _TAU2 for c in _TWO_STEP_CI]
     if scale == "rate":
-        words: list[dict[str, Any]] = [{"model": "glmm", "ci": c} for c in ("t", "z", "profile")]
+        words: list[dict[str, Any]] = [{"model": "bayes"}, *({"model": "glmm", "ci": c} for c in ("t", "z", "profile"))]
         words += [{"model": "beta_binomial", "ci": c} for c in ("t", "z")]
         words += [{**each, "measure": m} for m in ("PLO", "PAS", "PFT") for each in two_step]
     elif scale == "rate per person-time":
-        words = [{"model": "glmm", "measure": "IRLN", "ci": c} for c in ("t", "z", "profile")]
+        words = [{"model": "bayes", "measure": "IRLN"}, *({"model": "glmm", "measure": "IRLN", "ci": c} for c in ("t", "z", "profile"))]
         words += [{**each, "measure": m} for m in ("IRLN", "IRS", "IRFT") for each in two_step]
     else:
         words = [{**each, "measure": measure} for each in two_step]
