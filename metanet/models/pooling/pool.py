@@ -70,7 +70,7 @@ def pool(
     ----------
     data
         A frame with one row for each study; the arguments below then name its columns. Columns that bear the name of an argument
-        are found without being named.
+        are found without being named: counts, else events and person-time, else effects and variances.
     events, total
         Events and patients of each study, or of its treated group: column names, or sequences of length k.
     events_control, total_control
@@ -143,7 +143,7 @@ def pool(
     >>> round(fit.estimate, 3)
     0.461
     """
-    given = {name: value for name, value in locals().items() if name in DATA_ARGUMENTS}
+    given = with_columns({name: value for name, value in locals().items() if name in DATA_ARGUMENTS}, data, measure)
     options = options_for(given, {name: value for name, value in locals().items() if name in CHOICES})
     return pool_studies(read_studies(data, given, study=study, **takes_of(options)), options)
 
@@ -151,6 +151,22 @@ def pool(
 def pool_studies(studies: Studies, options: Options) -> Pooled:
     """The result of studies that are read and choices that are checked."""
     return pooled_from_row(pool_batch(studies.data(), options), 0, studies, options)
+
+
+def with_columns(given: Mapping[str, object], data: object, measure: object) -> dict[str, object]:
+    """`given` with the columns of `data` that decide its kind, where neither the arguments nor `measure` do.
+
+    Counts come first: a frame of counts may hold their effects as well. Without counts it holds person-time or effects.
+    """
+    named = {name: value for name, value in given.items() if value is not None}
+    columns = set(getattr(data, "columns", ()))
+    if measure is not None or named.keys() - {"events"} or not columns:
+        return dict(given)
+    counts = "events" in named or "events" in columns
+    if counts and "total" in columns:
+        return dict(given)
+    found = {"person_time"} if counts else {"yi", "vi"}
+    return {**given, **{name: name for name in found if found <= columns}}
 
 
 def options_for(given: Mapping[str, object], choices: Mapping[str, object]) -> Options:
@@ -300,7 +316,7 @@ def pool_many(
 
     keys = _keys(data, by)
     _check_names(choices, "pool_many")
-    given = {name: choices.pop(name, None) for name in DATA_ARGUMENTS}
+    given = with_columns({name: choices.pop(name, None) for name in DATA_ARGUMENTS}, data, choices.get("measure"))
     options = options_for(given, choices)
     groups: list[tuple[tuple[object, ...], Studies]] = []
     for name, part in data.reset_index(drop=True).groupby(keys, sort=False, dropna=False):

@@ -422,3 +422,38 @@ def test_one_sided_data_are_described_in_plain_words():
     text = mn.report_text(mn.pool(events=[0, 0, 0], total=[9, 8, 7])).methods
     assert "No patient in any study had the outcome" in text
     assert "of any study" not in mn.small_study_effects(mn.pool(events=[9] * 4, total=[9] * 4), allow_biased=True).sentence()
+
+
+EFFECTS = pd.DataFrame(
+    {"study": list("abcd"), "yi": [0.1, 0.3, 0.5, 0.2], "vi": [0.1, 0.2, 0.1, 0.2], "g": list("aabb"), "x": range(4)}
+)
+TIMES = pd.DataFrame({"events": [1, 3, 5, 2], "person_time": [10.0, 20, 10, 20], "g": list("aabb"), "x": range(4)})
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        mn.pool,
+        lambda data: mn.pool_many(data, "g"),
+        lambda data: mn.compare(data, "g", bootstrap=0),
+        lambda data: mn.meta_regression(data, "~ x"),
+        mn.multiverse,
+    ],
+)
+@pytest.mark.parametrize("data", [EFFECTS, TIMES])
+def test_columns_that_bear_the_name_of_an_argument_are_found(run, data):
+    assert run(data) is not None
+
+
+def test_a_frame_of_effects_is_pooled_as_effects():
+    fit = mn.pool(EFFECTS)
+    assert fit.measure == "GEN"
+    assert fit.mu == mn.pool(yi=EFFECTS["yi"], vi=EFFECTS["vi"]).mu
+    assert mn.pool(TIMES).measure == "IRLN"
+    assert mn.pool(TIMES.rename(columns={"events": "deaths"}), events="deaths").mu == mn.pool(TIMES).mu
+    # Counts come first, and what is named is what is taken.
+    both = EFFECTS.assign(events=[1, 2, 3, 4], total=[9, 9, 9, 9])
+    assert mn.pool(both).measure == "PLO"
+    assert mn.pool(both, measure="GEN").mu == fit.mu
+    with pytest.raises(mn.ArgumentError, match="events is missing"):
+        mn.pool(EFFECTS[["study", "yi"]])
