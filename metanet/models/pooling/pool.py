@@ -14,6 +14,7 @@ from metanet.effects.measures import MEASURES
 from metanet.models.options import Options, check_options
 from metanet.models.pooling.batch import PER_STUDY, Batch, Data, pool_batch
 from metanet.models.pooling.inputs import Studies, read_arrays, read_studies
+from metanet.models.pooling.uncorrected import with_uncorrected
 from metanet.models.registry import MODELS
 from metanet.models.results.method import notes_for, stamp
 from metanet.models.results.pooled import NUMBERS as _NUMBERS, Pooled, StudyTable
@@ -145,7 +146,8 @@ def pool(
     """
     given = with_columns({name: value for name, value in locals().items() if name in DATA_ARGUMENTS}, data, measure)
     options = options_for(given, {name: value for name, value in locals().items() if name in CHOICES})
-    return pool_studies(read_studies(data, given, study=study, **takes_of(options)), options)
+    studies = read_studies(data, given, study=study, **takes_of(options))
+    return with_uncorrected(pool_studies(studies, options), studies, options, pool_studies)
 
 
 def pool_studies(studies: Studies, options: Options) -> Pooled:

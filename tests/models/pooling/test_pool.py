@@ -457,3 +457,41 @@ def test_a_frame_of_effects_is_pooled_as_effects():
     assert mn.pool(both, measure="GEN").mu == fit.mu
     with pytest.raises(mn.ArgumentError, match="events is missing"):
         mn.pool(EFFECTS[["study", "yi"]])
+
+
+SPARSE = {"events": [2, 1, 3, 0], "total": [40] * 4, "events_control": [0, 0, 1, 0], "total_control": [40] * 4}
+
+
+@pytest.mark.parametrize(("measure", "model"), [("OR", "UM.FS"), ("RR", "mantel_haenszel"), ("RD", "mantel_haenszel")])
+def test_an_effect_that_depends_on_a_correction_stands_beside_one_without(measure, model):
+    fit, other = mn.pool(**SPARSE, measure=measure), mn.pool(**SPARSE, measure=measure, model=model)
+    text = fit.sentence()
+    assert "It depends on the continuity correction in 3 of 4 studies" in text
+    shown = fit.scale.estimate(other.estimate, other.ci_lower, other.ci_upper, fit.level)
+    assert f"which needs none, gives {shown}" in text
+    assert dict(fit.rows())["Without correction"].startswith(shown)
+    null = 0 if measure == "RD" else 1
+    apart = (fit.ci_lower <= null <= fit.ci_upper) != (other.ci_lower <= null <= other.ci_upper)
+    assert ("Only one of the two intervals includes" in text) == apart
+
+
+def test_a_result_that_its_correction_made_significant_says_so_in_its_sentence():
+    fit = mn.pool(**SPARSE)
+    assert fit.ci_lower > 1
+    assert fit.sentence().endswith("Only one of the two intervals includes 1.")
+
+
+def test_an_effect_that_exists_by_its_correction_alone_says_so():
+    none = mn.pool(**{**SPARSE, "events_control": [0] * 4})
+    assert none.sentence().endswith("which needs none, has no finite estimate.")
+    times = {name.replace("total", "person_time"): value for name, value in SPARSE.items()}
+    assert mn.pool(**times).sentence().endswith("It depends on the continuity correction in 3 of 4 studies.")
+
+
+@pytest.mark.parametrize(
+    "options", [{"model": "peto"}, {"model": "mantel_haenszel", "measure": "RD"}, {"model": "CM.EL"}, {"measure": "AS"}]
+)
+def test_a_model_without_a_correction_has_no_word_of_one(options):
+    assert "correction" not in mn.pool(**SPARSE, **options).sentence()
+    full = {**SPARSE, "events": [2, 1, 3, 4], "events_control": [1, 1, 1, 2]}
+    assert "correction" not in mn.pool(**full).sentence()
