@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
 
@@ -93,7 +93,7 @@ def _scored(studies: Likelihood) -> bool:
     return studies.shrunken(zero, zero, np.zeros_like(studies.guess)) is not None
 
 
-def _widest(studies: Likelihood) -> Array:
+def widest(studies: Likelihood) -> Array:
     """The largest information ``[b]`` that a study may have where its likelihood matters."""
     present = studies.precision > 0
     se = np.where(present, 1.0 / np.sqrt(np.where(present, studies.precision, 1.0)), 0.0)
@@ -158,12 +158,19 @@ def lattices(studies: Likelihood) -> tuple[Lattice, ...]:
     return tuple(out)
 
 
-def _integrals(
-    studies: Likelihood, pair: Indices, mu: Array, tau: Array, finest: Array, responses: bool, shared: Sequence[Lattice] = (), reach: float = _REACH
+def integrals(
+    studies: Likelihood,
+    pair: Indices,
+    mu: Array,
+    tau: Array,
+    finest: Array,
+    responses: bool,
+    shared: Sequence[Lattice] = (),
+    reach: float = _REACH,
 ) -> _Integrals:
     """The studies' integrals at nodes ``mu`` ``[p, M]`` and ``tau`` ``[p]``; `pair` tells the fit of a row.
 
-    `finest` ``[p]`` is the information of `_widest`.
+    `finest` ``[p]`` is the information of `widest`.
     """
     p, width = mu.shape
     k = studies.guess.shape[1]
@@ -293,7 +300,7 @@ def scan(studies: Likelihood, mean: MeanPrior, tau: Array, shared: Sequence[Latt
     b, count = tau.shape
     pair = np.repeat(np.arange(b), count)
     flat = tau.ravel()
-    finest = _widest(studies)[pair]
+    finest = widest(studies)[pair]
     precision = 1.0 / mean.sd**2
     with np.errstate(divide="ignore"):
         weight = 1.0 / (1.0 / studies.precision[:, None, :] + tau[:, :, None] ** 2)
@@ -306,7 +313,7 @@ def scan(studies: Likelihood, mean: MeanPrior, tau: Array, shared: Sequence[Latt
     rows = np.arange(flat.size)
     for _ in range(30):
         mu = low[rows, None] + (high - low)[rows, None] * np.linspace(0.0, 1.0, _SCAN_MU)
-        found = _integrals(studies, pair[rows], mu, flat[rows], finest[rows], False, shared, _SCAN_REACH)
+        found = integrals(studies, pair[rows], mu, flat[rows], finest[rows], False, shared, _SCAN_REACH)
         density = found.loglik + mean.take(pair[rows]).log_density(mu)
         peak = density.max(-1)
         step = mu[:, 1] - mu[:, 0]
@@ -434,7 +441,14 @@ class Means(Batch):
 
 
 def means(
-    studies: Likelihood, mean: MeanPrior, frame: Frame, tau: Array, width: int, shared: Sequence[Lattice] = (), *, responses: bool = False
+    studies: Likelihood,
+    mean: MeanPrior,
+    frame: Frame,
+    tau: Array,
+    width: int,
+    shared: Sequence[Lattice] = (),
+    *,
+    responses: bool = False,
 ) -> Means:
     """The conditional distributions of mu at the values `tau` ``[b, J]``, inside the intervals of the scan."""
     b, count = tau.shape
@@ -443,26 +457,11 @@ def means(
     low, high = low - margin, high + margin
     mu = low[:, :, None] + (high - low)[:, :, None] * np.linspace(0.0, 1.0, width)
     pair = np.repeat(np.arange(b), count)
-    found = _integrals(studies, pair, mu.reshape(-1, width), tau.ravel(), _widest(studies)[pair], responses, shared)
+    found = integrals(studies, pair, mu.reshape(-1, width), tau.ravel(), widest(studies)[pair], responses, shared)
     density = found.loglik.reshape(b, count, width) + mean.log_density(mu)
-    peak = density.max(-1, keepdims=True)
     step = (high - low) / (width - 1)
-    mass = np.exp(density - peak)
-    total = mass.sum(-1)
-    height = peak[:, :, 0] + np.log(total * step)
-    half = peak[:, :, 0] + np.log(np.maximum(2 * mass[:, :, ::2].sum(-1), 1e-300) * step)
-    fine, slope = _refined(density - peak, step)
-    fine_step = step / _FINER
-    values = np.exp(fine)
-    slope *= values
-    running = np.zeros_like(values)
-    h = fine_step[:, :, None]
-    piece = 0.5 * h * (values[:, :, 1:] + values[:, :, :-1]) - h * h / 12.0 * (slope[:, :, 1:] - slope[:, :, :-1])
-    np.cumsum(piece, axis=-1, out=running[:, :, 1:])
-    area = running[:, :, -1:].copy()
-    running /= area
-    values /= area
-    mass /= total[:, :, None]
+    plain = conditional(tau, mu, step, density)
+    mass = plain.mass
     own = share = np.empty((b, 0))
     if found.alone is not None:
         # Minus the second difference of a log-concave likelihood, averaged over mu: its weights, not the likelihoods, are differenced.
@@ -481,7 +480,31 @@ def means(
             middle = (mass * mu).sum(-1)
             parts = [studies.shrunken(middle[:, j], tau[:, j], score[:, j]) for j in range(count)]
             own = np.stack([part for part in parts if part is not None], axis=1)
-    return Means(tau, mu, mass, height, half, low, fine_step, running, values, own, share)
+    return replace(plain, own=own, share=share)
+
+
+def conditional(tau: Array, mu: Array, step: Array, density: Array) -> Means:
+    """The distributions of a mean whose log density ``[b, J, M]`` is known at equal steps `step` ``[b, J]``, without responses."""
+    b = tau.shape[0]
+    peak = density.max(-1, keepdims=True)
+    mass = np.exp(density - peak)
+    total = mass.sum(-1)
+    height = peak[:, :, 0] + np.log(total * step)
+    half = peak[:, :, 0] + np.log(np.maximum(2 * mass[:, :, ::2].sum(-1), 1e-300) * step)
+    fine, slope = _refined(density - peak, step)
+    fine_step = step / _FINER
+    values = np.exp(fine)
+    slope *= values
+    running = np.zeros_like(values)
+    h = fine_step[:, :, None]
+    piece = 0.5 * h * (values[:, :, 1:] + values[:, :, :-1]) - h * h / 12.0 * (slope[:, :, 1:] - slope[:, :, :-1])
+    np.cumsum(piece, axis=-1, out=running[:, :, 1:])
+    area = running[:, :, -1:].copy()
+    running /= area
+    values /= area
+    mass /= total[:, :, None]
+    nothing = np.empty((b, 0))
+    return Means(tau, mu, mass, height, half, mu[:, :, 0], fine_step, running, values, nothing, nothing)
 
 
 def _between(frame: Frame, tau: Array) -> tuple[Array, Array]:
