@@ -32,15 +32,15 @@ def brute(events, total, link="logit", level=0.95):
     """Quantiles by one dense grid over (mu, tau) and 160 nodes of z; nothing is shared with the package."""
     prior = PRIORS[link]
     e, n = np.asarray(events, float), np.asarray(total, float)
-    x, w = np.polynomial.legendre.leggauss(120)
+    x, w = np.polynomial.legendre.leggauss(64)
     top = 6.0 * prior.scale
     # Nodes of tau that are dense towards zero.
     s = 0.5 * (x + 1.0)
     tau, tau_weight = top * s**2, w * 0.5 * top * 2 * s
-    mu = np.linspace(-9.0 * prior.sd, 9.0 * prior.sd, 6001)
-    z, zw = np.polynomial.hermite_e.hermegauss(160)
+    mu = np.linspace(-9.0 * prior.sd, 9.0 * prior.sd, 2401)
+    z, zw = np.polynomial.hermite_e.hermegauss(100)
     zw = zw / zw.sum()
-    fine = np.linspace(-9.0, 9.0, 1201)
+    fine = np.linspace(-7.0, 7.0, 241)
     fine_weight = np.exp(-0.5 * fine**2) / np.exp(-0.5 * fine**2).sum()
     logp = np.empty((tau.size, mu.size))
     for j, t in enumerate(tau):
@@ -64,7 +64,10 @@ def brute(events, total, link="logit", level=0.95):
     tail = (1 - level) / 2
     probabilities = np.array([tail, 0.5, 1 - tail])
     rows = joint.sum(1)
-    below = np.cumsum(joint, axis=1) - 0.5 * joint
+    step = mu[1] - mu[0]
+    # The integral of a spline through the densities is right to the fourth power of the step.
+    curves = {j: CubicSpline(mu, joint[j] / step).antiderivative() for j in np.flatnonzero(rows > 1e-13)}
+    below = sum(curve(mu) for curve in curves.values())
 
     def found(x, value):
         curve = CubicSpline(x, value)
@@ -72,8 +75,8 @@ def brute(events, total, link="logit", level=0.95):
         low, high = x[inside[0]], x[inside[-1] + 1]
         return np.array([brentq(lambda at, p=p: curve(at) - p, low, high, xtol=1e-12) for p in probabilities])
 
-    out = {"rate": INVERSE[link](found(mu, below.sum(0)))}
-    ends = np.interp(probabilities[[0, 2]], below.sum(0), mu)
+    out = {"rate": INVERSE[link](found(mu, below))}
+    ends = np.interp(probabilities[[0, 2]], below, mu)
     reach = 8 * (1 + ends[1] - ends[0])
     new_at = np.linspace(ends[0] - reach, ends[1] + reach, 4001)
     new = np.zeros(new_at.size)
@@ -81,29 +84,29 @@ def brute(events, total, link="logit", level=0.95):
         keep = joint[j] > joint[j].max() * 1e-14
         new += special.ndtr((new_at[:, None] - mu[keep]) / tau[j]) @ joint[j][keep]
     out["new"] = INVERSE[link](found(new_at, new))[[0, 2]]
-    # Gauss's nodes of tau: the sum up to half of a node is where the distribution stands there, to the spacing's square.
-    out["tau"] = np.interp(probabilities, np.cumsum(rows) - 0.5 * rows, tau)
+    density = CubicSpline(s, rows / w * 2.0).antiderivative()
+    fine_s = np.linspace(s[0], s[-1], 4001)
+    out["tau"] = top * found(fine_s, density(fine_s) + rows[0] * 0.5) ** 2
     average = {}
     for j in np.flatnonzero(rows > 1e-13):
         keep = slice(None, None, 5)
         value = np.clip(INVERSE[link](mu[keep, None] + tau[j] * fine) @ fine_weight, 1e-300, 1 - 1e-16)
         average[j] = CubicSpline(special.logit(value)[np.flatnonzero(np.diff(value, prepend=0) > 0)],
                                  mu[keep][np.flatnonzero(np.diff(value, prepend=0) > 0)])  # fmt: skip
-    curves = {j: CubicSpline(mu, below[j]) for j in average}
-    at = np.linspace(*special.logit(np.clip(np.interp([1e-4, 1 - 1e-4], below.sum(0), INVERSE[link](mu)), 1e-6, 1 - 1e-6)) + [-3, 3], 600)
+    at = np.linspace(*special.logit(np.clip(np.interp([1e-4, 1 - 1e-4], below, INVERSE[link](mu)), 1e-6, 1 - 1e-6)) + [-3, 3], 600)
     value = sum(curves[j](np.clip(average[j](at), mu[0], mu[-1])) for j in average)
     out["average"] = special.expit(found(at, value))
     return out
 
 
-@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("name", ["ordinary", "sparse", "no events"])
 def test_median_average_and_prediction_are_those_of_brute_force(name):
     fit = mn.pool(events=COUNTS[name][0], total=COUNTS[name][1], model="bayes")
     wanted = brute(*COUNTS[name])
     assert [fit.ci_lower, fit.estimate, fit.ci_upper] == pytest.approx(wanted["rate"], abs=1e-6)
     assert [fit.pi_lower, fit.pi_upper] == pytest.approx(wanted["new"], abs=1e-6)
     assert [fit.marginal_ci_lower, fit.marginal_estimate, fit.marginal_ci_upper] == pytest.approx(wanted["average"], abs=3e-6)
-    assert [fit.tau2_lower**0.5, fit.tau, fit.tau2_upper**0.5] == pytest.approx(wanted["tau"], abs=2e-3)
+    assert [fit.tau2_lower**0.5, fit.tau, fit.tau2_upper**0.5] == pytest.approx(wanted["tau"], abs=2e-4)
 
 
 @pytest.mark.parametrize("link", ["probit", "cloglog"])
