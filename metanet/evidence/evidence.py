@@ -170,7 +170,8 @@ class Evidence:
             study, study_id, arm, modality, modality_class, events, total, year, unit, criteria, definition and the
             rest of the row, then what the study and the arm say about the patients. ``study`` is a unique label.
             ``.attrs``: outcome, label, direction, definition, policy, selection (the arguments), titles (of columns and
-            definitions), notes (sentences), and left_out (study, study_id, arm, events, total, reason).
+            definitions), notes (sentences), studies (the labels of the rows), and left_out (study, study_id, arm, events, total,
+            reason).
 
         Raises
         ------
@@ -213,6 +214,7 @@ class Evidence:
                 "certainty": certainty,
             },
             "notes": notes,
+            "studies": list(names),
             "left_out": self._left_out(selection),
             "fingerprint": self.fingerprint_of(outcome, selection.modalities),
         }

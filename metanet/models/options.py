@@ -135,7 +135,7 @@ def check_options(
         if i2 is None and fitted.tau2 != (None,):
             i2 = chosen["i2"]
     if model is None:
-        model = "inverse_variance" if by_effect or groups == 2 or measure not in (None, "PLO", "IRLN") else "glmm"
+        model = "inverse_variance" if by_effect or groups == 2 or measure not in (None, "PLO", "IRLN") else "bayes"
     name = check_choice("model", model, tuple(MODELS))
     if measure is None:
         measure = _default_measure(name, groups=groups, by_effect=by_effect, timed=timed)

@@ -229,7 +229,7 @@ MODELS: Mapping[str, Model] = MappingProxyType(
                 "bayes", "Bayesian binomial-normal model", "Bayesian binomial-normal model ({link} link; {prior})", "10.1002/jrsm.1475",
                 measures=("PLO", "IRLN", "OR"), tau2=("posterior",), ci=("credible",), tau2_ci=("credible",),
                 prediction=("posterior", None), remark=_AS_THEY_ARE, weights="share of the information on mu, averaged over tau",
-                fills=("fill", "fill_one_group"),
+                fills=("two_groups", "fill_two_groups"),
             ),
             Model(
                 "beta_binomial", "Beta-binomial model", "beta-binomial model (maximum likelihood)", "10.1002/sim.6383",

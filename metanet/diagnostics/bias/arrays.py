@@ -60,8 +60,8 @@ def run(name: str, fit: Pooled, twin: Twin, sizes: Sequence[Array], *, exact: bo
         events = float(data.total_of("events", "events_control")[0])
         full = not data.timed and events == float(data.total_of("total", "total_control")[0])
         if events == 0 or full:
-            every = "Every patient" if full else "No patient"
-            return Outcome.without(f"{every} of any study had the event: there are no differences to relate to the size.", twin.k)
+            every = "All patients in all studies" if full else "No patient in any study"
+            return Outcome.without(f"{every} had the event: there are no differences to relate to the size.", twin.k)
     if twin.k < 3:
         return Outcome.without("Fewer than three studies have an estimable effect: no regression line can be tested.", twin.k)
     y, v = twin.yi, twin.vi

@@ -29,6 +29,8 @@ _NUMBERS = (
     "kind", "alternative", "k", "estimate", "ci_lower", "ci_upper", "mu", "se", "mu_lower", "mu_upper", "tau2", "tau2_se",
     "lrt", "lrt_df", "lrt_pvalue", "unselected",
 )  # fmt: skip
+#: Maxima whose likelihood ratio is below this are not told apart (chi-squared, 1 degree of freedom, 5 %).
+_LEVEL = 3.841
 _SOURCES = {"step": "10.1007/BF02294384", "beta": "10.1037/met0000119"}
 _NO_NULL = (
     "A selection model asks which studies were seen because their p-value was small, and a p-value needs a rate that was tested "
@@ -75,6 +77,7 @@ class SelectionModel(Check):
     lrt_pvalue: float | None
     unselected: float | None
     _weights: pd.DataFrame = field(repr=False)
+    _caveat: str = field(default="", repr=False)
 
     @property
     def heading(self) -> str:
@@ -118,12 +121,13 @@ class SelectionModel(Check):
         """What selection would do to the estimate, in a plain sentence."""
         if self.reason:
             return self.reason
-        return (
+        text = (
             f"If studies had been selected by their p-value the estimate would be "
             f"{self._shown(self.estimate, self.ci_lower, self.ci_upper)} instead of "
             f"{self._shown(self.unselected)} ({plural(self.k, 'study', 'studies')}; test of no selection: "
             f"{p_value(self.lrt_pvalue)})."
         )
+        return f"{text} {self._caveat}".rstrip()
 
 
 @checked(kind=choice(*KINDS), alternative=choice(*ALTERNATIVES))
@@ -159,7 +163,9 @@ def selection_model(
 
     Notes
     -----
-    Maximum likelihood of (mu, tau2, weights). Beta weights take p-values nearer to 0 or 1 than 0.00001 as that.
+    Maximum likelihood of (mu, tau2, weights), the highest of several maxima. Beta weights take p-values nearer to 0 or 1 than 0.00001
+    as that. Their likelihood can be highest where a or b tends to 0, outside the model: the result then has the numbers of this limit,
+    without standard errors and intervals, and says so.
 
     References
     ----------
@@ -208,7 +214,6 @@ def _fitted(
     weights: StepWeights | BetaWeights
     if kind == "beta":
         weights = BetaWeights.of(y, v)
-        starts = np.log([[1.0, 1.0], [0.7, 1.3], [0.4, 1.0], [1.3, 1.6]])
     else:
         weights = StepWeights.of(y, v, limits, alternative == "two-sided")
         counts = weights.counts()[0]
@@ -220,12 +225,13 @@ def _fitted(
                 "weight cannot be estimated. Fix: other steps."
             )
             return _answer(fit, twin, kind, alternative, notes, reason, limits)
-        starts = np.log([0.9, 0.4, 0.1])[:, None] * np.linspace(1.0, 1.5, count)[None, :]
-    found = fit_selection(y, v, weights, starts)
+    found = fit_selection(y, v, weights)
     if not found.settled[0]:
         reason = "No maximum of the likelihood was found: the data cannot separate selection from a different mean."
         return _answer(fit, twin, kind, alternative, notes, reason, limits)
-    if np.isnan(found.covariance[0]).any():
+    caveats = _caveats(fit, twin, found, sign, null)
+    notes += caveats
+    if not found.edge.any() and np.isnan(found.covariance[0]).any():
         notes.append("The maximum is flat: the standard errors do not exist.")
     if twin.k < 10 * (count + 1):
         notes.append(
@@ -235,7 +241,38 @@ def _fitted(
         notes.append("tau2 is estimated as zero; the other standard errors take it as known.")
     if fit.data.groups == 1 and not fit.data.by_effect:
         notes.append("The p-values are those of the transformed rates against the rate given as null.")
-    return _answer(fit, twin, kind, alternative, notes, None, limits, found, sign, null)
+    return _answer(fit, twin, kind, alternative, notes, None, limits, found, sign, null, " ".join(caveats))
+
+
+def _caveats(fit: Pooled, twin: Twin, found: Selection, sign: float, null: float) -> list[str]:
+    """What decides how far the estimate can be read: no inner maximum, an estimate beyond all studies, a second maximum."""
+    out = []
+    if found.edge.any():
+        which = " and ".join(name for name, at in zip("ab", found.edge[0], strict=True) if at)
+        verb = "tends" if len(which) == 1 else "tend"
+        out.append(
+            f"The likelihood has no maximum inside the model: it rises as {which} of the beta weight {verb} to 0. The numbers are "
+            "those of this limit, where standard errors and intervals do not exist."
+        )
+
+    def shown(value: float) -> str:
+        return fit.scale.value(twin.response(value))
+
+    mu = sign * float(found.mu[0]) + null
+    effects = twin.yi[np.isfinite(twin.vi)]
+    if not effects.min() <= mu <= effects.max():
+        out.append(
+            f"The estimate with selection lies outside the effects of the studies ({shown(float(effects.min()))} to "
+            f"{shown(float(effects.max()))}): it is an extrapolation by the assumed form of the weights."
+        )
+    lower = 2.0 * float(found.loglik[0] - found.other_loglik[0])
+    if lower < _LEVEL:
+        other = shown(sign * float(found.other_mu[0]) + null)
+        out.append(
+            f"The likelihood has another maximum, at the estimate {other}, where twice the log-likelihood is {number(lower)} lower: "
+            "the data do not tell the two apart."
+        )
+    return out
 
 
 def _answer(
@@ -249,6 +286,7 @@ def _answer(
     found: Selection | None = None,
     sign: float = 1.0,
     null: float = 0.0,
+    caveat: str = "",
 ) -> SelectionModel:
     from metanet.kernels.inverse_variance.tau2 import ml
     from metanet.kernels.inverse_variance.two_step import weighted_mean
@@ -298,7 +336,7 @@ def _answer(
         kind=kind, steps=[float(x) for x in limits] if kind == "step" else None, alternative=alternative, null=null if found else None,
     )  # fmt: skip
     frame = _frame(twin, kind, alternative, limits, found, sign, null, fit.level)
-    return SelectionModel(fit, method, kind, alternative, reason, twin.k, **numbers, _weights=frame)
+    return SelectionModel(fit, method, kind, alternative, reason, twin.k, **numbers, _weights=frame, _caveat=caveat)
 
 
 def _frame(

@@ -31,6 +31,7 @@ _BETA_SETS = 500
 #: Choices that stand beside the one that was made, by the kind of data.
 _RIVALS: dict[str, tuple[dict[str, Any], ...]] = {
     "rate": (
+        {"model": "bayes"},
         {"model": "glmm"},
         {"model": "glmm", "ci": "z"},
         {"model": "beta_binomial"},
@@ -39,6 +40,7 @@ _RIVALS: dict[str, tuple[dict[str, Any], ...]] = {
         {"model": "inverse_variance", "measure": "PFT"},
     ),
     "rate per person-time": (
+        {"model": "bayes", "measure": "IRLN"},
         {"model": "glmm", "measure": "IRLN"},
         {"model": "glmm", "measure": "IRLN", "ci": "z"},
         {"model": "inverse_variance", "measure": "IRLN"},
@@ -227,7 +229,7 @@ def _truth(fit: Pooled, options: Options, rate: float | None, tau: float | None)
 
 def _normal_truth(fit: Pooled, options: Options, kind: str) -> tuple[float | None, float | None]:
     """Mean and tau of the exact model with a normal random effect on the same studies; tau zero for a common effect."""
-    if options.model == "glmm":
+    if options.model in ("bayes", "glmm"):
         return fit.mu, fit.tau
     measure = "IRLN" if kind == "log" else "PLO"
     fitted = pool_batch(fit.data, lean(check_options(model="glmm", measure=measure, timed=kind == "log")))

@@ -22,7 +22,7 @@ from metanet.evidence.rates import POLICIES
 from metanet.models.options import Options, check_options, lean, method_label, model_label
 from metanet.models.pooling.batch import Data, pool_batch
 from metanet.models.pooling.inputs import Studies, read_studies
-from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, options_for, pad, takes_of
+from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, options_for, pad, takes_of, with_columns
 from metanet.models.results.method import versions
 
 if TYPE_CHECKING:
@@ -157,11 +157,11 @@ def analyses_for(scale: str, measure: str | None, level: float, given: Mapping[s
     """
     two_step = [{"model": "inverse_variance", "tau2": t, "ci": c} for t in _TAU2 for c in _TWO_STEP_CI]
     if scale == "rate":
-        words: list[dict[str, Any]] = [{"model": "glmm", "ci": c} for c in ("t", "z", "profile")]
+        words: list[dict[str, Any]] = [{"model": "bayes"}, *({"model": "glmm", "ci": c} for c in ("t", "z", "profile"))]
         words += [{"model": "beta_binomial", "ci": c} for c in ("t", "z")]
         words += [{**each, "measure": m} for m in ("PLO", "PAS", "PFT") for each in two_step]
     elif scale == "rate per person-time":
-        words = [{"model": "glmm", "measure": "IRLN", "ci": c} for c in ("t", "z", "profile")]
+        words = [{"model": "bayes", "measure": "IRLN"}, *({"model": "glmm", "measure": "IRLN", "ci": c} for c in ("t", "z", "profile"))]
         words += [{**each, "measure": m} for m in ("IRLN", "IRS", "IRFT") for each in two_step]
     else:
         words = [{**each, "measure": measure} for each in two_step]
@@ -252,7 +252,7 @@ class Multiverse(Result):
             return self.reason
         answered = self._answered()
         if answered.empty:
-            return f"None of {plural(len(self._frame), 'analysis', 'analyses')} gave an estimate."
+            return self._unpooled()
         estimate = answered["estimate"].to_numpy()
         middle = float(np.median(estimate))
         digits = self.scale.digits(middle, float(estimate.min()), float(estimate.max()))
@@ -272,6 +272,22 @@ class Multiverse(Result):
             text += f" The choice of {_WORDS[first['choice']]} has the largest effect (means of its levels differ by "
             text += f"{difference_scale(self.response).value(first['range'])})."
         return text
+
+    def _unpooled(self) -> str:
+        """What there is where no analysis pooled several studies."""
+        many = len(self._frame)
+        single = self._frame.loc[self._frame["status"] == "not pooled", "estimate"].dropna()
+        if single.empty:
+            return f"No estimate exists in any of {plural(many, 'analysis', 'analyses')}."
+        low, high = float(single.min()), float(single.max())
+        digits = self.scale.digits(low, high)
+        first, last = self.scale.value(low, digits), self.scale.value(high, digits)
+        shown = first if first == last else f"{first} to {last}"
+        which = ("the" if many == 1 else "all") if len(single) == many else f"{len(single)} of"
+        text = f"No analysis pooled several studies: {which} {plural(many, 'analysis', 'analyses')} used one study ({shown})"
+        if len(single) < many:
+            text += ", the others have no estimate"
+        return f"{text}."
 
     def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
         """A row for each choice: its levels, the range of their means, its share of the variance."""
@@ -374,6 +390,8 @@ def multiverse(
     if not isinstance(data, Evidence) and not hasattr(data, "columns"):
         raise ArgumentError(f"data must be evidence or a pandas DataFrame, not {type(data).__name__}.")
     study, given, base = _columns(columns)
+    if not isinstance(data, Evidence):
+        given = with_columns(given, data, base["measure"])
     choices = check_choices(overlap=overlap, certainty=certainty, unit=unit, derived=derived, grouping=grouping)
     chosen = _analyses(analyses, base, given, level)
     if threshold is not None and chosen[0].scale == "rate":

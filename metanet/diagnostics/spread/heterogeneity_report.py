@@ -41,6 +41,8 @@ MODERATORS = (
 _LEAST_STUDIES, _LEAST_VALUES = 4, 3
 #: All subsets up to so many studies, and a sample of so many beyond: a report is one of many.
 _EVERY, _SUBSETS = 16, 50_000
+#: Below this many studies likelihood-ratio tests of a moderator exceed their level.
+_FEW = 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -124,8 +126,10 @@ class HeterogeneityReport(Result):
             return "No moderator is reported by enough studies."
         text = f"One moderator at a time: {'; '.join(lines)}."
         if len(lines) > 1:
-            chance = per_cent(1 - 0.95 ** len(lines), 0)
-            text += f" With {len(lines)} tests at least one p-value below 0.05 arises by chance in {chance} % of data sets."
+            text += f" With {len(lines)} tests a p-value below 0.05 arises by chance more often than with one."
+            if any(fit.lrt_pvalue is not None and fit.k < _FEW for fit in self.moderators.values()):
+                text += f" Likelihood-ratio tests of fewer than {_FEW} studies reject more often than their level says."
+            text += " They suggest hypotheses and confirm none."
         return f"{text} A moderator of studies says nothing about patients within them."
 
     def sentence(self) -> str:

@@ -16,6 +16,8 @@ from metanet.base.results import Method, Result
 from metanet.kernels.normal_effect.random_effect import LINKS
 from metanet.models.options import lean, options_of
 from metanet.models.pooling.batch import Batch, pool_batch
+from metanet.models.pooling.fill import likelihood_of
+from metanet.models.pooling.posterior import new_above
 from metanet.models.pooling.simulate import Truth, draw
 from metanet.models.results.pooled import Pooled
 
@@ -118,7 +120,7 @@ def shares_beyond(fit: Pooled, thresholds: Sequence[float], *, sets: int = _SETS
     options = options_of(fit.method)
     stamp = Method({**fit.method, "notes": []})
     spread = fit.rho if options.model == "beta_binomial" else fit.tau
-    linked = options.model in ("glmm", "beta_binomial") or (options.model == "inverse_variance" and options.measure == "PLO")
+    linked = options.model in ("bayes", "glmm", "beta_binomial") or (options.model == "inverse_variance" and options.measure == "PLO")
     if fit.response != "rate" or not linked or fit.mu is None or spread is None:
         reason = "The share of true rates beyond a threshold is available for proportions on the logit scale."
         if fit.response == "rate" and linked:
@@ -158,6 +160,10 @@ def _limits(again: Batch, kind: str, at: float, above: float, level: float) -> t
 
 def _predictive(fit: Pooled, truth: Truth, at: float) -> float | None:
     """Probability that a new setting lies above, by the distribution behind the prediction interval."""
+    options = options_of(fit.method)
+    if options.model == "bayes":
+        size = fit.data["person_time" if fit.data.timed else "total"]
+        return new_above(likelihood_of(fit.data, options), size, options, float(LINKS[truth.kind].forward(np.array([at]))[0]))
     if fit.k < 3 or not fit.se or fit.mu is None or fit.tau is None or truth.kind == "beta":
         return None
     threshold = float(LINKS[truth.kind].forward(np.array([at]))[0])

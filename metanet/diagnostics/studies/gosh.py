@@ -172,6 +172,8 @@ _MOST = 5_000_000
 _SAMPLE = 5_000
 #: Groups of results stand apart where Ashman's D passes 2; a study drives them when its shares in the two differ by this much.
 _SEPARATE, _DRIVES = 2.0, 0.5
+#: Below this many studies each one moves the results so far that they clump without an outlier: groups are named only with an outlier.
+_ENOUGH = 10
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -251,18 +253,19 @@ class Gosh(Result):
             return f"In none of the {which} subsets of two or more studies does an estimate exist."
         low, high = (rate_or_effect(self.fit, float(np.quantile(known, q))) for q in (0.05, 0.95))
         text = f"In {which} subsets of two or more studies the estimate lies between {low} and {high} in nine of ten."
-        if self.separation is None or self.separation <= _SEPARATE:
-            return f"{text} The results form one cloud, not separate groups."
         names = list(self._studies.loc[self._studies["drives"], "study"])
+        if self.fit.k < _ENOUGH and not names:
+            return f"{text} With fewer than {_ENOUGH} studies it is not judged whether the results form groups."
+        if self.separation is None:
+            return f"{text} Whether the results form groups could not be assessed."
+        if self.separation <= _SEPARATE:
+            return f"{text} Two groups fitted to the results are not separate (Ashman's D {number(self.separation, 1)})."
         text += f" The results form two separate groups (Ashman's D {number(self.separation, 1)})"
         if names:
             return f"{text}, formed by {listing(names)}, whose result the others do not predict."
         near = list(self._studies.loc[self._studies["divides"], "study"])
         if near:
-            return (
-                f"{text}, with and without {listing(near)}. Such groups arise by chance in about half of all reviews of this kind, "
-                "and no residual stands out."
-            )
+            return f"{text}, with and without {listing(near)}. Such groups also arise without an outlier, and no residual stands out."
         return f"{text}, which no single study explains."
 
     @property

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 #: Models whose studies have one predictor each, with a normal random effect.
-ONE_PREDICTOR = ("glmm", "CM.EL", "CM.AL")
+ONE_PREDICTOR = ("bayes", "glmm", "CM.EL", "CM.AL")
 #: What half the nodes may differ in a log-likelihood; the error of all of them is about the square.
 _SETTLED = 1e-5
 
@@ -94,7 +94,11 @@ def displacement(fit: Pooled, options: Options, mu: Array, deleted: Batch) -> Ar
         height = _height(_informative(fit.data, options), options, mu[rows], np.sqrt(deleted.tau2[rows]))
     else:
         return out
-    out[rows] = np.maximum(0.0, 2 * (fit.loglik - height))
+    top = fit.loglik
+    if options.model == "bayes":
+        # What falls is the likelihood at the posterior medians, which are not its maximum.
+        top = float(_height(_informative(fit.data, options), options, np.array([fit.mu]), np.array([fit.tau]))[0])
+    out[rows] = np.maximum(0.0, 2 * (top - height))
     return out
 
 

@@ -178,14 +178,23 @@ class Cumulative(Series):
         rows = [row for row in self._frame.to_dict("records") if not np.isnan(row["estimate"])]
         if not rows:
             return "No estimate exists, with however many studies."
-        last = rows[-1]
+        last, every = rows[-1], len(self._frame)
+        missing = every - len(rows)
+        if len(rows) == 1:
+            shown = rate_or_effect(self.fit, last["estimate"])
+            if not missing:
+                return f"One study, with an estimate of {shown}: there is none to add."
+            return f"Only with {plural(last['k'], 'study', 'studies')} of {every} an estimate exists: {shown}."
         text = f"From {rate_or_effect(self.fit, rows[0]['estimate'])} with {plural(rows[0]['k'], 'study', 'studies')} "
-        text += f"the estimate went to {rate_or_effect(self.fit, last['estimate'])} with all {last['k']}"
+        end = f"all {every}" if np.isfinite(self._frame["estimate"].iloc[-1]) else f"{last['k']} of {every}"
+        text += f"the estimate went to {rate_or_effect(self.fit, last['estimate'])} with {end}"
         inside = [not (row["ci_lower"] > last["estimate"] or row["ci_upper"] < last["estimate"]) for row in rows]
         since = len(rows) - next((i for i, fine in enumerate(reversed(inside)) if not fine), len(rows))
         if since == 0:
-            return f"{text}; every interval contains that value."
-        return f"{text}; from {plural(rows[since]['k'], 'study', 'studies')} on every interval contains that value."
+            text = f"{text}; every interval contains that value."
+        else:
+            text = f"{text}; from {plural(rows[since]['k'], 'study', 'studies')} on every interval contains that value."
+        return f"{text} At {missing} of {every} steps no estimate exists." if missing else text
 
 
 @checked()

@@ -178,7 +178,7 @@ def weight_cell(share: float, preset: ForestPreset) -> str:
 
 
 def sum_cells(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, Cell]:
-    """Events and patients of all studies of a summary row, for the columns that show them."""
+    """Sums of the events and patients of these studies, for the columns that show them."""
     sums = {name: int(frame[name].sum()) for name in SUMS if name in frame.columns}
     out: dict[str, Cell] = {name: display.count(sums[name]) for name in names if name in sums}
     for name in names:
@@ -436,7 +436,7 @@ def summary_row(fit: Pooled, plan: Plan, *, second: bool = False, label: str | N
     cells: dict[str, Cell] = {}
     # One study would repeat its own row; a second model pools the same patients.
     if not second and fit.status != "not pooled":
-        cells |= sum_cells(fit.studies, plan.names)
+        cells |= sum_cells(fit.pooled_studies(), plan.names)
     mark = None
     estimate, lower, upper = fit.estimate, fit.ci_lower, fit.ci_upper
     if fit.status != "not pooled" and estimate is not None and lower is not None and upper is not None:

@@ -108,8 +108,9 @@ def comparison_forest(
 
 def _group_row(name: str, fit: Pooled, scale: Scale) -> Row:
     cells: dict[str, Cell] = {"arms": display.count(fit.k)}
-    if fit.events is not None and fit.n is not None:
-        cells["events/total"] = count_cell(fit.events, fit.n)
+    events, n = fit.pooled_counts()
+    if events is not None and n is not None:
+        cells["events/total"] = count_cell(events, n)
     if fit.tau is not None and fit.status == "pooled":
         cells["tau"] = display.number(fit.tau)
     mark: Point | Diamond | None = None

@@ -683,23 +683,30 @@ class Posteriors(Batch):
     def new_quantiles(self, probabilities: Array) -> Array:
         """Quantiles of the effect of a new study, ``mu + tau Z``, ``[b, q]``."""
         mean, sd = self.moments()
+        spread = np.sqrt(sd * sd + (self.weight * self.tau.tau**2).sum(-1))
+        return self._solved(self._new(), probabilities, mean, spread)
+
+    def new_below(self, x: Array) -> tuple[Array, Array]:
+        """P(effect of a new study < x) and the density, at ``x`` ``[b, q]``."""
+        return self._new()(x)
+
+    def _new(self) -> Threshold:
         tau = self.tau.tau
-        spread = np.sqrt(sd * sd + (self.weight * tau * tau).sum(-1))
         first = (self.mean.mass * self.mean.mu).sum(-1)
         own = np.sqrt(np.maximum((self.mean.mass * self.mean.mu**2).sum(-1) - first * first, 0.0))
         # The narrower of the two spreads is summed over, so that what is left is smooth on its nodes.
         wide = tau >= 0.5 * own
         weighs = self.weight > _WEIGHS
         far, near = np.nonzero(wide & weighs), np.nonzero(~wide & weighs)
-        b, count = tau.shape[0], probabilities.size
+        b = tau.shape[0]
         far_mu, far_tau = self.mean.mu[far], tau[far]
         far_mass = self.mean.mass[far] * self.weight[far][:, None]
         some = Means(*(getattr(self.mean, name)[near][:, None] for name in _NEAR_ARRAYS), own=near[0], share=near[0])
         near_tau, near_weight = tau[near], self.weight[near]
 
         def below(t: Array) -> tuple[Array, Array]:
-            value, rise = np.zeros((b, count)), np.zeros((b, count))
-            for q in range(count):
+            value, rise = np.zeros(t.shape), np.zeros(t.shape)
+            for q in range(t.shape[1]):
                 x = (t[far[0], q][:, None] - far_mu) / far_tau[:, None]
                 value[:, q] = np.bincount(far[0], (special.ndtr(x) * far_mass).sum(-1), b)
                 np.square(x, out=x)
@@ -713,7 +720,7 @@ class Posteriors(Batch):
                     rise[:, q] += np.bincount(near[0], near_weight * (r[:, 0] @ _NEW_W), b)
             return value, rise
 
-        return self._solved(below, probabilities, mean, spread)
+        return below
 
     def averaged_quantiles(self, probabilities: Array, link: str) -> Array:
         """Quantiles, on the scale of the link, of the response averaged over the random effect, ``[b, q]``."""

@@ -152,7 +152,7 @@ def notes_for(row: dict[str, Any], mu: MuPrior, tau: TauPrior, level: float) -> 
 
 def _counts(row: dict[str, Any], mu: MuPrior) -> list[str]:
     if row["events"] in (0, row["n"]):
-        what = "No study saw an event" if row["events"] == 0 else "Every patient of every study had the event"
+        what = "No patient in any study had an event" if row["events"] == 0 else "All patients in all studies had the event"
         end, other = ("lower", "upper") if row["events"] == 0 else ("upper", "lower")
         return [
             f"{what}: the data bound the rate on one side only. How near to {per_cent(row['events'] / row['n'])} % it is, and with it "

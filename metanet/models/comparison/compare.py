@@ -20,13 +20,14 @@ from metanet.kernels.normal_effect.random_effect import averaged
 from metanet.kernels.numerics import distributions
 from metanet.kernels.two_groups import differences
 from metanet.models.comparison.fit import CommonFit, common_fit, holm, pairs_of, ratio_common, test_groups
+from metanet.models.comparison.posterior import fit_groups, pairs_of as posterior_pairs
 from metanet.models.comparison.result import OBSERVATIONAL, Comparison
 from metanet.models.options import Options, lean
 from metanet.models.pooling.batch import Data, pool_batch
 from metanet.models.pooling.inputs import Studies, gap_note, no_groups, read_studies
-from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, options_for, pool_studies, takes_of
+from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, options_for, pool_studies, takes_of, with_columns
 from metanet.models.pooling.simulate import Truth, draw
-from metanet.models.results.method import joint_sentence
+from metanet.models.results.method import joint_sentence, posterior_sentence
 from metanet.models.results.pooled import Pooled, responses_at
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 HETEROGENEITY = ("common", "separate")
-MODELS = ("glmm", "inverse_variance", "common", "CM.EL", "CM.AL")
+MODELS = ("bayes", "glmm", "inverse_variance", "common", "CM.EL", "CM.AL")
 _SINGLE = (
     "One study in each group: the difference between the groups cannot be told from the difference between the studies, so there is "
     "no test of it; the intervals are those of the single studies."
@@ -81,8 +82,8 @@ def compare(
     seed
         Of the bootstrap.
     **choices
-        events, total and the other data arguments of `pool` as names of columns; measure, model ("glmm", "inverse_variance",
-        "common", "CM.EL", "CM.AL"), ci, prediction, level, link, add, to, drop00.
+        events, total and the other data arguments of `pool` as names of columns; measure, model ("bayes", "glmm",
+        "inverse_variance", "common", "CM.EL", "CM.AL"), ci, prediction, level, link, add, to, drop00.
 
     Returns
     -------
@@ -108,7 +109,7 @@ def compare(
     Hauck, Donner (1977), doi:10.1080/01621459.1977.10479969; Zou, Donner (2008), doi:10.1002/sim.3095; Donner, Zou (2012),
     doi:10.1177/0962280210383082; Holm (1979), Scandinavian Journal of Statistics 6:65-70; Fisher (1922), doi:10.2307/2340521.
     """
-    given, options = _options(choices, tau2)
+    given, options = _options(data, choices, tau2)
     frame, names, group, notes = _groups(data, by)
     if any(str(entry.get("reason", "")).startswith("shares patients") for entry in data.attrs.get("left_out", [])):
         notes.append(
@@ -120,6 +121,8 @@ def compare(
     parts = {name: pool_studies(_quiet(studies).only(group == g), options) for g, name in enumerate(names)}
     # Between single studies nothing is left that tells a difference of groups from one of studies.
     single = len(names) > 1 and all(fit.k < 2 for fit in parts.values())
+    if options.model == "bayes":
+        return _by_posterior(studies, (frame, group, names, notes), parts, options, by, heterogeneity)
     common = None
     if heterogeneity == "common" and options.tau2 is not None and len(names) > 1 and not single:
         common = common_fit(counts, group, len(names), options)
@@ -181,11 +184,70 @@ def compare(
     )
 
 
-def _options(choices: Mapping[str, Any], tau2: str) -> tuple[dict[str, Any], Options]:
+def _by_posterior(
+    studies: Studies,
+    rows: tuple[pd.DataFrame, NDArray[np.intp], tuple[str, ...], list[str]],
+    parts: Mapping[str, Pooled],
+    options: Options,
+    by: str,
+    spread: str,
+) -> Comparison:
+    """The comparison by the posterior model: each group as pooled by itself, differences and their p-values from one posterior."""
+    frame, group, names, notes = rows
+    counts = studies.data()
+    alone = np.array([fit.k < 2 for fit in parts.values()])
+    single = len(names) > 1 and bool(alone.all())
+    found = fit_groups(counts, group, len(names), options, spread)
+    no_test = "One group: no comparison is possible." if len(names) < 2 else _SINGLE if single else None
+    pairs = posterior_pairs(found, names, alone, options)
+    lost = [names[g] for g in np.flatnonzero(alone)]
+    notes = [*notes, *([no_test] if no_test else [])]
+    if len(lost) > 1 and not single:
+        notes.append(
+            f"One study in each of {listing(lost, 12)}: a pair of them has no test, because a difference between the groups cannot "
+            "be told from one between the studies."
+        )
+    notes += _notes(studies, frame, group, names, options, parts, None, spread)
+    of = "one tau for all groups" if spread == "common" else "a tau for each group"
+    method = {
+        "by": in_sentence(title_of(by, frame)),
+        "comparison": f"posterior of the means of the groups, {of}",
+        "heterogeneity": spread,
+        "groups": list(names),
+        "bootstrap_seed": 0,
+        **next(iter(parts.values())).method,
+    }
+    method |= {"notes": list(dict.fromkeys(notes)), "k": studies.k, "status": "pooled", "sentence": posterior_sentence(options, of)}
+    return Comparison(
+        by=by,
+        heterogeneity=spread,
+        level=options.level,
+        response=options.scale,
+        groups=parts,
+        lrt=None,
+        lrt_df=None,
+        lrt_pvalue=None,
+        lrt_pvalue_f=None,
+        lrt_df_f=studies.k - len(names),
+        exact_pvalue=None,
+        exact_method=None,
+        bootstrap_pvalue=None,
+        bootstrap=0,
+        no_test=no_test,
+        tau2_common=found.tau2,
+        tau2_total=_total(counts, options) if len(names) > 1 else None,
+        method=Method(method),
+        _differences=pairs,
+        posterior_pvalue=None if no_test else found.pvalue,
+        joint={name: {key: float(value[g]) for key, value in found.table.items()} for g, name in enumerate(names)},
+    )
+
+
+def _options(data: object, choices: Mapping[str, Any], tau2: str) -> tuple[dict[str, Any], Options]:
     known = (*(name for name in CHOICES if name not in ("tau2", "preset")), *DATA_ARGUMENTS)
     for name in choices:
         check_choice("argument", name, known, where="to compare")
-    given = {name: choices.get(name) for name in DATA_ARGUMENTS}
+    given = with_columns({name: choices.get(name) for name in DATA_ARGUMENTS}, data, choices.get("measure"))
     named = {name: value for name, value in choices.items() if name not in DATA_ARGUMENTS}
     if named.get("model") is not None:
         check_choice("model", named["model"], MODELS, where="for compare")
@@ -340,7 +402,7 @@ def _notes(
         )
     if common is not None and not common.settled:
         notes.append("The joint model did not converge; each group has a separate tau2.")
-    if spread == "separate" and any(fit.k < 2 or fit.status in ("no events", "only events") for fit in parts.values()):
+    if options.model != "bayes" and spread == "separate" and any(fit.k < 2 or fit.status in ("no events", "only events") for fit in parts.values()):
         notes.append("The test assumes tau2 = 0 for groups of one study and for groups without events or with events only.")
     if "study_id" in frame.columns and frame["study_id"].ndim == 1:
         seen: dict[Any, set[int]] = {}

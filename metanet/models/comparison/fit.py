@@ -163,7 +163,7 @@ def test_groups(
     else:
         statistic = float(ratio_common(counts, group, count, options)[0])
     if np.isnan(statistic):
-        return None, "Every study has no events or events only: the likelihood has no maximum."
+        return None, "Every study has no events or events only: the likelihood has no unique maximum."
     return ratio_test(statistic, count - 1, counts.shape[1] - count), None
 
 

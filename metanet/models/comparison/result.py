@@ -33,8 +33,14 @@ class Comparison(Result):
     Attributes
     ----------
     groups
-        Name -> `Pooled`. With ``heterogeneity="common"`` estimate, average rate, intervals and tau2 of the pooled groups are those of
-        the joint model.
+        Name -> `Pooled`. With the posterior model each group is as pooled by itself; with others and ``heterogeneity="common"``
+        estimate, average rate, intervals and tau2 of the pooled groups are those of the joint model.
+    posterior_pvalue
+        p-value of equal means by the posterior model: the level at which the credible interval of the difference (of more than two
+        groups: the ellipsoid of the differences) touches no difference.
+    joint
+        Name -> estimate and limits of the group under one tau for all (posterior model with ``heterogeneity="common"``): a
+        sensitivity analysis, and what the differences are of.
     lrt, lrt_df, lrt_pvalue
         Likelihood-ratio test of equal means; None with the reason in the notes.
     lrt_pvalue_f, lrt_df_f
@@ -75,6 +81,8 @@ class Comparison(Result):
     tau2_total: float | None
     method: Method = field(repr=False)
     _differences: pd.DataFrame = field(repr=False)
+    posterior_pvalue: float | None = None
+    joint: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def differences(self) -> pd.DataFrame:
@@ -101,7 +109,7 @@ class Comparison(Result):
 
     _entries = (
         "by", "heterogeneity", "level", "lrt", "lrt_df", "lrt_pvalue", "lrt_pvalue_f", "lrt_df_f", "exact_pvalue", "exact_method",
-        "bootstrap_pvalue", "bootstrap", "tau2_common", "tau2_total", "groups", "differences",
+        "bootstrap_pvalue", "bootstrap", "posterior_pvalue", "tau2_common", "tau2_total", "groups", "joint", "differences",
     )  # fmt: skip
 
     @property
@@ -119,6 +127,9 @@ class Comparison(Result):
         """Equal rates (or effects): the likelihood ratio by chi-squared and by F, by parametric bootstrap, Fisher's exact test."""
         null = f"equal {'rates' if self.response.startswith('rate') else 'effects'}"
         exact = {}
+        if self.method["model"] == "bayes":
+            reason = self.no_test if self.posterior_pvalue is None else None
+            return {"posterior": Test("posterior", null, None, "posterior", (), self.posterior_pvalue, reason)}
         if self.exact_pvalue is not None:
             exact["exact"] = Test("Fisher's exact test", null, None, "exact", (), self.exact_pvalue)
         if self.lrt_pvalue is None or self.lrt_df is None:
@@ -143,7 +154,7 @@ class Comparison(Result):
         return f"{listing(shown, 40)}. {self.test_sentence()} {OBSERVATIONAL}"
 
     def _estimate(self, fit: Pooled) -> str:
-        shown = self.scale.estimate(fit.estimate, fit.ci_lower, fit.ci_upper, self.level)
+        shown = self.scale.estimate(fit.estimate, fit.ci_lower, fit.ci_upper, self.level, fit.interval_name)
         return shown.removesuffix(")") if "(" in shown else f"{shown} (no interval"
 
     def _average(self, fit: Pooled) -> str:
@@ -155,6 +166,10 @@ class Comparison(Result):
     def test_sentence(self) -> str:
         """The test between the groups as text."""
         tests = self.tests
+        tau = "one tau for all groups" if self.heterogeneity == "common" else "a tau for each group"
+        if "posterior" in tests:
+            test = tests["posterior"]
+            return f"Posterior test of {test.null} ({tau}): {p_value(test.pvalue)}." if test else test.text()
         if not tests["lrt"]:
             if "exact" not in tests:
                 return tests["lrt"].text()
@@ -162,7 +177,6 @@ class Comparison(Result):
                 f"{tests['lrt'].text()} Fisher's exact test on the summed counts, which takes the studies of a group as alike, gives "
                 f"{p_value(self.exact_pvalue)}."
             )
-        tau = "one tau for all groups" if self.heterogeneity == "common" else "a tau for each group"
         text = f"Likelihood-ratio test of {tests['lrt'].null} ({tau}): {tests['lrt'].text().removeprefix('likelihood ratio ')}"
         if "f" in tests:
             df = f"{self.lrt_df} and {self.lrt_df_f} df"
@@ -192,13 +206,17 @@ class Comparison(Result):
                 p += f", adjusted {p_value(row['pvalue_adjusted'])}"
             limits = scale.limits(row["difference_lower"], row["difference_upper"], digits)
             out.append((f"{_name(row['first'])} minus {_name(row['second'])}", scale.value(row["difference"], digits), limits, p))
-        return ["Pair", "Difference", f"{level_text(self.level)} CI", "p"], out
+        return ["Pair", "Difference", f"{level_text(self.level)} {self.interval_name}", "p"], out
 
     def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
         """The groups: arms, estimate, average, prediction interval, tau."""
         scale, fits = self.scale, self.groups.values()
         digits = scale.column((fit.estimate, fit.ci_lower, fit.ci_upper) for fit in fits)
-        head = ["Group", "Arms", "Estimate", f"{level_text(self.level)} CI", "Average", "Prediction interval", "tau"]
+        name = f"{level_text(self.level)} {self.interval_name}"
+        head = ["Group", "Arms", "Estimate", name, "Average", "Prediction interval", "tau"]
+        shared = bool(self.joint) and any(self.joint.values())
+        if shared:
+            head.append(f"With one tau ({name})")
         return head, [
             (
                 _name(name),
@@ -208,9 +226,19 @@ class Comparison(Result):
                 scale.value(fit.marginal_estimate, digits),
                 scale.limits(fit.pi_lower, fit.pi_upper, digits),
                 number(fit.tau),
+                *([self._shared(name)] if shared else []),
             )
             for name, fit in self.groups.items()
         ]
+
+    def _shared(self, name: str) -> str:
+        """A group's estimate and interval under one tau for all."""
+        return self.scale.estimate(*self.joint[name].values(), self.level).replace(f" ({level_text(self.level)} CI ", " (", 1)
+
+    @property
+    def interval_name(self) -> str:
+        """What the intervals are called: CrI for credible intervals."""
+        return next(iter(self.groups.values())).interval_name
 
     def _body(self) -> list[str]:
         head, rows = self.pair_table()

@@ -200,7 +200,7 @@ def pool_batch(data: Data, options: Options, *, threads: int = 1) -> Batch:
 def _piece(data: Data, options: Options) -> int:
     """Analyses in one piece."""
     _, k = data.shape
-    if options.model == "CM.EL":
+    if options.model == "CM.EL" or (options.model == "bayes" and options.groups == 2):
         # The support of every study's distribution is written out.
         widest = float(np.minimum(data["total"], data["events"] + data["events_control"]).max(initial=1.0))
         return max(1, int(20_000 / (max(k, 1) * (widest + 1))))

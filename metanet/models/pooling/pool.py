@@ -15,6 +15,7 @@ from metanet.effects.measures import MEASURES
 from metanet.models.options import Options, check_options
 from metanet.models.pooling.batch import PER_STUDY, Batch, Data, pool_batch
 from metanet.models.pooling.inputs import Studies, gap_note, no_groups, read_arrays, read_studies
+from metanet.models.pooling.uncorrected import with_uncorrected
 from metanet.models.registry import MODELS
 from metanet.models.results.method import notes_for, stamp
 from metanet.models.results.pooled import NUMBERS as _NUMBERS, Pooled, StudyTable
@@ -71,7 +72,7 @@ def pool(
     ----------
     data
         A frame with one row for each study; the arguments below then name its columns. Columns that bear the name of an argument
-        are found without being named.
+        are found without being named: counts, else events and person-time, else effects and variances.
     events, total
         Events and patients of each study, or of its treated group: column names, or sequences of length k.
     events_control, total_control
@@ -144,14 +145,31 @@ def pool(
     >>> round(fit.estimate, 3)
     0.461
     """
-    given = {name: value for name, value in locals().items() if name in DATA_ARGUMENTS}
+    given = with_columns({name: value for name, value in locals().items() if name in DATA_ARGUMENTS}, data, measure)
     options = options_for(given, {name: value for name, value in locals().items() if name in CHOICES})
-    return pool_studies(read_studies(data, given, study=study, **takes_of(options)), options)
+    studies = read_studies(data, given, study=study, **takes_of(options))
+    return with_uncorrected(pool_studies(studies, options), studies, options, pool_studies)
 
 
 def pool_studies(studies: Studies, options: Options) -> Pooled:
     """The result of studies that are read and choices that are checked."""
     return pooled_from_row(pool_batch(studies.data(), options), 0, studies, options)
+
+
+def with_columns(given: Mapping[str, object], data: object, measure: object) -> dict[str, object]:
+    """`given` with the columns of `data` that decide its kind, where neither the arguments nor `measure` do.
+
+    Counts come first: a frame of counts may hold their effects as well. Without counts it holds person-time or effects.
+    """
+    named = {name: value for name, value in given.items() if value is not None}
+    columns = set(getattr(data, "columns", ()))
+    if measure is not None or named.keys() - {"events"} or not columns:
+        return dict(given)
+    counts = "events" in named or "events" in columns
+    if counts and "total" in columns:
+        return dict(given)
+    found = {"person_time"} if counts else {"yi", "vi"}
+    return {**given, **{name: name for name in found if found <= columns}}
 
 
 def options_for(given: Mapping[str, object], choices: Mapping[str, object]) -> Options:
@@ -302,7 +320,7 @@ def pool_many(
 
     keys = _keys(data, by)
     _check_names(choices, "pool_many")
-    given = {name: choices.pop(name, None) for name in DATA_ARGUMENTS}
+    given = with_columns({name: choices.pop(name, None) for name in DATA_ARGUMENTS}, data, choices.get("measure"))
     options = options_for(given, choices)
     groups: list[tuple[tuple[object, ...], Studies]] = []
     frame = data.reset_index(drop=True)

@@ -73,6 +73,16 @@ def _write(out: Batch, rows: Indices, found: Posteriors, options: Options) -> No
         out.put(rows, marginal_estimate=mean, marginal_ci_lower=low, marginal_ci_upper=high)
 
 
+def new_above(likelihood: Likelihood, size: Array, options: Options, threshold: float) -> float:
+    """Posterior probability that the effect of a new study lies above `threshold`, on the model scale; the first fit of a batch."""
+    mean, spread = priors(options, size)
+    for rule in RULES:
+        found, settled = posteriors(likelihood, mean, spread, rule)
+        if settled.all():
+            break
+    return float(1.0 - found.new_below(np.array([[threshold]]))[0][0, 0])
+
+
 def to_response(out: Batch, rows: NDArray[np.intp], options: Options) -> None:
     """Take the numbers of `rows` from the scale of the link to that of the rates; an interval never touches 0 or 1."""
     link = LINKS[str(options.link)]

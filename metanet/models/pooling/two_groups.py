@@ -11,6 +11,7 @@ from metanet.base.arrays import Array
 from metanet.effects.measures import MEASURES
 from metanet.kernels.inverse_variance import two_step
 from metanet.kernels.normal_effect.fit import fit as fit_random_effect
+from metanet.kernels.normal_effect.random_effect import common_mean
 from metanet.kernels.normal_effect.study_likelihoods import Hypergeometric
 from metanet.kernels.numerics import distributions
 from metanet.kernels.two_groups import (
@@ -35,6 +36,8 @@ from metanet.models.pooling.fill import (
     show_single,
     wald,
 )
+
+from metanet.models.pooling.posterior import fill_posterior
 
 Rows = NDArray[np.intp]
 Profile = Callable[[], tuple[Array, Array]]
@@ -100,6 +103,9 @@ def _fill_exact(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Opti
     # One arm without (or with only) events in every study: the common odds ratio is not finite.
     rising, falling = ((e == 0) | (ec == nc)) | ~kept, ((ec == 0) | (e == n)) | ~kept
     usable = (k > 1) & ~rising.all(-1) & ~falling.all(-1)
+    if options.model == "bayes":
+        # A proper prior of the log odds ratio has a posterior whatever the counts.
+        usable = k > 1
     fine = np.flatnonzero(usable)
     _fill_last(out, rows[k == 1], tuple(column[k == 1] for column in (e, n, ec, nc)), options)
     gone = rows[~usable & (k != 1)]
@@ -107,7 +113,13 @@ def _fill_exact(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Opti
     if not fine.size:
         return
     chosen, part = rows[fine], tuple(column[fine] for column in (e, n, ec, nc))
-    if options.model in ("CM.EL", "CM.AL"):
+    if options.model == "bayes":
+        studies = conditional(part, exact=True)
+        fill_posterior(out, chosen, studies, part[1], options)
+        both = ~(rising.all(-1) | falling.all(-1))[fine]
+        height = np.where(both, common_mean(studies)[1], np.nan)
+        lrt = np.maximum(0.0, 2 * (_saturated(part, options) - height))
+    elif options.model in ("CM.EL", "CM.AL"):
         studies = conditional(part, exact=options.model == "CM.EL")
         fit = fit_random_effect(studies)
         fill_random_effect(out, chosen, studies, fit, options)

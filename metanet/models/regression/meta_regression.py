@@ -21,7 +21,7 @@ from metanet.kernels.inverse_variance.regression_tau2 import gram_schmidt
 from metanet.models.options import Options
 from metanet.models.pooling.batch import Data
 from metanet.models.pooling.inputs import Studies, check_frame, read_studies
-from metanet.models.pooling.pool import DATA_ARGUMENTS, options_for
+from metanet.models.pooling.pool import DATA_ARGUMENTS, options_for, with_columns
 from metanet.models.regression.fit import fit_counts, fit_two_step, permute, usable
 from metanet.models.regression.formulas import Design, read_formula
 from metanet.models.regression.notes import notes_for, reference_notes, stamp
@@ -148,7 +148,7 @@ def meta_regression(
     if data is None:
         raise ArgumentError("data is missing: the moderators of the formula are columns of a DataFrame.")
     check_frame(data)
-    given = {name: arguments[name] for name in DATA_ARGUMENTS}
+    given = with_columns({name: arguments[name] for name in DATA_ARGUMENTS}, data, arguments["measure"])
     options = _options(given, {name: arguments[name] for name in _CHOICES})
     if permutations is not None and options.model == "bayes":
         raise ArgumentError(

@@ -131,17 +131,18 @@ def _estimates(numbers: Numbers, design: Design, options: Options, tested: int) 
                 "model='inverse_variance' for an approximate result, and please report these data."
             ]
         if numbers.one_sided:
-            return ["No patient, or every patient, had the event: there are no differences to explain. No number is given."]
+            return ["No patient had the event, or all patients had it: there are no differences to explain. No number is given."]
         return [
-            "No coefficient has a finite estimate: the studies have no events or events only, and the likelihood increases "
-            "without limit. No number is given."
+            "No coefficient has a finite estimate: the studies have no events or events only, and the likelihood has no unique "
+            "maximum. No number is given."
         ]
     out = []
     if numbers.status == "separated":
         lost = [term for term, value in zip(design.terms, numbers.beta, strict=True) if np.isnan(value)]
         out.append(
             f"{listing(lost, 12)}: no finite estimate, because the informative studies have no events (or only events) and the "
-            "likelihood increases without limit (separation). The likelihood-ratio test is valid; Wald's test is not given."
+            "likelihood increases as the coefficient goes to infinity (separation). The likelihood-ratio test is valid; Wald's test "
+            "is not given."
         )
     # F times its first degrees of freedom is on the scale of chi-squared, as the likelihood ratio is.
     wald = numbers.qm * (tested if np.isfinite(numbers.df) else 1)

@@ -94,9 +94,20 @@ def joint_sentence(options: Options, df: float) -> str:
     return f"{text[0].upper()}{text[1:]}. metanet {__version__}."
 
 
+def posterior_sentence(options: Options, spread: str) -> str:
+    """The sentence on groups compared by their posteriors."""
+    return (
+        f"{_model_text(options)}; each group pooled by itself; differences, their {level_text(options.level)} credible intervals with "
+        f"equal tails and p-values (the level at which the interval touches no difference) from the posterior with {spread}. "
+        f"metanet {__version__}."
+    )
+
+
 def _marginal(options: Options) -> str | None:
     if options.scale not in ("rate", "rate per person-time"):
         return None
+    if options.model == "bayes":
+        return "posterior"
     if options.model == "glmm":
         return "delta method on the logit" if options.scale == "rate" else "delta method on the logarithm"
     if options.model == "beta_binomial":
@@ -129,6 +140,11 @@ def _sentence(entries: dict[str, Any], options: Options) -> str:
     kind = f"exact ({own})" if own in ("Clopper-Pearson", "Garwood") else own
     if status == "not pooled" and entries["k"] > 1 and options.groups == 1:
         kind = "normal"
+    if status == "not pooled" and options.model == "bayes" and entries["prediction"]:
+        return (
+            f"One study with its {kind} {level} interval; not pooled. Predictive interval for the next study: posterior of the "
+            f"{_model_text(options)}. {version}."
+        )
     if status == "not pooled":
         return f"One study with its {kind} {level} interval; not pooled. {version}."
     if status in ("no events", "only events"):
@@ -141,6 +157,12 @@ def _sentence(entries: dict[str, Any], options: Options) -> str:
         parts.append(entries["scale"])
     if options.model == "inverse_variance":
         parts.append(f"tau² by {entries['tau2']}")
+    if options.model == "bayes":
+        parts.append(f"posterior medians, {level} credible intervals with equal tails")
+        if entries["prediction"]:
+            parts.append(f"{level} posterior predictive interval")
+        text = "; ".join(parts)
+        return f"{text[0].upper()}{text[1:]}. {version}."
     parts.append(f"{level} interval of the mean: {entries['ci_text']}")
     if options.tau2 is not None:
         parts.append(f"interval of tau²: {entries['tau2_interval']}")
@@ -169,7 +191,10 @@ def notes_for(row: Row, options: Options) -> list[str]:
         return ["There is no study to pool."]
     if status == "not pooled":
         return [
-            "One study: it is shown with its interval and not pooled; tau2, I2 and a prediction interval do not exist.",
+            "One study: it is shown with its interval and not pooled; tau2, I2 and a prediction interval do not exist."
+            if options.model != "bayes" or isnan(row["pi_lower"])
+            else "One study: it is shown with its exact interval and not pooled. It says nothing of the heterogeneity, so the predictive "
+            f"interval for another study rests on the prior {prior_of(options.link).text().split(', mu')[0]}.",
             *([_dropped(int(row["dropped"]), options)] if row["dropped"] else []),
             *([_corrected(int(row["corrected"]), options)] if row["corrected"] and options.groups == 2 else []),
         ]
@@ -177,11 +202,46 @@ def notes_for(row: Row, options: Options) -> list[str]:
         return _one_sided(row)
     if status == "not estimable":
         return _not_estimable(row, options)
+    if options.model == "bayes":
+        return _posterior(row, options)
     return [*_mean(row, options), *_heterogeneity(row, options), *_prediction(row, options)]
 
 
+#: The upper limit of tau beyond this share of that of its prior says that the data hardly bound it.
+_HARDLY = 0.85
+
+
+def _posterior(row: Row, options: Options) -> list[str]:
+    """Notes on a posterior: what comes from the prior rather than from the data."""
+    prior = prior_of(options.link)
+    out = []
+    if row["unsettled"]:
+        out.append("The quadrature of the posterior did not reach the accuracy asked for; please report these data.")
+    if options.groups == 1 and row["events"] == 0:
+        out.append(
+            "No study observed an event: the data bound the rate from above only. How near to zero it is, and with it the estimate and "
+            "the lower limits, comes from the prior of mu."
+        )
+    elif options.groups == 1 and row["events"] == row["n"]:
+        out.append(
+            "Every patient of every study had the event: the data bound the rate from below only. How near to 100 % it is, and with "
+            "it the estimate and the upper limits, comes from the prior of mu."
+        )
+    if row["dropped"]:
+        out.append(_dropped(int(row["dropped"]), options))
+    # The tail of a half-normal distribution.
+    tail = prior.scale * two_sided_z(options.level)
+    if row["tau2_upper"] > 0 and row["tau2_upper"] ** 0.5 > _HARDLY * tail:
+        out.append(
+            f"The data hardly bound the heterogeneity: the upper limit of tau is mostly that of its prior, half-normal({prior.scale:g}) "
+            f"on {prior.scale_text}."
+        )
+    if row["nodes"] and options.prediction is None:
+        out.append("No prediction interval was requested.")
+    return out
+
 def _one_sided(row: Row) -> list[str]:
-    what = "No study observed an event" if row["status"] == "no events" else "Every patient of every study had the event"
+    what = "No study observed an event" if row["status"] == "no events" else "All patients in all studies had the event"
     if isnan(row["n"]):
         return [f"{what}: the rate is 0, with the exact (Garwood) interval for the total person-time.", _NO_TAU]
     return [
@@ -212,18 +272,25 @@ def _not_estimable(row: Row, options: Options) -> list[str]:
         return ["No study has an effect with a variance above zero: nothing can be pooled. No number is given."]
     model = "beta-binomial" if options.model == "beta_binomial" else "binomial-normal"
     what = "rho goes to one" if options.model == "beta_binomial" else "tau grows"
-    out = [
+    if isnan(row["n"]):
+        return [
+            "The model has no finite estimate here: the likelihood increases with tau and has no maximum. No pooled rate is given."
+        ]
+    shown = (
+        f"Together the studies have {plural(int(row['events']), 'event')} in {int(row['n'])} patients "
+        f"({per_cent(row['events'] / row['n'])} %)"
+    )
+    if row["n"] == row["k"]:
+        return [
+            f"The {model} model has no unique estimate here: with one patient in each study the likelihood depends on the mean rate "
+            "alone and is the same for every tau, so heterogeneity cannot be seen. No pooled rate is given.",
+            f"{shown}; this is their mean rate, whatever the heterogeneity.",
+        ]
+    return [
         f"The {model} model has no finite estimate here: the studies are at 0 % and at 100 %, with hardly any "
-        f"between, and the likelihood increases without limit as {what}. No pooled rate is given."
-        if not isnan(row["n"])
-        else "The model has no finite estimate here: the likelihood increases without limit as tau grows. No pooled rate is given."
+        f"between, and the likelihood increases as {what}, without a maximum. No pooled rate is given.",
+        f"{shown}; this describes a mixture, not a common rate.",
     ]
-    if not isnan(row["n"]):
-        out.append(
-            f"Together the studies have {plural(int(row['events']), 'event')} in {int(row['n'])} patients "
-            f"({per_cent(row['events'] / row['n'])} %); this describes a mixture, not a common rate."
-        )
-    return out
 
 
 def _mean(row: Row, options: Options) -> list[str]:
@@ -267,10 +334,12 @@ def _corrected(studies: int, options: Options) -> str:
         )
     if options.model not in TWO_STEP:
         return "0.5 was added to all cells of the study shown, because one of them is empty; the effect depends on it."
-    return (
-        f"In {counted} {options.add:g} was added to the {_cells(options)} (to={options.to!r}). The correction changes the result; "
-        "the exact models need none."
-    )
+    text = f"In {counted} {options.add:g} was added to the {_cells(options)} (to={options.to!r}). The correction changes the result"
+    exact = [model for model in MODELS.values() if model.family == "exact" and model.groups == options.groups]
+    # Rates are rates on every scale; an odds ratio is the only effect of two groups that an exact model pools.
+    if options.groups == 2 and not any(options.measure in model.measures for model in exact):
+        return f"{text}."
+    return f"{text}; the exact models need none."
 
 
 def _cells(options: Options) -> str:

@@ -20,7 +20,7 @@ from metanet.effects.study_intervals import INTERVALS, normal_on_scale, poisson_
 from metanet.kernels.normal_effect.random_effect import LINKS
 from metanet.kernels.numerics.distributions import two_sided_z
 from metanet.models.options import Options
-from metanet.models.registry import model_row
+from metanet.models.registry import TWO_STEP, model_row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +31,16 @@ if TYPE_CHECKING:
 
 
 _COUNTS = ("events", "total", "events_control", "total_control")
+
+
+@dataclass(frozen=True)
+class Uncorrected:
+    """What a model without a continuity correction gives for the same studies: its name, and its estimate where there is one."""
+
+    name: str
+    estimate: float | None
+    ci_lower: float | None
+    ci_upper: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,6 +226,7 @@ class Pooled(Result):
     method: Method
     _weights: NDArray[np.float64] = field(repr=False)
     _table: StudyTable = field(repr=False)
+    _uncorrected: Uncorrected | None = field(default=None, repr=False)
 
     @property
     def response(self) -> str:
@@ -233,6 +244,11 @@ class Pooled(Result):
         if self.method["tau2"] is None:
             return "common"
         return "mean" if self.model == "beta_binomial" else "median"
+
+    @property
+    def interval_name(self) -> str:
+        """What an interval of an estimate is called: CrI for a credible interval, else CI."""
+        return "CrI" if self.model == "bayes" and self.status == "pooled" else "CI"
 
     @property
     def tau(self) -> float | None:
@@ -302,14 +318,15 @@ class Pooled(Result):
 
     def rows(self) -> list[tuple[str, str]]:
         """The result as pairs of name and text, in the order in which a reader needs them."""
-        scale, level = self.scale, self.level
+        scale, level, name = self.scale, self.level, self.interval_name
         data = self.studies_text()
-        if self.n is not None:
-            data += f", {plural(self.events or 0, 'event')} in {counted_units(self.n, self.units)}"
-        elif self.events is not None:
-            data += f", {plural(self.events, 'event')}"
+        events, n = self.pooled_counts()
+        if n is not None:
+            data += f", {plural(events or 0, 'event')} in {counted_units(n, self.units)}"
+        elif events is not None:
+            data += f", {plural(events, 'event')}"
         out = [("Data", data)]
-        out.append((self._estimate_name(), scale.estimate(self.estimate, self.ci_lower, self.ci_upper, level)))
+        out.append((self._estimate_name(), scale.estimate(self.estimate, self.ci_lower, self.ci_upper, level, name)))
         tests = [] if self.test is None else [(f"{sentence_case(self.test.null)}?", self.test.text())]
         if self.status != "pooled":
             return [*out, *tests] if self.lrt is not None else out
@@ -317,7 +334,13 @@ class Pooled(Result):
             out.append(("Median rate", scale.value(self.median, self._digits)))
         elif self.marginal_estimate is not None and self.average == "median":
             ends = self.marginal_ci_lower, self.marginal_ci_upper
-            out.append(("Population-averaged rate", scale.estimate(self.marginal_estimate, *ends, level)))
+            out.append(("Population-averaged rate", scale.estimate(self.marginal_estimate, *ends, level, name)))
+        if corrected := self._corrected():
+            other = self._uncorrected
+            if other is not None:
+                shown = scale.estimate(other.estimate, other.ci_lower, other.ci_upper, level)
+                out.append(("Without correction", f"{shown}, {other.name}"))
+            out.append(("Continuity correction", f"in {corrected} of {plural(self.k, 'study', 'studies')}"))
         if self.method["prediction"]:
             out.append(("Prediction interval", scale.limits(self.pi_lower, self.pi_upper, self._digits)))
         return [*out, *self._heterogeneity(), *tests]
@@ -326,6 +349,23 @@ class Pooled(Result):
     def _digits(self) -> int:
         """Decimals of the estimate and everything beside it."""
         return self.scale.digits(self.estimate, self.ci_lower, self.ci_upper)
+
+    def pooled_studies(self) -> pd.DataFrame:
+        """The rows of `studies` that have a part in the estimate: without those that carry no information on the effect."""
+        studies = self.studies
+        if not int(self.method["studies_dropped"]) or self.status != "pooled":
+            return studies
+        return studies[~(studies["weight"] == 0)]
+
+    def pooled_counts(self) -> tuple[int | None, int | None]:
+        """Events and patients of the studies in the estimate."""
+        studies = self.pooled_studies()
+        if self.events is None or len(studies) == self.k:
+            return self.events, self.n
+        events, n = (
+            sum(int(studies[name].sum()) for name in (one, f"{one}_control") if name in studies) for one in ("events", "total")
+        )
+        return events, None if self.n is None else n
 
     def studies_text(self) -> str:
         """How many studies were pooled; arms of one study that count apart are said to be arms."""
@@ -354,7 +394,7 @@ class Pooled(Result):
         if self.tau2 is not None:
             ends = [None if end is None else math.sqrt(end) for end in (self.tau2_lower, self.tau2_upper)]
             name = f"tau on the {self.method['link'] or 'logit'} scale" if self.measure == "PLO" else "tau"
-            shown = _with_limits(self.tau, ends[0], ends[1], level)
+            shown = _with_limits(self.tau, ends[0], ends[1], level, kind=self.interval_name)
             out.append((name, f"{shown}; tau2 {number(self.tau2, 4)}"))
         if self.rho is not None:
             shown = _with_limits(self.rho, self.rho_lower, self.rho_upper, level, 3)
@@ -367,13 +407,14 @@ class Pooled(Result):
     def sentence(self) -> str:
         """The result in one plain sentence, right for one study, no events and data without an estimate."""
         scale, digits = self.scale, self._digits
-        shown = scale.estimate(self.estimate, self.ci_lower, self.ci_upper, self.level)
+        shown = scale.estimate(self.estimate, self.ci_lower, self.ci_upper, self.level, self.interval_name)
         predicted = ""
         if self.pi_lower is not None:
             predicted = f"{level_text(self.level)} prediction interval {scale.limits(self.pi_lower, self.pi_upper, digits)}"
         if self.response != "rate":
             return self._effect_sentence(shown, predicted)
-        total = f"{self.events} of {counted_units(self.n or 0, self.units)}"
+        events, n = self.pooled_counts()
+        total = f"{events} of {counted_units(n or 0, self.units)}"
         studies = self.studies_text()
         own = shown.replace(" (", "; ", 1).removesuffix(")")
         if self.status == "not pooled" and self.k > 1:
@@ -400,7 +441,31 @@ class Pooled(Result):
         if self.status == "not pooled":
             return f"One study: {what} was {shown}; nothing was pooled."
         text = f"{sentence_case(what)} was {shown} in {self.studies_text()}"
-        return f"{text}; {predicted}." if predicted else f"{text}."
+        text = f"{text}; {predicted}." if predicted else f"{text}."
+        return f"{text} {caveat}" if (caveat := self._correction()) else text
+
+    def _corrected(self) -> int:
+        """Studies whose correction a two-step effect of two groups depends on."""
+        known = MEASURES.get(self.measure)
+        two = known is not None and known.groups == 2 and self.model in TWO_STEP and self.status == "pooled"
+        return int(self.method["studies_corrected"] or 0) if two else 0
+
+    def _correction(self) -> str:
+        """How far the effect depends on a continuity correction; empty without one."""
+        if not (corrected := self._corrected()):
+            return ""
+        text = f"It depends on the continuity correction in {corrected} of {plural(self.k, 'study', 'studies')}"
+        other = self._uncorrected
+        if other is None:
+            return f"{text}."
+        if other.estimate is None or other.ci_lower is None or other.ci_upper is None:
+            return f"{text}; the {other.name}, which needs none, has no finite estimate."
+        shown = self.scale.estimate(other.estimate, other.ci_lower, other.ci_upper, self.level)
+        text = f"{text}; the {other.name}, which needs none, gives {shown}."
+        null = 0.0 if self.response == "difference" else 1.0
+        ends = ((self.ci_lower, self.ci_upper), (other.ci_lower, other.ci_upper))
+        inside = [low is not None and high is not None and low <= null <= high for low, high in ends]
+        return f"{text} Only one of the two intervals includes {null:g}." if inside[0] != inside[1] else text
 
     def _what(self) -> str:
         """What an estimate that is no proportion is, with its article."""
@@ -473,11 +538,13 @@ class Pooled(Result):
 
 
 #: Names of the numbers of a result, in the order of its fields.
-NUMBERS = (*(f.name for f in fields(Pooled) if f.name not in ("method", "_weights", "_table")), "tau")
+NUMBERS = (*(f.name for f in fields(Pooled) if f.name != "method" and not f.name.startswith("_")), "tau")
 
 
-def _with_limits(value: float | None, lower: float | None, upper: float | None, level: float, digits: int = 2) -> str:
+def _with_limits(
+    value: float | None, lower: float | None, upper: float | None, level: float, digits: int = 2, kind: str = "CI"
+) -> str:
     """A measure of heterogeneity, with its interval if it has one."""
     if lower is None:
         return number(value, digits)
-    return f"{number(value, digits)} ({level_text(level)} CI {number(lower, digits)} to {number(upper, digits)})"
+    return f"{number(value, digits)} ({level_text(level)} {kind} {number(lower, digits)} to {number(upper, digits)})"

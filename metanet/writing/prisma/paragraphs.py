@@ -40,28 +40,46 @@ _OVERLAP = {
 
 
 def selection(fit: Pooled, rates: pd.DataFrame | None) -> str:
-    """13a: which rows could enter this synthesis."""
-    if rates is None:
+    """13a: which rows could enter this synthesis, as far as the frame records it."""
+    if rates is None or "selection" not in rates.attrs:
         return ""
     about = rates.attrs
-    chosen = about.get("selection", {})
+    chosen = about["selection"]
+    # A frame that was changed by hand keeps the record of the selection that it came from.
+    came = Counter(about.get("studies", ()))
+    now = Counter(str(name) for name in rates["study"]) if "study" in rates.columns else Counter()
+    if now - came:
+        return ""
     modalities = chosen.get("modality")
+    left = about.get("left_out", [])
+    reasons = [str(entry["reason"]) for entry in left]
     what = visible(about.get("label") or "the outcome")
     text = f"Eligible for the synthesis of {what[0].lower()}{what[1:]}"
     text += f" (definition: {visible(in_sentence(about['definition_title']))})" if about.get("definition_title") else ""
     text += f" were arms treated with {listing(modalities)}" if modalities else " were arms of every modality"
-    rules = ["rows marked as not suitable for pooling were excluded"] if chosen.get("poolable_only", True) else []
+    # A rule that met no row is not told as if rows had been left out by it.
+    rules = []
+    if any(reason.startswith("not poolable") for reason in reasons):
+        rules.append("rows marked as not suitable for pooling were excluded")
     if chosen.get("certainty"):
-        rules.append(f"rows with a certainty below {chosen['certainty']} were excluded")
-    if chosen.get("overlap") in _OVERLAP:
-        rules.append(_OVERLAP[chosen["overlap"]])
-    text += f"; {', and '.join(rules)}." if rules else "."
-    left = about.get("left_out", [])
+        rules.append(f"a certainty of at least {chosen['certainty']} was required")
+    shared = any(reason.startswith("shares patients") for reason in reasons)
+    twice = any(str(note).startswith("Patients may be counted twice") for note in about.get("notes", ()))
+    rules.append(_OVERLAP[chosen["overlap"]] if shared or twice else "no two of the eligible reports are marked as overlapping")
+    text += f"; {', and '.join(rules)}."
     # The reason's first words are the rule; what follows is about the one row.
-    why = Counter(str(entry["reason"]).split(":")[0] for entry in left)
-    reasons = "; ".join(f"{visible(reason)}, {number}" for reason, number in why.most_common())
-    out = f" {counted(len(left), 'row was', 'rows were')} excluded ({reasons})." if left else " No row was excluded."
-    return text + out
+    why = Counter(reason.split(":")[0] for reason in reasons)
+    shown = "; ".join(f"{visible(reason)}, {number}" for reason, number in why.most_common())
+    gone = sum((came - now).values())
+    if left:
+        text += f" {counted(len(left), 'row was', 'rows were')} excluded ({shown})."
+    elif not gone:
+        text += " No row was excluded."
+    if gone:
+        verb = "was" if gone == 1 else "were"
+        whole = counted(sum(came.values()), "row")
+        text += f" Of the {whole} of this selection {gone} {verb} left out afterwards, for a reason not recorded."
+    return text
 
 
 def preparation(fit: Pooled, rates: pd.DataFrame | None) -> str:
@@ -118,10 +136,10 @@ def synthesis(fit: Pooled) -> str:
     if fit.status == "not pooled":
         text = "One study contributed, so nothing was pooled."
     elif fit.status in ("no events", "only events"):
-        every = "No patient" if fit.status == "no events" else "Every patient"
+        every = "No patient in any study" if fit.status == "no events" else "All patients in all studies"
         kind = "Garwood" if fit.response == "rate per person-time" else "Clopper-Pearson"
         text = (
-            f"{every} of any study had the outcome, so no model was fitted: the {level} interval is the exact ({kind}) interval "
+            f"{every} had the outcome, so no model was fitted: the {level} interval is the exact ({kind}) interval "
             "on the summed counts, which assumes one common rate."
         )
     else:

@@ -39,7 +39,7 @@ TOPICS = {
 _METHODS = ("13a", "13b", "13c", "13d", "13e", "13f", "14")
 #: The analysis that `report_text` needs for an item.
 _NEEDS = {
-    "13a": "the selected rates",
+    "13a": "the rates as Evidence.rates selected them",
     "13e": "a comparison of groups, a meta-regression or a within-study comparison",
     "13f": "a second model, a leave-one-out analysis or another sensitivity analysis",
     "14": "a test of small-study effects",
@@ -131,6 +131,8 @@ def report_text(fit: Pooled, *analyses: object, rates: pd.DataFrame | None = Non
         `cluster_robust`, `three_level`, `bayes_pool`, `share_beyond`, `small_study_effects` and corrected estimates.
     rates
         The frame of `Evidence.rates` that was pooled: the source of eligibility, exclusions, derived counts and study characteristics.
+        A frame of another source, or one that was read from a file, has no record of its selection, and item 13a is missing; rows that
+        were left out by hand are counted as such.
 
     Returns
     -------

@@ -103,6 +103,41 @@ def test_the_step_model_lowers_an_estimate_that_selection_raised():
     assert found.lrt == pytest.approx(wanted["lrt"], abs=1e-6)
 
 
+def test_a_selection_model_names_the_other_maximum_in_its_sentence():
+    found = selection_model(mn.pool(yi=[0.2, 0.37, -0.85, 1.66, 1.96], vi=[0.38, 0.06, 0.24, 0.34, 0.36]), kind="beta")
+    assert found.lrt == pytest.approx(2.1648, abs=1e-4)
+    assert found.mu == pytest.approx(-0.0092, abs=1e-4)
+    assert "another maximum, at the estimate 0.813" in found.sentence()
+    assert "2.05 lower" in found.sentence()
+
+
+def few(seed):
+    """Effects and variances of five to ten studies."""
+    rng = np.random.default_rng(seed)
+    v = np.exp(rng.uniform(-3.5, -0.7, rng.integers(5, 11)))
+    return rng.normal(rng.choice([0, 0.3, 0.8]), np.sqrt(v + rng.choice([0, 0.04, 0.36, 1.0]))), v
+
+
+def test_a_likelihood_without_an_inner_maximum_gives_its_limit_and_no_errors():
+    y, v = few(92)
+    found = selection_model(mn.pool(yi=y, vi=v), kind="beta", alternative="greater")
+    assert found.reason is None
+    assert "no maximum inside the model: it rises as a of the beta weight tends to 0" in found.sentence()
+    assert (found.se, found.mu_lower, found.ci_upper, found.tau2_se) == (None, None, None, None)
+    assert found.weights["delta"].iloc[0] == 0
+    assert found.weights[["se", "lower", "upper"]].isna().all(axis=None)
+    assert found.lrt > 0
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_an_estimate_beyond_every_study_is_called_an_extrapolation():
+    for seed, beyond in ((39, True), (49, True), (74, False), (92, False)):
+        y, v = few(seed)
+        found = selection_model(mn.pool(yi=y, vi=v), kind="beta", alternative="greater")
+        assert (found.mu < y.min() or found.mu > y.max()) == beyond
+        assert ("outside the effects of the studies" in found.sentence()) == beyond
+
+
 def test_an_interval_without_studies_is_the_reason():
     found = selection_model(mn.pool(**PAIRS, measure="RR"), alternative="greater")
     assert "No study has a p-value between 0 and 0.025" in found.reason

@@ -159,3 +159,12 @@ def test_arguments_that_cannot_be_are_refused(arguments, message):
 def test_evidence_needs_an_outcome():
     with pytest.raises(mn.ArgumentError, match="outcome is missing"):
         mn.multiverse(EVIDENCE)
+
+
+def test_analyses_of_one_study_are_said_to_have_its_estimate():
+    one = mn.multiverse(pd.DataFrame({"study": ["a"], "events": [14], "total": [19]}))
+    assert one.sentence() == "No analysis pooled several studies: all 32 analyses used one study (73.7 %)."
+    none = mn.multiverse(mn.load_evidence(), "disease_control", "ablation")
+    assert "used one study (73.7 %)" in none.sentence()
+    single = mn.multiverse(pd.DataFrame({"study": ["a"], "events": [14], "total": [19]}), analyses=[{"model": "glmm"}])
+    assert single.sentence() == "No analysis pooled several studies: the 1 analysis used one study (73.7 %)."

@@ -129,3 +129,13 @@ def test_every_status_has_a_report(data):
 def test_arguments_that_cannot_be_are_refused(arguments, message):
     with pytest.raises(mn.ArgumentError, match=message):
         mn.heterogeneity_report(FIT, subsets=False, **{"moderators": (), **arguments})
+
+
+def test_several_moderators_are_said_to_raise_the_chance_and_no_number_is_claimed():
+    several = mn.heterogeneity_report(FIT, subsets=False)
+    assert len(several.moderators) > 1
+    text = several.summary()
+    assert "arises by chance more often than with one." in text
+    assert "of data sets" not in text
+    few = any(fit.lrt_pvalue is not None and fit.k < 20 for fit in several.moderators.values())
+    assert ("reject more often than their level says" in text) == few

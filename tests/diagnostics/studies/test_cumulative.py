@@ -78,3 +78,25 @@ def test_an_order_that_cannot_be_is_refused(order, message):
 def test_effects_have_no_size():
     with pytest.raises(mn.ArgumentError, match="effects without counts have no size"):
         mn.cumulative(mn.pool(yi=[0.1, 0.2], vi=[0.1, 0.1]), "size")
+
+
+@pytest.mark.parametrize(
+    ("events", "total", "text"),
+    [
+        ([0, 5], [5, 5], "Only with 1 study of 2 an estimate exists: 0.0 %."),
+        ([0], [5], "One study, with an estimate of 0.0 %: there is none to add."),
+        ([5, 0, 0, 5], [5, 5, 5, 5], "Only with 1 study of 4 an estimate exists: 100.0 %."),
+    ],
+)
+def test_one_estimate_goes_nowhere(events, total, text):
+    assert mn.cumulative(mn.pool(events=events, total=total), "given").sentence() == text
+
+
+def test_steps_without_an_estimate_are_counted():
+    whole = mn.cumulative(mn.pool(events=[0, 5, 3, 4], total=[5, 5, 9, 9]), "given").sentence()
+    assert "with all 4;" in whole
+    assert whole.endswith("At 1 of 4 steps no estimate exists.")
+    # Zero in one group of every study so far leaves no effect; here it is the last step that has none.
+    frame = mn.cumulative(mn.pool(DATA)).to_frame()
+    assert frame["estimate"].notna().all()
+    assert "steps no estimate" not in mn.cumulative(mn.pool(DATA)).sentence()

@@ -80,7 +80,27 @@ def test_an_outlier_makes_two_groups_and_is_named():
     assert "formed by i" in cloud.sentence()
     calm = mn.gosh(mn.pool(events=events[:-1], total=total[:-1]))
     assert not calm.studies["drives"].any()
-    assert "one cloud" in calm.sentence()
+    assert "not judged" in calm.sentence()
+
+
+def test_fewer_than_ten_studies_have_no_verdict_without_an_outlier():
+    random = np.random.default_rng(8)
+    for k in (3, 5, 8, 9):
+        for _ in range(4):
+            total = random.integers(15, 150, k)
+            events = random.binomial(total, 1 / (1 + np.exp(0.4 - 0.8 * random.standard_normal(k))))
+            cloud = mn.gosh(mn.pool(events=events, total=total, model="inverse_variance"))
+            assert ("not judged" in cloud.sentence()) != cloud.studies["drives"].any()
+            assert "cloud" not in cloud.sentence()
+
+
+def test_from_ten_studies_on_the_verdict_is_the_computed_one():
+    cloud = mn.gosh(mn.pool(events=EVENTS, total=TOTAL))
+    assert "not judged" not in cloud.sentence()
+    assert ("not separate" in cloud.sentence()) == (cloud.separation is not None and cloud.separation <= 2)
+    none = mn.gosh(mn.pool(events=[0] * 10, total=[10] * 10))
+    assert none.separation is None
+    assert "could not be assessed" in none.sentence()
 
 
 def test_means_with_and_without_a_study_are_those_of_the_subsets():

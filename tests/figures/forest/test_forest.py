@@ -10,6 +10,8 @@ import metanet as mn
 from metanet.base.display import interval, per_cent
 from metanet.base.errors import ArgumentError
 from metanet.figures.forest.forest import forest
+from metanet.figures.forest.presets import FOREST_PRESETS
+from metanet.figures.forest.rows import plan_for, summary_row
 from metanet.figures.page.scale import scale_of
 from tests.figures.cases import ALL, HOSTILE, NAMES, corners, diamonds, figure_of, fit_of, lines, squares, texts, with_columns
 
@@ -319,3 +321,35 @@ def test_one_study_is_said_once_though_two_models_are_given():
     axes = fit.forest(second=second)
     texts = [artist.get_text() for artist in axes.texts]
     assert texts.count("One study: not pooled") == 1
+
+
+PART = {"events": [0, 5, 7, 0], "total": [25] * 4, "events_control": [0, 3, 2, 1], "total_control": [25] * 4}
+
+
+@pytest.mark.parametrize(
+    ("options", "sums", "data"),
+    [
+        ({"model": "mantel_haenszel", "measure": "OR"}, ("12/75", "6/75"), "3 of 4 studies, 18 events in 150 patients"),
+        ({"model": "mantel_haenszel", "measure": "RR"}, ("12/75", "6/75"), "3 of 4 studies, 18 events in 150 patients"),
+        ({"model": "peto"}, ("12/75", "6/75"), "3 of 4 studies, 18 events in 150 patients"),
+        ({"model": "CM.EL"}, ("12/75", "6/75"), "3 of 4 studies, 18 events in 150 patients"),
+        (
+            {"measure": "OR", "model": "inverse_variance", "drop00": True},
+            ("12/75", "6/75"),
+            "3 of 4 studies, 18 events in 150 patients",
+        ),
+        ({"model": "mantel_haenszel", "measure": "RD"}, ("12/100", "6/100"), "4 studies, 18 events in 200 patients"),
+        ({"model": "UM.RS"}, ("12/100", "6/100"), "4 studies, 18 events in 200 patients"),
+    ],
+)
+def test_the_sums_are_those_of_the_studies_in_the_estimate(options, sums, data):
+    fit = mn.pool(**PART, **options)
+    assert dict(fit.rows())["Data"] == data
+    row = summary_row(fit, plan_of(fit))
+    assert tuple(row.cells[name].text for name in ("events/total", "events_control/total_control")) == sums
+
+
+def plan_of(fit):
+    """What the rows of a figure show by default."""
+    chosen = {"columns": None, "risk_of_bias": (), "headings": None, "sort": None, "ascending": None, "show_prediction": True}
+    return plan_for(fit.studies, scale_of(fit.response), next(iter(FOREST_PRESETS.values())), **chosen)

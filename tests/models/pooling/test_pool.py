@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import metanet as mn
+from metanet.models import registry
 from tests.work import HANG
 
 EVENTS = [117, 9, 5, 17, 20, 6, 8, 26, 7, 8, 1, 11]
@@ -374,3 +375,123 @@ def test_importing_metanet_loads_nothing_heavy():
         "& set(sys.modules); assert not heavy, heavy; assert 'pool' in dir(metanet)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=HANG)
+
+
+TWO_GROUPS = {"events": [0, 5, 7, 0, 3], "events_control": [0, 3, 2, 1, 4]}
+
+
+@pytest.mark.parametrize("measure", ["OR", "RR", "RD", "IRR", "IRD"])
+def test_exact_models_are_named_only_for_measures_that_one_of_them_pools(measure):
+    size = "person_time" if measure.startswith("IR") else "total"
+    fit = mn.pool(**TWO_GROUPS, **{size: [25] * 5, f"{size}_control": [25] * 5}, model="inverse_variance", measure=measure)
+    note = next(note for note in fit.notes if "was added" in note)
+    exact = [model for model in registry.MODELS.values() if model.family == "exact" and measure in model.measures]
+    assert ("exact models need none" in note) == bool(exact)
+
+
+@pytest.mark.parametrize("options", [{"measure": "PLO"}, {"measure": "PLN"}, {"measure": "PLO", "to": "all"}])
+def test_rates_have_an_exact_model_on_every_scale(options):
+    fit = mn.pool(events=[0, 5, 7], total=[25] * 3, model="inverse_variance", **options)
+    assert any("need" in note and "none" in note for note in fit.notes)
+
+
+@pytest.mark.parametrize("options", [{}, {"link": "probit"}])
+def test_a_flat_likelihood_is_not_said_to_increase(options):
+    single = mn.pool(events=[1, 0, 1, 1, 0], total=[1] * 5, **options)
+    assert single.status == "not estimable"
+    assert any("the same for every tau" in note for note in single.notes)
+    assert not any("increases" in note or "mixture" in note for note in single.notes)
+    several = mn.pool(events=[5, 0, 5, 5, 0], total=[5] * 5, **options)
+    assert any("increases as tau grows" in note for note in several.notes)
+
+
+def test_a_flat_likelihood_of_a_regression_and_of_groups_is_not_said_to_increase():
+    data = pd.DataFrame(
+        {"study": list("abcdefgh"), "events": [1, 0, 1, 1, 0, 0, 1, 0], "total": 1, "x": range(8), "g": list("aaaabbbb")}
+    )
+    for result in (mn.meta_regression(data, "~ x"), mn.compare(data, "g", bootstrap=0)):
+        assert any("no unique maximum" in note for note in result.notes)
+        assert not any("increases" in note for note in result.notes)
+
+
+def test_one_sided_data_are_described_in_plain_words():
+    assert mn.pool(events=[9, 8, 7], total=[9, 8, 7]).notes[0].startswith("All patients in all studies had the event")
+    assert any(
+        note.startswith("All patients in all studies had the event") for note in mn.bayes_pool(events=[9, 8, 7], total=[9, 8, 7]).notes
+    )
+    text = mn.report_text(mn.pool(events=[0, 0, 0], total=[9, 8, 7])).methods
+    assert "No patient in any study had the outcome" in text
+    assert "of any study" not in mn.small_study_effects(mn.pool(events=[9] * 4, total=[9] * 4), allow_biased=True).sentence()
+
+
+EFFECTS = pd.DataFrame(
+    {"study": list("abcd"), "yi": [0.1, 0.3, 0.5, 0.2], "vi": [0.1, 0.2, 0.1, 0.2], "g": list("aabb"), "x": range(4)}
+)
+TIMES = pd.DataFrame({"events": [1, 3, 5, 2], "person_time": [10.0, 20, 10, 20], "g": list("aabb"), "x": range(4)})
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        mn.pool,
+        lambda data: mn.pool_many(data, "g"),
+        lambda data: mn.compare(data, "g", bootstrap=0),
+        lambda data: mn.meta_regression(data, "~ x"),
+        mn.multiverse,
+    ],
+)
+@pytest.mark.parametrize("data", [EFFECTS, TIMES])
+def test_columns_that_bear_the_name_of_an_argument_are_found(run, data):
+    assert run(data) is not None
+
+
+def test_a_frame_of_effects_is_pooled_as_effects():
+    fit = mn.pool(EFFECTS)
+    assert fit.measure == "GEN"
+    assert fit.mu == mn.pool(yi=EFFECTS["yi"], vi=EFFECTS["vi"]).mu
+    assert mn.pool(TIMES).measure == "IRLN"
+    assert mn.pool(TIMES.rename(columns={"events": "deaths"}), events="deaths").mu == mn.pool(TIMES).mu
+    # Counts come first, and what is named is what is taken.
+    both = EFFECTS.assign(events=[1, 2, 3, 4], total=[9, 9, 9, 9])
+    assert mn.pool(both).measure == "PLO"
+    assert mn.pool(both, measure="GEN").mu == fit.mu
+    with pytest.raises(mn.ArgumentError, match="events is missing"):
+        mn.pool(EFFECTS[["study", "yi"]])
+
+
+SPARSE = {"events": [2, 1, 3, 0], "total": [40] * 4, "events_control": [0, 0, 1, 0], "total_control": [40] * 4}
+
+
+@pytest.mark.parametrize(("measure", "model"), [("OR", "UM.FS"), ("RR", "mantel_haenszel"), ("RD", "mantel_haenszel")])
+def test_an_effect_that_depends_on_a_correction_stands_beside_one_without(measure, model):
+    fit, other = mn.pool(**SPARSE, measure=measure), mn.pool(**SPARSE, measure=measure, model=model)
+    text = fit.sentence()
+    assert "It depends on the continuity correction in 3 of 4 studies" in text
+    shown = fit.scale.estimate(other.estimate, other.ci_lower, other.ci_upper, fit.level)
+    assert f"which needs none, gives {shown}" in text
+    assert dict(fit.rows())["Without correction"].startswith(shown)
+    null = 0 if measure == "RD" else 1
+    apart = (fit.ci_lower <= null <= fit.ci_upper) != (other.ci_lower <= null <= other.ci_upper)
+    assert ("Only one of the two intervals includes" in text) == apart
+
+
+def test_a_result_that_its_correction_made_significant_says_so_in_its_sentence():
+    fit = mn.pool(**SPARSE)
+    assert fit.ci_lower > 1
+    assert fit.sentence().endswith("Only one of the two intervals includes 1.")
+
+
+def test_an_effect_that_exists_by_its_correction_alone_says_so():
+    none = mn.pool(**{**SPARSE, "events_control": [0] * 4})
+    assert none.sentence().endswith("which needs none, has no finite estimate.")
+    times = {name.replace("total", "person_time"): value for name, value in SPARSE.items()}
+    assert mn.pool(**times).sentence().endswith("It depends on the continuity correction in 3 of 4 studies.")
+
+
+@pytest.mark.parametrize(
+    "options", [{"model": "peto"}, {"model": "mantel_haenszel", "measure": "RD"}, {"model": "CM.EL"}, {"measure": "AS"}]
+)
+def test_a_model_without_a_correction_has_no_word_of_one(options):
+    assert "correction" not in mn.pool(**SPARSE, **options).sentence()
+    full = {**SPARSE, "events": [2, 1, 3, 4], "events_control": [1, 1, 1, 2]}
+    assert "correction" not in mn.pool(**full).sentence()

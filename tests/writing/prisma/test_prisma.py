@@ -64,7 +64,7 @@ def test_the_numbers_are_those_of_the_results(full, fit, rates):
 def test_what_was_left_out_is_counted_with_its_reason(rates, full):
     left = rates.attrs["left_out"]
     assert f"{len(left)} row was excluded (not poolable, 1)" in full.items["13a"]
-    assert "the largest was kept" in full.items["13a"]
+    assert "no two of the eligible reports are marked as overlapping" in full.items["13a"]
 
 
 @pytest.mark.parametrize("item", ["13a", "13e", "13f", "14", "20a"])
@@ -184,3 +184,51 @@ def test_a_comparison_says_adjusted_and_tested_only_where_it_was():
     assert done("aabb", [3, 5, 9, 12]).endswith("with a common tau².")
     assert done("abc", [3, 5, 9]) == "Groups by g were set side by side without a test."
     assert done("aabb", [0, 0, 30, 30]) == "Groups by g were compared by Fisher's exact test on the summed counts."
+
+
+def test_rows_left_out_by_hand_are_counted_and_not_explained(rates):
+    part = rates[rates["total"] >= 30]
+    text = report_text(mn.pool(part), rates=part).items["13a"]
+    gone = len(rates) - len(part)
+    assert f"Of the {len(rates)} rows of this selection {gone} were left out afterwards, for a reason not recorded." in text
+    alone = rates[rates["study"] != rates["study"].iloc[0]]
+    assert f"{len(rates)} rows of this selection 1 was left out" in report_text(mn.pool(alone), rates=alone).items["13a"]
+
+
+def test_a_frame_without_a_record_of_its_selection_has_no_eligibility(rates, tmp_path):
+    rates.to_csv(tmp_path / "rates.csv", index=False)
+    read = pd.read_csv(tmp_path / "rates.csv")
+    own = pd.DataFrame({"study": list("abc"), "events": [1, 2, 3], "total": [10, 20, 30]})
+    for frame in (read, own):
+        text = report_text(mn.pool(frame), rates=frame)
+        assert "13a" not in text.items
+        assert any(item.startswith("13a (needs") for item in text.missing)
+        assert "excluded" not in text.methods
+        assert "suitable" not in text.methods
+
+
+def test_rows_that_were_added_by_hand_have_no_recorded_selection(rates):
+    more = pd.concat([rates, rates.head(1).assign(study="Another 2020", study_id="another")], ignore_index=True)
+    more.attrs = dict(rates.attrs)
+    assert "13a" not in report_text(mn.pool(more), rates=more).items
+
+
+def test_a_rule_that_met_no_row_is_not_told(rates):
+    frame = rates.copy()
+    frame.attrs = {**rates.attrs, "left_out": []}
+    text = report_text(mn.pool(frame), rates=frame).items["13a"]
+    assert text.endswith("No row was excluded.")
+    assert "suitable" not in text
+    assert "was kept" not in text
+
+
+@pytest.mark.parametrize("overlap", ["keep_largest", "keep_newest", "keep_all"])
+def test_rules_are_told_where_they_took_effect(overlap):
+    evidence = mn.load_evidence()
+    for outcome in evidence.outcome_names[:6]:
+        rows = evidence.rates(outcome, overlap=overlap)
+        text = report_text(mn.pool(rows), rates=rows).items["13a"]
+        reasons = [entry["reason"] for entry in rows.attrs["left_out"]]
+        assert ("suitable" in text) == any(reason.startswith("not poolable") for reason in reasons)
+        if overlap != "keep_all":
+            assert ("overlapping cohorts the" in text) == any(reason.startswith("shares") for reason in reasons)
