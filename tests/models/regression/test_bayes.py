@@ -44,8 +44,8 @@ def test_without_moderators_tau_is_that_of_the_pooled_rate():
     assert fitted().tau2_without == pytest.approx(mn.pool(DATA, model="bayes").tau2, rel=1e-8)
 
 
-def test_a_default_is_not_moved():
-    assert mn.meta_regression(DATA, "~ year").model == "glmm"
+def test_it_is_the_default_for_rates_of_one_group():
+    assert mn.meta_regression(DATA, "~ year").model == "bayes"
 
 
 def test_groups_have_one_answer_however_they_are_coded():
@@ -153,7 +153,7 @@ def test_words_are_those_of_a_posterior():
     assert not re.search(r"Wald|Student|maximum likelihood|AIC|Knapp", text)
     assert fit.table()[0][3] == "95 % CrI"
     assert "95 % CrI" in fit.sentence()
-    assert mn.meta_regression(DATA, "~ year").table()[0][3] == "95 % CI"
+    assert mn.meta_regression(DATA, "~ year", model="glmm").table()[0][3] == "95 % CI"
     assert "half-normal(1.25)" in fit.method.sentence() and "95 % credible intervals with equal tails" in fit.method.sentence()
     assert any("10.1002/jrsm.1475" in source for source in fit.method["sources"])
     several = fitted(formula="~ g")
