@@ -377,6 +377,12 @@ class Regression(Result):
             out["posterior"] = Test("posterior", null, None, "posterior", (), self.posterior_pvalue)
         return out
 
+    @property
+    def overall(self) -> Test | None:
+        """The test of all moderators that is reported: the posterior's, the likelihood ratio, or Wald's; None without one."""
+        tests = self.tests
+        return next((tests[name] for name in ("posterior", "lrt", "wald") if name in tests), None)
+
     def rows(self) -> list[tuple[str, str]]:
         """Heterogeneity and tests as pairs of name and text."""
         out = [("Scale", f"coefficients are changes of the {self.scale}")]
@@ -426,7 +432,7 @@ class Regression(Result):
         if self.status == "not estimable":
             return f"The association with {moderators} could not be estimated from {studies}."
         tests = self.tests
-        chosen = [tests[name] for name in ("lrt", "wald", "posterior") if name in tests][:1]
+        chosen = [self.overall] if self.overall is not None else []
         chosen += [tests["permutation"]] if "permutation" in tests else []
         tested = ", ".join(f"{test.name.removesuffix(' F').removesuffix(' chi-squared')} {p_value(test.pvalue)}" for test in chosen)
         slopes = [row for row in self.coefficients.to_dict("records") if row["term"] != "Intercept"]
