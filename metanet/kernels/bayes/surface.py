@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from metanet.base.arrays import Array, Indices
-from metanet.kernels.bayes.batch import integrals, lattices, widest
+from metanet.kernels.bayes.integrals import integrals, lattices, widest
 from metanet.kernels.normal_effect.study_likelihoods import Likelihood
 
 #: Points of a local interpolation: polynomials of degree seven in the cell between the middle two.

@@ -197,8 +197,8 @@ def _posterior(numbers: Numbers, design: Design, options: Options) -> list[str]:
     ]
     if numbers.one_sided:
         out.append(
-            "No patient, or every patient, had the event: the data bound the rates on one side only; estimates and the other limits "
-            "come from the priors."
+            "No patient had the event, or all patients had it: the data bound the rates on one side only; estimates and the other "
+            "limits come from the priors."
         )
     elif numbers.free:
         lost = listing([design.terms[i] for i in numbers.free], 12)
