@@ -113,7 +113,7 @@ CI: Mapping[str, Choice] = MappingProxyType(
             "10.1002/sim.1482",
         ),
         Choice("KR", "Kenward-Roger", "Kenward-Roger method, t with estimated degrees of freedom", "10.1002/sim.7140"),
-        Choice("credible", "equal-tailed credible", "credible interval with equal tails"),
+        Choice("credible", "equal-tailed credible", "credible interval with equal tails", "10.1002/jrsm.1475"),
     )
 )
 

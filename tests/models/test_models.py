@@ -163,7 +163,7 @@ def test_the_likelihood_of_every_link_is_that_of_direct_integration(link, rate):
 
 
 def test_the_poisson_normal_likelihood_is_that_of_direct_integration():
-    fit = mn.pool(events=EVENTS, **TIME)
+    fit = mn.pool(events=EVENTS, **TIME, model="glmm")
     assert (fit.measure, fit.model, fit.title) == ("IRLN", "glmm", "Poisson-normal model")
     pairs = list(zip(EVENTS, TIME["person_time"], strict=True))
     direct = sum(integrated(lambda t, e=e, n=n: poisson.logpmf(e, n * np.exp(t)), fit.mu, fit.tau) for e, n in pairs)

@@ -61,10 +61,10 @@ def test_heterogeneity_shares_add_up_to_the_test():
 
 
 def test_the_displacement_is_the_fall_of_the_likelihood_of_all_studies():
-    fit = mn.pool(**COUNTS)
+    fit = mn.pool(**COUNTS, model="glmm")
     frame = mn.influence(fit).to_frame()
     rest = {name: values[1:] for name, values in COUNTS.items()}
-    without = mn.pool(**rest)
+    without = mn.pool(**rest, model="glmm")
     studies = BinomialLogit(*(np.array([COUNTS[name]], dtype=float) for name in ("events", "total")))
     height = evaluate(studies, np.array([without.mu]), np.array([without.tau]), RULES[4]).loglik[0]
     assert frame["displacement"][0] == pytest.approx(2 * (fit.loglik - height), rel=1e-6)

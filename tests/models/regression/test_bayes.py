@@ -45,6 +45,10 @@ def test_without_moderators_tau_is_that_of_the_pooled_rate():
     assert fitted().tau2_without == pytest.approx(mn.pool(DATA, model="bayes").tau2, rel=1e-8)
 
 
+def test_it_is_the_default_for_rates_of_one_group():
+    assert mn.meta_regression(DATA, "~ year").model == "bayes"
+
+
 def test_groups_have_one_answer_however_they_are_coded():
     plain, full, other = fitted(formula="~ g"), fitted(formula="~ g - 1"), fitted(formula="~ C(g, 'c')")
     new = {"g": list("abc")}
