@@ -479,7 +479,7 @@ class Posteriors(Batch):
         far_mu, far_tau = self.mean.mu[far], tau[far]
         far_mass = self.mean.mass[far] * self.weight[far][:, None]
         nothing = np.empty((near[0].size, 0))
-        some = Means(*(getattr(self.mean, name)[near][:, None] for name in _NEAR_ARRAYS), nothing, nothing)
+        some = Means(**{name: getattr(self.mean, name)[near][:, None] for name in _NEAR_ARRAYS}, own=nothing, share=nothing)
         near_tau, near_weight = tau[near], self.weight[near]
 
         def below(t: Array) -> tuple[Array, Array]:
@@ -574,8 +574,8 @@ def averaged_on_link(mu: Array, tau: Array, weighs: Mask, link: str) -> tuple[Ar
         if not rows.any():
             continue
         half = int(np.ceil(6.5 / step))
-        z = step * np.arange(-half, half + 1)
-        weight: Array = np.asarray(np.exp(-0.5 * z * z), dtype=np.float64)
+        z: Array = np.asarray(step * np.arange(-half, half + 1), dtype=np.float64)
+        weight: Array = np.exp(-0.5 * z * z)
         weight /= weight.sum()
         m, t = mu[rows], tau[rows][:, None]
         size = max(1, _BLOCK // (m.shape[1] * z.size))

@@ -145,14 +145,14 @@ def integrals(
     kind = np.where(near, 0, np.ceil(4 * np.log2(np.maximum(wanted, 16.0)))).astype(np.intp)
     for one in shared:
         wide = np.flatnonzero((tau >= one.least) & (kind >= 0))
-        start, stop = (np.floor(one.places(ends[wide], pair[wide])) + more for ends, more in ((low, 0), (high, 2)))
+        begin, stop = (np.floor(one.places(ends[wide], pair[wide])) + more for ends, more in ((low, 0), (high, 2)))
         # Lengths in steps of 16, so that rows of one length are one product of matrices.
-        length = 16 * np.ceil((stop - start) / 16)
-        inside = (start >= 0) & (start + length <= one.theta.shape[1])
-        wide, start, length = wide[inside], start[inside].astype(np.intp), length[inside].astype(np.intp)
-        for nodes in np.unique(length).tolist():
-            rows = length == nodes
-            _along(studies, one, (wide[rows], pair[wide[rows]], start[rows], nodes), mu, tau, (loglik, alone))
+        length = 16 * np.ceil((stop - begin) / 16)
+        inside = (begin >= 0) & (begin + length <= one.theta.shape[1])
+        wide, first, length = wide[inside], begin[inside].astype(np.intp), length[inside].astype(np.intp)
+        for each in np.unique(length).tolist():
+            rows = length == each
+            _along(studies, one, (wide[rows], pair[wide[rows]], first[rows], each), mu, tau, (loglik, alone))
         kind[wide] = -1
     for code in np.unique(kind[kind >= 0]):
         rows = np.flatnonzero(kind == code)
