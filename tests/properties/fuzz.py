@@ -60,6 +60,7 @@ def counts(rng: np.random.Generator, total: np.ndarray) -> np.ndarray:
 def check(made: Batch, what: str, *, rate: bool, random: bool, predicted: bool) -> Counter[str]:
     """Every row has an answer or a reason, and what belongs together fits together."""
     assert set(made.status) <= set(STATUSES), what
+    posterior = np.bool_("bayes" in what or what == "IRLN")
     pooled = made.status == "pooled"
     for name in (*ALWAYS, *(RANDOM if random else ())):
         values = getattr(made, name)[pooled]
@@ -70,7 +71,7 @@ def check(made: Batch, what: str, *, rate: bool, random: bool, predicted: bool) 
             missing &= made.k[pooled] - made.dropped[pooled] > 2
         if name in ("i2", "i2_lower", "i2_upper", "h2", "h2_lower", "h2_upper", "q", "q_pvalue", "lrt", "lrt_pvalue"):
             # A posterior exists without events, or with events only; a test of equal rates and I2 do not.
-            missing &= ~((made.events == 0) | (made.events == made.n))[pooled] | ("bayes" not in what)
+            missing &= ~((made.events == 0) | (made.events == made.n))[pooled] | ~posterior
         assert not missing.any(), f"{what}: {name} is NaN in a pooled row"
         if name not in OPEN:
             assert np.isfinite(values[~np.isnan(values)]).all(), f"{what}: {name} is infinite"
@@ -84,7 +85,7 @@ def check(made: Batch, what: str, *, rate: bool, random: bool, predicted: bool) 
     if random:
         assert (made.tau2[pooled] >= 0).all(), what
         i2 = made.i2[pooled]
-        assert ((i2 >= 0) & (i2 <= 1) | np.isnan(i2) & ("bayes" in what)).all(), what
+        assert ((i2 >= 0) & (i2 <= 1) | np.isnan(i2) & posterior).all(), what
     if predicted:
         enough = pooled & (made.k > 2)
         gone = np.isnan(made.pi_lower[enough]) | np.isnan(made.pi_upper[enough])

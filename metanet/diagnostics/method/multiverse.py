@@ -161,7 +161,10 @@ def analyses_for(scale: str, measure: str | None, level: float, given: Mapping[s
         words += [{"model": "beta_binomial", "ci": c} for c in ("t", "z")]
         words += [{**each, "measure": m} for m in ("PLO", "PAS", "PFT") for each in two_step]
     elif scale == "rate per person-time":
-        words = [{"model": "bayes", "measure": "IRLN"}, *({"model": "glmm", "measure": "IRLN", "ci": c} for c in ("t", "z", "profile"))]
+        words = [
+            {"model": "bayes", "measure": "IRLN"},
+            *({"model": "glmm", "measure": "IRLN", "ci": c} for c in ("t", "z", "profile")),
+        ]
         words += [{**each, "measure": m} for m in ("IRLN", "IRS", "IRFT") for each in two_step]
     else:
         words = [{**each, "measure": measure} for each in two_step]

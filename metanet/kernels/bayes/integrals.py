@@ -22,7 +22,7 @@ from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit, Likel
 #: How far a random effect reaches, in standard deviations: a probability of 3e-8 is left out.
 _REACH = 5.6
 #: Steps in theta, in standard deviations of the narrowest integrand, and the longest: likelihoods are analytic to a height of pi / 2.
-_STEP, _LONGEST = 0.85, 0.5
+_STEP, _LONGEST = 1.0, 0.55
 #: The Gauss-Hermite rule of a small tau.
 _HERMITE_Z, _HERMITE_W = special.roots_hermitenorm(5)
 _HERMITE_W = _HERMITE_W / _HERMITE_W.sum()
@@ -85,7 +85,7 @@ class Lattice:
 
 
 #: Lattices: the least tau each serves, where its steps begin to widen, its longest step at the centre, and how far it reaches.
-_LATTICES = ((0.5, 2.0, 0.045, 55.0), (0.17, 1.5, 0.03, 6.0))
+_LATTICES = ((0.5, 2.0, 0.055, 55.0), (0.17, 1.5, 0.035, 6.0))
 
 
 def lattices(studies: Likelihood) -> tuple[Lattice, ...]:

@@ -402,7 +402,11 @@ def _notes(
         )
     if common is not None and not common.settled:
         notes.append("The joint model did not converge; each group has a separate tau2.")
-    if options.model != "bayes" and spread == "separate" and any(fit.k < 2 or fit.status in ("no events", "only events") for fit in parts.values()):
+    if (
+        options.model != "bayes"
+        and spread == "separate"
+        and any(fit.k < 2 or fit.status in ("no events", "only events") for fit in parts.values())
+    ):
         notes.append("The test assumes tau2 = 0 for groups of one study and for groups without events or with events only.")
     if "study_id" in frame.columns and frame["study_id"].ndim == 1:
         seen: dict[Any, set[int]] = {}

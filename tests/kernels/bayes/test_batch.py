@@ -21,11 +21,7 @@ COUNTS = {
     "alike": ([10, 20, 30, 40, 50, 60], [50, 100, 150, 200, 250, 300]),
     "large": ([400, 5], [4000, 31]),
 }
-INVERSE = {
-    "logit": special.expit,
-    "probit": special.ndtr,
-    "cloglog": lambda x: -np.expm1(-np.exp(np.minimum(x, 300.0))),
-}
+INVERSE = {"logit": special.expit, "probit": special.ndtr, "cloglog": lambda x: -np.expm1(-np.exp(np.minimum(x, 300.0)))}
 
 
 def brute(events, total, link="logit", level=0.95):
