@@ -14,8 +14,8 @@ answers the same data. Of a method the table holds
   sets whose interval contains less than 80 %;
 - tau: how often its interval contains tau.
 
-The seed belongs to the cell and its chunk: the table is the same on every run and on any number of processors. The Monte-Carlo error of a
-share of 95 % from 1,000 sets is 0.7 points. About 40 minutes on two processors.
+The seed belongs to the cell and its chunk: the table is the same on every run and on any number of processors. The Monte-Carlo error
+of a share of 95 % from 1,000 sets is 0.7 points. About 40 minutes on two processors.
 """
 
 from __future__ import annotations

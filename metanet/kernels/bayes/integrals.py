@@ -86,8 +86,9 @@ class Lattice:
         return np.asarray(np.arcsinh((theta - self.centre[pair]) / self.scale) / self.step[pair] + half)
 
 
-#: The most values on one side of a lattice's centre; and, for each lattice, the least tau it serves, where its steps begin to widen, its longest step at the centre, and how far it reaches.
+#: The most values on one side of a lattice's centre.
 _MOST_HALF = 250
+#: Lattices: the least tau each serves, where its steps begin to widen, its longest step at the centre, and how far it reaches.
 _LATTICES = ((0.5, 2.0, 0.055, 55.0), (0.17, 1.5, 0.035, 6.0))
 
 

@@ -233,7 +233,9 @@ class Comparison(Result):
 
     def _shared(self, name: str) -> str:
         """A group's estimate and interval under one tau for all."""
-        return self.scale.estimate(*self.joint[name].values(), self.level).replace(f" ({level_text(self.level)} CI ", " (", 1)
+        numbers = self.joint[name]
+        ends = numbers["joint_ci_lower"], numbers["joint_ci_upper"]
+        return self.scale.estimate(numbers["joint_estimate"], *ends, self.level).replace(f" ({level_text(self.level)} CI ", " (", 1)
 
     @property
     def interval_name(self) -> str:
