@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metanet.base.arguments import checked, choice, level
-from metanet.base.display import RATE
+from metanet.base.display import ABSENT, RATE, TOO_WIDE
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, check_choice, no_column
 from metanet.base.groups import read_groups
@@ -126,19 +126,23 @@ class BenefitRisk(Result):
         return text + OBSERVATIONAL
 
     def table(self) -> tuple[Sequence[str], list[tuple[str, ...]]]:
-        """A row for each group: both rates with their intervals and numbers of studies."""
+        """A row for each group: both average rates with their intervals, both medians, and numbers of studies."""
         out = []
         for name, (benefit, risk) in self.groups.items():
             cells = [visible(name)]
             for fit in (benefit, risk):
                 rate, lower, upper = averaged_rate(fit)
-                digits = RATE.digits(rate, lower, upper)
+                digits = RATE.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
+                shown = f"{RATE.value(rate, digits)} ({RATE.limits(lower, upper, digits)})"
+                single = fit.status != "pooled"
                 cells += [
-                    f"{RATE.value(rate, digits)} ({RATE.limits(lower, upper, digits)})",
+                    f"{shown}; {TOO_WIDE}" if RATE.is_vague(lower, upper) else shown,
+                    ABSENT if single else RATE.value(fit.rates_shown[0][0], digits),
                     f"k {fit.k}" + (", not pooled" if fit.status == "not pooled" else ""),
                 ]
             out.append(tuple(cells))
-        return ["Group", self.benefit.capitalize(), "Studies", self.risk.capitalize(), "Studies"], out
+        heads = [(f"{word.capitalize()}, average", f"{word.capitalize()}, median", "Studies") for word in (self.benefit, self.risk)]
+        return ["Group", *heads[0], *heads[1]], out
 
     def plot(self, **options: Any) -> Axes:
         """Draw the plane of both rates; see `metanet.figures`."""

@@ -205,6 +205,8 @@ def _options(given: dict[str, Any], choices: dict[str, Any]) -> Options:
     if choices["model"] is not None:
         check_choice("model", choices["model"], MODELS, where="for meta_regression")
     options = options_for(given, {**choices, "ci": None})
+    if choices["model"] is None and options.model not in MODELS:
+        options = options_for(given, {**choices, "model": MODELS[0], "ci": None})
     check_choice("model", options.model, MODELS, where="for meta_regression")
     known = CI[options.model]
     ci = known[0] if choices["ci"] is None else choices["ci"]
