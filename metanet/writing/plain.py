@@ -70,7 +70,7 @@ _UNSETTLED = "the likelihood maximum was not located with the required accuracy"
 #: Entries of a method stamp with their titles, in the order of the table; the rest repeats one of these.
 _CHOICES = {
     "status": "Status", "k": "Studies or arms", "model": "Model", "formula": "Formula", "scale": "Scale of the analysis",
-    "link": "Link", "tau2": "Estimator of tau²", "level": "Coverage of the intervals", "ci_text": "Confidence interval of the mean",
+    "link": "Link", "tau2": "Estimator of tau²", "level": "Coverage of the intervals", "ci_text": "Interval of the mean",
     "tau2_interval": "Interval of tau²", "prediction_text": "Prediction interval", "marginal_ci": "Interval of the population average",
     "study_interval": "Intervals of the studies", "weights": "Weights", "i2_definition": "Definition of I²",
     "continuity_correction": "Continuity correction", "studies_corrected": "Studies with a continuity correction",

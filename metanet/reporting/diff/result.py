@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "estimate": "rate", "ci_lower": "interval, lower", "ci_upper": "interval, upper", "marginal_estimate": "average rate",
     "pi_lower": "prediction, lower", "pi_upper": "prediction, upper", "i2": "I²", "lrt_pvalue": "likelihood-ratio test",
-    "n": "patients", "k": "rows", "tau2": "tau²", "ci": "confidence interval",
+    "n": "patients", "k": "rows", "tau2": "tau²", "ci": "interval",
 }  # fmt: skip
 
 
