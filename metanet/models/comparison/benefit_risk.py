@@ -16,7 +16,7 @@ from metanet.base.errors import ArgumentError, check_choice, no_column
 from metanet.base.groups import read_groups
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
-from metanet.evidence.evidence import Evidence
+from metanet.evidence.evidence import WITHIN, Evidence
 from metanet.models.comparison.compare import HETEROGENEITY, compare
 from metanet.models.comparison.result import OBSERVATIONAL, Comparison
 from metanet.models.results.method import versions
@@ -181,7 +181,8 @@ def benefit_risk(
     benefit_definition, risk_definition
         Definition of an outcome that has several, as in `Evidence.rates`.
     overlap, certainty
-        As in `Evidence.rates`.
+        As in `Evidence.rates`; by modality class (or modality) overlap is decided in each group by itself, so that its rates are those
+        of its own report.
     heterogeneity
         The spread that the tests of the pairs take, as in `compare`; the rates shown are each group's own.
     level, **choices
@@ -213,7 +214,8 @@ def benefit_risk(
         ("risk", risk, risk_definition, "lower_is_better"),
     ):
         check_choice(word, outcome, evidence.outcome_names)
-        rows = evidence.rates(outcome, definition=definition, overlap=overlap, certainty=certainty)
+        within = by if by in WITHIN else None
+        rows = evidence.rates(outcome, definition=definition, overlap=overlap, certainty=certainty, within=within)
         _check_direction(word, outcome, str(rows.attrs["direction"]), direction)
         frames.append(rows)
     if by not in frames[0].columns:
