@@ -104,7 +104,9 @@ def _test(fit: Pooled) -> Cell:
 
 def _alike(fits: Sequence[Pooled]) -> list[str]:
     """Whether the average rate of the first model and of each other one lies inside the interval of the other."""
-    known = [(fit, fit.rates_shown[1]) for fit in fits if fit.status == "pooled" and None not in fit.rates_shown[1]]
+    known = [
+        (fit, fit.rates_shown[1]) for fit in fits if fit.status == "pooled" and not fit.is_vague and None not in fit.rates_shown[1]
+    ]
     if len(known) < 2 or known[0][0] is not fits[0]:
         return []
     (_, (value, lower, upper)), *others = known

@@ -65,7 +65,10 @@ def selection(fit: Pooled, rates: pd.DataFrame | None) -> str:
         rules.append(f"a certainty of at least {chosen['certainty']} was required")
     shared = any(reason.startswith("shares patients") for reason in reasons)
     twice = any(str(note).startswith("Patients may be counted twice") for note in about.get("notes", ()))
-    rules.append(_OVERLAP[chosen["overlap"]] if shared or twice else "no two of the eligible reports are marked as overlapping")
+    rule = _OVERLAP[chosen["overlap"]]
+    if chosen.get("within") and chosen["overlap"] != "keep_all":
+        rule += " in each group of modality"
+    rules.append(rule if shared or twice else "no two of the eligible reports are marked as overlapping")
     text += f"; {', and '.join(rules)}."
     # The reason's first words are the rule; what follows is about the one row.
     why = Counter(reason.split(":")[0] for reason in reasons)
