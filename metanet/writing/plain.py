@@ -89,6 +89,8 @@ def method_table(fit: Pooled) -> Table:
     entries |= {"model": named.title if named else entries["model"], "unsettled": _UNSETTLED if entries.get("unsettled") else None}
     if entries.get("tau2") in TAU2:
         entries["tau2"] = sentence_case(TAU2[entries["tau2"]].title)
+    if entries.get("ci") == "credible":
+        entries |= {"tau2": "Posterior median", "tau2_interval": entries["ci_text"]}
     if entries.get("quadrature_nodes"):
         entries["quadrature"] = f"{entries['quadrature']}, {entries['quadrature_nodes']} nodes"
     rows = [(title, str(entries[key])) for key, title in _CHOICES.items() if entries.get(key) is not None]

@@ -17,11 +17,11 @@ from metanet.models.registry import MODELS
 from metanet.reporting.index.lines import Picture, Report, picture_of, read_reports
 from metanet.reporting.page import page
 from metanet.reporting.plan.registry import titles
+from metanet.reporting.saved import digits_of, number_of, rates_of
 
 #: The script searches, filters and sorts the rows of the page and adds none; without it the page shows all of them in one order.
 _STYLE, SCRIPT = (files("metanet.reporting.index").joinpath(name).read_text(encoding="utf-8") for name in ("index.css", "index.js"))
 _TITLE = "Pooled rates by outcome and treatment modality"
-_Limits = tuple[float | None, float | None, float | None]
 #: Columns of the list: heading, how it is sorted, whether its cells are numbers.
 _COLUMNS = (
     ("Outcome", "text", False),
@@ -139,7 +139,7 @@ def _table(rates: Sequence[Report]) -> str:
 
 def _row(report: Report) -> str:
     result, folder = report.result, html_text(report.folder)
-    rates = _rates_of(result)
+    rates = rates_of(result)
     vague = not report.failed and RATE.is_vague(*rates[0][1:])
     status = "failed" if report.failed else _status(result, vague)
     status += " (made from other evidence)" if report.stale else ""
@@ -150,9 +150,9 @@ def _row(report: Report) -> str:
     events, total = result.get("events"), result.get("n")
     cells: list[tuple[str, Any]] = [("", None)] * 7
     if not report.failed:
-        low, high = (_number(result.get(name)) for name in ("pi_lower", "pi_upper"))
+        low, high = (number_of(result.get(name)) for name in ("pi_lower", "pi_upper"))
         # The decimals of the estimate for everything beside it, as in its report.
-        digits = RATE.digits(*(_number(result.get(name)) for name in ("estimate", "ci_lower", "ci_upper")))
+        digits = digits_of(result)
         cells = []
         for value, lower, upper in rates:
             cells += [(per_cent(value, digits), value), (interval(lower, upper, digits), lower)]
@@ -168,22 +168,6 @@ def _row(report: Report) -> str:
     )
 
 
-_OWN, _AVERAGE = ("estimate", "ci_lower", "ci_upper"), ("marginal_estimate", "marginal_ci_lower", "marginal_ci_upper")
-
-
-def _rates_of(result: Mapping[str, Any]) -> tuple[_Limits, _Limits]:
-    """The median and the average of a saved result with their limits, as `Pooled.rates_shown` has them."""
-
-    def three(names: tuple[str, str, str]) -> _Limits:
-        value, lower, upper = (_number(result.get(name)) for name in names)
-        return value, lower, upper
-
-    if result.get("status") != "pooled":
-        return three(_OWN), (None, None, None)
-    median = (_number(result.get("median")), None, None) if result.get("model") == "beta_binomial" else three(_OWN)
-    return median, three(_AVERAGE)
-
-
 def _status(result: Mapping[str, Any], vague: bool) -> str:
     """The status of a saved result, what it rests on, and whether its interval says anything."""
     parts = [str(result.get("status", ""))]
@@ -193,14 +177,9 @@ def _status(result: Mapping[str, Any], vague: bool) -> str:
     return "; ".join([*parts, *([TOO_WIDE] if vague else [])])
 
 
-def _number(value: object) -> float | None:
-    """A number of a file; None for anything else, such as the text for an infinite limit."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
 def _value(value: object) -> str:
     """The value by which a cell is sorted."""
-    known = _number(value)
+    known = number_of(value)
     return "" if known is None else f' data-value="{known:.12g}"'
 
 
