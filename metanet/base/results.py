@@ -80,8 +80,8 @@ class Test:
     null
         The null hypothesis in words.
     statistic, distribution, df
-        Its value, the distribution under the null ("chi-squared", "t", "F", "normal", "exact", "bootstrap", "permutation", or None for
-        an index without one), and that distribution's degrees of freedom.
+        Its value, the distribution under the null ("chi-squared", "t", "F", "normal", "exact", "bootstrap", "permutation",
+        "posterior", or None for an index without one), and that distribution's degrees of freedom.
     pvalue
         The p-value; None where there is none.
     reason

@@ -80,6 +80,12 @@ def _choose(argument: str, value: object, allowed: tuple[str | None, ...], model
         return None
     if not words:
         raise ArgumentError(f"{argument}={as_given(value)} has no meaning for model={model!r}. Fix: leave it out.")
+    if model == "bayes" and value not in words and value in (*MODELS["glmm"].ci, *MODELS["glmm"].prediction, *MODELS["glmm"].tau2):
+        # The default model has one interval of each kind; who names another one means the maximum of the likelihood.
+        raise ArgumentError(
+            f"{argument}={as_given(value)} is not known for model={model!r}, which knows {', '.join(map(repr, words))}. "
+            "Fix: name the model as well, such as model='glmm'."
+        )
     return check_choice(argument, value, words, where=f"for model={model!r}")
 
 

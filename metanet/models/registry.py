@@ -113,7 +113,7 @@ CI: Mapping[str, Choice] = MappingProxyType(
             "10.1002/sim.1482",
         ),
         Choice("KR", "Kenward-Roger", "Kenward-Roger method, t with estimated degrees of freedom", "10.1002/sim.7140"),
-        Choice("credible", "equal-tailed credible", "credible interval with equal tails"),
+        Choice("credible", "equal-tailed credible", "credible interval with equal tails", "10.1002/jrsm.1475"),
     )
 )
 
@@ -123,7 +123,7 @@ TAU2_CI: Mapping[str, Choice] = MappingProxyType(
         Choice("Q-profile", "Q-profile", "Q-profile", "10.1002/sim.2514"),
         Choice("profile", "profile likelihood", "profile likelihood", _HARDY),
         Choice("Jackson", "Jackson's generalised Q", "Jackson", "10.1002/jrsm.1081"),
-        Choice("credible", "equal-tailed credible", "credible interval with equal tails"),
+        Choice("credible", "equal-tailed credible", "credible interval with equal tails", "10.1002/jrsm.1475"),
     )
 )
 

@@ -24,13 +24,13 @@ DATA = pd.DataFrame(
 def orders(data: pd.DataFrame, column: str = "g") -> list[list[str]]:
     """The groups in every function that forms them."""
     arms = data.assign(study_id=[f"t{i // 2}" for i in range(len(data))])
-    fit = mn.meta_regression(data, f"~ 0 + C({column})")
+    fit = mn.meta_regression(data, f"~ 0 + C({column})", model="glmm")
     return [
-        list(mn.compare(data, column, bootstrap=0).groups),
-        [f"{value:g}" if isinstance(value, float) else str(value) for value in mn.pool_many(data, column)[column]],
+        list(mn.compare(data, column, bootstrap=0, model="glmm").groups),
+        [f"{value:g}" if isinstance(value, float) else str(value) for value in mn.pool_many(data, column, model="glmm")[column]],
         [term.split("[")[1].rstrip("]") for term in fit.terms],
         list(mn.within_studies(arms, column).groups),
-        list(mn.heterogeneity_report(mn.pool(data), by=column, moderators=[], subsets=False).subgroups.groups),
+        list(mn.heterogeneity_report(mn.pool(data, model="glmm"), by=column, moderators=[], subsets=False).subgroups.groups),
     ]
 
 
@@ -54,18 +54,18 @@ def test_a_categorical_keeps_its_order_everywhere_and_empty_categories_are_dropp
     values = [kinds[i] for i in (2, 2, 0, 0, 1, 1, 2, 0)]
     data = DATA.assign(g=pd.Categorical(values, categories=kinds, ordered=ordered))
     assert orders(data) == [[str(kind) for kind in kinds[:3]]] * 5
-    many = mn.pool_many(data, "g")["g"]
+    many = mn.pool_many(data, "g", model="glmm")["g"]
     assert many.cat.categories.tolist() == kinds[:3]
     assert many.cat.ordered is ordered
     # The first category is the reference of a regression, and the bubble and the forecast know it.
-    fit = mn.meta_regression(data, "~ g")
+    fit = mn.meta_regression(data, "~ g", model="glmm")
     assert fit.terms == ("Intercept", f"g[T.{kinds[1]}]", f"g[T.{kinds[2]}]")
     assert fit.predict({"g": [kinds[1]]}).shape[0] == 1
 
 
 def test_studies_are_sorted_by_categories_and_by_numbers_in_their_names():
     grade = pd.Categorical(list("bacbacba"), categories=list("cba"))
-    fit = mn.pool(DATA.assign(grade=grade, site=[f"site {i}" for i in (10, 2, 1, 11, 3, 9, 4, 12)]))
+    fit = mn.pool(DATA.assign(grade=grade, site=[f"site {i}" for i in (10, 2, 1, 11, 3, 9, 4, 12)]), model="glmm")
     assert mn.cumulative(fit, "grade").to_frame()["added"].tolist() == list("ccbbbaaa")
     assert mn.cumulative(fit, "site").to_frame()["added"].tolist() == [f"site {i}" for i in (1, 2, 3, 4, 9, 10, 11, 12)]
     assert mn.cumulative(fit, "study").to_frame()["study"].tolist() == [f"s{i}" for i in (1, 2, 3, 4, 9, 10, 11, 12)]
@@ -85,19 +85,19 @@ def test_rows_without_a_group_are_left_out_everywhere_and_said(gap):
     data = DATA.assign(g=pd.Series([*"aabb", gap, gap, *"ab"], dtype=object))
     known = data.drop(index=[4, 5])
     said = "2 studies without a value of g excluded."
-    compared, many = mn.compare(data, "g", bootstrap=0), mn.pool_many(data, "g")
+    compared, many = mn.compare(data, "g", bootstrap=0, model="glmm"), mn.pool_many(data, "g", model="glmm")
     assert said in compared.notes
-    assert compared.lrt == pytest.approx(mn.compare(known, "g", bootstrap=0).lrt)
+    assert compared.lrt == pytest.approx(mn.compare(known, "g", bootstrap=0, model="glmm").lrt)
     assert many["g"].tolist() == ["a", "b"]
     assert all(said in notes for notes in many["notes"])
     assert many.attrs["notes"] == [said]
-    assert many["estimate"].tolist() == pytest.approx(mn.pool_many(known, "g")["estimate"].tolist())
+    assert many["estimate"].tolist() == pytest.approx(mn.pool_many(known, "g", model="glmm")["estimate"].tolist())
     arms = data.assign(study_id=[f"t{i // 2}" for i in range(8)])
     assert any("without a value of g excluded" in note for note in mn.within_studies(arms, "g").notes)
-    fit = mn.meta_regression(data, "~ g")
+    fit = mn.meta_regression(data, "~ g", model="glmm")
     assert fit.k == 6
     assert "2 studies excluded because a moderator is missing: s3 and s9." in fit.notes
-    report = mn.heterogeneity_report(mn.pool(data), by="g", moderators=["g"], subsets=False)
+    report = mn.heterogeneity_report(mn.pool(data, model="glmm"), by="g", moderators=["g"], subsets=False)
     assert said in report.subgroups.notes
     assert report.moderators["g"].k == 6
     assert "2 studies excluded because a moderator is missing: s3 and s9." in report.moderators["g"].notes
@@ -106,12 +106,12 @@ def test_rows_without_a_group_are_left_out_everywhere_and_said(gap):
 def test_a_gap_in_a_categorical_or_in_numbers_is_left_out_too():
     for column in (pd.Categorical(["a", "a", "b", "b", None, None, "a", "b"]), [1, 1, 2, 2, np.nan, np.nan, 1, 2]):
         data = DATA.assign(g=column)
-        assert len(mn.pool_many(data, "g")) == len(mn.compare(data, "g", bootstrap=0).groups) == 2
+        assert len(mn.pool_many(data, "g", model="glmm")) == len(mn.compare(data, "g", bootstrap=0, model="glmm").groups) == 2
 
 
 def test_groups_by_two_columns_miss_rows_that_lack_either():
     data = DATA.assign(g=[*"aabb", None, *"bab"], h=[1, 10, 1, 2, 2, None, 2, 10])
-    many = mn.pool_many(data, ["g", "h"])
+    many = mn.pool_many(data, ["g", "h"], model="glmm")
     assert list(zip(many["g"], many["h"], strict=True)) == [("a", 1), ("a", 2), ("a", 10), ("b", 1), ("b", 2), ("b", 10)]
     assert many.attrs["notes"] == ["1 study without a value of g excluded.", "1 study without a value of h excluded."]
 
@@ -123,7 +123,7 @@ def test_a_column_without_any_value_is_refused_alike():
             function(data, "g")
     pair = DATA.assign(g=[*"aaaa", *[None] * 4], h=[*[None] * 4, *"bbbb"])
     with pytest.raises(mn.ArgumentError, match="no row has a value in every column"):
-        mn.pool_many(pair, ["g", "h"])
+        mn.pool_many(pair, ["g", "h"], model="glmm")
 
 
 def test_the_command_leaves_gaps_out_and_says_so(monkeypatch, capsys, tmp_path):
@@ -151,5 +151,5 @@ def test_benefit_against_risk_has_the_same_order_and_counts_rows_without_a_group
 
 def test_blank_identifiers_of_studies_are_gaps():
     arms = DATA.assign(study_id=["t1", "t1", "", " ", None, np.nan, "t2", "t2"])
-    assert mn.pool(arms).study_count == 6
-    assert any(note.startswith("8 arms of 6 studies") for note in mn.pool(arms).notes)
+    assert mn.pool(arms, model="glmm").study_count == 6
+    assert any(note.startswith("8 arms of 6 studies") for note in mn.pool(arms, model="glmm").notes)

@@ -16,8 +16,9 @@ from ..reference.cases import counts as reference_counts, load
 
 ONE = [
     {},
-    {"ci": "z", "prediction": "z"},
-    {"ci": "profile"},
+    {"model": "glmm"},
+    {"model": "glmm", "ci": "z", "prediction": "z"},
+    {"model": "glmm", "ci": "profile"},
     {"link": "probit"},
     {"link": "cloglog"},
     {"model": "beta_binomial"},
@@ -128,7 +129,7 @@ def test_threads_change_nothing():
     rng = np.random.default_rng(3)
     total = rng.integers(5, 80, (700, 9)).astype(float)
     events = rng.binomial(total.astype(int), 0.3).astype(float)
-    one, two = mn.pool_arrays(events, total), mn.pool_arrays(events, total, threads=2)
+    one, two = mn.pool_arrays(events, total, model="glmm"), mn.pool_arrays(events, total, threads=2, model="glmm")
     for field in dataclasses.fields(one):
         np.testing.assert_array_equal(getattr(one, field.name), getattr(two, field.name))
 
@@ -143,7 +144,7 @@ def integrated(term, mu, tau):
     ("link", "rate"), [("probit", ndtr), ("cloglog", lambda t: -np.expm1(-np.exp(t))), ("logit", lambda t: 1 / (1 + np.exp(-t)))]
 )
 def test_the_likelihood_of_every_link_is_that_of_direct_integration(link, rate):
-    fit = mn.pool(events=EVENTS, total=TOTAL, link=link)
+    fit = mn.pool(events=EVENTS, total=TOTAL, link=link, model="glmm")
     direct = sum(
         integrated(lambda t, e=e, n=n: binom.logpmf(e, n, np.clip(rate(t), 1e-300, 1)), fit.mu, fit.tau)
         for e, n in zip(EVENTS, TOTAL, strict=True)
@@ -162,7 +163,7 @@ def test_the_likelihood_of_every_link_is_that_of_direct_integration(link, rate):
 
 
 def test_the_poisson_normal_likelihood_is_that_of_direct_integration():
-    fit = mn.pool(events=EVENTS, **TIME)
+    fit = mn.pool(events=EVENTS, **TIME, model="glmm")
     assert (fit.measure, fit.model, fit.title) == ("IRLN", "glmm", "Poisson-normal model")
     pairs = list(zip(EVENTS, TIME["person_time"], strict=True))
     direct = sum(integrated(lambda t, e=e, n=n: poisson.logpmf(e, n * np.exp(t)), fit.mu, fit.tau) for e, n in pairs)
@@ -185,7 +186,7 @@ def test_the_conditional_likelihood_is_that_of_the_noncentral_hypergeometric_dis
 
 
 def test_no_events_over_person_time_have_garwoods_interval():
-    fit = mn.pool(events=[0, 0], person_time=[10.0, 30.0])
+    fit = mn.pool(events=[0, 0], person_time=[10.0, 30.0], model="glmm")
     assert fit.status == "no events"
     assert fit.estimate == 0
     # -log(0.025) / 40
@@ -260,14 +261,15 @@ def test_intervals_nest_in_the_level(studies, choices):
     [
         ({"link": "log"}, "link='log' is not known for measure='PLO'"),
         ({"link": "probit", "model": "inverse_variance"}, "link='probit' has no meaning"),
-        ({"add": 0.5}, "add=0.5 has no meaning for model='glmm'"),
+        ({"add": 0.5, "model": "glmm"}, "add=0.5 has no meaning for model='glmm'"),
         ({"add": -1, "model": "inverse_variance"}, "add=-1 must be a number that is not negative"),
         ({"to": "allways", "model": "inverse_variance"}, "to='allways' is not known.*Did you mean 'all'"),
         ({"drop00": True, "model": "inverse_variance"}, "drop00=True has no meaning"),
         ({"tau2": "DL", "model": "common"}, "tau2='DL' has no meaning for model='common'"),
         ({"prediction": "KR", "model": "common"}, "prediction='KR' has no meaning"),
-        ({"prediction": "bootstrap"}, "prediction='bootstrap' is not known for model='glmm'"),
-        ({"tau2_ci": "Jackson"}, "tau2_ci='Jackson' is not known for model='glmm'"),
+        ({"prediction": "bootstrap"}, "prediction='bootstrap' is not known for model='bayes'"),
+        ({"tau2_ci": "Jackson"}, "tau2_ci='Jackson' is not known for model='bayes'"),
+        ({"ci": "z"}, "ci='z' is not known for model='bayes'.*Fix: name the model as well, such as model='glmm'"),
         ({"tau2_ci": "profile", "model": "inverse_variance", "tau2": "DL"}, "tau2_ci='profile' needs a likelihood"),
         ({"ci": "profile", "model": "inverse_variance"}, "Fix: tau2='ML'"),
         ({"i2": "tau2", "model": "common"}, "i2='tau2' has no meaning"),
@@ -402,10 +404,10 @@ def test_the_words_on_heterogeneity_follow_the_model():
 
 
 def test_small_numbers_keep_two_digits_and_their_intervals_the_same():
-    fit = mn.pool(events=[26, 27, 25], person_time=[50_000, 52_000, 48_000])
+    fit = mn.pool(events=[26, 27, 25], person_time=[50_000, 52_000, 48_000], model="glmm")
     assert "0.00052" in fit.sentence()
     assert "e-0" not in fit.sentence()
-    rare = mn.pool(events=[52, 60, 48, 55], total=[100_000, 110_000, 95_000, 105_000])
+    rare = mn.pool(events=[52, 60, 48, 55], total=[100_000, 110_000, 95_000, 105_000], model="glmm")
     assert "0.052 % (95 % CI 0.042 to 0.065 %)" in rare.sentence()
 
 
@@ -446,7 +448,7 @@ def test_a_common_rate_is_called_common():
 
 def test_a_control_group_that_is_not_used_is_named():
     frame = pd.DataFrame({"events": EVENTS, "total": TOTAL, **CONTROL})
-    assert any("were not used" in note for note in mn.pool(frame).notes)
+    assert any("were not used" in note for note in mn.pool(frame, model="glmm").notes)
     assert not any("were not used" in note for note in mn.pool(frame, measure="OR").notes)
 
 

@@ -8,7 +8,7 @@ from metanet.models.results.pooled import counted_units, units_of
 
 
 def pooled(units):
-    return mn.pool(pd.DataFrame({"study": list("abc"), "events": [2, 5, 8], "total": [20, 30, 40], "unit": units}), study="study")
+    return mn.pool(pd.DataFrame({"study": list("abc"), "events": [2, 5, 8], "total": [20, 30, 40], "unit": units}), study="study", model="glmm")
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_one_of_a_kind_is_singular():
 def test_the_evidence_that_mixes_units_says_so_in_the_sentence():
     rates = mn.load_evidence().rates("objective_response", modality="TARE")
     assert set(rates["unit"]) == {"patients", "procedures"}
-    assert "300 of 648 patients or procedures" in mn.pool(rates).sentence()
+    assert "300 of 648 patients or procedures" in mn.pool(rates, model="glmm").sentence()
 
 
 def test_designs_that_a_report_does_not_state_are_counted():
     rates = mn.load_evidence().rates("objective_response", modality="TARE")
-    text = mn.report_text(mn.pool(rates), rates=rates).items["20a"]
+    text = mn.report_text(mn.pool(rates, model="glmm"), rates=rates).items["20a"]
     silent = int((rates["design"].fillna("") == "").sum())
     assert silent
     assert f"not stated ({silent})" in text

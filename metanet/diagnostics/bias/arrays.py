@@ -146,7 +146,7 @@ def _size(reciprocal: bool, fit: Pooled, twin: Twin, sizes: Sequence[Array], exa
     size_name = "person_time" if data.timed else "total"
     if is_rate(fit):
         total = data[size_name]
-        if exact and fit.model in ("glmm", "beta_binomial"):
+        if exact and fit.model in ("bayes", "glmm", "beta_binomial"):
             return _counts(reciprocal, fit, twin, total)
         unit = "person-time" if data.timed else "number of patients"
         found = small_study.on_size(y, total, np.where(present, total, 0.0), reciprocal=reciprocal)

@@ -132,7 +132,7 @@ def limit_meta_analysis(fit: Pooled, *, allow_biased: bool = False) -> LimitMeta
     fit
         The result of `pool`. A model of the counts is checked on its two-step effects, with a note.
     allow_biased
-        Run it on rates of single groups all the same; the result then carries the warning.
+        Rates of single groups are run only with ``allow_biased=True``; the result then carries the warning.
 
     Returns
     -------

@@ -183,7 +183,7 @@ def pet_peese(fit: Pooled, *, null: float | None = None, alpha: float = 0.10, al
     alpha
         PEESE is taken where the two-sided p-value of PET's effect is below this; 0.10 is 5 % on one side.
     allow_biased
-        Run it on rates of single groups all the same; the result then carries the warning.
+        Rates of single groups are run only with ``allow_biased=True``; the result then carries the warning.
 
     Returns
     -------

@@ -112,13 +112,13 @@ def default_test(fit: Pooled) -> str:
 
 
 def check_biased(fit: Pooled, what: str, allow_biased: object, reason: str) -> str | None:
-    """The warning that a biased method on rates carries; an error unless it was asked for twice."""
+    """The warning that a biased method on rates carries; run only with ``allow_biased=True``."""
     if not is_rate(fit):
         return None
     if not allow_biased:
         raise ArgumentError(
             f"{what} misleads on rates of single groups. {reason} "
-            "Fix: use small_study_effects(fit, method='peters'), or give allow_biased=True to run it all the same."
+            "It is run only with allow_biased=True. Fix: small_study_effects(fit, method='peters')."
         )
     return f"Misleading on rates: {reason}"
 

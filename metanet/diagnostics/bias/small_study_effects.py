@@ -215,7 +215,8 @@ def small_study_effects(
         "peters" (default for rates and rate ratios), "macaskill", "harbord" (default for odds and risk ratios), "egger" (default
         for differences and given effects), "egger_mixed", "begg", "thompson_sharp", "deeks", "rucker", "pustejovsky", "lfk".
     allow_biased
-        Run "egger", "egger_mixed", "begg", "thompson_sharp" or "lfk" on rates all the same; the result then carries the warning.
+        On rates "egger", "egger_mixed", "begg", "thompson_sharp" and "lfk" are run only with ``allow_biased=True``; the result then
+        carries the warning.
     transform
         The measure the studies are put on, such as "PLO" or "PAS" for rates; None keeps the fit's own scale.
     total, total_control

@@ -135,7 +135,7 @@ def trim_and_fill(
     max_iterations
         Rounds after which no answer is given.
     allow_biased
-        Run it on rates of single groups all the same; the result then carries the warning.
+        Rates of single groups are run only with ``allow_biased=True``; the result then carries the warning.
 
     Returns
     -------

@@ -22,7 +22,7 @@ from metanet.evidence.rates import POLICIES
 from metanet.models.options import Options, check_options, lean, method_label, model_label
 from metanet.models.pooling.batch import Data, pool_batch
 from metanet.models.pooling.inputs import Studies, read_studies
-from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, options_for, pad, takes_of
+from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, options_for, pad, takes_of, with_columns
 from metanet.models.results.method import versions
 
 if TYPE_CHECKING:
@@ -454,6 +454,8 @@ def multiverse(
     if not isinstance(data, Evidence) and not hasattr(data, "columns"):
         raise ArgumentError(f"data must be evidence or a pandas DataFrame, not {type(data).__name__}.")
     study, given, base = _columns(columns)
+    if not isinstance(data, Evidence):
+        given = with_columns(given, data, base["measure"])
     choices = check_choices(overlap=overlap, certainty=certainty, unit=unit, derived=derived, grouping=grouping)
     chosen = _analyses(analyses, base, given, level)
     if threshold is not None and chosen[0].scale == "rate":

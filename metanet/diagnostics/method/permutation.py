@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from metanet.base.arguments import checked, whole
-from metanet.base.display import level_text, p_value
+from metanet.base.arrays import Array
+from metanet.base.display import level_text, number, p_value
 from metanet.base.results import Method, Result, Test
 from metanet.diagnostics.studies.series import rate_or_effect
 from metanet.diagnostics.study_effects import null_on_scale, two_step_twin
@@ -19,6 +21,8 @@ from metanet.models.results.pooled import Pooled
 #: All assignments of signs up to this many.
 _EVERY = 4_096
 _MOST = 1_000_000
+#: Widths below this share of the studies' own scale are rounding: the ends are located to a part of a million of it.
+_NO_WIDTH = 1e-5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -79,6 +83,27 @@ class PermutationTest(Result):
         return f"By {which} sign changes: {', '.join(parts)}."
 
 
+def _interval_notes(ends: Array, y: Array, v: Array, changes: int, exact: bool, level: float) -> list[str]:
+    """What an interval without limits, or without a width, means."""
+    if np.isfinite(ends).all():
+        if ends[1] - ends[0] > _NO_WIDTH * (np.ptp(y) + np.sqrt(v.max())):
+            return []
+        return [
+            "The permutation interval has no width: the effects of the studies agree so closely that every other null is refused, "
+            "whatever their standard errors. This is an artefact of the test. Fix: use the interval of the pooled result."
+        ]
+    least = 1.0 / changes
+    if least <= 1.0 - level:
+        return ["On a side without a limit no null was found that is refused at this level."]
+    way = f"With {y.size} studies" if exact else f"With {changes:,} sign changes"
+    enough = math.ceil(1.0 / (1.0 - level) - 1e-9)
+    fix = f"Fix: permutations={enough} or more." if 2 ** (y.size - 1) >= enough else "More studies are needed."
+    return [
+        f"{way} the smallest possible p-value is {number(least, 3)}, above {1.0 - level:.4g}: no null can be refused, and the "
+        f"interval has no limits. {fix}"
+    ]
+
+
 @checked(permutations=whole(2, _MOST), seed=whole(0))
 def permutation_test(
     fit: Pooled, null: float | None = None, *, permutations: int | None = None, ci: bool = True, seed: int = 0
@@ -136,8 +161,7 @@ def permutation_test(
         ends = np.array(interval(y, v, signs, estimator, scaled=scaled, level=fit.level))
         finite = np.isfinite(ends)
         lower, upper = (twin.response(float(end)) if fine else None for end, fine in zip(ends, finite, strict=True))
-        if not finite.all():
-            notes.append(f"With {k} studies no null can be refused at this level on a side without a limit.")
+        notes += _interval_notes(ends, y, v, signs.shape[0], exact, fit.level)
     if p is None and not ci:
         reason = "A pooled rate has no natural null. Fix: give null, the rate to test."
     return PermutationTest(

@@ -86,7 +86,7 @@ def _inconsistency(fit: Pooled, subgroups: Comparison | None, moderators: Mappin
         rows.append((f"Do subgroups by {subgroups.method['by']} explain it?", subgroups.test_sentence()))
     for name, found in moderators.items():
         r2 = "no R²" if found.r2 is None else f"R² {per_cent(found.r2, 0)} %"
-        p = found.lrt_pvalue if found.lrt_pvalue is not None else found.qm_pvalue
+        p = None if found.overall is None else found.overall.pvalue
         rows.append(
             (
                 f"Does {in_sentence(title_of(name, fit.studies))} explain it?",

@@ -46,6 +46,10 @@ _EVERY, _SUBSETS = 16, 50_000
 _FEW = 20
 
 
+#: What the test of a moderator is called in a line.
+_KIND = {"posterior": "posterior test", "likelihood ratio": "likelihood ratio"}
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class HeterogeneityReport(Result):
     """Everything that bears on the differences between the studies of one result.
@@ -121,9 +125,9 @@ class HeterogeneityReport(Result):
         lines = []
         for name, fit in self.moderators.items():
             r2 = "" if fit.r2 is None else f", R² {per_cent(fit.r2, 0)} %"
-            p = fit.lrt_pvalue if fit.lrt_pvalue is not None else fit.qm_pvalue
-            kind = "likelihood ratio" if fit.lrt_pvalue is not None else "omnibus test"
-            lines.append(f"{visible(self._title(name))}: {plural(fit.k, 'study', 'studies')}, {kind} {p_value(p)}{r2}")
+            test = fit.overall
+            said = "no test" if test is None else f"{_KIND.get(test.name, 'omnibus test')} {p_value(test.pvalue)}"
+            lines.append(f"{visible(self._title(name))}: {plural(fit.k, 'study', 'studies')}, {said}{r2}")
         if self.fit.edge:
             return "All studies have the same extreme rate, so no moderator can account for differences."
         if self.fit.mu is None:
@@ -170,7 +174,7 @@ class HeterogeneityReport(Result):
                     "coefficient": None if one is None else one["estimate"],
                     "ci_lower": None if one is None else one["ci_lower"],
                     "ci_upper": None if one is None else one["ci_upper"],
-                    "pvalue": fit.lrt_pvalue if fit.lrt_pvalue is not None else fit.qm_pvalue,
+                    "pvalue": None if fit.overall is None else fit.overall.pvalue,
                     "tau2": fit.tau2,
                     "r2": fit.r2,
                 }
@@ -269,8 +273,10 @@ def heterogeneity_report(
             choices["ci"] = options.ci
         if options.to != "none":
             choices |= {"add": options.add, "to": options.to}
+    elif options.model == "bayes":
+        choices |= {"link": options.link}
     elif options.model == "glmm":
-        choices |= {"link": options.link, "ci": options.ci if options.ci in ("t", "z") else "t"}
+        choices |= {"model": "glmm", "link": options.link, "ci": options.ci if options.ci in ("t", "z") else "t"}
     edges = bool(fit.edge)
     groups = None
     if by is not None and fit.k > 1 and not edges:

@@ -16,13 +16,13 @@ from metanet.kernels.bayes.batch import (
     Posteriors,
     Threshold,
     axis_of,
-    lattices,
     means,
     scan,
     scanned,
     solve,
     tau_distribution,
 )
+from metanet.kernels.bayes.integrals import lattices
 from metanet.kernels.bayes.posterior import TauPrior
 from metanet.kernels.normal_effect.random_effect import Link
 from metanet.kernels.normal_effect.study_likelihoods import Likelihood

@@ -24,6 +24,7 @@ from metanet.kernels.bayes.posterior import TAU_FAMILIES, MuPrior, TauPrior, ave
 from metanet.kernels.numerics.distributions import two_sided_z
 from metanet.models.bayes.result import BayesPooled
 from metanet.models.pooling.inputs import read_studies
+from metanet.models.registry import PRIORS
 from metanet.models.results.pooled import units_of
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 #: A prior as the arguments of `bayes_pool` take it: a word and its numbers.
 PriorWords = Sequence[str | float]
 
-DEFAULT_TAU: PriorWords = ("half-normal", 1.0)
-DEFAULT_MU: PriorWords = ("normal", 0.0, 3.0)
+#: As for `pool`, so that both give one answer.
+DEFAULT_TAU: PriorWords = ("half-normal", PRIORS["logit"].scale)
+DEFAULT_MU: PriorWords = ("normal", PRIORS["logit"].mean, PRIORS["logit"].sd)
 
 #: The numbers that each word takes, and how a prior is written.
 _PARAMETERS = {

@@ -25,7 +25,7 @@ from metanet.models.comparison.result import OBSERVATIONAL, Comparison
 from metanet.models.options import Options, lean
 from metanet.models.pooling.batch import Data, pool_batch
 from metanet.models.pooling.inputs import Studies, gap_note, no_groups, read_studies
-from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, options_for, pool_studies, takes_of
+from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, options_for, pool_studies, takes_of, with_columns
 from metanet.models.pooling.simulate import Truth, draw
 from metanet.models.results.method import joint_sentence, posterior_sentence
 from metanet.models.results.pooled import Pooled, responses_at
@@ -109,7 +109,7 @@ def compare(
     Hauck, Donner (1977), doi:10.1080/01621459.1977.10479969; Zou, Donner (2008), doi:10.1002/sim.3095; Donner, Zou (2012),
     doi:10.1177/0962280210383082; Holm (1979), Scandinavian Journal of Statistics 6:65-70; Fisher (1922), doi:10.2307/2340521.
     """
-    given, options = _options(choices, tau2)
+    given, options = _options(data, choices, tau2)
     frame, names, group, notes = _groups(data, by)
     apart = data.attrs.get("selection", {}).get("within") is not None
     if not apart and any(str(entry.get("reason", "")).startswith("shares patients") for entry in data.attrs.get("left_out", [])):
@@ -244,11 +244,11 @@ def _by_posterior(
     )
 
 
-def _options(choices: Mapping[str, Any], tau2: str) -> tuple[dict[str, Any], Options]:
+def _options(data: object, choices: Mapping[str, Any], tau2: str) -> tuple[dict[str, Any], Options]:
     known = (*(name for name in CHOICES if name not in ("tau2", "preset")), *DATA_ARGUMENTS)
     for name in choices:
         check_choice("argument", name, known, where="to compare")
-    given = {name: choices.get(name) for name in DATA_ARGUMENTS}
+    given = with_columns({name: choices.get(name) for name in DATA_ARGUMENTS}, data, choices.get("measure"))
     named = {name: value for name, value in choices.items() if name not in DATA_ARGUMENTS}
     if named.get("model") is not None:
         check_choice("model", named["model"], MODELS, where="for compare")

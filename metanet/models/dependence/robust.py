@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,10 +19,11 @@ from metanet.effects.measures import MEASURES
 from metanet.kernels.inverse_variance.clusters import cr2, sandwich
 from metanet.models.dependence.clustering import Grouping, read_grouping
 from metanet.models.dependence.robust_result import ClusterRobust
-from metanet.models.options import Options, options_of
+from metanet.models.options import Options, check_options, options_of
 from metanet.models.pooling.batch import Data
 from metanet.models.pooling.fill import effects_of, likelihood_of
 from metanet.models.pooling.inputs import read_columns
+from metanet.models.pooling.pool import pool_studies
 from metanet.models.registry import TWO_STEP
 from metanet.models.regression.result import Regression
 from metanet.models.results.method import versions
@@ -149,7 +150,8 @@ def cluster_robust(
     # Studies that agree exactly leave rounding noise, and an interval made of it would claim certainty.
     exactly = se <= _NO_SPREAD * working
     se[exactly] = np.nan
-    notes = [*_notes(fitted, grouping, se / working, df, exact, reason), *grouping.notes]
+    at_maximum = isinstance(fit, Pooled) and fit.model == "bayes"
+    notes = [*([_MAXIMUM] if at_maximum else []), *_notes(fitted, grouping, se / working, df, exact, reason), *grouping.notes]
     if exactly.any():
         which = "" if p == 1 else f" ({listing(np.array(fitted.terms)[exactly].tolist(), 12)})"
         notes.append(f"The studies agree exactly{which}: robust errors of zero are an artefact, so no interval is given.")
@@ -185,7 +187,25 @@ def cluster_robust(
     )
 
 
+_MAXIMUM = "Robust errors belong to the maximum of the likelihood: the estimate is that of maximum likelihood, not the posterior median."
+
+
+def _at_maximum(fit: Pooled) -> Pooled:
+    """The same studies by maximum likelihood: a sandwich belongs to a maximum, which a posterior has none of."""
+    options = check_options(
+        model="glmm" if fit.data.groups == 1 else "CM.EL",
+        measure=fit.measure,
+        link=fit.method["link"],
+        level=fit.level,
+        groups=fit.data.groups,
+        timed=fit.data.timed,
+    )
+    return pool_studies(fit.inputs, options)
+
+
 def _of_pooled(fit: Pooled) -> _Fitted:
+    if fit.model == "bayes":
+        fit = _at_maximum(fit)
     if fit.model not in (*TWO_STEP, *_EXACT):
         raise ArgumentError(
             f"fit has model={fit.model!r}, for which no cluster-robust errors are made. Fix: pool with model='glmm' or "

@@ -23,7 +23,7 @@ from metanet.models.dependence.three_level_result import FEW, ThreeLevel
 from metanet.models.options import Options
 from metanet.models.pooling.fill import back, effects_of, sizes_of
 from metanet.models.pooling.inputs import Studies, read_studies
-from metanet.models.pooling.pool import DATA_ARGUMENTS, options_for, pool_studies, takes_of
+from metanet.models.pooling.pool import DATA_ARGUMENTS, options_for, pool_studies, takes_of, with_columns
 from metanet.models.results.method import versions
 from metanet.models.results.pooled import Pooled
 
@@ -121,7 +121,7 @@ def three_level(
             "model='inverse_variance' for three levels."
         )
     check_choice("model", model, ("inverse_variance",), where="for three_level")
-    given = {name: arguments[name] for name in DATA_ARGUMENTS}
+    given = with_columns({name: arguments[name] for name in DATA_ARGUMENTS}, data, measure)
     chosen = {name: arguments[name] for name in ("measure", "level", "add", "to", "drop00")}
     options = options_for(given, {**chosen, "model": "inverse_variance", "tau2": tau2, "ci": ci})
     studies = read_studies(data, given, study=study, **takes_of(options))

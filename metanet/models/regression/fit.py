@@ -31,7 +31,12 @@ _NO_RESIDUAL = 1e-20
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
-    """One fit; a number that does not exist is NaN. `combine` gives value, standard error of tests, and model-based one, of rows."""
+    """One fit; a number that does not exist is NaN. `combine` gives value, standard error of tests, and model-based one, of rows.
+
+    A posterior has the level at which the joint credible region of the moderators touches zero (`posterior_pvalue`), whether other
+    coefficients were integrated by Laplace's approximation (`approximate`), the coefficients of which the likelihood alone has no
+    maximum (`free`), and its own predictions (`predicted`).
+    """
 
     status: str
     k: int
@@ -62,6 +67,10 @@ class Numbers:
     combine: Combine = field(repr=False)
     to_response: Callable[[Array], Array] = field(repr=False)
     marginal: Callable[[Array], Array] | None = field(repr=False)
+    posterior_pvalue: float = NAN
+    approximate: bool = False
+    free: tuple[int, ...] = ()
+    predicted: Callable[[Array], dict[str, Array]] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -125,7 +134,7 @@ def fit_two_step(data: Data, x: Array, contrast: Array, options: Options) -> Num
         variance = np.maximum(np.einsum("mp,pq,mq->m", rows, model, rows), 0.0)
         return rows @ beta, np.sqrt(variance * factor), np.sqrt(variance)
 
-    own_size = None if size is None else _study_sizes(data)
+    own_size = None if size is None else study_sizes(data)
     tau2 = float(found.tau2[0])
     return Numbers(
         status="fitted",
@@ -160,7 +169,8 @@ def fit_two_step(data: Data, x: Array, contrast: Array, options: Options) -> Num
     )
 
 
-def _study_sizes(data: Data) -> Array:
+def study_sizes(data: Data) -> Array:
+    """Patients, or person-time, of the studies, ``[1, k]``."""
     return data["person_time" if data.timed else "total"]
 
 
@@ -168,7 +178,7 @@ def fit_counts(data: Data, x: Array, contrast: Array, options: Options) -> Numbe
     """Regression of the counts themselves, with a normal random effect."""
     assert options.link is not None
     studies, link = likelihood_of(data, options), LINKS[options.link]
-    events, size = data["events"], _study_sizes(data)
+    events, size = data["events"], study_sizes(data)
     k, p = x.shape
     found, null = fit_exact(studies, x), _without_moderators(studies)
     gone = np.isnan(found.eta[0])
@@ -189,14 +199,9 @@ def fit_counts(data: Data, x: Array, contrast: Array, options: Options) -> Numbe
     qm, qm_p = regression.wald(beta[None], covariance[None], contrast, df)
     lower, upper = tau_interval(studies, found, options.level)
     tau2 = float(found.tau[0] ** 2) if here else NAN
-    saturated = saturated_binomial(events, size) if options.link != "log" else _saturated_poisson(events)
-    qe = max(0.0, 2 * float(saturated[0] - found.loglik_common[0]))
+    qe = max(0.0, 2 * float(saturated_loglik(events, size, options)[0] - found.loglik_common[0]))
     lrt = max(0.0, 2 * (float(found.loglik[0]) - null[0])) if known else NAN
-    if options.link == "logit" or options.link == "log":
-        v = MEASURES[options.measure].effects(events, size).vi
-    else:
-        v = 1.0 / studies.precision
-    typical = float(regression.fit(np.zeros_like(v), v, x, np.zeros(1)).typical[0])
+    typical = typical_variance(studies, data, x, options)
     information = np.where(gone, 0.0, found.study_information[0])
 
     def combine(rows: Array) -> tuple[Array, Array, Array]:
@@ -250,8 +255,19 @@ def _without_moderators(studies: Likelihood) -> tuple[float, float]:
     return float(edge.loglik[0]), NAN
 
 
-def _saturated_poisson(events: Array) -> Array:
+def typical_variance(studies: Likelihood, data: Data, x: Array, options: Options) -> float:
+    """Typical sampling variance of the studies on the model scale, for I2."""
+    if options.link == "logit" or options.link == "log":
+        v = MEASURES[options.measure].effects(data["events"], study_sizes(data)).vi
+    else:
+        v = 1.0 / studies.precision
+    return float(regression.fit(np.zeros_like(v), v, x, np.zeros(1)).typical[0])
+
+
+def saturated_loglik(events: Array, size: Array, options: Options) -> Array:
     """Log-likelihood of one free rate for each study."""
+    if options.link != "log":
+        return saturated_binomial(events, size)
     return np.asarray((xlogy(events, np.where(events > 0, events, 1.0)) - events - gammaln(events + 1)).sum(-1))
 
 

@@ -21,11 +21,12 @@ from metanet.kernels.inverse_variance.regression_tau2 import gram_schmidt
 from metanet.models.options import Options
 from metanet.models.pooling.batch import Data
 from metanet.models.pooling.inputs import Studies, check_frame, read_studies
-from metanet.models.pooling.pool import DATA_ARGUMENTS, options_for
+from metanet.models.pooling.pool import DATA_ARGUMENTS, options_for, with_columns
 from metanet.models.regression.fit import fit_counts, fit_two_step, permute, usable
 from metanet.models.regression.formulas import Design, read_formula
 from metanet.models.regression.notes import notes_for, reference_notes, stamp
 from metanet.models.regression.outcomes import refuse_outcomes
+from metanet.models.regression.posterior import fit_posterior
 from metanet.models.regression.result import Regression
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
 
 Column = str | Sequence[float] | ArrayLike | None
 
-MODELS = ("glmm", "inverse_variance")
+MODELS = ("glmm", "bayes", "inverse_variance")
 #: Intervals of the coefficients; the first is the default.
-CI = {"glmm": ("t", "z"), "inverse_variance": ("HK", "z", "t", "HK-adhoc")}
+CI = {"glmm": ("t", "z"), "bayes": ("credible",), "inverse_variance": ("HK", "z", "t", "HK-adhoc")}
 _CHOICES = ("measure", "model", "tau2", "ci", "level", "link", "add", "to", "drop00")
 #: Arrangements of a permutation test that can be held.
 _MOST = 1_000_000
@@ -86,20 +87,21 @@ def meta_regression(
     events, total, events_control, total_control, person_time, person_time_control, yi, vi, study, measure, add, to, drop00
         As in `pool`.
     model
-        "glmm" (default for one group: exact binomial or Poisson likelihood, normal random effect, maximum likelihood) or
-        "inverse_variance" (two steps; default for two groups and effects).
+        "glmm" (default for one group: exact binomial or Poisson likelihood, normal random effect, maximum likelihood), "bayes" (the
+        posterior of the same model under the priors of ``pool(model="bayes")``, see Notes) or "inverse_variance" (two steps; default
+        for two groups and effects).
     tau2
         Estimator of the inverse-variance model: "REML", "DL", "PM", "ML", "SJ", "HS", "HSk", "HE", "EB".
     ci
-        Tests and intervals of the coefficients. "glmm": "t" with k - p degrees of freedom (default) or "z". Inverse variance: "HK"
-        (Knapp and Hartung; default), "HK-adhoc", "t" or "z".
+        Tests and intervals of the coefficients. "glmm": "t" with k - p degrees of freedom (default) or "z". "bayes": "credible",
+        with equal tails. Inverse variance: "HK" (Knapp and Hartung; default), "HK-adhoc", "t" or "z".
     level
         Coverage of every interval, as a fraction.
     link
-        "glmm" of proportions: "logit" (default), "probit" or "cloglog".
+        "glmm" and "bayes" of proportions: "logit" (default), "probit" or "cloglog".
     permutations
         Also test by permutation: all different arrangements of the moderators over the studies if there are at most so many,
-        else so many, random ones beside the observed. With "glmm" by the likelihood ratio.
+        else so many, random ones beside the observed. With "glmm" by the likelihood ratio; not with "bayes".
     seed
         Of the random arrangements.
 
@@ -121,6 +123,14 @@ def meta_regression(
     R2 compares tau2 with that of the same studies without moderators, by the same estimator (Raudenbush 2009); with few studies
     it is unreliable (Lopez-Lopez et al. 2014, doi:10.1111/bmsp.12002), and a note says so.
 
+    With ``model="bayes"`` the priors are on predictors, so that neither the coding of categories nor the centre and scale of numbers
+    moves a result. Where the moderators form as many groups as there are coefficients, the predictor of each group has the prior of
+    the mean of a single group. Otherwise the prior precision of the coefficients is ``(p / k) X'X / sd^2``, and every predictor has
+    the prior mean of a single group. The p-value of a coefficient is the level at which its credible interval touches zero, twice the
+    smaller posterior probability of a sign; that of several moderators is the level at which the ellipsoid of their joint posterior
+    touches zero, with a normal distribution at each tau. Numbers are by quadrature; where a coefficient stands beside more than two
+    others (groups apart), these are integrated by Laplace's approximation.
+
     References
     ----------
     Berkey, Hoaglin, Mosteller, Colditz (1995), doi:10.1002/sim.4780140406; Knapp, Hartung (2003), doi:10.1002/sim.1482; Higgins,
@@ -138,8 +148,13 @@ def meta_regression(
     if data is None:
         raise ArgumentError("data is missing: the moderators of the formula are columns of a DataFrame.")
     check_frame(data)
-    given = {name: arguments[name] for name in DATA_ARGUMENTS}
+    given = with_columns({name: arguments[name] for name in DATA_ARGUMENTS}, data, arguments["measure"])
     options = _options(given, {name: arguments[name] for name in _CHOICES})
+    if permutations is not None and options.model == "bayes":
+        raise ArgumentError(
+            f"permutations={permutations} has no meaning for model='bayes': a permutation test needs a statistic whose distribution "
+            "the arrangements give, and a posterior has none. Fix: model='glmm', or leave permutations out."
+        )
     takes = ("yi", "vi") if options.measure == "GEN" else MEASURES[options.measure].arguments
     frame = data.reset_index(drop=True)
     read = read_formula(formula, frame)
@@ -159,18 +174,18 @@ def meta_regression(
     part = frame.iloc[rows].reset_index(drop=True)
     counts = _data(studies, rows)
     refuse_outcomes(read.names, part, given, counts, options)
-    # With effects every coefficient is finite.
+    # With effects every coefficient is finite, and in a posterior as well.
     has_rate = partial(informative, counts) if options.exact else None
-    design = read.design(part, labels, has_rate)
+    design = read.design(part, labels, None if options.model == "bayes" else has_rate)
     _check_design(design, part)
     contrast = moderator_contrast(design)
-    fit = fit_counts if options.exact else fit_two_step
+    fit = fit_posterior if options.model == "bayes" else fit_counts if options.exact else fit_two_step
     numbers = fit(counts, design.matrix, contrast, options)
     permuted = None
     if permutations is not None:
         permuted = permute(counts, design.matrix, contrast, options, int(permutations), seed)
     notes = notes_for(numbers, design, contrast, options, permuted, without=without, dropped=dropped)
-    notes += reference_notes(numbers, design, has_rate)
+    notes += reference_notes(numbers, design, has_rate, posterior=options.model == "bayes")
     notes += list(studies.notes)
     return Regression(
         status=numbers.status,
@@ -205,9 +220,12 @@ def _options(given: dict[str, Any], choices: dict[str, Any]) -> Options:
     if choices["model"] is not None:
         check_choice("model", choices["model"], MODELS, where="for meta_regression")
     options = options_for(given, {**choices, "ci": None})
-    if choices["model"] is None and options.model not in MODELS:
-        options = options_for(given, {**choices, "model": MODELS[0], "ci": None})
     check_choice("model", options.model, MODELS, where="for meta_regression")
+    if options.model == "bayes" and options.groups == 2:
+        raise ArgumentError(
+            f"model='bayes' regresses the rates of one group, and measure={options.measure!r} compares two. Fix: "
+            "model='inverse_variance'."
+        )
     known = CI[options.model]
     ci = known[0] if choices["ci"] is None else choices["ci"]
     return replace(options, ci=check_choice("ci", ci, known, where=f"for meta_regression with model={options.model!r}"))

@@ -17,6 +17,7 @@ from metanet.base.untrusted import listing, visible
 from metanet.effects.measures import MEASURES
 from metanet.kernels.numerics.distributions import two_sided_t, two_sided_z
 from metanet.models.options import Options
+from metanet.models.registry import PREDICTION, TAU2_CI, prior_of
 from metanet.models.regression.fit import Numbers, Permuted
 from metanet.models.regression.formulas import Design, Informative, choice_of
 
@@ -29,10 +30,13 @@ _CI = {
     "t": "Student's t with k − p df",
     "HK": "Knapp-Hartung, t with k − p df",
     "HK-adhoc": "Knapp-Hartung, never below the model-based error",
+    "credible": "credible intervals with equal tails",
 }
 _SOURCES = {
     "inverse_variance": "10.1002/sim.4780140406",
     "glmm": "10.1002/sim.4040",
+    "bayes": "10.1002/jrsm.1475",
+    "Laplace": "10.1080/01621459.1986.10478240",
     "HK": "10.1002/sim.1482",
     "HK-adhoc": "10.1002/sim.1482",
     "permutation": "10.1002/sim.1752",
@@ -41,6 +45,7 @@ _SOURCES = {
 }
 _TITLES = {
     "inverse_variance": "Inverse-variance meta-regression", "glmm": "Meta-regression by a mixed model", "R2": "R²",
+    "bayes": "Posterior under weakly informative priors", "Laplace": "Laplace's approximation",
     "HK": "Knapp-Hartung", "HK-adhoc": "Knapp-Hartung, never below the model-based error", "permutation": "Permutation test",
 }  # fmt: skip
 
@@ -70,7 +75,7 @@ def notes_for(
             f"{plural(k, 'study', 'studies')} for {plural(m, 'moderator coefficient')}: fewer than {STUDIES_EACH} for each. The "
             "regression is exploratory."
         )
-    out += _estimates(numbers, design, options, m)
+    out += _posterior(numbers, design, options) if options.model == "bayes" else _estimates(numbers, design, options, m)
     if numbers.status == "not estimable":
         return out
     out += _heterogeneity(numbers, options, k)
@@ -89,7 +94,7 @@ def notes_for(
     return out
 
 
-def reference_notes(numbers: Numbers, design: Design, informative: Informative | None) -> list[str]:
+def reference_notes(numbers: Numbers, design: Design, informative: Informative | None, *, posterior: bool = False) -> list[str]:
     """What the categories are compared with, and how another reference is chosen where one costs every coefficient."""
     if numbers.status == "not estimable":
         return []
@@ -106,6 +111,8 @@ def reference_notes(numbers: Numbers, design: Design, informative: Informative |
             ways.append(f"{design.formula.text} - 1 gives the rate of every category")
         if factor.passed is not None:
             text += f", because {visible(factor.passed)}, the first one, has no events or events only and gives no finite estimates"
+        elif posterior and informative is not None and not informative(texts == reference):
+            text += ", which has no events or events only: how far its rate lies from those of the others depends on the prior"
         elif lost and informative is not None and not informative(texts == reference):
             text += (
                 ", which has no events or events only, so the intercept and the coefficients of the other categories have no estimates"
@@ -167,6 +174,45 @@ def _estimates(numbers: Numbers, design: Design, options: Options, tested: int) 
     return out
 
 
+def priors_text(design: Design, options: Options) -> str:
+    """The priors in words."""
+    row = prior_of(options.link)
+    mean = row.mean_text or f"{row.mean:g}"
+    if np.unique(design.matrix, axis=0).shape[0] == design.matrix.shape[1]:
+        predictors = f"the predictor of each group of studies with the same moderators ~ normal({mean}, {row.sd:g}), independently"
+    else:
+        predictors = (
+            f"coefficients ~ normal with the precision (p / k) X'X / {row.sd:g}\u00b2, where every predictor has the mean {mean}"
+        )
+    return f"tau ~ half-normal({row.scale:g}) on {row.scale_text}; {predictors}"
+
+
+def _posterior(numbers: Numbers, design: Design, options: Options) -> list[str]:
+    """What comes from the priors, and how far the numbers are exact."""
+    out = [
+        f"Priors: {priors_text(design, options)}. They depend neither on the coding of categories nor on the centre and scale of "
+        "numbers.",
+        "Estimates are posterior medians, SE posterior standard deviations. A p-value is the level at which the credible interval, or "
+        "the joint credible region of several coefficients, touches zero.",
+    ]
+    if numbers.one_sided:
+        out.append(
+            "No patient had the event, or all patients had it: the data bound the rates on one side only; estimates and the other "
+            "limits come from the priors."
+        )
+    elif numbers.free:
+        lost = listing([design.terms[i] for i in numbers.free], 12)
+        out.append(f"{lost}: the likelihood alone has no finite maximum, so that estimate and limits depend on the prior.")
+    if numbers.approximate:
+        out.append(
+            "More than two other coefficients were integrated by Laplace's approximation, so that the posteriors of the coefficients "
+            "and of tau are approximate."
+        )
+    if not numbers.settled:
+        out.append("Half the quadrature nodes do not agree with all of them: the last digits of the numbers are uncertain.")
+    return out
+
+
 def _heterogeneity(numbers: Numbers, options: Options, k: int) -> list[str]:
     out = []
     if numbers.empty_tau2:
@@ -191,8 +237,14 @@ def _heterogeneity(numbers: Numbers, options: Options, k: int) -> list[str]:
 
 def stamp(numbers: Numbers, design: Design, options: Options, permuted: Permuted | None, notes: Sequence[str], seed: int) -> Method:
     """Every choice that changes a number."""
-    exact = options.exact
-    used = [options.model, *([options.ci] if options.ci in _SOURCES else []), *([] if exact else ["Q-profile"]), "R2"]
+    exact, posterior = options.exact, options.model == "bayes"
+    used = [
+        options.model,
+        *([options.ci] if options.ci in _SOURCES else []),
+        *(["Laplace"] if numbers.approximate else []),
+        *([] if exact else ["Q-profile"]),
+        "R2",
+    ]
     if permuted is not None:
         used.append("permutation")
     entries: dict[str, Any] = {
@@ -200,11 +252,13 @@ def stamp(numbers: Numbers, design: Design, options: Options, permuted: Permuted
         "formula": design.formula.text,
         "terms": list(design.terms),
         "references": design.references,
-        "prediction": "HTS",
-        "prediction_text": "Student's t with k − p − 1 df",
-        "tau2_interval": "profile likelihood" if exact else "Q-profile",
+        "prediction": "posterior" if posterior else "HTS",
+        "prediction_text": PREDICTION["posterior"].phrase if posterior else "Student's t with k − p − 1 df",
+        "prior": priors_text(design, options) if posterior else None,
+        "tau2_interval": TAU2_CI["credible"].title if posterior else "profile likelihood" if exact else "Q-profile",
         "ci_text": _CI[options.ci],
         "quadrature": "trapezoidal, adaptive" if numbers.nodes else None,
+        "other_coefficients": ("Laplace's approximation" if numbers.approximate else "trapezoidal, adaptive") if posterior else None,
         "quadrature_nodes": numbers.nodes or None,
         "studies_corrected": numbers.corrected,
         "permutations": None if permuted is None else permuted.arrangements,
@@ -224,8 +278,14 @@ def stamp(numbers: Numbers, design: Design, options: Options, permuted: Permuted
 
 
 def _sentence(entries: dict[str, Any], options: Options) -> str:
+    kind = "Poisson" if options.link == "log" else "Binomial"
+    if options.model == "bayes":
+        model = f"Bayesian {kind.replace('B', 'b')}-normal meta-regression ({options.link} link; {entries['prior']}"
+        model += (
+            "; Laplace's approximation of the other coefficients)" if entries["other_coefficients"] != "trapezoidal, adaptive" else ")"
+        )
+        return f"{model}; {level_text(options.level)} {entries['ci_text']}. metanet {entries['version']}."
     if options.exact:
-        kind = "Poisson" if options.link == "log" else "Binomial"
         model = f"{kind}-normal meta-regression ({options.link} link, maximum likelihood)"
     else:
         scale = "effects as given" if options.measure == "GEN" else MEASURES[options.measure].title

@@ -32,6 +32,7 @@ _LINE_POINTS = 101
 _NUMBERS = (
     "status", "formula", "model", "measure", "level", "k", "df", "tau2", "tau2_lower", "tau2_upper", "tau2_without", "r2", "i2", "qe",
     "qe_df", "qe_pvalue", "qm", "qm_df", "qm_pvalue", "lrt", "lrt_df", "lrt_pvalue", "loglik", "aic", "permutation_pvalue",
+    "posterior_pvalue",
 )  # fmt: skip
 
 
@@ -61,7 +62,8 @@ class Regression(Result):
         Frame: term, estimate, se, statistic, df, pvalue, ci_lower, ci_upper, vif, and permutation_pvalue if asked for. On the
         model scale (log odds, for a rate).
     tau2, tau2_lower, tau2_upper, tau2_without
-        Heterogeneity that the moderators leave, its interval (profile likelihood; two steps: Q-profile), and that without them.
+        Heterogeneity that the moderators leave, its interval (profile likelihood; two steps: Q-profile; posterior: squares of the
+        median and of the equal-tailed limits of tau), and that without them.
     r2
         Share of tau2 that they account for, a fraction.
     i2
@@ -69,7 +71,7 @@ class Regression(Result):
     qe, qe_df, qe_pvalue
         Test of residual heterogeneity: Q; for exact models the likelihood ratio against one free rate for each study.
     qm, qm_df, qm_pvalue
-        Wald's test of all moderators: chi-squared with ``ci="z"``, else F on (qm_df, k - p).
+        Wald's test of all moderators: chi-squared with ``ci="z"``, else F on (qm_df, k - p); None with "bayes".
     lrt, lrt_df, lrt_pvalue
         Likelihood-ratio test of all moderators (exact models, and ``tau2="ML"``).
     loglik, aic
@@ -77,8 +79,10 @@ class Regression(Result):
         likelihood.
     permutation_pvalue
         Of all moderators together.
+    posterior_pvalue
+        With "bayes", the level at which the joint credible region of all moderators touches zero.
     k, df
-        Studies used, and the degrees of freedom of the tests (inf: normal).
+        Studies used, and the degrees of freedom of the tests (inf: normal; NaN: a posterior, which has none).
     """
 
     status: str
@@ -107,6 +111,7 @@ class Regression(Result):
     qm_pvalue = _number("qm_pvalue")
     lrt = _number("lrt")
     lrt_pvalue = _number("lrt_pvalue")
+    posterior_pvalue = _number("posterior_pvalue")
     loglik = _number("loglik")
 
     @property
@@ -205,6 +210,10 @@ class Regression(Result):
         return pd.concat([own, others.loc[:, ~others.columns.duplicated()]], axis=1)
 
     @property
+    def _interval(self) -> str:
+        return "CrI" if self.model == "bayes" else "CI"
+
+    @property
     def _value_name(self) -> str:
         return "rate" if self._options.scale.startswith("rate") else "effect"
 
@@ -225,8 +234,9 @@ class Regression(Result):
         -------
         DataFrame
             The new values; `predictor` and `se` on the model scale; `estimate` with `ci_lower`, `ci_upper` and the prediction
-            interval `pi_lower`, `pi_upper` (Student's t with k - p - 1 degrees of freedom) on the response scale; exact
-            models also `marginal_estimate`, the population-averaged rate. NaN where a coefficient is not estimable.
+            interval `pi_lower`, `pi_upper` (Student's t with k - p - 1 degrees of freedom; posterior: the predictive distribution) on
+            the response scale; exact models also `marginal_estimate`, the population-averaged rate, a posterior with its interval.
+            NaN where a coefficient is not estimable.
 
         Raises
         ------
@@ -242,6 +252,8 @@ class Regression(Result):
 
     def _predicted(self, matrix: Array) -> dict[str, Array]:
         numbers = self._numbers
+        if numbers.predicted is not None:
+            return numbers.predicted(matrix)
         if np.isnan(numbers.tau2):
             value = se = model_se = np.full(matrix.shape[0], np.nan)
         else:
@@ -345,11 +357,11 @@ class Regression(Result):
 
     @property
     def tests(self) -> dict[str, Test]:
-        """Residual heterogeneity, and all moderators by the likelihood ratio, by Wald's test and by permutation."""
+        """Residual heterogeneity, and all moderators by the likelihood ratio, by Wald's test, by permutation or by the posterior."""
         out = {}
         null = "no moderator is associated with the outcome"
         if self.qe is not None:
-            name = "likelihood ratio" if self.method["quadrature"] or self.model == "glmm" else "Q"
+            name = "likelihood ratio" if self._options.exact else "Q"
             df = (float(self.qe_df),)
             out["residual"] = Test(name, "no residual heterogeneity", self.qe, "chi-squared", df, self.qe_pvalue)
         if self.lrt is not None:
@@ -361,7 +373,15 @@ class Regression(Result):
             out["wald"] = Test(kind[0], null, self.qm, kind[1], dfs, self.qm_pvalue)
         if self.permutation_pvalue is not None:
             out["permutation"] = Test("permutation", null, None, "permutation", (), self.permutation_pvalue)
+        if self.posterior_pvalue is not None:
+            out["posterior"] = Test("posterior", null, None, "posterior", (), self.posterior_pvalue)
         return out
+
+    @property
+    def overall(self) -> Test | None:
+        """The test of all moderators that is reported: the posterior's, the likelihood ratio, or Wald's; None without one."""
+        tests = self.tests
+        return next((tests[name] for name in ("posterior", "lrt", "wald") if name in tests), None)
 
     def rows(self) -> list[tuple[str, str]]:
         """Heterogeneity and tests as pairs of name and text."""
@@ -371,7 +391,7 @@ class Regression(Result):
             tau = number(self.tau)
             if self.tau2_lower is not None and self.tau2_upper is not None:
                 ends = f"{number(float(np.sqrt(self.tau2_lower)))} to {number(float(np.sqrt(self.tau2_upper)))}"
-                tau += f" ({level_text(self.level)} CI {ends})"
+                tau += f" ({level_text(self.level)} {self._interval} {ends})"
             if self.tau2_without is not None:
                 tau += f"; without moderators {number(float(np.sqrt(self.tau2_without)))}"
             out.append(("tau", tau))
@@ -385,7 +405,7 @@ class Regression(Result):
 
     def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
         """The coefficients as texts."""
-        head = ["Term", "Estimate", "SE", f"{level_text(self.level)} CI", "p"]
+        head = ["Term", "Estimate", "SE", f"{level_text(self.level)} {self._interval}", "p"]
         permuted = bool(self.method["permutations"])
         rows = []
         effect = scale_of("effect")
@@ -412,7 +432,7 @@ class Regression(Result):
         if self.status == "not estimable":
             return f"The association with {moderators} could not be estimated from {studies}."
         tests = self.tests
-        chosen = [tests[name] for name in ("lrt", "wald") if name in tests][:1]
+        chosen = [self.overall] if self.overall is not None else []
         chosen += [tests["permutation"]] if "permutation" in tests else []
         tested = ", ".join(f"{test.name.removesuffix(' F').removesuffix(' chi-squared')} {p_value(test.pvalue)}" for test in chosen)
         slopes = [row for row in self.coefficients.to_dict("records") if row["term"] != "Intercept"]
@@ -429,7 +449,7 @@ class Regression(Result):
                 step += moderators
             text += (
                 f"the {self.scale} {step} "
-                f"({level_text(self.level)} CI {effect.limits(row['ci_lower'], row['ci_upper'], digits)}; "
+                f"({level_text(self.level)} {self._interval} {effect.limits(row['ci_lower'], row['ci_upper'], digits)}; "
                 f"{p_value(row['pvalue'])}{beside})"
             )
         else:

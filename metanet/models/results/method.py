@@ -240,6 +240,7 @@ def _posterior(row: Row, options: Options) -> list[str]:
         out.append("No prediction interval was requested.")
     return out
 
+
 def _one_sided(row: Row) -> list[str]:
     what = "No study observed an event" if row["status"] == "no events" else "All patients in all studies had the event"
     if isnan(row["n"]):

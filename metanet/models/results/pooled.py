@@ -33,7 +33,7 @@ from metanet.effects.study_intervals import INTERVALS, normal_on_scale, poisson_
 from metanet.kernels.normal_effect.random_effect import LINKS
 from metanet.kernels.numerics.distributions import two_sided_z
 from metanet.models.options import Options
-from metanet.models.registry import model_row
+from metanet.models.registry import TWO_STEP, model_row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,16 @@ if TYPE_CHECKING:
 _COUNTS = ("events", "total", "events_control", "total_control")
 #: A value and its limits; None where there is none.
 Limits = tuple[float | None, float | None, float | None]
+
+
+@dataclass(frozen=True)
+class Uncorrected:
+    """What a model without a continuity correction gives for the same studies: its name, and its estimate where there is one."""
+
+    name: str
+    estimate: float | None
+    ci_lower: float | None
+    ci_upper: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,6 +242,7 @@ class Pooled(Result):
     method: Method
     _weights: NDArray[np.float64] = field(repr=False)
     _table: StudyTable = field(repr=False)
+    _uncorrected: Uncorrected | None = field(default=None, repr=False)
 
     @property
     def response(self) -> str:
@@ -410,6 +421,12 @@ class Pooled(Result):
         elif self.marginal_estimate is not None and self.average == "median":
             ends = self.marginal_ci_lower, self.marginal_ci_upper
             out.append(("Population-averaged rate", scale.estimate(self.marginal_estimate, *ends, level, name, self._digits)))
+        if corrected := self._corrected():
+            other = self._uncorrected
+            if other is not None:
+                shown = scale.estimate(other.estimate, other.ci_lower, other.ci_upper, level)
+                out.append(("Without correction", f"{shown}, {other.name}"))
+            out.append(("Continuity correction", f"in {corrected} of {plural(self.k, 'study', 'studies')}"))
         if self.method["prediction"]:
             out.append(("Prediction interval", scale.limits(self.pi_lower, self.pi_upper, self._digits)))
         remarks = [*(("Median, average", text) for text in [self._parted_remark()] if text)]
@@ -526,7 +543,32 @@ class Pooled(Result):
         text = f"{sentence_case(what)} was {shown} in {self.studies_text()}"
         beside = self._beside(self._digits) if self.status == "pooled" and self.response == "rate per person-time" else ""
         text += f"; {beside}" if beside else ""
-        return " ".join([f"{text}; {predicted}." if predicted else f"{text}.", *self.remarks])
+        text = f"{text}; {predicted}." if predicted else f"{text}."
+        caveat = self._correction()
+        return " ".join([text, *([caveat] if caveat else []), *self.remarks])
+
+    def _corrected(self) -> int:
+        """Studies whose correction a two-step effect of two groups depends on."""
+        known = MEASURES.get(self.measure)
+        two = known is not None and known.groups == 2 and self.model in TWO_STEP and self.status == "pooled"
+        return int(self.method["studies_corrected"] or 0) if two else 0
+
+    def _correction(self) -> str:
+        """How far the effect depends on a continuity correction; empty without one."""
+        if not (corrected := self._corrected()):
+            return ""
+        text = f"It depends on the continuity correction in {corrected} of {plural(self.k, 'study', 'studies')}"
+        other = self._uncorrected
+        if other is None:
+            return f"{text}."
+        if other.estimate is None or other.ci_lower is None or other.ci_upper is None:
+            return f"{text}; the {other.name}, which needs none, has no finite estimate."
+        shown = self.scale.estimate(other.estimate, other.ci_lower, other.ci_upper, self.level)
+        text = f"{text}; the {other.name}, which needs none, gives {shown}."
+        null = 0.0 if self.response == "difference" else 1.0
+        ends = ((self.ci_lower, self.ci_upper), (other.ci_lower, other.ci_upper))
+        inside = [low is not None and high is not None and low <= null <= high for low, high in ends]
+        return f"{text} Only one of the two intervals includes {null:g}." if inside[0] != inside[1] else text
 
     def _what(self) -> str:
         """What an estimate that is no proportion is, with its article."""
@@ -601,7 +643,7 @@ class Pooled(Result):
 
 
 #: Names of the numbers of a result, in the order of its fields.
-NUMBERS = (*(f.name for f in fields(Pooled) if f.name not in ("method", "_weights", "_table")), "tau", "log_evidence")
+NUMBERS = (*(f.name for f in fields(Pooled) if f.name != "method" and not f.name.startswith("_")), "tau", "log_evidence")
 
 
 def _with_limits(

@@ -201,12 +201,12 @@ def test_hard_data_get_a_number_or_a_reason_and_never_nonsense(events, total, mo
 
 
 def test_equal_sizes_leave_nothing_to_regress_on():
-    found = small_study_effects(mn.pool(events=[2, 4, 6, 3], total=[20, 20, 20, 20]))
+    found = small_study_effects(mn.pool(events=[2, 4, 6, 3], total=[20, 20, 20, 20], model="glmm"))
     assert "do not differ in size" in found.reason
 
 
 def test_a_slope_without_end_is_said_and_the_score_test_stands_in():
-    found = small_study_effects(mn.pool(events=[0, 0, 0, 3], total=[50, 40, 30, 10]))
+    found = small_study_effects(mn.pool(events=[0, 0, 0, 3], total=[50, 40, 30, 10], model="glmm"))
     assert found.slope is None
     assert found.estimate is None
     assert found.p_value < 0.05

@@ -12,7 +12,7 @@ import metanet as mn
 from metanet.models.options import options_of
 from metanet.models.pooling.simulate import Truth, draw
 
-FIT = mn.pool(events=[2, 9, 4, 1, 21, 9], total=[20, 30, 25, 15, 40, 52])
+FIT = mn.pool(events=[2, 9, 4, 1, 21, 9], total=[20, 30, 25, 15, 40, 52], model="glmm")
 PAIRS = {
     "events": [2, 9, 4, 0, 7, 1],
     "total": [20, 30, 25, 15, 40, 18],
@@ -28,7 +28,7 @@ def test_coverage_is_what_a_loop_of_single_poolings_counts():
     held, error, inside = [], [], []
     target = special.expit(FIT.mu)
     for events, total in zip(sets["events"], sets["total"], strict=True):
-        one = mn.pool(events=events, total=total)
+        one = mn.pool(events=events, total=total, model="glmm")
         held.append(one.ci_lower <= target <= one.ci_upper)
         error.append(one.estimate - target)
         if one.pi_lower is not None:
@@ -50,7 +50,7 @@ def test_rivals_share_the_data_sets_and_the_chosen_method_stands_first():
     z = frame[frame["label"] == "Binomial-normal model, z"].iloc[0]
     assert z["width"] < frame["width"].iloc[0]
     # The z interval is that of its own fit.
-    alone = mn.calibrate(mn.pool(FIT.studies[["events", "total"]], ci="z"), 200, seed=1, rivals=False).to_frame().iloc[0]
+    alone = mn.calibrate(mn.pool(FIT.studies[["events", "total"]], ci="z", model="glmm"), 200, seed=1, rivals=False).to_frame().iloc[0]
     assert z["coverage"] == alone["coverage"]
     assert z["width"] == pytest.approx(alone["width"], rel=1e-9)
 
@@ -106,13 +106,13 @@ def test_the_share_of_true_rates_is_that_of_the_distribution():
 def test_rate_and_tau_can_be_named():
     found = mn.calibrate(FIT, 50, rate=0.5, tau=0.0, rivals=False)
     assert found.truth == Truth("logit", 0.0, 0.0)
-    nothing = mn.pool(events=[0, 0, 0], total=[10, 20, 30])
+    nothing = mn.pool(events=[0, 0, 0], total=[10, 20, 30], model="glmm")
     assert "give rate and tau" in mn.calibrate(nothing, 50).reason
     assert mn.calibrate(nothing, 50, rate=0.01, tau=0.3, rivals=False).coverage is not None
 
 
 def test_one_study_has_a_reason():
-    found = mn.calibrate(mn.pool(events=[3], total=[10]), 50)
+    found = mn.calibrate(mn.pool(events=[3], total=[10], model="glmm"), 50)
     assert found.reason == "One study: nothing is pooled, so no method can be calibrated."
     assert found.coverage is None
     assert found.pi_coverage is None

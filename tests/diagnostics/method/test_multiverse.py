@@ -70,7 +70,7 @@ def test_a_driver_is_the_main_effect_over_the_whole_factorial():
     for least in ("low", "moderate", "high"):
         order = ("low", "moderate", "high")
         part = DATA[[order.index(c) >= order.index(least) for c in DATA["certainty"]]]
-        rows += [(least, "glmm", mn.pool(part).estimate), (least, "pft", mn.pool(part, measure="PFT").estimate)]
+        rows += [(least, "glmm", mn.pool(part, model="glmm").estimate), (least, "pft", mn.pool(part, measure="PFT").estimate)]
     full = pd.DataFrame(rows, columns=["certainty", "model", "estimate"])
     centre = full["estimate"].mean()
     total = ((full["estimate"] - centre) ** 2).sum()
@@ -106,7 +106,7 @@ def test_evidence_brings_overlap_and_grouping():
     assert {"TARE", "TARE-resin alone"} <= set(frame["grouping"])
     base = frame[(frame["grouping"] == "TARE") & (frame["certainty"] == "low") & (frame["method"] == "Binomial-normal model, t")]
     rates = EVIDENCE.rates("objective_response", modality="TARE")
-    assert mn.pool(rates).estimate in [pytest.approx(v, rel=1e-12) for v in base["estimate"]]
+    assert mn.pool(rates, model="glmm").estimate in [pytest.approx(v, rel=1e-12) for v in base["estimate"]]
     assert many.method["fingerprint"] == EVIDENCE.fingerprint_of("objective_response", "TARE")
     json.dumps(many.to_dict(), allow_nan=False)
 

@@ -7,7 +7,7 @@ import pytest
 
 import metanet as mn
 
-FIT = mn.pool(events=[2, 9, 4, 0, 7], total=[20, 30, 25, 15, 40], study=list("abcde"))
+FIT = mn.pool(events=[2, 9, 4, 0, 7], total=[20, 30, 25, 15, 40], study=list("abcde"), model="glmm")
 
 
 def crossing(x: np.ndarray, p: np.ndarray, level: float) -> tuple[float, float]:
@@ -41,6 +41,6 @@ def test_the_slope_of_the_radial_plot_is_the_estimate():
 
 
 def test_no_events_leave_the_studies_alone():
-    frame = mn.p_value_function(mn.pool(events=[0, 0], total=[10, 20]))
+    frame = mn.p_value_function(mn.pool(events=[0, 0], total=[10, 20], model="glmm"))
     assert "pooled" not in frame
     assert frame.shape[1] == 3

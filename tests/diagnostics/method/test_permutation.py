@@ -81,3 +81,36 @@ def test_one_study_has_a_reason():
 def test_arguments_that_cannot_be_are_refused(arguments, message):
     with pytest.raises(mn.ArgumentError, match=message):
         mn.permutation_test(mn.pool(events=[3, 4], total=[10, 12]), **arguments)
+
+
+@pytest.mark.parametrize("vi", [[0.1] * 7, [0.1, 0.2, 0.3, 0.1, 0.2, 0.3, 0.4]])
+def test_an_interval_without_a_width_is_said_to_have_none(vi):
+    found = mn.permutation_test(mn.pool(yi=[0.5] * 7, vi=vi))
+    assert found.ci_upper - found.ci_lower < 1e-5
+    assert any("has no width" in note for note in found.notes)
+    wide = mn.permutation_test(mn.pool(yi=[0.5] * 6 + [0.6], vi=vi))
+    assert not wide.notes
+
+
+def test_an_interval_of_equal_rates_is_said_to_have_no_width():
+    found = mn.permutation_test(mn.pool(events=[5] * 8, total=[20] * 8))
+    assert any("has no width" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("k", "permutations", "words"),
+    [
+        (3, None, "With 3 studies the smallest possible p-value is 0.250, above 0.05"),
+        (3, None, "More studies are needed."),
+        (4, 5, "More studies are needed."),
+        (12, 5, "With 5 sign changes the smallest possible p-value is 0.200, above 0.05"),
+        (12, 5, "Fix: permutations=20 or more."),
+    ],
+)
+def test_an_interval_without_limits_says_why_and_what_helps(k, permutations, words):
+    fit = mn.pool(yi=[0.1 * i for i in range(1, k + 1)], vi=[0.1] * k)
+    found = mn.permutation_test(fit, permutations=permutations)
+    assert (found.ci_lower, found.ci_upper) == (None, None)
+    assert any(words in note for note in found.notes)
+    if "Fix" in words:
+        assert mn.permutation_test(fit, permutations=20).ci_lower is not None

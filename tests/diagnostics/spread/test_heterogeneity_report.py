@@ -13,7 +13,7 @@ from metanet.diagnostics.spread.grade import OPEN
 
 EVIDENCE = mn.load_evidence()
 RATES = EVIDENCE.rates("objective_response", modality="TARE")
-FIT = mn.pool(RATES)
+FIT = mn.pool(RATES, model="glmm")
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,8 @@ def report():
 
 
 def test_the_parts_are_those_of_the_single_analyses(report):
-    assert report.subgroups.lrt == pytest.approx(mn.compare(RATES, "modality").lrt, rel=1e-9)
-    alone = mn.meta_regression(RATES, "~ pct_pancreatic")
+    assert report.subgroups.lrt == pytest.approx(mn.compare(RATES, "modality", model="glmm").lrt, rel=1e-9)
+    alone = mn.meta_regression(RATES, "~ pct_pancreatic", model="glmm")
     found = report.moderators["pct_pancreatic"]
     assert found.lrt_pvalue == pytest.approx(alone.lrt_pvalue, rel=1e-6)
     assert found.r2 == pytest.approx(alone.r2, rel=1e-5)
@@ -75,7 +75,7 @@ def test_the_share_of_the_beta_binomial_model_is_that_of_its_beta_distribution()
 
 
 def test_without_spread_the_share_is_not_told_as_a_fact():
-    flat = mn.pool(events=[3] * 4, total=[10] * 4)
+    flat = mn.pool(events=[3] * 4, total=[10] * 4, model="glmm")
     found = mn.share_beyond(flat, 0.29)
     assert found.flat
     assert found.above == 1.0
@@ -87,7 +87,7 @@ def test_without_spread_the_share_is_not_told_as_a_fact():
 
 
 def test_subgroups_and_moderators_are_fitted_by_the_same_link():
-    fit = mn.pool(RATES, link="probit")
+    fit = mn.pool(RATES, link="probit", model="glmm")
     found = mn.heterogeneity_report(fit, by="modality", moderators=["year"], subsets=False)
     assert found.subgroups.tau2_total == pytest.approx(fit.tau2, rel=1e-6)
     share = 1 - found.subgroups.tau2_common / fit.tau2
@@ -102,7 +102,7 @@ def test_single_words_and_numbers_are_lists_of_one():
 
 
 def test_few_studies_have_no_interval_of_the_share():
-    found = mn.share_beyond(mn.pool(events=[2, 9, 4, 17], total=[20, 30, 25, 40]), 0.2)
+    found = mn.share_beyond(mn.pool(events=[2, 9, 4, 17], total=[20, 30, 25, 40], model="glmm"), 0.2)
     assert found.lower is None
     assert found.predictive is not None
 
@@ -129,3 +129,13 @@ def test_every_status_has_a_report(data):
 def test_arguments_that_cannot_be_are_refused(arguments, message):
     with pytest.raises(mn.ArgumentError, match=message):
         mn.heterogeneity_report(FIT, subsets=False, **{"moderators": (), **arguments})
+
+
+def test_several_moderators_are_said_to_raise_the_chance_and_no_number_is_claimed():
+    several = mn.heterogeneity_report(FIT, subsets=False)
+    assert len(several.moderators) > 1
+    text = several.summary()
+    assert "arises by chance more often than with one." in text
+    assert "of data sets" not in text
+    few = any(fit.lrt_pvalue is not None and fit.k < 20 for fit in several.moderators.values())
+    assert ("reject more often than their level says" in text) == few

@@ -15,7 +15,7 @@ DATA = pd.DataFrame(
 
 
 def test_studies_come_by_year_and_equal_years_as_they_stand():
-    found = mn.cumulative(mn.pool(DATA)).to_frame()
+    found = mn.cumulative(mn.pool(DATA, model="glmm")).to_frame()
     assert found["study"].tolist() == ["d", "b", "a", "c", "e"]
     assert found["added"].tolist() == [2001, 2005, 2010, 2010, 2020]
     assert found["k"].tolist() == [1, 2, 3, 4, 5]
@@ -34,7 +34,7 @@ def test_every_step_is_the_pooling_of_the_studies_so_far(model):
 
 
 def test_size_puts_the_largest_first_and_precision_the_most_precise():
-    fit = mn.pool(DATA)
+    fit = mn.pool(DATA, model="glmm")
     assert mn.cumulative(fit, "size").to_frame()["study"].tolist() == ["e", "b", "c", "a", "d"]
     assert mn.cumulative(fit, "size", descending=True).to_frame()["study"].tolist() == ["d", "a", "c", "b", "e"]
     assert mn.cumulative(fit, "precision").to_frame()["study"].iloc[0] == "b"
@@ -44,20 +44,20 @@ def test_size_puts_the_largest_first_and_precision_the_most_precise():
 
 def test_a_study_without_a_value_comes_last_and_is_named():
     data = DATA.assign(year=[2010, None, 2011, 2001, 2020])
-    found = mn.cumulative(mn.pool(data))
+    found = mn.cumulative(mn.pool(data, model="glmm"))
     assert found.to_frame()["study"].iloc[-1] == "b"
     assert any("added last: b" in note for note in found.method["notes"])
 
 
 def test_the_words_say_where_the_estimate_went():
-    found = mn.cumulative(mn.pool(DATA))
+    found = mn.cumulative(mn.pool(DATA, model="glmm"))
     assert found.sentence().startswith("From 0.0 % with 1 study the estimate went to")
     assert all(f"\n  {study} " in found.summary() for study in found.to_frame()["study"])
     json.dumps(found.to_dict(), allow_nan=False)
 
 
 def test_one_study_is_its_own_history():
-    found = mn.cumulative(mn.pool(events=[3], total=[10]), "given")
+    found = mn.cumulative(mn.pool(events=[3], total=[10], model="glmm"), "given")
     assert found.to_frame()["estimate"].tolist() == [0.3]
 
 
@@ -72,7 +72,7 @@ def test_one_study_is_its_own_history():
 )
 def test_an_order_that_cannot_be_is_refused(order, message):
     with pytest.raises(mn.ArgumentError, match=message):
-        mn.cumulative(mn.pool(DATA), order)
+        mn.cumulative(mn.pool(DATA, model="glmm"), order)
 
 
 def test_effects_have_no_size():
@@ -89,14 +89,14 @@ def test_effects_have_no_size():
     ],
 )
 def test_one_estimate_goes_nowhere(events, total, text):
-    assert mn.cumulative(mn.pool(events=events, total=total), "given").sentence() == text
+    assert mn.cumulative(mn.pool(events=events, total=total, model="glmm"), "given").sentence() == text
 
 
 def test_steps_without_an_estimate_are_counted():
-    whole = mn.cumulative(mn.pool(events=[0, 5, 3, 4], total=[5, 5, 9, 9]), "given").sentence()
+    whole = mn.cumulative(mn.pool(events=[0, 5, 3, 4], total=[5, 5, 9, 9], model="glmm"), "given").sentence()
     assert "with all 4;" in whole
     assert whole.endswith("At 1 of 4 steps no estimate exists.")
     # Zero in one group of every study so far leaves no effect; here it is the last step that has none.
-    frame = mn.cumulative(mn.pool(DATA)).to_frame()
+    frame = mn.cumulative(mn.pool(DATA, model="glmm")).to_frame()
     assert frame["estimate"].notna().all()
-    assert "steps no estimate" not in mn.cumulative(mn.pool(DATA)).sentence()
+    assert "steps no estimate" not in mn.cumulative(mn.pool(DATA, model="glmm")).sentence()

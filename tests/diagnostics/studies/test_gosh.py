@@ -59,7 +59,7 @@ def test_subsets_of_two_groups_have_the_numbers_of_ordinary_fits(model):
 
 
 def test_up_to_twenty_studies_all_subsets_are_taken_and_beyond_a_sample():
-    cloud = mn.gosh(mn.pool(events=EVENTS[:8], total=TOTAL[:8]))
+    cloud = mn.gosh(mn.pool(events=EVENTS[:8], total=TOTAL[:8], model="glmm"))
     assert cloud.complete
     assert cloud.estimate.size == 255
     k = 22
@@ -74,11 +74,11 @@ def test_up_to_twenty_studies_all_subsets_are_taken_and_beyond_a_sample():
 
 def test_an_outlier_makes_two_groups_and_is_named():
     events, total = [3, 4, 2, 5, 3, 4, 2, 5, 30], [40, 45, 30, 50, 38, 41, 33, 52, 40]
-    cloud = mn.gosh(mn.pool(events=events, total=total, study=list("abcdefghi")))
+    cloud = mn.gosh(mn.pool(events=events, total=total, study=list("abcdefghi"), model="glmm"))
     assert cloud.separation > 2
     assert cloud.studies.loc[cloud.studies["drives"], "study"].tolist() == ["i"]
     assert "formed by i" in cloud.sentence()
-    calm = mn.gosh(mn.pool(events=events[:-1], total=total[:-1]))
+    calm = mn.gosh(mn.pool(events=events[:-1], total=total[:-1], model="glmm"))
     assert not calm.studies["drives"].any()
     assert "not judged" in calm.sentence()
 
@@ -95,16 +95,16 @@ def test_fewer_than_ten_studies_have_no_verdict_without_an_outlier():
 
 
 def test_from_ten_studies_on_the_verdict_is_the_computed_one():
-    cloud = mn.gosh(mn.pool(events=EVENTS, total=TOTAL))
+    cloud = mn.gosh(mn.pool(events=EVENTS, total=TOTAL, model="glmm"))
     assert "not judged" not in cloud.sentence()
     assert ("not separate" in cloud.sentence()) == (cloud.separation is not None and cloud.separation <= 2)
-    none = mn.gosh(mn.pool(events=[0] * 10, total=[10] * 10))
+    none = mn.gosh(mn.pool(events=[0] * 10, total=[10] * 10, model="glmm"))
     assert none.separation is None
     assert "could not be assessed" in none.sentence()
 
 
 def test_means_with_and_without_a_study_are_those_of_the_subsets():
-    cloud = mn.gosh(mn.pool(events=EVENTS[:7], total=TOTAL[:7]))
+    cloud = mn.gosh(mn.pool(events=EVENTS[:7], total=TOTAL[:7], model="glmm"))
     several = cloud.size > 1
     row = cloud.studies.iloc[2]
     assert row["estimate_with"] == pytest.approx(np.nanmean(cloud.estimate[several & cloud.masks[:, 2]]))
@@ -112,7 +112,7 @@ def test_means_with_and_without_a_study_are_those_of_the_subsets():
 
 
 def test_the_frame_and_the_words_hold_what_was_fitted():
-    cloud = mn.gosh(mn.pool(events=EVENTS[:6], total=TOTAL[:6]))
+    cloud = mn.gosh(mn.pool(events=EVENTS[:6], total=TOTAL[:6], model="glmm"))
     frame = cloud.to_frame()
     assert frame.shape == (63, 6)
     assert (frame.loc[frame["k"] == 1, "tau2"].isna()).all()
@@ -141,7 +141,7 @@ def test_fewer_than_three_studies_have_a_reason(data):
 
 
 def test_no_events_at_all_is_one_answer():
-    cloud = mn.gosh(mn.pool(events=[0, 0, 0, 0], total=[10, 12, 8, 20]))
+    cloud = mn.gosh(mn.pool(events=[0, 0, 0, 0], total=[10, 12, 8, 20], model="glmm"))
     assert (cloud.estimate == 0).all()
     assert cloud.separation is None
 
@@ -149,4 +149,4 @@ def test_no_events_at_all_is_one_answer():
 @pytest.mark.parametrize("subsets", [1, 2.5, True, "many"])
 def test_a_number_of_subsets_that_is_none_is_refused(subsets):
     with pytest.raises(mn.ArgumentError, match="subsets="):
-        mn.gosh(mn.pool(events=[1, 2, 3], total=[10, 12, 9]), subsets)
+        mn.gosh(mn.pool(events=[1, 2, 3], total=[10, 12, 9], model="glmm"), subsets)

@@ -61,10 +61,10 @@ def test_heterogeneity_shares_add_up_to_the_test():
 
 
 def test_the_displacement_is_the_fall_of_the_likelihood_of_all_studies():
-    fit = mn.pool(**COUNTS)
+    fit = mn.pool(**COUNTS, model="glmm")
     frame = mn.influence(fit).to_frame()
     rest = {name: values[1:] for name, values in COUNTS.items()}
-    without = mn.pool(**rest)
+    without = mn.pool(**rest, model="glmm")
     studies = BinomialLogit(*(np.array([COUNTS[name]], dtype=float) for name in ("events", "total")))
     height = evaluate(studies, np.array([without.mu]), np.array([without.tau]), RULES[4]).loglik[0]
     assert frame["displacement"][0] == pytest.approx(2 * (fit.loglik - height), rel=1e-6)
@@ -78,24 +78,24 @@ def test_the_displacement_is_the_fall_of_the_likelihood_of_all_studies():
 
 def test_a_planted_outlier_is_named_and_left_out():
     events, total = [3, 4, 2, 5, 3, 4, 2, 28], [40, 45, 30, 50, 38, 41, 33, 40]
-    fit = mn.pool(events=events, total=total, study=list("abcdefgh"))
+    fit = mn.pool(events=events, total=total, study=list("abcdefgh"), model="glmm")
     measured = mn.influence(fit).to_frame()
     assert measured["influential"].tolist() == [False] * 7 + [True]
     found = mn.outliers(fit)
     assert found.studies == ("h",)
-    assert found.without.estimate == pytest.approx(mn.pool(events=events[:-1], total=total[:-1]).estimate, rel=1e-12)
-    assert mn.outliers(mn.pool(events=events[:-1], total=total[:-1])).studies == ()
+    assert found.without.estimate == pytest.approx(mn.pool(events=events[:-1], total=total[:-1], model="glmm").estimate, rel=1e-12)
+    assert mn.outliers(mn.pool(events=events[:-1], total=total[:-1], model="glmm")).studies == ()
 
 
 def test_holm_keeps_more_studies_in_than_single_tests():
-    fit = mn.pool(events=[3, 4, 2, 5, 12, 4], total=[40, 45, 30, 50, 38, 41])
+    fit = mn.pool(events=[3, 4, 2, 5, 12, 4], total=[40, 45, 30, 50, 38, 41], model="glmm")
     single, adjusted = mn.outliers(fit, adjust="none").to_frame(), mn.outliers(fit).to_frame()
     assert (adjusted["p"] >= single["p"] - 1e-15).all()
     assert adjusted["p"].min() == pytest.approx(min(1.0, 6 * single["p"].min()))
 
 
 def test_the_only_study_with_events_is_seen_as_what_it_is():
-    fit = mn.pool(events=[0, 0, 0, 6], total=[20, 15, 30, 25])
+    fit = mn.pool(events=[0, 0, 0, 6], total=[20, 15, 30, 25], model="glmm")
     frame = mn.influence(fit).to_frame()
     assert frame["influential"][3]
     assert frame["status"][3] == "no events"
@@ -117,7 +117,7 @@ def test_without_an_estimate_there_is_a_reason(data):
 
 
 def test_names_from_a_file_are_escaped():
-    fit = mn.pool(events=[3, 4, 20], total=[40, 45, 30], study=["<script>x</script>", "a\x1b[31m", "b"])
+    fit = mn.pool(events=[3, 4, 20], total=[40, 45, 30], study=["<script>x</script>", "a\x1b[31m", "b"], model="glmm")
     page = mn.influence(fit)._repr_html_()
     assert "<script>" not in page
     assert "\x1b" not in mn.influence(fit).summary()
@@ -143,13 +143,13 @@ def test_sets_without_outliers_seldom_name_one():
     for _ in range(60):
         total = random.integers(15, 150, 5)
         rate = 1 / (1 + np.exp(0.4 - random.standard_normal(5)))
-        found = mn.outliers(mn.pool(events=random.binomial(total, rate), total=total))
+        found = mn.outliers(mn.pool(events=random.binomial(total, rate), total=total, model="glmm"))
         named += bool(found.studies)
     assert named <= 14
 
 
 def test_two_studies_that_leave_nothing_to_compare_have_a_reason():
-    fit = mn.pool(events=[1, 9], total=[10, 12])
+    fit = mn.pool(events=[1, 9], total=[10, 12], model="glmm")
     assert "No study can be set against the others" in mn.influence(fit).sentence()
     assert mn.outliers(fit).reason
 

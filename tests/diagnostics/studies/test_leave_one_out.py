@@ -49,14 +49,14 @@ def test_inverse_variance_agrees_with_metafor(name):
 
 
 def test_one_study_leaves_nothing_to_omit():
-    omitted = mn.leave_one_out(mn.pool(events=[3], total=[9]))
+    omitted = mn.leave_one_out(mn.pool(events=[3], total=[9], model="glmm"))
     assert "at least two studies" in omitted.reason
     assert omitted.to_frame().empty
     assert omitted.reason in omitted._repr_html_()
 
 
 def test_the_sentence_names_both_ends():
-    text = mn.leave_one_out(mn.pool(events=EVENTS, total=TOTAL)).sentence()
+    text = mn.leave_one_out(mn.pool(events=EVENTS, total=TOTAL, model="glmm")).sentence()
     assert "45.3 % (without Study 1)" in text
     assert "52.1 % (without Study 2)" in text
 
@@ -74,7 +74,7 @@ def test_the_sentence_names_both_ends():
     ],
 )
 def test_heterogeneity_in_words_for_every_kind_of_answer(events, total, words):
-    fit = mn.pool(events=events, total=total)
+    fit = mn.pool(events=events, total=total, model="glmm")
     text = mn.heterogeneity_text(fit, mn.leave_one_out(fit))
     assert words in text
     assert "nan" not in text.lower()
@@ -82,7 +82,7 @@ def test_heterogeneity_in_words_for_every_kind_of_answer(events, total, words):
 
 
 def test_names_do_not_reach_a_terminal_as_commands():
-    fit = mn.pool(events=[1, 5, 20], total=[20, 25, 30], study=["a\x1b[31m", "b\u202e", "c"])
+    fit = mn.pool(events=[1, 5, 20], total=[20, 25, 30], study=["a\x1b[31m", "b\u202e", "c"], model="glmm")
     found = mn.leave_one_out(fit)
     for text in (found.sentence(), found.summary(), repr(found)):
         assert "\x1b" not in text

@@ -52,8 +52,8 @@ def test_no_events_leave_the_lower_end_to_the_prior_and_say_so(none):
     assert wider.ci_lower < 0.1 * none.ci_lower
     assert any("the data bound the rate on one side only" in note for note in none.notes)
     assert any("dominates what is said of tau" in note for note in none.notes)
-    # Below the exact upper limit for one shared rate, by about as much as Jeffreys' interval is.
-    assert none.ci_upper < 1 - 0.025 ** (1 / 75)
+    # Near the exact upper limit for one shared rate; above it as far as rates may differ.
+    assert none.ci_upper < 1.2 * (1 - 0.025 ** (1 / 75))
     assert none.ci_upper > stats.beta(0.5, 75.5).ppf(0.975)
 
 
@@ -175,9 +175,9 @@ def test_the_views_tell_the_same_numbers(sparse):
     shown = f"{100 * sparse.estimate:.1f} %"
     for text in (sparse.summary(), sparse.sentence(), repr(sparse), sparse._repr_html_()):
         assert shown in text
-        assert "half-normal(1)" in text
+        assert "half-normal(1.25)" in text
     assert all(note in sparse.summary() for note in sparse.notes)
-    assert sparse.method.sentence().startswith("Bayesian binomial-normal model (logit link) with tau ~ half-normal(1)")
+    assert sparse.method.sentence().startswith("Bayesian binomial-normal model (logit link) with tau ~ half-normal(1.25)")
     assert "credible" in sparse.sentence()
 
 
@@ -214,9 +214,9 @@ def test_columns_are_found_by_name():
 
 
 def test_it_takes_the_defaults_that_its_documentation_justifies():
-    assert model.DEFAULT_TAU == ("half-normal", 1.0)
-    assert model.DEFAULT_MU == ("normal", 0.0, 3.0)
-    prior = stats.norm(0, 3)
+    assert model.DEFAULT_TAU == ("half-normal", 1.25)
+    assert model.DEFAULT_MU == ("normal", 0.0, 2.5)
+    prior = stats.norm(0, 2.5)
     shares = [prior.cdf(np.log(rate / (1 - rate))) for rate in (0.01, 0.001)]
     assert [round(100 * share, 1) for share in shares] == [6.3, 1.1]
     assert round(100 * stats.beta(0.5, 0.5).cdf(0.01), 1) == 6.4

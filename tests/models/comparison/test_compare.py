@@ -26,9 +26,9 @@ DATA = pd.DataFrame(
 
 
 def test_groups_with_their_own_spread_are_single_poolings():
-    found = mn.compare(DATA, "group", heterogeneity="separate")
+    found = mn.compare(DATA, "group", heterogeneity="separate", model="glmm")
     for name, part in DATA.groupby("group"):
-        one = mn.pool(part)
+        one = mn.pool(part, model="glmm")
         assert found.groups[name].estimate == pytest.approx(one.estimate, rel=1e-12)
         assert found.groups[name].ci_upper == pytest.approx(one.ci_upper, rel=1e-12)
 
@@ -43,7 +43,7 @@ def test_groups_with_one_spread_are_those_of_a_regression_on_the_group(model):
         assert found.groups[name].mu_lower == pytest.approx(term["ci_lower"], rel=1e-6)
     assert found.tau2_common == pytest.approx(other.tau2, rel=1e-6, abs=1e-12)
     if model == "glmm":
-        assert found.lrt == pytest.approx(mn.meta_regression(DATA, "~ group").lrt, rel=1e-8)
+        assert found.lrt == pytest.approx(mn.meta_regression(DATA, "~ group", model=model).lrt, rel=1e-8)
 
 
 def test_two_step_groups_by_their_own_spread_have_q_between():
@@ -61,7 +61,7 @@ def test_at_the_spread_of_each_group_the_ratio_is_that_of_the_likelihoods():
     from metanet.kernels.normal_effect.random_effect import RULES, evaluate
     from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit
 
-    found = mn.compare(DATA, "group", heterogeneity="separate")
+    found = mn.compare(DATA, "group", heterogeneity="separate", model="glmm")
     parts = [
         BinomialLogit(*(part[name].to_numpy(dtype=float)[None] for name in ("events", "total"))) for _, part in DATA.groupby("group")
     ]
@@ -77,11 +77,11 @@ def test_at_the_spread_of_each_group_the_ratio_is_that_of_the_likelihoods():
 
 
 def test_pairs_are_comparisons_of_two_groups_adjusted_by_holm():
-    found = mn.compare(DATA, "group")
+    found = mn.compare(DATA, "group", model="glmm")
     pairs = found.differences
     assert len(pairs) == 3
     for row in pairs.to_dict("records"):
-        two = mn.compare(DATA[DATA["group"].isin([row["first"], row["second"]])], "group")
+        two = mn.compare(DATA[DATA["group"].isin([row["first"], row["second"]])], "group", model="glmm")
         assert row["pvalue"] == pytest.approx(two.lrt_pvalue, rel=1e-9)
         first, second = (found.groups[row[name]] for name in ("first", "second"))
         assert row["difference"] == pytest.approx(first.estimate - second.estimate)
@@ -153,17 +153,17 @@ def test_the_bootstrap_keeps_its_size_where_the_groups_are_alike():
         total = random.integers(15, 60, 8)
         theta = -1.5 + 0.6 * random.standard_normal(8)
         frame = DATA.iloc[:8].assign(events=random.binomial(total, 1 / (1 + np.exp(-theta))), total=total, group=["A", "B"] * 4)
-        low += mn.compare(frame, "group", bootstrap=99, seed=seed).bootstrap_pvalue < 0.1
+        low += mn.compare(frame, "group", bootstrap=99, seed=seed, model="glmm").bootstrap_pvalue < 0.1
     assert low <= 10
 
 
 def test_arms_of_one_study_in_two_groups_are_named():
     frame = DATA.assign(group=["A"] * 3 + ["B"] * 3 + ["C", "A", "C"])
-    assert any("within-study comparison" in note for note in mn.compare(frame, "group").notes)
+    assert any("within-study comparison" in note for note in mn.compare(frame, "group", model="glmm").notes)
 
 
 def test_the_label_stands_wherever_it_is_printed():
-    found = mn.compare(DATA, "group")
+    found = mn.compare(DATA, "group", model="glmm")
     for text in (found.sentence(), found.summary(), found._repr_html_(), " ".join(found.notes)):
         assert "observational comparison" in text.lower()
     json.dumps(found.to_dict(), allow_nan=False)
@@ -172,11 +172,11 @@ def test_the_label_stands_wherever_it_is_printed():
 
 @pytest.mark.parametrize("tau2", ["common", "separate"])
 def test_groups_that_cannot_be_told_apart_have_a_reason(tau2):
-    none = mn.compare(DATA.assign(events=0), "group", heterogeneity=tau2)
+    none = mn.compare(DATA.assign(events=0), "group", heterogeneity=tau2, model="glmm")
     assert none.test_sentence() == "All groups have no events, so they cannot be compared."
     assert none.lrt_pvalue is None
     assert any("no events" in note for note in none.notes)
-    one = mn.compare(DATA.assign(group="A"), "group", heterogeneity=tau2)
+    one = mn.compare(DATA.assign(group="A"), "group", heterogeneity=tau2, model="glmm")
     assert one.lrt_pvalue is None
     assert one.differences.empty
 
@@ -184,7 +184,7 @@ def test_groups_that_cannot_be_told_apart_have_a_reason(tau2):
 def test_single_studies_and_edges_are_answered():
     frame = pd.DataFrame({"events": [0, 5, 9, 4], "total": [12, 20, 9, 31], "g": ["A", "B", "C", "B"]})
     for tau2 in ("common", "separate"):
-        found = mn.compare(frame, "g", heterogeneity=tau2, bootstrap=0)
+        found = mn.compare(frame, "g", heterogeneity=tau2, bootstrap=0, model="glmm")
         assert [fit.status for fit in found.groups.values()] == ["not pooled", "pooled", "not pooled"]
         assert 0 < found.lrt_pvalue < 0.01
         assert found.exact_pvalue < 0.01
@@ -192,7 +192,7 @@ def test_single_studies_and_edges_are_answered():
 
 def test_rows_without_a_group_are_left_out_and_counted():
     frame = DATA.assign(group=["A", None, "A", "B", "B", "B", np.nan, "A", " "])
-    found = mn.compare(frame, "group")
+    found = mn.compare(frame, "group", model="glmm")
     assert sum(fit.k for fit in found.groups.values()) == 6
     assert any("3 arms of 3 studies without a value of group excluded" in note for note in found.notes)
 
@@ -244,7 +244,7 @@ def test_groups_at_both_ends_do_not_break_two_steps():
 
 
 def test_a_column_named_like_a_number_keeps_the_group_names():
-    found = mn.compare(DATA.rename(columns={"group": "status"}), "status")
+    found = mn.compare(DATA.rename(columns={"group": "status"}), "status", model="glmm")
     assert found.to_frame()["group"].tolist() == ["A", "B", "C"]
 
 
@@ -285,12 +285,12 @@ def test_arguments_that_cannot_be_are_refused(arguments, message):
 
 
 def test_the_stamp_of_a_joint_model_names_its_own_degrees_of_freedom():
-    found = mn.compare(DATA, "group")
+    found = mn.compare(DATA, "group", model="glmm")
     for text in (found.method.sentence(), found.groups["A"].method.sentence()):
         assert "one tau" in text
         assert "t with 6 degrees of freedom" in text
         assert "prediction intervals: t with 5 degrees of freedom" in text
-    assert "k − 1" in mn.compare(DATA, "group", heterogeneity="separate").method.sentence()
+    assert "k − 1" in mn.compare(DATA, "group", heterogeneity="separate", model="glmm").method.sentence()
 
 
 ALONE = pd.DataFrame({"events": [3, 9, 14], "total": [20, 30, 30], "g": list("abc")})
@@ -310,7 +310,7 @@ def test_single_studies_have_no_test_and_explain_nothing(model, heterogeneity, e
 
 
 def test_a_report_on_single_studies_does_not_say_what_they_explain():
-    fit = mn.pool(ALONE.assign(study=list("xyz")))
+    fit = mn.pool(ALONE.assign(study=list("xyz")), model="glmm")
     text = mn.heterogeneity_report(fit, by="g", moderators=[], subsets=False).paragraphs()["Subgroups"]
     assert "One study in each group" in text
     assert "account for" not in text
@@ -319,7 +319,7 @@ def test_a_report_on_single_studies_does_not_say_what_they_explain():
 
 def test_a_pair_of_single_studies_has_no_test_beside_other_pairs():
     frame = DATA.iloc[:5].assign(group=list("AAABC"))
-    found = mn.compare(frame, "group", bootstrap=0)
+    found = mn.compare(frame, "group", bootstrap=0, model="glmm")
     tested = {(row["first"], row["second"]): row["pvalue"] for row in found.differences.to_dict("records")}
     assert np.isnan(tested["B", "C"])
     assert tested["A", "B"] > 0
@@ -331,7 +331,7 @@ def test_a_pair_of_single_studies_has_no_test_beside_other_pairs():
 def test_groups_at_opposite_edges_have_an_exact_test_that_says_what_it_takes(groups):
     events, total = [0, 0, 30, 40, 0, 0], [20, 15, 30, 40, 10, 12]
     frame = pd.DataFrame({"events": events[: len(groups)], "total": total[: len(groups)], "g": groups})
-    found = mn.compare(frame, "g")
+    found = mn.compare(frame, "g", model="glmm")
     assert found.lrt_pvalue is None
     sums = frame.groupby("g").sum()
     if len(groups) == 4:
@@ -345,26 +345,26 @@ def test_groups_at_opposite_edges_have_an_exact_test_that_says_what_it_takes(gro
     assert pairs["a minus b"] == "Fisher's exact test p < 0.001"
     # Two groups without events have nothing to compare.
     assert pairs.get("a minus c", "no test") == "no test"
-    assert "Fisher" in mn.compare(frame, "g").summary()
+    assert "Fisher" in mn.compare(frame, "g", model="glmm").summary()
 
 
 def test_groups_at_one_edge_are_not_told_apart_by_fishers_test_either():
-    found = mn.compare(DATA.assign(events=DATA["total"]), "group")
+    found = mn.compare(DATA.assign(events=DATA["total"]), "group", model="glmm")
     assert found.exact_pvalue is None
     assert found.test_sentence() == "All groups have only events, so they cannot be compared."
 
 
 def test_one_pair_is_not_called_adjusted():
-    one = mn.compare(DATA[DATA["group"] != "C"], "group")
+    one = mn.compare(DATA[DATA["group"] != "C"], "group", model="glmm")
     row = one.differences.iloc[0]
     assert not one.adjusted
     assert "adjusted" not in one.summary()
     p = one.pair_table()[1][0][-1]
     assert p.startswith("p = ")
     assert f"; by F p = {row['pvalue_f']:.3f}" in p
-    more = mn.compare(DATA, "group")
+    more = mn.compare(DATA, "group", model="glmm")
     assert more.adjusted
     assert all("; by F p" in row[-1] and ", adjusted p" in row[-1] for row in more.pair_table()[1])
     # Two of three pairs have a test that is adjusted; one pair alone is not.
-    single = mn.compare(DATA.iloc[:5].assign(group=list("AAABC")), "group", bootstrap=0)
+    single = mn.compare(DATA.iloc[:5].assign(group=list("AAABC")), "group", bootstrap=0, model="glmm")
     assert single.adjusted

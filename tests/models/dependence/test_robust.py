@@ -26,7 +26,7 @@ def frame():
     )
 
 
-@pytest.mark.parametrize("choices", [{"model": "inverse_variance"}, {"model": "common"}, {}, {"link": "probit"}, {"measure": "PFT"}])
+@pytest.mark.parametrize("choices", [{"model": "inverse_variance"}, {"model": "common"}, {"model": "glmm"}, {"model": "glmm", "link": "probit"}, {"measure": "PFT"}])
 def test_estimate_and_model_error_stay_what_they_are(choices):
     fit = pool(frame(), **choices)
     found = cluster_robust(fit)
@@ -40,7 +40,7 @@ def test_estimate_and_model_error_stay_what_they_are(choices):
 
 
 def test_ends_on_both_scales_belong_together():
-    found = cluster_robust(pool(frame()))
+    found = cluster_robust(pool(frame(), model="glmm"))
     np.testing.assert_allclose(np.log(found.ci_lower / (1 - found.ci_lower)), found.mu_lower)
     np.testing.assert_allclose(found.df, 5.0)
 
@@ -127,12 +127,12 @@ def test_a_regression_on_other_columns_names_them():
 
 def test_what_cannot_be_made_robust_has_a_reason():
     data = frame()
-    one = cluster_robust(pool(data), [1] * 10)
+    one = cluster_robust(pool(data, model="glmm"), [1] * 10)
     assert "one study" in one.reason
     assert one.se is None
     assert one.ci_lower is None
-    assert one.estimate == pool(data).estimate
-    none = cluster_robust(pool(events=[0, 0], total=[3, 4]), [1, 2])
+    assert one.estimate == pool(data, model="glmm").estimate
+    none = cluster_robust(pool(events=[0, 0], total=[3, 4], model="glmm"), [1, 2])
     assert "no events" in none.reason
     few = cluster_robust(meta_regression(data, "~ year"), [1] * 5 + [2] * 5)
     assert "more studies than coefficients" in few.reason
@@ -168,7 +168,7 @@ def test_studies_that_agree_exactly_get_no_interval_of_no_width(model):
 
 
 def test_the_sandwich_says_that_it_is_not_cr2():
-    assert any("CR2 does not exist" in note for note in cluster_robust(pool(frame())).notes)
+    assert any("CR2 does not exist" in note for note in cluster_robust(pool(frame(), model="glmm")).notes)
     assert not any("CR2 does not exist" in note for note in cluster_robust(pool(frame(), model="common")).notes)
 
 
@@ -184,7 +184,7 @@ def test_the_sandwich_says_that_it_is_not_cr2():
 )
 def test_arguments_that_cannot_be_used_are_named(arguments, match):
     with pytest.raises(ArgumentError, match=match):
-        cluster_robust(pool(frame()), **arguments)
+        cluster_robust(pool(frame(), model="glmm"), **arguments)
 
 
 def test_models_without_such_errors_are_refused():
@@ -197,7 +197,7 @@ def test_models_without_such_errors_are_refused():
 def test_every_view_holds_the_numbers_and_escapes_names():
     data = frame().assign(study_id=["<b>"] * 2 + STUDIES[2:])
     fit = meta_regression(data.rename(columns={"year": "<i>y"}), "~ `<i>y`")
-    for found in (cluster_robust(pool(data)), cluster_robust(fit)):
+    for found in (cluster_robust(pool(data, model="glmm")), cluster_robust(fit)):
         json.dumps(found.to_dict(), allow_nan=False)
         assert "<i>" not in found._repr_html_()
         assert "<b>" not in found._repr_html_()
@@ -207,6 +207,6 @@ def test_every_view_holds_the_numbers_and_escapes_names():
 
 def test_it_runs_on_the_evidence():
     rates = mn.load_evidence().rates("objective_response")
-    found = cluster_robust(pool(rates))
+    found = cluster_robust(pool(rates, model="glmm"))
     assert found.clusters == rates["study_id"].nunique()
     assert 0 < found.ci_lower < found.estimate < found.ci_upper < 1

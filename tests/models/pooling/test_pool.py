@@ -25,7 +25,7 @@ def test_devcic_2014_is_reproduced_to_the_printed_digit():
 
 
 def test_no_events_anywhere_gives_zero_with_the_exact_interval_on_the_sum():
-    fit = mn.pool(events=[0, 0, 0, 0], total=[10, 20, 30, 15])
+    fit = mn.pool(events=[0, 0, 0, 0], total=[10, 20, 30, 15], model="glmm")
     assert fit.status == "no events"
     assert fit.estimate == 0
     assert fit.ci_lower == 0
@@ -36,7 +36,7 @@ def test_no_events_anywhere_gives_zero_with_the_exact_interval_on_the_sum():
 
 
 def test_only_events_mirror_no_events():
-    none, only = mn.pool(events=[0, 0], total=[10, 20]), mn.pool(events=[10, 20], total=[10, 20])
+    none, only = mn.pool(events=[0, 0], total=[10, 20], model="glmm"), mn.pool(events=[10, 20], total=[10, 20], model="glmm")
     assert only.status == "only events"
     assert (only.estimate, only.ci_upper) == (1, 1)
     assert only.ci_lower == pytest.approx(1 - none.ci_upper, rel=1e-12)
@@ -68,7 +68,7 @@ def test_two_studies_are_pooled_without_a_prediction_interval(model):
 
 
 def test_opposite_ends_have_no_estimate_and_say_why():
-    fit = mn.pool(events=[0, 10], total=[10, 10])
+    fit = mn.pool(events=[0, 10], total=[10, 10], model="glmm")
     assert fit.status == "not estimable"
     assert fit.estimate is None
     assert fit.ci_lower is None
@@ -78,7 +78,7 @@ def test_opposite_ends_have_no_estimate_and_say_why():
 
 def test_arms_of_one_study_are_said_to_be_arms():
     frame = pd.DataFrame({"events": [3, 4, 5], "total": [9, 9, 9], "study_id": ["A", "A", "B"]})
-    fit = mn.pool(frame)
+    fit = mn.pool(frame, model="glmm")
     assert (fit.k, fit.study_count) == (3, 2)
     assert "3 arms of 2 studies" in fit.sentence()
     assert any("as if they were independent" in note for note in fit.notes)
@@ -97,7 +97,7 @@ def test_the_correction_is_named_where_it_moves_the_rate():
     fit = mn.pool(events=[0, 0, 1, 2], total=[12, 30, 44, 51], model="inverse_variance")
     assert any("0.5 was added" in note for note in fit.notes)
     assert fit.method["studies_corrected"] == 2
-    assert mn.pool(events=[0, 0, 1, 2], total=[12, 30, 44, 51]).method["continuity_correction"] == "none"
+    assert mn.pool(events=[0, 0, 1, 2], total=[12, 30, 44, 51], model="glmm").method["continuity_correction"] == "none"
 
 
 def test_nielweise_arm_1_has_two_different_rates():
@@ -105,7 +105,7 @@ def test_nielweise_arm_1_has_two_different_rates():
     from tests.reference.cases import load
 
     data = load("nielweise2007")
-    fit = mn.pool(events=data["ai"], total=data["n1i"])
+    fit = mn.pool(events=data["ai"], total=data["n1i"], model="glmm")
     assert round(100 * fit.estimate, 2) == 0.81
     assert round(100 * fit.marginal_estimate, 2) == 1.20
 
@@ -194,9 +194,9 @@ def test_many_groups_give_the_numbers_of_single_poolings(model):
 def test_arrays_give_the_numbers_of_single_poolings():
     events = np.array([EVENTS, [0] * 3 + [2] + [np.nan] * 8])
     total = np.array([TOTAL, [10, 20, 30, 40] + [np.nan] * 8])
-    batch = mn.pool_arrays(events, total)
-    assert batch.estimate[0] == pytest.approx(mn.pool(events=EVENTS, total=TOTAL).estimate, rel=1e-12)
-    second = mn.pool(events=[0, 0, 0, 2], total=[10, 20, 30, 40])
+    batch = mn.pool_arrays(events, total, model="glmm")
+    assert batch.estimate[0] == pytest.approx(mn.pool(events=EVENTS, total=TOTAL, model="glmm").estimate, rel=1e-12)
+    second = mn.pool(events=[0, 0, 0, 2], total=[10, 20, 30, 40], model="glmm")
     assert batch.estimate[1] == pytest.approx(second.estimate, rel=1e-10)
     assert np.isnan(batch.weights[1, 4:]).all()
 
@@ -205,9 +205,9 @@ def test_a_long_batch_in_pieces_gives_the_numbers_of_each_fit():
     rng = np.random.default_rng(6)
     total = rng.integers(5, 80, (150, 6)).astype(float)
     events = rng.binomial(total.astype(int), 0.3).astype(float)
-    long = mn.pool_arrays(events, total)
+    long = mn.pool_arrays(events, total, model="glmm")
     for i in (0, 99, 100, 149):
-        alone = mn.pool(events=events[i], total=total[i])
+        alone = mn.pool(events=events[i], total=total[i], model="glmm")
         assert long.estimate[i] == pytest.approx(alone.estimate, rel=1e-11)
         assert long.tau2_upper[i] == pytest.approx(alone.tau2_upper, rel=1e-7)
         np.testing.assert_allclose(long.weights[i], alone.weights, rtol=1e-7)
@@ -233,8 +233,8 @@ def test_a_long_batch_in_pieces_gives_the_numbers_of_each_fit():
         ({"events": "events", "total": [9]}, "no data were given"),
         ({"events": [1], "total": [9], "model": "glm"}, "model='glm' is not known.*Did you mean 'glmm'"),
         ({"events": [1], "total": [9], "model": "peto"}, "events_control is missing; measure='PETO' takes events, total"),
-        ({"events": [1], "total": [9], "ci": "HK"}, "ci='HK' is not known for model='glmm'"),
-        ({"events": [1], "total": [9], "tau2": "DL"}, "tau2='DL' is not known for model='glmm'"),
+        ({"events": [1], "total": [9], "ci": "HK", "model": "glmm"}, "ci='HK' is not known for model='glmm'"),
+        ({"events": [1], "total": [9], "tau2": "DL", "model": "glmm"}, "tau2='DL' is not known for model='glmm'"),
         ({"events": [1], "total": [9], "tau2": "reml", "model": "inverse_variance"}, "Did you mean 'REML'"),
         ({"events": [1], "total": [9], "level": 95}, r"level=.*Did you mean 0.95"),
         ({"events": [1], "total": [9], "level": True}, "level="),
@@ -261,51 +261,51 @@ def test_bad_input_is_one_error_that_names_argument_and_index(arguments, words):
 def test_a_misspelt_column_is_refused_with_the_nearest():
     frame = pd.DataFrame({"responders": [1], "patients": [9]})
     with pytest.raises(mn.ArgumentError, match=r"'responder' is not a column.*Did you mean 'responders'"):
-        mn.pool(frame, events="responder", total="patients")
+        mn.pool(frame, events="responder", total="patients", model="glmm")
 
 
 @pytest.mark.parametrize("by", [3, None, [], ["g", 4], "estimate", "notes", "h"])
 def test_groups_are_columns_that_the_result_does_not_have(by):
     frame = pd.DataFrame({"g": ["a"], "h": [[1]], "events": [1], "total": [3], "estimate": [0.1], "notes": [""]})
     with pytest.raises(mn.ArgumentError, match="by="):
-        mn.pool_many(frame, by)
+        mn.pool_many(frame, by, model="glmm")
 
 
 def test_a_column_name_that_is_shared_is_refused():
     frame = pd.DataFrame([[1, 2, 9]], columns=["events", "events", "total"])
     with pytest.raises(mn.ArgumentError, match="several columns"):
-        mn.pool(frame)
+        mn.pool(frame, model="glmm")
 
 
 def test_missing_names_get_a_number_and_columns_of_ours_are_not_lost():
     frame = pd.DataFrame({"study": [None, "B"], "events": [1, 2], "total": [9, 9], "rate": [7, 8], "study_id": [None, None]})
-    studies = mn.pool(frame).studies
+    studies = mn.pool(frame, model="glmm").studies
     assert studies["study"].tolist() == ["Study 1", "B"]
     assert studies["rate (data)"].tolist() == [7, 8]
-    assert mn.pool(frame).study_count == 2
+    assert mn.pool(frame, model="glmm").study_count == 2
 
 
 @pytest.mark.parametrize(("events", "total"), [([["1"]], [["9"]]), ([[True]], [[True]]), ([[1j]], [[9]]), ([[2**60]], [[2**61]])])
 def test_arrays_refuse_what_single_poolings_refuse(events, total):
     with pytest.raises(mn.ArgumentError):
-        mn.pool_arrays(events, total)
+        mn.pool_arrays(events, total, model="glmm")
 
 
 def test_a_masked_study_is_absent():
-    batch = mn.pool_arrays(np.ma.array([[1, 2, 3]], mask=[[0, 0, 1]]), np.ma.array([[9, 9, 9]], mask=[[0, 0, 1]]))
+    batch = mn.pool_arrays(np.ma.array([[1, 2, 3]], mask=[[0, 0, 1]]), np.ma.array([[9, 9, 9]], mask=[[0, 0, 1]]), model="glmm")
     assert batch.k[0] == 2
 
 
 def test_no_finite_limit_is_printed_as_certainty():
-    fit = mn.pool(events=[2, 2, 7, 6], total=[3, 2, 7, 6], level=0.999)
+    fit = mn.pool(events=[2, 2, 7, 6], total=[3, 2, 7, 6], level=0.999, model="glmm")
     assert fit.ci_upper < 1
     assert ">99.9" in fit.summary()
-    assert "99.9999999 % CI" in mn.pool(events=[1, 0], total=[9, 9], level=1 - 1e-9).summary()
+    assert "99.9999999 % CI" in mn.pool(events=[1, 0], total=[9, 9], level=1 - 1e-9, model="glmm").summary()
 
 
 def test_without_spread_median_and_average_share_their_interval():
     for ci in ("z", "t", "profile"):
-        fit = mn.pool(events=[507, 1, 0, 1], total=[5000, 6, 14, 24], ci=ci)
+        fit = mn.pool(events=[507, 1, 0, 1], total=[5000, 6, 14, 24], ci=ci, model="glmm")
         assert fit.tau2 == 0
         assert (fit.ci_lower, fit.ci_upper) == (fit.marginal_ci_lower, fit.marginal_ci_upper)
     assert any("does not contain the whole interval" in note for note in fit.notes)
@@ -321,17 +321,17 @@ def test_tau2_outside_its_own_interval_is_noted():
 def test_an_error_in_a_group_names_the_group():
     frame = pd.DataFrame({"g": ["a", "b"], "events": [1, 5], "total": [9, 3]})
     with pytest.raises(mn.ArgumentError, match=r"group g='b'.*events"):
-        mn.pool_many(frame, "g")
+        mn.pool_many(frame, "g", model="glmm")
 
 
 def test_equal_study_names_are_kept_apart_and_noted():
-    fit = mn.pool(events=[1, 2, 3], total=[9, 9, 9], study=["Smith", "Smith", "Jones"])
+    fit = mn.pool(events=[1, 2, 3], total=[9, 9, 9], study=["Smith", "Smith", "Jones"], model="glmm")
     assert fit.studies["study"].tolist() == ["Smith", "Smith (2)", "Jones"]
     assert any("numbered, not merged" in note for note in fit.notes)
 
 
 def test_a_result_cannot_be_changed():
-    fit = mn.pool(events=EVENTS, total=TOTAL)
+    fit = mn.pool(events=EVENTS, total=TOTAL, model="glmm")
     with pytest.raises(AttributeError):
         fit.estimate = 0.5
     with pytest.raises(TypeError):
@@ -345,7 +345,7 @@ def test_a_result_cannot_be_changed():
 
 def test_views_escape_what_comes_from_data():
     hostile = "<script>alert(1)</script> $\\frac{1}"
-    fit = mn.pool(events=[3, 4, 1], total=[9, 9, 9], study=[hostile, hostile, "x"])
+    fit = mn.pool(events=[3, 4, 1], total=[9, 9, 9], study=[hostile, hostile, "x"], model="glmm")
     assert "<script>" not in fit._repr_html_()
     assert "tex2jax_ignore" in fit._repr_html_()
     assert "<script>" not in mn.leave_one_out(fit)._repr_html_()
@@ -354,7 +354,7 @@ def test_views_escape_what_comes_from_data():
 
 def test_columns_of_the_data_travel_with_the_studies():
     frame = pd.DataFrame({"events": [3, 4, 1], "total": [9, 9, 9], "year": [2001, 2002, 2003]}, index=[7, 8, 9])
-    assert mn.pool(frame).studies["year"].tolist() == [2001, 2002, 2003]
+    assert mn.pool(frame, model="glmm").studies["year"].tolist() == [2001, 2002, 2003]
 
 
 def test_the_stamp_names_every_choice():
@@ -395,7 +395,7 @@ def test_rates_have_an_exact_model_on_every_scale(options):
     assert any("need" in note and "none" in note for note in fit.notes)
 
 
-@pytest.mark.parametrize("options", [{}, {"link": "probit"}])
+@pytest.mark.parametrize("options", [{"model": "glmm"}, {"model": "glmm", "link": "probit"}])
 def test_a_flat_likelihood_is_not_said_to_increase(options):
     single = mn.pool(events=[1, 0, 1, 1, 0], total=[1] * 5, **options)
     assert single.status == "not estimable"
@@ -409,16 +409,89 @@ def test_a_flat_likelihood_of_a_regression_and_of_groups_is_not_said_to_increase
     data = pd.DataFrame(
         {"study": list("abcdefgh"), "events": [1, 0, 1, 1, 0, 0, 1, 0], "total": 1, "x": range(8), "g": list("aaaabbbb")}
     )
-    for result in (mn.meta_regression(data, "~ x"), mn.compare(data, "g", bootstrap=0)):
+    for result in (mn.meta_regression(data, "~ x", model="glmm"), mn.compare(data, "g", bootstrap=0, model="glmm")):
         assert any("no unique maximum" in note for note in result.notes)
         assert not any("increases" in note for note in result.notes)
 
 
 def test_one_sided_data_are_described_in_plain_words():
-    assert mn.pool(events=[9, 8, 7], total=[9, 8, 7]).notes[0].startswith("All patients in all studies had the event")
+    assert mn.pool(events=[9, 8, 7], total=[9, 8, 7], model="glmm").notes[0].startswith("All patients in all studies had the event")
     assert any(
         note.startswith("All patients in all studies had the event") for note in mn.bayes_pool(events=[9, 8, 7], total=[9, 8, 7]).notes
     )
-    text = mn.report_text(mn.pool(events=[0, 0, 0], total=[9, 8, 7])).methods
+    text = mn.report_text(mn.pool(events=[0, 0, 0], total=[9, 8, 7], model="glmm")).methods
     assert "No patient in any study had the outcome" in text
-    assert "of any study" not in mn.small_study_effects(mn.pool(events=[9] * 4, total=[9] * 4), allow_biased=True).sentence()
+    assert "of any study" not in mn.small_study_effects(mn.pool(events=[9] * 4, total=[9] * 4, model="glmm"), allow_biased=True).sentence()
+
+
+EFFECTS = pd.DataFrame(
+    {"study": list("abcd"), "yi": [0.1, 0.3, 0.5, 0.2], "vi": [0.1, 0.2, 0.1, 0.2], "g": list("aabb"), "x": range(4)}
+)
+TIMES = pd.DataFrame({"events": [1, 3, 5, 2], "person_time": [10.0, 20, 10, 20], "g": list("aabb"), "x": range(4)})
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        mn.pool,
+        lambda data: mn.pool_many(data, "g"),
+        lambda data: mn.compare(data, "g", bootstrap=0),
+        lambda data: mn.meta_regression(data, "~ x"),
+        mn.multiverse,
+    ],
+)
+@pytest.mark.parametrize("data", [EFFECTS, TIMES])
+def test_columns_that_bear_the_name_of_an_argument_are_found(run, data):
+    assert run(data) is not None
+
+
+def test_a_frame_of_effects_is_pooled_as_effects():
+    fit = mn.pool(EFFECTS)
+    assert fit.measure == "GEN"
+    assert fit.mu == mn.pool(yi=EFFECTS["yi"], vi=EFFECTS["vi"]).mu
+    assert mn.pool(TIMES).measure == "IRLN"
+    assert mn.pool(TIMES.rename(columns={"events": "deaths"}), events="deaths").mu == mn.pool(TIMES).mu
+    # Counts come first, and what is named is what is taken.
+    both = EFFECTS.assign(events=[1, 2, 3, 4], total=[9, 9, 9, 9])
+    assert mn.pool(both).measure == "PLO"
+    assert mn.pool(both, measure="GEN").mu == fit.mu
+    with pytest.raises(mn.ArgumentError, match="events is missing"):
+        mn.pool(EFFECTS[["study", "yi"]])
+
+
+SPARSE = {"events": [2, 1, 3, 0], "total": [40] * 4, "events_control": [0, 0, 1, 0], "total_control": [40] * 4}
+
+
+@pytest.mark.parametrize(("measure", "model"), [("OR", "UM.FS"), ("RR", "mantel_haenszel"), ("RD", "mantel_haenszel")])
+def test_an_effect_that_depends_on_a_correction_stands_beside_one_without(measure, model):
+    fit, other = mn.pool(**SPARSE, measure=measure), mn.pool(**SPARSE, measure=measure, model=model)
+    text = fit.sentence()
+    assert "It depends on the continuity correction in 3 of 4 studies" in text
+    shown = fit.scale.estimate(other.estimate, other.ci_lower, other.ci_upper, fit.level)
+    assert f"which needs none, gives {shown}" in text
+    assert dict(fit.rows())["Without correction"].startswith(shown)
+    null = 0 if measure == "RD" else 1
+    apart = (fit.ci_lower <= null <= fit.ci_upper) != (other.ci_lower <= null <= other.ci_upper)
+    assert ("Only one of the two intervals includes" in text) == apart
+
+
+def test_a_result_that_its_correction_made_significant_says_so_in_its_sentence():
+    fit = mn.pool(**SPARSE)
+    assert fit.ci_lower > 1
+    assert fit.sentence().endswith("Only one of the two intervals includes 1.")
+
+
+def test_an_effect_that_exists_by_its_correction_alone_says_so():
+    none = mn.pool(**{**SPARSE, "events_control": [0] * 4})
+    assert none.sentence().endswith("which needs none, has no finite estimate.")
+    times = {name.replace("total", "person_time"): value for name, value in SPARSE.items()}
+    assert mn.pool(**times).sentence().endswith("It depends on the continuity correction in 3 of 4 studies.")
+
+
+@pytest.mark.parametrize(
+    "options", [{"model": "peto"}, {"model": "mantel_haenszel", "measure": "RD"}, {"model": "CM.EL"}, {"measure": "AS"}]
+)
+def test_a_model_without_a_correction_has_no_word_of_one(options):
+    assert "correction" not in mn.pool(**SPARSE, **options).sentence()
+    full = {**SPARSE, "events": [2, 1, 3, 4], "events_control": [1, 1, 1, 2]}
+    assert "correction" not in mn.pool(**full).sentence()

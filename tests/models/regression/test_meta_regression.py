@@ -65,8 +65,8 @@ def test_the_published_association_of_devcic_is_reproduced(source):
 
 
 def test_the_exact_model_is_the_default_and_tests_by_likelihood_ratio():
-    fit = meta_regression(devcic("review"), "~ pct_pancreatic")
-    null = mn.pool(devcic("review"))
+    fit = meta_regression(devcic("review"), "~ pct_pancreatic", model="glmm")
+    null = mn.pool(devcic("review"), model="glmm")
     assert (fit.model, fit.measure, fit.method["ci"], fit.df) == ("glmm", "PLO", "t", 10)
     np.testing.assert_allclose(fit.lrt, 2 * (fit.loglik - null.loglik), rtol=1e-9)
     np.testing.assert_allclose(fit.tau2_without, null.tau2, rtol=1e-6)
@@ -76,7 +76,7 @@ def test_the_exact_model_is_the_default_and_tests_by_likelihood_ratio():
 
 
 def test_the_interval_of_the_coefficient_uses_student_with_k_less_p():
-    fit = meta_regression(devcic("review"), "~ pct_pancreatic")
+    fit = meta_regression(devcic("review"), "~ pct_pancreatic", model="glmm")
     row = fit.coefficients.iloc[1]
     half = regression.critical(0.95, np.array(10.0)) * row["se"]
     np.testing.assert_allclose([row["ci_lower"], row["ci_upper"]], [row["estimate"] - half, row["estimate"] + half])
@@ -125,10 +125,10 @@ def test_every_kind_of_data_is_fitted_and_predicted(choices, scale):
 
 def test_a_prediction_is_the_line_with_its_covariance():
     data = made()
-    fit = meta_regression(data, "~ share", ci="z")
+    fit = meta_regression(data, "~ share", ci="z", model="glmm")
     at = fit.predict({"share": 40})
     b = fit.coefficients["estimate"].to_numpy()
-    moved = meta_regression(data.assign(share=data["share"] - 40), "~ share", ci="z").coefficients.iloc[0]
+    moved = meta_regression(data.assign(share=data["share"] - 40), "~ share", ci="z", model="glmm").coefficients.iloc[0]
     np.testing.assert_allclose(at["predictor"], b[0] + 40 * b[1], rtol=1e-7)
     # The intercept of the same model with its moderator moved there.
     np.testing.assert_allclose([at["predictor"][0], at["se"][0]], [moved["estimate"], moved["se"]], rtol=1e-6)
@@ -138,9 +138,9 @@ def test_a_prediction_is_the_line_with_its_covariance():
 
 
 def test_the_coding_of_categories_changes_no_test_and_no_prediction():
-    one = meta_regression(made(), "~ group")
-    full = meta_regression(made(), "~ 0 + group")
-    other = meta_regression(made(), "~ C(group, 'c')")
+    one = meta_regression(made(), "~ group", model="glmm")
+    full = meta_regression(made(), "~ 0 + group", model="glmm")
+    other = meta_regression(made(), "~ C(group, 'c')", model="glmm")
     for fit in (full, other):
         np.testing.assert_allclose([fit.qm, fit.lrt, fit.tau2], [one.qm, one.lrt, one.tau2], rtol=1e-6)
         for group in "abc":
@@ -155,8 +155,8 @@ def test_the_coding_of_categories_changes_no_test_and_no_prediction():
 def test_studies_without_a_moderator_are_left_out_and_named():
     data = made()
     data.loc[[3, 7], "share"] = np.nan
-    fit = meta_regression(data, "~ share")
-    whole = meta_regression(data.drop([3, 7]), "~ share")
+    fit = meta_regression(data, "~ share", model="glmm")
+    whole = meta_regression(data.drop([3, 7]), "~ share", model="glmm")
     assert fit.k == 13
     assert fit.notes[0] == "2 studies excluded because a moderator is missing: s3 and s7."
     np.testing.assert_allclose(fit.coefficients["estimate"], whole.coefficients["estimate"], rtol=1e-12)
@@ -181,9 +181,9 @@ def test_studies_without_an_effect_are_left_out_and_named():
         (made().assign(share=np.nan), "~ share", {}, "no study has share"),
         (made(), "~ year", {"model": "glm"}, "Did you mean 'glmm'"),
         (made(), "~ year", {"model": "beta_binomial"}, "not known for meta_regression"),
-        (made(), "~ year", {"ci": "profile"}, "Known: 't', 'z'"),
+        (made(), "~ year", {"ci": "profile", "model": "glmm"}, "Known: 't', 'z'"),
         (made(), "~ year", {"measure": "PR", "ci": "KR"}, "Did you mean 'HK'"),
-        (made(), "~ year", {"tau2": "DL"}, "Did you mean 'ML'"),
+        (made(), "~ year", {"tau2": "DL", "model": "glmm"}, "Did you mean 'ML'"),
         (made(), "~ year", {"permutations": 1}, "permutations=1 "),
         (made(), "~ year", {"permutations": 100, "seed": -1}, "seed=-1 "),
         (made(), "~ year", {"level": 95}, "Did you mean 0.95"),
@@ -199,17 +199,17 @@ def test_what_cannot_be_fitted_is_refused_in_words(data, formula, choices, word)
 
 
 def test_few_studies_for_each_coefficient_are_said():
-    assert any("fewer than 10 for each" in note for note in meta_regression(made(), "~ year + share").notes)
-    assert not any("fewer than 10" in note for note in meta_regression(made(k=25), "~ year + share").notes)
+    assert any("fewer than 10 for each" in note for note in meta_regression(made(), "~ year + share", model="glmm").notes)
+    assert not any("fewer than 10" in note for note in meta_regression(made(k=25), "~ year + share", model="glmm").notes)
 
 
 def test_a_group_without_events_has_a_test_and_no_estimate():
-    fit = meta_regression(EMPTY, "~ group")
+    fit = meta_regression(EMPTY, "~ group", model="glmm")
     assert fit.status == "separated"
     # The category with events is the reference, so that its rate has an estimate.
     assert fit.coefficients[["estimate", "se", "pvalue"]].isna().all(axis=1).tolist() == [False, True]
     assert fit.qm is None
-    others, everyone = mn.pool(EMPTY[3:]), mn.pool(EMPTY)
+    others, everyone = mn.pool(EMPTY[3:], model="glmm"), mn.pool(EMPTY, model="glmm")
     np.testing.assert_allclose(fit.lrt, 2 * (others.loglik - everyone.loglik), rtol=1e-9)
     assert 1e-4 < fit.lrt_pvalue < 1e-3
     assert any("separation" in note for note in fit.notes)
@@ -220,7 +220,7 @@ def test_a_group_without_events_has_a_test_and_no_estimate():
 
 def test_a_group_with_one_event_is_warned_of_where_wald_fails():
     data = pd.DataFrame({"events": [1] + [0] * 9 + [6] * 10, "total": 60, "group": ["a"] * 10 + ["b"] * 10})
-    fit = meta_regression(data, "~ group")
+    fit = meta_regression(data, "~ group", model="glmm")
     assert fit.status == "fitted"
     assert fit.qm < fit.lrt / 2
     assert any("Hauck and Donner" in note for note in fit.notes)
@@ -231,7 +231,7 @@ def test_a_group_with_one_event_is_warned_of_where_wald_fails():
     ("events", "total"), [([3, 5, 4, 9, 12, 11], [20, 30, 25, 25, 30, 28]), ([0, 0, 1, 15, 18, 12], [40, 35, 50, 30, 40, 25])]
 )
 def test_wald_and_likelihood_ratio_are_compared_on_one_scale(events, total, ci):
-    fit = meta_regression(pd.DataFrame({"events": events, "total": total, "g": list("aaabbb")}), "~ g", ci=ci)
+    fit = meta_regression(pd.DataFrame({"events": events, "total": total, "g": list("aaabbb")}), "~ g", ci=ci, model="glmm")
     # F of few degrees of freedom has a larger p-value than the same number as chi-squared.
     assert fit.qm > fit.lrt
     assert not any("Wald" in note for note in fit.notes)
@@ -239,7 +239,7 @@ def test_wald_and_likelihood_ratio_are_compared_on_one_scale(events, total, ci):
 
 def test_complete_separation_has_a_likelihood_ratio_and_nothing_else():
     data = pd.DataFrame({"events": [0, 0, 0, 10, 10], "total": 10, "m": [1.0, 2, 3, 4, 5]})
-    fit = meta_regression(data, "~ m")
+    fit = meta_regression(data, "~ m", model="glmm")
     assert (fit.status, fit.tau2, fit.r2) == ("separated", None, None)
     # The model with the mean alone has no maximum there either.
     assert fit.loglik == pytest.approx(0.0, abs=1e-9)
@@ -250,7 +250,7 @@ def test_complete_separation_has_a_likelihood_ratio_and_nothing_else():
 def test_extreme_data_are_answered_without_nonsense(events):
     data = made().assign(total=20)
     data["events"] = {"none": 0, "all": 20, "alternating": np.where(np.arange(15) % 2, 0, 20), "same": 5}[events]
-    fit = meta_regression(data, "~ year")
+    fit = meta_regression(data, "~ year", model="glmm")
     assert fit.status == ("fitted" if events == "same" else "not estimable")
     text = fit.summary() + fit.sentence() + repr(fit) + fit._repr_html_()
     assert "nan" not in text.lower()
@@ -293,12 +293,12 @@ def test_random_arrangements_count_the_observed_one_and_follow_the_seed():
     data["vi"] = 0.1
     one = meta_regression(data, "~ share", yi="yi", vi="vi", ci="z", permutations=100)
     assert one.permutation_pvalue == pytest.approx(0.01)
-    other = [meta_regression(made(), "~ share", permutations=60, seed=s).permutation_pvalue for s in (1, 1, 2)]
+    other = [meta_regression(made(), "~ share", permutations=60, seed=s, model="glmm").permutation_pvalue for s in (1, 1, 2)]
     assert other[0] == other[1] != other[2]
 
 
 def test_an_empty_group_is_tested_by_permutation_of_the_likelihood_ratio():
-    fit = meta_regression(EMPTY, "~ group", permutations=1000)
+    fit = meta_regression(EMPTY, "~ group", permutations=1000, model="glmm")
     # Twenty ways to choose three of six studies; the two that part them so are the most extreme.
     assert fit.method["permutations"] == 20
     assert fit.permutation_pvalue == pytest.approx(0.1)
@@ -306,7 +306,7 @@ def test_an_empty_group_is_tested_by_permutation_of_the_likelihood_ratio():
 
 
 def test_bubble_data_hold_the_studies_and_a_line_within_its_band():
-    fit = meta_regression(made(), "~ share + group")
+    fit = meta_regression(made(), "~ share + group", model="glmm")
     frame = fit.bubble_data()
     studies, line = frame[frame["part"] == "study"], frame[frame["part"] == "line"]
     np.testing.assert_allclose(studies["value"], made()["events"] / made()["total"])
@@ -318,9 +318,9 @@ def test_bubble_data_hold_the_studies_and_a_line_within_its_band():
     with pytest.raises(ArgumentError, match="Known: 'share'"):
         fit.bubble_data("group")
     with pytest.raises(ArgumentError, match="no numeric moderator"):
-        meta_regression(made(), "~ group").bubble_data()
+        meta_regression(made(), "~ group", model="glmm").bubble_data()
     with pytest.raises(ArgumentError, match="name one of them"):
-        meta_regression(made(), "~ share + year").bubble_data()
+        meta_regression(made(), "~ share + year", model="glmm").bubble_data()
 
 
 def test_views_agree_with_the_numbers():
@@ -340,7 +340,7 @@ def test_views_agree_with_the_numbers():
 
 def test_texts_from_the_data_are_escaped():
     data = made().assign(group=np.array(["<script>alert(1)</script>", "$x$ \u202e"])[np.arange(15) % 2])
-    fit = meta_regression(data.rename(columns={"share": "<img>"}), "~ group + `<img>`")
+    fit = meta_regression(data.rename(columns={"share": "<img>"}), "~ group + `<img>`", model="glmm")
     html = fit._repr_html_()
     assert "<script>" not in html
     assert "<img>" not in html
@@ -349,8 +349,8 @@ def test_texts_from_the_data_are_escaped():
 
 def test_variance_inflation_is_one_for_one_moderator_and_grows_with_correlation():
     data = made().assign(near=lambda d: d["share"] + np.random.default_rng(2).normal(size=15))
-    assert meta_regression(data, "~ share").coefficients["vif"][1] == pytest.approx(1)
-    assert meta_regression(data, "~ share + near").coefficients["vif"][1:].min() > 50
+    assert meta_regression(data, "~ share", model="glmm").coefficients["vif"][1] == pytest.approx(1)
+    assert meta_regression(data, "~ share + near", model="glmm").coefficients["vif"][1:].min() > 50
 
 
 def test_a_moderator_as_strong_as_the_effect_explains_everything():

@@ -74,20 +74,20 @@ def test_the_events_of_either_group_are_refused(name):
 def test_events_over_time_are_refused_and_time_is_not():
     data = ONE.assign(person_time=[40.0, 61.0, 44.0, 66.0, 45.0, 80.0, 39.0]).drop(columns="total")
     refused(data.assign(copy=100 * data["events"] / data["person_time"]), "~ copy", person_time="person_time")
-    assert mn.meta_regression(data, "~ person_time", person_time="person_time").status == "fitted"
+    assert mn.meta_regression(data, "~ person_time", person_time="person_time", model="glmm").status == "fitted"
 
 
 def test_sizes_and_other_columns_are_moderators():
-    assert mn.meta_regression(ONE, "~ log(total)").status == "fitted"
-    assert mn.meta_regression(ONE.assign(half=[0, 1, 0, 1, 1, 0, 0], few=[1, 2, 1, 2, 3, 3, 1]), "~ half + few").status == "fitted"
+    assert mn.meta_regression(ONE, "~ log(total)", model="glmm").status == "fitted"
+    assert mn.meta_regression(ONE.assign(half=[0, 1, 0, 1, 1, 0, 0], few=[1, 2, 1, 2, 3, 3, 1]), "~ half + few", model="glmm").status == "fitted"
     # A column called rate that is not that of the studies: mg per hour.
-    assert mn.meta_regression(ONE.assign(rate=[5, 10, 15, 5, 10, 15, 20]), "~ rate").status == "fitted"
+    assert mn.meta_regression(ONE.assign(rate=[5, 10, 15, 5, 10, 15, 20]), "~ rate", model="glmm").status == "fitted"
     # Three equal small numbers are a coincidence.
     few = ONE.iloc[[0, 1, 2]].assign(grade=[3, 9, 4])
-    assert mn.meta_regression(few, "~ grade").k == 3
+    assert mn.meta_regression(few, "~ grade", model="glmm").k == 3
 
 
 def test_a_report_skips_the_outcome_with_its_reason():
-    report = mn.heterogeneity_report(mn.pool(ONE), moderators=["rate", "year"], subsets=False)
+    report = mn.heterogeneity_report(mn.pool(ONE, model="glmm"), moderators=["rate", "year"], subsets=False)
     assert list(report.moderators) == ["year"]
     assert "cannot be a moderator" in report.skipped["rate"]
