@@ -31,9 +31,10 @@ def summary_label(fit: Pooled, *, second: bool = False) -> str:
     elif fit.status == "not pooled":
         return "One study: not pooled"
     elif fit.status == "pooled":
-        name = f"Pooled rate ({fit.average}{credible(fit)})" if is_rate(fit) else f"Pooled {_EFFECT.get(fit.response, fit.response)}"
-        if not is_rate(fit) and credible(fit):
-            name += f" ({credible(fit).removeprefix(', ')})"
+        name = f"Pooled rate ({fit.average})" if is_rate(fit) else f"Pooled {_EFFECT.get(fit.response, fit.response)}"
+        if credible(fit):
+            # The intervals of the studies above are exact ones.
+            name = f"{sentence_case(fit.average)} rate{credible(fit)}" if is_rate(fit) else f"{name}{credible(fit)}"
     else:
         name = "No pooled rate: not estimable" if is_rate(fit) else "No pooled effect: not estimable"
     if not second:
@@ -46,8 +47,8 @@ def summary_label(fit: Pooled, *, second: bool = False) -> str:
 
 
 def credible(fit: Pooled) -> str:
-    """What a label says of a credible interval, because the intervals of the studies above it are exact ones."""
-    return f", {level_text(fit.level)} CrI" if fit.interval_name == "CrI" else ""
+    """What a label says of a credible interval; empty for a confidence interval, which the heading names."""
+    return f" ({level_text(fit.level)} CrI)" if fit.interval_name == "CrI" else ""
 
 
 def heterogeneity(fit: Pooled, kind: str = "sentence") -> str:
@@ -115,6 +116,8 @@ def legend(fit: Pooled, *, prediction: bool) -> str:
         parts.append(f"diamond: {what} and its interval")
     if prediction:
         parts.append("thick bar: prediction interval")
+    if fit.rates_shown[1][0] is not None and fit.average == "median":
+        parts.append("average rate: of the patients of all such studies together")
     text = "; ".join(parts)
     return " ".join(each for each in (f"{sentence_case(text)}.", vague_note(fit), harmless(fit.method.sentence(), 2000)) if each)
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from metanet.base.arguments import checked
-from metanet.base.display import interval_kind
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.figures.forest.captions import alt_text, doubts, groups_alt_text, groups_legend, heterogeneity, legend, reasons
 from metanet.figures.forest.presets import ForestPreset, preset_of
@@ -169,9 +168,13 @@ def forest(
 
 
 def _kind(fit: Pooled | Comparison, second: Pooled | None) -> str:
-    """What the intervals of the column of estimates are called: those of studies are exact, whatever the model."""
+    """What the intervals of the column of estimates are called: those of studies are exact, whatever the model.
+
+    The labels of the rows say which are credible intervals; there is little room in the heading.
+    """
     fits = list(fit.groups.values()) if isinstance(fit, Comparison) else [fit]
-    return interval_kind(["CI", *(each.interval_name for each in (*fits, *([] if second is None else [second])))])
+    credible = any(each.interval_name == "CrI" for each in (*fits, *([] if second is None else [second])))
+    return "CI/CrI" if credible else "CI"
 
 
 def _data(fit: Pooled | Comparison, per: str) -> tuple[pd.DataFrame, Scale]:

@@ -466,11 +466,11 @@ def average_rows(fit: Pooled, plan: Plan) -> list[Row]:
     if fit.status != "pooled" or fit.average == "common" or not fit.response.startswith("rate"):
         return []
     median, average = fit.rates_shown
-    name, (value, lower, upper) = ("Median rate", median) if fit.average == "mean" else ("Population-averaged rate", average)
+    name, (value, lower, upper) = ("Median rate", median) if fit.average == "mean" else ("Average rate", average)
     if value is None:
         return []
     limits = [float("nan") if end is None else end for end in (lower, upper)]
-    name += f" ({credible(fit).removeprefix(', ')})" if credible(fit) else ""
+    name += credible(fit)
     cell = estimate_cell(plan.scale, value, *limits, preset=plan.preset)
     return [Row(plan.preset.written(name), {"rate": cell}, vague=fit.scale.is_vague(lower, upper))]
 
