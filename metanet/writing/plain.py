@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 #: Headings of the columns of results.
 _HEADINGS = {
     "ci_lower": "Lower limit", "ci_upper": "Upper limit", "pvalue": "p", "tau2": "tau²", "r2": "R²",
-    "split": "Averages and medians differ", "benefit_difference": "Difference in benefit",
-    "benefit_pvalue": "p (benefit)", "risk_difference": "Difference in risk",
+    "split": "Averages and medians differ", "benefit_difference": "Difference in average benefit",
+    "benefit_pvalue": "p (benefit)", "risk_difference": "Difference in average risk",
     "risk_pvalue": "p (risk)",
 }  # fmt: skip
 _FLAGS = {True: "yes", False: "no"}

@@ -248,14 +248,22 @@ class Comparison(Result):
                 limits += f"; {TOO_WIDE}"
             out.append((f"{_name(row['first'])} minus {_name(row['second'])}", scale.value(row["difference"], digits), limits, p))
         kind = "CrI" if self.method["model"] == "bayes" else "CI"
-        return ["Pair", "Difference", f"{level_text(self.level)} {kind}", "p"], out
+        what = "Difference of medians" if self._medians else "Difference"
+        return ["Pair", what, f"{level_text(self.level)} {kind}", "p"], out
+
+    @property
+    def _medians(self) -> bool:
+        """Whether the estimates are medians of distributions of rates."""
+        return self.response.startswith("rate") and all(
+            fit.average == "median" for fit in self.groups.values() if fit.status == "pooled"
+        )
 
     def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
         """The groups: arms, median (or other estimate), population average, prediction interval, tau, estimate under one tau."""
         scale, fits = self.scale, self.groups.values()
         digits = scale.column((fit.estimate, fit.ci_lower, fit.ci_upper) for fit in fits)
         name = f"{level_text(self.level)} {self.interval_name}"
-        medians = self.response.startswith("rate") and all(fit.average == "median" for fit in fits if fit.status == "pooled")
+        medians = self._medians
         head = ["Group", "Arms", "Median" if medians else "Estimate", name, "Average", f"{name} of the average"]
         head += ["Prediction interval", "tau"]
         shared = bool(self.joint) and any(self.joint.values())
