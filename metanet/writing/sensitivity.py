@@ -9,7 +9,7 @@ from metanet.base.arguments import checked, choice
 from metanet.base.display import ABSENT, TOO_WIDE, difference_scale, interval_kind, level_text, scale_of, sentence_case
 from metanet.base.errors import ArgumentError, as_given
 from metanet.base.groups import natural
-from metanet.diagnostics.method.multiverse import DATA_DIMENSIONS, Multiverse
+from metanet.diagnostics.method.multiverse import DATA_DIMENSIONS, Multiverse, main_choices, rows_of
 from metanet.models.options import model_label, options_of
 from metanet.models.results.pooled import Pooled
 from metanet.writing.table.table import Cell, Column, Table, count_cell, made, scaled_cell, text_cell
@@ -114,8 +114,8 @@ def _of_multiverse(found: Multiverse, by: str, main: Mapping[str, str] | None) -
         return made("Sensitivity", found.reason, (), ())
     frame = found.to_frame()
     dimensions = [name for name in DATA_DIMENSIONS if name in frame.columns]
-    start, method = found.main_choices(main)
-    rows_of_main, same_method = found.rows_of(start), frame["method"] == method
+    start, method = main_choices(found, main)
+    rows_of_main, same_method = rows_of(found, start), frame["method"] == method
     first = frame[rows_of_main & same_method].iloc[:1]
     if first.empty:
         raise ArgumentError(f"main={as_given(main)} is not among the analyses. Fix: words of results.to_frame().")

@@ -248,55 +248,6 @@ class Multiverse(Result):
             "interval_above": float((lower > at).mean()),
         }
 
-    @checked()
-    def main_choices(self, main: Mapping[str, str] | None = None) -> tuple[dict[str, str], str]:
-        """The choices of data, by dimension, and the method of the primary analysis.
-
-        Parameters
-        ----------
-        main
-            Other choices than the recommended method on the most inclusive rows: ``method`` and choices of data such as
-            ``{"certainty": "moderate"}``, in the words of `to_frame`.
-        """
-        frame, given = self._frame, dict(main or {})
-        dimensions = [name for name in DATA_DIMENSIONS if name in frame.columns]
-        for name in given:
-            check_choice("main", name, ("method", *dimensions))
-        start = {}
-        for place, name in enumerate(dimensions):
-            levels = [str(level) for level in dict.fromkeys(frame[name].tolist())]
-            every = list(dict.fromkeys([*levels, *(choices[place] for choices in self._same)]))
-            order = _INCLUSIVE.get(name)
-            if order is None:
-                start[name] = next((level for level in levels if not level.endswith(" alone")), levels[0])
-            else:
-                start[name] = min(levels, key=order.index)
-            if name in given:
-                start[name] = check_choice(f"main[{name!r}]", given[name], every)
-        # Choices that leave the same rows are one analysis, listed under the first of them.
-        start = dict(zip(dimensions, self._same.get(tuple(start.values()), tuple(start.values())), strict=True))
-        methods = list(dict.fromkeys(frame["method"].tolist()))
-        if "method" in given:
-            return start, check_choice("main['method']", given["method"], methods)
-        named = dict(zip(frame["method"], frame["model"], strict=True))
-        recommended = [name for name in methods if named[name] in _RECOMMENDED]
-        recommended += [name for name in methods if name in _MAXIMUM]
-        recommended += [name for name in methods if name.endswith(", REML, HK")]
-        return start, str((recommended or sorted(methods))[0])
-
-    def rows_of(self, choices: Mapping[str, str]) -> pd.Series:
-        """Which analyses used the rows of these choices of data."""
-        frame = self._frame
-        return (frame[list(choices)] == list(choices.values())).all(axis=1) if choices else frame["k"] > 0
-
-    def main_row(self, main: Mapping[str, str] | None = None) -> int | None:
-        """The place of the primary analysis in `to_frame`; None where it has no row. `main` as in `main_choices`."""
-        if self.reason:
-            return None
-        start, method = self.main_choices(main)
-        found = np.flatnonzero((self.rows_of(start) & (self._frame["method"] == method)).to_numpy())
-        return int(found[0]) if found.size else None
-
     def _answered(self) -> pd.DataFrame:
         return self._frame[self._frame["status"].isin(_ANSWERED)]
 
@@ -372,6 +323,59 @@ class Multiverse(Result):
         """Draw the specification curve; see `metanet.figures`."""
         axes: Axes = draw("specification_curve", self, **options)
         return axes
+
+
+def main_choices(found: Multiverse, main: Mapping[str, str] | None = None) -> tuple[dict[str, str], str]:
+    """The choices of data, by dimension, and the method of the primary analysis.
+
+    Parameters
+    ----------
+    found
+        What `multiverse` returned.
+    main
+        Other choices than the recommended method on the most inclusive rows: ``method`` and choices of data such as
+        ``{"certainty": "moderate"}``, in the words of `to_frame`.
+    """
+    frame, given = found._frame, dict(main or {})
+    dimensions = [name for name in DATA_DIMENSIONS if name in frame.columns]
+    for name in given:
+        check_choice("main", name, ("method", *dimensions))
+    start = {}
+    for place, name in enumerate(dimensions):
+        levels = [str(level) for level in dict.fromkeys(frame[name].tolist())]
+        every = list(dict.fromkeys([*levels, *(choices[place] for choices in found._same)]))
+        order = _INCLUSIVE.get(name)
+        if order is None:
+            start[name] = next((level for level in levels if not level.endswith(" alone")), levels[0])
+        else:
+            start[name] = min(levels, key=order.index)
+        if name in given:
+            start[name] = check_choice(f"main[{name!r}]", given[name], every)
+    # Choices that leave the same rows are one analysis, listed under the first of them.
+    start = dict(zip(dimensions, found._same.get(tuple(start.values()), tuple(start.values())), strict=True))
+    methods = list(dict.fromkeys(frame["method"].tolist()))
+    if "method" in given:
+        return start, check_choice("main['method']", given["method"], methods)
+    named = dict(zip(frame["method"], frame["model"], strict=True))
+    recommended = [name for name in methods if named[name] in _RECOMMENDED]
+    recommended += [name for name in methods if name in _MAXIMUM]
+    recommended += [name for name in methods if name.endswith(", REML, HK")]
+    return start, str((recommended or sorted(methods))[0])
+
+
+def rows_of(found: Multiverse, choices: Mapping[str, str]) -> pd.Series:
+    """Which analyses used the rows of these choices of data."""
+    frame = found._frame
+    return (frame[list(choices)] == list(choices.values())).all(axis=1) if choices else frame["k"] > 0
+
+
+def main_row(found: Multiverse, main: Mapping[str, str] | None = None) -> int | None:
+    """The place of the primary analysis in `to_frame`; None where it has no row. `main` as in `main_choices`."""
+    if found.reason:
+        return None
+    start, method = main_choices(found, main)
+    places = np.flatnonzero((rows_of(found, start) & (found._frame["method"] == method)).to_numpy())
+    return int(places[0]) if places.size else None
 
 
 _WORDS = {

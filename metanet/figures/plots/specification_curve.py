@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from metanet.base.arguments import whole_number
 from metanet.base.display import TOO_WIDE, number, per_cent, plural
-from metanet.diagnostics.method.multiverse import Multiverse
+from metanet.diagnostics.method.multiverse import Multiverse, main_row
 from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.rates import POLICIES
 from metanet.figures.page import style
@@ -124,7 +124,7 @@ def specification_curve(
     frame = frame.sort_values("estimate", kind="stable")
     if answered > most:
         places = np.round(np.linspace(0, answered - 1, most)).astype(int)
-        at = multiverse.main_row(main)
+        at = main_row(multiverse, main)
         primary = [] if at is None else np.flatnonzero(frame.index == at).tolist()
         if primary and primary[0] not in places:
             # In the place of the nearest of those drawn, so that no more than `most` are.
@@ -136,7 +136,7 @@ def specification_curve(
     scale = scale_of(multiverse.response, "cent", float(frame["estimate"].median()))
     colours = _colours(frame, multiverse.threshold, scale)
     # The primary analysis, marked where the thinning left it in.
-    at = multiverse.main_row(main)
+    at = main_row(multiverse, main)
     first = None if at is None else next((place for place, row in enumerate(frame.index) if row == at), None)
     notes = [
         _legend(multiverse, frame, answered, [d for d in dimensions if d not in several], first),
