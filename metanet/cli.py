@@ -267,7 +267,9 @@ def validate(path: str | None, as_json: bool) -> None:
     help="Estimator of the between-study variance in the inverse-variance model:",
 )
 @_choice("--ci", listed=_codes("CI"), help="Interval of the mean, by default that of the model:")
-@_choice("--prediction", default="HTS", show_default=True, listed=_codes("PREDICTION"), help="Prediction interval, or none:")
+@_choice(
+    "--prediction", default="HTS", listed=_codes("PREDICTION"), help="Prediction interval, by default that of the model, or none:"
+)
 @_choice("--preset", listed=_codes("PRESETS"), help="Defaults of another program:")
 @_default("--level", type=float, default=0.95, help="Level of the intervals (confidence or credible).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

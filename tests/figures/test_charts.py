@@ -241,6 +241,39 @@ def test_a_long_curve_is_thinned_by_rank_and_says_so():
     assert f"Drawn: 5 of {len(everything)}" in words_of(ax)
 
 
+def test_the_primary_analysis_is_ringed_and_kept_in_a_thinned_curve():
+    result = mn.multiverse(mn.load_evidence(), "objective_response", "TARE")
+    fit = mn.pool(mn.load_evidence().rates("objective_response", modality="TARE"))
+    for options in ({}, {"most": 7}, {"main": {"method": "Beta-binomial model, t"}}):
+        ax = specification_curve(result, **options)
+        ((_, at),) = cloud(ax, "_primary")
+        wanted = mn.pool(fit.studies, model="beta_binomial") if "main" in options else fit
+        assert at == pytest.approx(100 * wanted.estimate, rel=1e-6)
+        assert f"{per_cent(wanted.estimate)} % ({interval(wanted.ci_lower, wanted.ci_upper)} %)." in words_of(ax)
+    assert len(cloud(specification_curve(result, most=7), "_estimates")) == 7
+
+
+def test_without_a_threshold_grey_marks_intervals_that_say_nothing():
+    result = mn.multiverse(mn.load_evidence(), "disease_control", "TACE")
+    frame = result._answered().sort_values("estimate", kind="stable")
+    ax = specification_curve(result)
+    (dots,) = [c for c in ax.collections if c.get_label() == "_estimates"]
+    grey = np.isclose(dots.get_facecolors()[:, 0], 0xAB / 255)
+    np.testing.assert_array_equal(grey, frame["ci_upper"] - frame["ci_lower"] > 0.6)
+    assert grey.any()
+    assert "Grey: the interval is wider than 60 points, too few data to tell." in words_of(ax)
+
+
+def test_a_group_with_too_few_data_is_grey_in_the_plane():
+    frame = plane_of("four").copy()
+    frame.loc[1, ["benefit_lower", "benefit_upper"]] = [0.05, 0.95]
+    ax = benefit_risk_plane(frame, benefit="Response", risk="Harm")
+    colours = [line.get_color() for line in lines(ax, "_benefit")]
+    assert [colour == style.VAGUE for colour in colours] == [False, True, False, False]
+    assert "Grey (Group 1): an interval is wider than 60 points, too few data to tell." in words_of(ax)
+    assert "too few data to tell" in _alternative(ax)
+
+
 def test_colours_tell_the_side_of_the_threshold():
     result = multiverse_of("effects")
     frame = result._answered().sort_values("estimate", kind="stable")
