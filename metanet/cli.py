@@ -258,7 +258,7 @@ def validate(path: str | None, as_json: bool) -> None:
 @click.option("--study", help="Column of the study names.")
 @click.option("--by", help="Column of groups; each group is pooled.")
 @_choice("--measure", listed=_measures, help="Effect measure, for")
-@_choice("--model", listed=_models, help="Model, by default glmm for one group and inverse_variance for two; for")
+@_choice("--model", listed=_models, help="Model, by default bayes for one group and inverse_variance for two; for")
 @_choice(
     "--tau2",
     default="REML",
@@ -266,10 +266,12 @@ def validate(path: str | None, as_json: bool) -> None:
     listed=_codes("TAU2"),
     help="Estimator of the between-study variance in the inverse-variance model:",
 )
-@_choice("--ci", listed=_codes("CI"), help="Confidence interval of the mean, by default that of the model:")
-@_choice("--prediction", default="HTS", show_default=True, listed=_codes("PREDICTION"), help="Prediction interval, or none:")
+@_choice("--ci", listed=_codes("CI"), help="Interval of the mean, by default that of the model:")
+@_choice(
+    "--prediction", default="HTS", listed=_codes("PREDICTION"), help="Prediction interval, by default that of the model, or none:"
+)
 @_choice("--preset", listed=_codes("PRESETS"), help="Defaults of another program:")
-@_default("--level", type=float, default=0.95, help="Confidence level of the intervals.")
+@_default("--level", type=float, default=0.95, help="Level of the intervals (confidence or credible).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def pool(file: str, study: str | None, by: str | None, prediction: str, as_json: bool, **given: Any) -> None:
     """Pool the rates of any CSV FILE with one row for each study."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from metanet.base.errors import ArgumentError, as_given, check_choice
 
@@ -16,13 +16,35 @@ MOST_DIGITS = 8
 
 Kind = Literal["rate", "rate per person-time", "ratio", "difference", "effect", "points"]
 
+#: An interval of a rate, or of a difference of rates that includes zero, says nothing if it is wider than this share of the scale of
+#: rates; one of a ratio that includes one, if its limits are more than this factor apart.
+WIDE_SHARE, WIDE_FACTOR = 0.6, 20.0
+#: The words beside such an interval.
+TOO_WIDE = "too few data to tell"
+#: Median and average rate part if they are more than this share of the scale apart, or more than this factor, of events or of
+#: non-events, whichever are fewer.
+PART_SHARE, PART_FACTOR = 0.05, 1.5
+#: Which question each answers.
+PARTED = (
+    "Median and average differ: the median is the rate to expect in a typical study, the average the rate to expect among the "
+    "patients of all such studies together."
+)
+
 #: What `per` may be: words, or the numbers themselves.
 PER = {"cent": 100, "hundred": 100, "thousand": 1_000, "ten thousand": 10_000, "hundred thousand": 100_000}
 
 
-def known(value: float | None) -> bool:
+def known(value: float | None) -> TypeGuard[float]:
     """Whether there is a number."""
     return value is not None and not math.isnan(value)
+
+
+def parted(median: float | None, average: float | None) -> bool:
+    """Whether a median and an average rate (fractions) are so far apart that a reader needs to know which answers what."""
+    if not (known(median) and known(average)):
+        return False
+    first, second = (median, average) if median + average <= 1 else (1 - median, 1 - average)
+    return abs(first - second) > PART_SHARE or max(first, second) > PART_FACTOR * min(first, second)
 
 
 @dataclass(frozen=True)
@@ -66,6 +88,23 @@ class Scale:
     def null(self) -> float | None:
         """The value of no difference between two groups; None where there is none."""
         return {"ratio": 1.0, "difference": 0.0, "effect": 0.0, "points": 0.0}.get(self.kind)
+
+    def is_vague(self, lower: float | None, upper: float | None) -> bool:
+        """Whether an interval is so wide that it says nothing: the one rule of texts, tables, figures and pages.
+
+        Incidence rates, and effects without a scale of their own, have no such rule.
+        """
+        if not (known(lower) and known(upper)):
+            return False
+        if self.is_rate:
+            return upper - lower > WIDE_SHARE
+        if self.kind == "points":
+            return upper - lower > WIDE_SHARE and lower <= 0 <= upper
+        return self.kind == "ratio" and lower <= 1 <= upper and upper > WIDE_FACTOR * lower
+
+    def vague_rule(self) -> str:
+        """The rule of `is_vague` as what an interval does: "is wider than 60 points"."""
+        return f"spans more than a factor of {WIDE_FACTOR:g}" if self.kind == "ratio" else f"is wider than {100 * WIDE_SHARE:g} points"
 
     def place(self, value: float) -> float:
         """Where `value` stands on an axis."""
@@ -129,11 +168,13 @@ class Scale:
         shown = f"{self.text(lower, digits)} to {self.text(upper, digits)}"
         return self._with_unit(shown) if unit else shown
 
-    def estimate(self, value: float | None, lower: float | None, upper: float | None, level: float, kind: str = "CI") -> str:
-        """An estimate with its interval: "48.9 % (95 % CI 37.5 to 60.5 %)"."""
+    def estimate(
+        self, value: float | None, lower: float | None, upper: float | None, level: float, kind: str = "CI", digits: int | None = None
+    ) -> str:
+        """An estimate with its interval: "48.9 % (95 % CI 37.5 to 60.5 %)"; beside another one with the decimals of that."""
         if not known(value):
             return ABSENT
-        digits = self.digits(value, lower, upper)
+        digits = self.digits(value, lower, upper) if digits is None else digits
         if not (known(lower) and known(upper)):
             return f"{self.value(value, digits)} (no interval)"
         return f"{self.value(value, digits)} ({level_text(level)} {kind} {self.limits(lower, upper, digits)})"
@@ -152,9 +193,9 @@ class Scale:
             return self.title
         return f"{self.title}, {self.unit}" if self.unit in ("%", "points") else f"{self.title} {self.unit}"
 
-    def heading(self, level: float) -> str:
+    def heading(self, level: float, kind: str = "CI") -> str:
         """The heading of a column of estimates with intervals: "Rate, % (95 % CI)"."""
-        return f"{self.name} ({level_text(level)} CI)"
+        return f"{self.name} ({level_text(level)} {kind})"
 
 
 RATE = Scale("rate", 100.0, "%", 1, "Rate")
@@ -244,6 +285,16 @@ def p_value(value: float | None) -> str:
     return f"p = {value:.3f}" if value < 0.995 else f"p = {value:.2f}"
 
 
+def interval_kind(kinds: Iterable[str]) -> str:
+    """What the intervals of one column are called: "CrI" or "CI" where all are of that kind, else "interval"."""
+    found = set(kinds)
+    return found.pop() if len(found) == 1 else "interval"
+
+
+#: What the abbreviations of the intervals stand for.
+INTERVAL_WORDS = {"CrI": "credible interval", "CI": "confidence interval", "interval": "interval"}
+
+
 def level_text(level: float) -> str:
     """The coverage of an interval: "95 %". No level below one is printed as 100 %."""
     return f"{100 * level:.12g} %"
@@ -267,9 +318,13 @@ def title_of(name: object, frame: Any) -> str:
     return str(frame.attrs.get("titles", {}).get(name, name)).removeprefix("other:").strip()
 
 
+#: Names of people in the titles of models and measures, which keep their capital.
+_PEOPLE = ("Bayes", "Poisson", "Mantel", "Peto", "Freeman", "Clopper", "Garwood", "Hartung", "Higgins", "Kenward", "Cochran")
+
+
 def in_sentence(title: str) -> str:
-    """A title inside a sentence: "Grade 1" is "grade 1", "DOI" stays."""
-    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
+    """A title inside a sentence: "Grade 1" is "grade 1"; "DOI" and names of people stay."""
+    return title if title[1:2].isupper() or title.startswith(_PEOPLE) else title[:1].lower() + title[1:]
 
 
 def sentence_case(text: str) -> str:

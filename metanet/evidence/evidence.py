@@ -93,6 +93,10 @@ def fingerprint_of(evidence: Evidence, outcomes: Sequence[str], modalities: Coll
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
+#: Columns in whose groups overlap can be decided separately.
+WITHIN = ("modality_class", "modality")
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Evidence:
     """Tables of studies, arms and outcomes.
@@ -143,6 +147,7 @@ class Evidence:
         overlap: str = "keep_largest",
         poolable_only: bool = True,
         certainty: str | None = None,
+        within: str | None = None,
     ) -> pd.DataFrame:
         """The rows of one outcome that one analysis may pool, one per study arm.
 
@@ -163,6 +168,9 @@ class Evidence:
             Leave out rows that are marked as not fit for pooling.
         certainty : {"low", "moderate", "high"}, optional
             The least certainty of a row.
+        within : {"modality_class", "modality"}, optional
+            Decide on overlap in each modality class (or modality) by itself, so that each has the rows of a selection of its own.
+            Two of them can then share patients. None decides among all rows.
 
         Returns
         -------
@@ -181,10 +189,12 @@ class Evidence:
         Notes
         -----
         Overlap is decided last and within the selection. A report of another modality displaces none in this one, and
-        an analysis across modalities includes each cohort once.
+        an analysis across modalities includes each cohort once, unless `within` says otherwise.
         """
         check_choice("outcome", outcome, self.outcome_names)
-        selection = self._select(outcome, modality, definition, overlap, bool(poolable_only), certainty)
+        if within is not None:
+            check_choice("within", within, WITHIN)
+        selection = self._select(outcome, modality, definition, overlap, bool(poolable_only), certainty, within)
         about = self._outcomes[outcome]
         names = row_labels(selection.rows, self._labels)
         rows = [dict(row) | {"study": name} for row, name in zip(selection.rows, names, strict=True)]
@@ -212,6 +222,7 @@ class Evidence:
                 "overlap": overlap,
                 "poolable_only": bool(poolable_only),
                 "certainty": certainty,
+                "within": within,
             },
             "notes": notes,
             "studies": list(names),
@@ -334,6 +345,7 @@ class Evidence:
         overlap: str,
         poolable_only: bool,
         certainty: str | None,
+        within: str | None = None,
     ) -> selecting.Selection:
         about = self._outcomes[outcome]
         modalities = selecting.resolve_modalities(modality, self._modalities)
@@ -353,6 +365,7 @@ class Evidence:
             overlap=overlap,
             poolable_only=poolable_only,
             certainty=certainty,
+            within=within,
         )
 
     def _left_out(self, selection: selecting.Selection) -> list[dict[str, Any]]:

@@ -116,6 +116,24 @@ def choose_reports(rows: Sequence[Record], policy: str) -> tuple[list[Record], l
     return kept, left, crowded
 
 
+def _choose_within(
+    rows: Sequence[Record], policy: str, column: str | None
+) -> tuple[list[Record], list[tuple[Record, str]], list[str]]:
+    """`choose_reports` among all rows, or in each group of a column by itself, as in a selection of that group alone."""
+    if column is None:
+        return choose_reports(rows, policy)
+    groups: dict[str, list[Record]] = defaultdict(list)
+    for row in rows:
+        groups[row[column]].append(row)
+    kept, left, crowded = [], [], set()
+    for members in groups.values():
+        found = choose_reports(members, policy)
+        kept += found[0]
+        left += found[1]
+        crowded |= set(found[2])
+    return kept, left, sorted(crowded, key=natural)
+
+
 # Patients are what a rate is about; where an arm was counted in several units, the first of these is taken.
 UNITS = ("patients", "procedures", "lesions")
 
@@ -152,6 +170,7 @@ def select(
     overlap: str,
     poolable_only: bool,
     certainty: str | None,
+    within: str | None = None,
 ) -> Selection:
     """The rows of one outcome that fit; the arguments are those of `Evidence.rates`, already checked.
 
@@ -183,7 +202,7 @@ def select(
             }
         )
     sieve.keep(_one_row_per_arm(sieve.rows, outcome, definitions))
-    kept, displaced, crowded = choose_reports(sieve.rows, overlap)
+    kept, displaced, crowded = _choose_within(sieve.rows, overlap, within)
     sieve.left_out += [
         (row, f"shares patients ({visible(row['overlap_group']).replace('_', ' ')}) with {labels[instead]}, which is kept")
         for row, instead in displaced

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from metanet.base.cards import card
-from metanet.base.display import plural
+from metanet.base.display import in_sentence, plural
 from metanet.base.untrusted import NO_MATH, html_text, visible
 from metanet.explorer.view import ALL, CERTAINTIES, MODELS, OVERLAPS, View, modalities_of, outcomes_of
 from metanet.figures.forest.forest import forest
@@ -110,8 +110,11 @@ class Panel:
         shown = card("Nothing to pool", self.view.trouble) if fit is None else fit._repr_html_()
         if not self.view.left_out or self._whole.fit is None:
             return shown
-        name, text = self._whole.fit.rows()[1]
-        told = html_text(f"With all rows included: {name[0].lower()}{name[1:]} {text}.")
+        first, *others = self._whole.fit.rows()[1:]
+        # The median and the average stand together.
+        beside = [row for row in others[:1] if row[0] in ("Median rate", "Population-averaged rate")]
+        text = "; ".join(f"{in_sentence(name)} {value}" for name, value in (first, *beside))
+        told = html_text(f"With all rows included: {text}.")
         return f"{shown}<div class='metanet-whole {NO_MATH}'>{told}</div>"
 
     def _list(self) -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 #: The choices and their labels.
 MODELS: Mapping[str, Mapping[str, Any]] = {
-    "Binomial-normal (GLMM)": {},
+    "Binomial-normal, Bayesian": {},
+    "Binomial-normal (GLMM)": {"model": "glmm"},
     "Beta-binomial": {"model": "beta_binomial"},
     "Inverse variance, logit": {"model": "inverse_variance"},
     "Inverse variance, Freeman-Tukey": {"model": "inverse_variance", "measure": "PFT"},

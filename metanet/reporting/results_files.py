@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ def save_results(
     fit: Pooled,
     *,
     second: Pooled | None = None,
+    others: Sequence[Pooled] = (),
     omitted: LeaveOneOut | None = None,
     rates: pd.DataFrame | None = None,
     modality_class: str | None = None,
@@ -35,8 +36,8 @@ def save_results(
     ----------
     folder
         The target; it is created if needed. Each file is written atomically.
-    fit, second
-        The result, and another model's beside it.
+    fit, second, others
+        The primary result; another model's beside it; all sensitivity analyses, each with a column of its own in numbers.csv.
     omitted
         The leave-one-out analysis.
     rates
@@ -62,6 +63,7 @@ def save_results(
         "selection": attrs.get("selection"),
         "result": fit.to_dict(),
         "second": None if second is None else second.to_dict(),
+        "others": [each.to_dict() for each in others],
         "leave_one_out": None if omitted is None else omitted.to_dict(),
         "left_out": attrs.get("left_out", []),
         "notes": attrs.get("notes", []),
@@ -69,7 +71,9 @@ def save_results(
     }
     files = [to / "numbers.json", to / "numbers.csv", to / "studies.csv"]
     write_json(files[0], plain_tree(content))
-    fits = [fit, *([second] if second is not None else [])]
+    # One column for each model.
+    fits = list({each.model: each for each in (*others, *([second] if second is not None else []))}.values())
+    fits = [fit, *(each for each in fits if each.model != fit.model)]
     names = list(fit.numbers())
     rows = [[name, *(plain(f.numbers()[name]) for f in fits)] for name in names]
     rows += [["method", *(f.method.sentence() for f in fits)], ["notes", *(" ".join(f.notes) for f in fits)]]

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 #: Headings of the columns of results.
 _HEADINGS = {
     "ci_lower": "Lower limit", "ci_upper": "Upper limit", "pvalue": "p", "tau2": "tau²", "r2": "R²",
-    "split": "Averages and medians differ", "benefit_difference": "Difference in benefit",
-    "benefit_pvalue": "p (benefit)", "risk_difference": "Difference in risk",
+    "split": "Averages and medians differ", "benefit_difference": "Difference in average benefit",
+    "benefit_pvalue": "p (benefit)", "risk_difference": "Difference in average risk",
     "risk_pvalue": "p (risk)",
 }  # fmt: skip
 _FLAGS = {True: "yes", False: "no"}
@@ -70,7 +70,7 @@ _UNSETTLED = "the likelihood maximum was not located with the required accuracy"
 #: Entries of a method stamp with their titles, in the order of the table; the rest repeats one of these.
 _CHOICES = {
     "status": "Status", "k": "Studies or arms", "model": "Model", "formula": "Formula", "scale": "Scale of the analysis",
-    "link": "Link", "tau2": "Estimator of tau²", "level": "Coverage of the intervals", "ci_text": "Confidence interval of the mean",
+    "link": "Link", "tau2": "Estimator of tau²", "level": "Coverage of the intervals", "ci_text": "Interval of the mean",
     "tau2_interval": "Interval of tau²", "prediction_text": "Prediction interval", "marginal_ci": "Interval of the population average",
     "study_interval": "Intervals of the studies", "weights": "Weights", "i2_definition": "Definition of I²",
     "continuity_correction": "Continuity correction", "studies_corrected": "Studies with a continuity correction",
@@ -89,6 +89,8 @@ def method_table(fit: Pooled) -> Table:
     entries |= {"model": named.title if named else entries["model"], "unsettled": _UNSETTLED if entries.get("unsettled") else None}
     if entries.get("tau2") in TAU2:
         entries["tau2"] = sentence_case(TAU2[entries["tau2"]].title)
+    if entries.get("ci") == "credible":
+        entries |= {"tau2": "Posterior median", "tau2_interval": entries["ci_text"]}
     if entries.get("quadrature_nodes"):
         entries["quadrature"] = f"{entries['quadrature']}, {entries['quadrature_nodes']} nodes"
     rows = [(title, str(entries[key])) for key, title in _CHOICES.items() if entries.get(key) is not None]

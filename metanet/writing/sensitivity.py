@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked, choice
-from metanet.base.display import ABSENT, difference_scale, level_text, scale_of
-from metanet.base.errors import ArgumentError, as_given, check_choice
+from metanet.base.display import ABSENT, TOO_WIDE, difference_scale, interval_kind, level_text, scale_of, sentence_case
+from metanet.base.errors import ArgumentError, as_given
 from metanet.base.groups import natural
-from metanet.diagnostics.method.multiverse import DATA_DIMENSIONS, Multiverse
-from metanet.evidence.contract import CERTAINTIES
-from metanet.evidence.rates import POLICIES
+from metanet.diagnostics.method.multiverse import DATA_DIMENSIONS, Multiverse, main_choices, rows_of
 from metanet.models.options import model_label, options_of
 from metanet.models.results.pooled import Pooled
 from metanet.writing.table.table import Cell, Column, Table, count_cell, made, scaled_cell, text_cell
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-#: Levels of the choices of rows, the most inclusive first.
-_ORDER = {"overlap": POLICIES, "certainty": CERTAINTIES, "unit": ("any", "patients"), "derived": ("in", "out")}
 _WORDS = {
     ("overlap", "keep_largest"): "the largest of overlapping cohorts",
     ("overlap", "keep_newest"): "the newest of overlapping cohorts",
@@ -34,8 +30,6 @@ _WORDS = {
     ("derived", "in"): "derived counts included",
     ("derived", "out"): "without derived counts",
 }
-#: The analysis to start from, if it is there.
-_FIRST = ("Binomial-normal model, t", "Poisson-normal model, t")
 _METHOD, _DATA = "Other methods, the same studies", "Other studies, the same method"
 
 
@@ -120,9 +114,8 @@ def _of_multiverse(found: Multiverse, by: str, main: Mapping[str, str] | None) -
         return made("Sensitivity", found.reason, (), ())
     frame = found.to_frame()
     dimensions = [name for name in DATA_DIMENSIONS if name in frame.columns]
-    start, method = _main(found, frame, dimensions, dict(main or {}))
-    rows_of_main = (frame[dimensions] == [start[name] for name in dimensions]).all(axis=1) if dimensions else frame["k"] > 0
-    same_method = frame["method"] == method
+    start, method = main_choices(found, main)
+    rows_of_main, same_method = rows_of(found, start), frame["method"] == method
     first = frame[rows_of_main & same_method].iloc[:1]
     if first.empty:
         raise ArgumentError(f"main={as_given(main)} is not among the analyses. Fix: words of results.to_frame().")
@@ -131,8 +124,8 @@ def _of_multiverse(found: Multiverse, by: str, main: Mapping[str, str] | None) -
     if by != "data":
         others = frame[rows_of_main & ~same_method]
         kept = [{**row, "label": row["model"]} for row in _records(others)]
-        # Exact models first, as they are recommended.
-        lines += sorted(kept, key=lambda row: (row["tau2"] not in ("ML", "none"), row["method"]))
+        # Models of the counts first, as they are recommended.
+        lines += sorted(kept, key=lambda row: (row["tau2"] not in ("posterior", "ML", "none"), row["method"]))
         groups += [_METHOD] * len(others)
     if by != "method":
         others = frame[~rows_of_main & same_method]
@@ -146,29 +139,6 @@ def _of_multiverse(found: Multiverse, by: str, main: Mapping[str, str] | None) -
         foot.append(f"Main analysis: {named}.")
         foot.append("Choices of data with the same rows are one analysis, named after the most inclusive choice.")
     return _table(lines, groups, found.response, found.level, foot)
-
-
-def _main(found: Multiverse, frame: pd.DataFrame, dimensions: list[str], given: dict[str, str]) -> tuple[dict[str, str], str]:
-    """The choices of data and the method of the main analysis."""
-    for name in given:
-        check_choice("main", name, ("method", *dimensions))
-    start = {}
-    for name in dimensions:
-        levels = list(dict.fromkeys(frame[name].tolist()))
-        order = _ORDER.get(name)
-        if order is None:
-            whole = [level for level in levels if not str(level).endswith(" alone")] or levels
-            start[name] = str(whole[0])
-        else:
-            start[name] = str(min(levels, key=order.index))
-        if name in given:
-            start[name] = check_choice(f"main[{name!r}]", given[name], [str(level) for level in levels])
-    methods = list(dict.fromkeys(frame["method"].tolist()))
-    if "method" in given:
-        return start, check_choice("main['method']", given["method"], methods)
-    recommended = [name for name in methods if name in _FIRST]
-    recommended += [name for name in methods if name.endswith(", REML, HK")]
-    return start, str((recommended or sorted(methods))[0])
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -185,7 +155,8 @@ def _table(lines: list[dict[str, Any]], groups: list[str], response: str, level:
     rate = response == "rate"
     difference = {"rate": "Difference, points", "ratio": "Ratio to the main analysis"}.get(response, "Difference")
     kind = "rate" if rate else "number"
-    limits = f"{level_text(level)} CI"
+    kinds = ["CrI" if line["ci"] == "credible" and line["status"] == "pooled" else "CI" for line in lines]
+    limits = f"{level_text(level)} {interval_kind(kinds)}"
     columns = [
         Column("Analysis", ("analysis",)),
         Column("tau²", ("tau2_estimator",)),
@@ -204,6 +175,11 @@ def _table(lines: list[dict[str, Any]], groups: list[str], response: str, level:
             row[7] = Cell(ABSENT, (None,))
     targets = {line["target"] for line in lines}
     notes = list(foot)
+    if len(set(kinds)) > 1:
+        notes.append("Intervals of Bayesian models are credible intervals (CrI), those of the others confidence intervals (CI).")
+    scale = scale_of(response)
+    if any(scale.is_vague(_known(line["ci_lower"]), _known(line["ci_upper"])) for line in lines):
+        notes.append(f"{sentence_case(TOO_WIDE)}: the interval {scale.vague_rule()}.")
     if {"mean", "median"} <= targets:
         notes.append("Some analyses estimate the mean of the distribution of true rates, others its median; these can differ.")
     notes.append("k counts arms where several arms of one study are analysed.")
@@ -226,7 +202,7 @@ def _row(line: Mapping[str, Any], main: float | None, response: str) -> list[Cel
         *cells,
         text_cell(line["target"] if line["status"] == "pooled" else ""),
         shown,
-        text_cell(line["status"]),
+        text_cell(f"{line['status']}; {TOO_WIDE}" if scale.is_vague(lower, upper) else line["status"]),
     ]
 
 

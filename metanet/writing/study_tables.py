@@ -312,11 +312,16 @@ def _range(values: Sequence[float | None], digits: int) -> str:
     return f"{shown} ({number(min(known), digits)} to {number(max(known), digits)})"
 
 
+#: The row of the present result by what its estimate is; that of a beta-binomial model is the population average below.
+_ESTIMAND = {"median": "median", "mean": "median", "common": "common rate"}
+
+
 @checked()
 def published_table(evidence: Evidence, outcome: str, modality_class: str, fit: Pooled | None = None) -> Table:
     """Pooled rates of published reviews for this outcome and modality class, below the present one.
 
-    They pooled other studies by other methods; the table is for orientation, not a test.
+    They pooled other studies by other methods; the table is for orientation, not a test. Of the present result the median and the
+    population average are shown, each in a row of its own.
 
     Parameters
     ----------
@@ -339,18 +344,24 @@ def published_table(evidence: Evidence, outcome: str, modality_class: str, fit: 
         chosen = published[(published["outcome"] == outcome) & (published["modality_class"] == modality_class)]
     if fit is not None and fit.estimate is not None and len(chosen):
         digits = RATE.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
-        rows.append(
-            [
-                text_cell("This report"),
-                text_cell(""),
-                rate_cell(fit.estimate, digits),
-                scaled_cell(RATE, digits, fit.ci_lower, fit.ci_upper),
-                count_cell(fit.k),
-                count_cell(fit.n),
-                text_cell(fit.title),
-                text_cell(""),
-            ]
-        )
+        median, average = fit.rates_shown
+        kind = f"{level_text(fit.level)} {fit.interval_name}"
+        named = [("This report: observed rate" if fit.status != "pooled" else f"This report: {_ESTIMAND[fit.average]}", median)]
+        if fit.average != "common" and average[0] is not None:
+            named.append(("This report: population average", average))
+        for name, (value, *limits) in named:
+            rows.append(
+                [
+                    text_cell(name),
+                    text_cell(""),
+                    rate_cell(value, digits),
+                    scaled_cell(RATE, digits, *limits),
+                    count_cell(fit.k),
+                    count_cell(fit.n),
+                    text_cell(f"{fit.title} ({kind})"),
+                    text_cell(""),
+                ]
+            )
     for row in chosen.to_dict("records"):
         kept = {str(key): plain(value) for key, value in row.items()}
         digits = RATE.digits(kept["estimate"], kept["ci_lower"], kept["ci_upper"])
@@ -370,7 +381,7 @@ def published_table(evidence: Evidence, outcome: str, modality_class: str, fit: 
         Column("Source", ("source",)),
         Column("Population", ("population",)),
         Column("Rate, %", ("estimate",), "rate"),
-        Column("CI, %", ("ci_lower", "ci_upper"), "rate"),
+        Column("Interval, %", ("ci_lower", "ci_upper"), "rate"),
         Column("Studies", ("studies",), "count"),
         Column("Patients", ("patients",), "count"),
         Column("Model", ("model",)),

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked, level
-from metanet.base.display import in_sentence, level_text, scale_of
+from metanet.base.display import PARTED, TOO_WIDE, in_sentence, interval_kind, level_text, scale_of
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.untrusted import listing
 from metanet.diagnostics.spread.grade import OPEN, grade_facts
 from metanet.evidence.evidence import Evidence
 from metanet.models.pooling.pool import pool
 from metanet.models.results.pooled import Pooled
-from metanet.writing.summary_tables import STATUS, Notes, method_sentences, studies_cell
+from metanet.writing.summary_tables import Notes, method_sentences, rate_notes, status_text, studies_cell
 from metanet.writing.table.table import Cell, Column, Table, made, scaled_cell, share_cell, text_cell
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def summary_of_findings(
     overlap: str = "keep_largest",
     certainty: str | None = None,
     level: float = 0.95,
-    model: str = "glmm",
+    model: str | None = None,
     per: int = 1000,
 ) -> Table:
     """The findings on several outcomes of one modality, in the layout that GRADE asks for.
@@ -64,15 +64,16 @@ def summary_of_findings(
     level
         Coverage of every interval, as a fraction.
     model
-        As in `pool`, for rates of one group.
+        As in `pool`, for rates of one group; None takes its default.
     per
         Rates are printed per 1000 patients, or per 100. `to_frame` gives fractions.
 
     Returns
     -------
     Table
-        Outcome, studies (arms), events/total, population-averaged rate (where nothing was pooled the rate itself) with interval,
-        prediction interval, facts on inconsistency and imprecision, and the certainty of the evidence, left to the reviewers.
+        Outcome, studies (arms), events/total, median and population-averaged rate of one pooled result, each with its interval
+        (where nothing was pooled the observed rate in place of the median), prediction interval, facts on inconsistency and
+        imprecision, and the certainty of the evidence, left to the reviewers.
 
     Raises
     ------
@@ -82,7 +83,7 @@ def summary_of_findings(
     Notes
     -----
     The table judges no domain; that is left to the reviewers. The population average is the expected number of events in 1000
-    patients; the median is not.
+    patients of all studies together; the median is the rate of a typical study.
 
     References
     ----------
@@ -110,12 +111,15 @@ def summary_of_findings(
         if fit.status == "pooled":
             notes.add(title, (*rates.attrs["notes"], *fit.notes))
     unit = _UNITS[per]
+    limits = f"{level_text(level)} {interval_kind(fit.interval_name for fit in fits)}"
     columns = [
         Column("Outcome", ("outcome",)),
         Column("Studies (arms)", ("studies", "arms"), "count"),
         Column("Events/total", ("events", "total"), "count"),
-        Column(unit, ("rate",), "rate", "Rate"),
-        Column(f"{level_text(level)} CI", ("ci_lower", "ci_upper"), "rate", "Rate"),
+        Column(unit, ("median",), "rate", "Median rate"),
+        Column(limits, ("median_lower", "median_upper"), "rate", "Median rate"),
+        Column(unit, ("average",), "rate", "Population average"),
+        Column(limits, ("average_lower", "average_upper"), "rate", "Population average"),
         Column(f"Prediction interval, {unit}", ("pi_lower", "pi_upper"), "rate"),
         Column("Status", ("status",)),
         Column("Inconsistency", ("inconsistency",), "text", "Facts for the judgement"),
@@ -123,8 +127,7 @@ def summary_of_findings(
         Column("Certainty of the evidence (GRADE)", ("grade",)),
     ]
     lines = [
-        "The rate is the average over the distribution of true rates; for one study, or for studies without events or with events "
-        "only, it is the observed rate.",
+        *_reading(fits),
         "The table contains no judgements; the reviewers also judge risk of bias, indirectness and publication bias.",
         *method_sentences(fits),
     ]
@@ -136,7 +139,7 @@ def summary_of_findings(
         columns,
         rows,
         [*lines, *notes.lines()] if rows else lines[2:],
-        words=_words(rows, per),
+        words=_words(rows, fits, per),
     )
 
 
@@ -152,34 +155,51 @@ def _outcomes(evidence: Evidence, outcomes: Any, modality: object) -> list[str]:
     return list(dict.fromkeys(check_choice("outcomes", word, evidence.outcome_names) for word in words))
 
 
+def _reading(fits: Sequence[Pooled]) -> list[str]:
+    """What the two rates are, for the kinds of results in the table."""
+    out = [
+        "Median: the rate to expect in a typical study. Average: the rate to expect among the patients of all such studies together. "
+        "Both are of one pooled result."
+    ]
+    if any(fit.status not in ("pooled", "not estimable") for fit in fits):
+        out.append("Where nothing was pooled, the observed rate is in the column of the median.")
+    return [*out, *(note for note in rate_notes(fits) if note != PARTED)]
+
+
 def _row(title: str, rates: pd.DataFrame, fit: Pooled, per: int) -> list[Cell]:
-    averaged = fit.status == "pooled" and fit.marginal_estimate is not None
-    value, lower, upper = (
-        (fit.marginal_estimate, fit.marginal_ci_lower, fit.marginal_ci_upper)
-        if averaged
-        else (fit.estimate, fit.ci_lower, fit.ci_upper)
-    )
+    median, average = fit.rates_shown
     scale = replace(scale_of("rate", per), least=0 if per == 1000 else 1)
-    digits = scale.digits(value, lower, upper)
+    digits = scale.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
     facts = grade_facts(fit)
     return [
         text_cell(title),
         studies_cell(int(rates["study_id"].nunique()), len(rates)),
         share_cell(fit.events, fit.n),
-        scaled_cell(scale, digits, value),
-        scaled_cell(scale, digits, lower, upper),
+        scaled_cell(scale, digits, median[0]),
+        scaled_cell(scale, digits, *median[1:]),
+        scaled_cell(scale, digits, average[0]),
+        scaled_cell(scale, digits, *average[1:]),
         scaled_cell(scale, digits, fit.pi_lower, fit.pi_upper),
-        text_cell(STATUS[fit.status]),
+        text_cell(status_text(fit)),
         text_cell(_short(facts, "inconsistency", fit)),
         text_cell(_short(facts, "imprecision", fit)),
         text_cell(OPEN),
     ]
 
 
-def _words(rows: list[list[Cell]], per: int) -> str:
-    """Every outcome with its rate and interval."""
-    found = [f"{row[0].text} {row[3].text} ({row[4].text})" for row in rows]
-    return f"Per {per}, with {'its' if len(found) == 1 else 'their'} interval: {listing(found, 30)}." if found else ""
+def _words(rows: list[list[Cell]], fits: Sequence[Pooled], per: int) -> str:
+    """Every outcome with its rates and intervals."""
+    found = []
+    for row, fit in zip(rows, fits, strict=True):
+        name, median, limits, average, its = (row[i].text for i in (0, 3, 4, 5, 6))
+        if fit.status != "pooled":
+            text = f"{name} observed {median} ({limits})"
+        elif median == average:
+            text = f"{name} median and average {median} ({limits})"
+        else:
+            text = f"{name} median {median} ({limits}), average {average} ({its})"
+        found.append(f"{text}, {TOO_WIDE}" if fit.is_vague else text)
+    return f"Per {per}, with intervals: {'; '.join(found[:30])}." if found else ""
 
 
 def _short(facts: pd.DataFrame, domain: str, fit: Pooled) -> str:

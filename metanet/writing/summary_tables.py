@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from metanet.base.arguments import checked, choice, level
-from metanet.base.display import RATE, in_sentence, level_text
+from metanet.base.display import PARTED, RATE, TOO_WIDE, in_sentence, interval_kind, level_text, parted, sentence_case
 from metanet.base.errors import ArgumentError, check_choice
 from metanet.base.untrusted import listing
 from metanet.evidence.evidence import Evidence
@@ -26,7 +26,7 @@ def model_table(*fits: Pooled) -> Table:
     Parameters
     ----------
     *fits
-        Pooled rates.
+        Pooled rates: the primary result first, then the sensitivity analyses.
 
     Returns
     -------
@@ -40,19 +40,17 @@ def model_table(*fits: Pooled) -> Table:
     columns = [
         Column("Model", ("model",)),
         Column("Status", ("status",)),
-        *rate_columns(level_text(fits[0].level)),
+        *rate_columns(fits),
         Column("Equal rates?", ("pvalue",), "p"),
     ]
-    rows = [[text_cell(fit.title), text_cell(fit.status), *rate_cells(fit), _test(fit)] for fit in fits]
+    rows = [[text_cell(fit.title), text_cell(status_text(fit)), *rate_cells(fit), _test(fit)] for fit in fits]
     foot = [f"{fit.title}: {' '.join([fit.method.sentence(), *fit.notes])}" for fit in fits]
-    if len(fits) == 2 and (text := _alike(*fits)):
-        foot.insert(0, text)
-    return made("The same studies under several models", "No result.", columns, rows, foot)
+    return made("The same studies under several models", "No result.", columns, rows, [*_alike(fits), *rate_notes(fits), *foot])
 
 
-def rate_columns(level: str, first: str = "Median rate") -> list[Column]:
-    """The columns of a pooled rate, the estimate under the heading `first`; `rate_cells` fills them."""
-    limits = f"{level} CI"
+def rate_columns(fits: Sequence[Pooled], first: str = "Median rate") -> list[Column]:
+    """The columns of these pooled rates, the estimate under the heading `first`; `rate_cells` fills them."""
+    limits = f"{level_text(fits[0].level) if fits else ''} {interval_kind(fit.interval_name for fit in fits)}".strip()
     return [
         Column("%", ("median",), "rate", first),
         Column(limits, ("median_lower", "median_upper"), "rate", first),
@@ -64,20 +62,33 @@ def rate_columns(level: str, first: str = "Median rate") -> list[Column]:
     ]
 
 
+def rate_notes(fits: Sequence[Pooled]) -> list[str]:
+    """What a reader of `rate_cells` needs to know of these results, each sentence once."""
+    kinds = {fit.interval_name for fit in fits}
+    out = []
+    if len(kinds) > 1:
+        alone = all(fit.status == "not pooled" for fit in fits if fit.interval_name == "CI")
+        others = "single studies" if alone else "the others"
+        out.append(f"Intervals of Bayesian models are credible intervals (CrI), those of {others} confidence intervals (CI).")
+    if any(parted(median[0], average[0]) for median, average in (fit.rates_shown for fit in fits)):
+        out.append(PARTED)
+    if any(fit.is_vague for fit in fits):
+        out.append(f"{sentence_case(TOO_WIDE)}: the interval {RATE.vague_rule()}.")
+    return out
+
+
 def rate_cells(fit: Pooled) -> list[Cell]:
     """One result in the columns of `rate_columns`; without pooling, the first two show the observed rate and its exact interval.
 
     A beta-binomial model has no interval of its median; its mean is the population average.
     """
     digits = RATE.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
-    mean = fit.average == "mean" and fit.status == "pooled"
-    median = (fit.median, None, None) if mean else (fit.estimate, fit.ci_lower, fit.ci_upper)
-    pooled = fit.status == "pooled"
+    median, average = fit.rates_shown
     return [
         rate_cell(median[0], digits),
         scaled_cell(RATE, digits, *median[1:]),
-        rate_cell(fit.marginal_estimate if pooled else None, digits),
-        scaled_cell(RATE, digits, *((fit.marginal_ci_lower, fit.marginal_ci_upper) if pooled else (None, None))),
+        rate_cell(average[0], digits),
+        scaled_cell(RATE, digits, *average[1:]),
         scaled_cell(RATE, digits, fit.pi_lower, fit.pi_upper),
         number_cell(fit.tau),
         rate_cell(fit.i2),
@@ -91,19 +102,27 @@ def _test(fit: Pooled) -> Cell:
     return p_cell(fit.lrt_pvalue, "likelihood ratio") if fit.lrt is not None else p_cell(fit.q_pvalue, "Q")
 
 
-def _alike(first: Pooled, second: Pooled) -> str:
-    """Whether the average rate of each of two models lies inside the interval of the other."""
-    rates = [(fit.marginal_estimate, fit.marginal_ci_lower, fit.marginal_ci_upper) for fit in (first, second)]
-    if any(fit.status != "pooled" for fit in (first, second)) or any(value is None for rate in rates for value in rate):
-        return ""
-    (a, a_low, a_high), (b, b_low, b_high) = [tuple(float(x or 0.0) for x in rate) for rate in rates]
-    shown = f"{RATE.value(a)} and {RATE.value(b)}"
-    if a_low <= b <= a_high and b_low <= a <= b_high:
-        return f"The two models agree: average rates of {shown}, each inside the confidence interval of the other."
-    return (
-        f"The two models disagree: average rates of {shown}, and one lies outside the confidence interval of the other. "
-        "The result depends on the choice of model; report both."
-    )
+def _alike(fits: Sequence[Pooled]) -> list[str]:
+    """Whether the average rate of the first model and of each other one lies inside the interval of the other."""
+    known = [
+        (fit, fit.rates_shown[1]) for fit in fits if fit.status == "pooled" and not fit.is_vague and None not in fit.rates_shown[1]
+    ]
+    if len(known) < 2 or known[0][0] is not fits[0]:
+        return []
+    (_, (value, lower, upper)), *others = known
+    inside = [low <= value <= high and lower <= one <= upper for _, (one, low, high) in others]  # type: ignore[operator]
+    away = [fit for (fit, _), fine in zip(others, inside, strict=True) if not fine]
+    shown = listing([RATE.value(rate[0]) for _, rate in known], 12)
+    two = len(others) == 1
+    models = "two models" if two else "models"
+    if not away:
+        which = "each inside the interval of the other" if two else "each other one inside the interval of the first, and the reverse"
+        return [f"The {models} agree: average rates of {shown}, {which}."]
+    apart = "" if two else f"of the first and of the {listing([in_sentence(fit.title) for fit in away], 12)} "
+    return [
+        f"The {models} disagree: average rates of {shown}, and {apart}one lies outside the interval of the other. "
+        f"The result depends on the choice of model; report {'both' if two else 'all of them'}."
+    ]
 
 
 #: Texts of the statuses.
@@ -116,6 +135,19 @@ STATUS = {
 }
 
 
+def status_text(fit: Pooled) -> str:
+    """The status in words: where the estimate comes from, and whether its interval says anything."""
+    parts = [STATUS[fit.status]]
+    if fit.status in ("no events", "only events"):
+        parts.append("takes the studies as alike")
+    elif fit.status == "pooled" and fit.edge and fit.model == "bayes":
+        what = "no events" if fit.edge == "no events" else "events only"
+        parts.append(f"{what}: estimate partly from the prior")
+    if fit.is_vague:
+        parts.append(TOO_WIDE)
+    return "; ".join(parts)
+
+
 @checked(by=choice("modality_class", "modality"), level=level)
 def summary_table(
     evidence: Evidence,
@@ -126,7 +158,7 @@ def summary_table(
     overlap: str = "keep_largest",
     certainty: str | None = None,
     level: float = 0.95,
-    model: str = "glmm",
+    model: str | None = None,
 ) -> Table:
     """All modalities of one outcome, one row each.
 
@@ -143,7 +175,7 @@ def summary_table(
     level
         Coverage of every interval, as a fraction.
     model
-        As in `pool`, for rates of one group.
+        As in `pool`, for rates of one group; None takes its default.
 
     Returns
     -------
@@ -182,7 +214,7 @@ def summary_table(
         Column("Modality", (by,)),
         Column("Studies (arms)", ("studies", "arms"), "count"),
         Column("Events/total", ("events", "total"), "count"),
-        *rate_columns(level_text(level), "Common rate" if common else "Median rate"),
+        *rate_columns(fits, "Common rate" if common else "Median rate"),
         Column("Status", ("status",)),
     ]
     title = str(everything.attrs["label"])
@@ -194,7 +226,7 @@ def summary_table(
         f"{title}: no study fits this selection.",
         columns,
         rows,
-        [OBSERVATIONAL, *method_sentences(fits), *closing, *notes.lines()] if rows else (),
+        [OBSERVATIONAL, *rate_notes(fits), *method_sentences(fits), *closing, *notes.lines()] if rows else (),
     )
 
 
@@ -232,5 +264,5 @@ def _row(name: str, rates: pd.DataFrame, fit: Pooled) -> list[Cell]:
         studies_cell(int(rates["study_id"].nunique()), len(rates)),
         share_cell(fit.events, fit.n),
         *rate_cells(fit),
-        text_cell(STATUS[fit.status]),
+        text_cell(status_text(fit)),
     ]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 import metanet as mn
-from metanet.base.display import POINTS, RATE, scale_of
+from metanet.base.display import POINTS, RATE, in_sentence, interval_kind, parted, scale_of
 
 FRACTIONS = st.floats(0, 1)
 
@@ -16,6 +16,38 @@ def test_a_rare_rate_is_printed_with_its_interval():
     # The two limits of a very precise rate do not look equal.
     assert RATE.estimate(0.42310, 0.42280, 0.42340, 0.95) == "42.31 % (95 % CI 42.28 to 42.34 %)"
     assert RATE.estimate(0.0, 0.0, 0.0004, 0.95) == "0.00 % (95 % CI 0.00 to 0.04 %)"
+
+
+@pytest.mark.parametrize(
+    ("median", "average", "apart"),
+    [(0.204, 0.238, False), (0.204, 0.26, True), (0.01, 0.0149, False), (0.01, 0.0151, True), (0.99, 0.984, True),
+     (0.99, 0.986, False), (0.48, 0.52, False), (0.45, 0.56, True), (0.0, 0.0, False), (None, 0.2, False), (0.3, None, False)],
+)  # fmt: skip
+def test_median_and_average_part_by_points_or_by_a_factor_of_the_rarer_side(median, average, apart):
+    assert parted(median, average) is apart
+    if None not in (median, average):
+        assert parted(1 - median, 1 - average) is apart
+
+
+@pytest.mark.parametrize(
+    ("kind", "lower", "upper", "vague"),
+    [("rate", 0.1, 0.69, False), ("rate", 0.1, 0.71, True), ("rate", None, 0.9, False), ("points", -0.2, 0.41, True),
+     ("points", 0.02, 0.9, False), ("ratio", 0.1, 2.1, True), ("ratio", 0.2, 3.9, False), ("ratio", 1.1, 40.0, False),
+     ("ratio", 0.0, 3.0, True), ("ratio", 0.5, float("inf"), True), ("effect", -50, 50, False), ("rate per person-time", 0, 9, False)],
+)  # fmt: skip
+def test_an_interval_says_nothing_beyond_a_share_of_its_scale(kind, lower, upper, vague):
+    assert scale_of(kind).is_vague(lower, upper) is vague
+
+
+def test_a_column_of_intervals_is_named_by_their_kind():
+    assert interval_kind(["CrI", "CrI"]) == "CrI"
+    assert interval_kind(["CrI", "CI"]) == "interval"
+
+
+def test_names_of_people_keep_their_capital_in_a_sentence():
+    assert in_sentence("Bayesian binomial-normal model") == "Bayesian binomial-normal model"
+    assert in_sentence("Poisson-normal model") == "Poisson-normal model"
+    assert in_sentence("Grade 1") == "grade 1"
 
 
 def test_a_threshold_is_printed_as_it_was_given():

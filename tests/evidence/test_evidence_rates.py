@@ -372,3 +372,24 @@ def test_poolable_by_a_definition_lists_the_outcomes_that_know_it(curated):
     assert set(frame["outcome"]) == {"mortality"}
     with pytest.raises(ArgumentError, match="Did you mean '90-day'"):
         curated.poolable("90day")
+
+
+@pytest.mark.parametrize("by", ["modality_class", "modality"])
+def test_overlap_decided_within_each_group_gives_the_rows_of_each_group_alone(curated, by):
+    shared = 0
+    for outcome in curated.outcome_names:
+        rates = curated.rates(outcome, within=by)
+        for name, part in rates.groupby(by):
+            alone = curated.rates(outcome, modality=name)
+            alone = alone[alone[by] == name]
+            keys = ["study_id", "arm", "events", "total"]
+            assert part[keys].values.tolist() == alone[keys].values.tolist()
+        shared += len(rates) > len(curated.rates(outcome))
+        assert rates.attrs["selection"]["within"] == by
+    # Some cohort has reports in two groups.
+    assert shared
+
+
+def test_groups_of_another_column_are_refused(curated):
+    with pytest.raises(ArgumentError, match=r"within='modality_clas' is not known\. Did you mean 'modality_class'"):
+        curated.rates("objective_response", within="modality_clas")

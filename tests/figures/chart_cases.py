@@ -45,12 +45,10 @@ def gosh_of(name: str):
     return gosh(fit_of(name), subsets=300)
 
 
-@cache
-def comparison_of(name: str):
-    if name == "evidence":
-        return compare(mn.load_evidence().rates("hepatotoxicity"), "modality_class", bootstrap=0)
+def hard_frame() -> pd.DataFrame:
+    """Groups with awkward names, one without events, one of a single study."""
     groups = [LONG, HOSTILE, "王伟", "TAE"]
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
             "study": NAMES,
             "events": [0, 0, 0, *EVENTS[3:]],
@@ -58,7 +56,13 @@ def comparison_of(name: str):
             "group": [groups[0]] * 3 + [groups[1]] + [groups[2]] * 4 + [groups[3]] * 4,
         }
     )
-    return compare(frame, "group", bootstrap=0)
+
+
+@cache
+def comparison_of(name: str):
+    if name == "evidence":
+        return compare(mn.load_evidence().rates("hepatotoxicity"), "modality_class", bootstrap=0)
+    return compare(hard_frame(), "group", bootstrap=0)
 
 
 @cache
@@ -92,7 +96,7 @@ def regression_of(name: str):
         frame = pd.DataFrame(
             {"study": list("abcdef"), "events": [0, 0, 0, 9, 8, 7], "total": [9, 8, 7, 9, 8, 7], "dose": [0, 0, 0, 1, 1, 1]}
         )
-        return meta_regression(frame, "~ dose")
+        return meta_regression(frame, "~ dose", model="glmm")
     return meta_regression(regression_frame(), f"~ {name}")
 
 

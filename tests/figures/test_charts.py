@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex
 
 import metanet as mn
 from metanet.base.display import interval, number, per_cent
@@ -12,6 +13,7 @@ from metanet.diagnostics.bias.trim_and_fill import trim_and_fill
 from metanet.diagnostics.method.p_values import p_value_function, radial
 from metanet.diagnostics.studies.gosh import gosh
 from metanet.diagnostics.studies.series import cumulative
+from metanet.figures.page import style
 from metanet.figures.page.label_places import in_points
 from metanet.figures.page.save import description_of
 from metanet.figures.plots.baujat import baujat_plot
@@ -35,6 +37,7 @@ from tests.figures.chart_cases import (
     cloud,
     comparison_of,
     gosh_of,
+    hard_frame,
     influence_of,
     multiverse_of,
     plane,
@@ -67,10 +70,10 @@ def test_baujat_points_stand_at_heterogeneity_and_shift():
 
 
 def test_influential_studies_are_filled_and_named():
-    frame = influence_of("one giant").to_frame()
+    frame = influence_of("one giant, ML").to_frame()
     strong = frame[frame["influential"]]
     assert len(strong)
-    ax = baujat_plot(influence_of("one giant"))
+    ax = baujat_plot(influence_of("one giant, ML"))
     np.testing.assert_allclose(cloud(ax, "_influential"), strong[["heterogeneity", "shift"]])
     assert set(strong["study"]) <= set(texts(ax))
 
@@ -125,15 +128,16 @@ def test_influential_rows_are_marked_and_two_step_models_show_q():
 
 def test_a_fit_that_does_not_exist_without_a_study_is_a_dash():
     # Without the only study with events there is a residual (of its count given the sum) and no estimate to be shifted.
-    panels = influence_plot(mn.influence(mn.pool(events=[0, 0, 6, 0], total=[20, 15, 25, 30])))
+    panels = influence_plot(mn.influence(mn.pool(events=[0, 0, 6, 0], total=[20, 15, 25, 30], model="glmm")))
     assert texts(panels[0]).count("–") == 0
     assert texts(panels[1]).count("–") == 1
     assert len(cloud(panels[6], "_studies")) + len(cloud(panels[6], "_influential")) == 4
 
 
 def test_results_without_measures_say_why():
-    (ax,) = influence_plot(influence_of("no events"))
+    (ax,) = influence_plot(influence_of("no events, summed"))
     assert "no events" in words_of(ax)
+    assert len(influence_plot(influence_of("no events"))) == 8
     assert "at least two studies" in words_of(baujat_plot(influence_of("one")))
     assert "Fewer than three" in words_of(gosh_plot(gosh(fit_of("two"))))
 
@@ -237,6 +241,39 @@ def test_a_long_curve_is_thinned_by_rank_and_says_so():
     assert f"Drawn: 5 of {len(everything)}" in words_of(ax)
 
 
+def test_the_primary_analysis_is_ringed_and_kept_in_a_thinned_curve():
+    result = mn.multiverse(mn.load_evidence(), "objective_response", "TARE")
+    fit = mn.pool(mn.load_evidence().rates("objective_response", modality="TARE"))
+    for options in ({}, {"most": 7}, {"main": {"method": "Beta-binomial model, t"}}):
+        ax = specification_curve(result, **options)
+        ((_, at),) = cloud(ax, "_primary")
+        wanted = mn.pool(fit.studies, model="beta_binomial") if "main" in options else fit
+        assert at == pytest.approx(100 * wanted.estimate, rel=1e-6)
+        assert f"{per_cent(wanted.estimate)} % ({interval(wanted.ci_lower, wanted.ci_upper)} %)." in words_of(ax)
+    assert len(cloud(specification_curve(result, most=7), "_estimates")) == 7
+
+
+def test_without_a_threshold_grey_marks_intervals_that_say_nothing():
+    result = mn.multiverse(mn.load_evidence(), "disease_control", "TACE")
+    frame = result._answered().sort_values("estimate", kind="stable")
+    ax = specification_curve(result)
+    (dots,) = [c for c in ax.collections if c.get_label() == "_estimates"]
+    grey = np.isclose(dots.get_facecolors()[:, 0], 0xAB / 255)
+    np.testing.assert_array_equal(grey, frame["ci_upper"] - frame["ci_lower"] > 0.6)
+    assert grey.any()
+    assert "Grey: the interval is wider than 60 points, too few data to tell." in words_of(ax)
+
+
+def test_a_group_with_too_few_data_is_grey_in_the_plane():
+    frame = plane_of("four").copy()
+    frame.loc[1, ["benefit_lower", "benefit_upper"]] = [0.05, 0.95]
+    ax = benefit_risk_plane(frame, benefit="Response", risk="Harm")
+    colours = [line.get_color() for line in lines(ax, "_benefit")]
+    assert [colour == style.VAGUE for colour in colours] == [False, True, False, False]
+    assert "Grey (Group 1): an interval is wider than 60 points, too few data to tell." in words_of(ax)
+    assert "too few data to tell" in _alternative(ax)
+
+
 def test_colours_tell_the_side_of_the_threshold():
     result = multiverse_of("effects")
     frame = result._answered().sort_values("estimate", kind="stable")
@@ -287,6 +324,9 @@ def test_drapery_curves_are_the_p_value_functions():
         np.testing.assert_allclose(np.interp(100 * frame.loc[inside, "value"], *curve.T), frame.loc[inside, name], atol=1e-9)
     (pooled,) = lines(ax, "_pooled")
     x, y = pooled.get_data()
+    (predicted,) = lines(ax, "_prediction")
+    for end in (fit.pi_lower, fit.pi_upper):
+        assert np.interp(100 * end, *predicted.get_data()) == pytest.approx(0.05, abs=2e-3)
     assert x[np.argmax(y)] == pytest.approx(100 * fit.estimate)
     assert y.max() == 1
     for end in (fit.ci_lower, fit.ci_upper):
@@ -493,7 +533,8 @@ def test_every_group_has_a_diamond_and_a_bar_for_its_prediction():
     assert [d["middle"] for d in drawn] == pytest.approx([100 * fit.estimate for fit in pooled])
     assert [d["right"] for d in drawn] == pytest.approx([100 * fit.ci_upper for fit in pooled])
     bars = [list(line.get_xdata()) for line in lines(ax, "_prediction")]
-    predicted = [fit for fit in pooled if fit.pi_lower is not None]
+    # The posterior predicts the next study also where there is one.
+    predicted = [fit for fit in result.groups.values() if fit.pi_lower is not None]
     np.testing.assert_allclose(bars, [[100 * fit.pi_lower, 100 * fit.pi_upper] for fit in predicted])
     shown = texts(ax)
     for name, fit in result.groups.items():
@@ -513,7 +554,23 @@ def test_with_studies_each_group_lists_its_own():
     place = {name: order.index(header.get(name, name)) for name in (HOSTILE, "TAE", "Pavel", "Ito")}
     assert place[HOSTILE] < place["Pavel"] < place["TAE"] < place["Ito"]
     assert len(squares(ax).get_offsets()) == 12
-    assert "Exact rate of the summed counts" in order
+    assert "Median rate (95 % CrI)" in order
+    summed = texts(comparison_forest(mn.compare(hard_frame(), "group", model="glmm", bootstrap=0), studies=True))
+    assert "Exact rate of the summed counts" in summed
+
+
+def test_groups_without_events_or_with_too_few_data_are_named_below():
+    frame = pd.DataFrame({"events": [0, 0, 1, 9, 20, 25], "total": [20, 30, 10, 12, 60, 61], "group": list("aabbcc")})
+    result = mn.compare(frame, "group")
+    ax = comparison_forest(result)
+    words = words_of(ax)
+    assert "No event was observed in a, so the estimate comes partly from the prior." in words
+    assert "Too few data to tell for b: the interval is wider than 60 points." in words
+    drawn = {corners(d)["middle"]: to_hex(d.get_facecolor()).upper() for d in diamonds(ax)}
+    grey = [colour for place, colour in drawn.items() if place == pytest.approx(100 * result.groups["b"].estimate)]
+    assert grey == [style.FAINT]
+    for fit in result.groups.values():
+        assert f"{per_cent(fit.marginal_estimate)} (" in words
 
 
 # Benefit and risk

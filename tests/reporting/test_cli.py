@@ -143,10 +143,14 @@ def test_pool_reads_person_time(monkeypatch, capsys, tmp_path):
 def test_pool_takes_the_prediction_interval_or_none(monkeypatch, capsys, tmp_path):
     (tmp_path / "a.csv").write_text(GROUPS, encoding="utf-8")
     hts, normal, none = (
-        numbers(monkeypatch, capsys, tmp_path / "a.csv", "--total", "n", "--prediction", word) for word in ("HTS", "z", "none")
+        numbers(monkeypatch, capsys, tmp_path / "a.csv", "--total", "n", "--model", "glmm", "--prediction", word)
+        for word in ("HTS", "z", "none")
     )
     assert hts["pi_upper"] > normal["pi_upper"]
     assert none["pi_upper"] is None
+    default = numbers(monkeypatch, capsys, tmp_path / "a.csv", "--total", "n")
+    assert (default["model"], default["method"]["prediction"]) == ("bayes", "posterior")
+    assert numbers(monkeypatch, capsys, tmp_path / "a.csv", "--total", "n", "--prediction", "none")["pi_upper"] is None
 
 
 @pytest.mark.parametrize(
@@ -158,7 +162,8 @@ def test_pool_takes_the_prediction_interval_or_none(monkeypatch, capsys, tmp_pat
         (("--total", "n", "--measure", "PLOG"), "Did you mean"),
         (("--total", "n", "--measure", "GEN"), "--measure 'GEN' is not known"),
         (("--total", "n", "--preset", "metaphor"), "Did you mean 'metafor'"),
-        (("--total", "n", "--prediction", "HTZ"), "Did you mean 'HTS'"),
+        (("--total", "n", "--model", "glmm", "--prediction", "HTZ"), "Did you mean 'HTS'"),
+        (("--total", "n", "--prediction", "HTZ"), "--prediction 'HTZ' is not known"),
         (("--total", "n", "--model", "CM.EL"), "--events-control is missing"),
         (("--total", "n", "--events-control", "ec", "--total-control", "mc"), "Did you mean 'nc'|not among the column"),
     ],

@@ -179,6 +179,16 @@ def analyses_for(scale: str, measure: str | None, level: float, given: Mapping[s
 #: Choices of data, in the order in which they are listed; then those of method.
 DATA_DIMENSIONS = ("grouping", "overlap", "certainty", "unit", "derived")
 METHOD_DIMENSIONS = ("model", "tau2", "ci")
+#: Levels of the choices of rows, the most inclusive first.
+_INCLUSIVE: Mapping[str, tuple[str, ...]] = {
+    "overlap": POLICIES,
+    "certainty": CERTAINTIES,
+    "unit": ("any", "patients"),
+    "derived": ("in", "out"),
+}
+#: Models of the primary analysis, and their methods by maximum likelihood, if they are there.
+_RECOMMENDED = ("Bayesian binomial-normal model", "Bayesian Poisson-normal model")
+_MAXIMUM = ("Binomial-normal model, t", "Poisson-normal model, t")
 #: Answers that count as a number of the multiverse.
 _ANSWERED = ("pooled", "no events", "only events")
 
@@ -203,6 +213,8 @@ class Multiverse(Result):
     method: Method = field(repr=False)
     _frame: pd.DataFrame = field(repr=False)
     _drivers: pd.DataFrame = field(repr=False)
+    #: Choices of data -> the choices under which an analysis of the same rows is listed.
+    _same: Mapping[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def drivers(self) -> pd.DataFrame:
@@ -313,6 +325,59 @@ class Multiverse(Result):
         return axes
 
 
+def main_choices(found: Multiverse, main: Mapping[str, str] | None = None) -> tuple[dict[str, str], str]:
+    """The choices of data, by dimension, and the method of the primary analysis.
+
+    Parameters
+    ----------
+    found
+        What `multiverse` returned.
+    main
+        Other choices than the recommended method on the most inclusive rows: ``method`` and choices of data such as
+        ``{"certainty": "moderate"}``, in the words of `to_frame`.
+    """
+    frame, given = found._frame, dict(main or {})
+    dimensions = [name for name in DATA_DIMENSIONS if name in frame.columns]
+    for name in given:
+        check_choice("main", name, ("method", *dimensions))
+    start = {}
+    for place, name in enumerate(dimensions):
+        levels = [str(level) for level in dict.fromkeys(frame[name].tolist())]
+        every = list(dict.fromkeys([*levels, *(choices[place] for choices in found._same)]))
+        order = _INCLUSIVE.get(name)
+        if order is None:
+            start[name] = next((level for level in levels if not level.endswith(" alone")), levels[0])
+        else:
+            start[name] = min(levels, key=order.index)
+        if name in given:
+            start[name] = check_choice(f"main[{name!r}]", given[name], every)
+    # Choices that leave the same rows are one analysis, listed under the first of them.
+    start = dict(zip(dimensions, found._same.get(tuple(start.values()), tuple(start.values())), strict=True))
+    methods = list(dict.fromkeys(frame["method"].tolist()))
+    if "method" in given:
+        return start, check_choice("main['method']", given["method"], methods)
+    named = dict(zip(frame["method"], frame["model"], strict=True))
+    recommended = [name for name in methods if named[name] in _RECOMMENDED]
+    recommended += [name for name in methods if name in _MAXIMUM]
+    recommended += [name for name in methods if name.endswith(", REML, HK")]
+    return start, str((recommended or sorted(methods))[0])
+
+
+def rows_of(found: Multiverse, choices: Mapping[str, str]) -> pd.Series:
+    """Which analyses used the rows of these choices of data."""
+    frame = found._frame
+    return (frame[list(choices)] == list(choices.values())).all(axis=1) if choices else frame["k"] > 0
+
+
+def main_row(found: Multiverse, main: Mapping[str, str] | None = None) -> int | None:
+    """The place of the primary analysis in `to_frame`; None where it has no row. `main` as in `main_choices`."""
+    if found.reason:
+        return None
+    start, method = main_choices(found, main)
+    places = np.flatnonzero((rows_of(found, start) & (found._frame["method"] == method)).to_numpy())
+    return int(places[0]) if places.size else None
+
+
 _WORDS = {
     "grouping": "grouping of modalities",
     "overlap": "overlap policy",
@@ -415,7 +480,18 @@ def multiverse(
     stamp: dict[str, Any] = {**versions(), "analyses": sorted({method_label(each) for each in chosen}), "notes": []}
     if isinstance(data, Evidence):
         stamp |= {"outcome": outcome, "modality": plain(modality), "fingerprint": data.fingerprint_of(outcome, modality)}
-    return Multiverse(None, chosen[0].scale, level, threshold, Method(stamp), frame, drivers)
+    return Multiverse(None, chosen[0].scale, level, threshold, Method(stamp), frame, drivers, _same_rows(sets, owner, frame))
+
+
+def _same_rows(sets: list[RowSet], owner: NDArray[np.intp], frame: pd.DataFrame) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Every choice of data with rows, and the choices under which the analyses of these rows are listed."""
+    names = [name for name in DATA_DIMENSIONS if name in frame.columns]
+    first: dict[int, tuple[str, ...]] = {}
+    out = {}
+    for i in np.flatnonzero(owner >= 0):
+        choices = tuple(str(sets[i].choices[name]) for name in names)
+        out[choices] = first.setdefault(int(owner[i]), choices)
+    return out
 
 
 def _columns(columns: dict[str, Any]) -> tuple[Any, dict[str, Any], dict[str, Any]]:

@@ -16,6 +16,8 @@ from metanet.base.arrays import Array
 from metanet.diagnostics.study_effects import two_step_twin
 from metanet.kernels.numerics.distributions import binomial_tails, poisson_tails
 from metanet.models.options import options_of
+from metanet.models.pooling.fill import likelihood_of
+from metanet.models.pooling.posterior import tails
 from metanet.models.results.pooled import Pooled, responses_at
 
 if TYPE_CHECKING:
@@ -41,9 +43,9 @@ def p_value_function(fit: Pooled, points: int = 401) -> pd.DataFrame:
     -------
     DataFrame
         ``value`` on the response scale, ``pooled`` (by the interval of the mean; of the normal or t kind for a profile
-        interval), ``prediction`` where there is an interval for a new setting, and one column for each study under its name:
-        exact for counts of one group (twice the smaller tail of the binomial or Poisson distribution), normal elsewhere. No
-        columns of the pooled estimate where there is none on the model scale.
+        interval; of a posterior twice its smaller tail), ``prediction`` where there is an interval for a new setting, and one
+        column for each study under its name: exact for counts of one group (twice the smaller tail of the binomial or Poisson
+        distribution), normal elsewhere. No columns of the pooled estimate where there is none on the model scale.
 
     Raises
     ------
@@ -62,7 +64,13 @@ def p_value_function(fit: Pooled, points: int = 401) -> pd.DataFrame:
     grid = np.linspace(low, high, int(points))
     value = responses_at(fit, grid)
     columns: dict[str, Array] = {"value": value}
-    if fit.mu is not None and fit.se is not None and fit.se > 0:
+    if options.model == "bayes" and fit.status == "pooled":
+        size = fit.data["person_time" if fit.data.timed else "total"]
+        mean, new = tails(likelihood_of(fit.data, options), size, options, grid)
+        columns["pooled"] = 2 * np.minimum(mean, 1 - mean)
+        if fit.pi_lower is not None:
+            columns["prediction"] = 2 * np.minimum(new, 1 - new)
+    elif fit.mu is not None and fit.se is not None and fit.se > 0:
         df = _df(fit)
         columns["pooled"] = _tail((grid - fit.mu) / fit.se, df)
         if fit.pi_lower is not None and fit.tau2 is not None and options.model != "beta_binomial":

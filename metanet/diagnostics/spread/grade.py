@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metanet.base.arguments import rate
-from metanet.base.display import POINTS, RATE, in_sentence, level_text, number, p_value, per_cent, plural, title_of
+from metanet.base.display import POINTS, RATE, TOO_WIDE, in_sentence, level_text, number, p_value, per_cent, plural, title_of
 from metanet.base.untrusted import listing
 from metanet.models.comparison.result import Comparison
 from metanet.models.regression.result import Regression
@@ -57,9 +57,10 @@ def _inconsistency(fit: Pooled, subgroups: Comparison | None, moderators: Mappin
     digits = RATE.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
     rows = [("How different are the studies' rates?", RATE.limits(rates.min(), rates.max(), digits))]
     if fit.estimate is not None:
+        what = f"{fit.average} rate" if fit.status == "pooled" else "pooled rate"
         outside = (studies["ci_lower"].to_numpy() > fit.estimate) | (studies["ci_upper"].to_numpy() < fit.estimate)
         named = f" ({listing(studies.loc[outside, 'study'], 6)})" if outside.any() else ""
-        rows.append(("How many study intervals miss the pooled rate?", f"{int(outside.sum())} of {fit.k}{named}"))
+        rows.append((f"How many study intervals miss the {what}?", f"{int(outside.sum())} of {fit.k}{named}"))
     if fit.pi_lower is not None:
         rows.append(
             (
@@ -72,7 +73,7 @@ def _inconsistency(fit: Pooled, subgroups: Comparison | None, moderators: Mappin
         reach = (
             ""
             if upper is None or fit.tau2_lower is None
-            else f" ({level_text(fit.level)} CI {number(fit.tau2_lower**0.5)} to {number(upper)})"
+            else f" ({level_text(fit.level)} {fit.interval_name} {number(fit.tau2_lower**0.5)} to {number(upper)})"
         )
         rows.append(("How large is the heterogeneity (tau)?", f"{number(fit.tau)}{reach}"))
     if fit.lrt_pvalue is not None:
@@ -105,13 +106,15 @@ def _imprecision(fit: Pooled, decision: float | None) -> list[tuple[str, str]]:
     ]
     if fit.estimate is None or fit.ci_lower is None or fit.ci_upper is None:
         return [*rows, ("How wide is the interval?", "No interval: no rate could be estimated.")]
-    width = fit.ci_upper - fit.ci_lower
-    rows.append(
-        (
-            "How wide is the interval?",
-            f"{RATE.limits(fit.ci_lower, fit.ci_upper, digits)} ({level_text(fit.level)} CI, {POINTS.text(width)} percentage points)",
-        )
-    )
+    kind = f"{level_text(fit.level)} {fit.interval_name}"
+    pooled = fit.status == "pooled"
+    for name, (value, lower, upper) in zip(("median", "population average"), fit.rates_shown, strict=True):
+        if value is None or lower is None or upper is None or (fit.average == "common" and name != "median"):
+            continue
+        of = (f" of the {'common rate' if fit.average == 'common' else name}") if pooled else ""
+        shown = f"{RATE.limits(lower, upper, digits)} ({kind}{of}, {POINTS.text(upper - lower)} percentage points)"
+        vague = RATE.is_vague(lower, upper)
+        rows.append((f"How wide is the interval{of}?", f"{shown}; {TOO_WIDE}" if vague else shown))
     effective = _effective(fit)
     if effective is not None:
         rows.append(
@@ -123,10 +126,11 @@ def _imprecision(fit: Pooled, decision: float | None) -> list[tuple[str, str]]:
     if decision is None:
         rows.append(("Does the interval cross a decision threshold?", "no threshold was given"))
     else:
+        of = f" of the {fit.average}" if pooled and fit.average != "common" else ""
         crossed = fit.ci_lower < decision < fit.ci_upper
         rows.append(
             (
-                f"Does the interval cross the decision threshold of {RATE.exact(decision)}?",
+                f"Does the interval{of} cross the decision threshold of {RATE.exact(decision)}?",
                 "yes" if crossed else f"no, it lies {'above' if fit.ci_lower >= decision else 'below'}",
             )
         )

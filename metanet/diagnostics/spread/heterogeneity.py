@@ -41,6 +41,8 @@ def heterogeneity_text(fit: Pooled, omitted: LeaveOneOut | None = None) -> str:
             f"{every} of the {counts} had the outcome. Such data show no differences between studies, but studies of this "
             "size could have somewhat different true rates; neither tau nor a prediction interval can be estimated."
         )
+    if fit.edge and fit.model == "bayes":
+        return " ".join(part for part in (_at_edge(fit), _omitted(omitted)) if part)
     if fit.status == "not estimable" and fit.method["unsettled"]:
         return f"The model could not be fitted to these studies (test of equal rates: {p_value(fit.lrt_pvalue)})."
     if fit.status == "not estimable":
@@ -51,6 +53,29 @@ def heterogeneity_text(fit: Pooled, omitted: LeaveOneOut | None = None) -> str:
     return " ".join(part for part in (_spread(fit), _certainty(fit), _test(fit), _i2(fit), _omitted(omitted)) if part)
 
 
+def _at_edge(fit: Pooled) -> str:
+    """Without events (or with events only) what is said of the heterogeneity comes from its prior."""
+    every = "None" if fit.edge == "no events" else "All"
+    counts = f"{counted_units(fit.n or 0, fit.units)} in {plural(fit.k, 'study', 'studies')}"
+    text = (
+        f"{every} of the {counts} had the outcome. Such data show no differences between studies, but studies of this size could have "
+        f"somewhat different true rates: tau ({number(fit.tau)}{_tau_limits(fit)}{_scale(fit)}) comes mainly from its prior."
+    )
+    if fit.pi_lower is None:
+        return text
+    digits = RATE.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
+    return (
+        f"{text} So does the {level_text(fit.level)} prediction interval, by which the true rate of a new, comparable study is "
+        f"expected between {RATE.value(fit.pi_lower, digits)} and {RATE.value(fit.pi_upper, digits)}."
+    )
+
+
+def _tau_limits(fit: Pooled) -> str:
+    if fit.tau2_lower is None or fit.tau2_upper is None:
+        return ""
+    return f", {level_text(fit.level)} {fit.interval_name} {number(fit.tau2_lower**0.5)} to {number(fit.tau2_upper**0.5)}"
+
+
 def _spread(fit: Pooled) -> str:
     digits = RATE.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
     if fit.pi_lower is None and fit.k < 3:
@@ -59,12 +84,20 @@ def _spread(fit: Pooled) -> str:
     if fit.pi_lower is None and fit.tau is None:
         return "The model assumes one common rate and does not estimate heterogeneity."
     if fit.pi_lower is None:
-        return f"The {fit.average} of the true rates is {RATE.value(fit.estimate, digits)}; no prediction interval was requested."
+        shown = f"{RATE.value(fit.estimate, digits)}{_other(fit, digits)}"
+        return f"The {fit.average} of the true rates is {shown}; no prediction interval was requested."
     return (
         f"The true rate of a new, comparable study is expected between {RATE.value(fit.pi_lower, digits)} and "
         f"{RATE.value(fit.pi_upper, digits)} ({level_text(fit.level)} prediction interval); the {fit.average} of the true rates is "
-        f"{RATE.value(fit.estimate, digits)}."
+        f"{RATE.value(fit.estimate, digits)}{_other(fit, digits)}."
     )
+
+
+def _other(fit: Pooled, digits: int) -> str:
+    """The population average beside a median, the median beside a mean."""
+    (median, *_), (average, *_) = fit.rates_shown
+    name, value = ("median", median) if fit.average == "mean" else ("population-averaged rate", average)
+    return "" if fit.average == "common" or value is None else f", the {name} {RATE.value(value, digits)}"
 
 
 def _certainty(fit: Pooled) -> str:
@@ -72,7 +105,7 @@ def _certainty(fit: Pooled) -> str:
         return ""
     lower = None if fit.tau2_lower is None else fit.tau2_lower**0.5
     upper = None if fit.tau2_upper is None else fit.tau2_upper**0.5
-    bounds = "" if lower is None else f" ({level_text(fit.level)} CI {number(lower)} to {number(upper)})"
+    bounds = "" if lower is None else f" ({level_text(fit.level)} {fit.interval_name} {number(lower)} to {number(upper)})"
     scale = _scale(fit)
     if fit.tau == 0:
         text = f"The estimated heterogeneity is zero (tau 0{bounds}{scale})"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked, each, rate
 from metanet.base.cards import card
-from metanet.base.display import number, p_value, per_cent, plural, title_of
+from metanet.base.display import in_sentence, number, p_value, per_cent, plural, title_of
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, no_column
 from metanet.base.groups import absent
@@ -23,6 +23,7 @@ from metanet.diagnostics.studies.series import LeaveOneOut, leave_one_out
 from metanet.models.comparison.compare import compare
 from metanet.models.comparison.result import Comparison
 from metanet.models.options import options_of
+from metanet.models.registry import model_row
 from metanet.models.regression.meta_regression import meta_regression
 from metanet.models.regression.result import Regression
 from metanet.models.results.pooled import Pooled
@@ -94,13 +95,16 @@ class HeterogeneityReport(Result):
         return " ".join(parts)
 
     def _subgroups(self) -> str:
-        if self.fit.mu is None and self.subgroups is None:
+        if self.subgroups is None and self.fit.edge:
             return "All studies have the same extreme rate, so subgroups cannot differ."
+        if self.subgroups is None and self.fit.mu is None:
+            return "Without an estimate on the model scale no subgroups can be compared."
         if self.subgroups is None:
             return "No subgroups were requested."
         own = self.fit.method["model"]
         if own not in ("bayes", "glmm", "inverse_variance"):
-            return f"By the Bayesian binomial-normal model: {self._groups()}"
+            named = model_row(self.subgroups.method["model"], self.subgroups.method["link"]).title
+            return f"By the {in_sentence(named)}: {self._groups()}"
         return self._groups()
 
     def _groups(self) -> str:
@@ -124,6 +128,8 @@ class HeterogeneityReport(Result):
             test = fit.overall
             said = "no test" if test is None else f"{_KIND.get(test.name, 'omnibus test')} {p_value(test.pvalue)}"
             lines.append(f"{visible(self._title(name))}: {plural(fit.k, 'study', 'studies')}, {said}{r2}")
+        if self.fit.edge:
+            return "All studies have the same extreme rate, so no moderator can account for differences."
         if self.fit.mu is None:
             return "Without an estimate on the model scale no moderator can be analysed."
         if not lines:
@@ -271,7 +277,7 @@ def heterogeneity_report(
         choices |= {"link": options.link}
     elif options.model == "glmm":
         choices |= {"model": "glmm", "link": options.link, "ci": options.ci if options.ci in ("t", "z") else "t"}
-    edges = fit.status in ("no events", "only events")
+    edges = bool(fit.edge)
     groups = None
     if by is not None and fit.k > 1 and not edges:
         estimator: dict[str, Any] = {"tau2": options.tau2} if options.model == "inverse_variance" else {}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from metanet.base.arguments import checked
 from metanet.base.arrays import Mask
-from metanet.base.display import ABSENT, level_text, number, per_cent, plural
+from metanet.base.display import ABSENT, interval_kind, level_text, number, per_cent, plural
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, as_given, no_column
 from metanet.base.groups import ranks_of
@@ -97,7 +97,13 @@ class Series(Result):
             shown = (scale.text(row["estimate"], digits), scale.limits(row["ci_lower"], row["ci_upper"], digits, unit=False))
             i2 = ABSENT if np.isnan(row["i2"]) else f"{per_cent(row['i2'])} %"
             out.append((visible(row["study"]), *shown, number(float(np.sqrt(row["tau2"]))), i2))
-        return [self.column, scale.name, f"{level_text(self.fit.level)} CI", "tau", "I²"], out
+        return [self.column, scale.name, f"{level_text(self.fit.level)} {self.interval_name}", "tau", "I²"], out
+
+    @property
+    def interval_name(self) -> str:
+        """What the intervals of the rows are called: those of single studies are exact confidence intervals under every model."""
+        bayes = self.fit.model == "bayes"
+        return interval_kind("CrI" if bayes and status == "pooled" else "CI" for status in self._frame["status"])
 
     def plot(self, **options: Any) -> Axes:
         """Draw the estimates; see `metanet.figures`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from metanet.base.display import count, level_text, number, p_value, per_cent, plural
+from metanet.base.display import TOO_WIDE, count, in_sentence, level_text, number, p_value, per_cent, plural, sentence_case
 from metanet.base.untrusted import listing
 from metanet.figures.page.scale import Scale, effect_scale, is_rate, rows_of, value_column
 from metanet.figures.page.text import harmless
@@ -21,8 +21,7 @@ _EFFECT = {"rate per person-time": "rate"}
 
 def model_name(fit: Pooled) -> str:
     """The name of the model."""
-    name = fit.title
-    return name if name in ("Mantel-Haenszel", "Peto") else f"{name[0].lower()}{name[1:]}"
+    return in_sentence(fit.title)
 
 
 def summary_label(fit: Pooled, *, second: bool = False) -> str:
@@ -33,6 +32,9 @@ def summary_label(fit: Pooled, *, second: bool = False) -> str:
         return "One study: not pooled"
     elif fit.status == "pooled":
         name = f"Pooled rate ({fit.average})" if is_rate(fit) else f"Pooled {_EFFECT.get(fit.response, fit.response)}"
+        if credible(fit):
+            # The intervals of the studies above are exact ones.
+            name = f"{sentence_case(fit.average)} rate{credible(fit)}" if is_rate(fit) else f"{name}{credible(fit)}"
     else:
         name = "No pooled rate: not estimable" if is_rate(fit) else "No pooled effect: not estimable"
     if not second:
@@ -42,6 +44,11 @@ def summary_label(fit: Pooled, *, second: bool = False) -> str:
         return f"{name} ({model})"
     # A mean on an axis of medians is labelled.
     return f"{model[0].upper()}{model[1:]}" + (" (mean)" if is_rate(fit) and fit.average == "mean" else "")
+
+
+def credible(fit: Pooled) -> str:
+    """What a label says of a credible interval; empty for a confidence interval, which the heading names."""
+    return f" ({level_text(fit.level)} CrI)" if fit.interval_name == "CrI" else ""
 
 
 def heterogeneity(fit: Pooled, kind: str = "sentence") -> str:
@@ -93,7 +100,7 @@ def _test(value: float, df: int | None, p: float | None) -> str:
 def reasons(fit: Pooled) -> tuple[str, ...]:
     """Why a result is not an ordinary pooled one, from its own notes."""
     if fit.status in ("pooled", "not pooled"):
-        return ()
+        return tuple(harmless(remark) for remark in fit.remarks)
     return tuple(harmless(note) for note in fit.notes[:1])
 
 
@@ -109,8 +116,10 @@ def legend(fit: Pooled, *, prediction: bool) -> str:
         parts.append(f"diamond: {what} and its interval")
     if prediction:
         parts.append("thick bar: prediction interval")
+    if fit.rates_shown[1][0] is not None and fit.average == "median":
+        parts.append("average rate: of the patients of all such studies together")
     text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}. {harmless(fit.method.sentence(), 2000)}"
+    return " ".join(each for each in (f"{sentence_case(text)}.", vague_note(fit), harmless(fit.method.sentence(), 2000)) if each)
 
 
 def doubts(comparison: Comparison) -> tuple[str, ...]:
@@ -123,7 +132,14 @@ def doubts(comparison: Comparison) -> tuple[str, ...]:
     )
     groups = [(harmless(name), fit.status) for name, fit in comparison.groups.items()]
     found = ((word, [name for name, its in groups if its == status]) for status, word in kinds)
-    return tuple(f"{word}: {listing(names, 12)}." for word, names in found if names)
+    out = [f"{word}: {listing(names, 12)}." for word, names in found if names]
+    return tuple(out) + tuple(harmless(remark, 2000) for remark in comparison.remarks)
+
+
+def vague_note(*fits: Pooled) -> str:
+    """What grey means; empty where no interval is that wide."""
+    wide = next((fit for fit in fits if fit.is_vague), None)
+    return "" if wide is None else f"Grey: the interval {wide.scale.vague_rule()}, {TOO_WIDE}."
 
 
 def groups_legend(
@@ -146,7 +162,7 @@ def groups_legend(
     text = "; ".join(parts) or "no marks: no estimate exists"
     label = OBSERVATIONAL if comparison.response.startswith("rate") or OBSERVATIONAL in comparison.notes else ""
     method = harmless(comparison.method.sentence(), 2000)
-    out = " ".join(part for part in (f"{text[0].upper()}{text[1:]}.", label, method) if part)
+    out = " ".join(part for part in (f"{text[0].upper()}{text[1:]}.", vague_note(*fits), label, method) if part)
     return out if overall is None else f"{out} All studies: {harmless(overall.method.sentence(), 2000)}"
 
 

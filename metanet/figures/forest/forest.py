@@ -13,6 +13,7 @@ from metanet.figures.forest.presets import ForestPreset, preset_of
 from metanet.figures.forest.render import draw_table
 from metanet.figures.forest.rows import (
     Plan,
+    average_rows,
     group_rows,
     judgement_columns,
     judgement_legend,
@@ -139,7 +140,10 @@ def forest(
     table = _table(fit, second, overall, plan)
     table = replace(
         table,
-        columns=(*table_columns(plan.names, frame, plan.scale, fit.level, style, plan.headings), *judgement_columns(plan.judged)),
+        columns=(
+            *table_columns(plan.names, frame, plan.scale, fit.level, style, plan.headings, _kind(fit, second)),
+            *judgement_columns(plan.judged),
+        ),
         notes=tuple(style.written(note) for note in (*table.notes, judgement_legend(plan.judged, plan.seen)) if note),
         method=replace(style, decimal=".").written(table.method),
         title=harmless(title, 300) if title else "",
@@ -161,6 +165,16 @@ def forest(
         axes = draw_table(table, ax)
     describe(axes, table.title or "Forest plot", groups_alt_text(fit) if isinstance(fit, Comparison) else alt_text(fit))
     return axes
+
+
+def _kind(fit: Pooled | Comparison, second: Pooled | None) -> str:
+    """What the intervals of the column of estimates are called: those of studies are exact, whatever the model.
+
+    The labels of the rows say which are credible intervals; there is little room in the heading.
+    """
+    fits = list(fit.groups.values()) if isinstance(fit, Comparison) else [fit]
+    credible = any(each.interval_name == "CrI" for each in (*fits, *([] if second is None else [second])))
+    return "CI/CrI" if credible else "CI"
 
 
 def _data(fit: Pooled | Comparison, per: str) -> tuple[pd.DataFrame, Scale]:
@@ -191,7 +205,7 @@ def _single(fit: Pooled, second: Pooled | None, plan: Plan) -> Table:
     if second is not None:
         _check_other("second", fit, second)
     predicted = prediction_rows(fit, plan)
-    summary = [summary_row(fit, plan), *predicted]
+    summary = [summary_row(fit, plan), *average_rows(fit, plan), *predicted]
     # One study is the same under every model.
     if second is not None and fit.status != "not pooled":
         summary.append(summary_row(second, plan, second=True))
@@ -221,7 +235,7 @@ def _grouped(comparison: Comparison, overall: Pooled | None, plan: Plan) -> Tabl
         label = summary_row(overall, plan).label
         if plan.preset.summary is None and overall.status != "not pooled":
             label = f"All studies: {label[0].lower()}{label[1:]}"
-        summary = [summary_row(overall, plan, label=label), *prediction_rows(overall, plan)]
+        summary = [summary_row(overall, plan, label=label), *average_rows(overall, plan), *prediction_rows(overall, plan)]
         line = heterogeneity(overall, plan.preset.heterogeneity)
         notes.insert(0, line.replace("Heterogeneity", "Heterogeneity of all studies", 1))
     return Table(

@@ -149,8 +149,9 @@ def _summaries(axes: Axes, table: Table) -> None:
         if isinstance(mark, Diamond):
             low, middle, high = (table.scale.place(v) for v in (mark.lower, mark.value, mark.upper))
             corners = [(low, y), (middle, y + 0.3), (high, y), (middle, y - 0.3)]
-            face = "white" if mark.hollow else style.DIAMOND
-            axes.add_patch(Polygon(corners, facecolor=face, edgecolor=style.INK, linewidth=0.8, clip_on=False, zorder=3))
+            face = "white" if mark.hollow else style.FAINT if mark.vague else style.DIAMOND
+            edge = style.VAGUE if mark.vague else style.INK
+            axes.add_patch(Polygon(corners, facecolor=face, edgecolor=edge, linewidth=0.8, clip_on=False, zorder=3))
         elif isinstance(mark, Bar):
             ends = [table.scale.place(v) for v in (mark.lower, mark.upper)]
             axes.add_line(Line2D(ends, [y, y], color=style.PREDICTION, linewidth=3, solid_capstyle="butt"))

@@ -113,7 +113,7 @@ def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = N
         middles.append(y + (pitch + further) / 2)
         y += pitch + further
         last = middles[-1] + further / 2 + BASELINE * size
-        texts.append(Placed(label, edges[0] - panel_left + _indent(row, size), last, "left", size, row.bold))
+        texts.append(Placed(label, edges[0] - panel_left + _indent(row, size), last, "left", size, row.bold, _ink(row)))
     panel_height = y + _RULE_GAP * size
     discs: list[Disc] = []
     for c, edge in zip(columns, edges, strict=True):
@@ -185,6 +185,11 @@ def _indent(row: Row, size: float) -> float:
     return _INDENT * size if row.indent else 0.0
 
 
+def _ink(row: Row) -> str:
+    """The colour of a row's text: grey where its interval says nothing."""
+    return style.VAGUE if row.vague else style.INK
+
+
 def _row_label(row: Row, size: float, room: float | None = None) -> str:
     """A label in lines, as wide as the column of labels may be, or as the given `room`."""
     width = (_LABEL_MOST * size if room is None else room) - _indent(row, size)
@@ -252,7 +257,7 @@ def _column_texts(c: _Measured, edge: float, rows: tuple[Row, ...], middles: lis
             if cell.sign:
                 out.append(Placed(cell.sign, anchor, y + drop, "center", size, True))
         elif isinstance(cell, str):
-            out.append(Placed(cell, anchor, y + drop, c.column.align, size))
+            out.append(Placed(cell, anchor, y + drop, c.column.align, size, colour=_ink(row)))
         elif cell is not None:
             parts: list[tuple[float, str, Side, bool]] = []
             x = start
@@ -260,5 +265,5 @@ def _column_texts(c: _Measured, edge: float, rows: tuple[Row, ...], middles: lis
                 if text:
                     parts.append((x + width if side == "right" else x, text, side, cell.strong and i == 0))
                 x += width + c.column.gap * size
-            out.append(Placed(cell.text, 0.0, y + drop, "left", size, parts=tuple(parts)))
+            out.append(Placed(cell.text, 0.0, y + drop, "left", size, colour=_ink(row), parts=tuple(parts)))
     return out

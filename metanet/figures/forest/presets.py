@@ -33,7 +33,8 @@ class ForestPreset:
     per_cent_sign
         How the sign follows a number in the text of the figure: " %" or "%".
     summary
-        The label of the summary row, where "{level}" is the level of the interval; None takes a label that names the average.
+        The label of the summary row, where "{level}" is the level of the interval and "{kind}" what it is called (CI or CrI); None
+        takes a label that names the average.
     heterogeneity
         "sentence": tau, I2 and the test as a sentence; "list": Tau², Chi², df, P and I² as in Cochrane reviews.
     p_zero
@@ -92,7 +93,7 @@ FOREST_PRESETS: Mapping[str, ForestPreset] = {
         headings={"study": "Study or Subgroup"},
         interval=("[", ", ", "]"),
         per_cent_sign="%",
-        summary="Total ({level} CI)",
+        summary="Total ({level} {kind})",
         heterogeneity="list",
         diamond=style.INK,
         prediction=style.SOFT,
@@ -103,7 +104,7 @@ FOREST_PRESETS: Mapping[str, ForestPreset] = {
         headings={"study": "Source", "events": "No. of events", "total": "No. of patients", "weight": "Weight, %"},
         interval=("(", "-", ")"),
         per_cent_sign="%",
-        summary="Overall ({level} CI)",
+        summary="Overall ({level} {kind})",
         p_zero=False,
         square="#003A5D",
         diamond="#E69F00",
@@ -115,7 +116,7 @@ FOREST_PRESETS: Mapping[str, ForestPreset] = {
         interval=("(", "–", ")"),
         decimal="·",
         per_cent_sign="%",
-        summary="Overall ({level} CI)",
+        summary="Overall ({level} {kind})",
         square=style.INK,
         diamond="#56B4E9",
         prediction="#0072B2",

@@ -99,8 +99,9 @@ class Panel:
                 label="_squares",
             )
         for p, y in points:
-            self._line(p.lower, p.upper, y, style.INK, _LINE * self.layout.size, "_interval")
-            self._arrows(p.lower, p.upper, y, style.INK, _ARROW)
+            ink = style.VAGUE if p.vague else style.INK
+            self._line(p.lower, p.upper, y, ink, _LINE * self.layout.size, "_interval")
+            self._arrows(p.lower, p.upper, y, ink, _ARROW)
         # A dot in the middle of each square, so that a study of hardly any weight can still be seen.
         for diameter, rows, name in (
             (_CENTRE, [(p, y) for p, y, _ in weighted], "_centres"),
@@ -152,8 +153,8 @@ class Panel:
         polygon = Polygon(
             [(low, y), (middle, y - half), (high, y), (middle, y + half)],
             closed=True,
-            facecolor="white" if mark.hollow else self.preset.diamond,
-            edgecolor=style.INK,
+            facecolor="white" if mark.hollow else style.FAINT if mark.vague else self.preset.diamond,
+            edgecolor=style.VAGUE if mark.vague else style.INK,
             linewidth=0.09 * self.layout.size,
             joinstyle="miter",
             # A diamond at 0 % or 100 % keeps its outline; one that leaves the axis is cut there and gets an arrow.
@@ -162,7 +163,7 @@ class Panel:
             label="_hollow diamond" if mark.hollow else "_diamond",
         )
         self.ax.add_patch(polygon)
-        self._arrows(mark.lower, mark.upper, y, style.INK, _ARROW)
+        self._arrows(mark.lower, mark.upper, y, style.VAGUE if mark.vague else style.INK, _ARROW)
 
 
 def draw_table(table: Table, ax: Axes | None) -> Axes:

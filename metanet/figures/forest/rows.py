@@ -14,7 +14,7 @@ from metanet.base.display import level_text
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.groups import absent, natural, ranks_of
 from metanet.base.untrusted import listing
-from metanet.figures.forest.captions import heterogeneity, no_prediction, summary_label
+from metanet.figures.forest.captions import credible, heterogeneity, no_prediction, summary_label
 from metanet.figures.forest.layout import shorten_cell
 from metanet.figures.forest.presets import PANEL, ForestPreset
 from metanet.figures.forest.table import (
@@ -111,9 +111,18 @@ def _is_number(value: object) -> bool:
 
 
 def table_columns(
-    names: Sequence[str], frame: pd.DataFrame, scale: Scale, level: float, preset: ForestPreset, headings: Mapping[str, str]
+    names: Sequence[str],
+    frame: pd.DataFrame,
+    scale: Scale,
+    level: float,
+    preset: ForestPreset,
+    headings: Mapping[str, str],
+    kind: str = "CI",
 ) -> tuple[Column, ...]:
-    """The columns of the table, the studies' names first; the panel stands at its sign, or before rate and weight."""
+    """The columns of the table, the studies' names first; the panel stands at its sign, or before rate and weight.
+
+    `kind` is what the intervals are called.
+    """
     said = {**preset.headings, **headings}
     out = [Column("study", said.get("study", "Study"))]
     right, marked = False, PANEL in names
@@ -122,7 +131,7 @@ def table_columns(
         if name in PAIRS:
             out.append(Column(name, said.get(name, _PAIR_HEADINGS[name]), "center", COUNT_SIDES, 0.0, right))
         elif name == "rate":
-            heading = said.get(name, preset.written(scale.heading(level)))
+            heading = said.get(name, preset.written(scale.heading(level, kind)))
             out.append(Column(name, heading, "right", preset.pieces, PIECE_GAP, right))
         elif name == "weight":
             out.append(Column(name, said.get(name, "Weight"), "right", right=right))
@@ -402,6 +411,7 @@ def group_rows(name: str, fit: Pooled, plan: Plan, weights: Sequence[float] | No
     if fit.status == "not pooled":
         return rows
     rows.append(summary_row(fit, plan, label=_subtotal(fit, plan), share=None if weights is None else sum(weights)))
+    rows += average_rows(fit, plan)
     rows += prediction_rows(fit, plan)
     line = heterogeneity(fit, plan.preset.heterogeneity)
     return [*rows, Row(plan.preset.written(line), wide=True)] if line else rows
@@ -427,8 +437,8 @@ def _subtotal(fit: Pooled, plan: Plan) -> str:
     if fit.status == "not estimable":
         return "Not estimable"
     if plan.preset.summary is not None:
-        return plan.preset.written(f"Subtotal ({level_text(fit.level)} CI)")
-    return f"Pooled rate ({fit.average})" if fit.response == "rate" else "Pooled"
+        return plan.preset.written(f"Subtotal ({level_text(fit.level)} {fit.interval_name})")
+    return summary_label(fit) if fit.response == "rate" else "Pooled"
 
 
 def summary_row(fit: Pooled, plan: Plan, *, second: bool = False, label: str | None = None, share: float | None = None) -> Row:
@@ -441,14 +451,28 @@ def summary_row(fit: Pooled, plan: Plan, *, second: bool = False, label: str | N
     estimate, lower, upper = fit.estimate, fit.ci_lower, fit.ci_upper
     if fit.status != "not pooled" and estimate is not None and lower is not None and upper is not None:
         cells["rate"] = estimate_cell(plan.scale, estimate, lower, upper, strong=not second, preset=plan.preset)
-        mark = Diamond(estimate, lower, upper, hollow=second)
+        mark = Diamond(estimate, lower, upper, hollow=second, vague=fit.is_vague)
         if not second and fit.weights.size and (fit.weights == fit.weights).all():
             cells["weight"] = weight_cell(1.0 if share is None else share, plan.preset)
     if label is None:
         label = summary_label(fit, second=second)
         if fit.status == "pooled" and plan.preset.summary is not None and not second:
-            label = plan.preset.written(plan.preset.summary.format(level=level_text(fit.level)))
-    return Row(label, cells, mark, bold=bold_if(not second, label))
+            label = plan.preset.written(plan.preset.summary.format(level=level_text(fit.level), kind=fit.interval_name))
+    return Row(label, cells, mark, bold=bold_if(not second, label), vague=fit.is_vague and fit.status != "not pooled")
+
+
+def average_rows(fit: Pooled, plan: Plan) -> list[Row]:
+    """The population-averaged rate below a median, or the median below a mean: the two stand together."""
+    if fit.status != "pooled" or fit.average == "common" or not fit.response.startswith("rate"):
+        return []
+    median, average = fit.rates_shown
+    name, (value, lower, upper) = ("Median rate", median) if fit.average == "mean" else ("Average rate", average)
+    if value is None:
+        return []
+    limits = [float("nan") if end is None else end for end in (lower, upper)]
+    name += credible(fit)
+    cell = estimate_cell(plan.scale, value, *limits, preset=plan.preset)
+    return [Row(plan.preset.written(name), {"rate": cell}, vague=fit.scale.is_vague(lower, upper))]
 
 
 def prediction_rows(fit: Pooled, plan: Plan) -> list[Row]:

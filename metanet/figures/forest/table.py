@@ -55,6 +55,7 @@ class Point:
     lower: float
     upper: float
     share: float | None = None
+    vague: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Diamond:
     lower: float
     upper: float
     hollow: bool = False
+    vague: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ Cell = str | Parts | Judgement
 class Row:
     """One row; `mark` values are fractions or effects, not places on the axis.
 
-    `indent` sets the label in; a `wide` label has no cells beside it and runs on up to the panel.
+    `indent` sets the label in; a `wide` label has no cells beside it and runs on up to the panel; a `vague` row, whose interval says
+    nothing, is grey.
     """
 
     label: str
@@ -92,6 +95,7 @@ class Row:
     bold: bool = False
     indent: bool = False
     wide: bool = False
+    vague: bool = False
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,9 @@ class Scale:
         """`value` with its unit."""
         return self.written.value(value, self.digits)
 
-    def heading(self, level: float) -> str:
-        """The heading of the column of numbers: "Rate, % (95 % CI)"."""
-        return self.written.heading(level)
+    def heading(self, level: float, kind: str = "CI") -> str:
+        """The heading of the column of numbers: "Rate, % (95 % CI)"; `kind` is what their intervals are called."""
+        return self.written.heading(level, kind)
 
 
 def scale_of(response: str, per: object = "cent", estimate: float | None = None) -> Scale:

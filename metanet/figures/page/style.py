@@ -17,6 +17,8 @@ PREDICTION = "#D55E00"
 INK = "#111111"
 SOFT = "#555555"
 FAINT = "#B8B8B8"
+#: Text and marks of an interval that says nothing: still legible on white (5.1 to 1).
+VAGUE = "#6E6E6E"
 
 #: Points. Everything else is a multiple of the text size, so that a figure scales as one piece.
 TEXT_SIZE = 9.0

@@ -14,7 +14,7 @@ from matplotlib.patches import Polygon
 from matplotlib.transforms import Transform
 
 from metanet.base.arrays import Array
-from metanet.base.display import RATE, plural
+from metanet.base.display import RATE, TOO_WIDE, plural
 from metanet.base.errors import ArgumentError, MetanetWarning, as_given
 from metanet.base.untrusted import listing
 from metanet.figures.page import style
@@ -84,19 +84,33 @@ def benefit_risk_plane(frame: pd.DataFrame, *, benefit: str, risk: str, ax: Axes
         tuple(name for name, known in zip(names, there, strict=True) if known),
         100 * values[there],
         (_axis_name(benefit), _axis_name(risk)),
-        ("Marks: rates of each group; lines: their intervals. The groups are arms of different studies: differences between them are "
-         "not effects of treatment.", lacking),
-    )  # fmt: skip
+        (_legend([name for name, row in zip(names, values, strict=True) if _is_vague(row)]), lacking),
+    )
     # A first drawing on a sheet that is thrown away tells whether every name has a place beside its mark.
     _, lost = drawing.draw(_trial(ax), title, key=False)
     axes, _ = drawing.draw(ax, title, key=bool(lost))
     told = "; ".join(
-        f"{name[:80]} {_interval(row[:3])} and {_interval(row[3:])}"
+        f"{name[:80]} {_interval(row[:3])} and {_interval(row[3:])}{f', {TOO_WIDE}' if _is_vague(row) else ''}"
         for name, row in list(zip(drawing.names, values[there], strict=True))[:20]
     )
     text = f"{harmless(benefit, 100)} against {harmless(risk, 100)} of {plural(len(drawing.names), 'group')}: {told}. {lacking}"
     describe(axes, harmless(title, 300) if title else "Benefit and risk", text.strip())
     return axes
+
+
+def _is_vague(row: Array) -> bool:
+    """Whether one of the two intervals of a group is so wide that it says nothing."""
+    return any(RATE.is_vague(float(row[i]), float(row[i + 1])) for i in (1, 4))
+
+
+def _legend(vague: list[str]) -> str:
+    text = (
+        "Marks: population-averaged rates of each group (of a single study its own rate); lines: their intervals. The groups are arms "
+        "of different studies: differences between them are not effects of treatment."
+    )
+    if vague:
+        text += f" Grey ({listing(vague, 12)}): an interval {RATE.vague_rule()}, {TOO_WIDE}."
+    return text
 
 
 def _axis_name(outcome: str) -> str:
@@ -165,13 +179,18 @@ class _Plane:
         b, b_low, b_high, r, r_low, r_high = self.shown[i]
         taken = []
         for xs, ys, word in (((b_low, b_high), (r, r), "_benefit"), ((b, b), (r_low, r_high), "_risk")):
-            (line,) = axes.plot(xs, ys, color=_look(i)[0], linewidth=1.1, solid_capstyle="butt", zorder=2, label=word)
+            (line,) = axes.plot(xs, ys, color=self._look(i)[0], linewidth=1.1, solid_capstyle="butt", zorder=2, label=word)
             line.set_clip_on(False)
             ends = in_points(axes, xs, ys)
             taken.append(boxes_along(ends[:1], ends[1:]))
-        _mark(axes, i, b, r, radius, axes.transData, "_group")
+        _mark(axes, self._look(i), b, r, radius, axes.transData, "_group")
         taken.append(boxes_of(in_points(axes, [b], [r]), radius))
         return np.concatenate(taken)
+
+    def _look(self, i: int) -> tuple[str, str]:
+        """Colour and mark of a group; grey where an interval says nothing."""
+        colour, mark = _look(i)
+        return style.VAGUE if _is_vague(self.shown[i] / 100) else colour, mark
 
     def _key(self, axes: Axes, s: float, radius: float) -> None:
         """Marks and names on the right, from the top, in the order of the frame."""
@@ -179,7 +198,7 @@ class _Plane:
         letter = LETTER * s
         for i, name in enumerate(self.names):
             y = height - (i + 0.5) * 1.5 * s
-            _mark(axes, i, 1 + 1.2 * s / width, y / height, radius, axes.transAxes, "_key")
+            _mark(axes, self._look(i), 1 + 1.2 * s / width, y / height, radius, axes.transAxes, "_key")
             axes.add_artist(
                 Label(1 + 2.1 * s / width, (y - 0.36 * letter) / height, wrap(name, _KEY * s, letter, lines=1), size=letter,
                       color=style.INK, transform=axes.transAxes, zorder=4, label="_name")
@@ -191,8 +210,8 @@ def _look(i: int) -> tuple[str, str]:
     return COLOURS[i % len(COLOURS)], MARKS[(i + i // len(COLOURS)) % len(MARKS)]
 
 
-def _mark(axes: Axes, i: int, x: float, y: float, radius: float, transform: Transform, word: str) -> None:
-    colour, mark = _look(i)
+def _mark(axes: Axes, look: tuple[str, str], x: float, y: float, radius: float, transform: Transform, word: str) -> None:
+    colour, mark = look
     dot = Line2D([x], [y], marker=mark, markersize=2 * radius, color=colour, label=word, linestyle="none", transform=transform)
     dot.set(clip_on=False, zorder=3, markeredgecolor="white", markeredgewidth=0.6)
     axes.add_line(dot)

@@ -89,7 +89,12 @@ def comparison_forest(
     tau = any(fit.tau is not None and fit.status == "pooled" for fit in fits.values())
     columns = [Column("study", "Group"), Column("arms", "Arms", "right")]
     columns += [Column("events/total", "Events/Total", "center", COUNT_SIDES)] if counts else []
-    columns.append(Column("rate", scale.heading(comparison.level), "right", ESTIMATE_SIDES, PIECE_GAP, right=True))
+    heading = scale.heading(comparison.level, comparison.interval_name)
+    if all(fit.average == "median" for fit in fits.values() if fit.status == "pooled"):
+        heading = heading.replace("Rate,", "Median rate,", 1)
+    columns.append(Column("rate", heading, "right", ESTIMATE_SIDES, PIECE_GAP, right=True))
+    if any(fit.rates_shown[1][0] is not None for fit in fits.values()):
+        columns.append(Column("average", "Average", "right", ESTIMATE_SIDES, PIECE_GAP, right=True))
     columns += [Column("tau", "τ", "right", right=True)] if tau else []
     table = Table(
         scale=scale,
@@ -117,8 +122,13 @@ def _group_row(name: str, fit: Pooled, scale: Scale) -> Row:
     estimate, lower, upper = fit.estimate, fit.ci_lower, fit.ci_upper
     if estimate is not None and lower is not None and upper is not None:
         cells["rate"] = estimate_cell(scale, estimate, lower, upper, strong=True)
-        mark = Point(estimate, lower, upper) if fit.status == "not pooled" else Diamond(estimate, lower, upper)
-    return Row(name, cells, mark, bold=bold_if(True, name))
+        single = fit.status == "not pooled"
+        mark = Point(estimate, lower, upper, vague=fit.is_vague) if single else Diamond(estimate, lower, upper, vague=fit.is_vague)
+    average = fit.rates_shown[1]
+    if average[0] is not None:
+        limits = [float("nan") if end is None else end for end in average[1:]]
+        cells["average"] = estimate_cell(scale, average[0], *limits)
+    return Row(name, cells, mark, bold=bold_if(True, name), vague=fit.is_vague)
 
 
 def _prediction_row(fit: Pooled, scale: Scale) -> list[Row]:

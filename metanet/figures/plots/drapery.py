@@ -83,7 +83,7 @@ def drapery(fit: Pooled, *, ax: Axes | None = None, title: str | None = None) ->
     if scale.is_rate:
         # A spread of rates that nearly fills 0 to 100 % is shown as that.
         low, high = (0.0 if low < 0.15 * high else low), (100.0 if 100 - high < 0.15 * (100 - low) else high)
-    notes = [_legend(pooled, predicted, scale.is_rate), harmless(fit.method.sentence(), 2000)]
+    notes = [_legend(pooled, predicted, scale.is_rate, fit.model == "bayes"), harmless(fit.method.sentence(), 2000)]
     logs = fit.response == "ratio"
     with page(ax, width=_WIDTH, height=_HEIGHT, least=_LEAST, title=title, notes=notes) as sheet:
         s = sheet.size
@@ -154,10 +154,10 @@ def _end(x: Array, curve: Array, side: int) -> str:
     return number(float(inside[side]) if inside.size else None, 1 if abs(float(x[-1])) > 10 else 2)
 
 
-def _legend(pooled: bool, predicted: bool, rate: bool) -> str:
+def _legend(pooled: bool, predicted: bool, rate: bool, posterior: bool) -> str:
     parts = [f"Thin curves: studies{' (exact)' if rate else ''}"]
     if pooled:
-        parts.append("strong curve: pooled estimate")
+        parts.append("strong curve: pooled estimate" + (" (twice the smaller tail of its posterior)" if posterior else ""))
     if predicted:
         parts.append("dashed curve: a new setting")
     text = "; ".join(parts) + "."

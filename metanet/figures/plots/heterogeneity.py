@@ -298,7 +298,7 @@ def _meaning(fit: Pooled) -> str:
     """The text on heterogeneity, without the statistics of the lower panel."""
     if fit.response != "rate":
         return harmless(fit.sentence(), 1500)
-    if fit.status != "pooled":
+    if fit.status != "pooled" or (fit.edge and fit.model == "bayes"):
         return _words(fit)
     known = (
         ""

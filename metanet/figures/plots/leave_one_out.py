@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from metanet.base import display
-from metanet.base.display import level_text, title_of
+from metanet.base.display import interval_kind, level_text, title_of
 from metanet.base.errors import ArgumentError, as_given
 from metanet.figures.forest.captions import summary_label
 from metanet.figures.forest.render import draw_table
@@ -140,6 +140,14 @@ def _check(frame: Any, needed: tuple[str, ...]) -> None:
         raise ArgumentError("frame has no rows. Fix: give at least one row.")
 
 
+def _kind(frame: pd.DataFrame, fit: Pooled | None) -> str:
+    """What the intervals of the rows are called; single studies have the exact one under every model."""
+    if fit is None or fit.model != "bayes":
+        return "CI"
+    statuses = frame["status"] if "status" in frame.columns else [fit.status]
+    return interval_kind(["CrI" if status == "pooled" else "CI" for status in statuses])
+
+
 def _table(
     frame: pd.DataFrame,
     fit: Pooled | None,
@@ -171,7 +179,7 @@ def _table(
         columns=(
             Column("study", heading),
             *left,
-            Column("rate", scale.heading(level), "right", ESTIMATE_SIDES, PIECE_GAP, right=True),
+            Column("rate", scale.heading(level, _kind(frame, fit)), "right", ESTIMATE_SIDES, PIECE_GAP, right=True),
             *(Column(name, {"tau2": "τ", "i2": "I²"}[name], "right", right=True) for name in extra),
         ),
         studies=tuple(rows),

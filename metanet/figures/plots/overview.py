@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.lines import Line2D
 
-from metanet.base.display import ABSENT, RATE, plural
+from metanet.base.display import ABSENT, RATE, TOO_WIDE, plural
 from metanet.base.errors import ArgumentError
 from metanet.figures.page import style
 from metanet.figures.page.axis import number_axis
@@ -29,13 +29,17 @@ _ACROSS, _BETWEEN = 2, 24.0
 _HEAD, _FOOT = 4.0, 3.4
 #: A longer figure is no overview.
 _MOST = 160
-_HEADS = ("k", "Rate, %", "Interval")
+_HEADS = ("k", "Median, %", "Interval", "Average, %")
 
 
 @dataclass(frozen=True)
 class OverviewRow:
-    """One pooled rate: fractions, None where there is none. `pooled` is false for what is shown and not pooled, `old` true for what
-    was made from other evidence than the other rows."""
+    """One pooled rate: fractions, None where there is none.
+
+    `estimate` is the median (of a beta-binomial model without interval: `ci_lower` and `ci_upper` are None), `average` the
+    population-averaged rate. `pooled` is false for what is shown and not pooled, `old` true for what was made from other evidence than
+    the other rows.
+    """
 
     outcome: str
     name: str
@@ -47,11 +51,17 @@ class OverviewRow:
     pi_upper: float | None = None
     pooled: bool = True
     old: bool = False
+    average: float | None = None
 
     @property
     def label(self) -> str:
         """What stands before the row."""
         return harmless(self.name, 80) + (" *" if self.old else "")
+
+    @property
+    def vague(self) -> bool:
+        """Whether the interval is so wide that it says nothing."""
+        return RATE.is_vague(self.ci_lower, self.ci_upper)
 
 
 @chart("overview", title="Overview of reports")
@@ -71,7 +81,8 @@ def overview(rows: Sequence[OverviewRow], *, ax: Axes | None = None, title: str 
     -------
     Axes
         A panel for each outcome with a separate axis: a filled square for a pooled rate, an open one for a single study,
-        a line for the interval, a thin grey one for the prediction interval; k, rate and interval in text.
+        a line for the interval, a wide pale one for the prediction interval; k, median, interval and average in text. Rows whose
+        interval is too wide to say anything are grey.
 
     Examples
     --------
@@ -114,10 +125,11 @@ def overview(rows: Sequence[OverviewRow], *, ax: Axes | None = None, title: str 
     return axes
 
 
-def _texts(row: OverviewRow) -> tuple[str, str, str]:
+def _texts(row: OverviewRow) -> tuple[str, str, str, str]:
     k = ABSENT if row.k is None else str(row.k)
     digits = RATE.digits(row.estimate, row.ci_lower, row.ci_upper)
-    return k, RATE.text(row.estimate, digits), RATE.limits(row.ci_lower, row.ci_upper, digits, unit=False)
+    limits = RATE.limits(row.ci_lower, row.ci_upper, digits, unit=False)
+    return k, RATE.text(row.estimate, digits), limits, RATE.text(row.average, digits)
 
 
 def _draw(sheet: Page, group: list[OverviewRow], left: float, top: float, share: float, widths: Sequence[float]) -> None:
@@ -137,8 +149,8 @@ def _draw(sheet: Page, group: list[OverviewRow], left: float, top: float, share:
     ax.set_ylim(len(group), 0)
     base = sheet.bottom
 
-    def text(words: str, x: float, y: float, side: str = "left", bold: bool = False) -> None:
-        sheet.write(ax, words, sheet.left + x, base + y, size=size, bold=bold_if(bold, words), horizontalalignment=side)
+    def text(words: str, x: float, y: float, side: str = "left", bold: bool = False, colour: str = style.INK) -> None:
+        sheet.write(ax, words, sheet.left + x, base + y, size=size, bold=bold_if(bold, words), horizontalalignment=side, color=colour)
 
     head = wrap(harmless(group[0].outcome, 120), name + size + panel + sum(numbers), size, bold=True, lines=1)
     text(head, left, bottom + height + 2.4 * size, bold=True)
@@ -149,9 +161,10 @@ def _draw(sheet: Page, group: list[OverviewRow], left: float, top: float, share:
     ax.add_line(Line2D([0, 0], [0, len(group)], color=style.FAINT, linewidth=0.8, zorder=1))
     for place, one in enumerate(group):
         y = bottom + height - (place + 0.5) * row - 0.36 * size
-        text(wrap(one.label, name, size, lines=1), left, y)
+        colour = style.VAGUE if one.vague else style.INK
+        text(wrap(one.label, name, size, lines=1), left, y, colour=colour)
         for words, x in zip(_texts(one), edges, strict=True):
-            text(words, x, y, "right")
+            text(words, x, y, "right", colour=colour)
         _marks(ax, one, place + 0.5, size)
     text("Rate, %", start + panel / 2, bottom - depth(axis.labels, size, across=False) - 1.0 * size, "center")
 
@@ -162,7 +175,7 @@ def _marks(ax: Axes, row: OverviewRow, y: float, size: float) -> None:
         bar = Line2D([100 * row.pi_lower, 100 * row.pi_upper], [y, y], color=style.FAINT, linewidth=0.5 * size, zorder=2)
         bar.set(solid_capstyle="butt", label="_prediction")
         ax.add_line(bar)
-    colour = style.SQUARE if row.pooled else style.SOFT
+    colour = style.VAGUE if row.vague else style.SQUARE if row.pooled else style.SOFT
     if row.ci_lower is not None and row.ci_upper is not None:
         line = Line2D([100 * row.ci_lower, 100 * row.ci_upper], [y, y], color=colour, linewidth=1.1, zorder=3)
         line.set(solid_capstyle="butt", clip_on=False, label="_interval")
@@ -176,9 +189,12 @@ def _marks(ax: Axes, row: OverviewRow, y: float, size: float) -> None:
 
 
 def _legend(rows: Sequence[OverviewRow], more: int) -> str:
-    parts = ["Filled squares: pooled rates; lines: their intervals; grey bars: prediction intervals."]
+    parts = ["Filled squares: median pooled rates; lines: their intervals; pale bars: prediction intervals."]
     if any(not row.pooled for row in rows):
         parts.append("Open squares: single studies with their exact intervals, not pooled.")
+    if any(row.vague for row in rows):
+        parts.append(f"Grey rows: the interval {RATE.vague_rule()}, {TOO_WIDE}.")
+    parts.append("Average: the population-averaged rate of the same result.")
     if any(row.old for row in rows):
         parts.append("* made from an earlier version of the evidence.")
     parts.append("k: study arms. Each outcome has a separate axis.")
@@ -188,12 +204,17 @@ def _legend(rows: Sequence[OverviewRow], more: int) -> str:
     return " ".join(parts)
 
 
+def _averaged(row: OverviewRow) -> str:
+    return "" if row.average is None else f"average {_texts(row)[3]} %; "
+
+
 def _words(groups: Sequence[Sequence[OverviewRow]], outcomes: Sequence[str], more: int) -> str:
     told = []
     for name, group in zip(outcomes, groups, strict=True):
         rows = [
-            f"{harmless(row.name, 80)} {_texts(row)[1]} % ({_texts(row)[2]}; k {_texts(row)[0]}"
-            f"{'' if row.pooled else ', not pooled'}{', made from an earlier version of the evidence' if row.old else ''})"
+            f"{harmless(row.name, 80)} {_texts(row)[1]} % ({_texts(row)[2]}; {_averaged(row)}k {_texts(row)[0]}"
+            f"{f', {TOO_WIDE}' if row.vague else ''}{'' if row.pooled else ', not pooled'}"
+            f"{', made from an earlier version of the evidence' if row.old else ''})"
             for row in group
         ]
         told.append(f"{harmless(name, 120)}: {', '.join(rows)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,8 @@ from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
 from metanet.base.arguments import whole_number
-from metanet.base.display import number, per_cent, plural
-from metanet.diagnostics.method.multiverse import Multiverse
+from metanet.base.display import TOO_WIDE, number, per_cent, plural
+from metanet.diagnostics.method.multiverse import Multiverse, main_row
 from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.rates import POLICIES
 from metanet.figures.page import style
@@ -50,8 +51,8 @@ _LEVELS: dict[str, tuple[str, ...]] = {
     "certainty": CERTAINTIES,
     "unit": ("any", "patients"),
     "derived": ("in", "out"),
-    "tau2": ("ML", "REML", "DL", "PM"),
-    "ci": ("t", "z", "profile", "HK", "HK-adhoc"),
+    "tau2": ("posterior", "ML", "REML", "DL", "PM"),
+    "ci": ("credible", "t", "z", "profile", "HK", "HK-adhoc"),
 }
 #: Whole interval above the threshold, below it, across it; the last light enough to part from the others in grey.
 ABOVE, BELOW, ACROSS = style.SQUARE, style.DIAMOND, "#ABABAB"
@@ -68,7 +69,14 @@ class _Line:
 
 
 @chart("specification_curve", title="Specification curve", takes=Multiverse, makers="multiverse")
-def specification_curve(multiverse: Multiverse, *, ax: Axes | None = None, title: str | None = None, most: int = _MOST) -> Axes:
+def specification_curve(
+    multiverse: Multiverse,
+    *,
+    ax: Axes | None = None,
+    title: str | None = None,
+    most: int = _MOST,
+    main: Mapping[str, str] | None = None,
+) -> Axes:
     """Draw the estimates of a multiverse in order, with their choices.
 
     Parameters
@@ -80,7 +88,11 @@ def specification_curve(multiverse: Multiverse, *, ax: Axes | None = None, title
     title
         A heading.
     most
-        Maximum number of analyses drawn; of more, evenly spaced ones by rank with the first and the last. The text counts all.
+        Maximum number of analyses drawn; of more, evenly spaced ones by rank with the first, the last and the primary one. The text
+        counts all.
+    main
+        The primary analysis, which is marked by a ring: None takes the recommended method on the most inclusive rows, a dictionary
+        other choices, as in `sensitivity_table`.
 
     Returns
     -------
@@ -111,12 +123,25 @@ def specification_curve(multiverse: Multiverse, *, ax: Axes | None = None, title
     answered = len(frame)
     frame = frame.sort_values("estimate", kind="stable")
     if answered > most:
-        frame = frame.iloc[np.unique(np.round(np.linspace(0, answered - 1, most)).astype(int))]
+        places = np.round(np.linspace(0, answered - 1, most)).astype(int)
+        at = main_row(multiverse, main)
+        primary = [] if at is None else np.flatnonzero(frame.index == at).tolist()
+        if primary and primary[0] not in places:
+            # In the place of the nearest of those drawn, so that no more than `most` are.
+            inner = places[1:-1] if most > 2 else places
+            inner[np.abs(inner - primary[0]).argmin()] = primary[0]
+        frame = frame.iloc[np.unique(places)]
     dimensions = [d for d in (*DATA_DIMENSIONS, *METHOD_DIMENSIONS) if d in frame.columns]
     several = [d for d in dimensions if frame[d].nunique() > 1]
     scale = scale_of(multiverse.response, "cent", float(frame["estimate"].median()))
-    colours = _colours(frame, multiverse.threshold)
-    notes = [_legend(multiverse, frame, answered, [d for d in dimensions if d not in several]), harmless(multiverse.sentence(), 1500)]
+    colours = _colours(frame, multiverse.threshold, scale)
+    # The primary analysis, marked where the thinning left it in.
+    at = main_row(multiverse, main)
+    first = None if at is None else next((place for place, row in enumerate(frame.index) if row == at), None)
+    notes = [
+        _legend(multiverse, frame, answered, [d for d in dimensions if d not in several], first),
+        harmless(multiverse.sentence(), 1500),
+    ]
     unit = style.TEXT_SIZE
     labels = _labels(frame, several, multiverse, unit)
     rows, under = _rows(labels, frame, unit)
@@ -139,7 +164,7 @@ def specification_curve(multiverse: Multiverse, *, ax: Axes | None = None, title
         floor = (below + under) * share
         axes = sheet.panel(left, floor + _BETWEEN * s, across, max(1.0, sheet.height - floor - _BETWEEN * s - 0.5 * s))
         dots = sheet.panel(left, below * share, across, under * share)
-        _curve(axes, frame, axis_y, scale, colours, multiverse, right, s)
+        _curve(axes, frame, axis_y, scale, colours, multiverse, right, s, first)
         _choices(dots, rows, len(frame), colours, under, share, s)
     describe(
         axes,
@@ -149,10 +174,16 @@ def specification_curve(multiverse: Multiverse, *, ax: Axes | None = None, title
     return axes
 
 
-def _colours(frame: pd.DataFrame, threshold: float | None) -> list[str]:
-    """The side of the threshold that each whole interval lies on."""
+def _vague(frame: pd.DataFrame, scale: Scale) -> list[bool]:
+    """Which intervals are so wide that they say nothing."""
+    ends = frame[["ci_lower", "ci_upper"]].astype(float).itertuples(index=False, name=None)
+    return [scale.written.is_vague(lower, upper) for lower, upper in ends]
+
+
+def _colours(frame: pd.DataFrame, threshold: float | None, scale: Scale) -> list[str]:
+    """The side of the threshold that each whole interval lies on; without a threshold, whether the interval says anything."""
     if threshold is None:
-        return [style.SQUARE] * len(frame)
+        return [ACROSS if wide else style.SQUARE for wide in _vague(frame, scale)]
     lower, upper = (frame[name].to_numpy(dtype=float) for name in ("ci_lower", "ci_upper"))
     return [ABOVE if low > threshold else BELOW if high < threshold else ACROSS for low, high in zip(lower, upper, strict=True)]
 
@@ -206,7 +237,15 @@ def _threshold_text(threshold: float | None, scale: Scale) -> str:
 
 
 def _curve(
-    axes: Axes, frame: pd.DataFrame, axis: Axis, scale: Scale, colours: list[str], multiverse: Multiverse, right: str, s: float
+    axes: Axes,
+    frame: pd.DataFrame,
+    axis: Axis,
+    scale: Scale,
+    colours: list[str],
+    multiverse: Multiverse,
+    right: str,
+    s: float,
+    first: int | None,
 ) -> None:
     """Estimates with their intervals, in order."""
     n = len(frame)
@@ -226,6 +265,10 @@ def _curve(
         np.arange(n), estimate, s=min(0.5 * s, max(1.4, 0.9 * each)) ** 2, c=colours, linewidths=0, zorder=3, label="_estimates"
     )
     dots.set_clip_on(False)
+    if first is not None:
+        ring = axes.scatter([first], [estimate[first]], s=(0.85 * s) ** 2, facecolors="none", edgecolors=style.INK, linewidths=1.1,
+                            zorder=3.5, label="_primary")  # fmt: skip
+        ring.set_clip_on(False)
     if multiverse.threshold is not None:
         at = scale.factor * multiverse.threshold
         axes.axhline(at, color=style.INK, linewidth=0.8, dashes=(4, 3), zorder=2, label="_threshold")
@@ -267,11 +310,19 @@ def _choices(axes: Axes, rows: list[_Line], n: int, colours: list[str], under: f
     axes.add_collection(marks, autolim=False)
 
 
-def _legend(multiverse: Multiverse, frame: pd.DataFrame, answered: int, same: list[str]) -> str:
+def _legend(multiverse: Multiverse, frame: pd.DataFrame, answered: int, same: list[str], first: int | None) -> str:
     text = "Dots: estimates with their intervals; strokes: the choices of each."
+    if first is not None:
+        row = frame.iloc[first]
+        scale = multiverse.scale
+        digits = scale.digits(row["estimate"], row["ci_lower"], row["ci_upper"])
+        limits = scale.limits(row["ci_lower"], row["ci_upper"], digits)
+        text += f" Ring: the primary analysis ({harmless(str(row['method']))}), {scale.value(row['estimate'], digits)} ({limits})."
     text += " Choices with the same studies are one analysis, under the first of them."
     if multiverse.threshold is not None:
         text += " Blue: the whole interval above the threshold (dashed); vermilion: below it; grey: including it."
+    elif any(_vague(frame, scale_of(multiverse.response))):
+        text += f" Grey: the interval {multiverse.scale.vague_rule()}, {TOO_WIDE}."
     if len(frame) < answered:
         text += f" Drawn: {len(frame):,} of {answered:,}, evenly spaced by rank."
     if same:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metanet.base.arguments import checked, choice, level
-from metanet.base.display import RATE
+from metanet.base.display import ABSENT, RATE, TOO_WIDE
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, check_choice, no_column
 from metanet.base.groups import read_groups
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
-from metanet.evidence.evidence import Evidence
+from metanet.evidence.evidence import WITHIN, Evidence
 from metanet.models.comparison.compare import HETEROGENEITY, compare
 from metanet.models.comparison.result import OBSERVATIONAL, Comparison
 from metanet.models.results.method import versions
@@ -126,19 +126,23 @@ class BenefitRisk(Result):
         return text + OBSERVATIONAL
 
     def table(self) -> tuple[Sequence[str], list[tuple[str, ...]]]:
-        """A row for each group: both rates with their intervals and numbers of studies."""
+        """A row for each group: both average rates with their intervals, both medians, and numbers of studies."""
         out = []
         for name, (benefit, risk) in self.groups.items():
             cells = [visible(name)]
             for fit in (benefit, risk):
                 rate, lower, upper = averaged_rate(fit)
-                digits = RATE.digits(rate, lower, upper)
+                digits = RATE.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
+                shown = f"{RATE.value(rate, digits)} ({RATE.limits(lower, upper, digits)})"
+                single = fit.status != "pooled"
                 cells += [
-                    f"{RATE.value(rate, digits)} ({RATE.limits(lower, upper, digits)})",
+                    f"{shown}; {TOO_WIDE}" if RATE.is_vague(lower, upper) else shown,
+                    ABSENT if single else RATE.value(fit.rates_shown[0][0], digits),
                     f"k {fit.k}" + (", not pooled" if fit.status == "not pooled" else ""),
                 ]
             out.append(tuple(cells))
-        return ["Group", self.benefit.capitalize(), "Studies", self.risk.capitalize(), "Studies"], out
+        heads = [(f"{word.capitalize()}, average", f"{word.capitalize()}, median", "Studies") for word in (self.benefit, self.risk)]
+        return ["Group", *heads[0], *heads[1]], out
 
     def plot(self, **options: Any) -> Axes:
         """Draw the plane of both rates; see `metanet.figures`."""
@@ -177,7 +181,8 @@ def benefit_risk(
     benefit_definition, risk_definition
         Definition of an outcome that has several, as in `Evidence.rates`.
     overlap, certainty
-        As in `Evidence.rates`.
+        As in `Evidence.rates`; by modality class (or modality) overlap is decided in each group by itself, so that its rates are those
+        of its own report.
     heterogeneity
         The spread that the tests of the pairs take, as in `compare`; the rates shown are each group's own.
     level, **choices
@@ -209,7 +214,8 @@ def benefit_risk(
         ("risk", risk, risk_definition, "lower_is_better"),
     ):
         check_choice(word, outcome, evidence.outcome_names)
-        rows = evidence.rates(outcome, definition=definition, overlap=overlap, certainty=certainty)
+        within = by if by in WITHIN else None
+        rows = evidence.rates(outcome, definition=definition, overlap=overlap, certainty=certainty, within=within)
         _check_direction(word, outcome, str(rows.attrs["direction"]), direction)
         frames.append(rows)
     if by not in frames[0].columns:

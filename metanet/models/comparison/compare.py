@@ -111,7 +111,8 @@ def compare(
     """
     given, options = _options(data, choices, tau2)
     frame, names, group, notes = _groups(data, by)
-    if any(str(entry.get("reason", "")).startswith("shares patients") for entry in data.attrs.get("left_out", [])):
+    apart = data.attrs.get("selection", {}).get("within") is not None
+    if not apart and any(str(entry.get("reason", "")).startswith("shares patients") for entry in data.attrs.get("left_out", [])):
         notes.append(
             "Where cohorts overlap, one report is kept across all groups, so that groups share no patients; a group "
             "pooled alone can include other reports."
@@ -381,6 +382,22 @@ def _pairs(pairs: pd.DataFrame, parts: Mapping[str, Pooled], options: Options) -
     return pairs
 
 
+def _shared(frame: pd.DataFrame, group: NDArray[np.intp], names: tuple[str, ...]) -> list[str]:
+    """Cohorts that are in several groups with different reports, each with these groups."""
+    if "overlap_group" not in frame.columns or frame["overlap_group"].ndim != 1:
+        return []
+    found: dict[str, dict[Any, set[int]]] = {}
+    for cohort, study, g in zip(frame["overlap_group"].tolist(), frame["study_id"].tolist(), group.tolist(), strict=True):
+        if not absent(cohort) and str(cohort):
+            found.setdefault(str(cohort), {}).setdefault(study, set()).add(g)
+    out = []
+    for cohort, reports in found.items():
+        groups = sorted(set().union(*reports.values()))
+        if len(reports) > 1 and len(groups) > 1:
+            out.append(f"{cohort.replace('_', ' ')} ({listing([names[g] for g in groups], 12)})")
+    return out
+
+
 def _notes(
     studies: Studies,
     frame: pd.DataFrame,
@@ -414,6 +431,12 @@ def _notes(
             if not absent(key):
                 seen.setdefault(key, set()).add(g)
         both = [key for key, found in seen.items() if len(found) > 1]
+        shared = _shared(frame, group, names)
+        if shared:
+            notes.append(
+                f"Reports on overlapping cohorts in different groups: {listing(shared, 12)}. Their patients are compared as if they "
+                "were different patients."
+            )
         if both:
             notes.append(
                 f"{plural(len(both), 'study has', 'studies have')} arms in several groups, which are compared as if they came from "

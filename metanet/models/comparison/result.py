@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from metanet.base.cards import card
-from metanet.base.display import ABSENT, POINTS, Scale, level_text, number, p_value, plural, scale_of
+from metanet.base.display import (
+    ABSENT,
+    PARTED,
+    POINTS,
+    TOO_WIDE,
+    Scale,
+    interval_kind,
+    level_text,
+    number,
+    p_value,
+    parted,
+    plural,
+    scale_of,
+    sentence_case,
+)
 from metanet.base.drawing import draw
 from metanet.base.errors import shorten
 from metanet.base.results import Method, Result, Test, aligned
@@ -151,7 +165,29 @@ class Comparison(Result):
             f"{plural(fit.k, 'study' if fit.study_count == fit.k else 'arm', 'studies' if fit.study_count == fit.k else 'arms')})"
             for name, fit in self.groups.items()
         ]
-        return f"{listing(shown, 40)}. {self.test_sentence()} {OBSERVATIONAL}"
+        return " ".join([f"{listing(shown, 40)}.", self.test_sentence(), *self.remarks, OBSERVATIONAL])
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences that a reader of the groups' numbers needs, each with the groups that it is about."""
+        out = []
+        for edge, what in (("no events", "No event was observed"), ("only events", "Only events were observed")):
+            names = [name for name, fit in self.groups.items() if fit.edge == edge and fit.model == "bayes" and fit.status == "pooled"]
+            if names:
+                out.append(f"{what} in {self._listed(names)}, so the estimate comes partly from the prior.")
+        apart = [
+            name for name, fit in self.groups.items() if self.response == "rate" and parted(*(rate[0] for rate in fit.rates_shown))
+        ]
+        if apart:
+            out.append(PARTED.replace("Median and average differ", f"Median and average differ for {self._listed(apart)}", 1))
+        vague = [name for name, fit in self.groups.items() if fit.is_vague]
+        if vague:
+            out.append(f"{sentence_case(TOO_WIDE)} for {self._listed(vague)}: the interval {self.scale.vague_rule()}.")
+        return tuple(out)
+
+    @staticmethod
+    def _listed(names: Sequence[object]) -> str:
+        return listing([shorten(name, 80) for name in names], 12)
 
     def _estimate(self, fit: Pooled) -> str:
         shown = self.scale.estimate(fit.estimate, fit.ci_lower, fit.ci_upper, self.level, fit.interval_name)
@@ -161,7 +197,10 @@ class Comparison(Result):
         """The population-averaged rate, where it is printed otherwise than the median."""
         digits = self.scale.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
         average = self.scale.value(fit.marginal_estimate, digits)
-        return "" if average in (ABSENT, self.scale.value(fit.estimate, digits)) else f"average {average}; "
+        if fit.status != "pooled" or average in (ABSENT, self.scale.value(fit.estimate, digits)):
+            return ""
+        limits = self.scale.limits(fit.marginal_ci_lower, fit.marginal_ci_upper, digits)
+        return f"average {average}; " if limits == ABSENT else f"average {average}, {limits}; "
 
     def test_sentence(self) -> str:
         """The test between the groups as text."""
@@ -205,25 +244,41 @@ class Comparison(Result):
             if adjusted and row["pvalue_adjusted"] == row["pvalue_adjusted"]:
                 p += f", adjusted {p_value(row['pvalue_adjusted'])}"
             limits = scale.limits(row["difference_lower"], row["difference_upper"], digits)
+            if scale.is_vague(row["difference_lower"], row["difference_upper"]):
+                limits += f"; {TOO_WIDE}"
             out.append((f"{_name(row['first'])} minus {_name(row['second'])}", scale.value(row["difference"], digits), limits, p))
-        return ["Pair", "Difference", f"{level_text(self.level)} {self.interval_name}", "p"], out
+        kind = "CrI" if self.method["model"] == "bayes" else "CI"
+        what = "Difference of medians" if self._medians else "Difference"
+        return ["Pair", what, f"{level_text(self.level)} {kind}", "p"], out
+
+    @property
+    def _medians(self) -> bool:
+        """Whether the estimates are medians of distributions of rates."""
+        return self.response.startswith("rate") and all(
+            fit.average == "median" for fit in self.groups.values() if fit.status == "pooled"
+        )
 
     def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
-        """The groups: arms, estimate, average, prediction interval, tau."""
+        """The groups: arms, median (or other estimate), population average, prediction interval, tau, estimate under one tau."""
         scale, fits = self.scale, self.groups.values()
         digits = scale.column((fit.estimate, fit.ci_lower, fit.ci_upper) for fit in fits)
         name = f"{level_text(self.level)} {self.interval_name}"
-        head = ["Group", "Arms", "Estimate", name, "Average", "Prediction interval", "tau"]
+        medians = self._medians
+        head = ["Group", "Arms", "Median" if medians else "Estimate", name, "Average", f"{name} of the average"]
+        head += ["Prediction interval", "tau"]
         shared = bool(self.joint) and any(self.joint.values())
         if shared:
-            head.append(f"With one tau ({name})")
+            head.append(
+                f"Median with one tau ({level_text(self.level)} CrI)" if medians else f"With one tau ({level_text(self.level)} CrI)"
+            )
         return head, [
             (
                 _name(name),
                 str(fit.k),
                 scale.value(fit.estimate, digits),
-                scale.limits(fit.ci_lower, fit.ci_upper, digits),
-                scale.value(fit.marginal_estimate, digits),
+                scale.limits(fit.ci_lower, fit.ci_upper, digits) + (f"; {TOO_WIDE}" if fit.is_vague else ""),
+                scale.value(fit.rates_shown[1][0], digits),
+                scale.limits(*fit.rates_shown[1][1:], digits),
                 scale.limits(fit.pi_lower, fit.pi_upper, digits),
                 number(fit.tau),
                 *([self._shared(name)] if shared else []),
@@ -234,13 +289,14 @@ class Comparison(Result):
     def _shared(self, name: str) -> str:
         """A group's estimate and interval under one tau for all."""
         numbers = self.joint[name]
-        ends = numbers["joint_ci_lower"], numbers["joint_ci_upper"]
-        return self.scale.estimate(numbers["joint_estimate"], *ends, self.level).replace(f" ({level_text(self.level)} CI ", " (", 1)
+        value, lower, upper = (numbers[f"joint_{end}"] for end in ("estimate", "ci_lower", "ci_upper"))
+        digits = self.scale.digits(value, lower, upper)
+        return f"{self.scale.value(value, digits)} ({self.scale.limits(lower, upper, digits)})"
 
     @property
     def interval_name(self) -> str:
-        """What the intervals are called: CrI for credible intervals."""
-        return next(iter(self.groups.values())).interval_name
+        """What the intervals of the groups are called: CrI, CI, or "interval" where single studies have the exact one."""
+        return interval_kind(fit.interval_name for fit in self.groups.values())
 
     def _body(self) -> list[str]:
         head, rows = self.pair_table()

@@ -362,6 +362,8 @@ def pool_many(
         row = _row(fitted, i)
         numbers = _numbers_of(row, options)
         numbers["tau"] = None if numbers["tau2"] is None else float(np.sqrt(numbers["tau2"]))
+        numbers["log_evidence"] = numbers["loglik"] if options.model == "bayes" else None
+        numbers["loglik"] = None if options.model == "bayes" else numbers["loglik"]
         notes = " ".join([*notes_for(row, options), *found.notes, *gaps])
         rows.append({**dict(zip(keys, label, strict=True)), **{name: numbers[name] for name in _NUMBERS}, "notes": notes})
     out = pd.DataFrame(rows)

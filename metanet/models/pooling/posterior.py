@@ -73,6 +73,16 @@ def _write(out: Batch, rows: Indices, found: Posteriors, options: Options) -> No
         out.put(rows, marginal_estimate=mean, marginal_ci_lower=low, marginal_ci_upper=high)
 
 
+def tails(likelihood: Likelihood, size: Array, options: Options, x: Array) -> tuple[Array, Array]:
+    """Posterior probabilities that the mean, and that the effect of a new study, lie below `x` ``[q]`` on the model scale; one fit."""
+    mean, spread = priors(options, size)
+    for rule in RULES:
+        found, settled = posteriors(likelihood, mean, spread, rule)
+        if settled.all():
+            break
+    return found.below(x[None])[0][0], found.new_below(x[None])[0][0]
+
+
 def new_above(likelihood: Likelihood, size: Array, options: Options, threshold: float) -> float:
     """Posterior probability that the effect of a new study lies above `threshold`, on the model scale; the first fit of a batch."""
     mean, spread = priors(options, size)

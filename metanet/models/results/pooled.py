@@ -10,7 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.base.arrays import Array
-from metanet.base.display import Scale, interval, level_text, number, per_cent, plural, scale_of, sentence_case
+from metanet.base.display import (
+    ABSENT,
+    PARTED,
+    TOO_WIDE,
+    Scale,
+    interval,
+    level_text,
+    number,
+    parted,
+    per_cent,
+    plural,
+    scale_of,
+    sentence_case,
+)
 from metanet.base.drawing import draw
 from metanet.base.results import Method, Result, Test, aligned, plain
 from metanet.effects.back_transforms import harmonic_mean
@@ -31,6 +44,8 @@ if TYPE_CHECKING:
 
 
 _COUNTS = ("events", "total", "events_control", "total_control")
+#: A value and its limits; None where there is none.
+Limits = tuple[float | None, float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -178,7 +193,8 @@ class Pooled(Result):
     lrt, lrt_pvalue
         Likelihood-ratio test of equal effects with k - 1 degrees of freedom (exact models).
     loglik
-        Log-likelihood, constants included (exact models).
+        Log-likelihood at the maximum, constants included (exact models). Of the posterior model the logarithm of the evidence, which
+        is no log-likelihood: results print and save it as `log_evidence`.
     k, n, events
         Rows pooled (studies, or arms of studies), patients (or what else `units` names), events (None for effects without counts).
     weights
@@ -249,6 +265,76 @@ class Pooled(Result):
     def interval_name(self) -> str:
         """What an interval of an estimate is called: CrI for a credible interval, else CI."""
         return "CrI" if self.model == "bayes" and self.status == "pooled" else "CI"
+
+    @property
+    def rates_shown(self) -> tuple[Limits, Limits]:
+        """The median and the population-averaged rate, each with its limits: what stands together wherever a rate is printed.
+
+        Of a single study, and of an exact rate of the summed counts, the first is the rate itself, and there is no other. A
+        beta-binomial model has no interval of its median.
+        """
+        own: Limits = (self.estimate, self.ci_lower, self.ci_upper)
+        if self.status != "pooled":
+            return own, (None, None, None)
+        averaged: Limits = (self.marginal_estimate, self.marginal_ci_lower, self.marginal_ci_upper)
+        return ((self.median, None, None) if self.average == "mean" else own), averaged
+
+    @property
+    def is_vague(self) -> bool:
+        """Whether the interval of the estimate is so wide that it says nothing."""
+        return self.scale.is_vague(self.ci_lower, self.ci_upper)
+
+    @property
+    def edge(self) -> str:
+        """Which edge the counts of one group are at: "no events" or "only events"; else ""."""
+        if not self.response.startswith("rate") or self.events is None:
+            return ""
+        events, n = self.pooled_counts()
+        return "no events" if events == 0 else "only events" if n is not None and events == n else ""
+
+    @property
+    def exact_sum(self) -> Limits | None:
+        """At an edge: the rate of the summed counts with its exact interval, which takes the studies as alike; None elsewhere."""
+        if not self.edge:
+            return None
+        if self.response == "rate":
+            events, n = (float(count or 0) for count in self.pooled_counts())
+            ends = INTERVALS["Clopper-Pearson"](events, n, self.level)
+        else:
+            events, n = 0.0, float(np.nansum(self.data["person_time"]))
+            ends = poisson_exact(events, n, self.level)
+        return events / n, float(ends[0]), float(ends[1])
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences that a reader of the numbers needs: from the prior, median and average apart, interval too wide."""
+        return tuple(text for text in (self._edge_remark(), self._parted_remark(), self._vague_remark()) if text)
+
+    def _edge_remark(self) -> str:
+        """At an edge the posterior rests partly on the prior; what the data alone say stands beside it."""
+        if self.model != "bayes" or self.status != "pooled" or self.exact_sum is None:
+            return ""
+        value, lower, upper = self.exact_sum
+        what = "No event was observed" if self.edge == "no events" else "Only events were observed"
+        digits, level = self.scale.digits(value, lower, upper), level_text(self.level)
+        shown = f"{self.scale.value(value, digits)} (exact {level} CI {self.scale.limits(lower, upper, digits)})"
+        return f"{what}, so the estimate comes partly from the prior; if the studies are alike, their summed counts give {shown}."
+
+    def _parted_remark(self) -> str:
+        if self.response != "rate":
+            return ""
+        (median, *_), (average, *_) = self.rates_shown
+        return PARTED if parted(median, average) else ""
+
+    def _vague_remark(self) -> str:
+        if not self.is_vague:
+            return ""
+        return f"The interval {self.scale.vague_rule()}: {TOO_WIDE}."
+
+    @property
+    def log_evidence(self) -> float | None:
+        """The logarithm of the evidence (the marginal likelihood under the priors) of the posterior model; None of other models."""
+        return self.loglik if self.model == "bayes" else None
 
     @property
     def tau(self) -> float | None:
@@ -334,7 +420,7 @@ class Pooled(Result):
             out.append(("Median rate", scale.value(self.median, self._digits)))
         elif self.marginal_estimate is not None and self.average == "median":
             ends = self.marginal_ci_lower, self.marginal_ci_upper
-            out.append(("Population-averaged rate", scale.estimate(self.marginal_estimate, *ends, level, name)))
+            out.append(("Population-averaged rate", scale.estimate(self.marginal_estimate, *ends, level, name, self._digits)))
         if corrected := self._corrected():
             other = self._uncorrected
             if other is not None:
@@ -343,7 +429,9 @@ class Pooled(Result):
             out.append(("Continuity correction", f"in {corrected} of {plural(self.k, 'study', 'studies')}"))
         if self.method["prediction"]:
             out.append(("Prediction interval", scale.limits(self.pi_lower, self.pi_upper, self._digits)))
-        return [*out, *self._heterogeneity(), *tests]
+        remarks = [*(("Median, average", text) for text in [self._parted_remark()] if text)]
+        remarks += [("Interval", text) for text in [self._vague_remark()] if text]
+        return [*out, *self._heterogeneity(), *tests, *remarks]
 
     @property
     def _digits(self) -> int:
@@ -420,19 +508,31 @@ class Pooled(Result):
         if self.status == "not pooled" and self.k > 1:
             return f"Of {self.k} studies only one has an estimable effect ({own}); nothing was pooled."
         if self.status == "not pooled":
-            return f"One study reported the outcome in {total} ({own}); nothing was pooled."
+            text = f"One study reported the outcome in {total} ({own}); nothing was pooled."
+            return " ".join([text, *self.remarks])
         if self.status == "not estimable":
             return f"{studies} reported the outcome in {total}; no pooled rate can be estimated from them."
         if self.status in ("no events", "only events"):
             exact = own.replace("; ", "; exact ", 1)
             return f"Across {studies} the outcome was seen in {total} ({exact})."
         text = f"Across {studies} ({total}) the {self.average} rate was {shown}"
-        if self.average == "median":
-            joint = "," if predicted else " and"
-            text += f"{joint} the population-averaged rate {scale.value(self.marginal_estimate, digits)}"
+        beside = self._beside(digits)
+        if beside:
+            text += f"{',' if predicted else ' and'} {beside}"
         if predicted:
-            text += f"{',' if self.average == 'median' else ''} and the {predicted}"
-        return f"{text}."
+            text += f"{',' if beside else ''} and the {predicted}"
+        return " ".join([f"{text}.", *self.remarks])
+
+    def _beside(self, digits: int) -> str:
+        """The population average beside a median, the median beside a mean; nothing beside one common rate."""
+        scale = self.scale
+        if self.average == "mean":
+            return f"the median rate {scale.value(self.median, digits)}"
+        if self.average != "median" or self.marginal_estimate is None:
+            return ""
+        limits = scale.limits(self.marginal_ci_lower, self.marginal_ci_upper, digits)
+        shown = "" if limits == ABSENT else f" ({limits})"
+        return f"the population-averaged rate {scale.value(self.marginal_estimate, digits)}{shown}"
 
     def _effect_sentence(self, shown: str, predicted: str) -> str:
         what = self._what()
@@ -441,8 +541,11 @@ class Pooled(Result):
         if self.status == "not pooled":
             return f"One study: {what} was {shown}; nothing was pooled."
         text = f"{sentence_case(what)} was {shown} in {self.studies_text()}"
+        beside = self._beside(self._digits) if self.status == "pooled" and self.response == "rate per person-time" else ""
+        text += f"; {beside}" if beside else ""
         text = f"{text}; {predicted}." if predicted else f"{text}."
-        return f"{text} {caveat}" if (caveat := self._correction()) else text
+        caveat = self._correction()
+        return " ".join([text, *([caveat] if caveat else []), *self.remarks])
 
     def _corrected(self) -> int:
         """Studies whose correction a two-step effect of two groups depends on."""
@@ -487,7 +590,9 @@ class Pooled(Result):
 
     def numbers(self) -> dict[str, Any]:
         """Every number by name, without studies and method."""
-        return {name: getattr(self, name) for name in NUMBERS}
+        found = {name: getattr(self, name) for name in NUMBERS}
+        # The evidence is no log-likelihood, and nothing may be derived from it as if it were one.
+        return found if self.log_evidence is None else {**found, "loglik": None}
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain JSON-able values; infinite limits become the text "inf"."""
@@ -538,7 +643,7 @@ class Pooled(Result):
 
 
 #: Names of the numbers of a result, in the order of its fields.
-NUMBERS = (*(f.name for f in fields(Pooled) if f.name != "method" and not f.name.startswith("_")), "tau")
+NUMBERS = (*(f.name for f in fields(Pooled) if f.name != "method" and not f.name.startswith("_")), "tau", "log_evidence")
 
 
 def _with_limits(

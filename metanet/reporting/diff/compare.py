@@ -139,7 +139,8 @@ def _pooled_estimate(rows: Sequence[Mapping[str, Any]], result: Mapping[str, Any
 
 #: Numbers of a pooled result that are compared, with how each is printed: rate, count, number or p-value.
 NUMBERS: Mapping[str, str] = {
-    "estimate": "rate", "ci_lower": "rate", "ci_upper": "rate", "marginal_estimate": "rate", "pi_lower": "rate", "pi_upper": "rate",
+    "estimate": "rate", "ci_lower": "rate", "ci_upper": "rate", "marginal_estimate": "rate",
+    "marginal_ci_lower": "rate", "marginal_ci_upper": "rate", "pi_lower": "rate", "pi_upper": "rate",
     "tau": "number", "i2": "share", "k": "count", "events": "count", "n": "count", "lrt_pvalue": "p",
 }  # fmt: skip
 #: Choices of the method that are compared.

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "estimate": "rate", "ci_lower": "interval, lower", "ci_upper": "interval, upper", "marginal_estimate": "average rate",
+    "marginal_ci_lower": "interval of the average, lower", "marginal_ci_upper": "interval of the average, upper",
     "pi_lower": "prediction, lower", "pi_upper": "prediction, upper", "i2": "I²", "lrt_pvalue": "likelihood-ratio test",
-    "n": "patients", "k": "rows", "tau2": "tau²", "ci": "confidence interval",
+    "n": "patients", "k": "rows", "tau2": "tau²", "ci": "interval",
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from metanet._version import __version__
-from metanet.base.display import interval, per_cent, plural
+from metanet.base.display import RATE, TOO_WIDE, interval, per_cent, plural
 from metanet.base.untrusted import html_text
 from metanet.base.whole_files import write_text
 from metanet.evidence import Evidence
@@ -17,6 +17,7 @@ from metanet.models.registry import MODELS
 from metanet.reporting.index.lines import Picture, Report, picture_of, read_reports
 from metanet.reporting.page import page
 from metanet.reporting.plan.registry import titles
+from metanet.reporting.saved import digits_of, number_of, rates_of
 
 #: The script searches, filters and sorts the rows of the page and adds none; without it the page shows all of them in one order.
 _STYLE, SCRIPT = (files("metanet.reporting.index").joinpath(name).read_text(encoding="utf-8") for name in ("index.css", "index.js"))
@@ -25,12 +26,13 @@ _TITLE = "Pooled rates by outcome and treatment modality"
 _COLUMNS = (
     ("Outcome", "text", False),
     ("Modality class", "text", False),
-    ("Rate, %", "number", True),
+    ("Median, %", "number", True),
     ("Interval", "number", True),
+    ("Average, %", "number", True),
+    ("Interval of the average", "number", True),
     ("Prediction interval", "number", True),
     ("k", "number", True),
     ("Events/total", "number", True),
-    ("Average, %", "number", True),
     ("Status", "text", False),
     ("Model", "text", False),
 )
@@ -99,9 +101,10 @@ def _counts(rates: Sequence[Report]) -> str:
     failed = sum(report.failed for report in rates)
     counts = f"{plural(len(rates), 'report')}, {pooled} of them pooled" + (f", {failed} failed" if failed else "")
     return (
-        f"<p>{counts}. Rates and intervals in per cent. The rate is the median of the model (the mean of a "
-        "beta-binomial model); the average is the population mean. The two differ widely where studies are heterogeneous. k counts "
-        "study arms.</p>"
+        f"<p>{counts}. Rates and intervals in per cent. The median is the rate to expect in a typical study, the average the rate to "
+        "expect among the patients of all such studies together; both are of the primary result of the report. Where nothing was "
+        "pooled, the first rate is the observed one. Intervals of Bayesian models are credible intervals, others confidence "
+        f"intervals. Grey: the interval {RATE.vague_rule()}, {TOO_WIDE}. k counts study arms.</p>"
     )
 
 
@@ -136,26 +139,26 @@ def _table(rates: Sequence[Report]) -> str:
 
 def _row(report: Report) -> str:
     result, folder = report.result, html_text(report.folder)
-    status = "failed" if report.failed else str(result.get("status", ""))
+    rates = rates_of(result)
+    vague = not report.failed and RATE.is_vague(*rates[0][1:])
+    status = "failed" if report.failed else _status(result, vague)
     status += " (made from other evidence)" if report.stale else ""
     # numbers.json may have been edited: a model is a text that is known, or nothing.
     name = str(result.get("model"))
     title = MODELS[name].title.removesuffix(" model") if name in MODELS else ""
     model = "–" if result.get("status") == "not pooled" else title
     events, total = result.get("events"), result.get("n")
-    cells: list[tuple[str, Any]] = [("", None)] * 6
+    cells: list[tuple[str, Any]] = [("", None)] * 7
     if not report.failed:
-        rate, lower, upper, low, high, average = (_number(result.get(name)) for name in _RATES)
-        cells = [
-            (per_cent(rate), rate),
-            (interval(lower, upper), lower),
-            (interval(low, high), low),
-            (str(result.get("k", "")), result.get("k")),
-            (f"{events}/{total}", total),
-            (per_cent(average), average),
-        ]
+        low, high = (number_of(result.get(name)) for name in ("pi_lower", "pi_upper"))
+        # The decimals of the estimate for everything beside it, as in its report.
+        digits = digits_of(result)
+        cells = []
+        for value, lower, upper in rates:
+            cells += [(per_cent(value, digits), value), (interval(lower, upper, digits), lower)]
+        cells += [(interval(low, high, digits), low), (str(result.get("k", "")), result.get("k")), (f"{events}/{total}", total)]
     outcome, group = map(html_text, report.subset)
-    mark = ' class="failed"' if report.failed else ""
+    mark = ' class="failed"' if report.failed else ' class="faint"' if vague else ""
     link = f'<a href="{folder}/report.html">{html_text(report.modality)}</a>'
     texts = "".join(f"<td>{html_text(text)}</td>" for text in (status, model))
     numbers = "".join(f'<td class="num"{_value(value)}>{html_text(text)}</td>' for text, value in cells)
@@ -165,17 +168,18 @@ def _row(report: Report) -> str:
     )
 
 
-_RATES = ("estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper", "marginal_estimate")
-
-
-def _number(value: object) -> float | None:
-    """A number of a file; None for anything else, such as the text for an infinite limit."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+def _status(result: Mapping[str, Any], vague: bool) -> str:
+    """The status of a saved result, what it rests on, and whether its interval says anything."""
+    parts = [str(result.get("status", ""))]
+    events, total = result.get("events"), result.get("n")
+    if result.get("status") == "pooled" and result.get("model") == "bayes" and isinstance(events, int) and events in (0, total):
+        parts.append(f"{'no events' if events == 0 else 'events only'}: estimate partly from the prior")
+    return "; ".join([*parts, *([TOO_WIDE] if vague else [])])
 
 
 def _value(value: object) -> str:
     """The value by which a cell is sorted."""
-    known = _number(value)
+    known = number_of(value)
     return "" if known is None else f' data-value="{known:.12g}"'
 
 

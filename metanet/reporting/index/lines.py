@@ -190,7 +190,7 @@ def _rows(rates: Sequence[Report]) -> list[dict[str, Any]]:
             "outcome": report.outcome,
             "name": report.modality,
             "k": _whole(report.result.get("k")),
-            **{name: _number(report.result.get(name)) for name in _LIMITS},
+            **_drawn(report.result),
             "old": report.stale,
             "pooled": report.result.get("status") != "not pooled",
         }
@@ -199,7 +199,14 @@ def _rows(rates: Sequence[Report]) -> list[dict[str, Any]]:
     ]
 
 
-_LIMITS = ("estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper")
+def _drawn(result: Mapping[str, Any]) -> dict[str, float | None]:
+    """The median with its interval, the prediction interval and the average of a saved result."""
+    found = {name: _number(result.get(name)) for name in ("estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper")}
+    pooled = result.get("status") == "pooled"
+    if pooled and result.get("model") == "beta_binomial":
+        # Its interval is that of the mean.
+        found |= {"estimate": _number(result.get("median")), "ci_lower": None, "ci_upper": None}
+    return found | {"average": _number(result.get("marginal_estimate")) if pooled else None}
 
 
 def _number(value: object) -> float | None:

@@ -32,6 +32,7 @@ from metanet.reporting.run import journal as journals
 from metanet.reporting.run.makers import ENGINES, Limits, Maker, maker
 from metanet.reporting.run.remote import is_remote, working_folder
 from metanet.reporting.run.run import one_line, read_numbers
+from metanet.reporting.saved import digits_of, rates_of
 from metanet.reporting.supplement.write import write_supplement
 
 if TYPE_CHECKING:
@@ -74,18 +75,20 @@ class Batch:
             rows.append({"title": made.job.title, **row, **extra, "kept": made.kept})
         return pd.DataFrame(rows)
 
-    def _lines(self) -> list[tuple[str, str, str, str, str, str]]:
-        out = []
+    def _lines(self) -> list[tuple[str, ...]]:
+        out: list[tuple[str, ...]] = []
         for made in self.outcomes:
             result = (made.numbers or {}).get("result") or {}
             status = "FAILED" if made.error else str(result.get("status") or (made.numbers or {}).get("kind", ""))
-            rate, ci = per_cent(result.get("estimate")), interval(result.get("ci_lower"), result.get("ci_upper"))
-            out.append((visible(made.job.title), visible(status), rate, ci, str(result.get("k", "")), str(result.get("n", ""))))
+            (rate, lower, upper), (average, *_) = rates_of(result)
+            digits = digits_of(result)
+            shown = (per_cent(rate, digits), interval(lower, upper, digits), per_cent(average, digits))
+            out.append((visible(made.job.title), visible(status), *shown, str(result.get("k", "")), str(result.get("n", ""))))
         return out
 
     def summary(self) -> str:
         """A table of all reports as text, then the failures, then the index page."""
-        head = ("report", "status", "rate, %", "interval", "k", "n")
+        head = ("report", "status", "median, %", "interval", "average, %", "k", "n")
         rows = [head, *self._lines()]
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
         lines = [
@@ -102,7 +105,7 @@ class Batch:
         return f"<Batch of {len(self.outcomes)} reports, {len(self.failed)} failed: {self.index}>"
 
     def _repr_html_(self) -> str:
-        head = ["Report", "Status", "Rate, %", "Interval", "k", "n"]
+        head = ["Report", "Status", "Median, %", "Interval", "Average, %", "k", "n"]
         return card(f"{len(self.outcomes)} reports in {self.out}", head=head, rows=self._lines())
 
 

@@ -23,7 +23,7 @@ from metanet.models.comparison.result import Comparison
 from metanet.models.comparison.within_result import WithinStudies
 from metanet.models.dependence.robust_result import ClusterRobust
 from metanet.models.dependence.three_level_result import ThreeLevel
-from metanet.models.registry import MODELS
+from metanet.models.registry import MODELS, model_row, prior_of
 from metanet.models.regression.result import Regression
 from metanet.models.results.method import versions
 from metanet.models.results.pooled import Pooled
@@ -65,7 +65,10 @@ def selection(fit: Pooled, rates: pd.DataFrame | None) -> str:
         rules.append(f"a certainty of at least {chosen['certainty']} was required")
     shared = any(reason.startswith("shares patients") for reason in reasons)
     twice = any(str(note).startswith("Patients may be counted twice") for note in about.get("notes", ()))
-    rules.append(_OVERLAP[chosen["overlap"]] if shared or twice else "no two of the eligible reports are marked as overlapping")
+    rule = _OVERLAP[chosen["overlap"]]
+    if chosen.get("within") and chosen["overlap"] != "keep_all":
+        rule += " in each group of modality"
+    rules.append(rule if shared or twice else "no two of the eligible reports are marked as overlapping")
     text += f"; {', and '.join(rules)}."
     # The reason's first words are the rule; what follows is about the one row.
     why = Counter(reason.split(":")[0] for reason in reasons)
@@ -143,9 +146,8 @@ def synthesis(fit: Pooled) -> str:
             "on the summed counts, which assumes one common rate."
         )
     else:
-        parts = method.sentence().split(";")
-        model = parts[0].removeprefix("No estimate from the ").split(". metanet")[0]
-        text = f"Studies were pooled with the {model[0].lower()}{model[1:]}. {MODELS[fit.model].remark}"
+        model = model_phrase(fit)
+        text = f"Studies were pooled with the {in_sentence(model)}. {MODELS[fit.model].remark}"
         text = text if fit.status == "pooled" else f"{text} It has no finite estimate for these data."
         if fit.status == "pooled":
             text += f" {_intervals(fit)}"
@@ -155,7 +157,48 @@ def synthesis(fit: Pooled) -> str:
     return f"{text} Calculations were made with metanet {used['version']} (NumPy {used['numpy']}, SciPy {used['scipy']})."
 
 
+def model_phrase(fit: Pooled) -> str:
+    """The model as the method names it, with its link and without the priors, which have a sentence of their own."""
+    method = fit.method
+    row = model_row(method["model"], method["link"])
+    if fit.model == "bayes":
+        return row.phrase.replace("; {prior}", "").format(link=method["link"])
+    parts = method.sentence().split(";")
+    return str(parts[0].removeprefix("No estimate from the ").split(". metanet")[0])
+
+
+def _posterior(fit: Pooled) -> str:
+    """What a report of a posterior says: priors, estimates, intervals, and which quantities it has no counterpart of."""
+    level, method = level_text(fit.level), fit.method
+    prior = prior_of(method["link"])
+    parts = [
+        f"The prior of the heterogeneity (tau, on {prior.scale_text}) was half-normal with scale {prior.scale:g}; that of the mean "
+        f"was normal with mean {prior.mean_text or f'{prior.mean:g}'} and standard deviation {prior.sd:g}.",
+        f"Estimates are posterior medians; intervals are {level} credible intervals (CrI) with equal tails, calculated by numerical "
+        "integration without simulation.",
+    ]
+    if fit.response == "rate":
+        parts.append("Both the median rate and the population-averaged rate are given.")
+    if fit.i2 is not None:
+        parts.append(f"Heterogeneity was measured by tau and by I² ({method['i2_definition']}).")
+    else:
+        parts.append("Heterogeneity was measured by tau.")
+    if fit.lrt is not None:
+        equal = "rates" if fit.response.startswith("rate") else "effects"
+        parts.append(
+            f"Equal {equal} were tested by a likelihood-ratio test, which does not use the priors; a Bayesian analysis gives no "
+            "p-value of the mean and no maximised likelihood."
+        )
+    else:
+        parts.append("A Bayesian analysis gives no p-value of the mean and no maximised likelihood.")
+    if fit.pi_lower is not None:
+        parts.append("The prediction interval is that of the posterior predictive distribution of a new study.")
+    return " ".join(parts)
+
+
 def _intervals(fit: Pooled) -> str:
+    if fit.model == "bayes":
+        return _posterior(fit)
     method, level = fit.method, level_text(fit.level)
     parts = [f"The {level} confidence interval was calculated with the {method['ci_text']}."]
     if method["tau2"] is None:
@@ -197,12 +240,21 @@ class Kind:
 
 def _method(result: Any) -> str:
     text = result.method.sentence().split(" metanet ")[0]
-    return f"{text[0].lower()}{text[1:]}".rstrip(". ")
+    return in_sentence(text).rstrip(". ")
 
 
 def _compared(result: Comparison) -> str:
     tau2 = "a common tau²" if result.heterogeneity == "common" else "a separate tau² for each group"
     by = visible(result.method["by"])
+    if result.method["model"] == "bayes":
+        if result.posterior_pvalue is None:
+            return f"Groups by {by} were set side by side without a test."
+        pairs = "; pairwise p-values were adjusted by Holm's method" if result.adjusted else ""
+        many = "the differences" if len(result.groups) > 2 else "the difference"
+        return (
+            f"Groups by {by} were compared by the posterior with {tau2}; the p-value is the level at which the credible region of "
+            f"{many} touches equal means{pairs}."
+        )
     if result.lrt_pvalue is None:
         exact = "compared by Fisher's exact test on the summed counts"
         return f"Groups by {by} were {'set side by side without a test' if result.exact_pvalue is None else exact}."
@@ -231,6 +283,16 @@ def _permuted(result: PermutationTest) -> str:
     return f"A permutation test of the mean used {which} sign changes."
 
 
+def _another(result: Pooled) -> str:
+    """A sensitivity analysis: another model of the same studies, or the exact interval that it comes to at an edge."""
+    if result.status == "pooled":
+        return f"As a sensitivity analysis the same studies were pooled by another model: {_method(result)}."
+    if result.status in ("no events", "only events"):
+        text = _method(result)
+        return f"As a sensitivity analysis the studies were taken as alike ({in_sentence(result.title)} at its edge): {text}."
+    return ""
+
+
 KINDS = (
     Kind(Comparison, CAUSES, _compared),
     Kind(WithinStudies, CAUSES, lambda r: "Groups with arms in the same study were compared within the study."),
@@ -239,7 +301,7 @@ KINDS = (
         CAUSES,
         lambda r: f"Moderators were examined by meta-regression on the studies ({visible(r.title_of(r.formula))}): {_method(r)}.",
     ),
-    Kind(Pooled, ROBUST, lambda r: f"The same studies were pooled by another model: {_method(r)}." if r.status == "pooled" else ""),
+    Kind(Pooled, ROBUST, _another),
     Kind(BayesPooled, ROBUST, lambda r: f"The same studies were pooled by a Bayesian model: {_method(r)}."),
     Kind(LeaveOneOut, ROBUST, lambda r: "A leave-one-out analysis was done."),
     Kind(

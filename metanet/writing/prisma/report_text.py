@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked
 from metanet.base.cards import card
-from metanet.base.display import interval, level_text, number, p_value, per_cent, plural
+from metanet.base.display import in_sentence, interval, level_text, number, p_value, per_cent, plural
 from metanet.base.errors import ArgumentError, as_given
 from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.method.multiverse import Multiverse
@@ -222,7 +222,7 @@ def _result(analysis: Any) -> str:
     test = getattr(analysis, "sentence", None)
     text = str(test() if test is not None else analysis.summary())
     if isinstance(analysis, Pooled):
-        return f"By the {analysis.title[0].lower()}{analysis.title[1:]}: {text[0].lower()}{text[1:]}"
+        return f"By the {in_sentence(analysis.title)}: {text[0].lower()}{text[1:]}"
     return text
 
 
@@ -264,7 +264,7 @@ def _heterogeneity(fit: Pooled) -> str:
         bounds = ""
         if fit.tau2_lower is not None and fit.tau2_upper is not None:
             ends = f"{number(fit.tau2_lower**0.5)} to {number(fit.tau2_upper**0.5)}"
-            bounds = f" ({level_text(fit.level)} CI {ends})"
+            bounds = f" ({level_text(fit.level)} {fit.interval_name} {ends})"
         parts.append(f"tau {number(fit.tau)}{bounds}")
     if fit.i2 is not None:
         bounds = "" if fit.i2_lower is None else f" ({interval(fit.i2_lower, fit.i2_upper)} %)"
@@ -275,9 +275,12 @@ def _heterogeneity(fit: Pooled) -> str:
         parts.append(f"likelihood-ratio test of equal {equal} {test}")
     elif fit.q is not None:
         parts.append(f"Q {number(fit.q)} on {fit.q_df} df, {p_value(fit.q_pvalue)}")
+    elif fit.edge:
+        what = "no study observed an event" if fit.edge == "no events" else "all patients of all studies had the event"
+        parts.append(f"no test of equal rates exists, because {what}")
     return f"Heterogeneity: {'; '.join(parts)}." if parts else ""
 
 
 def _reasons(fit: Pooled) -> tuple[str, ...]:
-    """Notes on a result that is not an ordinary pooled rate."""
-    return fit.notes if fit.status in ("no events", "only events", "not estimable") else ()
+    """Notes on a result that is not an ordinary pooled rate, or that rests partly on a prior."""
+    return fit.notes if fit.status in ("no events", "only events", "not estimable") or fit.model == "bayes" else ()

@@ -44,3 +44,13 @@ def test_no_events_leave_the_studies_alone():
     frame = mn.p_value_function(mn.pool(events=[0, 0], total=[10, 20], model="glmm"))
     assert "pooled" not in frame
     assert frame.shape[1] == 3
+
+
+def test_the_curve_of_a_posterior_crosses_a_level_at_its_credible_limits():
+    for choices in ({"events": [5, 9, 12, 0], "total": [20, 33, 40, 20]}, {"events": [2, 9, 4], "person_time": [10.0, 22.0, 8.0]}):
+        fit = mn.pool(**choices)
+        frame = mn.p_value_function(fit, 2001)
+        for column, ends in (("pooled", (fit.ci_lower, fit.ci_upper)), ("prediction", (fit.pi_lower, fit.pi_upper))):
+            for end in ends:
+                assert np.interp(end, frame["value"], frame[column]) == pytest.approx(0.05, abs=1e-4)
+        assert np.interp(fit.estimate, frame["value"], frame["pooled"]) > 0.99

@@ -9,6 +9,7 @@ import pytest
 from scipy import special, stats
 
 import metanet as mn
+from metanet.base.display import interval
 from metanet.diagnostics.spread.grade import OPEN
 
 EVIDENCE = mn.load_evidence()
@@ -52,10 +53,14 @@ def test_the_worksheet_leaves_the_judgement_open(report):
     assert set(sheet["domain"]) == {"inconsistency", "imprecision"}
     assert (sheet["judgement"] == OPEN).all()
     facts = dict(zip(sheet["question"], sheet["fact"], strict=True))
-    assert facts["Does the interval cross the decision threshold of 30 %?"] == "no, it lies above"
+    assert facts["Does the interval of the median cross the decision threshold of 30 %?"] == "no, it lies above"
+    for of, (_, lower, upper) in zip(("median", "population average"), FIT.rates_shown, strict=True):
+        assert facts[f"How wide is the interval of the {of}?"].startswith(
+            f"{interval(lower, upper)} % (95 % {FIT.interval_name} of the {of}, "
+        )
     studies = FIT.studies
     missed = ((studies["ci_lower"] > FIT.estimate) | (studies["ci_upper"] < FIT.estimate)).sum()
-    assert facts["How many study intervals miss the pooled rate?"].startswith(f"{missed} of {FIT.k}")
+    assert facts["How many study intervals miss the median rate?"].startswith(f"{missed} of {FIT.k}")
 
 
 def test_the_share_is_that_of_the_fitted_distribution():

@@ -5,13 +5,16 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex, to_rgb
 
 import metanet as mn
 from metanet.base.display import interval, per_cent
 from metanet.base.errors import ArgumentError
+from metanet.figures.forest.captions import alt_text
 from metanet.figures.forest.forest import forest
 from metanet.figures.forest.presets import FOREST_PRESETS
 from metanet.figures.forest.rows import plan_for, summary_row
+from metanet.figures.page import style
 from metanet.figures.page.scale import scale_of
 from tests.figures.cases import ALL, HOSTILE, NAMES, corners, diamonds, figure_of, fit_of, lines, squares, texts, with_columns
 
@@ -66,14 +69,52 @@ def test_every_number_of_the_summary_is_printed_from_the_result():
     shown = texts(forest(fit))
     assert f"{per_cent(fit.estimate)} ({interval(fit.ci_lower, fit.ci_upper)})" in shown
     assert f"({interval(fit.pi_lower, fit.pi_upper)})" in shown
-    assert {"Pooled rate (median)", "Prediction interval (95 %)", "235/435", "100.0 %"} <= set(shown)
-    assert {"Study", "Events/Total", "Rate, % (95 % CI)", "Weight"} <= set(shown)
+    averaged = interval(fit.marginal_ci_lower, fit.marginal_ci_upper)
+    assert f"{per_cent(fit.marginal_estimate)} ({averaged})" in shown
+    assert {"Median rate (95 % CrI)", "Average rate (95 % CrI)", "Prediction interval (95 %)", "235/435", "100.0 %"} <= set(shown)
+    assert {"Study", "Events/Total", "Rate, % (95 % CI/CrI)", "Weight"} <= set(shown)
     (line,) = [t for t in shown if t.startswith("Heterogeneity")]
     assert f"τ = {fit.tau:.2f} ({fit.tau2_lower**0.5:.2f} to {fit.tau2_upper**0.5:.2f})" in line
     assert f"I² = {per_cent(fit.i2)} %" in line
     assert f"{fit.lrt:.2f} on 11 df, p < 0.001" in line
     method = " ".join(shown[-1].split())
     assert fit.method.sentence() in method
+
+
+def test_by_maximum_likelihood_every_interval_is_a_confidence_interval():
+    shown = texts(forest(fit_of("twelve, ML")))
+    assert {"Pooled rate (median)", "Average rate", "Rate, % (95 % CI)"} <= set(shown)
+    assert not [text for text in shown if "CrI" in text]
+
+
+@pytest.mark.parametrize("preset", ["revman", "jama", "lancet"])
+def test_house_styles_name_the_kind_of_interval(preset):
+    for name, kind in (("twelve", "CrI"), ("twelve, ML", "CI")):
+        assert any(
+            t.startswith(("Total (95", "Overall (95")) and t.endswith(f"{kind})") for t in texts(forest(fit_of(name), preset=preset))
+        )
+
+
+def test_an_interval_that_says_nothing_is_grey_and_worded():
+    fit = mn.pool(events=[1, 9], total=[10, 12], model="glmm")
+    ax = forest(fit)
+    (diamond,) = diamonds(ax)
+    assert to_hex(diamond.get_facecolor()).upper() == style.FAINT
+    grey = {t.get_text() for t in ax.texts if t.get_color() == style.VAGUE}
+    assert "Pooled rate (median)" in grey
+    assert f"{per_cent(fit.estimate)} ({interval(fit.ci_lower, fit.ci_upper)})" in grey
+    words = " ".join(" ".join(t.split()) for t in texts(ax))
+    assert "Grey: the interval is wider than 60 points, too few data to tell." in words
+    assert "too few data to tell" in alt_text(fit)
+    (clear,) = diamonds(forest(fit_of("twelve")))
+    assert to_hex(clear.get_facecolor()).upper() == style.DIAMOND
+    assert not [t for t in forest(fit_of("twelve")).texts if t.get_color() == style.VAGUE]
+
+
+def test_grey_text_is_legible_on_white():
+    channels = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(style.VAGUE)]
+    luminance = sum(share * c for share, c in zip((0.2126, 0.7152, 0.0722), channels, strict=True))
+    assert 1.05 / (luminance + 0.05) >= 4.5
 
 
 def test_the_prediction_interval_is_a_bar_of_its_own():
@@ -86,8 +127,9 @@ def test_the_prediction_interval_is_a_bar_of_its_own():
 
 
 def test_a_prediction_interval_that_does_not_exist_is_said_so():
-    ax = forest(fit_of("two"))
+    ax = forest(fit_of("two, ML"))
     assert not lines(ax, "_prediction")
+    assert lines(forest(fit_of("two")), "_prediction")
     assert "Prediction interval: needs 3 studies" in texts(ax)
     unasked = mn.pool(events=[3, 5, 6], total=[20, 30, 30], prediction=None)
     assert not [t for t in texts(forest(unasked)) if t.startswith("Prediction")]
@@ -107,7 +149,19 @@ def test_one_study_has_no_diamond_and_says_that_it_is_not_pooled():
     assert "One study: not pooled" in texts(ax)
 
 
-@pytest.mark.parametrize(("name", "end"), [("no events", 0.0), ("only events", 100.0)])
+@pytest.mark.parametrize(("name", "counts"), [("no events", "0.0 % (exact"), ("only events", "100.0 % (exact")])
+def test_one_sided_data_show_the_posterior_and_name_the_exact_interval_on_the_sum(name, counts):
+    fit = fit_of(name)
+    ax = forest(fit)
+    (diamond,) = diamonds(ax)
+    assert corners(diamond)["middle"] == pytest.approx(100 * fit.estimate)
+    words = " ".join(" ".join(t.split()) for t in texts(ax))
+    assert "so the estimate comes partly from the prior" in words
+    assert f"if the studies are alike, their summed counts give {counts}" in words
+    assert lines(ax, "_prediction")
+
+
+@pytest.mark.parametrize(("name", "end"), [("no events, summed", 0.0), ("only events, summed", 100.0)])
 def test_one_sided_data_have_the_exact_interval_on_the_sum(name, end):
     fit = fit_of(name)
     ax = forest(fit)
@@ -160,7 +214,7 @@ def test_a_second_result_of_another_measure_or_level_is_refused():
 
 def test_the_level_stands_in_the_headings():
     ax = forest(mn.pool(events=[3, 5, 6], total=[20, 30, 30], level=0.9))
-    assert {"Rate, % (90 % CI)", "Prediction interval (90 %)"} <= set(texts(ax))
+    assert {"Rate, % (90 % CI/CrI)", "Median rate (90 % CrI)", "Prediction interval (90 %)"} <= set(texts(ax))
 
 
 def test_effects_have_an_effect_axis_and_no_counts():
@@ -248,7 +302,7 @@ def test_columns_before_the_rate_stand_left_of_the_panel():
     panel = ax.get_window_extent()
     at = {t.get_text(): t.get_window_extent() for t in ax.texts}
     assert at["Year"].x1 <= panel.x0
-    assert at["Certainty"].x0 >= at["Rate, % (95 % CI)"].x1 > panel.x1
+    assert at["Certainty"].x0 >= at["Rate, % (95 % CI/CrI)"].x1 > panel.x1
     assert figure.bbox.width > at["Certainty"].x1
 
 

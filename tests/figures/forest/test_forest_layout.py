@@ -103,7 +103,7 @@ def test_pieces_of_one_number_keep_apart_and_stand_under_each_other():
     figure = figure_of(ax)
     renderer = figure.canvas.get_renderer()
     rates = [t for t in ax.texts if isinstance(t, AlignedLabel) and " to " in t.get_text()]
-    assert len(rates) == 7
+    assert len(rates) == 8
     ends = []
     for text in rates:
         extents = [part.get_window_extent(renderer) for part in text._placed()]
@@ -119,7 +119,8 @@ def test_labels_of_one_row_share_a_baseline():
     for text in ax.texts:
         if text.get_verticalalignment() == "baseline" and 0 < text.get_position()[1] < ax.get_ylim()[0]:
             by_row.setdefault(round(text.get_position()[1], 6), []).append(text.get_text())
-    assert sorted(map(len, by_row.values())) == [2] + [4] * 13
+    # The average and the prediction interval have a label and numbers.
+    assert sorted(map(len, by_row.values())) == [2, 2] + [4] * 13
 
 
 def test_text_moves_with_the_panel_when_a_figure_is_saved_tight_or_resized():

@@ -66,7 +66,7 @@ def test_the_alternative_text_tells_the_numbers_and_the_names_as_they_are():
     assert text.startswith("Forest plot of the rates of 12 studies.")
     assert "from 12.5 % (Minh) to 80.0 % (Zener)" in text
     assert fit.sentence() in text
-    assert "Heterogeneity: τ = 0.61" in text
+    assert f"Heterogeneity: τ = {fit.tau:.2f}" in text
     assert HOSTILE in alt_text(fit_of("hostile names"))
     assert "nothing was pooled" in alt_text(fit_of("one"))
     assert "effects of 4 studies" in alt_text(fit_of("effects"))

@@ -206,9 +206,9 @@ def test_an_interval_without_an_upper_end_is_an_arrow():
 
 
 def test_no_spread_is_one_line_and_words():
-    fit = fit_of("near zero")
+    fit = fit_of("near zero, ML")
     assert fit.tau == 0
-    ax = drawn("near zero")
+    ax = drawn("near zero, ML")
     (spike,) = lines(ax, "_spike")
     assert spike.get_xdata()[0] == pytest.approx(100 * fit.estimate)
     assert not lines(ax, "_density")
@@ -221,9 +221,9 @@ def test_no_spread_is_one_line_and_words():
     ("name", "word"),
     [
         ("one", "heterogeneity cannot be assessed"),
-        ("no events", "No distribution can be estimated"),
+        ("no events, summed", "No distribution can be estimated"),
         ("not estimable", "the model has no finite estimate"),
-        ("two", "Needs 3 studies"),
+        ("two, ML", "Needs 3 studies"),
         ("common", "The model has one rate for all"),
         ("Mantel-Haenszel", "The model has one ratio for all"),
         ("one comparison", "nothing was pooled"),
@@ -233,6 +233,12 @@ def test_what_does_not_exist_is_said(name, word):
     ax = drawn(name)
     assert word in words_of(ax)
     assert not lines(ax, "_density")
+
+
+def test_without_events_the_spread_is_said_to_come_from_the_prior():
+    words = words_of(drawn("no events"))
+    assert "None of the 75 patients in 4 studies had the outcome." in words
+    assert "comes mainly from its prior. So does the 95 % prediction interval" in words
 
 
 def test_shares_beyond_thresholds_are_those_of_the_result():

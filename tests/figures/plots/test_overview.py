@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from metanet.base.errors import ArgumentError
+from metanet.figures.page import style
 from metanet.figures.page.save import save_figure, svg_image
 from metanet.figures.plots.overview import OverviewRow, overview
 
 ROWS = [
-    OverviewRow("Response", "TARE", 18, 0.423, 0.324, 0.528, 0.129, 0.785),
+    OverviewRow("Response", "TARE", 18, 0.423, 0.324, 0.528, 0.129, 0.785, average=0.431),
     OverviewRow("Response", "ablation", 1, 0.8, 0.4, 0.97, pooled=False),
     OverviewRow("Mortality", "TACE", 6, 0.035, 0.014, 0.084, 0.014, 0.09, old=True),
     OverviewRow("Mortality", "nothing", None, None, None, None),
@@ -27,7 +28,7 @@ def test_every_outcome_has_a_panel_with_its_rows_and_numbers():
     assert len(panels) == 2
     assert [len([line for line in ax.lines if line.get_label() == "_rate"]) for ax in panels] == [2, 1]
     shown = texts(axes)
-    for words in ("Response", "Mortality", "TARE", "TACE *", "42.3", "32.4 to 52.8", "18"):
+    for words in ("Response", "Mortality", "TARE", "TACE *", "Median, %", "42.3", "32.4 to 52.8", "Average, %", "43.1", "18"):
         assert words in shown, words
 
 
@@ -45,6 +46,17 @@ def test_what_is_not_pooled_is_hollow_and_said():
     alt = svg_image(axes)[1]
     assert "ablation 80.0 % (40.0 to 97.0; k 1, not pooled)" in alt
     assert "TACE 3.5 % (1.4 to 8.4; k 6, made from an earlier version of the evidence)" in alt
+
+
+def test_rows_whose_interval_says_nothing_are_grey_and_said():
+    axes = overview([*ROWS, OverviewRow("Response", "TAE", 2, 0.4, 0.05, 0.9)])
+    wide = [m for m in axes.lines if m.get_ydata()[0] == 2.5 and m.get_label() in ("_rate", "_interval")]
+    assert {m.get_color() for m in wide} == {style.VAGUE}
+    clear = [m for m in axes.lines if m.get_ydata()[0] == 0.5 and m.get_label() in ("_rate", "_interval")]
+    assert {m.get_color() for m in clear} == {style.SQUARE}
+    alt = svg_image(axes)[1]
+    assert "TAE 40.0 % (5.0 to 90.0; k 2, too few data to tell)" in alt
+    assert any("Grey rows: the interval is wider than 60 points" in " ".join(text.split()) for text in texts(axes))
 
 
 def test_each_outcome_has_an_axis_that_holds_its_intervals():

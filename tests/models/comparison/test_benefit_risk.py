@@ -7,6 +7,7 @@ import json
 import pytest
 
 import metanet as mn
+from metanet.base.display import per_cent
 
 EVIDENCE = mn.load_evidence()
 
@@ -19,8 +20,7 @@ def found():
 def test_both_rates_are_those_of_pool(found):
     for name, (benefit, risk) in found.groups.items():
         for outcome, fit in (("objective_response", benefit), ("hepatotoxicity", risk)):
-            rates = EVIDENCE.rates(outcome)
-            one = mn.pool(rates[rates["modality_class"] == name])
+            one = mn.pool(EVIDENCE.rates(outcome, modality=name))
             assert fit.estimate == pytest.approx(one.estimate, rel=1e-12)
             assert fit.ci_upper == pytest.approx(one.ci_upper, rel=1e-12)
 
@@ -53,8 +53,19 @@ def test_verdicts_follow_from_differences_and_adjusted_p_values(found):
             assert risk == 0 or benefit == 0 or benefit * medians[0] < 0 or risk * medians[1] < 0
 
 
-def test_a_cohort_that_stands_once_for_all_groups_is_said(found):
-    assert any("one report is kept across all groups" in note for note in found.method["notes"])
+def test_a_cohort_that_two_groups_share_is_named(found):
+    (note,) = [note for note in found.method["notes"] if note.startswith("Reports on overlapping cohorts in different groups")]
+    assert "Moffitt-TAE (TAE and combination)" in note
+    assert not any("one report is kept across all groups" in note for note in found.method["notes"])
+
+
+def test_the_table_has_average_and_median_of_both_outcomes(found):
+    head, rows = found.table()
+    assert head[1:3] == ["Objective response, average", "Objective response, median"]
+    benefit, _ = found.groups["TARE"]
+    (row,) = [row for row in rows if row[0] == "TARE"]
+    assert row[1].startswith(f"{per_cent(benefit.marginal_estimate)} % (")
+    assert row[2] == f"{per_cent(benefit.estimate)} %"
 
 
 def test_it_is_labelled_and_can_be_written(found):

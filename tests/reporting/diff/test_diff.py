@@ -81,9 +81,9 @@ def test_a_two_step_run_is_taken_apart_by_its_own_method(run):
 def test_another_method_is_named(run):
     found = mn.diff(run("old", {"x/a": BASE}), run("new", {"x/a": BASE}, model="beta_binomial"))
     change = found.changes[0]
-    assert ("model", "glmm", "beta_binomial") in change.method
+    assert ("model", "bayes", "beta_binomial") in change.method
     assert not change.rows
-    assert "method, model: Binomial-normal model → Beta-binomial model" in found.summary()
+    assert "method, model: Bayesian binomial-normal model → Beta-binomial model" in found.summary()
 
 
 def test_reports_that_are_new_gone_failed_or_mended(run):
@@ -106,8 +106,8 @@ def test_analyses_are_compared_value_by_value(run):
 
 
 def test_one_study_no_events_and_new_estimates_are_told(run):
-    old = run("old", {"x/one": BASE[:1], "x/none": [("A", 0, 10), ("B", 0, 20)]})
-    new = run("new", {"x/one": BASE[:2], "x/none": [("A", 0, 10), ("B", 1, 20)]})
+    old = run("old", {"x/one": BASE[:1], "x/none": [("A", 0, 10), ("B", 0, 20)]}, model="glmm")
+    new = run("new", {"x/one": BASE[:2], "x/none": [("A", 0, 10), ("B", 1, 20)]}, model="glmm")
     found = {change.folder: change for change in mn.diff(old, new).changes}
     assert ("status", "not pooled", "pooled") in found["x/one"].numbers
     assert ("status", "no events", "pooled") in found["x/none"].numbers

@@ -57,7 +57,7 @@ def evil_document():
 def test_the_pdf_has_the_numbers_of_the_result(folder, result):
     text = text_of((folder / "report.pdf").read_bytes())
     rate, lower, upper = (per_cent(result[name]) for name in ("estimate", "ci_lower", "ci_upper"))
-    assert f"{rate} % (95 % CI {lower} to {upper} %)" in text
+    assert f"{rate} % (95 % CrI {lower} to {upper} %)" in text
     assert f"{result['k']} studies, {result['events']} events in {result['n']} patients" in text
     assert f"{per_cent(result['pi_lower'])} to {per_cent(result['pi_upper'])} %" in text
     for row in result["studies"]:
@@ -67,7 +67,7 @@ def test_the_pdf_has_the_numbers_of_the_result(folder, result):
 def test_the_word_file_has_the_numbers_of_the_result(folder, result):
     text = words_of((folder / "report.docx").read_bytes())
     rate, lower, upper = (per_cent(result[name]) for name in ("estimate", "ci_lower", "ci_upper"))
-    assert f"{rate} % (95 % CI {lower} to {upper} %)" in text
+    assert f"{rate} % (95 % CrI {lower} to {upper} %)" in text
     assert f"{result['k']} studies, {result['events']} events in {result['n']} patients" in text
 
 

@@ -24,8 +24,9 @@ def put(out, folder, numbers, about=None, files=("report.html", "report.ipynb"))
 
 def rate(outcome="objective_response", group="TARE", estimate=0.4, **more):
     result = {
-        "status": "pooled", "model": "glmm", "estimate": estimate, "ci_lower": estimate / 2, "ci_upper": min(1, estimate * 1.5),
-        "marginal_estimate": estimate, "pi_lower": 0.01, "pi_upper": 0.99, "k": 7, "events": 30, "n": 100,
+        "status": "pooled", "model": "bayes", "estimate": estimate, "ci_lower": estimate / 2, "ci_upper": min(1, estimate * 1.5),
+        "marginal_estimate": estimate, "marginal_ci_lower": estimate / 2,
+        "marginal_ci_upper": min(1, estimate * 1.6), "pi_lower": 0.01, "pi_upper": 0.99, "k": 7, "events": 30, "n": 100,
     }  # fmt: skip
     return {"outcome": outcome, "label": outcome.replace("_", " ").capitalize(), "modality_class": group, "result": result} | more
 
@@ -104,8 +105,46 @@ def test_a_changed_overview_is_drawn_anew(out):
 def test_the_overview_says_in_words_what_it_shows(out):
     text = write_index(out).read_text(encoding="utf-8")
     (alt,) = re.findall(r'<img src="data:image/svg\+xml;base64,[^"]+" alt="([^"]+)"', text)
-    assert "Objective response: TARE 40.0 % (20.0 to 60.0; k 7), TARE (overlap keep_all) 40.0 %" in alt
+    assert "Objective response: TARE 40.0 % (20.0 to 60.0; average 40.0 %; k 7), TARE (overlap keep_all) 40.0 %" in alt
     assert "PRRT" not in alt
+
+
+def cells(text, group):
+    """The cells of the row of a modality class, and the class of the row."""
+    (row,) = re.findall(rf'<tr([^>]*) data-outcome="[^"]*" data-group="{group}">(.*?)</tr>', text)
+    return row[0].strip(), [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row[1])]
+
+
+def test_median_and_average_stand_side_by_side_with_their_intervals(tmp_path):
+    put(tmp_path, "a/TARE", rate(group="TARE"))
+    mean = rate(group="mean")
+    mean["result"] |= {"model": "beta_binomial", "median": 0.35}
+    put(tmp_path, "a/mean", mean)
+    single = rate(group="one")
+    single["result"] |= {"status": "not pooled", "k": 1}
+    put(tmp_path, "a/one", single)
+    text = write_index(tmp_path).read_text(encoding="utf-8")
+    assert cells(text, "TARE")[1][2:6] == ["40.0", "20.0 to 60.0", "40.0", "20.0 to 64.0"]
+    # The interval of a beta-binomial model is that of its mean.
+    assert cells(text, "mean")[1][2:6] == ["35.0", "–", "40.0", "20.0 to 64.0"]
+    assert cells(text, "one")[1][2:6] == ["40.0", "20.0 to 60.0", "–", "–"]
+
+
+def test_intervals_that_say_nothing_are_faint_and_worded(tmp_path):
+    wide = rate(group="wide")
+    wide["result"] |= {"ci_lower": 0.05, "ci_upper": 0.9}
+    put(tmp_path, "a/wide", wide)
+    put(tmp_path, "a/clear", rate(group="clear"))
+    none = rate(group="none", estimate=0.01)
+    none["result"] |= {"events": 0}
+    put(tmp_path, "a/none", none)
+    text = write_index(tmp_path).read_text(encoding="utf-8")
+    assert cells(text, "wide")[0] == 'class="faint"'
+    assert cells(text, "wide")[1][9] == "pooled; too few data to tell"
+    assert cells(text, "clear")[0] == ""
+    assert cells(text, "clear")[1][9] == "pooled"
+    assert cells(text, "none")[1][9] == "pooled; no events: estimate partly from the prior"
+    assert "Grey: the interval is wider than 60 points, too few data to tell." in text
 
 
 def test_a_folder_without_reports_has_an_empty_list(tmp_path):

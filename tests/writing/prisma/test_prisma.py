@@ -38,7 +38,7 @@ def full(rates, fit):
         mn.meta_regression(rates, "~ year"),
         mn.small_study_effects(fit),
         mn.share_beyond(fit, 0.3),
-        mn.cluster_robust(fit, cluster="study_id"),
+        mn.cluster_robust(mn.pool(rates, model="glmm"), cluster="study_id"),
         rates=rates,
     )
 
@@ -54,7 +54,7 @@ def test_the_numbers_are_those_of_the_results(full, fit, rates):
     result = full.items["20b"]
     for value in (fit.estimate, fit.ci_lower, fit.ci_upper, fit.pi_lower, fit.pi_upper, fit.marginal_estimate):
         assert per_cent(value) in result
-    assert f"tau {number(fit.tau)}" in result
+    assert f"tau {number(fit.tau)} (95 % CrI " in result
     assert fit.sentence() in result
     assert f"{rates['derived'].sum()} of {len(rates)} rows" in full.items["13b"]
     assert "8 to 168 patients" in full.items["20a"]
@@ -97,8 +97,29 @@ def test_one_study_is_not_said_to_be_pooled():
     assert "Heterogeneity" not in text.results
 
 
-def test_no_events_name_the_exact_interval_and_no_model():
-    text = report_text(fit_of("no events"))
+def test_no_events_name_the_prior_and_the_exact_interval_on_the_sum():
+    fit = fit_of("no events")
+    text = report_text(fit, mn.pool(fit.studies, model="glmm"))
+    assert "The prior of the heterogeneity (tau, on the logit scale) was half-normal with scale 1.25" in text.methods
+    assert "maximum likelihood" not in text.methods
+    assert "As a sensitivity analysis the studies were taken as alike (binomial-normal model at its edge): exact" in text.methods
+    assert "the estimate comes partly from the prior; if the studies are alike, their summed counts give 0.0 % (exact" in text.results
+    assert "no test of equal rates exists, because no study observed an event" in text.results
+
+
+def test_a_posterior_is_reported_with_its_priors_and_without_words_of_a_likelihood(fit, rates):
+    text = report_text(fit)
+    assert "Studies were pooled with the Bayesian binomial-normal model (logit link). " in text.methods
+    assert "was normal with mean 0 and standard deviation 2.5" in text.methods
+    assert "95 % credible intervals (CrI) with equal tails" in text.methods
+    assert "gives no p-value of the mean and no maximised likelihood" in text.methods
+    assert "confidence interval" not in text.methods
+    assert "log-likelihood" not in text.methods
+    assert "confidence interval" in report_text(mn.pool(rates, model="glmm")).methods
+
+
+def test_no_events_under_maximum_likelihood_name_the_exact_interval_and_no_model():
+    text = report_text(mn.pool(fit_of("no events").studies, model="glmm"))
     assert "the 95 % interval is the exact (Clopper-Pearson) interval" in text.methods
     assert "maximum likelihood" not in text.methods
     assert "do not exist" in text.results
@@ -175,15 +196,22 @@ def test_sources_are_listed_once(full):
 def test_a_comparison_says_adjusted_and_tested_only_where_it_was():
     from metanet.writing.prisma.paragraphs import kind_of
 
-    def done(groups, events):
+    def done(groups, events, model="glmm"):
         frame = pd.DataFrame({"events": events, "total": 30, "g": list(groups)})
-        result = mn.compare(frame, "g", bootstrap=0)
+        result = mn.compare(frame, "g", bootstrap=0, model=model)
         return kind_of(result).done(result)
 
     assert done("aabbcc", [3, 5, 9, 12, 8, 4]).endswith("with a common tau²; pairwise p-values were adjusted by Holm's method.")
     assert done("aabb", [3, 5, 9, 12]).endswith("with a common tau².")
     assert done("abc", [3, 5, 9]) == "Groups by g were set side by side without a test."
     assert done("aabb", [0, 0, 30, 30]) == "Groups by g were compared by Fisher's exact test on the summed counts."
+    posterior = (
+        "Groups by g were compared by the posterior with a common tau²; the p-value is the level at which the credible region of "
+    )
+    three = f"{posterior}the differences touches equal means; pairwise p-values were adjusted by Holm's method."
+    assert done("aabbcc", [3, 5, 9, 12, 8, 4], "bayes") == three
+    assert done("aabb", [0, 0, 30, 30], "bayes") == f"{posterior}the difference touches equal means."
+    assert done("abc", [3, 5, 9], "bayes") == "Groups by g were set side by side without a test."
 
 
 def test_rows_left_out_by_hand_are_counted_and_not_explained(rates):

@@ -46,15 +46,14 @@ def test_a_summary_has_the_numbers_of_each_modality_s_own_report(evidence, respo
         ]  # fmt: skip
         assert row[["tau", "i2"]].tolist() == [fit.tau, fit.i2]
         assert row[["studies", "arms", "events", "total"]].tolist() == known.loc[name, ["k", "arms", "events", "total"]].tolist()
-        # Two studies have no prediction interval.
-        assert math.isnan(row["pi_lower"]) == (fit.pi_lower is None)
+        assert row[["pi_lower", "pi_upper"]].tolist() == [fit.pi_lower, fit.pi_upper]
 
 
 def test_a_summary_prints_the_digits_of_the_fit(evidence, response):
     fit = mn.pool(evidence.rates("objective_response", modality="TACE"))
     row = shown_of(response, Modality="TACE")
     assert row["Median rate: %"] == per_cent(fit.estimate)
-    assert row["Median rate: 95 % CI"] == interval(fit.ci_lower, fit.ci_upper)
+    assert row["Median rate: 95 % CrI"] == interval(fit.ci_lower, fit.ci_upper)
     assert row["Population average: %"] == per_cent(fit.marginal_estimate)
     assert row["Prediction interval, %"] == interval(fit.pi_lower, fit.pi_upper)
     assert row["Studies (arms)"] == "9 (11)"
@@ -67,8 +66,10 @@ def test_a_summary_says_where_nothing_was_pooled(evidence):
     assert row["Status"] == "one study: observed rate and exact interval"
     assert row["Median rate: %"] == "0.0"
     # Clopper-Pearson of 0 of 13.
-    assert row["Median rate: 95 % CI"] == f"0.0 to {100 * (1 - 0.025 ** (1 / 13)):.1f}"
-    assert set(row[["Population average: %", "Prediction interval, %", "tau", "I², %"]]) == {"–"}
+    assert row["Median rate: 95 % interval"] == f"0.0 to {100 * (1 - 0.025 ** (1 / 13)):.1f}"
+    assert set(row[["Population average: %", "tau", "I², %"]]) == {"–"}
+    said = "Intervals of Bayesian models are credible intervals (CrI), those of single studies confidence intervals (CI)."
+    assert said in table.foot
     assert table.title == "Hepatotoxicity (definition: grade 3 or worse) by modality class"
     assert "No study: surgery, ablation, embolisation, transplant and control." in table.foot
     assert any(line.startswith("An observational comparison") for line in table.foot)
@@ -179,17 +180,23 @@ def test_findings_leave_every_judgement_to_people(evidence):
     assert not [word for word in ("very low", "downgrad", "serious", "⊕") if word in text]
 
 
-def test_findings_hold_the_population_average_and_the_rate_itself_where_nothing_was_pooled(evidence):
+def test_findings_hold_median_and_average_of_one_fit_and_the_rate_itself_where_nothing_was_pooled(evidence):
     table = mn.summary_of_findings(evidence, ["hepatotoxicity", "objective_response"], "TACE")
     frame = table.to_frame()
     assert frame["outcome"].tolist() == ["Hepatotoxicity (grade 3 or worse)", "Objective response"]
     fit = mn.pool(evidence.rates("objective_response", modality="TACE"))
-    assert frame.loc[1, ["rate", "ci_lower", "ci_upper", "pi_lower", "pi_upper"]].tolist() == [
-        fit.marginal_estimate, fit.marginal_ci_lower, fit.marginal_ci_upper, fit.pi_lower, fit.pi_upper,
+    names = ["median", "median_lower", "median_upper", "average", "average_lower", "average_upper", "pi_lower", "pi_upper"]
+    assert frame.loc[1, names].tolist() == [
+        fit.estimate, fit.ci_lower, fit.ci_upper, fit.marginal_estimate, fit.marginal_ci_lower, fit.marginal_ci_upper,
+        fit.pi_lower, fit.pi_upper,
     ]  # fmt: skip
-    assert frame.loc[0, "rate"] == 0
+    assert frame.loc[0, "median"] == 0
+    assert math.isnan(frame.loc[0, "average"])
     shown = table.to_frame(shown=True)
-    assert shown["Rate: per 1000"].tolist() == ["0", scale_of("rate", 1000).text(fit.marginal_estimate, 0)]
+    assert shown["Median rate: per 1000"].tolist() == ["0", scale_of("rate", 1000).text(fit.estimate, 0)]
+    assert shown["Population average: per 1000"].tolist() == ["–", scale_of("rate", 1000).text(fit.marginal_estimate, 0)]
+    assert "Hepatotoxicity (grade 3 or worse) observed 0 (0 to 247)" in table.sentence()
+    assert "Objective response median 398 (193 to 632), average 426 (276 to 590)" in table.sentence()
     assert shown["Facts for the judgement: Inconsistency"].iloc[0] == "One study: inconsistency cannot be assessed."
     assert "study intervals that miss the median rate: 6 of 11" in frame["inconsistency"].iloc[1]
     assert "165 events in 338 patients" in frame["imprecision"].iloc[1]
@@ -198,7 +205,13 @@ def test_findings_hold_the_population_average_and_the_rate_itself_where_nothing_
 def test_findings_print_per_cent_when_asked(evidence):
     table = mn.summary_of_findings(evidence, "objective_response", "TACE", per=100)
     fit = mn.pool(evidence.rates("objective_response", modality="TACE"))
-    assert table.to_frame(shown=True)["Rate: %"].iloc[0] == per_cent(fit.marginal_estimate)
+    assert table.to_frame(shown=True)["Median rate: %"].iloc[0] == per_cent(fit.estimate)
+    assert table.to_frame(shown=True)["Population average: %"].iloc[0] == per_cent(fit.marginal_estimate)
+
+
+def test_findings_of_maximum_likelihood_are_named_by_their_interval(evidence):
+    assert "Median rate: 95 % CI" in mn.summary_of_findings(evidence, "objective_response", "TACE", model="glmm").labels
+    assert "Median rate: 95 % CrI" in mn.summary_of_findings(evidence, "objective_response", "TACE").labels
 
 
 def test_findings_name_the_outcomes_without_a_study(evidence):
@@ -247,7 +260,7 @@ def test_other_methods_and_other_rows_are_all_there_once(multiverse):
     table = mn.sensitivity_table(multiverse)
     frame = table.to_frame()
     assert (frame["group"] == "Other methods, the same studies").sum() == whole["method"].nunique() - 1
-    rows = whole[whole["method"] == "Binomial-normal model, t"]
+    rows = whole[whole["method"] == "Bayesian binomial-normal model, credible"]
     assert (frame["group"] == "Other studies, the same method").sum() == len(rows) - 1
     methods = mn.sensitivity_table(multiverse, by="method").to_frame()
     data = mn.sensitivity_table(multiverse, by="data").to_frame()
@@ -273,15 +286,27 @@ def test_a_multiverse_of_a_frame_alone_has_methods_and_no_choices_of_data(counts
     found = mn.multiverse(counts([3, 9, 5, 8], [20, 30, 40, 22]))
     frame = mn.sensitivity_table(found).to_frame()
     assert set(frame["group"]) == {"Main analysis", "Other methods, the same studies"}
-    assert frame["analysis"].iloc[0] == "Binomial-normal model"
+    assert frame["analysis"].iloc[0] == "Bayesian binomial-normal model"
+
+
+def test_the_main_analysis_of_chosen_rows_is_found_among_analyses_of_the_same_rows(evidence):
+    found = mn.multiverse(evidence, "disease_control", "TARE")
+    for overlap in ("keep_largest", "keep_newest", "keep_all"):
+        for certainty in ("low", "moderate", "high"):
+            fit = mn.pool(evidence.rates("disease_control", modality="TARE", overlap=overlap, certainty=certainty))
+            first = mn.sensitivity_table(found, main={"overlap": overlap, "certainty": certainty}).to_frame().iloc[0]
+            assert first["k"] == fit.k
+            assert first["estimate"] == pytest.approx(fit.estimate, rel=1e-7)
 
 
 def test_a_list_of_results_is_set_against_the_first(rates, fit):
     other = mn.pool(rates, model="inverse_variance", measure="PFT", tau2="DL", ci="z")
+    frame = mn.sensitivity_table([fit, mn.pool(rates, model="glmm"), other]).to_frame()
+    assert frame[["tau2_estimator", "interval"]].values.tolist() == [["posterior", "credible"], ["ML", "t"], ["DL", "z"]]
+    assert "95 % interval, %" in mn.sensitivity_table([fit, other]).labels
     frame = mn.sensitivity_table([fit, other]).to_frame()
     assert frame["estimate"].tolist() == [fit.estimate, other.estimate]
     assert frame["difference"].iloc[1] == other.estimate - fit.estimate
-    assert frame[["tau2_estimator", "interval"]].values.tolist() == [["ML", "t"], ["DL", "z"]]
     shown = mn.sensitivity_table([fit, other]).to_frame(shown=True)
     assert shown["Difference, points"].tolist() == ["–", POINTS.text(other.estimate - fit.estimate, 1)]
 
@@ -356,18 +381,51 @@ def test_two_groups_person_time_and_effects_are_listed_as_what_they_are():
 
 
 @pytest.mark.parametrize(
-    ("events", "total", "status"), [([3], [20], "not pooled"), ([0, 0, 0], [10, 12, 9], "no events"), ([5, 5], [5, 5], "only events")]
+    ("events", "total", "status", "words"),
+    [
+        ([3], [20], "not pooled", "one study: observed rate and exact interval"),
+        ([0, 0, 0], [10, 12, 9], "no events", "no events: exact interval on the summed counts; takes the studies as alike"),
+        ([5, 5], [5, 5], "only events", "events only: exact interval on the summed counts; takes the studies as alike"),
+    ],
 )
-def test_studies_that_were_not_pooled_are_listed_with_the_reason(counts, events, total, status):
-    fit = mn.pool(counts(events, total))
+def test_studies_that_were_not_pooled_are_listed_with_the_reason(counts, events, total, status, words):
+    fit = mn.pool(counts(events, total), model="glmm")
     table = mn.study_table(fit)
     assert table.foot[0].startswith(f"Status: {status}. ")
     assert table.to_frame()["rate"].tolist() == [e / n for e, n in zip(events, total, strict=True)]
     row = mn.model_table(fit).to_frame(shown=True).iloc[0]
-    assert row["Status"] == status
+    assert row["Status"].removesuffix("; too few data to tell") == words
     assert row["Median rate: %"] == per_cent(fit.estimate)
     assert set(row[["Population average: %", "Prediction interval, %", "tau", "I², %", "Equal rates?"]]) <= {"–"}
     json.dumps(table.to_dict(), allow_nan=False)
+
+
+def test_a_posterior_without_events_says_what_comes_from_the_prior(counts):
+    rates = counts([0, 0, 0], [10, 12, 9])
+    row = mn.model_table(mn.pool(rates), mn.pool(rates, model="glmm")).to_frame(shown=True).iloc[0]
+    assert row["Status"] == "pooled; no events: estimate partly from the prior"
+    assert row["Equal rates?"] == "–"
+
+
+def test_intervals_that_say_nothing_are_worded_in_every_table(evidence, counts):
+    rates = counts([1, 9], [10, 12])
+    fits = [mn.pool(rates, model=model) for model in ("bayes", "glmm")]
+    table = mn.model_table(*fits)
+    assert table.to_frame(shown=True)["Status"].tolist() == ["pooled; too few data to tell"] * 2
+    assert "Too few data to tell: the interval is wider than 60 points." in table.foot
+    rows = mn.sensitivity_table(fits).to_frame(shown=True)
+    assert set(rows["Status"]) == {"pooled; too few data to tell"}
+    row = shown_of(mn.summary_table(evidence, "complete_response"), Modality="ablation")
+    assert row["Status"] == "pooled; too few data to tell"
+    findings = mn.summary_of_findings(evidence, "complete_response", "ablation")
+    assert findings.to_frame(shown=True)["Status"].tolist() == ["pooled; too few data to tell"]
+    assert findings.sentence().endswith(", too few data to tell.")
+
+
+def test_a_table_says_what_median_and_average_answer_where_they_part(counts):
+    apart, near = counts([0, 37, 0], [88, 67, 37]), counts([30, 40, 35], [88, 97, 87])
+    assert any(line.startswith("Median and average differ: ") for line in mn.model_table(mn.pool(apart)).foot)
+    assert not any(line.startswith("Median and average differ") for line in mn.model_table(mn.pool(near)).foot)
 
 
 def _without_attrs(frame):
@@ -405,14 +463,18 @@ def test_two_models_are_read_side_by_side(rates, fit):
 def test_models_that_disagree_say_so(counts):
     rates = counts([0, 1, 0, 30, 0, 0], [400, 500, 300, 40, 450, 350])
     table = mn.model_table(mn.pool(rates), mn.pool(rates, model="common"))
-    assert table.foot[0].startswith("The two models disagree: average rates of 7.7 % and 25.7 %")
+    assert table.foot[0].startswith("The two models disagree: average rates of 7.1 % and 25.7 %, and one lies outside the interval")
+    three = mn.model_table(mn.pool(rates), mn.pool(rates, model="beta_binomial"), mn.pool(rates, model="common"))
+    assert "of the first and of the common-effect model one lies outside the interval of the other" in three.foot[0]
+    assert three.foot[0].endswith("report all of them.")
 
 
 def test_the_method_stamp_is_listed_whole(fit):
     frame = mn.method_table(fit).to_frame()
     said = dict(zip(frame["choice"], frame["value"], strict=True))
     assert said["Model"] == fit.title
-    assert said["Estimator of tau²"] == "Maximum likelihood"
+    assert said["Estimator of tau²"] == "Posterior median"
+    assert said["Interval of the mean"] == said["Interval of tau²"] == "credible interval with equal tails"
     assert not any("_" in text or text in ("None", "True", "False", "glmm") for text in [*said, *said.values()])
     assert (frame["choice"] == "Source").sum() == len(fit.method["sources"])
 
@@ -422,8 +484,8 @@ def test_published_rates_stand_under_ours(evidence):
     frame = mn.published_table(evidence, "objective_response", "TARE", fit).to_frame()
     printed = evidence.published
     printed = printed[(printed["outcome"] == "objective_response") & (printed["modality_class"] == "TARE")]
-    assert frame["estimate"].tolist() == [fit.estimate, *printed["estimate"]]
-    assert frame["source"].iloc[0] == "This report"
+    assert frame["estimate"].tolist() == [fit.estimate, fit.marginal_estimate, *printed["estimate"]]
+    assert frame["source"].tolist()[:2] == ["This report: median", "This report: population average"]
     empty = mn.published_table(evidence, "local_control", "TAE", fit)
     assert repr(empty) == "The evidence has no published pooled rate of this outcome and modality class."
 
