@@ -14,8 +14,8 @@ answers the same data. Of a method the table holds
   sets whose interval contains less than 80 %;
 - tau: how often its interval contains tau.
 
-The seed belongs to the cell and its chunk: the table is the same on every run and on any number of processors. The Monte-Carlo error of a
-share of 95 % from 1,000 sets is 0.7 points. About 40 minutes on two processors.
+The seed belongs to the cell and its chunk: the table is the same on every run and on any number of processors. The Monte-Carlo error
+of a share of 95 % from 1,000 sets is 0.7 points. About 40 minutes on two processors.
 """
 
 from __future__ import annotations
@@ -160,7 +160,11 @@ def simulate(task: tuple[int, int, float, float | None, str, int]) -> list[list[
                 spread = np.maximum(own[known], 1e-9)
                 content = effects.cdf((c - centre[known]) / spread) - effects.cdf((a - centre[known]) / spread)
                 n = float(known.sum())
-                sums[method][4:7] += [[float(content.sum()), n], [100 * float((high - low).sum()), n], [float((content < 0.8).sum()), n]]
+                sums[method][4:7] += [
+                    [float(content.sum()), n],
+                    [100 * float((high - low).sum()), n],
+                    [float((content < 0.8).sum()), n],
+                ]
             if "tau" in parts:
                 low, high = parts["tau"]
                 known = ~np.isnan(low)
@@ -168,7 +172,8 @@ def simulate(task: tuple[int, int, float, float | None, str, int]) -> list[list[
     rows: list[list[object]] = []
     for method in METHODS:
         values = [
-            "" if n == 0 else f"{(1 if 'width' in name else 100) * x / n:.1f}" for name, (x, n) in zip(NUMBERS, sums[method], strict=True)
+            "" if n == 0 else f"{(1 if 'width' in name else 100) * x / n:.1f}"
+            for name, (x, n) in zip(NUMBERS, sums[method], strict=True)
         ]
         if any(values):
             rows.append([k, rate, "own" if tau is None else tau, shape, sets, method, *values])
@@ -177,7 +182,9 @@ def simulate(task: tuple[int, int, float, float | None, str, int]) -> list[list[
 
 def cells() -> list[tuple[int, float, float | None, str]]:
     """Every cell: k, rate, tau (None: one for each data set), shape of the distribution of effects."""
-    found: list[tuple[int, float, float | None, str]] = [(k, rate, tau, "normal") for k in K for rate in RATES for tau in (*TAUS, None)]
+    found: list[tuple[int, float, float | None, str]] = [
+        (k, rate, tau, "normal") for k in K for rate in RATES for tau in (*TAUS, None)
+    ]
     found += [(k, rate, tau, shape) for shape in ("t4", "skew") for k in (3, 5, 12) for rate in (0.08, 0.45) for tau in (0.6, 1.2)]
     return found
 

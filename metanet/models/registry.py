@@ -226,7 +226,8 @@ MODELS: Mapping[str, Model] = MappingProxyType(
                 groups=1, measures=("PLO", "IRLN"), remark=_AS_THEY_ARE, fills=("fill", "fill_one_group"), **_GLMM,  # type: ignore[arg-type]
             ),
             Model(
-                "bayes", "Bayesian binomial-normal model", "Bayesian binomial-normal model ({link} link; {prior})", "10.1002/jrsm.1475",
+                "bayes", "Bayesian binomial-normal model", "Bayesian binomial-normal model ({link} link; {prior})",
+                "10.1002/jrsm.1475",
                 measures=("PLO", "IRLN", "OR"), tau2=("posterior",), ci=("credible",), tau2_ci=("credible",),
                 prediction=("posterior", None), remark=_AS_THEY_ARE, weights="share of the information on mu, averaged over tau",
                 fills=("two_groups", "fill_two_groups"),

@@ -8,7 +8,9 @@ from metanet.models.results.pooled import counted_units, units_of
 
 
 def pooled(units):
-    return mn.pool(pd.DataFrame({"study": list("abc"), "events": [2, 5, 8], "total": [20, 30, 40], "unit": units}), study="study", model="glmm")
+    return mn.pool(
+        pd.DataFrame({"study": list("abc"), "events": [2, 5, 8], "total": [20, 30, 40], "unit": units}), study="study", model="glmm"
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ def test_every_model_of_one_group_answers_or_says_why(seed):
     assert found["glmm"]["only events"] > 3
     assert found["glmm"]["not pooled"] > 0
     assert sum(found["glmm"].values()) == 260
+    # The posterior answers whatever several studies counted.
+    assert set(found["bayes"]) == {"pooled", "not pooled"}
 
 
 def test_every_model_of_two_groups_answers_or_says_why():

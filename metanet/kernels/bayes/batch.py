@@ -26,11 +26,11 @@ from metanet.kernels.numerics.batches import Batch
 #: What lies so far below the peak of a log density is left out: a probability of 3e-8.
 _DROP = 16.0
 #: Nodes in u and mu, one rule after another until half the nodes agree.
-RULES = ((24, 24), (48, 40), (96, 64), (192, 96))
+RULES = ((24, 20), (48, 40), (96, 64), (192, 96))
 #: Half the nodes may move log evidence, means and standard deviations by this much: all of them are wrong by its square or less.
 TOLERANCE = 1e-3
 #: The scan that finds where the posterior lies.
-_SCANNED, _SCAN_MU, _SCAN_REACH = 14, 17, 4.5
+_SCANNED, _SCAN_MU, _SCAN_REACH = 13, 15, 4.0
 #: Fine steps to one step between nodes, and the points of a local interpolation.
 _FINER, _POINTS = 5, 8
 #: Elements of an array that fits the cache.
@@ -301,16 +301,19 @@ def _lagrange(nodes: int) -> tuple[Array, Array]:
     """Matrices ``[nodes, fine]`` that take values at equal steps to finer ones, and to their slopes (per step)."""
     fine = (nodes - 1) * _FINER + 1
     points = min(_POINTS, nodes)
+    columns = np.arange(fine)
+    x = columns / _FINER
+    first = np.clip(np.floor(x).astype(np.intp) - points // 2 + 1, 0, nodes - points)
+    # The polynomial through the points of a stencil, written about its middle.
+    middle = 0.5 * (points - 1)
+    inverse = np.linalg.inv(np.vander(np.arange(points) - middle, increasing=True))
+    powers = np.vander(x - first - middle, points, increasing=True)
+    rises = np.zeros_like(powers)
+    rises[:, 1:] = powers[:, :-1] * np.arange(1, points)
     value, slope = np.zeros((nodes, fine)), np.zeros((nodes, fine))
-    for column in range(fine):
-        x = column / _FINER
-        first = int(np.clip(np.floor(x) - points // 2 + 1, 0, nodes - points))
-        for i in range(points):
-            others = [j for j in range(points) if j != i]
-            scale = np.prod([i - j for j in others])
-            at = x - first
-            value[first + i, column] = np.prod([at - j for j in others]) / scale
-            slope[first + i, column] = sum(np.prod([at - j for j in others if j != left]) for left in others) / scale
+    rows = first[:, None] + np.arange(points)
+    value[rows, columns[:, None]] = powers @ inverse
+    slope[rows, columns[:, None]] = rises @ inverse
     return value, slope
 
 
@@ -479,7 +482,7 @@ class Posteriors(Batch):
         far_mu, far_tau = self.mean.mu[far], tau[far]
         far_mass = self.mean.mass[far] * self.weight[far][:, None]
         nothing = np.empty((near[0].size, 0))
-        some = Means(*(getattr(self.mean, name)[near][:, None] for name in _NEAR_ARRAYS), nothing, nothing)
+        some = Means(**{name: getattr(self.mean, name)[near][:, None] for name in _NEAR_ARRAYS}, own=nothing, share=nothing)
         near_tau, near_weight = tau[near], self.weight[near]
 
         def below(t: Array) -> tuple[Array, Array]:
@@ -574,8 +577,8 @@ def averaged_on_link(mu: Array, tau: Array, weighs: Mask, link: str) -> tuple[Ar
         if not rows.any():
             continue
         half = int(np.ceil(6.5 / step))
-        z = step * np.arange(-half, half + 1)
-        weight: Array = np.asarray(np.exp(-0.5 * z * z), dtype=np.float64)
+        z: Array = np.asarray(step * np.arange(-half, half + 1), dtype=np.float64)
+        weight: Array = np.exp(-0.5 * z * z)
         weight /= weight.sum()
         m, t = mu[rows], tau[rows][:, None]
         size = max(1, _BLOCK // (m.shape[1] * z.size))

@@ -151,7 +151,7 @@ def contrast_quantiles(first: Posteriors, second: Posteriors, link: Link, kind: 
 
 
 def equality(first: Posteriors, second: Posteriors, link: Link) -> Array:
-    """p-value of equal means ``[b]``: the level at which the interval of equal tails, of any contrast of the two, touches no difference."""
+    """p-value of equal means ``[b]``: the level at which the interval with equal tails, of any contrast, touches no difference."""
     below = contrast(first, second, link, "link")(np.zeros((first.weight.shape[0], 1)))[0][:, 0]
     return np.asarray(np.clip(2.0 * np.minimum(below, 1.0 - below), 0.0, 1.0))
 

@@ -22,7 +22,7 @@ from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit, Likel
 #: How far a random effect reaches, in standard deviations: a probability of 3e-8 is left out.
 _REACH = 5.6
 #: Steps in theta, in standard deviations of the narrowest integrand, and the longest: likelihoods are analytic to a height of pi / 2.
-_STEP, _LONGEST = 0.85, 0.5
+_STEP, _LONGEST = 1.0, 0.55
 #: The Gauss-Hermite rule of a small tau.
 _HERMITE_Z, _HERMITE_W = special.roots_hermitenorm(5)
 _HERMITE_W = _HERMITE_W / _HERMITE_W.sum()
@@ -67,13 +67,15 @@ class Lattice:
     """Values of theta for many values of tau of a fit, from `least` on, ``[b, N]``: equal steps of v in ``centre + scale sinh(v)``.
 
     They are dense where the studies lie and sparse in the tails of the random effect. `height` ``[b, k, N]`` are the likelihoods
-    there, their peaks `peak` ``[b, k]`` taken out, times the weights of the rule.
+    there, their peaks `peak` ``[b, k]`` taken out, times the weights of the rule. Rows use it within `reach` ``[b]`` of the centre: a
+    bound of the fit's own, so that the other fits of a batch change nothing; zero where a study is too large for a shared lattice.
     """
 
     least: float
     scale: float
     centre: Array
     step: Array
+    reach: Array
     theta: Array
     height: Array
     peak: Array
@@ -84,8 +86,10 @@ class Lattice:
         return np.asarray(np.arcsinh((theta - self.centre[pair]) / self.scale) / self.step[pair] + half)
 
 
+#: The most values on one side of a lattice's centre.
+_MOST_HALF = 250
 #: Lattices: the least tau each serves, where its steps begin to widen, its longest step at the centre, and how far it reaches.
-_LATTICES = ((0.5, 2.0, 0.045, 55.0), (0.17, 1.5, 0.03, 6.0))
+_LATTICES = ((0.5, 2.0, 0.055, 55.0), (0.17, 1.5, 0.035, 6.0))
 
 
 def lattices(studies: Likelihood) -> tuple[Lattice, ...]:
@@ -105,7 +109,11 @@ def lattices(studies: Likelihood) -> tuple[Lattice, ...]:
         # The narrowest integrand at each study's place, where the step is longer the farther out it lies.
         narrow = _STEP / np.sqrt(most + 1.0 / least**2)
         step = np.minimum(longest, np.where(present, narrow / np.hypot(scale, away), np.inf).min(-1))
-        half = int(np.ceil(np.arcsinh(end / scale) / step.min()))
+        ends = float(np.arcsinh(end / scale))
+        served = step >= ends / _MOST_HALF
+        step = np.maximum(step, ends / _MOST_HALF)
+        # Some more on both sides, because stretches come in steps of 16.
+        half = int(np.ceil(ends / step.min())) + 20
         v = step[:, None] * np.arange(-half, half + 1)
         theta = centre[:, None] + scale * np.sinh(v)
         height = studies.on_grid(theta)
@@ -113,7 +121,7 @@ def lattices(studies: Likelihood) -> tuple[Lattice, ...]:
         height -= peak[:, :, None]
         np.exp(height, out=height)
         height *= (scale * step[:, None] * np.cosh(v))[:, None, :]
-        out.append(Lattice(least, scale, centre, step, theta, height, peak))
+        out.append(Lattice(least, scale, centre, step, np.where(served, end, 0.0), theta, height, peak))
     return tuple(out)
 
 
@@ -145,14 +153,15 @@ def integrals(
     kind = np.where(near, 0, np.ceil(4 * np.log2(np.maximum(wanted, 16.0)))).astype(np.intp)
     for one in shared:
         wide = np.flatnonzero((tau >= one.least) & (kind >= 0))
-        start, stop = (np.floor(one.places(ends[wide], pair[wide])) + more for ends, more in ((low, 0), (high, 2)))
+        begin, stop = (np.floor(one.places(ends[wide], pair[wide])) + more for ends, more in ((low, 0), (high, 2)))
         # Lengths in steps of 16, so that rows of one length are one product of matrices.
-        length = 16 * np.ceil((stop - start) / 16)
-        inside = (start >= 0) & (start + length <= one.theta.shape[1])
-        wide, start, length = wide[inside], start[inside].astype(np.intp), length[inside].astype(np.intp)
-        for nodes in np.unique(length).tolist():
-            rows = length == nodes
-            _along(studies, one, (wide[rows], pair[wide[rows]], start[rows], nodes), mu, tau, (loglik, alone))
+        length = 16 * np.ceil((stop - begin) / 16)
+        centre, bound = one.centre[pair[wide]], one.reach[pair[wide]]
+        inside = (low[wide] > centre - bound) & (high[wide] < centre + bound)
+        wide, first, length = wide[inside], begin[inside].astype(np.intp), length[inside].astype(np.intp)
+        for each in np.unique(length).tolist():
+            rows = length == each
+            _along(studies, one, (wide[rows], pair[wide[rows]], first[rows], each), mu, tau, (loglik, alone))
         kind[wide] = -1
     for code in np.unique(kind[kind >= 0]):
         rows = np.flatnonzero(kind == code)

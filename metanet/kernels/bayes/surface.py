@@ -74,13 +74,15 @@ class Surface:
             some = slice(start, start + size)
             part = rows[some]
             t, cell, beyond = self._places(part, u, gamma[some])
-            if beyond is not None:
-                out[some] = self._bent(part, t, cell, beyond)[0].sum(1)
-                continue
             value = self.coefficients[-1].take(cell)
             for degree in range(_POINTS - 2, -1, -1):
                 value *= t
                 value += self.coefficients[degree].take(cell)
+            if beyond is not None:
+                few = np.nonzero(beyond)
+                more = beyond[few]
+                _, slope, bend = self._powers(t[few], cell[few])
+                value[few] += more * (slope + 0.5 * more * bend)
             out[some] = value.sum(1)
         return out
 
@@ -97,6 +99,15 @@ class Surface:
         return value, slope, bend
 
     def _bent(self, rows: Indices, t: Array, cell: Indices, beyond: Array | None) -> tuple[Array, Array, Array]:
+        value, slope, bend = self._powers(t, cell)
+        if beyond is not None:
+            value += beyond * (slope + 0.5 * beyond * bend)
+            slope += beyond * bend
+        width = self.step[rows][:, None, None]
+        return value, slope / width, -bend / (width * width)
+
+    def _powers(self, t: Array, cell: Indices) -> tuple[Array, Array, Array]:
+        """Value, slope and second derivative in steps, the last never above zero."""
         value = self.coefficients[-1].take(cell)
         slope, bend = np.zeros_like(value), np.zeros_like(value)
         for degree in range(_POINTS - 2, -1, -1):
@@ -108,11 +119,7 @@ class Surface:
             value += self.coefficients[degree].take(cell)
         bend *= 2.0
         np.minimum(bend, 0.0, out=bend)
-        if beyond is not None:
-            value += beyond * (slope + 0.5 * beyond * bend)
-            slope += beyond * bend
-        width = self.step[rows][:, None, None]
-        return value, slope / width, -bend / (width * width)
+        return value, slope, bend
 
 
 def surface_of(studies: Likelihood, pair: Indices, tau: Array, ends: tuple[Array, Array]) -> Surface:

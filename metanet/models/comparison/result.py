@@ -288,7 +288,8 @@ class Comparison(Result):
 
     def _shared(self, name: str) -> str:
         """A group's estimate and interval under one tau for all."""
-        value, lower, upper = self.joint[name].values()
+        numbers = self.joint[name]
+        value, lower, upper = (numbers[f"joint_{end}"] for end in ("estimate", "ci_lower", "ci_upper"))
         digits = self.scale.digits(value, lower, upper)
         return f"{self.scale.value(value, digits)} ({self.scale.limits(lower, upper, digits)})"
 

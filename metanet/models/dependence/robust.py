@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -187,7 +187,9 @@ def cluster_robust(
     )
 
 
-_MAXIMUM = "Robust errors belong to the maximum of the likelihood: the estimate is that of maximum likelihood, not the posterior median."
+_MAXIMUM = (
+    "Robust errors belong to the maximum of the likelihood: the estimate is that of maximum likelihood, not the posterior median."
+)
 
 
 def _at_maximum(fit: Pooled) -> Pooled:

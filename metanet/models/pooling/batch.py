@@ -207,7 +207,7 @@ def _piece(data: Data, options: Options) -> int:
     if options.model in ("UM.FS", "UM.RS"):
         return max(1, 400 // max(k, 1))
     if options.model == "bayes":
-        return max(8, 1_200 // max(k, 1))
+        return max(8, 3_000 // max(k, 1))
     return max(16, (2_400 if options.exact else 40_000) // max(k, 1))
 
 

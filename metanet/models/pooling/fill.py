@@ -324,6 +324,7 @@ def _fill_posterior(out: Batch, rows: Rows, events: Array, size: Array, options:
     x = e.sum(-1)
     both = np.flatnonzero((n > 0).sum(-1) > 1) if options.link == "log" else np.flatnonzero((x < n.sum(-1)) & ((n > 0).sum(-1) > 1))
     both = both[x[both] > 0]
+    out.put(rows, q_df=np.where(out.k[rows] > 1, out.k[rows] - 1.0, np.nan))
     typical = np.full(rows.size, np.nan)
     if both.size:
         part = studies.take(both)

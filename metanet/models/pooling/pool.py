@@ -90,17 +90,18 @@ def pool(
     model
         One group: "bayes" (default: the posterior of the exact binomial or Poisson likelihood with a normal random effect, under the
         weakly informative priors of the Notes), "glmm" (its maximum) or "beta_binomial". Two groups have "bayes" for the odds
-        ratio. Any data: "inverse_variance" (two steps; the default for two groups and effects) or "common". Two groups: "mantel_haenszel",
-        "peto", and the exact random-effects models "UM.FS", "UM.RS", "CM.EL", "CM.AL". A measure other than the logit implies
-        "inverse_variance".
+        ratio. Any data: "inverse_variance" (two steps; the default for two groups and effects) or "common". Two groups:
+        "mantel_haenszel", "peto", and the exact random-effects models "UM.FS", "UM.RS", "CM.EL", "CM.AL". A measure other than
+        the logit implies "inverse_variance".
     tau2
         Estimator of the inverse-variance model: "REML", "DL", "PM", "ML", "SJ", "HS", "HSk", "HE", "EB". Exact models are
         fitted by maximum likelihood, "bayes" has its posterior median.
     ci
-        Interval of the mean. "bayes": "credible". Maximum likelihood: "t" (default), "z" or "profile"; inverse variance: "HK" (default), "z", "t",
-        "HK-adhoc", "KR", or "profile" (with ``tau2="ML"``); common effect: "z".
+        Interval of the mean. "bayes": "credible". Maximum likelihood: "t" (default), "z" or "profile"; inverse variance: "HK"
+        (default), "z", "t", "HK-adhoc", "KR", or "profile" (with ``tau2="ML"``); common effect: "z".
     prediction
-        "HTS" (t with k - 2 degrees of freedom), "V" (k - 1), "HK", "KR", "bootstrap", "z", or None. "bayes": "posterior" (default) or None; other exact models: "HTS", "V" or "z"; beta-binomial: "HTS".
+        "HTS" (t with k - 2 degrees of freedom), "V" (k - 1), "HK", "KR", "bootstrap", "z", or None. "bayes": "posterior" (default) or
+        None; other exact models: "HTS", "V" or "z"; beta-binomial: "HTS".
     level
         Coverage of every interval, as a fraction.
     preset
@@ -129,8 +130,8 @@ def pool(
 
     Notes
     -----
-    The priors of "bayes" are tau ~ half-normal(1.25) and mu ~ normal(0, 2.5) on the logit scale, with scales that say the same of rates
-    about 50 % for the probit (0.78, 1.57) and the complementary log-log (0.9, 1.8); half-normal(1.25) on the logarithm of an
+    The priors of "bayes" are tau ~ half-normal(1.25) and mu ~ normal(0, 2.5) on the logit scale, with scales that say the same of
+    rates about 50 % for the probit (0.78, 1.57) and the complementary log-log (0.9, 1.8); half-normal(1.25) on the logarithm of an
     incidence rate, whose mean is normal about one event in the mean person-time of a study, with standard deviation 5; and
     half-normal(0.5) on a log odds ratio, whose mean is normal(0, 2.5). Estimates are posterior medians, intervals have equal tails.
     With two to five studies the interval of the mean by maximum likelihood says next to nothing, and at any number of studies its

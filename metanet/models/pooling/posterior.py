@@ -55,7 +55,7 @@ def _write(out: Batch, rows: Indices, found: Posteriors, options: Options) -> No
     lower, middle, upper = found.quantiles(ends).T
     _, sd = found.moments()
     several = out.k[rows] - out.dropped[rows] > 1
-    out.put(rows, status=np.where(several, "pooled", "not pooled"))  # type: ignore[arg-type]
+    out.put(rows, status=np.where(several, "pooled", "not pooled"))
     out.put(rows, mu=middle, se=sd, mu_lower=lower, mu_upper=upper, loglik=found.tau.log_evidence)
     out.put(rows, estimate=middle, ci_lower=lower, ci_upper=upper, nodes=np.full(rows.size, float(found.mean.mu[0].size)))
     tau = found.tau.quantile(0.5)

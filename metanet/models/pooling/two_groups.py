@@ -36,7 +36,6 @@ from metanet.models.pooling.fill import (
     show_single,
     wald,
 )
-
 from metanet.models.pooling.posterior import fill_posterior
 
 Rows = NDArray[np.intp]

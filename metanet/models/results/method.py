@@ -193,8 +193,8 @@ def notes_for(row: Row, options: Options) -> list[str]:
         return [
             "One study: it is shown with its interval and not pooled; tau2, I2 and a prediction interval do not exist."
             if options.model != "bayes" or isnan(row["pi_lower"])
-            else "One study: it is shown with its exact interval and not pooled. It says nothing of the heterogeneity, so the predictive "
-            f"interval for another study rests on the prior {prior_of(options.link).text().split(', mu')[0]}.",
+            else "One study: it is shown with its exact interval and not pooled. It has no information on heterogeneity, so the "
+            f"predictive interval for another study rests on the prior {prior_of(options.link).text().split(', mu')[0]}.",
             *([_dropped(int(row["dropped"]), options)] if row["dropped"] else []),
             *([_corrected(int(row["corrected"]), options)] if row["corrected"] and options.groups == 2 else []),
         ]
@@ -219,8 +219,8 @@ def _posterior(row: Row, options: Options) -> list[str]:
         out.append("The quadrature of the posterior did not reach the accuracy asked for; please report these data.")
     if options.groups == 1 and row["events"] == 0:
         out.append(
-            "No study observed an event: the data bound the rate from above only. How near to zero it is, and with it the estimate and "
-            "the lower limits, comes from the prior of mu."
+            "No study observed an event: the data bound the rate from above only. How near to zero it is, and with it the estimate "
+            "and the lower limits, comes from the prior of mu."
         )
     elif options.groups == 1 and row["events"] == row["n"]:
         out.append(
@@ -233,8 +233,8 @@ def _posterior(row: Row, options: Options) -> list[str]:
     tail = prior.scale * two_sided_z(options.level)
     if row["tau2_upper"] > 0 and row["tau2_upper"] ** 0.5 > _HARDLY * tail:
         out.append(
-            f"The data hardly bound the heterogeneity: the upper limit of tau is mostly that of its prior, half-normal({prior.scale:g}) "
-            f"on {prior.scale_text}."
+            "The data hardly bound the heterogeneity: the upper limit of tau is mostly that of its prior, "
+            f"half-normal({prior.scale:g}) on {prior.scale_text}."
         )
     if row["nodes"] and options.prediction is None:
         out.append("No prediction interval was requested.")

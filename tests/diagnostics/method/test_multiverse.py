@@ -31,7 +31,9 @@ def test_every_analysis_is_that_of_pool():
         rows = rows if row["unit"] == "any" else rows[rows["unit"] == "patients"]
         rows = rows if row["derived"] == "in" else rows[~rows["derived"]]
         if row["model"] == "Binomial-normal model":
-            choices = {"ci": row["ci"]}
+            choices = {"model": "glmm", "ci": row["ci"]}
+        elif row["model"] == "Bayesian binomial-normal model":
+            choices = {}
         elif row["model"] == "Beta-binomial model":
             choices = {"model": "beta_binomial", "ci": row["ci"]}
         else:
@@ -47,7 +49,7 @@ def test_every_analysis_is_that_of_pool():
 def test_choices_that_leave_the_same_rows_are_one_analysis():
     plain = DATA.assign(certainty="high", unit="patients", derived=False)
     found = mn.multiverse(plain).to_frame()
-    assert len(found) == 32
+    assert len(found) == 33
     assert (found["ways"] == 12).all()
     assert found["method"].is_unique
 
@@ -163,7 +165,7 @@ def test_evidence_needs_an_outcome():
 
 def test_analyses_of_one_study_are_said_to_have_its_estimate():
     one = mn.multiverse(pd.DataFrame({"study": ["a"], "events": [14], "total": [19]}))
-    assert one.sentence() == "No analysis pooled several studies: all 32 analyses used one study (73.7 %)."
+    assert one.sentence() == "No analysis pooled several studies: all 33 analyses used one study (73.7 %)."
     none = mn.multiverse(mn.load_evidence(), "disease_control", "ablation")
     assert "used one study (73.7 %)" in none.sentence()
     single = mn.multiverse(pd.DataFrame({"study": ["a"], "events": [14], "total": [19]}), analyses=[{"model": "glmm"}])

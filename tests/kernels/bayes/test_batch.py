@@ -89,7 +89,8 @@ def brute(events, total, link="logit", level=0.95):
         value = np.clip(INVERSE[link](mu[keep, None] + tau[j] * fine) @ fine_weight, 1e-300, 1 - 1e-16)
         average[j] = CubicSpline(special.logit(value)[np.flatnonzero(np.diff(value, prepend=0) > 0)],
                                  mu[keep][np.flatnonzero(np.diff(value, prepend=0) > 0)])  # fmt: skip
-    at = np.linspace(*special.logit(np.clip(np.interp([1e-4, 1 - 1e-4], below, INVERSE[link](mu)), 1e-6, 1 - 1e-6)) + [-3, 3], 600)
+    start, stop = special.logit(np.clip(np.interp([1e-4, 1 - 1e-4], below, INVERSE[link](mu)), 1e-6, 1 - 1e-6))
+    at = np.linspace(start - 3, stop + 3, 600)
     value = sum(curves[j](np.clip(average[j](at), mu[0], mu[-1])) for j in average)
     out["average"] = special.expit(found(at, value))
     return out

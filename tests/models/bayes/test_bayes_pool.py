@@ -218,7 +218,7 @@ def test_it_takes_the_defaults_that_its_documentation_justifies():
     assert model.DEFAULT_MU == ("normal", 0.0, 2.5)
     prior = stats.norm(0, 2.5)
     shares = [prior.cdf(np.log(rate / (1 - rate))) for rate in (0.01, 0.001)]
-    assert [round(100 * share, 1) for share in shares] == [6.3, 1.1]
+    assert [round(100 * share, 1) for share in shares] == [3.3, 0.3]
     assert round(100 * stats.beta(0.5, 0.5).cdf(0.01), 1) == 6.4
 
 

@@ -26,7 +26,10 @@ def frame():
     )
 
 
-@pytest.mark.parametrize("choices", [{"model": "inverse_variance"}, {"model": "common"}, {"model": "glmm"}, {"model": "glmm", "link": "probit"}, {"measure": "PFT"}])
+@pytest.mark.parametrize(
+    "choices",
+    [{"model": "inverse_variance"}, {"model": "common"}, {"model": "glmm"}, {"model": "glmm", "link": "probit"}, {"measure": "PFT"}],
+)
 def test_estimate_and_model_error_stay_what_they_are(choices):
     fit = pool(frame(), **choices)
     found = cluster_robust(fit)

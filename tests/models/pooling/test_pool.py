@@ -421,7 +421,10 @@ def test_one_sided_data_are_described_in_plain_words():
     )
     text = mn.report_text(mn.pool(events=[0, 0, 0], total=[9, 8, 7], model="glmm")).methods
     assert "No patient in any study had the outcome" in text
-    assert "of any study" not in mn.small_study_effects(mn.pool(events=[9] * 4, total=[9] * 4, model="glmm"), allow_biased=True).sentence()
+    assert (
+        "of any study"
+        not in mn.small_study_effects(mn.pool(events=[9] * 4, total=[9] * 4, model="glmm"), allow_biased=True).sentence()
+    )
 
 
 EFFECTS = pd.DataFrame(

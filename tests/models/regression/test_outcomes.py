@@ -79,7 +79,10 @@ def test_events_over_time_are_refused_and_time_is_not():
 
 def test_sizes_and_other_columns_are_moderators():
     assert mn.meta_regression(ONE, "~ log(total)", model="glmm").status == "fitted"
-    assert mn.meta_regression(ONE.assign(half=[0, 1, 0, 1, 1, 0, 0], few=[1, 2, 1, 2, 3, 3, 1]), "~ half + few", model="glmm").status == "fitted"
+    assert (
+        mn.meta_regression(ONE.assign(half=[0, 1, 0, 1, 1, 0, 0], few=[1, 2, 1, 2, 3, 3, 1]), "~ half + few", model="glmm").status
+        == "fitted"
+    )
     # A column called rate that is not that of the studies: mg per hour.
     assert mn.meta_regression(ONE.assign(rate=[5, 10, 15, 5, 10, 15, 20]), "~ rate", model="glmm").status == "fitted"
     # Three equal small numbers are a coincidence.

@@ -139,6 +139,7 @@ def test_the_tests_of_a_fit_are_the_numbers_of_the_fit():
     assert (test.statistic, test.df, test.pvalue) == (fit.lrt, (fit.q_df,), fit.lrt_pvalue)
     assert fit.test is not None
     assert fit.test.text() == f"likelihood ratio {fit.lrt:.2f} on {fit.q_df} df, {p_value(fit.lrt_pvalue)}"
+    assert not mn.compare(rates().assign(g="A"), "g").tests["posterior"]
     assert not mn.compare(rates().assign(g="A"), "g", bootstrap=0, model="glmm").tests["lrt"]
 
 
