@@ -84,10 +84,11 @@ def test_padded_arrays_give_the_numbers_of_single_fits(data, choices):
     made = mn.pool_arrays(**arrays, **choices)
     whole, part = mn.pool(**data, **choices), mn.pool(**{n: v[2:] for n, v in data.items()}, **choices)
     for name in whole.numbers():
-        if name in ("status", "model", "measure", "level", "tau"):
+        if name in ("status", "model", "measure", "level", "tau", "log_evidence"):
             continue
         for row, fit in ((0, whole), (1, part)):
-            close(getattr(made, name)[row], getattr(fit, name), name)
+            # Products of matrices of a posterior round by the length of the batch.
+            close(getattr(made, name)[row], getattr(fit, name), name, rtol=1e-10 if fit.model == "bayes" else 1e-12)
         # Another order of the studies changes the rounding of the sums, and with it a root by a little more.
         close(getattr(made, name)[2], getattr(whole, name), name, rtol=1e-7)
     assert made.status.tolist() == [whole.status, part.status, whole.status]
@@ -101,8 +102,9 @@ def test_groups_of_a_frame_give_the_numbers_of_single_fits(data, choices):
     for row, (_, part) in zip(many.to_dict("records"), frame.groupby("g"), strict=True):
         fit = mn.pool(part, **{name: name for name in data}, **choices)
         assert row["status"] == fit.status
+        rtol = 1e-10 if fit.model == "bayes" else 1e-12
         for name in ("estimate", "mu", "se", "tau2", "q", "ci_lower", "pi_upper"):
-            close(np.nan if row[name] is None else row[name], getattr(fit, name), name)
+            close(np.nan if row[name] is None else row[name], getattr(fit, name), name, rtol=rtol)
 
 
 @pytest.mark.parametrize(("data", "choices"), CASES, ids=NAMES)
@@ -400,7 +402,7 @@ def test_the_words_on_heterogeneity_follow_the_model():
     assert f"{100 * low:.1f} % and {100 * high:.1f} %" in text
     beta = mn.heterogeneity_text(mn.pool(events=EVENTS, total=TOTAL, model="beta_binomial"))
     assert "the mean of the true rates is" in beta
-    assert "median" not in beta
+    assert "either side of the median" not in beta
 
 
 def test_small_numbers_keep_two_digits_and_their_intervals_the_same():

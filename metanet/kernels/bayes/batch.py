@@ -36,6 +36,8 @@ _FINER, _POINTS = 5, 8
 #: Elements of an array that fits the cache.
 _BLOCK = 60_000
 _LARGEST_TAU = 40.0
+#: No log density rises above its highest node by more; an interpolation through too few nodes may.
+_PEAK = 2.0
 #: A node of tau with less weight adds nothing.
 _WEIGHS = 1e-8
 _NORMAL = 1.0 / np.sqrt(2 * np.pi)
@@ -131,6 +133,28 @@ def scanned(studies: Likelihood, mean: MeanPrior, prior: TauPrior) -> Array:
     top = min(prior.upper_quantile(1e-9), _LARGEST_TAU)
     first = np.minimum(0.05 * finest, 0.01 * top)
     return np.asarray(first[:, None] * (top / first)[:, None] ** np.linspace(0.0, 1.0, _SCANNED))
+
+
+#: Scanned values of tau that have to lie where the posterior does, and how often a scan is made anew.
+_FEW, _RESCANS = 4, 3
+
+
+def refocused(tau: Array, height: Array, prior: TauPrior) -> tuple[Indices, Array]:
+    """The fits whose scan ``[b, S]`` missed the posterior of tau, and the values to scan instead.
+
+    Either too few values lie where it does, because much data leave it narrow, or the last one still weighs: where the data want a tau
+    that the prior calls all but impossible, it goes on to the `_LARGEST_TAU`.
+    """
+    each = np.arange(tau.shape[0])
+    density = height + prior.log_density(tau) + np.log(tau)
+    inside = density > density.max(-1, keepdims=True) - _DROP
+    last = tau.shape[1] - 1
+    start, stop = inside.argmax(-1), last - inside[:, ::-1].argmax(-1)
+    open_end = (stop == last) & (tau[:, -1] < _LARGEST_TAU) & np.isfinite(prior.log_density(tau[:, -1] * 1.01))
+    rows = np.flatnonzero(open_end | (stop - start < _FEW))
+    low = tau[each, np.maximum(start - 1, 0)][rows]
+    high = np.where(open_end, np.minimum(4.0 * tau[:, -1], _LARGEST_TAU), tau[each, np.minimum(stop + 1, last)])[rows]
+    return rows, np.asarray(low[:, None] * (high / low)[:, None] ** np.linspace(0.0, 1.0, last + 1))
 
 
 @dataclass(frozen=True)
@@ -268,7 +292,7 @@ def conditional(tau: Array, mu: Array, step: Array, density: Array) -> Means:
     half = peak[:, :, 0] + np.log(np.maximum(2 * mass[:, :, ::2].sum(-1), 1e-300) * step)
     fine, slope = _refined(density - peak, step)
     fine_step = step / _FINER
-    values = np.exp(fine)
+    values = np.exp(np.minimum(fine, _PEAK))
     slope *= values
     running = np.zeros_like(values)
     h = fine_step[:, :, None]
@@ -384,7 +408,7 @@ def tau_distribution(axis: Axis, height: Array, prior: TauPrior) -> TauDistribut
     if mirrored.any():
         wide, steep = _refined(np.concatenate([front, shifted], axis=1)[mirrored], step[mirrored])
         fine[mirrored], slope[mirrored] = wide[:, 4 * _FINER :], steep[:, 4 * _FINER :]
-    values = np.exp(fine)
+    values = np.exp(np.minimum(fine, _PEAK))
     slope = slope * values
     h = (step / _FINER)[:, None]
     below = np.zeros_like(values)
@@ -615,6 +639,12 @@ def posteriors(
     """The posteriors of a batch by one rule, and which of them half of its nodes agree with."""
     shared = lattices(studies)
     frame = scan(studies, mean, scanned(studies, mean, prior), shared)
+    for _ in range(_RESCANS):
+        rows, again = refocused(frame.tau, frame.height, prior)
+        if not rows.size:
+            break
+        part = studies.take(rows)
+        frame.put(rows, scan(part, mean.take(rows), again, lattices(part)))
     axis = axis_of(frame.tau, frame.height, prior)
     _, tau = axis.nodes(rule[0])
     found = means(studies, mean, frame, tau, rule[1], shared, responses=responses)

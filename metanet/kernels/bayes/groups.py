@@ -17,6 +17,7 @@ from metanet.kernels.bayes.batch import (
     Threshold,
     axis_of,
     means,
+    refocused,
     scan,
     scanned,
     solve,
@@ -41,7 +42,14 @@ def joint(
     tau = np.repeat(tau.min(1), groups, axis=0)
     shared = lattices(studies)
     frame = scan(studies, mean, tau, shared)
-    axis = axis_of(tau[::groups], frame.height.reshape(count, groups, -1).sum(1), prior)
+    for _ in range(3):
+        rows, again = refocused(frame.tau[::groups], frame.height.reshape(count, groups, -1).sum(1), prior)
+        if not rows.size:
+            break
+        members = (rows[:, None] * groups + np.arange(groups)).ravel()
+        part = studies.take(members)
+        frame.put(members, scan(part, mean.take(members), np.repeat(again, groups, axis=0), lattices(part)))
+    axis = axis_of(frame.tau[::groups], frame.height.reshape(count, groups, -1).sum(1), prior)
     _, nodes = axis.nodes(rule[0])
     found = means(studies, mean, frame, np.repeat(nodes, groups, axis=0), rule[1], shared, responses=responses)
     spread = tau_distribution(axis, found.height.reshape(count, groups, -1).sum(1), prior)
