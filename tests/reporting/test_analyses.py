@@ -85,8 +85,8 @@ def test_a_run_makes_pages_numbers_and_figures_and_runs_nothing_from_a_csv(hosti
     assert 'href="analyses/heterogeneity/objective_response-TARE/report.html"' in index
     assert HOSTILE not in index
     found = json.loads((tmp_path / "analyses/comparison/objective_response/numbers.json").read_text(encoding="utf-8"))
-    rates = mn.load_evidence(hostile_evidence).rates("objective_response")
-    assert found["analysis"]["lrt"] == pytest.approx(mn.compare(rates).lrt, rel=1e-12)
+    rates = mn.load_evidence(hostile_evidence).rates("objective_response", within="modality_class")
+    assert found["analysis"]["posterior_pvalue"] == pytest.approx(mn.compare(rates).posterior_pvalue, rel=1e-12)
 
 
 def test_saving_refuses_what_is_no_analysis(tmp_path):

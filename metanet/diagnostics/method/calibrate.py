@@ -64,7 +64,8 @@ class Calibration(Result):
     The frame has a row for each method, the chosen one first: ``target`` (whether it estimates the "median" or the "mean" of the
     true rates), ``truth`` (its value), ``coverage`` of the interval of the mean with its Monte-Carlo error ``coverage_mcse``,
     ``below`` and ``above`` (shares of intervals that lie wholly below or above the truth), ``width`` (mean), ``pi_coverage``
-    (mean share of true rates inside the prediction interval), ``bias`` and ``rmse`` of the estimate, ``tau`` (root of the mean
+    (mean share of true rates inside the prediction interval), ``tau_coverage`` (how often the interval of tau contains the true one,
+    for methods on its scale), ``bias`` and ``rmse`` of the estimate, ``tau`` (root of the mean
     tau2), and ``answered``, the share of data sets with an interval. All on the response scale except for ratios, which are
     on the log scale.
     """
@@ -107,6 +108,8 @@ class Calibration(Result):
         nominal = level_text(self.fit.level)
         text = f"In {self.simulations:,} simulated reviews like this one the {nominal} interval contains the true {row['target']} "
         text += f"in {per_cent(row['coverage'])} %"
+        if not np.isnan(row["tau_coverage"]):
+            text += f", that of tau the true tau in {per_cent(row['tau_coverage'])} %"
         if not np.isnan(row["pi_coverage"]):
             text += f", and the prediction interval contains {per_cent(row['pi_coverage'])} % of true {'rates' if rate else 'effects'}"
         scale = difference_scale(self.fit.response)
@@ -128,11 +131,12 @@ class Calibration(Result):
         unit = f", {scale.unit}" if scale.unit else ""
         records = self._frame.to_dict("records")
         digits = {name: max([scale.least, *(scale.digits(row[name]) for row in records)]) for name in ("bias", "width")}
-        return ["Method", "Coverage, %", "Prediction, %", f"Bias{unit}", f"Width{unit}"], [
+        return ["Method", "Coverage, %", "Prediction, %", "tau, %", f"Bias{unit}", f"Width{unit}"], [
             (
                 f"{row['label']} (chosen)" if row["chosen"] else str(row["label"]),
                 per_cent(row["coverage"]),
                 per_cent(row["pi_coverage"]),
+                per_cent(row["tau_coverage"]),
                 *(scale.text(row[name], digits[name]) for name in ("bias", "width")),
             )
             for row in records
@@ -258,6 +262,23 @@ def _methods(options: Options, rivals: bool) -> list[tuple[str, Options]]:
     return [(method_label(each), each) for each in found]
 
 
+#: Data sets whose interval of tau is computed: it takes as long as the fit, or longer.
+_TAU_SETS = 1_000
+
+
+def _tau_coverage(sets: Data, choice: Options, chosen: Options, truth: Truth, threads: int) -> float:
+    """How often the interval of tau contains the true one; NaN for a method without one, or on another scale than the truth."""
+    own = choice.link or ("logit" if choice.measure == "PLO" else "log" if choice.measure == "IRLN" else "effect")
+    same = own == truth.kind and (truth.kind != "effect" or choice.measure == chosen.measure)
+    if not same or choice.tau2_ci is None or choice.model == "beta_binomial":
+        return float("nan")
+    fitted = pool_batch(sets.rows(slice(0, _TAU_SETS)), replace(choice, preset=None, prediction=None), threads=threads)
+    known = ~np.isnan(fitted.tau2_lower)
+    square = truth.spread**2
+    inside = (fitted.tau2_lower <= square * (1 + 1e-12)) & (square <= fitted.tau2_upper)
+    return float(inside[known].mean()) if known.any() else float("nan")
+
+
 def _row(sets: Data, choice: Options, chosen: Options, truth: Truth, known: dict[Options, Batch], threads: int) -> dict[str, Any]:
     """One method's numbers over all data sets."""
     # Intervals of one exact fit differ in a quantile alone: the fit is shared.
@@ -301,6 +322,7 @@ def _row(sets: Data, choice: Options, chosen: Options, truth: Truth, known: dict
         ends = (np.log(ends[0]), np.log(ends[1]))
     pi = float(truth.share_between(*ends).mean()) if predicted.any() else float("nan")
     return {
+        "tau_coverage": _tau_coverage(sets, choice, chosen, truth, threads),
         "target": "effect" if truth.kind == "effect" else "mean" if average else "median",
         "truth": target,
         "coverage": coverage,

@@ -250,7 +250,8 @@ class Comparison(Result):
             out.append((f"{_name(row['first'])} minus {_name(row['second'])}", scale.value(row["difference"], digits), limits, p))
         kind = "CrI" if self.method["model"] == "bayes" else "CI"
         what = "Difference of medians" if self._medians else "Difference"
-        return ["Pair", what, f"{level_text(self.level)} {kind}", "p"], out
+        tested = "p" if self.method["model"] == "bayes" else "p (likelihood ratio of the pair)"
+        return ["Pair", what, f"{level_text(self.level)} {kind}", tested], out
 
     @property
     def _medians(self) -> bool:

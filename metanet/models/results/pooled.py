@@ -414,6 +414,9 @@ class Pooled(Result):
         out = [("Data", data)]
         out.append((self._estimate_name(), scale.estimate(self.estimate, self.ci_lower, self.ci_upper, level, name)))
         tests = [] if self.test is None else [(f"{sentence_case(self.test.null)}?", self.test.text())]
+        if self.status == "not pooled" and self.pi_lower is not None:
+            limits = scale.limits(self.pi_lower, self.pi_upper, self._digits)
+            out.append(("Prediction interval", f"{limits}; its width rests on the prior of tau"))
         if self.status != "pooled":
             return [*out, *tests] if self.lrt is not None else out
         if self.model == "beta_binomial":

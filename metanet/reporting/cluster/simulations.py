@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Simulated data sets of one task: some seconds of a worker.
 _CHUNK = 10_000
 #: Columns that are means over the data sets with an interval, and roots of means of squares.
-_MEANS = ("coverage", "below", "above", "width", "pi_coverage", "bias")
+_MEANS = ("coverage", "below", "above", "width", "pi_coverage", "tau_coverage", "bias")
 _ROOTS = ("rmse", "tau")
 
 
