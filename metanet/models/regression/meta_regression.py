@@ -80,8 +80,8 @@ def meta_regression(
         ``+``, ``:`` (interaction) or ``*`` (both). Columns of texts are categories, whose first is the reference (in the order
         of a pandas Categorical, else numbers by size and texts by alphabet);
         ``C(column)`` makes numbers so, ``C(column, 'level')`` chooses the reference, and ``- 1`` gives every category its own
-        coefficient. A first category without events, or with events only, is no reference: with the exact model the first that has
-        both is taken, with a note. Numbers may stand in ``center``,
+        coefficient. A first category without events, or with events only, is no reference by maximum likelihood: "glmm" takes the
+        first that has both, with a note. Numbers may stand in ``center``,
         ``scale``, ``log``, ``log2``, ``log10``, ``log1p``, ``sqrt``, ``exp`` and, with arithmetic, ``I()``. Nothing else is
         read, and nothing is run as Python. Studies that miss a moderator are left out and named in the notes.
     events, total, events_control, total_control, person_time, person_time_control, yi, vi, study, measure, add, to, drop00
