@@ -12,7 +12,7 @@ answers the same data. Of a method the table holds
 - average: the same for the population-averaged rate;
 - prediction: the mean share of the distribution of true rates inside the prediction interval, the mean width, and the share of data
   sets whose interval contains less than 80 %;
-- tau: how often its interval contains tau.
+- tau interval: how often its interval contains tau.
 
 The seed belongs to the cell and its chunk: the table is the same on every run and on any number of processors. The Monte-Carlo error
 of a share of 95 % from 1,000 sets is 0.7 points. About 30 minutes on two processors.
@@ -63,7 +63,8 @@ SHAPES: dict[str, Callable[[], stats.rv_frozen]] = {
     "t4": lambda: stats.t(4, scale=np.sqrt(0.5)),
     "skew": lambda: stats.skewnorm(6, *_standard(6)),
 }
-NUMBERS = ("mean", "mean width", "average", "average width", "prediction", "prediction width", "below 80", "tau")
+NUMBERS = ("mean", "mean width", "average", "average width", "prediction", "prediction width", "below 80", "tau interval")
+COLUMNS = ("k", "rate", "tau", "effects", "sets", "method", *NUMBERS)
 
 
 def _standard(shape: float) -> tuple[float, float]:
@@ -198,6 +199,50 @@ def cells() -> list[tuple[int, float, float | None, str]]:
     return found
 
 
+#: The methods of the summary, and the largest tau of the cells it takes the least of.
+SHOWN, LARGEST_TAU = ("ml", "posterior 1", "posterior 1.25", "posterior 1.5"), 1.2
+
+
+def summary(path: Path) -> str:
+    """The table in a line for each number of studies and method, over the cells with normal effects."""
+    with path.open(encoding="utf-8", newline="") as file:
+        next(file)
+        rows = [row for row in csv.DictReader(file, COLUMNS) if row["effects"] == "normal"]
+
+    def of(k: int, method: str, name: str, *, own: bool = False, least: float = 0.0) -> list[float]:
+        return [
+            float(row[name])
+            for row in rows
+            if int(row["k"]) == k and row["method"] == method and row[name] and (row["tau"] == "own") == own
+            and (own or least <= float(row["tau"]) <= LARGEST_TAU)
+        ]  # fmt: skip
+
+    def shown(values: list[float], choose: Callable[[list[float]], float]) -> str:
+        return f"{choose(values):.1f}" if values else "-"
+
+    def mean(values: list[float]) -> float:
+        return sum(values) / len(values)
+
+    lines = ["k   method          mean  least  width  average  prediction  below 80   tau"]
+    for k in sorted({int(row["k"]) for row in rows}):
+        for method in SHOWN:
+            cells = (
+                shown(of(k, method, "mean", own=True), mean),
+                shown(of(k, method, "mean"), min),
+                shown(of(k, method, "mean width", own=True), mean),
+                shown(of(k, method, "average"), min),
+                shown(of(k, method, "prediction", least=0.3), min),
+                shown(of(k, method, "below 80", least=0.3), max),
+                shown(of(k, method, "tau interval", least=0.3), min),
+            )
+            numbers = "".join(f"{cell:>{width}}" for cell, width in zip(cells, (5, 7, 7, 9, 12, 10, 6), strict=True))
+            lines.append(f"{k:<4}{method:<15}{numbers}")
+    sets = sorted({int(row["sets"]) for row in rows})
+    error = 100 * (LEVEL * (1 - LEVEL) / sets[0]) ** 0.5
+    lines.append(f"{sets[0]} data sets in each cell; Monte-Carlo error of one cell at the nominal coverage {error:.1f}")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Run the grid and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -216,8 +261,9 @@ def main() -> None:
                 print(f"{i + 1}/{len(tasks)}  {time.monotonic() - began:6.0f} s", file=sys.stderr)
     with given.out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["k", "rate", "tau", "effects", "sets", "method", *NUMBERS])
+        writer.writerow(COLUMNS)
         writer.writerows(rows)
+    print(summary(given.out))
 
 
 if __name__ == "__main__":

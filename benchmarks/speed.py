@@ -165,7 +165,7 @@ def compare(machine: Machine, rounds: int) -> list[Row | None]:
     batch_e, batch_n = counts(rng, 10_000, 12)
     huge_y, huge_v = effects(rng, 1, 100_000)
     tenth_y, tenth_v = huge_y[:, :10_000], huge_v[:, :10_000]
-    glmm = lambda: mn.pool(events=e[0], total=n[0])  # noqa: E731
+    glmm = lambda: mn.pool(events=e[0], total=n[0], model="glmm")  # noqa: E731
     out = [
         versus(
             "REML + HK, k = 20, one fit (kernel)",

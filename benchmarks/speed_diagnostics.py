@@ -31,7 +31,7 @@ def measure(machine: Machine, rounds: int) -> list[Row | None]:
     write(machine.folder / "twohundred.csv", yi=long_y[0], vi=long_v[0])
     wide = mn.pool(yi=long_y[0], vi=long_v[0], ci="z")
     two_step = mn.pool(events=e[0], total=n[0], model="inverse_variance", ci="z")
-    exact = mn.pool(events=e[0], total=n[0])
+    exact = mn.pool(events=e[0], total=n[0], model="glmm")
     mixed = mn.pool(events=e[0], total=n[0], model="beta_binomial")
     frame = pd.DataFrame({"events": e[0], "total": n[0], "x": x})
     evidence = mn.load_evidence()

@@ -128,12 +128,16 @@ def _measures() -> str:
 
 
 def _models() -> str:
+    from metanet.effects.measures import MEASURES
     from metanet.models.registry import MODELS
 
     heading = {0: "any data", 1: "one group", 2: "two groups"}
     of: dict[int, list[str]] = {}
     for code, row in MODELS.items():
-        of.setdefault(row.groups, []).append(code)
+        # A model of one and of two groups that does not pool every measure is none for any data.
+        limited = row.groups == 0 and "GEN" not in row.measures
+        for groups in {MEASURES[measure].groups for measure in row.measures} if limited else {row.groups}:
+            of.setdefault(groups, []).append(code)
     return "; ".join(f"{heading[groups]}: {', '.join(of[groups])}" for groups in (1, 2, 0)) + "."
 
 

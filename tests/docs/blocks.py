@@ -30,7 +30,7 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 _PYTHON = re.compile(r"```python\n(?P<code>.*?)```(?P<out>\n\n```text\n.*?```)?", re.DOTALL)
 _CONSOLE = re.compile(r"```console\n\$ (?P<command>metanet (?:validate my_data|pool )[^\n]*)\n(?P<out>.*?)```", re.DOTALL)
 _HELP = re.compile(r"```text\nUsage: (?P<command>metanet[a-z ]*?) \[OPTIONS\].*?```", re.DOTALL)
-_COVERAGE = re.compile(r"```console\n\$ python benchmarks/coverage.py\n```\n\n```text\n.*?```", re.DOTALL)
+_SUMMARY = re.compile(r"```console\n\$ python benchmarks/(?P<name>coverage|defaults).py\n```\n\n```text\n.*?```", re.DOTALL)
 _TABLE = re.compile(r"```text\n(?P<rows>study,[^`]*)```")
 
 #: What somebody spoilt in the folder `my_data` of the README: file, line, column, what stands there now.
@@ -79,10 +79,10 @@ def help_text(command: str) -> str:
     return found.get_help(context)
 
 
-def coverage_summary() -> str:
-    """The summary of the coverage table as benchmarks/coverage.py prints it."""
-    names = runpy.run_path(str(ROOT / "benchmarks" / "coverage.py"))
-    summary: str = names["summary"](ROOT / "docs" / "coverage_table.csv")
+def summary_of(name: str) -> str:
+    """The summary of the table of a simulation as its file in benchmarks prints it."""
+    names = runpy.run_path(str(ROOT / "benchmarks" / f"{name}.py"))
+    summary: str = names["summary"](ROOT / "docs" / f"{name}_table.csv")
     return summary
 
 
@@ -102,10 +102,10 @@ def renewed(text: str) -> str:
     def console(found: re.Match[str]) -> str:
         return f"```console\n$ {found['command']}\n{run_command(found['command'])}```"
 
-    def coverage(found: re.Match[str]) -> str:
-        return f"```console\n$ python benchmarks/coverage.py\n```\n\n```text\n{coverage_summary()}\n```"
+    def simulated(found: re.Match[str]) -> str:
+        return f"```console\n$ python benchmarks/{found['name']}.py\n```\n\n```text\n{summary_of(found['name'])}\n```"
 
-    text = _COVERAGE.sub(coverage, text)
+    text = _SUMMARY.sub(simulated, text)
     text = _PYTHON.sub(python, text)
     text = _CONSOLE.sub(console, text)
     return _HELP.sub(lambda found: f"```text\n{help_text(found['command'])}\n```", text)

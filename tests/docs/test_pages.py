@@ -188,6 +188,18 @@ def test_the_coverage_table_bears_out_what_the_page_says_of_it():
         assert cell["beta_z"] <= cell["beta_t"]
 
 
+def test_the_table_of_the_defaults_has_the_cells_and_methods_that_the_page_names():
+    with (ROOT / "docs" / "defaults_table.csv").open(encoding="utf-8", newline="") as file:
+        _, *rows = csv.reader(file)
+    page = read("docs/coverage.md").split("## Coverage of the defaults", 1)[1]
+    assert {int(row[0]) for row in rows} == {2, 3, 4, 5, 8, 12, 20}
+    assert {row[1] for row in rows} == {"0.02", "0.08", "0.2", "0.45", "0.9"}
+    assert {row[3] for row in rows} == {"normal", "t4", "skew"}
+    assert len({row[4] for row in rows}) == 1
+    for method in {row[5] for row in rows}:
+        assert method in page, method
+
+
 def test_the_speed_table_has_what_the_page_says_of_it():
     with (ROOT / "docs" / "speed_table.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -76,7 +76,7 @@ def glmm() -> Compared:
     """The binomial-normal model against 51 nodes."""
     for name in ("pritz1997", "zeros", "allones", "two", "hugestudy"):
         events, total = counts(name)
-        fit, wanted = mn.pool(events=events, total=total, ci="z"), load(name)["glmm_plo_agq51"]
+        fit, wanted = mn.pool(events=events, total=total, model="glmm", ci="z"), load(name)["glmm_plo_agq51"]
         for ours, theirs in (("mu", "estimate"), ("se", "se"), ("tau2", "tau2")):
             yield getattr(fit, ours), wanted[theirs]
 
@@ -85,7 +85,7 @@ def glmm_tests() -> Compared:
     """Likelihood-ratio and Wald tests of equal rates."""
     for name in ("pritz1997", "zeros", "allones", "two", "hugestudy"):
         events, total = counts(name)
-        fit, wanted = mn.pool(events=events, total=total), load(name)["glmm_plo"]
+        fit, wanted = mn.pool(events=events, total=total, model="glmm"), load(name)["glmm_plo"]
         yield fit.lrt, wanted["QE_LRT"]
         yield fit.q, wanted["QE_Wld"]
 
@@ -181,7 +181,8 @@ def differences() -> dict[str, str]:
     meta = load("pritz1997")["meta"]
     raw, log = (mn.pool(events=events, total=total, measure=m) for m in ("PR", "PLN"))
     rs = mn.pool(**arms("nielweise2007"), model="UM.RS")
-    zeros = mn.pool(events=[0, 0, 0, 0], total=[10, 20, 30, 15])
+    none = {"events": [0, 0, 0, 0], "total": [10, 20, 30, 15]}
+    zeros, posterior = mn.pool(**none, model="glmm"), mn.pool(**none)
     two = mn.pool(**effects("two", "PLO"), ci="KR")
     theirs = load("two")["meta"]["PLOGIT"]["randomci_KR"]
     return {
@@ -190,6 +191,7 @@ def differences() -> dict[str, str]:
         "umrs": f"{rs.mu:.4f} and τ² {rs.tau2:.4f} against {load('nielweise2007')['glmm']['UM.RS']['estimate']:.4f} and "
         f"{load('nielweise2007')['glmm']['UM.RS']['tau2']:.4f}",
         "zeros": f"0 to {100 * zeros.ci_upper:.1f} %",
+        "posterior": f"{100 * posterior.estimate:.1f} % with an upper limit of {100 * posterior.ci_upper:.1f} %",
         "kr": f"{two.mu_lower:.1f} to {two.mu_upper:.1f} against {theirs[0]:.1f} to {theirs[1]:.1f}",
         "measures": str(len(REGISTRY)),
     }

@@ -61,6 +61,14 @@ def test_the_help_of_pool_lists_what_the_registries_have(monkeypatch, capsys):
         assert set(table) <= listed
 
 
+def test_the_help_of_pool_offers_each_model_for_the_data_that_it_pools(monkeypatch, capsys):
+    _, out, _ = run(monkeypatch, capsys, "pool", "--help")
+    out = " ".join(out.split())
+    for kind, models in (("one group", "glmm, bayes, beta_binomial;"), ("any data", "inverse_variance, common.")):
+        assert f"{kind}: {models}" in out
+    assert "two groups: bayes, mantel_haenszel" in out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

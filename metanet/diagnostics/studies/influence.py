@@ -197,7 +197,7 @@ class Influence(Result):
     dfbetas
         ``(mu - mu_d)`` in standard errors that the full data have at ``tau2_d``; exact models: ``(mu - mu_d) / se_d``.
     displacement
-        Exact models: twice the fall of the log-likelihood of all studies at the maximum without the study (Cook 1986,
+        Exact models: twice the fall of the log-likelihood of all studies at the estimates without the study (Cook 1986,
         doi:10.1111/j.2517-6161.1986.tb01398.x).
     heterogeneity, shift
         The axes of Baujat's plot: the study's share of Q (exact models: of the likelihood-ratio statistic), and the squared change

@@ -68,9 +68,10 @@ def compare(
         only in a number ("10 mg", "20 mg"), are in order of size, other names in order of appearance. Rows without a value are
         left out, with a note.
     heterogeneity
-        "common": one tau2 for all groups, estimated again under equal means, as nested mixed models are compared. "separate": a
-        tau2 of its own for each group, held fixed in the test of the means, which is then the analogue of Q between groups. A common
-        tau2 is more stable with few studies in a group, and its test has an error rate closer to nominal.
+        "common": one tau2 for all groups in differences and tests; in likelihood-ratio tests it is estimated again under equal means,
+        as nested mixed models are compared. "separate": a tau2 of its own for each group; likelihood-ratio tests hold it fixed, which
+        is then the analogue of Q between groups. A common tau2 is more stable with few studies in a group, and its test has an error
+        rate closer to nominal.
     tau2
         Estimator of tau2 in two-step models, as in `pool`.
     study
@@ -78,18 +79,18 @@ def compare(
     bootstrap
         Data sets of a parametric bootstrap, under equal means, of the likelihood ratio with one tau. None runs 1,999 (fewer
         with many studies) where a group has no events or only events, where no reference distribution is to be trusted, and
-        none elsewhere; 0 runs none.
+        none elsewhere; 0 runs none. The posterior has no bootstrap.
     seed
         Of the bootstrap.
     **choices
-        events, total and the other data arguments of `pool` as names of columns; measure, model ("bayes", "glmm",
-        "inverse_variance", "common", "CM.EL", "CM.AL"), ci, prediction, level, link, add, to, drop00.
+        events, total and the other data arguments of `pool` as names of columns; measure, model ("bayes", the default for the counts
+        of one group, "glmm", "inverse_variance", "common", "CM.EL", "CM.AL"), ci, prediction, level, link, add, to, drop00.
 
     Returns
     -------
     Comparison
-        Groups, likelihood-ratio test and all pairs. It is labelled as observational wherever it is printed; for arms of the
-        same study see `within_studies`.
+        Groups, the test of equal rates (or effects) and all pairs. It is labelled as observational wherever it is printed; for arms
+        of the same study see `within_studies`.
 
     Raises
     ------
@@ -98,7 +99,11 @@ def compare(
 
     Notes
     -----
-    Differences and ratios join the intervals of the two groups (MOVER), so that the exact interval of a group
+    With ``model="bayes"`` each group is shown as pooled by itself. Differences, ratios and their p-values are those of one posterior
+    with independent means of the groups, and with one tau or a tau for each. The p-value of a pair is the level at which its credible
+    interval touches no difference; that of more than two groups is the level at which the ellipsoid of their contrasts does.
+
+    With the other models differences and ratios join the intervals of the two groups (MOVER), so that the exact interval of a group
     without events carries over. Pairs are tested by the likelihood ratio of the two groups alone. With few studies in a
     group chi-squared refuses equal means too often (in our simulation in 7 to 14 % instead of 5 % for two or three groups of
     three or four studies), so the ratio over its df is also referred to F with k - G degrees of freedom (0 to 4 %), and

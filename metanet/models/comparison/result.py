@@ -56,7 +56,7 @@ class Comparison(Result):
         Name -> estimate and limits of the group under one tau for all (posterior model with ``heterogeneity="common"``): a
         sensitivity analysis, and what the differences are of.
     lrt, lrt_df, lrt_pvalue
-        Likelihood-ratio test of equal means; None with the reason in the notes.
+        Likelihood-ratio test of equal means; None with the reason in the notes, and with the posterior model.
     lrt_pvalue_f, lrt_df_f
         The same ratio over its df, referred to F with studies less groups as second df: nearer to its size with few studies.
     exact_pvalue, exact_method
@@ -65,13 +65,14 @@ class Comparison(Result):
     bootstrap_pvalue, bootstrap
         p-value of the likelihood ratio with one tau by parametric bootstrap under equal means, and its number of data sets.
     no_test
-        Why there is no likelihood-ratio test, or None.
+        Why there is no test of equal means, or None.
     tau2_common, tau_common, tau2_total
         tau2 within groups, or None; and that of the same studies taken as one group.
     differences
-        A frame of all pairs: difference, ratio and odds ratio of the rates (differences and ratios of effects) with intervals, the
-        p-value of the pair's likelihood ratio by chi-squared and by F, and the latter adjusted for all pairs by Holm's method. Two
-        single studies have no test. `pvalue_exact` is Fisher's test on the summed counts, where the ratio does not exist.
+        A frame of all pairs: difference, ratio and odds ratio of the rates (differences and ratios of effects) with intervals and
+        p-values. `pvalue` is that of the posterior, or that of the pair's likelihood ratio by chi-squared; `pvalue_f` is that of the
+        ratio by F; `pvalue_adjusted` is the last of these that exists, adjusted for all pairs by Holm's method. Two single studies
+        have no test. `pvalue_exact` is Fisher's test on the summed counts, where the likelihood ratio does not exist.
     adjusted
         Whether more than one pair was tested, so that p-values were adjusted.
     """

@@ -80,25 +80,25 @@ def meta_regression(
         ``+``, ``:`` (interaction) or ``*`` (both). Columns of texts are categories, whose first is the reference (in the order
         of a pandas Categorical, else numbers by size and texts by alphabet);
         ``C(column)`` makes numbers so, ``C(column, 'level')`` chooses the reference, and ``- 1`` gives every category its own
-        coefficient. A first category without events, or with events only, is no reference: with the exact model the first that has
-        both is taken, with a note. Numbers may stand in ``center``,
+        coefficient. A first category without events, or with events only, is no reference by maximum likelihood: "glmm" takes the
+        first that has both, with a note. Numbers may stand in ``center``,
         ``scale``, ``log``, ``log2``, ``log10``, ``log1p``, ``sqrt``, ``exp`` and, with arithmetic, ``I()``. Nothing else is
         read, and nothing is run as Python. Studies that miss a moderator are left out and named in the notes.
     events, total, events_control, total_control, person_time, person_time_control, yi, vi, study, measure, add, to, drop00
         As in `pool`.
     model
-        "glmm" (default for one group: exact binomial or Poisson likelihood, normal random effect, maximum likelihood), "bayes" (the
-        posterior of the same model under the priors of ``pool(model="bayes")``, see Notes) or "inverse_variance" (two steps; default
-        for two groups and effects).
+        "bayes" (default for one group: the posterior of the exact binomial or Poisson likelihood with a normal random effect, under
+        the priors of ``pool(model="bayes")``, see Notes), "glmm" (the maximum of the same likelihood) or "inverse_variance" (two
+        steps; default for two groups and effects).
     tau2
         Estimator of the inverse-variance model: "REML", "DL", "PM", "ML", "SJ", "HS", "HSk", "HE", "EB".
     ci
-        Tests and intervals of the coefficients. "glmm": "t" with k - p degrees of freedom (default) or "z". "bayes": "credible",
-        with equal tails. Inverse variance: "HK" (Knapp and Hartung; default), "HK-adhoc", "t" or "z".
+        Tests and intervals of the coefficients. "bayes": "credible", with equal tails. "glmm": "t" with k - p degrees of freedom
+        (default) or "z". Inverse variance: "HK" (Knapp and Hartung; default), "HK-adhoc", "t" or "z".
     level
         Coverage of every interval, as a fraction.
     link
-        "glmm" and "bayes" of proportions: "logit" (default), "probit" or "cloglog".
+        "bayes" and "glmm" of proportions: "logit" (default), "probit" or "cloglog".
     permutations
         Also test by permutation: all different arrangements of the moderators over the studies if there are at most so many,
         else so many, random ones beside the observed. With "glmm" by the likelihood ratio; not with "bayes".
@@ -108,8 +108,8 @@ def meta_regression(
     Returns
     -------
     Regression
-        A coefficient without a finite maximum (a category whose studies saw no event) is answered, not refused: it has no
-        estimate, and the likelihood-ratio test of the moderators stands. See its `status` and `notes`.
+        With "bayes" every coefficient has an estimate. By maximum likelihood a coefficient without a finite maximum (a category whose
+        studies saw no event) has none, and the likelihood-ratio test of the moderators is still given. See `status` and `notes`.
 
     Raises
     ------
