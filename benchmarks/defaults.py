@@ -51,7 +51,7 @@ SMALLEST, LARGEST = 8, 150
 CHUNK, SEED = 100, 202611
 #: Data sets of a chunk whose prediction interval is bootstrapped.
 BOOTSTRAPPED = 10
-#: Scales of the half-normal prior; 0.8 is the one that the curated groups themselves make most likely.
+#: Scales of the half-normal prior; 0.8 is the one that the curated groups of single modalities make most likely.
 SCALES = (0.8, 1.0, 1.25, 1.5)
 #: The posterior under this prior is weighted anew for the others.
 BASE = TauPrior("half-normal", 2.0)

@@ -188,16 +188,54 @@ def test_the_coverage_table_bears_out_what_the_page_says_of_it():
         assert cell["beta_z"] <= cell["beta_t"]
 
 
-def test_the_table_of_the_defaults_has_the_cells_and_methods_that_the_page_names():
+def test_the_table_of_the_defaults_has_what_the_page_says_of_it():
     with (ROOT / "docs" / "defaults_table.csv").open(encoding="utf-8", newline="") as file:
-        _, *rows = csv.reader(file)
-    page = read("docs/coverage.md").split("## Coverage of the defaults", 1)[1]
-    assert {int(row[0]) for row in rows} == {2, 3, 4, 5, 8, 12, 20}
-    assert {row[1] for row in rows} == {"0.02", "0.08", "0.2", "0.45", "0.9"}
-    assert {row[3] for row in rows} == {"normal", "t4", "skew"}
-    assert len({row[4] for row in rows}) == 1
-    for method in {row[5] for row in rows}:
-        assert method in page, method
+        head, *rows = csv.reader(file)
+    page = " ".join(read("docs/coverage.md").split("## Coverage of the defaults", 1)[1].split())
+    # Two columns of one name would hide each other.
+    assert len(set(head)) == len(head)
+    cells = [dict(zip(head, row, strict=True)) for row in rows]
+    sizes = ("2", "3", "4", "5", "8", "12", "20")
+    assert tuple(dict.fromkeys(cell["k"] for cell in cells)) == sizes
+    assert {cell["rate"] for cell in cells} == {"0.02", "0.08", "0.2", "0.45", "0.9"}
+    assert {cell["effects"] for cell in cells} == {"normal", "t4", "skew"}
+    for method in {cell["method"] for cell in cells}:
+        assert f"`{method}`" in page, method
+
+    def of(name, method, **where):
+        where = {"effects": ("normal",), **where}
+        found = [cell for cell in cells if cell["method"] == method and all(cell[key] in values for key, values in where.items())]
+        return [float(cell[name]) for cell in found if cell[name]]
+
+    def mean(values):
+        return sum(values) / len(values)
+
+    ours, ml, own, some = "posterior 1.25", "ml", ("own",), ("0.3", "0.6", "0.9", "1.2")
+    content = {(m, k): mean(of("prediction", m, tau=own, k=(k,))) for m in (ours, ml) for k in sizes if (m, k) != (ml, "2")}
+    inside = [content[ours, k] for k in sizes]
+    width = {(m, k): mean(of("mean width", m, tau=own, k=(k,))) for m in (ours, ml) for k in sizes}
+    least = {m: min(of("mean", m, tau=("0.0", *some))) for m in (ours, ml)}
+    few = {m: [min(of("mean", m, tau=("0.0", *some), k=(k,))) for k in ("2", "3")] for m in (ours, ml)}
+    lost = {m: min(of("prediction", m, tau=some)) for m in (ours, ml)}
+    tau = {m: min(of("tau interval", m, tau=some)) for m in (ours, ml)}
+    other = {"effects": ("t4", "skew")}
+    for words in (
+        f"contains {min(inside):.1f} to {max(inside):.1f} % of the true rates on average",
+        f"{content[ml, '3']:.1f} % with three studies and {mean([content[ml, k] for k in sizes[4:]]):.0f} % with eight and more",
+        f"the posterior keeps {lost[ours]:.1f} %; maximum likelihood falls to {lost[ml]:.1f} %",
+        f"in up to {max(of('below 80', ml, tau=some)):.0f} % of the data sets",
+        f"is {width[ours, '2']:.0f} points wide, that of maximum likelihood {width[ml, '2']:.0f};",
+        f"with three {width[ours, '3']:.0f} and {width[ml, '3']:.0f};",
+        f"the posterior covers {least[ours]:.1f} %, maximum likelihood {least[ml]:.1f} %",
+        "({:.1f} and {:.1f} % against {:.1f} and {:.1f} %)".format(*few[ml], *few[ours]),
+        f"covers at least {tau[ours]:.1f} %, the profile interval of maximum likelihood {tau[ml]:.1f} %",
+        f"keeps {min(of('prediction', ours, **other)):.1f} % in the least favourable cell",
+        f"its interval of the average {min(of('average', ours, **other)):.1f} %",
+        f"(skewed; maximum likelihood {min(of('average', ml, effects=('skew',))):.1f} %)",
+    ):
+        assert words in page, words
+    assert all(abs(width[ours, k] - width[ml, k]) < 1 for k in sizes[4:])
+    assert min(of("average", ours, effects=("skew",))) < min(of("average", ours, effects=("t4",)))
 
 
 def test_the_speed_table_has_what_the_page_says_of_it():

@@ -134,8 +134,8 @@ def pool(
     rates about 50 % for the probit (0.78, 1.57) and the complementary log-log (0.9, 1.8); half-normal(1.25) on the logarithm of an
     incidence rate, whose mean is normal about one event in the mean person-time of a study, with standard deviation 5; and
     half-normal(0.5) on a log odds ratio, whose mean is normal(0, 2.5). Estimates are posterior medians, intervals have equal tails.
-    With two to five studies the interval of the mean by maximum likelihood says next to nothing, and at any number of studies its
-    prediction interval contains less than it says; the page on methods has the simulation that the choice rests on.
+    With two to four studies the interval of the mean by maximum likelihood says little, and from four studies on its prediction
+    interval can contain much less than it says; the page on methods has the simulation that the choice rests on.
 
     The exact model comes first because two-step transformations fail where rates are near 0 % or 100 % and studies small: their
     corrections and estimated variances depend on the counts themselves (Lin and Chu 2020, doi:10.1097/EDE.0000000000001232).
