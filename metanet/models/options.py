@@ -73,6 +73,14 @@ PRESETS: dict[str, dict[str, dict[str, str]]] = {
 PRESET_MEASURE = {"meta": "RR", "revman": "RR"}
 
 
+#: Words of other models than the default, with a model that knows them: who names one means that model.
+_NAMED = {
+    **{str(word): "inverse_variance" for word in (*MODELS["inverse_variance"].ci, *MODELS["inverse_variance"].prediction, *TAU2)},
+    **{str(word): "inverse_variance" for word in MODELS["inverse_variance"].tau2_ci},
+    **{str(word): "glmm" for word in (*MODELS["glmm"].ci, *MODELS["glmm"].prediction)},
+}
+
+
 def _choose(argument: str, value: object, allowed: tuple[str | None, ...], model: str) -> str | None:
     """`value` if the model knows it."""
     words = tuple(word for word in allowed if word is not None)
@@ -80,11 +88,11 @@ def _choose(argument: str, value: object, allowed: tuple[str | None, ...], model
         return None
     if not words:
         raise ArgumentError(f"{argument}={as_given(value)} has no meaning for model={model!r}. Fix: leave it out.")
-    if model == "bayes" and value not in words and value in (*MODELS["glmm"].ci, *MODELS["glmm"].prediction, *MODELS["glmm"].tau2):
+    if model == "bayes" and value not in words and value in _NAMED:
         # The default model has one interval of each kind; who names another one means the maximum of the likelihood.
         raise ArgumentError(
             f"{argument}={as_given(value)} is not known for model={model!r}, which knows {', '.join(map(repr, words))}. "
-            "Fix: name the model as well, such as model='glmm'."
+            f"Fix: name the model as well, such as model={_NAMED[str(value)]!r}."
         )
     return check_choice(argument, value, words, where=f"for model={model!r}")
 

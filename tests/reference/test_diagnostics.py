@@ -73,7 +73,7 @@ def test_the_exact_permutation_p_value_is_that_of_metafor(ci, test):
 def test_groups_are_compared_as_nested_mixed_models_are(name):
     expected = REFERENCE["groups"][name]
     data = pd.DataFrame({"events": expected["events"], "total": expected["total"], "group": expected["group"]})
-    common = mn.compare(data, "group", bootstrap=0)
+    common = mn.compare(data, "group", bootstrap=0, model="glmm")
     # glmer stops at a relative change of the deviance.
     assert common.lrt == pytest.approx(expected["lrt"], rel=1e-6)
     assert common.lrt_pvalue == pytest.approx(expected["p"], rel=1e-5)
@@ -84,8 +84,10 @@ def test_a_group_without_events_is_told_apart_by_the_likelihood_ratio_and_not_by
     expected = REFERENCE["groups"]["empty"]
     data = pd.DataFrame({"events": expected["events"], "total": expected["total"], "group": expected["group"]})
     # At the spread within the groups, which is none here, the ratio is that of two plain binomials.
-    assert mn.compare(data, "group", heterogeneity="separate", bootstrap=0).lrt_pvalue == pytest.approx(expected["plain"], rel=1e-6)
-    found = mn.compare(data, "group", seed=1)
+    assert mn.compare(data, "group", heterogeneity="separate", bootstrap=0, model="glmm").lrt_pvalue == pytest.approx(
+        expected["plain"], rel=1e-6
+    )
+    found = mn.compare(data, "group", seed=1, model="glmm")
     assert found.lrt_pvalue == pytest.approx(0.00055, abs=5e-6)
     assert found.exact_pvalue == pytest.approx(expected["fisher"], rel=1e-9)
     assert found.bootstrap == 1999

@@ -20,7 +20,7 @@ SETTLED = [name for name in CASES if name not in STOPPED_EARLY]
 
 
 def exact(name):
-    return mn.pool(events=CASES[name]["events"], total=CASES[name]["total"], ci="z")
+    return mn.pool(events=CASES[name]["events"], total=CASES[name]["total"], ci="z", model="glmm")
 
 
 def two_step(name, **choices):

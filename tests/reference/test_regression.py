@@ -102,7 +102,7 @@ def test_the_exact_model_agrees(name, fitter):
         # lme4 asks for scaled years there and gives up; metafor's call of it goes through.
         assert (name, fitter) == ("raw_scale", "glmer")
         return
-    fit = meta_regression(frame(name), formula(name), events="events", total="total", ci="z")
+    fit = meta_regression(frame(name), formula(name), events="events", total="total", ci="z", model="glmm")
     rows = fit.coefficients
     # A likelihood that is right to 1e-8 fixes a coefficient to 1e-4 standard errors; their optimiser asks for no more.
     np.testing.assert_array_less(np.abs(rows["estimate"] - wanted["beta"]) / rows["se"], 1e-4)
@@ -116,7 +116,7 @@ def test_the_exact_model_agrees(name, fitter):
 
 def test_incidence_rates_agree():
     wanted = CASES["nielweise"]["poisson"]
-    fit = meta_regression(frame("nielweise"), formula("nielweise"), person_time="person_time", ci="z")
+    fit = meta_regression(frame("nielweise"), formula("nielweise"), person_time="person_time", ci="z", model="glmm")
     assert fit.measure == "IRLN"
     np.testing.assert_array_less(np.abs(fit.coefficients["estimate"] - wanted["beta"]) / fit.coefficients["se"], 1e-4)
     np.testing.assert_allclose(fit.coefficients["se"], wanted["se"], rtol=1e-4)
@@ -130,7 +130,7 @@ def test_golden_numbers_of_de_bruin():
     np.testing.assert_allclose(fit.coefficients["estimate"], [0.429630, 0.011050, -0.195933], atol=6e-7)
     np.testing.assert_allclose(fit.tau2, 0.011784, atol=6e-7)
     np.testing.assert_allclose([100 * fit.r2, fit.qm], [48.389, 10.333], atol=6e-4)
-    exact = meta_regression(data, "~ scq", events="events", total="total", ci="z").coefficients
+    exact = meta_regression(data, "~ scq", events="events", total="total", ci="z", model="glmm").coefficients
     # Made with seven Gauss-Hermite nodes, which here leave 6e-6.
     np.testing.assert_allclose(exact["estimate"], [-0.550575, 0.031644], atol=1e-5)
     np.testing.assert_allclose(exact["se"], [0.358524, 0.022927], atol=1e-5)

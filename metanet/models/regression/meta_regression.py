@@ -228,6 +228,10 @@ def _options(given: dict[str, Any], choices: dict[str, Any]) -> Options:
         )
     known = CI[options.model]
     ci = known[0] if choices["ci"] is None else choices["ci"]
+    if options.model == "bayes" and ci in CI["glmm"]:
+        raise ArgumentError(
+            f"ci={ci!r} is not known for model='bayes', which knows 'credible'. Fix: name the model as well, such as model='glmm'."
+        )
     return replace(options, ci=check_choice("ci", ci, known, where=f"for meta_regression with model={options.model!r}"))
 
 

@@ -176,8 +176,9 @@ def test_the_numbers_of_a_plan_come_first_and_are_those_of_its_reports(evidence,
             certainty=job.parameters["certainty"],
         )
         fit = mn.pool(rates)
+        # Products of matrices round by the length of the batch.
         assert row["status"] == fit.status
-        assert row["estimate"] == pytest.approx(fit.estimate, rel=1e-12)
+        assert row["estimate"] == pytest.approx(fit.estimate, rel=1e-10)
         assert row["k"] == fit.k
     assert pooled_numbers([], evidence).empty
 
