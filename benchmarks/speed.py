@@ -206,6 +206,15 @@ def compare(machine: Machine, rounds: int) -> list[Row | None]:
         ),
         loop_row(machine, many_y, many_v, rounds),
         limit("10,000 GLMM fits, k = 12", lambda: glmm_in_pieces(batch_e, batch_n), 1.5, rounds),
+        limit("10,000 posteriors, k = 12", lambda: mn.pool_arrays(batch_e, batch_n), 3.0, min(rounds, 2)),
+        beside(
+            "1,000 posteriors, k = 12",
+            lambda: mn.pool_arrays(batch_e[:1_000], batch_n[:1_000]),
+            lambda: mn.pool_arrays(batch_e[:1_000], batch_n[:1_000], model="glmm"),
+            "maximum likelihood with the profile interval of tau",
+            2.0,
+            rounds,
+        ),
         limit("one REML fit, k = 100,000", lambda: fit_kernel(huge_y, huge_v), 0.5, rounds),
         linear(
             "one REML fit, k = 100,000 against 10,000",
@@ -250,6 +259,15 @@ def limit(task: str, ours: Callable[[], object], most: float, rounds: int) -> Ro
     """A task with a limit in seconds."""
     best = min(clock(ours) for _ in range(rounds))
     return Row(task, best, None, "", f"at most {most:g} s", best <= most)
+
+
+def beside(task: str, ours: Callable[[], object], others: Callable[[], object], other: str, most: float, rounds: int) -> Row:
+    """One method of this package against another; the goal is a time of at most `most` of the other's."""
+    a, b = [], []
+    for _ in range(rounds):
+        a.append(clock(ours))
+        b.append(clock(others))
+    return Row(task, min(a), min(b), other, f"at most {most:g}x its time", min(a) <= most * min(b))
 
 
 def linear(task: str, big: Callable[[], object], small: Callable[[], object], rounds: int) -> Row:
