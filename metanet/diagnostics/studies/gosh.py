@@ -18,6 +18,7 @@ from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.studies.outliers import outliers
 from metanet.diagnostics.studies.series import rate_or_effect
 from metanet.effects.measures import MEASURES
+from metanet.kernels.bayes.subsets import medians, single
 from metanet.kernels.beta_binomial import likelihood as beta_binomial_likelihood
 from metanet.kernels.inverse_variance import two_step, two_step as heterogeneity
 from metanet.kernels.inverse_variance.tau2 import ESTIMATORS
@@ -25,6 +26,7 @@ from metanet.kernels.resampling.subsets import Table, study_surfaces, two_groups
 from metanet.models.options import Options, lean, options_of
 from metanet.models.pooling.batch import Data, pool_batch
 from metanet.models.pooling.fill import back, effects_of, likelihood_of, logit_variance, sizes_of
+from metanet.models.pooling.posterior import priors
 from metanet.models.registry import TWO_STEP
 from metanet.models.results.pooled import Pooled, responses_at
 
@@ -65,6 +67,8 @@ def fit_subsets(fit: Pooled, options: Options, masks: Mask) -> SubsetFits:
     rest = np.arange(b)
     if options.model in ("glmm", "beta_binomial", "CM.EL", "CM.AL") and b >= _WORTH_A_TABLE:
         rest = _by_table(out, fit, data, options, masks)
+    elif options.model == "bayes" and options.link == "logit" and b >= _WORTH_A_TABLE:
+        rest = _posterior_table(out, fit, data, options, masks)
     elif options.model in TWO_STEP and options.to != "if0all":
         rest = _two_step(out, fit, options, masks)
     short = lean(options)
@@ -108,6 +112,23 @@ def _by_table(out: SubsetFits, fit: Pooled, data: Data, options: Options, masks:
         out.tau2[kept], out.tau2[kept], out.tau2[kept], _typical(data, options, studies.precision, masks[kept])
     ).i2
     return np.setdiff1d(np.arange(masks.shape[0]), kept, assume_unique=True)
+
+
+def _posterior_table(out: SubsetFits, fit: Pooled, data: Data, options: Options, masks: Mask) -> NDArray[np.intp]:
+    """Write the posterior medians of the subsets of several studies; gives the others."""
+    studies = likelihood_of(data, options)
+    alone = single(studies)
+    rows = np.flatnonzero((masks & (studies.precision[0] > 0)).sum(-1) > 1)
+    if alone is None or not rows.size:
+        return np.arange(masks.shape[0])
+    out.mu[rows], spread = medians(studies, alone, *priors(options, data["total"]), masks[rows])
+    out.tau2[rows] = spread**2
+    out.estimate[rows] = responses_at(fit, out.mu[rows])
+    x, n = masks[rows] @ data["events"][0], masks[rows] @ data["total"][0]
+    both = rows[(x > 0) & (x < n)]
+    typical = _typical(data, options, studies.precision, masks[both])
+    out.i2[both] = heterogeneity.from_tau2(out.tau2[both], out.tau2[both], out.tau2[both], typical).i2
+    return np.setdiff1d(np.arange(masks.shape[0]), rows, assume_unique=True)
 
 
 def _two_step(out: SubsetFits, fit: Pooled, options: Options, masks: Mask) -> NDArray[np.intp]:

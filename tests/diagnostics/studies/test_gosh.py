@@ -43,7 +43,9 @@ def test_subsets_have_the_numbers_of_ordinary_fits(choices):
     expected = pool_batch(fit.data.only(masks[sample]), lean(options))
     for name in ("estimate", "mu", "tau2", "i2"):
         # Tabulated surfaces are interpolated to some 1e-8 of the log-likelihood.
-        np.testing.assert_allclose(getattr(found, name)[sample], getattr(expected, name), atol=2e-5, err_msg=name)
+        # Medians of posteriors are read off a coarser lattice.
+        atol = 1e-3 if fit.model == "bayes" and name == "tau2" else 2e-4 if fit.model == "bayes" else 2e-5
+        np.testing.assert_allclose(getattr(found, name)[sample], getattr(expected, name), atol=atol, err_msg=name)
 
 
 @pytest.mark.parametrize("model", ["CM.EL", "CM.AL"])
@@ -55,7 +57,9 @@ def test_subsets_of_two_groups_have_the_numbers_of_ordinary_fits(model):
     sample = np.random.default_rng(1).permutation(len(masks))[:60]
     expected = pool_batch(fit.data.only(masks[sample]), lean(options))
     for name in ("estimate", "mu", "tau2"):
-        np.testing.assert_allclose(getattr(found, name)[sample], getattr(expected, name), atol=2e-5, err_msg=name)
+        # Medians of posteriors are read off a coarser lattice.
+        atol = 1e-3 if fit.model == "bayes" and name == "tau2" else 2e-4 if fit.model == "bayes" else 2e-5
+        np.testing.assert_allclose(getattr(found, name)[sample], getattr(expected, name), atol=atol, err_msg=name)
 
 
 def test_up_to_twenty_studies_all_subsets_are_taken_and_beyond_a_sample():
