@@ -5,7 +5,8 @@
 Each cell draws data sets from the binomial-normal model with one median rate and one tau for all groups: k studies a group, sizes
 log-uniform from 8 to 150. Tested are the posterior with one tau (it rejects where the 95 % credible interval of the difference of two
 groups excludes zero; of three groups, where the ellipsoid of the differences does), and the likelihood ratio by chi-squared and by F.
-Three groups are drawn at a rate of 20 % alone, with half as many data sets. The seed belongs to the cell. Some minutes on one processor.
+Three groups are drawn at a rate of 20 % alone, with half as many data sets. The seed belongs to the cell. Some minutes on one
+processor.
 """
 
 from __future__ import annotations
