@@ -130,3 +130,11 @@ def test_one_study_has_a_reason():
 def test_arguments_that_cannot_be_are_refused(arguments, message):
     with pytest.raises(mn.ArgumentError, match=message):
         mn.calibrate(FIT, **arguments)
+
+
+def test_the_interval_of_tau_is_counted_where_it_is_on_the_scale_of_the_truth():
+    frame = mn.calibrate(mn.pool(events=[3, 5, 9, 2, 7], total=[20, 30, 25, 41, 30]), 200, seed=3).to_frame().set_index("label")
+    known = frame["tau_coverage"].dropna()
+    assert ((known >= 0) & (known <= 1)).all()
+    assert frame["tau_coverage"].isna()[[label for label in frame.index if "Freeman" in label or "Beta" in label]].all()
+    assert known.iloc[0] > 0.9
