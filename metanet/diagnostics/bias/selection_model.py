@@ -29,7 +29,7 @@ _NUMBERS = (
     "kind", "alternative", "k", "estimate", "ci_lower", "ci_upper", "mu", "se", "mu_lower", "mu_upper", "tau2", "tau2_se",
     "lrt", "lrt_df", "lrt_pvalue", "unselected",
 )  # fmt: skip
-#: Maxima whose likelihood ratio is below this are not told apart (chi-squared, 1 degree of freedom, 5 %).
+#: Maxima whose likelihood ratio is below this are called alike (chi-squared, 1 degree of freedom, 5 %).
 _LEVEL = 3.841
 _SOURCES = {"step": "10.1007/BF02294384", "beta": "10.1037/met0000119"}
 _NO_NULL = (
