@@ -45,7 +45,7 @@ def fit_groups(data: Data, group: NDArray[np.intp], count: int, options: Options
     parts = data.only(group == np.arange(count)[:, None])
     studies = likelihood_of(parts, options)
     size = parts["person_time" if data.timed else "total"]
-    mean, prior = priors(options, size if options.link != "log" else np.broadcast_to(data["person_time"], size.shape))
+    mean, prior = priors(options, size)
     tail = 0.5 * (1.0 - options.level)
     tau2, table = None, {}
     if spread == "common":
