@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from metanet.diagnostics.studies.outliers import outliers as outliers
     from metanet.diagnostics.studies.series import cumulative as cumulative, leave_one_out as leave_one_out
     from metanet.evidence import Evidence as Evidence, load_evidence as load_evidence, validate as validate
+    from metanet.evidence.proof.counts import (
+        Counts as Counts,
+        counts as counts,
+        denominators as denominators,
+        two_groups as two_groups,
+    )
     from metanet.explorer.explore import Explorer as Explorer, explore as explore
     from metanet.figures.forest.forest import forest as forest
     from metanet.figures.forest.presets import FOREST_PRESETS as FOREST_PRESETS, ForestPreset as ForestPreset
@@ -79,6 +85,7 @@ if TYPE_CHECKING:
 #: Module -> the public names that it defines.
 _NAMES = {
     "metanet.evidence": "load_evidence validate Evidence",
+    "metanet.evidence.proof.counts": "counts denominators two_groups Counts",
     "metanet.models.effect_sizes": "effect_sizes back_transform",
     "metanet.models.pooling.pool": "pool pool_many pool_arrays",
     "metanet.models.results.pooled": "Pooled",

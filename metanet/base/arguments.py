@@ -32,6 +32,7 @@ MAKERS = {
     "Comparison": "compare",
     "Regression": "meta_regression",
     "Evidence": "load_evidence",
+    "Counts": "counts",
     "Multiverse": "multiverse",
     "LeaveOneOut": "leave_one_out",
     "Influence": "influence",

@@ -163,6 +163,11 @@ class Column:
         return bool(self.constraints.get("required", False))
 
     @property
+    def optional(self) -> bool:
+        """Whether a table may lack the column without a word about it."""
+        return bool(self.extra.get("optional", False))
+
+    @property
     def heading(self) -> str:
         """The title with the unit, where the unit says more: "Grade 1 (%)"."""
         return f"{self.title} ({self.unit})" if self.unit and self.unit != self.title.lower() else self.title

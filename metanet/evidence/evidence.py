@@ -403,6 +403,7 @@ _LEADING = {
     "source_locator": "str",
     "derived": "bool",
     "derivation": "str",
+    "printed": "str",
     "double_extracted": "bool",
     "poolable": "bool",
     "overlap_group": "str",

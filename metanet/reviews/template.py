@@ -57,6 +57,12 @@ def outcome_resource(outcome: NewOutcome) -> dict[str, Any]:
             _number("timepoint_months", "Time point", "When the outcome was assessed; empty when not stated.", "months", 600),
             _flag("derived", "Derived", "Whether the count was worked out (true) or is printed as such (false)."),
             _field("derivation", "Derivation", "How a derived count follows from what the source prints."),
+            _field(
+                "printed",
+                "Printed",
+                "What the source prints about the count, such as `16.1% of 56`; the check proves the events by it.",
+                metanet={"optional": True},
+            ),
             _words(
                 "source_kind",
                 "Kind of source",

@@ -61,6 +61,9 @@ def given():
         "ax_or_figure": fit.forest(),
         "path_without_suffix": "nowhere/figure",
         "width": "single",
+        "printed": "16.1%",
+        "figures": ["91.3%", "92.3%"],
+        "total": 36,
     }
 
 

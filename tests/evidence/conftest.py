@@ -29,22 +29,22 @@ Baker2012,TAE,TAE,TAE,31,,,,,,,,,,,
 Clark2015,all,TARE-glass,TARE,40,,,,,,,,,,,12.5
 """,
     "objective_response.csv": """\
-study_id,arm,events,total,unit,criteria,timepoint_months,derived,derivation,source_kind,source,source_locator,\
+study_id,arm,events,total,unit,criteria,timepoint_months,derived,derivation,printed,source_kind,source,source_locator,\
 certainty,double_extracted,poolable,note
-Adams2010,all,20,50,patients,RECIST1.1,3,false,,abstract,doi:10.1000/a1,Abstract,high,true,true,
-Adams2014,all,18,45,patients,RECIST1.1,,true,40% of 45 -> 18,abstract,doi:10.1000/a2,Abstract,moderate,false,true,
-Baker2012,TACE,9,30,patients,,,false,,fulltext,doi:10.1000/b,Table 2,high,true,true,
-Baker2012,TAE,7,31,patients,,,false,,fulltext,doi:10.1000/b,Table 2,high,true,true,
-Clark2015,all,10,40,patients,other:own criteria,,false,,abstract,doi:10.1000/c,Abstract,low,false,true,a doubt
+Adams2010,all,20,50,patients,RECIST1.1,3,false,,,abstract,doi:10.1000/a1,Abstract,high,true,true,
+Adams2014,all,18,45,patients,RECIST1.1,,true,40% of 45 -> 18,40% of 45,abstract,doi:10.1000/a2,Abstract,moderate,false,true,
+Baker2012,TACE,9,30,patients,,,false,,,fulltext,doi:10.1000/b,Table 2,high,true,true,
+Baker2012,TAE,7,31,patients,,,false,,,fulltext,doi:10.1000/b,Table 2,high,true,true,
+Clark2015,all,10,40,patients,other:own criteria,,false,,,abstract,doi:10.1000/c,Abstract,low,false,true,a doubt
 """,
     "hepatotoxicity.csv": """\
-study_id,arm,definition,events,total,unit,criteria,timepoint_months,derived,derivation,source_kind,source,\
+study_id,arm,definition,events,total,unit,criteria,timepoint_months,derived,derivation,printed,source_kind,source,\
 source_locator,certainty,double_extracted,poolable,note
-Adams2010,all,ctcae_grade3plus_laboratory,3,50,patients,CTCAE4,,false,,abstract,s,p,high,true,true,
-Adams2010,all,ctcae_grade3plus_any,5,50,patients,CTCAE4,,false,,abstract,s,p,high,true,true,
-Adams2010,all,reild,1,50,patients,,,false,,abstract,s,p,high,true,true,
-Clark2015,all,ctcae_grade3plus_laboratory,2,40,patients,CTCAE4,,false,,abstract,s,p,high,true,true,
-Clark2015,all,biliary_injury,1,40,patients,,,false,,abstract,s,p,high,true,false,not graded
+Adams2010,all,ctcae_grade3plus_laboratory,3,50,patients,CTCAE4,,false,,,abstract,s,p,high,true,true,
+Adams2010,all,ctcae_grade3plus_any,5,50,patients,CTCAE4,,false,,,abstract,s,p,high,true,true,
+Adams2010,all,reild,1,50,patients,,,false,,,abstract,s,p,high,true,true,
+Clark2015,all,ctcae_grade3plus_laboratory,2,40,patients,CTCAE4,,false,,,abstract,s,p,high,true,true,
+Clark2015,all,biliary_injury,1,40,patients,,,false,,,abstract,s,p,high,true,false,not graded
 """,
 }
 

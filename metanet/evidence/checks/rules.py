@@ -11,6 +11,7 @@ from typing import Any
 
 from metanet.base.errors import nearest
 from metanet.base.untrusted import listing, visible
+from metanet.evidence.checks.printed import check_printed
 from metanet.evidence.findings import Findings
 from metanet.evidence.reading.cells import Row, Table
 
@@ -32,6 +33,7 @@ def check_table(table: Table, findings: Findings) -> None:
     if table.contract.role == "outcome":
         _counts(table, findings)
         _derivations(table, findings)
+        check_printed(table, findings)
         _unit_and_poolable(table, findings)
 
 

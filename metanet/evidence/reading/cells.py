@@ -267,7 +267,7 @@ def _header(sheet: Sheet, contract: TableContract, findings: Findings) -> dict[s
         column = contract.column(name)
         if column is not None and column.required:
             findings.cannot_read(sheet.file, "the column is missing", f"Add it: {column.description}", row=line, column=name)
-        else:
+        elif column is None or not column.optional:
             findings.notice(sheet.file, "the column is missing and was read as empty", "Nothing to do", row=line, column=name)
     if len(findings.unreadable) > before:
         return None
