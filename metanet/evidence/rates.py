@@ -221,7 +221,9 @@ def select(
         )
     notes += _unit_notes(kept)
     return Selection(
-        rows=sorted(kept, key=lambda row: (row["year"] is None, row["year"] or 0, natural(labels[row["study_id"]]), natural(row["arm"]))),
+        rows=sorted(
+            kept, key=lambda row: (row["year"] is None, row["year"] or 0, natural(labels[row["study_id"]]), natural(row["arm"]))
+        ),
         left_out=sieve.left_out,
         notes=notes,
         definition=definition,

@@ -130,7 +130,7 @@ def import_review(
             raise ArgumentError(f"outcomes={visible(shorten(outcome))!r} {fault[0]}. Fix: write a name such as 'response'.")
     source = Path(file).expanduser()
     name = visible(source.name) or "file"
-    found = _read(chosen, source, name, Request(contract, words, mapping, constants, tuple(outcomes)))
+    found = _read(chosen, source, name, Request(contract, words, mapping, constants, tuple(outcomes), _treatments(reading)))
     if found.findings.faults:
         raise data_error(visible(str(file)), found.findings.faults)
     # Fields that are not columns were used above; the columns of all rows are filled from here.
@@ -179,6 +179,11 @@ def _reading(folder: Path) -> Reading:
         error = data_error(str(folder), reading.findings.faults)
         raise DataError(f"The tables of the review have problems. Fix: correct them first.\n{error}", error.problems)
     return reading
+
+
+def _treatments(reading: Reading) -> tuple[str, ...]:
+    arms = None if reading.tables is None else reading.tables.arms
+    return () if arms is None else tuple(dict.fromkeys(row.text["modality"] for row in arms.rows))
 
 
 def _check_constants(constants: dict[str, str], chosen: Importer, contract: Contract) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,6 +148,7 @@ class Merger:
         self.merged = Merged()
         self._files: dict[str, TableContract | NewOutcome] = {}
         self._labels: dict[str, str] = {}
+        self._files_by_label: dict[str, str] = {}
         self._names: dict[str, tuple[str, Place]] = {}
         self._groups: dict[str, str] = {}
         self._new: dict[str, dict[tuple[str, ...], tuple[Cells, Place]]] = {}
@@ -210,10 +212,18 @@ class Merger:
     def _outcome(self, count: Count) -> str | None:
         """The file of an outcome; a new one is named after its label, from letters, digits and underscores alone."""
         label = count.outcome
+        if label in self._files_by_label:
+            return self._files_by_label[label]
+        file = self._file_of(count, label)
+        if file is not None:
+            self._files_by_label[label] = file
+        return file
+
+    def _file_of(self, count: Count, label: str) -> str | None:
         stem = outcome_stem(label)
         rename = f"Rename the outcome with {spelled('renames', f'{visible(label)}=NAME')}"
         for table in self.contract.of_role("outcome"):
-            if label in (table.outcome, table.label) or stem in (table.outcome, outcome_stem(table.label)):
+            if label in (table.outcome, table.label) or _like(label) in (_like(table.outcome), _like(table.label)):
                 return self._claimed(count, table.file, table)
         if not stem or (fault := outcome_fault(stem)) is not None:
             wrong = "has no Latin letters for the name of a file" if not stem else f"cannot be a file name: {stem!r} {fault}"
@@ -237,15 +247,25 @@ class Merger:
                 f"Check the column of outcomes, or choose some with {spelled('outcomes', 'NAME')}",
             )
             return None
-        file = f"{stem}.csv"
-        if file in self.contract.tables or (file not in self._files and (self.folder / file).exists()):
+        for file, known in self._labels.items():
+            if _like(known) == _like(label):
+                return file
+        # Names that differ only beyond the length of a file name, or in signs that it cannot have, are numbered.
+        number = 1
+        while (file := f"{stem if number == 1 else _numbered(stem, number)}.csv") in self._labels or file in self.contract.tables:
+            number += 1
+        if (self.folder / file).exists():
             self._fault(count.place, "outcome", label, f"would be written to {file}, which is another file", rename)
             return None
-        return self._claimed(count, file, NewOutcome(stem, label[:120]))
+        if number > 1:
+            self.found.notes.append(
+                f"{visible(label)!r} is written to {file}, because another outcome has the name without the number."
+            )
+        return self._claimed(count, file, NewOutcome(file.removesuffix(".csv"), label[:_LONGEST_LABEL]))
 
     def _claimed(self, count: Count, file: str, what: TableContract | NewOutcome) -> str | None:
         other = self._labels.setdefault(file, count.outcome)
-        if other != count.outcome:
+        if _like(other) != _like(count.outcome):
             self._fault(
                 count.place,
                 "outcome",
@@ -400,6 +420,20 @@ class Merger:
 
 def _columns_of(outcome: NewOutcome) -> list[str]:
     return [column["name"] for column in outcome_resource(outcome)["schema"]["fields"]]
+
+
+#: Characters of the label of an outcome that are kept.
+_LONGEST_LABEL = 120
+_LONGEST_STEM = 60
+
+
+def _like(label: str) -> str:
+    """A label as it is compared: without case, and with one kind of space."""
+    return " ".join(re.split(r"[\s_]+", label[:_LONGEST_LABEL].casefold().strip()))
+
+
+def _numbered(stem: str, number: int) -> str:
+    return f"{stem[: _LONGEST_STEM - len(str(number)) - 1].rstrip('_')}_{number}"
 
 
 def _same(name: str, text: str, other: str) -> bool:

@@ -20,6 +20,7 @@ _OUTCOME = re.compile(r"[a-z][a-z0-9_]*")
 _TYPED_OUTCOME = re.compile(r"[A-Za-z][A-Za-z0-9 _-]*")
 _STUDY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _AND_OTHERS = re.compile(r",?\s*\bet al\b\.?", re.IGNORECASE)
+_YEAR = re.compile(r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])")
 _YEAR_AT_END = re.compile(r"(?P<author>.*?)[\s,(]*(?P<year>(?:19|20)[0-9]{2})(?P<letter>[a-z]?)\)?")
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*`$=;]')
 _LONGEST = 60
@@ -113,10 +114,16 @@ def study_id(name: str) -> str:
     return f"Study-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
+def year_of(text: str) -> str:
+    """The year in a text such as `2005/07/01`, `2001a` or `Adam 2001 Study 309`; empty where it has none, or several."""
+    years = set(_YEAR.findall(text))
+    return years.pop() if len(years) == 1 else ""
+
+
 def author_and_year(name: str) -> tuple[str, str]:
-    """Author and year of a name such as `Smith 2010a`; empty where the name does not end in a year."""
+    """Author and year of a name such as `Smith 2010a`; the author is empty where the name does not end in a year."""
     found = _YEAR_AT_END.fullmatch(_AND_OTHERS.sub("", name).strip())
     if found is None:
-        return "", ""
+        return "", year_of(name)
     author = found["author"].strip(" ,;")
     return ("" if author.casefold() in {"study", "trial"} else author), found["year"]

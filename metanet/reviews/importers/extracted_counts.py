@@ -84,13 +84,17 @@ class Renames:
 
 @dataclass(frozen=True)
 class Request:
-    """What the caller asks of an importer: column -> field, field -> value for all rows, the outcomes and the renames."""
+    """What the caller asks of an importer: column -> field, field -> value for all rows, the outcomes and the renames.
+
+    `treatments` are those that the review has, in the spelling that is kept.
+    """
 
     contract: Contract
     renames: Renames
     columns: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
     outcomes: tuple[str, ...] = ()
+    treatments: tuple[str, ...] = ()
 
 
 def spelled(argument: str, text: str) -> str:

@@ -10,12 +10,13 @@ import re
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
-from metanet.base.untrusted import counted, visible
+from metanet.base.untrusted import counted, listing, visible
 from metanet.evidence.findings import Findings
 from metanet.reviews.importers.extracted_counts import MOST_ROWS, Found, Place, Request, name_fault
+from metanet.reviews.importers.labels import plain_text
 from metanet.reviews.importers.registry import importer
 from metanet.reviews.importers.two_groups import DICHOTOMOUS, Analysis, GroupRow, counts_of
-from metanet.reviews.names import author_and_year
+from metanet.reviews.names import year_of
 
 _KINDS = {"DICH": DICHOTOMOUS, "CONT": "continuous", "IV": "generic inverse variance", "IPD": "O-E and variance", "OTHER": "other"}
 _ELEMENT = re.compile(r"(DICH|CONT|IV|IPD|OTHER)_(OUTCOME|SUBGROUP|DATA)")
@@ -23,7 +24,6 @@ _DEEPEST = 100
 _NUMBERS = {"events_1": "EVENTS_1", "total_1": "TOTAL_1", "events_2": "EVENTS_2", "total_2": "TOTAL_2"}
 _PLACE = {**_NUMBERS, "study": "STUDY_ID", "year": "YEAR"}
 _DOI = re.compile(r"10\.\d{4,9}/\S+")
-_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 
 
 class _RefusedError(Exception):
@@ -37,6 +37,7 @@ class _Study:
     line: int
     name: str
     year: str
+    reported: str = ""
     cells: dict[str, str] = field(default_factory=dict)
 
 
@@ -69,8 +70,9 @@ def read_revman5(data: bytes, file: str, request: Request) -> Found:
     if not found.findings.faults:
         counts_of(analyses, request, found)
     used = {row.study for analysis in analyses for row in analysis.rows}
-    if unused := sum(study.name not in used for study in reader.studies.values()):
-        found.left_out.append(f"{counted(unused, 'study', 'studies')} that no analysis has data of")
+    if unused := [study.name for study in reader.studies.values() if study.name not in used]:
+        names = listing(map(visible, unused), 200)
+        found.left_out.append(f"{counted(len(unused), 'study', 'studies')} that no analysis has counts of: {names}")
     return found
 
 
@@ -86,6 +88,7 @@ class _Reader:
         self._comparison = ["", ""]
         self._analysis: Analysis | None = None
         self._subgroup = ""
+        self._stated: dict[str, str] = {}
         self._data: list[tuple[Analysis, int, str, dict[str, str]]] = []
         self._all: list[Analysis] = []
         self._parser = expat.ParserCreate()
@@ -133,9 +136,8 @@ class _Reader:
             self._begin_data(element[1], element[2], attributes)
 
     def _begin_study(self, attributes: dict[str, str]) -> None:
-        key, name = attributes.get("ID", ""), " ".join(attributes.get("NAME", "").split())
-        year = _YEAR.findall(attributes.get("YEAR", ""))
-        self._study = _Study(self._line, name, year[0] if len(year) == 1 else author_and_year(name)[1])
+        key, name = attributes.get("ID", ""), plain_text(attributes.get("NAME", ""))
+        self._study = _Study(self._line, name, year_of(attributes.get("YEAR", "")))
         if key in self.studies:
             self.findings.cannot_read(
                 self.file,
@@ -154,10 +156,13 @@ class _Reader:
             number = ".".join(part for part in (self._comparison[0], attributes.get("NO", "").strip()) if part)
             self._analysis = Analysis(number, "", self._comparison[1], _KINDS[kind], ("Experimental", "Control"), self._line)
             self._analysis.swapped = attributes.get("SWAP_EVENTS", "NO") == "YES"
+            self._analysis.totals = attributes.get("TOTALS", "")
+            self._analysis.stated = attributes
             self._subgroup = ""
             self._all.append(self._analysis)
         elif what == "SUBGROUP":
             self._subgroup = attributes.get("NO", "").strip()
+            self._stated = attributes
         elif self._analysis is not None:
             if len(self._data) >= MOST_ROWS:
                 raise _RefusedError(self._line, f"has more than {MOST_ROWS:,} rows of data", "Divide the file")
@@ -175,10 +180,14 @@ class _Reader:
         elif name == "NAME" and parent.endswith("_OUTCOME") and self._analysis is not None:
             self._analysis.name = text
         elif name == "NAME" and parent.endswith("_SUBGROUP"):
-            self._subgroup = text
+            self._subgroup = text or self._subgroup
+            if self._analysis is not None:
+                self._analysis.stated_subgroups[self._subgroup] = self._stated
         elif name in {"GROUP_LABEL_1", "GROUP_LABEL_2"} and self._analysis is not None and text:
             first, second = self._analysis.labels
             self._analysis.labels = (text, second) if name.endswith("1") else (first, text)
+        elif name == "YR" and self._study is not None and (self._primary or not self._study.reported):
+            self._study.reported = year_of(text)
         elif name in {"TI", "SO"} and self._primary and self._study is not None and text:
             self._study.cells.setdefault({"TI": "title", "SO": "journal"}[name], text)
         elif name == "STUDY":
@@ -208,6 +217,7 @@ class _Reader:
                 )
                 continue
             numbers = {ours: attributes.get(theirs, "") for ours, theirs in _NUMBERS.items()}
-            about = {**study.cells, "year": study.year}
-            analysis.rows.append(GroupRow(Place(line, _PLACE), study.name, subgroup, numbers, about))
+            # The year of the study is what RevMan shows; then that of its name, then that of its report.
+            about = {**study.cells, "year": study.year or year_of(study.name) or study.reported}
+            analysis.rows.append(GroupRow(Place(line, _PLACE), study.name, subgroup, numbers, about, attributes))
         return self._all

@@ -1,35 +1,55 @@
-"""Analyses of two groups, as RevMan keeps them, to counts of study arms."""
+"""Analyses of two groups, as RevMan keeps them, to counts of study arms.
+
+Rules for what one analysis holds:
+
+- A generic label ("Intervention", "Higher dose") is the treatment that the contrast in the name of the subgroup, of the analysis or of
+  the comparison gives ("Alfa versus placebo"). Where none does and the label could mean several treatments, it keeps the name of
+  its comparison or subgroup, so that different treatments never become one.
+- A study in several subgroups has an arm for each ("Drug, Swab positive") where the review adds the subgroups up, and a group with
+  the same counts in each of them is one arm. Where the review does not add them up, each subgroup is an outcome of its own.
+- The outcome is the name of the analysis; where that is a contrast and the name of the comparison is none, it is the latter.
+- An analysis that has other counts for an arm than an earlier analysis of the same outcome is an outcome of its own.
+- A row with nobody in a group is left out and named.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from metanet.base.errors import ArgumentError, nearest, shorten
 from metanet.base.untrusted import counted, listing, visible
-from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, Request, cell, count_cell, name_fault, spelled
+from metanet.reviews.importers.extracted_counts import Count, Found, Place, Request, cell, count_cell, name_fault, spelled
+from metanet.reviews.importers.labels import Names, contrast, folded, is_generic, plain_text, resolved
 
 DICHOTOMOUS = "dichotomous"
 #: Which columns of the tables the four numbers of a row fill.
 GROUPS = (("events_1", "total_1"), ("events_2", "total_2"))
-_GENERIC = {"experimental", "treatment", "intervention", "control", "comparator", "comparison", "group 1", "group 2"}
+#: The longest name of a group; a longer one is shortened with its number.
+_LONGEST_NAME = 110
 
 
 @dataclass(frozen=True)
 class GroupRow:
-    """One study in one analysis: events and totals of its two groups, as written."""
+    """One study in one analysis: events and totals of its two groups, as written, and the effect that the file states for it."""
 
     place: Place
     study: str
     subgroup: str
     numbers: Mapping[str, str]
     about: Mapping[str, str]
+    stated: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class Analysis:
-    """One analysis: an outcome of a comparison."""
+    """One analysis: an outcome of a comparison.
+
+    `totals` says whether the review adds the subgroups up: "YES" for an overall total, "SUB" for totals of the subgroups alone, "NO"
+    for none; empty where the file does not say. `stated` are the method and the results that the file gives for the analysis, and
+    `stated_subgroups` those of each subgroup, as the program writes them.
+    """
 
     number: str
     name: str
@@ -39,17 +59,37 @@ class Analysis:
     line: int | None = None
     swapped: bool = False
     rows: list[GroupRow] = field(default_factory=list)
+    totals: str = ""
+    stated: Mapping[str, str] = field(default_factory=dict)
+    stated_subgroups: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         """Number and name, harmless in a message."""
-        return visible(shorten(f"{self.number} {self.name}", 100))
+        return visible(shorten(f"{self.number} {plain_text(self.name)}", 100))
 
 
 @dataclass(frozen=True)
 class _Chosen:
     analysis: Analysis
     rows: tuple[GroupRow, ...]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """One group of one row, on its way to an arm."""
+
+    row: GroupRow
+    analysis: Analysis
+    side: int
+    outcome: str
+    treatment: str
+
+    @property
+    def numbers(self) -> tuple[str, str]:
+        """Events and total as cells."""
+        events, total = GROUPS[self.side]
+        return count_cell(self.row.numbers.get(events, "")), count_cell(self.row.numbers.get(total, ""))
 
 
 def counts_of(analyses: Sequence[Analysis], request: Request, found: Found) -> None:
@@ -71,9 +111,7 @@ def counts_of(analyses: Sequence[Analysis], request: Request, found: Found) -> N
     if not usable and not found.findings.faults:
         there = f"; it has {listing(found.left_out, 5)}" if found.left_out else ""
         found.refuse(f"has no outcome with events and totals of two groups{there}", "Give another file, or make a CSV")
-    for each in usable:
-        _counts(each, request.renames, found)
-    _generic_labels([each.analysis for each in usable], found)
+    _Import(request, found, usable).run()
 
 
 def _choose(analyses: Sequence[Analysis], wanted: Sequence[str], found: Found) -> list[_Chosen]:
@@ -81,94 +119,256 @@ def _choose(analyses: Sequence[Analysis], wanted: Sequence[str], found: Found) -
         return [_Chosen(analysis, tuple(analysis.rows)) for analysis in analyses]
     known: dict[str, dict[int, list[GroupRow]]] = defaultdict(dict)
     for place, analysis in enumerate(analyses):
-        for name in {analysis.number, analysis.name}:
+        number = analysis.number.split(".")[0]
+        # A comparison by its name, or by its number where no analysis has that number.
+        for word in {f"{number}.", plain_text(analysis.comparison)} - {""}:
+            known[word.casefold()][place] = analysis.rows
+    for place, analysis in enumerate(analyses):
+        for name in {analysis.number, analysis.name, plain_text(analysis.name)}:
             known[name.casefold()][place] = analysis.rows
             for subgroup in {row.subgroup for row in analysis.rows if row.subgroup}:
                 rows = [row for row in analysis.rows if row.subgroup == subgroup]
-                known[f"{name} / {subgroup}".casefold()][place] = rows
+                for spelling in {subgroup, plain_text(subgroup)}:
+                    known[f"{name} / {spelling}".casefold()][place] = rows
+    all_but = bool(wanted) and all(word.startswith("-") and word.casefold() not in known for word in wanted)
     taken: dict[int, dict[int, GroupRow]] = defaultdict(dict)
+    if all_but:
+        for place, analysis in enumerate(analyses):
+            taken[place] = {id(row): row for row in analysis.rows}
     for word in wanted:
-        if word.casefold() not in known:
+        key = (word[1:] if all_but else word).strip().casefold()
+        if key not in known and f"{key}." in known:
+            key = f"{key}."
+        if key not in known:
             names = [analysis.name for analysis in analyses] + [analysis.number for analysis in analyses]
             near = nearest(word, names)
             hint = f"Did you mean {visible(near)!r}?" if near else f"The file has {listing((a.title for a in analyses), 12)}."
             raise ArgumentError(f"outcomes={visible(shorten(word))!r} is not an outcome of {found.file}. {hint}")
-        for place, rows in known[word.casefold()].items():
-            taken[place].update({id(row): row for row in rows})
-    found.left_out += [f"{analysis.title}: not chosen" for place, analysis in enumerate(analyses) if place not in taken]
-    return [_Chosen(analyses[place], tuple(taken[place].values())) for place in sorted(taken)]
+        for place, rows in known[key].items():
+            if all_but:
+                taken[place] = {key: row for key, row in taken[place].items() if key not in {id(each) for each in rows}}
+            else:
+                taken[place].update({id(row): row for row in rows})
+    found.left_out += [f"{analysis.title}: not chosen" for place, analysis in enumerate(analyses) if not taken.get(place)]
+    return [_Chosen(analyses[place], tuple(taken[place].values())) for place in sorted(taken) if taken[place]]
 
 
-def _counts(chosen: _Chosen, renames: Renames, found: Found) -> None:
-    analysis = chosen.analysis
-    outcome = renames(analysis.name)
-    first, second = (renames(label) for label in analysis.labels)
-    for what in (outcome, first, second):
-        if (fault := name_fault(what)) is not None:
-            found.refuse(*fault, row=analysis.line, column="name", value=what)
-            return
-    if first.casefold() == second.casefold():
-        found.refuse(
-            f"is the label of both groups of {analysis.title}", "Give the groups two labels in RevMan", row=analysis.line, value=first
-        )
-        return
-    if analysis.swapped:
-        found.notes.append(
-            f"{analysis.title}: RevMan analyses the patients without the event; the events are imported as they were entered."
-        )
-    groups: dict[str, str] = {}
-    empty = 0
-    for row in chosen.rows:
-        if not any(text.strip(" 0.") for text in row.numbers.values()):
-            empty += 1
-            continue
-        other = groups.setdefault(row.study, row.subgroup)
-        if other != row.subgroup:
-            found.refuse(
-                f"is in the subgroups {visible(shorten(other))!r} and {visible(shorten(row.subgroup))!r} of {analysis.title}, so "
-                "its patients may be counted twice",
-                f"Choose one with {spelled('outcomes', f'{analysis.number} / {visible(shorten(other))}')}",
-                row=row.place.row,
-                column=row.place.columns.get("study"),
-                value=row.study,
+def _outcome_of(analysis: Analysis) -> str:
+    """The outcome of an analysis; some reviews have the contrast as its name and the outcome as that of the comparison."""
+    name, comparison = plain_text(analysis.name), plain_text(analysis.comparison)
+    return comparison if comparison and contrast(name) is not None and contrast(comparison) is None else name
+
+
+class _Import:
+    """The groups of all chosen analyses, resolved into arms."""
+
+    def __init__(self, request: Request, found: Found, chosen: Sequence[_Chosen]) -> None:
+        self.renames, self.found, self.chosen = request.renames, found, chosen
+        self.names = Names({folded(name): name for name in request.treatments})
+        self.comparisons = {each.analysis.comparison for each in chosen}
+        #: Outcome -> study and arm -> the count that is taken, for what contradicts it.
+        self.taken: dict[str, dict[tuple[str, str], _Group]] = defaultdict(dict)
+        self.unresolved: dict[str, dict[str, None]] = defaultdict(dict)
+
+    def run(self) -> None:
+        """Fill the counts."""
+        before = len(self.found.counts)
+        for each in self.chosen:
+            self._analysis(each)
+        for label, instead in self.unresolved.items():
+            some = next(iter(instead))
+            self.found.notes.append(
+                f"{visible(label)!r} is the label of a group in several comparisons or subgroups and may mean another treatment in "
+                f"each, so it became {listing((repr(visible(name)) for name in instead), 4)}. Give the treatment with "
+                f"{spelled('renames', f'{some}=TREATMENT')}."
             )
-            continue
-        for (events, total), label in zip(GROUPS, (first, second), strict=True):
-            found.counts.append(_count(row, outcome, label, events, total, analysis))
-    if empty:
-        found.left_out.append(f"{analysis.title}: {counted(empty, 'row')} without a number")
+        self.found.notes += self.names.notes()
+        if self.chosen and len(self.found.counts) == before and not self.found.findings.faults:
+            there = f": {listing(self.found.left_out, 5)}" if self.found.left_out else ""
+            self.found.refuse(f"has no row that can be imported{there}", "Give another file, or make a CSV")
 
-
-def _count(row: GroupRow, outcome: str, label: str, events: str, total: str, analysis: Analysis) -> Count:
-    where = f"Analysis {analysis.number}" + (f", {row.subgroup}" if row.subgroup else "")
-    columns = {name: row.place.columns[name] for name in ("study", "year") if name in row.place.columns}
-    columns |= {"events": row.place.columns.get(events, events), "total": row.place.columns.get(total, total)}
-    return Count(
-        Place(row.place.row, columns),
-        row.study,
-        outcome,
-        {
-            **{name: cell(text) for name, text in row.about.items()},
-            "arm": cell(label),
-            "modality": cell(label),
-            "events": count_cell(row.numbers.get(events, "")),
-            "total": count_cell(row.numbers.get(total, "")),
-            "source_locator": cell(where),
-        },
-    )
-
-
-def _generic_labels(analyses: Iterable[Analysis], found: Found) -> None:
-    """A label such as "Treatment" may mean another drug in the next comparison; the reader must know."""
-    where: dict[str, dict[str, None]] = defaultdict(dict)
-    for analysis in analyses:
-        for label in analysis.labels:
-            if label.casefold() in _GENERIC:
-                where[label][analysis.comparison or analysis.number] = None
-    for label, comparisons in where.items():
-        if len(comparisons) > 1:
+    def _analysis(self, chosen: _Chosen) -> None:
+        analysis, found = chosen.analysis, self.found
+        outcome = self.renames(_outcome_of(analysis))
+        for what, column in ((outcome, "name"), *((label, "label") for label in analysis.labels)):
+            if (fault := name_fault(what)) is not None:
+                found.refuse(*fault, row=analysis.line, column=column, value=what)
+                return
+        if analysis.swapped:
             found.notes.append(
-                f"{visible(label)!r} is the label of a group in {counted(len(comparisons), 'comparison')} "
-                f"({listing(comparisons, 4)}) and becomes one modality. If it is a different treatment in each, import one "
-                f"comparison at a time with {spelled('outcomes', 'NUMBER')} and {spelled('renames', 'NAME=OTHER')}."
+                f"{analysis.title}: RevMan analyses the patients without the event; the events are imported as they were entered."
             )
+        rows = [row for row in chosen.rows if any(text.strip(" 0.") for text in row.numbers.values())]
+        if len(rows) < len(chosen.rows):
+            gone = listing((visible(row.study) for row in chosen.rows if row not in rows), 50)
+            found.left_out.append(f"{analysis.title}: {counted(len(chosen.rows) - len(rows), 'row')} without a number ({gone})")
+        rows = [row for row in rows if self._has_patients(row, analysis)]
+        pairs = {id(row): self._treatments(analysis, row) for row in rows}
+        if any(pair is None for pair in pairs.values()):
+            return
+        subgroups: dict[str, dict[str, None]] = defaultdict(dict)
+        for row in rows:
+            subgroups[row.study][row.subgroup] = None
+        several = {study for study, names in subgroups.items() if len(names) > 1}
+        contrasts = all(contrast(row.subgroup) is not None for row in rows if row.study in several)
+        apart = bool(several) and analysis.totals in ("SUB", "NO") and not contrasts
+        if apart:
+            studies = counted(len(several), "study", "studies")
+            found.notes.append(
+                f"{analysis.title}: {studies} in several subgroups, which the review does not add up; each subgroup is an outcome of its own."
+            )
+        groups = []
+        for row in rows:
+            pair = pairs[id(row)]
+            assert pair is not None  # as above
+            where = f"{outcome}: {plain_text(row.subgroup)}" if apart and row.subgroup else outcome
+            groups.append((_Group(row, analysis, 0, where, pair[0]), _Group(row, analysis, 1, where, pair[1])))
+        self._counts(self._arms(groups, analysis, apart=apart), analysis)
+
+    def _has_patients(self, row: GroupRow, analysis: Analysis) -> bool:
+        """Whether both groups have patients; a row without them is named."""
+        for events, total in GROUPS:
+            if row.numbers.get(total, "").strip() and not row.numbers[total].strip(" 0."):
+                number = row.numbers.get(events, "").strip() or "0"
+                self.found.left_out.append(f"{analysis.title}: {visible(row.study)}, {number} of 0 in a group")
+                return False
+        return True
+
+    def _treatments(self, analysis: Analysis, row: GroupRow) -> tuple[str, str] | None:
+        """What the two groups of a row were treated with."""
+        given = (self.renames(plain_text(analysis.labels[0])), self.renames(plain_text(analysis.labels[1])))
+        contexts = [name for name in (row.subgroup, analysis.name, analysis.comparison) if name]
+        pair, plain = resolved(given, contexts)
+        if not plain:
+            pair = self._qualified(pair, analysis, row)
+        first, second = (self.names(self.renames(name)) for name in pair)
+        if folded(first) == folded(second):
+            self.found.refuse(
+                f"is the label of both groups of {analysis.title}",
+                "Give the groups two labels in RevMan",
+                row=analysis.line,
+                value=first,
+            )
+            return None
+        return first, second
+
+    def _qualified(self, pair: tuple[str, str], analysis: Analysis, row: GroupRow) -> tuple[str, str]:
+        """Generic labels with the subgroup or the comparison that they belong to, where they could mean several treatments."""
+        where = ""
+        if row.subgroup and analysis.totals in ("SUB", "NO"):
+            where = plain_text(row.subgroup)
+        elif len(self.comparisons) > 1:
+            where = plain_text(analysis.comparison) or f"comparison {analysis.number.split('.')[0]}"
+        if not where:
+            return pair
+        names = []
+        for label, other in zip(pair, reversed(pair), strict=True):
+            name = label
+            if is_generic(label):
+                # Beside a named treatment the control is told by it, which is the same in every comparison of that treatment.
+                name = f"{label} ({where})" if is_generic(other) else f"{label} (versus {other})"
+                if len(name) > _LONGEST_NAME:
+                    name = f"{label} (analysis {analysis.number})"
+                self.unresolved[label][name] = None
+            names.append(name)
+        return names[0], names[1]
+
+    def _arms(self, rows: Sequence[tuple[_Group, _Group]], analysis: Analysis, *, apart: bool) -> list[tuple[str, _Group]]:
+        """The arms of an analysis: a study with several rows has one for each, unless a group is the same in several."""
+        by_study: dict[str, list[tuple[_Group, _Group]]] = defaultdict(list)
+        for pair in rows:
+            # Subgroups that are outcomes of their own do not meet.
+            by_study[f"{pair[0].row.study} / {pair[0].outcome}" if apart else pair[0].row.study].append(pair)
+        arms: list[tuple[str, _Group]] = []
+        divided: dict[str, None] = {}
+        shared: dict[str, None] = {}
+        for pairs in by_study.values():
+            by_arm: dict[str, list[_Group]] = defaultdict(list)
+            for pair in pairs:
+                for group in pair:
+                    by_arm[group.treatment].append(group)
+            # Two rows with the same numbers in both groups are about the same patients.
+            repeated = len({(first.numbers, second.numbers) for first, second in pairs}) == 1
+            named = all(contrast(first.row.subgroup) is not None for first, _ in pairs)
+            for treatment, members in by_arm.items():
+                study = members[0].row.study
+                # A control group that several subgroups share is one arm; doses with equal counts are not.
+                same = len({group.numbers for group in members}) == 1
+                if len(members) == 1 or (same and (repeated or named or all(group.side == 1 for group in members))):
+                    arms.append((treatment, members[0]))
+                    if len(members) > 1:
+                        shared[study] = None
+                    continue
+                divided[study] = None
+                names = [plain_text(group.row.subgroup) for group in members]
+                for place, (name, group) in enumerate(zip(names, members, strict=True)):
+                    plain = name if names.count(name) == 1 else f"{name} {names[: place + 1].count(name)}".strip()
+                    arms.append((f"{treatment}, {plain}" if plain else treatment, group))
+        if divided:
+            names_ = listing((visible(study) for study in divided), 50)
+            self.found.notes.append(
+                f"{analysis.title}: several rows with different counts became an arm each ({names_}). Check that no patient is in two of them."
+            )
+        if shared:
+            names_ = listing((visible(study) for study in shared), 50)
+            more = ", although the total of the review counts it in each" if analysis.totals == "YES" else ""
+            self.found.notes.append(f"{analysis.title}: a group of {names_} has the same counts in several rows and is one arm{more}.")
+        return arms
+
+    def _counts(self, arms: Sequence[tuple[str, _Group]], analysis: Analysis) -> None:
+        """Take the counts; an analysis that contradicts an earlier one is an outcome of its own."""
+        by_outcome: dict[str, list[tuple[str, _Group]]] = defaultdict(list)
+        for arm, group in arms:
+            if len(arm) > _LONGEST_NAME:
+                arm = f"{shorten(group.treatment, 80)}, {analysis.number} {shorten(group.row.subgroup, 20)}"
+            by_outcome[group.outcome].append((arm, group))
+        for outcome, members in by_outcome.items():
+            name, against = outcome, self._contradicted(outcome, members)
+            if against is not None:
+                where = plain_text(analysis.comparison)
+                name = f"{outcome} ({where})" if where else f"{outcome} ({analysis.number})"
+                if len(name) > _LONGEST_NAME or self._contradicted(name, members) is not None:
+                    name = f"{shorten(outcome, 90)} ({analysis.number})"
+                self.found.notes.append(
+                    f"{analysis.title}: has other counts for an arm than analysis {against.analysis.number} "
+                    f"({visible(against.row.study)}), so it is the outcome {visible(name)!r}."
+                )
+            for arm, group in members:
+                self._count(group, arm, name)
+
+    def _contradicted(self, outcome: str, members: Sequence[tuple[str, _Group]]) -> _Group | None:
+        """The first count of another analysis that differs from one of these for the same study and arm."""
+        taken = self.taken[outcome.casefold()]
+        return next(
+            (other for arm, group in members if (other := taken.get((group.row.study, arm))) and other.numbers != group.numbers), None
+        )
+
+    def _count(self, group: _Group, arm: str, outcome: str) -> None:
+        row, analysis = group.row, group.analysis
+        other = self.taken[outcome.casefold()].setdefault((row.study, arm), group)
+        if other.numbers != group.numbers:
+            events, total = group.numbers
+            self.found.left_out.append(
+                f"{analysis.title}: {visible(row.study)}, {visible(arm)} {events}/{total}, because {other.analysis.number} has "
+                f"{'/'.join(other.numbers)} for the same arm and outcome"
+            )
+            return
+        where = f"Analysis {analysis.number}" + (f", {plain_text(row.subgroup)}" if row.subgroup else "")
+        columns = {name: row.place.columns[name] for name in ("study", "year") if name in row.place.columns}
+        events, total = GROUPS[group.side]
+        columns |= {"events": row.place.columns.get(events, events), "total": row.place.columns.get(total, total)}
+        self.found.counts.append(
+            Count(
+                Place(row.place.row, columns),
+                row.study,
+                outcome,
+                {
+                    **{name: cell(text) for name, text in row.about.items()},
+                    "arm": cell(arm),
+                    "modality": cell(group.treatment),
+                    "events": group.numbers[0],
+                    "total": group.numbers[1],
+                    "source_locator": cell(where),
+                },
+            )
+        )
