@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from metanet.base.untrusted import visible
+from metanet.base.untrusted import counted, listing, visible
 from metanet.evidence.checks.check import Reading
 from metanet.evidence.contract import DESCRIPTOR, Contract, TableContract
 from metanet.evidence.findings import Findings
@@ -58,6 +58,22 @@ class Draft:
         self.text = "".join(kept)
         self._lines = self.text.count("\n")
         self.changed = True
+
+    def set(self, line: int, column: str, text: str) -> None:
+        """Write another text into one cell of the row that begins on a line; every other row keeps its bytes."""
+        parts = list(io.StringIO(self.text, newline=""))
+        reader = csv.reader(iter(parts), strict=True)
+        start = 0
+        for cells in reader:
+            if start + 1 == line:
+                cells[self.columns.index(column)] = text
+                out = io.StringIO(newline="")
+                csv.writer(out, lineterminator=self.newline).writerow(cells)
+                self.text = "".join([*parts[:start], out.getvalue(), *parts[reader.line_num :]])
+                self._lines = self.text.count("\n")
+                self.changed = True
+                return
+            start = reader.line_num
 
     def add(self, rows: Sequence[tuple[Mapping[str, str], Place]]) -> None:
         """Append rows; fields that are not columns of the file were refused before."""
@@ -152,6 +168,8 @@ class Merger:
         self._names: dict[str, tuple[str, Place]] = {}
         self._groups: dict[str, str] = {}
         self._new: dict[str, dict[tuple[str, ...], tuple[Cells, Place]]] = {}
+        #: Line of an arm that is there -> its larger size.
+        self._grown: dict[int, int] = {}
 
     def run(self) -> Merged:
         """The merged tables; faults are in the findings."""
@@ -171,8 +189,19 @@ class Merger:
             self._put(arms.file, (key, count.cells["arm"]), self._arm_cells(count, key, arms), count, old)
             self._count(count, key, file, old)
         self._sizes(arms)
+        self._note_years(studies)
         self._draft(gone)
         return self.merged
+
+    def _note_years(self, studies: TableContract) -> None:
+        """Name the new studies that have no year."""
+        new = self._new.get(studies.file, {}).values()
+        if studies.column("year") is not None and (dateless := [cells["study_id"] for cells, _ in new if not cells.get("year")]):
+            one = len(dateless) == 1
+            self.found.notes.append(
+                f"{counted(len(dateless), 'study', 'studies')} without a year ({listing(map(visible, dateless), 50)}): add "
+                f"{'it' if one else 'them'} to {studies.file}, if known; pooling does not need {'it' if one else 'them'}."
+            )
 
     def _examples(self) -> dict[str, set[int]]:
         """The lines of the invented studies, which the first import removes."""
@@ -372,6 +401,18 @@ class Merger:
             # An unreadable total is already a fault; a size avoids a second one.
             if not cells.get("n"):
                 cells["n"] = str(max(largest.get(key, 1), 1))
+        assert self.tables.arms is not None  # a folder without faults has them
+        for row in self.tables.arms.rows:
+            key = (row.text["study_id"], row.text["arm"])
+            before = row.values.get("n")
+            if before is not None and largest.get(key, 0) > before and self._wrote_size(key, before):
+                self._grown[row.line] = largest[key]
+
+    def _wrote_size(self, key: tuple[str, ...], size: int) -> bool:
+        """Whether the size of an arm is what an import set: the largest total of counts that all came by imports."""
+        counts = [row for table in self.tables.outcomes for row in table.rows if (row.text["study_id"], row.text["arm"]) == key]
+        patients = [row.values.get("total") or 0 for row in counts if row.text.get("unit", "patients") == "patients"]
+        return bool(patients) and size == max(patients) and all(row.text.get("note", "").startswith(_NOTE) for row in counts)
 
     def _draft(self, gone: Mapping[str, set[int]]) -> None:
         findings = self.found.findings
@@ -379,6 +420,10 @@ class Merger:
         for file, lines in gone.items():
             if lines and (draft := self._open(file, present)) is not None:
                 draft.drop(lines)
+        sizes = self.contract.of_role("arms")[0].file
+        if self._grown and (draft := self._open(sizes, present)) is not None:
+            for line, size in self._grown.items():
+                draft.set(line - sum(gone_line < line for gone_line in gone.get(sizes, ())), "n", str(size))
         for file, rows in self._new.items():
             if rows and (draft := self._open(file, present)) is not None:
                 fitting = []
