@@ -6,17 +6,18 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from metanet.base.errors import nearest
 from metanet.base.untrusted import visible
 from metanet.evidence.findings import Findings
 from metanet.reviews.importers.extracted_counts import Found, Place, Request, name_fault
+from metanet.reviews.importers.labels import plain_text
 from metanet.reviews.importers.registry import importer
 from metanet.reviews.importers.tabular import Line, read_lines
 from metanet.reviews.importers.two_groups import DICHOTOMOUS, Analysis, GroupRow, counts_of
-from metanet.reviews.names import author_and_year
+from metanet.reviews.names import year_of
 
 #: Limits of what is read; a data package of a large Cochrane review has some megabytes.
 MOST_MEMBERS = 2_000
@@ -97,12 +98,12 @@ _ROWS, _SETTINGS = "data-rows.csv", "overall-estimates-and-settings.csv"
 _NUMBERS = {"events_1": "Experimental cases", "total_1": "Experimental N", "events_2": "Control cases", "total_2": "Control N"}
 _PLACE = {**_NUMBERS, "study": "Study", "year": "Study year"}
 _NEEDED = ("Analysis group", "Analysis number", "Study", *_NUMBERS.values())
-#: Columns that identify the kind of a row, where the settings do not.
+#: Columns that identify the kind of a row, where the settings do not: some exports write 0.0 into columns that are not used.
 _SIGNS = (
-    ("Experimental mean", "continuous"),
-    ("O-E", "O-E and variance"),
-    ("Experimental cases", DICHOTOMOUS),
-    ("GIV Mean", "generic inverse variance"),
+    (("Experimental SD", "Control SD", "Experimental mean", "Control mean"), "continuous"),
+    (("O-E",), "O-E and variance"),
+    (("Experimental cases", "Control cases"), DICHOTOMOUS),
+    (("GIV Mean", "GIV SE"), "generic inverse variance"),
 )
 _TYPES = (
     ("dichotomous", DICHOTOMOUS),
@@ -176,20 +177,23 @@ def _analyses(rows: Sequence[Line], settings: Sequence[Line], found: Found) -> l
             number = ".".join(part for part in key if part)
             made[key] = Analysis(
                 number,
-                settled.get("Analysis name") or cells.get("Analysis name") or f"Analysis {number}",
-                settled.get("Analysis group name") or f"comparison {key[0]}",
+                plain_text(settled.get("Analysis name") or cells.get("Analysis name") or f"Analysis {number}"),
+                plain_text(settled.get("Analysis group name") or cells.get("Analysis group name") or f"comparison {key[0]}"),
                 "",
-                (settled.get("Experimental group label") or "Experimental", settled.get("Control group label") or "Control"),
+                (_label(settled, "Experimental"), _label(settled, "Control")),
                 line.number,
                 settled.get("Swap event and non-event", "").strip().casefold() in {"true", "yes"},
+                totals=_totals(cells.get("Applicability", "")),
+                stated=settled,
             )
         filled.setdefault(key, []).append(line)
-        if (fault := name_fault(cells["Study"])) is not None:
+        study = plain_text(cells["Study"])
+        if (fault := name_fault(study)) is not None:
             found.refuse(*fault, row=line.number, column="Study", value=cells["Study"])
             continue
-        year = cells.get("Study year", "").removesuffix(".0") or author_and_year(cells["Study"])[1]
+        year = year_of(cells.get("Study year", "")) or year_of(study)
         numbers = {ours: cells.get(theirs, "") for ours, theirs in _NUMBERS.items()}
-        row = GroupRow(Place(line.number, _PLACE), cells["Study"], cells.get("Subgroup", ""), numbers, {"year": year})
+        row = GroupRow(Place(line.number, _PLACE), study, plain_text(cells.get("Subgroup", "")), numbers, {"year": year}, cells)
         made[key].rows.append(row)
     for key, analysis in made.items():
         stated = (about[key].cells.get("Data type", "") if key in about else "").casefold()
@@ -199,7 +203,18 @@ def _analyses(rows: Sequence[Line], settings: Sequence[Line], found: Found) -> l
 
 def _kind(lines: Sequence[Line]) -> str:
     """The kind of the rows, by their filled columns: the first version of the package does not name it."""
-    for column, kind in _SIGNS:
-        if any(line.cells.get(column, "") for line in lines):
+    for columns, kind in _SIGNS:
+        if any(line.cells.get(column, "").strip(" 0.-") for line in lines for column in columns):
             return kind
     return DICHOTOMOUS
+
+
+def _label(settled: Mapping[str, str], side: str) -> str:
+    """The label of a group: as the forest plot has it, else the intervention, else its role."""
+    return settled.get(f"{side} group label") or settled.get(f"{side} intervention") or side
+
+
+def _totals(applicability: str) -> str:
+    """Whether the rows are added up, from the column that says to which total a row belongs."""
+    words = applicability.upper()
+    return "YES" if "OVERALL" in words else "SUB" if "SUBGROUP" in words else "NO" if words else ""
