@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from metanet.diagnostics.spread.heterogeneity import heterogeneity_text as heterogeneity_text
     from metanet.diagnostics.spread.heterogeneity_report import heterogeneity_report as heterogeneity_report
     from metanet.diagnostics.spread.share_beyond import share_beyond as share_beyond
+    from metanet.diagnostics.studies.count_bounds import CountBounds as CountBounds, count_bounds as count_bounds
     from metanet.diagnostics.studies.gosh import gosh as gosh
     from metanet.diagnostics.studies.influence import influence as influence
     from metanet.diagnostics.studies.outliers import outliers as outliers
@@ -101,6 +102,7 @@ _NAMES = {
     "metanet.models.dependence.robust": "cluster_robust",
     "metanet.models.dependence.three_level": "three_level",
     "metanet.diagnostics.studies.influence": "influence",
+    "metanet.diagnostics.studies.count_bounds": "count_bounds CountBounds",
     "metanet.diagnostics.studies.outliers": "outliers",
     "metanet.diagnostics.studies.gosh": "gosh",
     "metanet.diagnostics.method.permutation": "permutation_test",

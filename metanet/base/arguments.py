@@ -35,6 +35,7 @@ MAKERS = {
     "Counts": "counts",
     "Multiverse": "multiverse",
     "LeaveOneOut": "leave_one_out",
+    "CountBounds": "count_bounds",
     "Influence": "influence",
     "Gosh": "gosh",
     "Calibration": "calibrate",
