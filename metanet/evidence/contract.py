@@ -129,13 +129,14 @@ def check_extra(table: TableContract) -> None:
 
 Reader = Callable[[object], tuple[Any, dict[str, str] | None]]
 
-ROLES = ("studies", "arms", "outcome", "published", "other")
+ROLES = ("studies", "arms", "outcome", "published", "facts", "other")
 # What the selection of rates cannot do without: columns that must be filled, and their types.
 NEEDED: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "studies": {"study_id": "string", "year": "integer"},
         "arms": {"study_id": "string", "arm": "string", "modality": "string", "modality_class": "string"},
         "outcome": {"study_id": "string", "arm": "string", "events": "integer", "total": "integer"},
+        "facts": {"study_id": "string"},
     }
 )
 # Columns that an outcome may have and that then mean the same everywhere.
@@ -477,6 +478,8 @@ def _check_roles(tables: Any, findings: Findings) -> None:
     for role in ("studies", "arms"):
         if roles.count(role) != 1:
             findings.cannot_read(DESCRIPTOR, f"has {roles.count(role)} tables of the role {role!r}", "Describe exactly one")
+    if roles.count("facts") > 1:
+        findings.cannot_read(DESCRIPTOR, f"has {roles.count('facts')} tables of the role 'facts'", "Describe one at most")
     outcomes = [table.outcome for table in tables if table.role == "outcome"]
     for name in sorted({name for name in outcomes if outcomes.count(name) > 1}):
         findings.cannot_read(DESCRIPTOR, f"has two tables of the outcome {name!r}", "Name each outcome once")

@@ -114,6 +114,8 @@ class Evidence:
         One row per arm, outcome (column ``outcome``) and definition.
     published : pandas.DataFrame
         Pooled rates that published reviews print; without rows where the folder has none.
+    facts : pandas.DataFrame
+        What each report states of its design, one row per report; without rows where the folder has none.
     fingerprint : str
         SHA-256 over the descriptor and the bytes of every table: equal for equal evidence.
     outcome_names, modality_classes : tuple of str
@@ -125,6 +127,7 @@ class Evidence:
     arms: pd.DataFrame
     outcomes: pd.DataFrame
     published: pd.DataFrame
+    facts: pd.DataFrame
     fingerprint: str
     outcome_names: tuple[str, ...]
     modality_classes: tuple[str, ...]
@@ -492,7 +495,7 @@ def _assemble(reading: Reading) -> Evidence:
     contracts = {table.contract.outcome: table.contract for table in tables.outcomes}
     modalities = _modality_words(arms)
     long = [{"outcome": table.contract.outcome} | row.values for table in tables.outcomes for row in table.rows]
-    published = tables.published
+    published, facts = tables.published, tables.facts
     return Evidence(
         path=reading.path,
         studies=to_frame([row.values for row in studies.rows], columns_of(studies.contract)),
@@ -501,6 +504,7 @@ def _assemble(reading: Reading) -> Evidence:
         published=to_frame([], {})
         if published is None
         else to_frame([row.values for row in published.rows], columns_of(published.contract)),
+        facts=to_frame([], {}) if facts is None else to_frame([row.values for row in facts.rows], columns_of(facts.contract)),
         fingerprint=reading.digest,
         outcome_names=tuple(rows),
         modality_classes=tuple(modalities),
@@ -509,7 +513,7 @@ def _assemble(reading: Reading) -> Evidence:
         _labels=study_labels(study_rows.values()),
         _modalities=modalities,
         _columns=_rate_columns(studies.contract, arms.contract),
-        _titles={c.name: c.heading for table in (*tables.outcomes, arms, studies) for c in table.contract.columns},
+        _titles={c.name: c.heading for table in (*tables.outcomes, *([] if facts is None else [facts]), arms, studies) for c in table.contract.columns},
         _unplaced={t.contract.outcome: len(t.rows) - len(rows[t.contract.outcome]) for t in tables.outcomes},
     )
 

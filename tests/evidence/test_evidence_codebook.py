@@ -54,6 +54,7 @@ def test_the_guide_shows_problems_as_they_are_printed(folder):
     guide = (ROOT / "docs" / "add_a_study.md").read_text(encoding="utf-8")
     folder.set("arms.csv", 2, "modality", "TARE_resin")
     folder.set("objective_response.csv", 6, "events", "41")
+    folder.set("objective_response.csv", 6, "printed", "35% of 40")
     for problem in folder.validate().problems:
         assert str(problem).split(": ", 1)[1] in guide
     assert guide.rstrip().splitlines()[-2] == "$ metanet validate path/to/your/folder"

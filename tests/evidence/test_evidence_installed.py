@@ -35,7 +35,7 @@ def test_an_installed_package_reads_the_tables_inside_it(tmp_path):
     site = installed(tmp_path)
     shutil.copytree(curated_folder(), site / "metanet" / "embedded" / "extracted_data")
     done = run(site, "from metanet.evidence import load_evidence; e = load_evidence(); print(e.path, len(e.outcomes))")
-    assert done.stdout.split() == [str(site / "metanet" / "embedded" / "extracted_data"), "314"], done.stderr
+    assert done.stdout.split() == [str(site / "metanet" / "embedded" / "extracted_data"), "334"], done.stderr
 
 
 def test_an_installation_without_the_tables_says_so(tmp_path):

@@ -133,7 +133,7 @@ def test_a_long_list_ends_in_how_many_more():
 
 def test_evidence_says_what_it_is_in_one_line(curated):
     assert repr(curated) == (
-        f"<Evidence extracted_data: 141 studies, 159 arms, 314 rows of 11 outcomes, sha256 {curated.fingerprint[:12]}>"
+        f"<Evidence extracted_data: 150 studies, 169 arms, 334 rows of 11 outcomes, sha256 {curated.fingerprint[:12]}>"
     )
 
 
@@ -147,7 +147,7 @@ def test_evidence_in_a_notebook_is_escaped_and_not_typeset(folder):
 
 
 def test_the_long_table_of_outcomes_holds_every_row(curated):
-    assert len(curated.outcomes) == 314
+    assert len(curated.outcomes) == 334
     assert set(curated.outcomes["outcome"]) == set(curated.outcome_names)
     kept = curated.outcomes.query("outcome == 'mortality' and study_id == 'PMID37022773'")
     assert kept[["events", "total"]].to_numpy().tolist() == [[11, 1163]]

@@ -164,6 +164,7 @@ def _by_role(read: dict[str, Table], contract: Contract) -> Tables:
         arms=first("arms"),
         outcomes=tuple(read[table.file] for table in contract.of_role("outcome") if table.file in read),
         published=first("published"),
+        facts=first("facts"),
         others=tuple(read[table.file] for table in contract.of_role("other") if table.file in read),
     )
 

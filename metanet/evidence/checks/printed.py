@@ -59,7 +59,8 @@ def _counts(printed: Printed, table: Table, row: Row, findings: Findings) -> Non
     if not found:
         _at(findings.breaks_rule, table, row, f"does not fit: {printed.unfit()}", _CAUSES)
     elif events is not None and events not in found:
-        _at(findings.breaks_rule, table, row, f"is {words(found)}, and the events are {events:,}", f"Correct one of them. {_CAUSES}")
+        right = f"Write {words(found)} into 'events' if the figure is right, or correct the figure"
+        _at(findings.breaks_rule, table, row, f"is {words(found)}, and the events are {events:,}", right)
     elif len(found) > 1:
         _at(
             findings.notice,

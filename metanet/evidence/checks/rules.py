@@ -21,6 +21,8 @@ from metanet.evidence.reading.cells import Row, Table
 
 # Shares of groups are printed rounded; three of them may add up to a little more than 100.
 ROUNDING = 1.0
+#: Designs that enrol or follow patients prospectively.
+_PROSPECTIVE = ("prospective_single_arm", "prospective_registry", "rct")
 _YEAR_COLUMNS = ("year", "enrol_start", "enrol_end")
 
 
@@ -165,11 +167,12 @@ class Tables:
     arms: Table | None
     outcomes: tuple[Table, ...]
     published: Table | None = None
+    facts: Table | None = None
     others: tuple[Table, ...] = ()
 
     def every(self) -> tuple[Table, ...]:
         """All tables."""
-        known = (self.studies, self.arms, *self.outcomes, self.published, *self.others)
+        known = (self.studies, self.arms, *self.outcomes, self.published, self.facts, *self.others)
         return tuple(table for table in known if table is not None)
 
 
@@ -402,6 +405,33 @@ def _shared_identifiers(tables: Tables, findings: Findings) -> None:
                 )
 
 
+def _facts_are_of_studies(tables: Tables, findings: Findings) -> None:
+    """Facts of design are about a study of the tables, and do not contradict what is known of it."""
+    if tables.facts is None or tables.studies is None or not tables.studies.complete:
+        return
+    studies = {row.values["study_id"]: row for row in tables.studies.rows}
+    unread, guesses = _unread(tables.studies), _Guesses()
+    for row in tables.facts.rows:
+        study = row.values["study_id"]
+        if study is None or study in unread:
+            continue
+        if study not in studies:
+            near = guesses.nearest(study, (str(name) for name in studies if name))
+            fix = f"Write {near!r} if that is meant, or add the study" if near else "Add the study"
+            _at(findings.breaks_rule, tables.facts, row, "study_id", f"is not in {tables.studies.file}", fix)
+            continue
+        other = studies[study]
+        for name, theirs in (("enrolment_start", "enrol_start"), ("enrolment_end", "enrol_end")):
+            given, year = str(row.values.get(name) or "")[:4], other.values.get(theirs)
+            if given.isdecimal() and year is not None and int(given) != year:
+                wrong = f"is another year than the {year} of {tables.studies.file} line {other.line}"
+                _at(findings.notice, tables.facts, row, name, wrong, "Check both against the source")
+        said, design = str(row.values.get("prospective") or "").split(" ")[0], other.values.get("design")
+        if (said, design in _PROSPECTIVE) in (("yes", False), ("no", True)) and design:
+            wrong = f"does not agree with the design {visible(design)} of {tables.studies.file} line {other.line}"
+            _at(findings.notice, tables.facts, row, "prospective", wrong, "Check both against the source")
+
+
 def _published(tables: Tables, findings: Findings) -> None:
     """A published interval contains its estimate."""
     if tables.published is None:
@@ -430,5 +460,6 @@ ACROSS: Sequence[Callable[[Tables, Findings], None]] = (
     _modality_classes,
     _alike_names,
     _shared_identifiers,
+    _facts_are_of_studies,
     _published,
 )
