@@ -15,7 +15,8 @@ from metanet.base.errors import ArgumentError, as_given
 from metanet.base.groups import absent
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
-from metanet.evidence.proof.printed import PrintedError, parse, words
+from metanet.evidence.proof.printed import words
+from metanet.evidence.proof.rows import verdict
 from metanet.models.options import lean, options_of
 from metanet.models.pooling.batch import Data, pool_batch
 from metanet.models.pooling.inputs import unique_labels
@@ -271,17 +272,12 @@ def _open(fit: Pooled, printed: list[object]) -> tuple[list[Open], list[str]]:
     for place, text in enumerate(printed):
         if absent(text) or (isinstance(text, str) and not text.strip()):
             continue
-        try:
-            fits = parse(text).counts() if isinstance(text, str) else range(0)
-        except PrintedError:
-            fits = range(0)
         total = float(totals[place])
-        if int(events[place]) not in fits:
+        judged = verdict(text, int(events[place]), None if np.isnan(total) else int(total)) if isinstance(text, str) else None
+        if judged is None or judged.why:
             left.append(fit.inputs.labels[place])
-            continue
-        high = fits[-1] if np.isnan(total) else min(fits[-1], int(total))
-        if fits[0] < high:
-            found.append((place, str(text), (events[place], fits[0], high), total))
+        elif judged.open:
+            found.append((place, str(text), (events[place], judged.counts[0], judged.counts[-1]), total))
     return found, left
 
 

@@ -206,4 +206,8 @@ def test_the_range_of_a_published_percentage_of_443_patients():
     own = rates["study"].eq("Brabander 2017")
     rates["printed"] = rates["printed"].mask(own, "39% of 443").where(own, "")
     found = mn.count_bounds(mn.pool(rates, model="glmm"))
-    assert [round(100 * ends["estimate"], 2) for ends in (found.lowest, found.highest)] == [29.09, 29.12]
+    assert found.studies == ("Brabander 2017",)
+    ends = [mn.pool(rates.assign(events=rates["events"].mask(own, count)), model="glmm").estimate for count in (171, 174)]
+    assert [found.lowest["estimate"], found.highest["estimate"]] == pytest.approx(ends, rel=1e-9)
+    # Three patients of 443 are 0.7 points of the study, and 0.03 of the pooled rate.
+    assert 100 * (ends[1] - ends[0]) == pytest.approx(0.034, abs=0.005)
