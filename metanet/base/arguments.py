@@ -33,6 +33,7 @@ MAKERS = {
     "Regression": "meta_regression",
     "Evidence": "load_evidence",
     "Counts": "counts",
+    "Audit": "audit",
     "Multiverse": "multiverse",
     "LeaveOneOut": "leave_one_out",
     "CountBounds": "count_bounds",
