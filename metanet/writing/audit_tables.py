@@ -19,7 +19,7 @@ _STUDY, _OUTCOME, _COUNT = (
 
 def _counts(audit: Audit) -> Table:
     """The counts by outcome: what they rest on, and the proved ones of those from percentages."""
-    figures, derived, percentages = "With printed figures", "Derived without", "From percentages"
+    figures, derived, percentages = "With printed figures", "Without printed figures", "From percentages"
     columns = [
         _OUTCOME,
         Column("Counts", ("rows",), "count"),

@@ -102,7 +102,10 @@ def audit(evidence: Evidence) -> Audit:
     silent = [row for row in rows if _zero(row) == "silent"]
     zero = Counter(kind for row in rows if (kind := _zero(row)))
     several = [row for row in rows if row.verdict is not None and not row.verdict.why and len(_sums(row)) > 1]
+    origins = Counter(_origin(row) for row in rows)
     facts = {
+        "origins": {name: origins[name] for name in ("as_printed", "derived", "unrecorded")},
+        "figures": sum(row.verdict is not None for row in rows),
         "noticed": mean,
         "compared": compared,
         "twice": len(several),
@@ -189,6 +192,13 @@ def _kind(row: Mapping[str, Any], judged: Verdict | None) -> str:
     if row.get("derived") is None and not derivation:
         return "unrecorded"
     return "percentage" if PERCENTAGE.search(derivation) else "otherwise"
+
+
+def _origin(row: _Row) -> str:
+    """How a count was obtained by the record of the row, whatever its figures prove."""
+    if row.get("derived") is False:
+        return "as_printed"
+    return "unrecorded" if row.kind == "unrecorded" else "derived"
 
 
 def _counts(evidence: Evidence, rows: list[_Row]) -> pd.DataFrame:

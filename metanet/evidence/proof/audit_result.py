@@ -84,7 +84,7 @@ class Audit(Result):
         total = self.total
         if not total["rows"]:
             return "The tables have no counts."
-        parts = [f"{plural(total['rows'], 'count')} in {plural(len(self.counts), 'table')}: {listing(self._origins(total))}."]
+        parts = [f"{plural(total['rows'], 'count')} in {plural(len(self.counts), 'table')}: {listing(self._origins())}."]
         if self.share_proved is None:
             parts.append("None is derived from a percentage.")
         else:
@@ -97,11 +97,13 @@ class Audit(Result):
             )
         return " ".join(parts)
 
-    def _origins(self, total: Mapping[str, int]) -> list[str]:
-        derived = total["one"] + total["several"] + total["unfit"] + total["percentage"] + total["otherwise"]
-        parts = [(total["as_printed"], "as the source prints it", "as the sources print them")]
-        parts += [(derived, "derived from other figures or words", "derived from other figures or words")]
-        parts += [(total["unrecorded"], "without a record of how it was obtained", "without a record of how they were obtained")]
+    def _origins(self) -> list[str]:
+        facts = self._facts["origins"]
+        parts = [
+            (facts["as_printed"], "as the source prints it", "as the sources print them"),
+            (facts["derived"], "derived from other figures or words", "derived from other figures or words"),
+            (facts["unrecorded"], "without a record of how it was obtained", "without a record of how they were obtained"),
+        ]
         return [f"{many} {one if many == 1 else several}" for many, one, several in parts if many]
 
     def rows(self) -> list[tuple[str, str]]:
@@ -120,11 +122,10 @@ class Audit(Result):
         return shown + ([("Not recorded", f"{total['unrecorded']}")] if total["unrecorded"] else [])
 
     def paragraphs(self) -> dict[str, str]:
-        """What each part of the audit shows, by the name of its frame."""
+        """What each part of the audit shows; `figures` is about those that fit several counts, or none."""
         return {
             "counts": self._counted(),
-            "open": self._left_open(),
-            "unfit": self._unfitting(),
+            "figures": " ".join(text for text in (self._unfitting(), self._left_open()) if text),
             "unproved": self._without_figures(),
             "denominators": self._wrong_denominators(),
             "arms": self._of_one_arm(),
@@ -140,18 +141,20 @@ class Audit(Result):
 
     def _left_open(self) -> str:
         many = len(self.open)
+        if not self._facts["figures"]:
+            return "No count has printed figures."
         if not many:
             return "No count has printed figures that fit another count as well."
         certain = "it is" if many == 1 else "they are"
         return (
-            f"The printed figures of {plural(many, 'count')} fit other counts as well, so that {certain} not certain. A report of a pooled "
-            "rate with such a count gives the range of the rate over the counts that fit."
+            f"The printed figures of {plural(many, 'count')} fit other counts as well, so that {certain} not certain. A report of a "
+            "pooled rate with such a count gives the range of the rate over the counts that fit."
         )
 
     def _unfitting(self) -> str:
         many = len(self.unfit)
         if not many:
-            return "All printed figures fit their counts." if self.total["one"] + self.total["several"] else ""
+            return "All printed figures fit their counts." if self._facts["figures"] else ""
         return (
             f"The printed figures of {plural(many, 'count')} do not fit, or cannot be read. The usual causes are another denominator, "
             "a misprint and missing patients."
@@ -175,8 +178,9 @@ class Audit(Result):
         many = int(self.denominators["rows"].sum())
         which = "The count with printed percentages was" if many == 1 else f"Each of the {many} counts with printed percentages was"
         text = (
-            f"{which} also held against the denominators that are larger or smaller by 1 to {REACH}. On average {per_cent(share, 0)} % "
-            "of these fit no whole number, so that such an error would have been noticed; with the others the percentages fit as well."
+            f"{which} also held against the denominators that are larger or smaller by 1 to {REACH}. On average "
+            f"{per_cent(share, 0)} % of these fit no whole number, so that such an error would have been noticed; with the others the "
+            "percentages fit as well."
         )
         return f"{text} Decimals and small denominators make an error visible." if len(self.decimals) > 1 else text
 
