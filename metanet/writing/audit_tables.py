@@ -49,7 +49,7 @@ def _counts(audit: Audit) -> Table:
         "the count is proved. Several fit: the count is one of those that fit.",
         "From percentages: the derivation or the printed figures have a percentage.",
     ]
-    return made("What the counts rest on", "The tables have no counts.", columns, rows, foot, closing=[whole] if rows else ())
+    return made("Counts by outcome", "The tables have no counts.", columns, rows, foot, closing=[whole] if rows else ())
 
 
 def _listed(audit: Audit, part: str, title: str, empty: str, last: tuple[Column, ...]) -> Table:
@@ -72,7 +72,7 @@ def _listed(audit: Audit, part: str, title: str, empty: str, last: tuple[Column,
 
 def _open(audit: Audit) -> Table:
     last = (Column("Printed", ("printed",)), Column("Counts that fit", ("fits",)))
-    return _listed(audit, "open", "{} whose printed figures fit several", "No printed figures fit several counts.", last)
+    return _listed(audit, "open", "{} whose printed figures fit other counts as well", "No printed figures fit several counts.", last)
 
 
 def _unfit(audit: Audit) -> Table:

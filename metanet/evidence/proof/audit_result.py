@@ -161,15 +161,16 @@ class Audit(Result):
         )
 
     def _without_figures(self) -> str:
-        total = self.total
-        parts = [
-            f"{total['percentage']} from a percentage, which nothing checks" if total["percentage"] else "",
-            f"{total['otherwise']} from words or from other counts" if total["otherwise"] else "",
-        ]
-        named = listing(part for part in parts if part)
-        if not named:
+        percentage, otherwise = self.total["percentage"], self.total["otherwise"]
+        if not percentage + otherwise:
             return "No count is derived without printed figures."
-        return f"Derived without printed figures: {named}. The derivation is what a second reader can hold against the source."
+        parts = []
+        if percentage:
+            which = "a percentage" if percentage == 1 else "percentages"
+            parts.append(f"{plural(percentage, 'count')} {_be(percentage)} derived from {which} that nothing checks.")
+        if otherwise:
+            parts.append(f"{plural(otherwise, 'count')} {_be(otherwise)} derived from words or from other counts.")
+        return f"{' '.join(parts)} A second reader can hold the derivation against the source."
 
     def _wrong_denominators(self) -> str:
         share = self.share_noticed
