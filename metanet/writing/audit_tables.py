@@ -64,7 +64,7 @@ def _listed(audit: Audit, part: str, title: str, empty: str, last: tuple[Column,
         ]
         for row in frame.to_dict("records")
     ]
-    groups = ()
+    groups: tuple[str, ...] = ()
     if part == "unproved":
         groups = tuple("From a percentage" if each else "From words or counts" for each in frame["from_percentage"])
     return made(title.format(plural(len(rows), "count")), empty, [_STUDY, _OUTCOME, _COUNT, *last], rows, groups=groups)
