@@ -513,7 +513,11 @@ def _assemble(reading: Reading) -> Evidence:
         _labels=study_labels(study_rows.values()),
         _modalities=modalities,
         _columns=_rate_columns(studies.contract, arms.contract),
-        _titles={c.name: c.heading for table in (*tables.outcomes, *([] if facts is None else [facts]), arms, studies) for c in table.contract.columns},
+        _titles={
+            c.name: c.heading
+            for table in (*tables.outcomes, *([] if facts is None else [facts]), arms, studies)
+            for c in table.contract.columns
+        },
         _unplaced={t.contract.outcome: len(t.rows) - len(rows[t.contract.outcome]) for t in tables.outcomes},
     )
 
