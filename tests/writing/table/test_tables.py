@@ -199,7 +199,7 @@ def test_findings_hold_median_and_average_of_one_fit_and_the_rate_itself_where_n
     assert "Objective response median 450 (263 to 652), average 457 (305 to 621)" in table.sentence()
     assert shown["Facts for the judgement: Inconsistency"].iloc[0] == "One study: inconsistency cannot be assessed."
     assert "study intervals that miss the median rate: 2 of 6" in frame["inconsistency"].iloc[1]
-    assert "165 events in 338 patients" in frame["imprecision"].iloc[1]
+    assert "127 events in 277 patients" in frame["imprecision"].iloc[1]
 
 
 def test_findings_print_per_cent_when_asked(evidence):
