@@ -164,6 +164,7 @@ def test_one_run_finds_every_fault_of_every_table(folder):
         ("hepatotoxicity.csv", 6, "poolable"),
         ("objective_response.csv", 2, "events"),
         ("objective_response.csv", 3, "events"),
+        ("objective_response.csv", 3, "printed"),
         ("objective_response.csv", 4, "arm"),
         ("studies.csv", 2, "year"),
         ("studies.csv", 5, "enrol_start"),
