@@ -27,7 +27,8 @@ _MOST_FIGURES, _MOST_DENOMINATORS, _AT_ONCE = 50, 1_000_000, 20_000
 #: Counts that an answer lists.
 _MOST_COUNTS = 1_000_000
 _SOURCES = ("Brown and Heathers (2017), doi:10.1177/1948550616673876",)
-_SAID = {
+#: How the figures are read.
+ROUNDING_IN_WORDS = {
     "half": "All whole numbers whose percentage rounds to the printed one, a half up or to the even digit.",
     "truncated": "All whole numbers whose percentage gives the printed one when the further decimals are cut off.",
 }
@@ -84,7 +85,9 @@ class Counts(Result):
 
 
 def _stamp(rounding: str) -> Method:
-    return Method({"rounding": rounding, "version": __version__, "sentence": _SAID[rounding], "sources": _SOURCES, "notes": []})
+    return Method(
+        {"rounding": rounding, "version": __version__, "sentence": ROUNDING_IN_WORDS[rounding], "sources": _SOURCES, "notes": []}
+    )
 
 
 @checked(total=whole(1, _LARGEST), rounding=choice(*ROUNDINGS))
@@ -149,7 +152,7 @@ def _alone(printed: str, total: int) -> Percentage:
             if parse(printed).totals:
                 raise ArgumentError(
                     f"printed={as_given(visible(printed))} names its own denominator, and total={total} is given as well. Fix: leave "
-                    "out total, or give the percentage alone."
+                    f"out total={total}, or give the percentage alone."
                 ) from None
         raise
 

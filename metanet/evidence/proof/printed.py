@@ -197,6 +197,15 @@ def percentage(text: str) -> Percentage:
     return _percentage(found["pct"])
 
 
+def is_percentage(text: str) -> bool:
+    """Whether a text is one percentage and nothing else."""
+    try:
+        percentage(text)
+    except PrintedError:
+        return False
+    return True
+
+
 def asked(argument: str, text: str) -> Percentage:
     """`percentage` for an argument of a public function."""
     try:
