@@ -240,14 +240,15 @@ def report(
 
 @cli.command()
 @click.argument("path", required=False)
+@click.option("--problems", is_flag=True, help="Print the problems and only count the notices.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def validate(path: str | None, as_json: bool) -> None:
+def validate(path: str | None, problems: bool, as_json: bool) -> None:
     """Check the evidence in PATH (default: ./extracted_data if it exists, otherwise the curated tables)."""
     from metanet.evidence import validate as check
     from metanet.evidence.contract import curated_folder
 
     found = check(path if path is not None else _data_folder(None) or curated_folder())
-    click.echo(_json(found.to_dict()) if as_json else found.summary())
+    click.echo(_json(found.to_dict()) if as_json else found.summary(notices=not problems))
     if not found.ok:
         sys.exit(2)
 
