@@ -59,7 +59,7 @@ def test_every_kind_of_report_works_with_outcomes_and_modalities_of_ones_own(tmp
     for table in ("clot_free", "bleeding"):
         with (data / f"{table}.csv").open("a") as out:
             for number in range(4):
-                out.write(f"S{number},all,{3 + 4 * number},50,patients,,,false,,fulltext,s,p,high,false,true,\n")
+                out.write(f"S{number},all,{3 + 4 * number},50,patients,,,false,,,fulltext,s,p,high,false,true,\n")
     made = report(data=data, out=tmp_path / "reports", jobs=1)
     assert made.ok, made.summary()
     kinds = {
