@@ -189,7 +189,9 @@ def test_an_audit_needs_no_column_beside_the_counts(folder):
     }
     found = mn.audit(folder.load())
     assert found.total["unrecorded"] == 2
-    assert found.sentence() == "2 counts in 1 table: 2 without a record of how they were obtained. None is derived from a percentage."
+    assert (
+        found.sentence() == "2 counts in 1 table, all without a record of how they were obtained. None is derived from a percentage."
+    )
     words = found.paragraphs()
     assert words["figures"] == "No count has printed figures."
     assert words["zeros"] == "1 count is 0: 1 without a record of how the count was obtained."

@@ -75,7 +75,8 @@ def test_the_plan_is_one_that_a_report_follows(fresh):
     evidence = mn.load_evidence(fresh / "extracted_data")
     jobs = planned(evidence, data=fresh / "extracted_data", plan=fresh / "analyses/plans/review.toml")
     assert [job.folder for job in jobs] == [
-        *("response/Treatment", "harm/Treatment", "analyses/findings/Treatment", "analyses/benefit_risk/response-harm")
+        *("response/Treatment", "harm/Treatment", "analyses/findings/Treatment", "analyses/benefit_risk/response-harm"),
+        "analyses/audit/counts",
     ]
 
 

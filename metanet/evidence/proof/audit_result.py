@@ -84,7 +84,14 @@ class Audit(Result):
         total = self.total
         if not total["rows"]:
             return "The tables have no counts."
-        parts = [f"{plural(total['rows'], 'count')} in {plural(len(self.counts), 'table')}: {listing(self._origins())}."]
+        counted = f"{plural(total['rows'], 'count')} in {plural(int((self.counts['rows'] > 0).sum()), 'table')}"
+        origins = self._origins()
+        if len(origins) == 1:
+            # Of one kind: "all derived" and not "4 derived".
+            every = "" if total["rows"] == 1 else "all "
+            parts = [f"{counted}, {every}{origins[0].split(' ', 1)[1]}."]
+        else:
+            parts = [f"{counted}: {listing(origins)}."]
         if self.share_proved is None:
             parts.append("None is derived from a percentage.")
         else:
