@@ -30,6 +30,7 @@ import numpy as np
 from scipy import special
 
 import metanet as mn
+from metanet.evidence.proof.printed import parse
 from metanet.kernels.inverse_variance import intervals, tau2, two_step
 from metanet.kernels.normal_effect.fit import fit as fit_random_effect
 from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit
@@ -223,9 +224,17 @@ def compare(machine: Machine, rounds: int) -> list[Row | None]:
             rounds,
         ),
         *python_peers(y, v, rounds),
+        limit("10,000 printed figures, read and solved", printed_figures, 1.0, rounds),
         memory(),
     ]
     return out
+
+
+def printed_figures() -> None:
+    """Read 10,000 expressions, none of which was read before, and find their counts."""
+    parse.cache_clear()
+    for n in range(10_000):
+        parse(f"({n % 50}.{n % 10}%+{n % 40}%) of {n + 10} + 82.9% of {n + 41} - {n % 7}").counts()
 
 
 def scaled(seconds: float | None, times: int) -> float | None:

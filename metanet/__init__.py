@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from metanet.diagnostics.spread.heterogeneity import heterogeneity_text as heterogeneity_text
     from metanet.diagnostics.spread.heterogeneity_report import heterogeneity_report as heterogeneity_report
     from metanet.diagnostics.spread.share_beyond import share_beyond as share_beyond
+    from metanet.diagnostics.studies.count_bounds import CountBounds as CountBounds, count_bounds as count_bounds
     from metanet.diagnostics.studies.gosh import gosh as gosh
     from metanet.diagnostics.studies.influence import influence as influence
     from metanet.diagnostics.studies.outliers import outliers as outliers
     from metanet.diagnostics.studies.series import cumulative as cumulative, leave_one_out as leave_one_out
     from metanet.evidence import Evidence as Evidence, load_evidence as load_evidence, validate as validate
+    from metanet.evidence.proof.audit import audit as audit
+    from metanet.evidence.proof.audit_result import Audit as Audit
     from metanet.evidence.proof.counts import (
         Counts as Counts,
         counts as counts,
@@ -62,6 +65,7 @@ if TYPE_CHECKING:
     from metanet.reporting.results_files import save_analysis as save_analysis, save_results as save_results
     from metanet.reporting.run.batch import report as report
     from metanet.reporting.run.makers import Limits as Limits
+    from metanet.writing.audit_tables import audit_table as audit_table
     from metanet.writing.plain import (
         analysis_heading as analysis_heading,
         analysis_table as analysis_table,
@@ -86,6 +90,8 @@ if TYPE_CHECKING:
 _NAMES = {
     "metanet.evidence": "load_evidence validate Evidence",
     "metanet.evidence.proof.counts": "counts denominators two_groups Counts",
+    "metanet.evidence.proof.audit": "audit",
+    "metanet.evidence.proof.audit_result": "Audit",
     "metanet.models.effect_sizes": "effect_sizes back_transform",
     "metanet.models.pooling.pool": "pool pool_many pool_arrays",
     "metanet.models.results.pooled": "Pooled",
@@ -101,6 +107,7 @@ _NAMES = {
     "metanet.models.dependence.robust": "cluster_robust",
     "metanet.models.dependence.three_level": "three_level",
     "metanet.diagnostics.studies.influence": "influence",
+    "metanet.diagnostics.studies.count_bounds": "count_bounds CountBounds",
     "metanet.diagnostics.studies.outliers": "outliers",
     "metanet.diagnostics.studies.gosh": "gosh",
     "metanet.diagnostics.method.permutation": "permutation_test",
@@ -126,6 +133,7 @@ _NAMES = {
     "metanet.writing.study_tables": "characteristics_table study_table left_out_table published_table source_table",
     "metanet.writing.summary_of_findings": "summary_of_findings",
     "metanet.writing.sensitivity": "sensitivity_table",
+    "metanet.writing.audit_tables": "audit_table",
     "metanet.writing.plain": "heading paragraph method_table analysis_table analysis_heading",
     "metanet.reporting.results_files": "save_analysis save_results",
     "metanet.reporting.run.batch": "report",

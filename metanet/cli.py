@@ -6,7 +6,8 @@ import ast
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -239,14 +240,15 @@ def report(
 
 @cli.command()
 @click.argument("path", required=False)
+@click.option("--problems", is_flag=True, help="Print the problems and only count the notices.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def validate(path: str | None, as_json: bool) -> None:
+def validate(path: str | None, problems: bool, as_json: bool) -> None:
     """Check the evidence in PATH (default: ./extracted_data if it exists, otherwise the curated tables)."""
     from metanet.evidence import validate as check
     from metanet.evidence.contract import curated_folder
 
     found = check(path if path is not None else _data_folder(None) or curated_folder())
-    click.echo(_json(found.to_dict()) if as_json else found.summary())
+    click.echo(_json(found.to_dict()) if as_json else found.summary(notices=not problems))
     if not found.ok:
         sys.exit(2)
 
@@ -386,6 +388,91 @@ def import_(format: str, file: str, into: str, **given: Any) -> None:
 
     made = import_review(format, file, into, **given)
     click.echo(_with_options(made.summary(), click.get_current_context().command))
+
+
+@cli.command()
+@click.argument("figures", nargs=-1, required=True)
+@click.option("--of", "total", type=int, metavar="N", help="The denominator of one percentage.")
+@click.option(
+    "--between",
+    type=int,
+    nargs=2,
+    metavar="LOW HIGH",
+    help="Find the denominators from LOW to HIGH that fit all percentages of a group.",
+)
+@click.option(
+    "--together",
+    metavar="WORD",
+    help="With --between: all if the counts of the percentages sum to the denominator; at most if they sum to no more than it.",
+)
+@click.option(
+    "--groups-sum-to", "groups", type=int, metavar="N", help="Find the sizes of two groups of N patients, one percentage of each."
+)
+@_default("--rounding", metavar="WORD", default="half", help="How the source shortens percentages: half (it rounds) or truncated.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+def counts(
+    figures: tuple[str, ...],
+    total: int | None,
+    between: tuple[int, int] | None,
+    together: str | None,
+    groups: int | None,
+    rounding: str,
+    as_json: bool,
+) -> None:
+    """Find the whole numbers that printed FIGURES can be: a percentage such as 16.1%, or an expression such as "89 - 22% of 89"."""
+    from metanet.base.results import plain
+    from metanet.evidence.proof import answers, counts as proof
+
+    _check_question(figures, total, between, together, groups)
+    asked: dict[str, Any] = {"figures": figures, "rounding": rounding}
+    with _figures_named("--groups-sum-to" if groups is not None else "--of"):
+        if groups is not None:
+            table = proof.two_groups(figures, total=groups, rounding=rounding)
+            text, asked = answers.groups_text(table, figures, groups, rounding), asked | {"groups_sum_to": groups}
+        elif between is not None:
+            table = proof.denominators(figures, between=between, together=together, rounding=rounding)
+            text = answers.denominators_text(table, figures, between, together, rounding)
+            asked |= {"between": between, "together": together}
+        else:
+            one = proof.counts(figures[0], total, rounding=rounding)
+            click.echo(_json(one.to_dict()) if as_json else answers.counts_text(one))
+            return
+    click.echo(_json(plain(asked | {"fits": table})) if as_json else text)
+
+
+def _check_question(
+    figures: tuple[str, ...], total: int | None, between: tuple[int, int] | None, together: str | None, groups: int | None
+) -> None:
+    """Refuse options that ask different questions, and figures without a question; one error for each mistake."""
+    from metanet.evidence.proof.printed import is_percentage
+
+    given = [name for name, value in (("--of", total), ("--between", between), ("--groups-sum-to", groups)) if value is not None]
+    if len(given) > 1:
+        raise ArgumentError(f"{' and '.join(given)} ask different questions. Fix: give one of them.")
+    if together is not None and between is None:
+        raise ArgumentError(f"--together {visible(together)!r} needs denominators to choose from. Fix: add --between LOW HIGH.")
+    if len(figures) > 1 and between is None and groups is None:
+        where = "where --of takes one" if total is not None else "where one is expected"
+        raise ArgumentError(
+            f"{len(figures)} figures are given {where}. Fix: ask for one at a time, an expression in quotation marks, or add "
+            "--between LOW HIGH for percentages of one group."
+        )
+    if not given and is_percentage(figures[0]):
+        raise ArgumentError(
+            f"{visible(figures[0])!r} is a percentage without its denominator. Fix: add --of N, or --between LOW HIGH to find N."
+        )
+
+
+@contextmanager
+def _figures_named(total: str) -> Iterator[None]:
+    """Errors about figures with the figure alone, denominators as the option takes them, and `total` by its option."""
+    try:
+        yield
+    except ArgumentError as fault:
+        text = re.sub(r"\b(?:printed|figures)=(?=['\"])", "", str(fault))
+        text = re.sub(r"\btotal=(?=\d)", f"{total} ", text)
+        text = re.sub(r"\bbetween=", "--between ", text)
+        raise ArgumentError(re.sub(r"\((\d+), (\d+)\)", r"\1 \2", text)) from None
 
 
 def _check_columns(columns: dict[str, str | None], choices: dict[str, Any]) -> None:

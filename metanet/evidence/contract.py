@@ -201,6 +201,8 @@ class Outcome:
     families: tuple[Family, ...]
     default_family: str
     has_certainty: bool
+    #: The outcome that includes this one: objective response includes complete response.
+    within: str = ""
 
     @property
     def titles(self) -> dict[str, str]:
@@ -274,6 +276,7 @@ class TableContract:
             families=self.families,
             default_family=self.default_family,
             has_certainty=self.column("certainty") is not None,
+            within=str(self.extra.get("within", "")),
         )
 
 

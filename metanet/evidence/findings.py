@@ -117,10 +117,10 @@ class Report:
             "notices": [vars(problem).copy() for problem in self.notices],
         }
 
-    def summary(self) -> str:
-        """The findings as text: how many, then one line each."""
+    def summary(self, *, notices: bool = True) -> str:
+        """The findings as text: how many, then one line each; the notices are only counted where `notices` is False."""
         lines = [f"{visible(self.path)}: {self._counts()}"]
-        for title, found in (("Problems", self.problems), ("Notices", self.notices)):
+        for title, found in (("Problems", self.problems), ("Notices", self.notices if notices else ())):
             if found:
                 lines += ["", f"{title}:", *problem_lines(found)]
         return "\n".join(lines)

@@ -10,6 +10,7 @@ from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.base.results import plain
 from metanet.base.whole_files import write_csv
+from metanet.diagnostics.studies.count_bounds import CountBounds
 from metanet.diagnostics.studies.series import LeaveOneOut
 from metanet.models.results.pooled import Pooled
 from metanet.reporting.files import slug, write_json
@@ -27,6 +28,7 @@ def save_results(
     second: Pooled | None = None,
     others: Sequence[Pooled] = (),
     omitted: LeaveOneOut | None = None,
+    bounds: CountBounds | None = None,
     rates: pd.DataFrame | None = None,
     modality_class: str | None = None,
 ) -> list[Path]:
@@ -40,6 +42,8 @@ def save_results(
         The primary result; another model's beside it; all sensitivity analyses, each with a column of its own in numbers.csv.
     omitted
         The leave-one-out analysis.
+    bounds
+        What `count_bounds` returned: the range of the result over counts that their printed figures leave open.
     rates
         What `Evidence.rates` returned; its selection and what it left out go into numbers.json.
     modality_class
@@ -65,6 +69,7 @@ def save_results(
         "second": None if second is None else second.to_dict(),
         "others": [each.to_dict() for each in others],
         "leave_one_out": None if omitted is None else omitted.to_dict(),
+        "count_bounds": None if bounds is None else bounds.to_dict(),
         "left_out": attrs.get("left_out", []),
         "notes": attrs.get("notes", []),
         "evidence": attrs.get("fingerprint"),

@@ -16,7 +16,7 @@ from metanet.evidence.checks.check import Reading, read_folder
 from metanet.evidence.contract import DESCRIPTOR, Contract, curated_folder
 from metanet.evidence.findings import Findings, data_error, in_order
 from metanet.evidence.reading.text import read_bytes
-from metanet.reviews.importers.columns import OWN, check_fields, fields_of
+from metanet.reviews.importers.columns import OWN, PERCENT, check_fields, fields_of
 from metanet.reviews.importers.extracted_counts import Found, Renames, Request, cell, name_fault, pairs, spelled
 from metanet.reviews.importers.registry import Importer, importers
 from metanet.reviews.merge import Merged, Merger
@@ -24,6 +24,8 @@ from metanet.reviews.names import text_fault
 
 #: Columns that the import fills itself.
 _KEYS = ("study_id", "arm", "events", "total")
+#: Endings of fields that have a value of their own in each row.
+_COUNTED = ("events_control", "total_control", *PERCENT)
 #: Columns that name a group.
 _NAMES = ("arm", "modality", "modality_class")
 
@@ -88,7 +90,8 @@ def import_review(
     into
         The folder of the review, or its `extracted_data`.
     columns
-        ``COLUMN=FIELD`` for covidence and csv: the field of a column. ``COLUMN=`` leaves one out, ``*=`` all others.
+        ``COLUMN=FIELD`` for covidence and csv: the field of a column. ``COLUMN=`` leaves one out, ``*=`` all others. In csv a
+        column may be ``percent``: the count is taken where one whole number of the total prints as it, and refused otherwise.
     values
         ``FIELD=VALUE``: the same value in every row, where the file has none.
     renames
@@ -187,7 +190,7 @@ def _treatments(reading: Reading) -> tuple[str, ...]:
 
 
 def _check_constants(constants: dict[str, str], chosen: Importer, contract: Contract) -> None:
-    fields = [name for name in fields_of(contract) if name not in _KEYS and not name.endswith(("events_control", "total_control"))]
+    fields = [name for name in fields_of(contract) if name not in _KEYS and not name.endswith(_COUNTED)]
     check_fields("values", constants, fields if chosen.maps_columns else [name for name in fields if name not in OWN])
     for name, value in constants.items():
         if (fault := text_fault(value, 1000)) is not None:

@@ -162,6 +162,7 @@ class Merger:
         self.contract: Contract = reading.contract
         self.tables = reading.tables
         self.merged = Merged()
+        self._columns = {table.contract.file: table.columns for table in self.tables.every() if table.columns}
         self._files: dict[str, TableContract | NewOutcome] = {}
         self._labels: dict[str, str] = {}
         self._files_by_label: dict[str, str] = {}
@@ -360,7 +361,8 @@ class Merger:
         columns = made.column_names if made is not None else tuple(_columns_of(what)) if isinstance(what, NewOutcome) else ()
         defaults = {**_DEFAULTS, "source": self.found.source}
         given = {**defaults, **self._all(count), "study_id": study}
-        cells = {name: text for name, text in given.items() if name in columns}
+        lacking = count.spare - set(self._columns.get(file, columns))
+        cells = {name: text for name, text in given.items() if name in columns and name not in lacking}
         key = tuple(cells.get(name, "") for name in (self._key(made) if made is not None else ("study_id", "arm")))
         numbers = (cells.get("events"), cells.get("total"))
         row = old.get(file, {}).get(key)

@@ -39,6 +39,7 @@ def given():
         "by": "group",
         "formula": "~ dose",
         "evidence": evidence,
+        "audit": mn.audit(evidence),
         "outcome": "objective_response",
         "outcomes": ["objective_response"],
         "modality": "TARE",

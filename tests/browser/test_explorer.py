@@ -134,7 +134,7 @@ def test_a_click_removes_a_study_and_the_numbers_become_those_of_pool_without_it
         # The figure comes last, after the numbers and the code.
         image = new_image(page, image)
         assert f'isin(["{name}"])' in page.run(CODE)
-        assert f"57 of {whole.k} rows" in page.run(f"{IN}.textContent")
+        assert f"{whole.k - 1} of {whole.k} rows" in page.run(f"{IN}.textContent")
 
         # The box has the focus: the space bar takes the study in again, Tab goes on to the next one.
         page.press(" ", "Space", 32, " ")

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _PYTHON = re.compile(r"```python\n(?P<code>.*?)```(?P<out>\n\n```text\n.*?```)?", re.DOTALL)
-_CONSOLE = re.compile(r"```console\n\$ (?P<command>metanet (?:validate my_data|pool )[^\n]*)\n(?P<out>.*?)```", re.DOTALL)
+_CONSOLE = re.compile(r"```console\n\$ (?P<command>metanet (?:validate my_data|pool |counts )[^\n]*)\n(?P<out>.*?)```", re.DOTALL)
 _HELP = re.compile(r"```text\nUsage: (?P<command>metanet[a-z ]*?) \[OPTIONS\].*?```", re.DOTALL)
 _SUMMARY = re.compile(r"```console\n\$ python benchmarks/(?P<name>coverage|defaults).py\n```\n\n```text\n.*?```", re.DOTALL)
 _TABLE = re.compile(r"```text\n(?P<rows>study,[^`]*)```")

@@ -44,6 +44,15 @@ def test_the_summary_counts_and_gives_each_problem_a_line(folder):
     ]
 
 
+def test_notices_are_only_counted_where_they_are_not_asked_for(folder):
+    folder.add("arms.csv", study_id="Baker2012", arm="later")
+    report = folder.validate()
+    assert len(report.notices) == 1
+    assert "later" in report.summary()
+    assert "later" not in report.summary(notices=False)
+    assert "1 notice" in report.summary(notices=False)
+
+
 def test_the_table_of_a_report_has_a_row_for_each_finding(folder):
     folder.set("arms.csv", 2, "n", "many")
     folder.files["zzz.csv"] = b"a\n"

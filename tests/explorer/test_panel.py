@@ -162,6 +162,7 @@ def test_leaving_every_study_out_says_so_and_one_click_mends_it():
 
 def test_a_selection_without_a_study_says_so(panel):
     panel.outcome.value = "hepatotoxicity"
+    panel.modality.value = "PRRT"
     panel.certainty.value = "high"
     assert panel.view.all_rates.empty
     assert "No study matches this selection" in panel.numbers.value

@@ -215,7 +215,7 @@ def test_every_analysis_has_a_stroke_in_the_row_of_each_choice():
     ax = specification_curve(result)
     under = ax.get_figure().axes[1]
     rows = _segments(under, "_choices")
-    varied = [c for c in ("derived", "model", "tau2", "ci") if frame[c].nunique() > 1]
+    varied = [c for c in ("certainty", "derived", "model", "tau2", "ci") if frame[c].nunique() > 1]
     assert len(rows) == len(frame) * len(varied)
     # All rows of levels stand apart, and each analysis has one stroke for each choice.
     assert np.bincount(rows[:, 0, 0].astype(int)).tolist() == [len(varied)] * len(frame)

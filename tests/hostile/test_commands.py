@@ -56,6 +56,8 @@ def test_a_hostile_word_is_refused_with_code_2_and_nothing_is_made(run, never_ru
     for options in (
         *(("report", "--data", small, *more) for more in (*parameters, *named)),
         *(("report", "--data", text), ("validate", text), ("pool", text, *counts), ("diff", text, text), ("lab", text)),
+        *(("counts", "--", text), ("counts", "--of", "56", "--", text), ("counts", "--between", "2", "9", "--", "5%", text)),
+        *(("counts", "5%", "--of", "9", "--rounding", text), ("counts", "5%", "--between", "2", "9", "--together", text)),
     ):
         code, _, complaint = run(*options)
         assert code == 2, (options, complaint)

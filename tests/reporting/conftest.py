@@ -38,7 +38,7 @@ def hostile_report(hostile_evidence, tmp_path_factory):
 
     out = tmp_path_factory.mktemp("reports")
     report("objective_response", "TARE", out=out, data=hostile_evidence)
-    report("hepatotoxicity", "TACE", out=out, data=hostile_evidence)
+    report("hepatotoxicity", "TAE", out=out, data=hostile_evidence)
     return out
 
 

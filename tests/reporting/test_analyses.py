@@ -114,3 +114,31 @@ def test_every_report_of_our_own_notebooks_rests_on_the_rows_it_is_filed_under(t
     assert made.ok, made.summary()
     assert len(made.outcomes) == 3
     assert "made from other evidence" not in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_run_audits_the_counts_of_the_tables_that_it_reads(hostile_evidence, tmp_path):
+    made = mn.report(out=tmp_path, data=hostile_evidence, analyses=("audit",))
+    assert made.ok, made.summary()
+    folder = tmp_path / "analyses/audit/counts"
+    assert {"counts.csv", "several_counts_fit.csv", "without_figures.csv", "report.html"} <= {path.name for path in folder.iterdir()}
+    numbers = json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
+    found = mn.audit(mn.load_evidence(hostile_evidence))
+    assert numbers["kind"] == "audit"
+    assert numbers["sentence"] == found.sentence()
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert HOSTILE not in page
+    assert not re.search(r"<script|\son\w+=", page.replace("&lt;script", ""))
+    index = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert ">Audit of the counts</h2>" in index
+    assert "made from other evidence" not in index
+
+
+def test_a_new_review_has_an_audit_of_its_own_tables(tmp_path):
+    from metanet.reviews.new import new_review
+
+    new_review(tmp_path / "review", title="x", outcomes=("cure",), harms=("bleeding",), modalities=())
+    data = tmp_path / "review" / "extracted_data"
+    made = mn.report(out=tmp_path / "out", data=data, analyses=("audit",))
+    assert made.ok, made.summary()
+    sentence = json.loads((tmp_path / "out/analyses/audit/counts/numbers.json").read_text(encoding="utf-8"))["sentence"]
+    assert sentence == mn.audit(mn.load_evidence(data)).sentence()

@@ -59,7 +59,7 @@ def test_every_kind_of_report_works_with_outcomes_and_modalities_of_ones_own(tmp
     for table in ("clot_free", "bleeding"):
         with (data / f"{table}.csv").open("a") as out:
             for number in range(4):
-                out.write(f"S{number},all,{3 + 4 * number},50,patients,,,false,,fulltext,s,p,high,false,true,\n")
+                out.write(f"S{number},all,{3 + 4 * number},50,patients,,,false,,,fulltext,s,p,high,false,true,\n")
     made = report(data=data, out=tmp_path / "reports", jobs=1)
     assert made.ok, made.summary()
     kinds = {
@@ -75,7 +75,8 @@ def test_the_plan_is_one_that_a_report_follows(fresh):
     evidence = mn.load_evidence(fresh / "extracted_data")
     jobs = planned(evidence, data=fresh / "extracted_data", plan=fresh / "analyses/plans/review.toml")
     assert [job.folder for job in jobs] == [
-        *("response/Treatment", "harm/Treatment", "analyses/findings/Treatment", "analyses/benefit_risk/response-harm")
+        *("response/Treatment", "harm/Treatment", "analyses/findings/Treatment", "analyses/benefit_risk/response-harm"),
+        "analyses/audit/counts",
     ]
 
 

@@ -11,7 +11,7 @@ from metanet.evidence.proof.printed import Printed, PrintedError, parse, words
 from metanet.evidence.reading.cells import Row, Table
 
 #: A derivation that works with a percentage.
-PERCENTAGE = re.compile(r"\d\s*%|\bper\s?cent|\bpercentages?\b", re.IGNORECASE)
+PERCENTAGE = re.compile(r"\d\s*%|(?<![a-z])per\s?cent", re.IGNORECASE)
 _CAUSES = (
     "Look for another denominator, a misprint or missing patients. If the figures of the source do not fit, leave 'printed' empty and "
     "say so in 'note'"
@@ -20,7 +20,8 @@ _CAUSES = (
 
 def check_printed(table: Table, findings: Findings) -> None:
     """Events belong to the counts that the printed figures can be."""
-    if table.contract.column("printed") is None:
+    # The column is optional: a contract or a file without it has nothing to be proved by.
+    if table.contract.column("printed") is None or "printed" not in table.columns:
         return
     for row in table.rows:
         if "printed" in row.bad:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from metanet._version import __version__
 from metanet.base.arguments import checked, choice, whole, whole_number
 from metanet.base.errors import ArgumentError, as_given
 from metanet.base.results import Method, Result
+from metanet.base.untrusted import visible
 from metanet.evidence.proof.integers import MOST_DIGITS, ROUNDINGS, bounds, narrowed
-from metanet.evidence.proof.printed import Percentage, asked, asked_expression, words
+from metanet.evidence.proof.printed import Percentage, PrintedError, asked, asked_expression, parse, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,10 +22,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LARGEST = 10**MOST_DIGITS - 1
-#: Figures of one group, and denominators that are tried.
-_MOST_FIGURES, _MOST_DENOMINATORS = 50, 1_000_000
+#: Figures of one group, and denominators that are tried; so many of them at once, so that little memory is held.
+_MOST_FIGURES, _MOST_DENOMINATORS, _AT_ONCE = 50, 1_000_000, 20_000
+#: Counts that an answer lists.
+_MOST_COUNTS = 1_000_000
 _SOURCES = ("Brown and Heathers (2017), doi:10.1177/1948550616673876",)
-_SAID = {
+#: How the figures are read.
+ROUNDING_IN_WORDS = {
     "half": "All whole numbers whose percentage rounds to the printed one, a half up or to the even digit.",
     "truncated": "All whole numbers whose percentage gives the printed one when the further decimals are cut off.",
 }
@@ -79,7 +85,9 @@ class Counts(Result):
 
 
 def _stamp(rounding: str) -> Method:
-    return Method({"rounding": rounding, "version": __version__, "sentence": _SAID[rounding], "sources": _SOURCES, "notes": []})
+    return Method(
+        {"rounding": rounding, "version": __version__, "sentence": ROUNDING_IN_WORDS[rounding], "sources": _SOURCES, "notes": []}
+    )
 
 
 @checked(total=whole(1, _LARGEST), rounding=choice(*ROUNDINGS))
@@ -124,7 +132,7 @@ def counts(printed: str, total: int | None = None, *, rounding: str = "half") ->
     (171, 172, 173, 174)
     """
     if total is not None:
-        found = asked("printed", printed)
+        found = _alone(printed, int(total))
         low, high = found.counts(int(total), rounding)
         named, expression = f"{found.text}% of {total}", None if low > high else range(low, high + 1)
         expression = asked_expression("printed", named).counts(rounding) if expression is None else expression
@@ -135,14 +143,30 @@ def counts(printed: str, total: int | None = None, *, rounding: str = "half") ->
     return Counts(named, tuple(expression), why, _stamp(rounding))
 
 
+def _alone(printed: str, total: int) -> Percentage:
+    """The percentage of a total; an expression names its own."""
+    try:
+        return asked("printed", printed)
+    except ArgumentError:
+        with suppress(PrintedError):
+            if parse(printed).totals:
+                raise ArgumentError(
+                    f"printed={as_given(visible(printed))} names its own denominator, and total={total} is given as well. Fix: leave "
+                    f"out total={total}, or give the percentage alone."
+                ) from None
+        raise
+
+
 def _figures(argument: str, figures: Sequence[str]) -> list[Percentage]:
-    given = list(figures)
+    given = list(islice(figures, _MOST_FIGURES + 1))
     if not 1 <= len(given) <= _MOST_FIGURES:
-        raise ArgumentError(f"{argument} has {len(given)} percentages; give 1 to {_MOST_FIGURES}.")
+        number = f"more than {_MOST_FIGURES}" if given else "no"
+        raise ArgumentError(f"{argument} has {number} percentages; give 1 to {_MOST_FIGURES}.")
     for each in given:
         if not isinstance(each, str):
             raise ArgumentError(
-                f"{argument}={as_given(each)} must be a text, because 44.0% is another figure than 44%. Fix: write '{each}%'."
+                f"{argument}={as_given(each)} must be a text, because 44.0% is another figure than 44%. Fix: write it as the source "
+                "prints it, such as '44.0%'."
             )
     return [asked(argument, each) for each in given]
 
@@ -207,15 +231,29 @@ def denominators(
 
     parsed = _figures("figures", figures)
     first, last = _span(between)
-    n = np.arange(first, last + 1, dtype=np.int64)
-    found = _sets(parsed, n, rounding)
-    low, high, fits = narrowed([each[0] for each in found], [each[1] for each in found], n, together)
-    places = np.flatnonzero(fits)
-    columns: dict[str, Any] = {"n": n[places]}
-    for name, least, most in zip(_named(parsed), low, high, strict=True):
-        columns[name] = pd.Series([tuple(range(int(least[i]), int(most[i]) + 1)) for i in places], dtype=object)
-    columns["unique"] = (low[:, places] == high[:, places]).all(axis=0)
-    return pd.DataFrame(columns)
+    names = _named(parsed)
+    rows: dict[str, list[Any]] = {name: [] for name in ("n", *names, "unique")}
+    listed = 0
+    for start in range(first, last + 1, _AT_ONCE):
+        n = np.arange(start, min(start + _AT_ONCE, last + 1), dtype=np.int64)
+        found = _sets(parsed, n, rounding)
+        low, high, fits = narrowed([each[0] for each in found], [each[1] for each in found], n, together)
+        places = np.flatnonzero(fits)
+        low, high, n = low[:, places], high[:, places], n[places]
+        sizes = listed + np.cumsum((high - low + 1).sum(axis=0))
+        if len(n) and sizes[-1] > _MOST_COUNTS:
+            enough = int(n[np.searchsorted(sizes, _MOST_COUNTS, side="right")]) - 1
+            fix = f"a narrower span, such as ({first}, {enough})" if enough >= first else "fewer figures, or smaller denominators"
+            raise ArgumentError(
+                f"between={as_given((first, last))} gives more than the {_MOST_COUNTS:,} counts that are listed. Fix: give {fix}."
+            )
+        listed = int(sizes[-1]) if len(n) else listed
+        rows["n"] += n.tolist()
+        rows["unique"] += (low == high).all(axis=0).tolist()
+        for name, least, most in zip(names, low.tolist(), high.tolist(), strict=True):
+            rows[name] += [tuple(range(one, other + 1)) for one, other in zip(least, most, strict=True)]
+    kinds: dict[str, Any] = {"n": np.int64, "unique": np.bool_}
+    return pd.DataFrame({name: pd.Series(cells, dtype=kinds.get(name, object)) for name, cells in rows.items()})
 
 
 def _span(between: tuple[int, int]) -> tuple[int, int]:
@@ -271,6 +309,12 @@ def two_groups(figures: Sequence[str], *, total: int, rounding: str = "half") ->
         bounds(parsed[1].digits, parsed[1].decimals, total - n, rounding),
     )
     places = np.flatnonzero((low_1 <= high_1) & (low_2 <= high_2))
+    listed = int((high_1 - low_1 + high_2 - low_2 + 2)[places].sum())
+    if listed > _MOST_COUNTS:
+        raise ArgumentError(
+            f"total={total} divides into {len(places):,} pairs of groups with {listed:,} counts, more than the {_MOST_COUNTS:,} that "
+            "are listed. Fix: give the percentages with all decimals that the source prints, or a smaller total."
+        )
 
     def events(low: Any, high: Any) -> pd.Series[Any]:
         return pd.Series([tuple(range(int(low[i]), int(high[i]) + 1)) for i in places], dtype=object)

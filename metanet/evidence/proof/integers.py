@@ -73,9 +73,10 @@ def narrowed(
     return least, most, fits
 
 
-def printed_as(count: int, n: int, decimals: int) -> str:
-    """`count` of `n` as a percentage with so many decimals, half up: 40 of 79 is "50.6"."""
-    scaled = (2 * count * 100 * 10**decimals + n) // (2 * n)
+def printed_as(count: int, n: int, decimals: int, rounding: str = "half") -> str:
+    """`count` of `n` as a percentage with so many decimals, half up or cut off: 40 of 79 is "50.6"."""
+    scale = 100 * 10**decimals
+    scaled = count * scale // n if rounding == "truncated" else (2 * count * scale + n) // (2 * n)
     if not decimals:
         return str(scaled)
     whole, rest = divmod(scaled, 10**decimals)

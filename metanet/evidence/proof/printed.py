@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from metanet.base.errors import ArgumentError, as_given
+from metanet.base.errors import ArgumentError, as_given, shorten
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.proof.integers import MOST_DECIMALS, MOST_DIGITS, bounds, printed_as
 
@@ -31,6 +31,8 @@ _GRAMMAR = "Write it as 16.1% of 56, (39%+43%) of 443, 89 - 22% of 89, 3 + 32 or
 _COUNT_AND_PCT = re.compile(
     r"(?P<count>\d{1,7})(?:\s*/\s*(?P<total>\d{1,7}))?\s*\(\s*(?P<pct>\d{1,3}(?:\.\d{1,6})?)\s*%\s*\)", re.ASCII
 )
+#: Blanks that a page or a PDF has where a keyboard has a space.
+_BLANKS = dict.fromkeys((0xA0, 0x2007, 0x2009, 0x202F), " ")
 _ALIKE = {"−": "-", "–": "-", "—": "-", "·": ".", "٪": "%", "％": "%", "﹪": "%", "⁄": "/", "∕": "/", "＋": "+", "＝": "="}
 
 
@@ -125,17 +127,17 @@ class Printed:
                     n = term.total or 1
                     low, high = pct.counts(n, rounding)
                     if low > high:
-                        return f"{pct.text} % of {n:,} is no whole number: {_neighbours(pct, n)}"
+                        return f"{pct.text} % of {n:,} is no whole number: {_neighbours(pct, n, rounding)}"
         found = [Printed("", (each,)).counts(rounding) for each in self.sums]
         parts = [words(each) if len(each) else "less than 0" for each in found]
         return f"its figures do not fit each other: they give {listing(parts, 8)}" if len(parts) > 1 else "the difference is below 0"
 
 
-def _neighbours(pct: Percentage, n: int) -> str:
+def _neighbours(pct: Percentage, n: int, rounding: str) -> str:
     """The counts next to a percentage that no count prints, as the source would print them."""
     below = min(n, pct.digits * n // (100 * 10**pct.decimals))
     near = [count for count in (below, below + 1) if 0 <= count <= n]
-    return ", ".join(f"{count:,} is {printed_as(count, n, pct.decimals)} %" for count in near)
+    return ", ".join(f"{count:,} is {printed_as(count, n, pct.decimals, rounding)} %" for count in near)
 
 
 #: Members of a set that are listed; more are given by the first and the last.
@@ -164,7 +166,7 @@ def parse(text: str) -> Printed:
     if len(text) > LONGEST:
         raise PrintedError(f"is {len(text):,} characters long, more than the {LONGEST} of an expression", "Write the figures alone")
     try:
-        reader = _Reader(_tokens(text))
+        reader = _Reader(_tokens(text.translate(_BLANKS)))
         sums = [reader.sum()]
         while reader.take("="):
             sums.append(reader.sum())
@@ -172,7 +174,7 @@ def parse(text: str) -> Printed:
             raise PrintedError(f"continues with {visible(reader.rest)!r} where the expression is complete")
     except PrintedError as error:
         if error.fix == _GRAMMAR:
-            _refuse_alike(text)
+            _refuse_alike(text.translate(_BLANKS))
         raise
     return Printed(text, tuple(sums))
 
@@ -187,11 +189,21 @@ def percentage(text: str) -> Percentage:
     """
     if len(text) > LONGEST:
         raise PrintedError(f"is {len(text):,} characters long", "Write a percentage such as '16.1%'")
-    found = _TOKEN.fullmatch(text.strip())
+    plain = text.translate(_BLANKS).strip()
+    found = _TOKEN.fullmatch(plain)
     if found is None or found["pct"] is None:
-        _refuse_alike(text)
+        _refuse_alike(plain, alone=True)
         raise PrintedError("is not a percentage", "Write it with its per cent sign and a decimal point, such as '16.1%'")
     return _percentage(found["pct"])
+
+
+def is_percentage(text: str) -> bool:
+    """Whether a text is one percentage and nothing else."""
+    try:
+        percentage(text)
+    except PrintedError:
+        return False
+    return True
 
 
 def asked(argument: str, text: str) -> Percentage:
@@ -220,37 +232,48 @@ def _percentage(text: str) -> Percentage:
         raise PrintedError(
             f"has {len(decimals)} decimals, more than the {MOST_DECIMALS} that are read", "Write what the source prints"
         )
-    if len(whole) > 3 or int(whole + decimals) > 100 * 10 ** len(decimals):
-        raise PrintedError(f"has a percentage above 100 ({text[:12]}%)", "Check it against the source")
+    if int(whole + decimals) > 100 * 10 ** len(decimals):
+        raise PrintedError(f"has a percentage above 100 ({shorten(text, 12)}%)", "Check it against the source")
     return Percentage(int(whole + decimals), len(decimals), text)
 
 
-def _refuse_alike(text: str) -> None:
-    """Raise with the right sign where another one that looks like it was typed or copied."""
+def _refuse_alike(text: str, *, alone: bool = False) -> None:
+    """Raise with the right sign where another one that looks like it was typed or copied.
+
+    `alone` says that a single percentage is asked for, so that no fix may be an expression.
+    """
     if (word := _NO_COUNT.search(text)) is not None:
         raise PrintedError(
             f"names a rate that is no count of patients ({visible(word[0])})",
-            "Leave the cell empty for Kaplan-Meier rates, cumulative incidences and averages, and describe them in 'note'",
+            "Give counts of patients alone; in a table leave 'printed' empty for Kaplan-Meier rates, cumulative incidences and "
+            "averages, and describe them in 'note'",
         )
-    if re.search(r"\d\s*[–—]\s*\d", text):
+    if re.search(r"\d\s*%?\s*[–—]\s*\d", text):
         raise PrintedError(
-            "contains a dash that may mean a range", "Write - for a difference; for a range leave the cell empty and use 'derivation'"
+            "contains a dash that may mean a range",
+            "Write - for a difference; for a range in a table leave 'printed' empty and use 'derivation'",
         )
     for sign, plain in _ALIKE.items():
         if sign in text:
             raise PrintedError(f"contains {visible(sign)!r}, which is not read", f"Write {plain!r}")
     if (found := _COUNT_AND_PCT.fullmatch(text.strip())) is not None:
+        if alone:
+            raise PrintedError("gives a count and its percentage in brackets", f"Write '{found['pct']}%' alone")
         count, total, pct = found["count"], found["total"] or "N", found["pct"]
         first = f"{count}/{total}" if found["total"] else count
         raise PrintedError("gives a count and its percentage in brackets", f"Write {first} = {pct}% of {total}")
     if re.search(r"\d,\d", text):
         raise PrintedError("contains a comma in a number", "Write decimals with a point and no separator of thousands")
+    if alone and (found := _TOKEN.fullmatch(f"{text}%")) is not None and found["pct"] is not None:
+        raise PrintedError("has no per cent sign", f"Write '{visible(text)}%' if it is a percentage")
     if re.search(r"\d\.\d+(?![\d.]|\s*%)", text):
         raise PrintedError(
             "contains a decimal number without a per cent sign", "Write percentages with their sign, such as 16.1% of 56"
         )
     if re.search(r"[<>≤≥~≈]", text):
-        raise PrintedError("contains a figure that is not exact", "Leave the cell empty, and give the figure in 'derivation'")
+        raise PrintedError(
+            "contains a figure that is not exact", "Give exact figures alone; in a table leave 'printed' empty and use 'derivation'"
+        )
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:

@@ -169,6 +169,11 @@ def missing(item: object) -> bool:
     return item is None or type(item).__name__ in ("NAType", "NaTType") or (isinstance(item, float) and item != item)
 
 
+def unique_labels(study: Any, k: int) -> tuple[str, ...]:
+    """Labels of the studies, equal names numbered."""
+    return _labels(study, k)[0]
+
+
 def _labels(study: Any, k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Labels of the studies, and a note where equal names were numbered."""
     if study is None:

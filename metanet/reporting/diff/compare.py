@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -236,6 +236,8 @@ def _pooled(old: Made, new: Made, tolerance: float) -> Change:
 
 def _rows(old: Made, new: Made) -> list[RowChange]:
     before, after = old.rows, new.rows
+    # A column that only one of the runs has is a change of the tables, not of every row in them.
+    common = _columns(before) & _columns(after)
     found: list[tuple[str, tuple[str, ...], str]] = []
     for key in dict.fromkeys([*before, *after]):
         if key not in before:
@@ -243,7 +245,7 @@ def _rows(old: Made, new: Made) -> list[RowChange]:
         elif key not in after:
             found.append(("removed", key, _counts(before[key])))
         else:
-            text = _differences(before[key], after[key])
+            text = _differences(before[key], after[key], common)
             if text:
                 found.append(("changed", key, text))
     alone = shifts(old, new, [key for _, key, _ in found])
@@ -258,13 +260,25 @@ def _counts(row: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {row[name]}" for name in _COUNTS if row.get(name) is not None)
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """The cells of a row that changed; the counts first."""
+def _columns(rows: Mapping[tuple[str, ...], Mapping[str, Any]]) -> set[str]:
+    return {name for row in rows.values() for name in row}
+
+
+def columns_of_one_run(old: str | os.PathLike[str], new: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The columns of rows, as a reader calls them, that only one of two runs has; they are not compared."""
+    before, after = (set().union(*(_columns(made.rows) for made in read_run(run).values())) for run in (old, new))
+    if not before or not after:
+        return ()
+    return tuple(sorted(said(name) for name in before ^ after if name not in (*_FITTED, *_COUNTS, "weights")))
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], columns: Collection[str]) -> str:
+    """The cells of a row that changed, of these columns; the counts first."""
     parts = []
     if _counts(old) != _counts(new):
         parts.append(f"{_counts(old)} → {_counts(new)}")
     for name in dict.fromkeys([*old, *new]):
-        if name in _FITTED or name in _COUNTS or name in ("weights",):
+        if name in _FITTED or name in _COUNTS or name in ("weights",) or name not in columns:
             continue
         if not alike(old.get(name), new.get(name), TOLERANCE):
             parts.append(f"{said(name)}: {_word(old.get(name))} → {_word(new.get(name))}")
@@ -287,7 +301,9 @@ def _values(old: Any, new: Any, path: str, tolerance: float) -> Iterator[tuple[s
     if path.rsplit(".", 1)[-1] in ("evidence", "fingerprint", "shown"):
         return
     if isinstance(old, dict) and isinstance(new, dict):
-        for name in dict.fromkeys([*old, *new]):
+        # In a list of rows a column that only one run has is a change of the tables, not of each row.
+        names = [name for name in old if name in new] if path.endswith("]") else dict.fromkeys([*old, *new])
+        for name in names:
             yield from _values(old.get(name), new.get(name), f"{path}.{name}" if path else str(name), tolerance)
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for place, (one, two) in enumerate(zip(old, new, strict=True)):
@@ -298,11 +314,15 @@ def _values(old: Any, new: Any, path: str, tolerance: float) -> Iterator[tuple[s
         yield path, old, new
 
 
+#: What an empty cell is in the numbers of a report.
+_NOTHING = (None, "")
+
+
 def alike(old: Any, new: Any, tolerance: float) -> bool:
     """Whether two values are the same, numbers up to a relative tolerance."""
     if _is_number(old) and _is_number(new):
         return bool(abs(old - new) <= tolerance * max(abs(old), abs(new)))
-    return bool(old == new)
+    return bool(old == new or (old in _NOTHING and new in _NOTHING))
 
 
 def _is_number(value: object) -> bool:

@@ -17,7 +17,7 @@ from metanet.base.results import plain
 from metanet.base.untrusted import html_text, listing, visible
 from metanet.base.whole_files import write_text
 from metanet.models.registry import MODELS
-from metanet.reporting.diff.compare import NUMBERS, TOLERANCE, Change, compare_runs, said
+from metanet.reporting.diff.compare import NUMBERS, TOLERANCE, Change, columns_of_one_run, compare_runs, said
 from metanet.reporting.page import page
 
 if TYPE_CHECKING:
@@ -34,11 +34,15 @@ _NAMES = {
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Diff:
-    """Changes between two runs: `changes` of all reports, largest change of the estimate first."""
+    """Changes between two runs: `changes` of all reports, largest change of the estimate first.
+
+    `columns` are the columns of the tables that only one of the runs has.
+    """
 
     old: str
     new: str
     changes: tuple[Change, ...]
+    columns: tuple[str, ...] = ()
 
     @property
     def same(self) -> bool:
@@ -47,8 +51,9 @@ class Diff:
 
     def sentence(self) -> str:
         """How many reports changed, and which estimate changed most."""
+        apart = f" Only one of the runs has {listing(self.columns, 12)}, not compared." if self.columns else ""
         if self.same:
-            return f"No changes: {plural(len(self.changes), 'report')} compared."
+            return f"No changes: {plural(len(self.changes), 'report')} compared.{apart}"
         counts = Counter(change.status for change in self.changes)
         words = [
             f"{counts[status]} {status}" for status in ("changed", "added", "removed", "failed", "fixed", "same") if counts[status]
@@ -57,7 +62,7 @@ class Diff:
         far = next((change for change in self.changes if change.status == "changed" and change.moved), None)
         if far is not None:
             text += f" {visible(far.title)} changed most, by {_moved(far, far.moved)}."
-        return text
+        return text + apart
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each report and number that differs: folder, title, status, name, old, new."""
@@ -152,7 +157,7 @@ def diff(old: str | os.PathLike[str], new: str | os.PathLike[str], *, tolerance:
     ArgumentError
         A folder without reports, or a tolerance that is not a number from 0 to 1.
     """
-    return Diff(str(old), str(new), tuple(compare_runs(old, new, float(tolerance))))
+    return Diff(str(old), str(new), tuple(compare_runs(old, new, float(tolerance))), columns_of_one_run(old, new))
 
 
 def _named(listed: Sequence[tuple[str, Any, Any]]) -> list[dict[str, Any]]:

@@ -225,6 +225,17 @@ notebook(
 
 
 @notebook(
+    "audit",
+    "audit.ipynb",
+    title="Audit of the counts",
+    shows="what the counts of all tables rest on, which printed figures prove them, and what deserves a second look",
+)
+def _audit(scope: Scope) -> Iterator[Subject]:
+    # All tables, whatever part of them is reported.
+    yield _analysis("audit", "counts", _FOUND["audit"].title, (None, None))
+
+
+@notebook(
     "replication",
     "replicate_devcic2014.ipynb",
     title="Replication of published results",

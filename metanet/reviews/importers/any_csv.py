@@ -5,7 +5,7 @@ from __future__ import annotations
 from metanet.reviews.importers.columns import fields_of
 from metanet.reviews.importers.extracted_counts import Found, Request
 from metanet.reviews.importers.registry import importer
-from metanet.reviews.importers.tabular import columns_of, counts_of, read_lines
+from metanet.reviews.importers.tabular import columns_of, counts_of, figures_of, read_lines
 
 
 @importer(
@@ -21,5 +21,5 @@ def read_csv(data: bytes, file: str, request: Request) -> Found:
     lines = read_lines(data, file, fields_of(request.contract), found.findings)
     columns = None if lines is None else columns_of(lines, request, found)
     if lines is not None and columns is not None:
-        counts_of(lines.rows, columns, request, found)
+        counts_of(lines.rows, columns, request, found, figures_of(lines, columns, found))
     return found

@@ -13,8 +13,10 @@ from metanet.evidence.contract import Contract
 from metanet.evidence.findings import Findings
 from metanet.reviews.importers.extracted_counts import spelled
 
-#: Fields that no table has: they become keys, or the second arm of a row.
-OWN = ("study", "outcome", "events_control", "total_control", "arm_control", "modality_control", "modality_class_control")
+#: Percentages of the total, from which events follow or by which they are checked.
+PERCENT = ("percent", "percent_control")
+#: Fields that no table has: they become keys, the second arm of a row, or counts.
+OWN = ("study", "outcome", "events_control", "total_control", "arm_control", "modality_control", "modality_class_control", *PERCENT)
 #: What others call these fields; meta and metafor's escalc among them.
 _ELSEWHERE = {
     "treatment": "modality",

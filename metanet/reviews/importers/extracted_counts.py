@@ -17,7 +17,8 @@ from metanet.reviews.names import is_reserved
 #: Rows of one file. The largest reviews have some thousands; what has more is another kind of table.
 MOST_ROWS = 50_000
 _PATH = re.compile(r"\.\.[/\\]|^[/\\~]|^[A-Za-z]:[/\\]")
-_SPACES = re.compile(r"[ \t\r\n\u00a0]+")
+#: Blanks and line ends of a foreign cell.
+SPACES = re.compile(r"[ \t\r\n\u00a0]+")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Count:
     study: str
     outcome: str
     cells: Mapping[str, str]
+    #: Columns of these cells that a table may lack.
+    spare: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -123,12 +126,12 @@ _RENAME = spelled("renames", "NAME=OTHER")
 
 def cell(text: str) -> str:
     """A text of a foreign file as a cell of a table: on one line, and nothing that a spreadsheet runs."""
-    return str(harmless_cell(_SPACES.sub(" ", text).strip()))
+    return str(harmless_cell(SPACES.sub(" ", text).strip()))
 
 
 def count_cell(text: str) -> str:
     """A count as a cell: 5.0, as some programs write it, is 5; what is no number stays as it is, to be refused."""
-    plain = _SPACES.sub(" ", text).strip()
+    plain = SPACES.sub(" ", text).strip()
     return plain_number(plain, whole=True, comma=False, foreign=False) or plain
 
 

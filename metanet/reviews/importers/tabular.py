@@ -10,7 +10,7 @@ from metanet.base.untrusted import counted, listing, visible
 from metanet.evidence.findings import Findings
 from metanet.evidence.reading.cells import LONGEST_CELL
 from metanet.evidence.reading.text import decode, split
-from metanet.reviews.importers.columns import OWN, Columns, fields_of, find_columns
+from metanet.reviews.importers.columns import OWN, PERCENT, Columns, fields_of, find_columns
 from metanet.reviews.importers.extracted_counts import (
     MOST_ROWS,
     Count,
@@ -23,8 +23,11 @@ from metanet.reviews.importers.extracted_counts import (
     name_fault,
     spelled,
 )
+from metanet.reviews.importers.printed_figures import Figures, has_comma, is_fraction, may_be_proportions, read_figures
 from metanet.reviews.names import author_and_year
 
+#: The arms of a row, by whether it has two groups.
+_SUFFIXES = {False: ("",), True: ("", "_control")}
 MOST_COLUMNS = 5_000
 MOST_CELLS = 5_000_000
 
@@ -46,6 +49,7 @@ class Lines:
     header_line: int
     columns: tuple[str, ...]
     rows: tuple[Line, ...]
+    separator: str = ","
 
 
 def read_lines(data: bytes, file: str, known: Collection[str], findings: Findings) -> Lines | None:
@@ -88,7 +92,7 @@ def read_lines(data: bytes, file: str, known: Collection[str], findings: Finding
             elif text_ and not name:
                 findings.cannot_read(file, "is in a column without a name", "Name the column", row=number, value=text_)
         rows.append(Line(number, {name: text_ for name, text_ in zip(names, cells, strict=False) if name}))
-    return None if findings.faults else Lines(line, tuple(name for name in names if name), tuple(rows))
+    return None if findings.faults else Lines(line, tuple(name for name in names if name), tuple(rows), sheet.separator)
 
 
 def _beyond(text: str) -> str | None:
@@ -113,12 +117,14 @@ def columns_of(
     `known` are the columns that a program always writes; without them every column must be a field or be left out by the caller.
     `hidden` columns are not listed among those that were left out.
     """
+    strict = known is None
     columns = find_columns(
         lines.columns,
         request.columns,
-        fields_of(request.contract),
+        # Programs with columns of their own are read as they count; percentages are read where the caller names every column.
+        [name for name in fields_of(request.contract) if strict or name not in PERCENT],
         known or {},
-        strict=known is None,
+        strict=strict,
         file=found.file,
         line=lines.header_line,
         findings=found.findings,
@@ -126,20 +132,18 @@ def columns_of(
     has = {*columns.fields, *request.constants}
     if "study_id" not in has and "study" not in has and not {"first_author", "year"} <= has:
         _missing("study", "which study a row belongs to", lines, found)
-    for name, words in (("events", "the events"), ("total", "the patients that were assessed")):
-        if name not in has:
-            _missing(name, words, lines, found)
-    if ("events_control" in has) != ("total_control" in has):
-        lacking = "total_control" if "events_control" in has else "events_control"
-        _missing(lacking, "the other number of the control group", lines, found)
-    if {"n", "events_control"} <= set(columns.fields):
+    wide = _is_wide(has)
+    for suffix, need in (("", True), ("_control", wide or "total_control" in has)):
+        if need:
+            _counted(suffix, has, columns, lines, strict, found)
+    if wide and "n" in columns.fields:
         found.refuse(
             "is one size for two arms",
             f"Leave it out with {spelled('columns', visible(columns.fields['n']) + '=')}; the totals of each arm give its size",
             row=lines.header_line,
             value=columns.fields["n"],
         )
-    if "modality" not in has and "events_control" not in has:
+    if "modality" not in has and not wide:
         _missing("modality", "the treatment", lines, found, constant=True)
     if "outcome" not in has and len(request.outcomes) != 1:
         wrong = "does not say which outcome it counts" if not request.outcomes else "counts one outcome, and several were named"
@@ -152,8 +156,25 @@ def columns_of(
     return None if found.findings.faults else columns
 
 
-def _missing(name: str, words: str, lines: Lines, found: Found, *, constant: bool = False) -> None:
-    value = f", or give one value for all rows with {spelled('values', f'{name}=VALUE')}" if constant else ""
+def _is_wide(has: Collection[str]) -> bool:
+    """Whether a row has two groups."""
+    return "events_control" in has or "percent_control" in has
+
+
+def _counted(suffix: str, has: Collection[str], columns: Columns, lines: Lines, strict: bool, found: Found) -> None:
+    """Refuse a table that lacks the events or the total of a group."""
+    events, total, percent = f"events{suffix}", f"total{suffix}", f"percent{suffix}"
+    if events not in has and percent not in has:
+        words = "the other number of the control group" if suffix else "the events"
+        _missing(events, words, lines, found, percent=percent if strict else "")
+    column = columns.fields.get(events, "")
+    if total not in has and not (strict and any(is_fraction(line.cells.get(column, "")) for line in lines.rows)):
+        _missing(total, "the other number of the control group" if suffix else "the patients that were assessed", lines, found)
+
+
+def _missing(name: str, words: str, lines: Lines, found: Found, *, constant: bool = False, percent: str = "") -> None:
+    value = f", or percentages of the total with {spelled('columns', f'COLUMN={percent}')}" if percent else ""
+    value += f", or give one value for all rows with {spelled('values', f'{name}=VALUE')}" if constant else ""
     found.refuse(
         f"has no column for {name!r}: {words}",
         f"Name it with {spelled('columns', f'COLUMN={name}')}{value}. The columns are {listing(lines.columns, 12)}",
@@ -161,10 +182,37 @@ def _missing(name: str, words: str, lines: Lines, found: Found, *, constant: boo
     )
 
 
-def counts_of(rows: Sequence[Line], columns: Columns, request: Request, found: Found) -> None:
+@dataclass(frozen=True)
+class Reading:
+    """How the numbers of a table are read: whether percentages become counts, and whether decimals have a comma."""
+
+    figures: bool = False
+    comma: bool = False
+
+
+def figures_of(lines: Lines, columns: Columns, found: Found) -> Reading:
+    """The reading of a table whose percentages become counts; a column that may have proportions is refused."""
+
+    def cells(*names: str) -> list[str]:
+        return [text for name in names if name in columns.fields for line in lines.rows if (text := line.cells[columns.fields[name]])]
+
+    for name in PERCENT:
+        if may_be_proportions(cells(name)):
+            found.refuse(
+                "is a column of percentages without a number above 1, so that 0.2 may be 20 % or 0.2 %",
+                "Write every cell with its per cent sign",
+                row=lines.header_line,
+                value=columns.fields[name],
+            )
+    # Between commas a decimal comma is a fault: whoever quotes 1,234 may mean thousands.
+    comma = lines.separator != "," and has_comma(cells(*PERCENT), cells("events", "events_control"))
+    return Reading(True, comma)
+
+
+def counts_of(rows: Sequence[Line], columns: Columns, request: Request, found: Found, reading: Reading = Reading()) -> None:
     """Put the counts of the rows into `found`, with the faults and with what is left out."""
     renames = request.renames
-    wide = "events_control" in columns.fields
+    wide = _is_wide(columns.fields)
     empty = 0
     unasked: set[str] = set()
     for line in rows:
@@ -174,8 +222,7 @@ def counts_of(rows: Sequence[Line], columns: Columns, request: Request, found: F
         if "outcome" in columns.fields and request.outcomes and outcome not in request.outcomes:
             unasked.add(outcome)
             continue
-        numbers = ("events", "total", "events_control", "total_control") if wide else ("events", "total")
-        if not any(cells.get(name) for name in numbers):
+        if not any(cells.get(f"{name}{suffix}") for name in ("events", "total", "percent") for suffix in _SUFFIXES[wide]):
             empty += 1
             continue
         study = (
@@ -195,9 +242,9 @@ def counts_of(rows: Sequence[Line], columns: Columns, request: Request, found: F
                 break
         else:
             about = _about(cells, study, line)
-            found.counts.append(_arm(cells, "", about, place, study, outcome, renames, wide))
-            if wide:
-                found.counts.append(_arm(cells, "_control", about, place, study, outcome, renames, wide))
+            for suffix in _SUFFIXES[wide]:
+                if (figures := _figures(cells, suffix, place, reading, found)) is not None:
+                    found.counts.append(_arm(cells, suffix, about, place, study, outcome, renames, wide, figures))
     if empty:
         found.left_out.append(f"{counted(empty, 'row')} without events and total")
     if unasked:
@@ -205,6 +252,19 @@ def counts_of(rows: Sequence[Line], columns: Columns, request: Request, found: F
     if not found.counts and not found.findings.faults:
         others = f" of {listing(request.outcomes, 4)}; it has {listing(sorted(unasked, key=natural), 8)}" if unasked else ""
         found.refuse(f"has no row with events and total{others}", "Check which columns contain them")
+
+
+def _figures(cells: Mapping[str, str], suffix: str, place: Place, reading: Reading, found: Found) -> Figures | None:
+    """Events and total of one arm; None where they do not follow, with the reason in the findings."""
+    events, total, percent = (cells.get(f"{name}{suffix}", "") for name in ("events", "total", "percent"))
+    if not reading.figures:
+        return Figures({"events": count_cell(events), "total": count_cell(total)})
+    figures = read_figures(events, total, percent, comma=reading.comma)
+    if (fault := figures.fault) is None:
+        return figures
+    column = visible(place.columns.get(f"{fault.field}{suffix}", fault.field))
+    found.refuse(fault.wrong, fault.fix, row=place.row, column=column, value=fault.value)
+    return None
 
 
 def _about(cells: Mapping[str, str], study: str, line: Line) -> dict[str, str]:
@@ -227,17 +287,21 @@ def _arm(
     outcome: str,
     renames: Renames,
     wide: bool,
+    figures: Figures,
 ) -> Count:
     default = ("Control" if suffix else "Experimental") if wide else ""
     modality = cell(renames(cells.get(f"modality{suffix}") or default))
-    own = {
-        "arm": cell(cells.get(f"arm{suffix}", "")) or modality,
-        "modality": modality,
-        "events": count_cell(cells.get(f"events{suffix}", "")),
-        "total": count_cell(cells.get(f"total{suffix}", "")),
-    }
+    own = {"arm": cell(cells.get(f"arm{suffix}", "")) or modality, "modality": modality, **figures.cells}
+    # What the file says itself is kept.
+    if about.get("printed"):
+        own.pop("printed", None)
+    if about.get("derivation") and "derivation" in own:
+        own["derivation"] = f"{about['derivation']}; {own['derivation']}"
     if given := cell(cells.get(f"modality_class{suffix}", "")):
         own["modality_class"] = given
     where = {name: place.columns[f"{name}{suffix}"] for name in _CONTROL if f"{name}{suffix}" in place.columns}
     shared = {name: column for name, column in place.columns.items() if name not in _CONTROL}
-    return Count(Place(place.row, {**shared, **where}), study, outcome, {**about, **own})
+    if "printed" in own and (source := place.columns.get(f"{figures.printed_in}{suffix}")) is not None:
+        where["printed"] = source
+    spare = frozenset({"printed"} if "printed" in own else ())
+    return Count(Place(place.row, {**shared, **where}), study, outcome, {**about, **own}, spare)

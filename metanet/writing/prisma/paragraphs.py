@@ -14,6 +14,7 @@ from metanet.diagnostics.method.calibrate import Calibration
 from metanet.diagnostics.method.multiverse import Multiverse
 from metanet.diagnostics.method.permutation import PermutationTest
 from metanet.diagnostics.spread.share_beyond import ShareBeyond
+from metanet.diagnostics.studies.count_bounds import CountBounds
 from metanet.diagnostics.studies.gosh import Gosh
 from metanet.diagnostics.studies.influence import Influence
 from metanet.diagnostics.studies.outliers import Outliers
@@ -303,6 +304,8 @@ KINDS = (
     ),
     Kind(Pooled, ROBUST, _another),
     Kind(BayesPooled, ROBUST, lambda r: f"The same studies were pooled by a Bayesian model: {_method(r)}."),
+    # Its one sentence says what was done as well.
+    Kind(CountBounds, ROBUST, lambda r: ""),
     Kind(LeaveOneOut, ROBUST, lambda r: "A leave-one-out analysis was done."),
     Kind(
         Cumulative,

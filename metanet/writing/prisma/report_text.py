@@ -12,6 +12,7 @@ from metanet.base.display import in_sentence, interval, level_text, number, p_va
 from metanet.base.errors import ArgumentError, as_given
 from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.method.multiverse import Multiverse
+from metanet.diagnostics.studies.count_bounds import CountBounds
 from metanet.models.comparison.result import Comparison
 from metanet.models.results.pooled import Pooled, counted_units
 from metanet.writing.prisma import paragraphs
@@ -126,9 +127,10 @@ def report_text(fit: Pooled, *analyses: object, rates: pd.DataFrame | None = Non
     fit
         The main result.
     *analyses
-        Further analyses of the same studies, in the order of the text: another model, `leave_one_out`, `cumulative`, `influence`,
-        `outliers`, `gosh`, `permutation_test`, `multiverse`, `calibrate`, `compare`, `within_studies`, `meta_regression`,
-        `cluster_robust`, `three_level`, `bayes_pool`, `share_beyond`, `small_study_effects` and corrected estimates.
+        Further analyses of the same studies, in the order of the text: another model, `leave_one_out`, `count_bounds` (of which
+        nothing is written where no count is open), `cumulative`, `influence`, `outliers`, `gosh`, `permutation_test`, `multiverse`,
+        `calibrate`, `compare`, `within_studies`, `meta_regression`, `cluster_robust`, `three_level`, `bayes_pool`, `share_beyond`,
+        `small_study_effects` and corrected estimates.
     rates
         The frame of `Evidence.rates` that was pooled: the source of eligibility, exclusions, derived counts and study characteristics.
         A frame of another source, or one that was read from a file, has no record of its selection, and item 13a is missing; rows that
@@ -169,6 +171,8 @@ def report_text(fit: Pooled, *analyses: object, rates: pd.DataFrame | None = Non
                 "leave_one_out, compare, multiverse ... after the main result."
             )
         _check_same(fit, analysis, place)
+        if isinstance(analysis, CountBounds) and not analysis.studies:
+            continue
         methods, results = kind.items
         found.setdefault(methods, []).append(kind.done(analysis))
         found.setdefault(results, []).append(_result(analysis))

@@ -81,7 +81,7 @@ def test_rates_are_population_averages_so_that_uneven_harms_are_not_lost(found):
     assert row["risk"] > 0.1
     verdicts = found.pairs.set_index(["better", "worse"])["verdict"]
     assert "dominates" not in set(verdicts.filter(like="combination"))
-    assert verdicts.get(("combination", "TARE")) == "no verdict"
+    assert verdicts.get(("combination", "TARE")) == "trade-off"
 
 
 def test_groups_can_be_chosen():

@@ -16,7 +16,7 @@ HEAD = TABLES["objective_response.csv"].splitlines()[0]
 
 
 def _rows(*rows: str) -> bytes:
-    lines = [f"{row},,,false,,abstract,s,p,high,true,true," if row.count(",") < 5 else row for row in rows]
+    lines = [f"{row},,,false,,,abstract,s,p,high,true,true," if row.count(",") < 5 else row for row in rows]
     return "\n".join([HEAD, *lines, ""]).encode()
 
 

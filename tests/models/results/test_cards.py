@@ -59,7 +59,15 @@ def results():
         "benefit_risk": mn.benefit_risk(evidence),
         "three_level": mn.three_level(rates()),
         "response_categories": mn.response_categories(evidence, "TARE"),
+        "count_bounds": mn.count_bounds(
+            mn.pool(
+                rates().assign(
+                    printed=lambda frame: "40% of " + frame["total"].astype(str), events=lambda frame: (2 * frame["total"] + 4) // 5
+                )
+            )
+        ),
         "counts": mn.counts("39% of 443"),
+        "audit": mn.audit(evidence),
         "within_studies": mn.within_studies(evidence.rates("disease_control"), "modality_class"),
     }
 
@@ -68,7 +76,7 @@ NAMES = (
     "pool", "pool of two groups", "bayes_pool", "leave_one_out", "cumulative", "influence", "outliers", "gosh", "permutation_test",
     "small_study_effects", "trim_and_fill", "selection_model", "pet_peese", "limit_meta_analysis", "multiverse", "calibrate",
     "share_beyond", "heterogeneity_report", "compare", "meta_regression", "cluster_robust", "benefit_risk", "within_studies",
-    "three_level", "response_categories", "counts",
+    "three_level", "response_categories", "counts", "count_bounds", "audit",
 )  # fmt: skip
 
 

@@ -191,9 +191,9 @@ def test_the_command_writes_the_numbers_before_the_reports(tmp_path):
     from metanet.cli import cli
 
     out = tmp_path / "out"
-    done = CliRunner().invoke(cli, ["report", "--outcome", "hepatotoxicity", "--modality", "TACE", "--numbers", "--out", str(out)])
+    done = CliRunner().invoke(cli, ["report", "--outcome", "hepatotoxicity", "--modality", "TAE", "--numbers", "--out", str(out)])
     assert done.exit_code == 0, done.output
     with (out / "pooled.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["folder"] for row in rows] == ["hepatotoxicity/TACE"]
+    assert [row["folder"] for row in rows] == ["hepatotoxicity/TAE"]
     assert rows[0]["status"] == "not pooled"

@@ -40,7 +40,7 @@ def test_a_report_has_notebook_page_figures_and_numbers(hostile_report):
 
 
 def test_one_study_is_shown_and_not_pooled(hostile_report):
-    folder = hostile_report / "hepatotoxicity" / "TACE"
+    folder = hostile_report / "hepatotoxicity" / "TAE"
     assert {p.name for p in folder.iterdir()} == FILES - {"leave_one_out.csv"}
     text = (folder / "report.html").read_text(encoding="utf-8")
     assert "not pooled" in text

@@ -62,11 +62,11 @@ def test_a_summary_prints_the_digits_of_the_fit(evidence, response):
 
 def test_a_summary_says_where_nothing_was_pooled(evidence):
     table = mn.summary_table(evidence, "hepatotoxicity")
-    row = shown_of(table, Modality="TACE")
+    row = shown_of(table, Modality="TAE")
     assert row["Status"] == "one study: observed rate and exact interval"
     assert row["Median rate: %"] == "0.0"
-    # Clopper-Pearson of 0 of 13.
-    assert row["Median rate: 95 % interval"] == f"0.0 to {100 * (1 - 0.025 ** (1 / 13)):.1f}"
+    # Clopper-Pearson of 0 of 17.
+    assert row["Median rate: 95 % interval"] == f"0.0 to {100 * (1 - 0.025 ** (1 / 17)):.1f}"
     assert set(row[["Population average: %", "tau", "I², %"]]) == {"–"}
     said = "Intervals of Bayesian models are credible intervals (CrI), those of single studies confidence intervals (CI)."
     assert said in table.foot
@@ -181,10 +181,10 @@ def test_findings_leave_every_judgement_to_people(evidence):
 
 
 def test_findings_hold_median_and_average_of_one_fit_and_the_rate_itself_where_nothing_was_pooled(evidence):
-    table = mn.summary_of_findings(evidence, ["hepatotoxicity", "objective_response"], "TACE")
+    table = mn.summary_of_findings(evidence, ["hepatotoxicity", "objective_response"], "TAE")
     frame = table.to_frame()
     assert frame["outcome"].tolist() == ["Hepatotoxicity (grade 3 or worse)", "Objective response"]
-    fit = mn.pool(evidence.rates("objective_response", modality="TACE"))
+    fit = mn.pool(evidence.rates("objective_response", modality="TAE"))
     names = ["median", "median_lower", "median_upper", "average", "average_lower", "average_upper", "pi_lower", "pi_upper"]
     assert frame.loc[1, names].tolist() == [
         fit.estimate, fit.ci_lower, fit.ci_upper, fit.marginal_estimate, fit.marginal_ci_lower, fit.marginal_ci_upper,
@@ -195,11 +195,11 @@ def test_findings_hold_median_and_average_of_one_fit_and_the_rate_itself_where_n
     shown = table.to_frame(shown=True)
     assert shown["Median rate: per 1000"].tolist() == ["0", scale_of("rate", 1000).text(fit.estimate, 0)]
     assert shown["Population average: per 1000"].tolist() == ["–", scale_of("rate", 1000).text(fit.marginal_estimate, 0)]
-    assert "Hepatotoxicity (grade 3 or worse) observed 0 (0 to 247)" in table.sentence()
-    assert "Objective response median 398 (193 to 632), average 426 (276 to 590)" in table.sentence()
+    assert "Hepatotoxicity (grade 3 or worse) observed 0 (0 to 195)" in table.sentence()
+    assert "Objective response median 450 (263 to 652), average 457 (305 to 621)" in table.sentence()
     assert shown["Facts for the judgement: Inconsistency"].iloc[0] == "One study: inconsistency cannot be assessed."
-    assert "study intervals that miss the median rate: 6 of 11" in frame["inconsistency"].iloc[1]
-    assert "165 events in 338 patients" in frame["imprecision"].iloc[1]
+    assert "study intervals that miss the median rate: 2 of 6" in frame["inconsistency"].iloc[1]
+    assert "127 events in 277 patients" in frame["imprecision"].iloc[1]
 
 
 def test_findings_print_per_cent_when_asked(evidence):
