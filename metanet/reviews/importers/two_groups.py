@@ -215,7 +215,7 @@ class _Import:
         if apart:
             studies = counted(len(several), "study", "studies")
             found.notes.append(
-                f"{analysis.title}: {studies} in several subgroups, which the review does not add up; each subgroup is an outcome of its own."
+                f"{analysis.title}: {studies} in several subgroups, which the review does not add up; each is an outcome of its own."
             )
         groups = []
         for row in rows:
@@ -307,7 +307,7 @@ class _Import:
         if divided:
             names_ = listing((visible(study) for study in divided), 50)
             self.found.notes.append(
-                f"{analysis.title}: several rows with different counts became an arm each ({names_}). Check that no patient is in two of them."
+                f"{analysis.title}: several rows with different counts became an arm each ({names_}). Check that no patient is in two."
             )
         if shared:
             names_ = listing((visible(study) for study in shared), 50)
