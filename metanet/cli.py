@@ -86,10 +86,13 @@ def _with_options(text: str, command: click.Command) -> str:
     known = [option for option in command.params if isinstance(option, click.Option)]
     # A list is named in the singular where one of its members is at fault: harm='…' of --harm, which fills harms.
     options = {name: each.opts[0] for each in known for name in (each.name, each.opts[0].lstrip("-"))}
+    flags = {each.opts[0] for each in known if each.is_flag}
 
     def written(found: re.Match[str]) -> str:
         if (option := options.get(found[1])) is None:
             return found[0]
+        if option in flags:
+            return option
         if found["number"] is not None:
             return f"{option} {found['number']}"
         try:
@@ -278,8 +281,11 @@ def validate(path: str | None, problems: bool, as_json: bool) -> None:
 )
 @_choice("--preset", listed=_codes("PRESETS"), help="Defaults of another program:")
 @_default("--level", type=float, default=0.95, help="Level of the intervals (confidence or credible).")
+@click.option(
+    "--skip-missing", "missing", flag_value="skip", help="Leave out studies without one of the numbers, and name them in a note."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def pool(file: str, study: str | None, by: str | None, prediction: str, as_json: bool, **given: Any) -> None:
+def pool(file: str, study: str | None, by: str | None, prediction: str, missing: str | None, as_json: bool, **given: Any) -> None:
     """Pool the rates of any CSV FILE with one row for each study."""
     from metanet.base.results import plain
     from metanet.evidence.reading.table import read_counts
@@ -294,8 +300,10 @@ def pool(file: str, study: str | None, by: str | None, prediction: str, as_json:
         file,
         counts=[column for name, column in named.items() if not name.startswith("person_time")],
         times=[column for name, column in named.items() if name.startswith("person_time")],
+        study=study,
+        missing=missing,
     )
-    choices |= {**columns, "study": study}
+    choices |= {**columns, "study": study, "missing": missing}
     if by is None:
         one = fit(frame, **choices)
         click.echo(_json(one.to_dict()) if as_json else one.summary())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metanet.base.arguments import checked, whole
+from metanet.base.arguments import checked, choice, whole
 from metanet.base.errors import ArgumentError, as_given, check_choice, no_column
 from metanet.base.groups import categories_of, read_groups
 from metanet.effects.measures import MEASURES
@@ -38,7 +38,7 @@ _WORDS = ("measure", "model", "tau2", "ci", "prediction", "preset", "tau2_ci", "
 DATA_ARGUMENTS = ("events", "total", "events_control", "total_control", "person_time", "person_time_control", "yi", "vi")
 
 
-@checked()
+@checked(missing=choice("skip"))
 def pool(
     data: pd.DataFrame | None = None,
     *,
@@ -65,6 +65,7 @@ def pool(
     add: float | None = None,
     to: str | None = None,
     drop00: bool | None = None,
+    missing: str | None = None,
 ) -> Pooled:
     """Pool the rates of several studies.
 
@@ -116,6 +117,9 @@ def pool(
         Interval of a single proportion: "Clopper-Pearson" (default), "Wilson", "Agresti-Coull", "Jeffreys" or "normal".
     add, to, drop00
         Zero-cell rules of two-step models, as in `effect_sizes`; 0.5, "only0" and False when left out.
+    missing
+        "skip" leaves studies without one of the numbers out and names them in a note; by default they are an error that names them.
+        None, NaN and texts such as "NA", "NR" or "-" are missing.
 
     Returns
     -------
@@ -155,7 +159,7 @@ def pool(
     """
     given = with_columns({name: value for name, value in locals().items() if name in DATA_ARGUMENTS}, data, measure)
     options = options_for(given, {name: value for name, value in locals().items() if name in CHOICES})
-    studies = read_studies(data, given, study=study, **takes_of(options))
+    studies = read_studies(data, given, study=study, **takes_of(options), missing=missing, skips=True)
     return with_uncorrected(pool_studies(studies, options), studies, options, pool_studies)
 
 
@@ -294,9 +298,15 @@ def _check_names(choices: Mapping[str, object], where: str) -> None:
         check_choice("argument", name, (*CHOICES, *DATA_ARGUMENTS), where=f"to {where}")
 
 
-@checked(threads=whole(1))
+@checked(threads=whole(1), missing=choice("skip"))
 def pool_many(
-    data: pd.DataFrame, by: str | Sequence[str], *, study: str | None = None, threads: int = 1, **choices: Any
+    data: pd.DataFrame,
+    by: str | Sequence[str],
+    *,
+    study: str | None = None,
+    threads: int = 1,
+    missing: str | None = None,
+    **choices: Any,
 ) -> pd.DataFrame:
     """Pool every group of a frame in one batch.
 
@@ -311,6 +321,8 @@ def pool_many(
         Column of the names of the studies.
     threads
         As in `pool_arrays`.
+    missing
+        As in `pool`; the note of a group names its studies.
     **choices
         events, total and the other data arguments of `pool` as names of columns, and every choice of `pool`.
 
@@ -351,7 +363,7 @@ def pool_many(
         label = tuple(column.values[place] for column, place in zip(columns, places, strict=True))
         part = frame.iloc[members[places]]
         try:
-            found = read_studies(part, given, study=study, **takes_of(options))
+            found = read_studies(part, given, study=study, **takes_of(options), missing=missing, skips=True)
         except ArgumentError as error:
             where = ", ".join(f"{key}={as_given(value)}" for key, value in zip(keys, label, strict=True))
             raise ArgumentError(f"In the group {where}: {error}") from None
