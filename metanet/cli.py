@@ -390,6 +390,8 @@ def new(dir: str, **given: Any) -> None:
     "outcomes",
     help="The outcomes to import, by name or number; all by default. With --map formats, the outcome of the table.",
 )
+@click.option("--skip-missing", "missing", flag_value="skip", help="Leave out rows without events or total, and name each.")
+@click.option("--sheet", help="The sheet of a workbook, or the data frame of a file of R; by default the one that has the columns.")
 def import_(format: str, file: str, into: str, **given: Any) -> None:
     """Add the counts of FILE to a review. FORMAT is one of the formats below."""
     from metanet.reviews.importing import import_review

@@ -16,7 +16,7 @@ from metanet.evidence.checks.check import Reading, read_folder
 from metanet.evidence.contract import DESCRIPTOR, Contract, curated_folder
 from metanet.evidence.findings import Findings, data_error, in_order
 from metanet.evidence.reading.text import read_bytes
-from metanet.reviews.importers.columns import OWN, PERCENT, check_fields, fields_of
+from metanet.reviews.importers.columns import OWN, PERCENT, check_fields, fields_of, is_numbered
 from metanet.reviews.importers.extracted_counts import Found, Renames, Request, cell, name_fault, pairs, spelled
 from metanet.reviews.importers.registry import Importer, importers
 from metanet.reviews.merge import Merged, Merger
@@ -78,6 +78,8 @@ def import_review(
     values: Sequence[str] = (),
     renames: Sequence[str] = (),
     outcomes: Sequence[str] = (),
+    missing: str | None = None,
+    sheet: str | None = None,
 ) -> Imported:
     """Add the counts of a file to the tables of a review.
 
@@ -99,6 +101,11 @@ def import_review(
     outcomes
         RevMan: the analyses to import, by name or number, followed by `` / SUBGROUP`` for one subgroup; all by default. Tables:
         the outcome.
+    missing
+        Tables: "skip" leaves rows without events or total out and names each; by default they are one fault that names them all.
+        Empty cells and texts such as "NA", "NR" or "-" are missing.
+    sheet
+        The sheet of a workbook, or the data frame of a file of R; by default the one that has the columns.
 
     Returns
     -------
@@ -119,6 +126,7 @@ def import_review(
             f"columns={visible(shorten(columns[0]))!r} is given, and {chosen.title} defines its own columns. Fix: leave it out; "
             f"names are changed with {spelled('renames', 'NAME=OTHER')}."
         )
+    _check_choices(chosen, missing, sheet)
     mapping = pairs("columns", columns, "COLUMN=FIELD")
     constants = {name: cell(value) for name, value in pairs("values", values, "FIELD=VALUE").items()}
     words = Renames(pairs("renames", renames, "NAME=OTHER"))
@@ -133,11 +141,12 @@ def import_review(
             raise ArgumentError(f"outcomes={visible(shorten(outcome))!r} {fault[0]}. Fix: write a name such as 'response'.")
     source = Path(file).expanduser()
     name = visible(source.name) or "file"
-    found = _read(chosen, source, name, Request(contract, words, mapping, constants, tuple(outcomes), _treatments(reading)))
+    request = Request(contract, words, mapping, constants, tuple(outcomes), _treatments(reading), missing == "skip", sheet)
+    found = _read(chosen, source, name, request)
     if found.findings.faults:
         raise data_error(visible(str(file)), found.findings.faults)
     # Fields that are not columns were used above; the columns of all rows are filled from here.
-    merged = Merger(folder, reading, found, words, {k: v for k, v in constants.items() if k not in OWN}).run()
+    merged = Merger(folder, reading, found, words, {k: v for k, v in constants.items() if k not in OWN and not is_numbered(k)}).run()
     if found.findings.faults:
         raise data_error(visible(str(file)), found.findings.faults)
     words.check()
@@ -155,6 +164,16 @@ def import_review(
         tuple(found.left_out),
         tuple(found.notes),
     )
+
+
+def _check_choices(chosen: Importer, missing: str | None, sheet: str | None) -> None:
+    """Refuse a choice that the format does not have."""
+    if missing is not None:
+        check_choice("missing", missing, ("skip",))
+        if not chosen.maps_columns:
+            raise ArgumentError(f"missing={missing!r} is given, and {chosen.title} has no gaps to leave out. Fix: leave it out.")
+    if sheet is not None and not chosen.has_sheets:
+        raise ArgumentError(f"sheet={visible(shorten(sheet))!r} is given, and {chosen.title} has no sheets. Fix: leave it out.")
 
 
 def _folder(into: str | Path) -> Path:
@@ -191,7 +210,12 @@ def _treatments(reading: Reading) -> tuple[str, ...]:
 
 def _check_constants(constants: dict[str, str], chosen: Importer, contract: Contract) -> None:
     fields = [name for name in fields_of(contract) if name not in _KEYS and not name.endswith(_COUNTED)]
-    check_fields("values", constants, fields if chosen.maps_columns else [name for name in fields if name not in OWN])
+    numbered = {name for name in constants if is_numbered(name) and not name.startswith(("events", "total", "percent"))}
+    check_fields(
+        "values",
+        constants.keys() - (numbered if chosen.maps_columns else set()),
+        fields if chosen.maps_columns else [name for name in fields if name not in OWN],
+    )
     for name, value in constants.items():
         if (fault := text_fault(value, 1000)) is not None:
             raise ArgumentError(f"values={f'{name}={visible(shorten(value))}'!r} {fault}. Fix: write a value, or leave it out.")

@@ -21,6 +21,9 @@ _TYPED_OUTCOME = re.compile(r"[A-Za-z][A-Za-z0-9 _-]*")
 _STUDY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _AND_OTHERS = re.compile(r",?\s*\bet al\b\.?", re.IGNORECASE)
 _YEAR = re.compile(r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])")
+#: A name that begins with its year, such as 2010-Adam, and a number that tells two names apart, as in Adam 2010 (#12).
+_YEAR_FIRST = re.compile(r"(?P<year>(?:19|20)[0-9]{2}(?P<letter>[a-z]?))[\s,_-]+(?P<author>[^\W\d].*)")
+_NUMBER = re.compile(r"\s*\(#([0-9]+)\)$")
 _YEAR_AT_END = re.compile(r"(?P<author>.*?)[\s,(]*(?P<year>(?:19|20)[0-9]{2})(?P<letter>[a-z]?)\)?")
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*`$=;]')
 _LONGEST = 60
@@ -106,7 +109,9 @@ def study_id(name: str) -> str:
     """
     if _STUDY.fullmatch(name) and not is_reserved(name):
         return name
-    short = _AND_OTHERS.sub("", name)
+    short = _NUMBER.sub(r"-\1", _AND_OTHERS.sub("", name))
+    if (first := _YEAR_FIRST.fullmatch(short)) is not None:
+        short = f"{first['author']} {first['year']}"
     folded = unicodedata.normalize("NFKD", short.replace("ß", "ss").replace("ø", "o").replace("Ø", "O"))
     plain = re.sub(r"[^A-Za-z0-9_-]+", "", folded.encode("ascii", "ignore").decode()).strip("-_")[:50]
     if re.match(r"[A-Za-z]", plain) and not is_reserved(plain):
@@ -121,8 +126,11 @@ def year_of(text: str) -> str:
 
 
 def author_and_year(name: str) -> tuple[str, str]:
-    """Author and year of a name such as `Smith 2010a`; the author is empty where the name does not end in a year."""
-    found = _YEAR_AT_END.fullmatch(_AND_OTHERS.sub("", name).strip())
+    """Author and year of a name such as `Smith 2010a` or `2010-Smith`; the author is empty where the name has no year at an end."""
+    plain = _NUMBER.sub("", _AND_OTHERS.sub("", name).strip())
+    if (first := _YEAR_FIRST.fullmatch(plain)) is not None and year_of(first["author"]) == "":
+        return first["author"].strip(" ,;"), first["year"][:4]
+    found = _YEAR_AT_END.fullmatch(plain)
     if found is None:
         return "", year_of(name)
     author = found["author"].strip(" ,;")

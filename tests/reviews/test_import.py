@@ -365,8 +365,8 @@ def test_of_an_extraction_by_two_readers_the_consensus_is_taken(review):
     assert review.column("response", "double_extracted") == ["true", "false"]
     assert made.left_out == (
         "1 column: Notes on design",
-        "2 rows of single readers, replaced by their consensus",
-        "1 row without events and total",
+        "2 rows of single readers, replaced by their consensus: Smith 2010",
+        "1 row without events and total: line 6 (Zee 2016)",
     )
 
 

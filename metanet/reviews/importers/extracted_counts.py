@@ -89,7 +89,8 @@ class Renames:
 class Request:
     """What the caller asks of an importer: column -> field, field -> value for all rows, the outcomes and the renames.
 
-    `treatments` are those that the review has, in the spelling that is kept.
+    `treatments` are those that the review has, in the spelling that is kept. `skip_missing` leaves rows without events or total out,
+    and `sheet` is the sheet of a workbook, or the data frame of a file of R.
     """
 
     contract: Contract
@@ -98,6 +99,8 @@ class Request:
     constants: Mapping[str, str] = field(default_factory=dict)
     outcomes: tuple[str, ...] = ()
     treatments: tuple[str, ...] = ()
+    skip_missing: bool = False
+    sheet: str | None = None
 
 
 def spelled(argument: str, text: str) -> str:
