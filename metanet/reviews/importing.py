@@ -16,6 +16,7 @@ from metanet.evidence.checks.check import Reading, read_folder
 from metanet.evidence.contract import DESCRIPTOR, Contract, curated_folder
 from metanet.evidence.findings import Findings, data_error, in_order
 from metanet.evidence.reading.text import read_bytes
+from metanet.reviews.describing import describe
 from metanet.reviews.importers.columns import OWN, PERCENT, check_fields, fields_of, is_numbered
 from metanet.reviews.importers.extracted_counts import Found, Renames, Request, cell, name_fault, pairs, spelled
 from metanet.reviews.importers.registry import Importer, importers
@@ -44,11 +45,16 @@ class Imported:
     kept: int
     left_out: tuple[str, ...]
     notes: tuple[str, ...]
+    #: Cells of studies that a list of references filled, and the studies; None for counts.
+    filled: tuple[int, int] | None = None
 
     def summary(self) -> str:
         """The import as text: rows by table, then what was left out and the notes."""
         rows = sum(number for _, number in self.added)
-        lines = [f"{visible(self.file)} into {visible(self.into)}: {counted(rows, 'row')} added"]
+        done = f"{counted(rows, 'row')} added"
+        if self.filled is not None:
+            done = f"{counted(self.filled[0], 'cell')} of {counted(self.filled[1], 'study', 'studies')} filled"
+        lines = [f"{visible(self.file)} into {visible(self.into)}: {done}"]
         lines += [f"  {file}: {number:,}" for file, number in self.added]
         notes = list(self.notes)
         if self.new_outcomes:
@@ -86,7 +92,8 @@ def import_review(
     Parameters
     ----------
     format
-        "revman5", "revman-web", "covidence" or "csv": a name of `metanet.reviews.importers.registry.importers`.
+        "revman5", "revman-web", "covidence", "csv", "excel", "stata", "spss", "r", "openmeta", or "citations" for titles and DOIs of
+        studies that are there: a name of `metanet.reviews.importers.registry.importers`.
     file
         The file.
     into
@@ -127,6 +134,11 @@ def import_review(
             f"names are changed with {spelled('renames', 'NAME=OTHER')}."
         )
     _check_choices(chosen, missing, sheet)
+    for argument, given in (("values", values), ("renames", renames), ("outcomes", outcomes)) if chosen.describes else ():
+        if given:
+            raise ArgumentError(
+                f"{argument}={visible(shorten(given[0]))!r} is given, and {chosen.title.lower()} have no counts. Fix: leave it out."
+            )
     mapping = pairs("columns", columns, "COLUMN=FIELD")
     constants = {name: cell(value) for name, value in pairs("values", values, "FIELD=VALUE").items()}
     words = Renames(pairs("renames", renames, "NAME=OTHER"))
@@ -145,6 +157,8 @@ def import_review(
     found = _read(chosen, source, name, request)
     if found.findings.faults:
         raise data_error(visible(str(file)), found.findings.faults)
+    if found.citations:
+        return _describe(folder, reading, found, name, str(file), str(into))
     # Fields that are not columns were used above; the columns of all rows are filled from here.
     merged = Merger(folder, reading, found, words, {k: v for k, v in constants.items() if k not in OWN and not is_numbered(k)}).run()
     if found.findings.faults:
@@ -164,6 +178,18 @@ def import_review(
         tuple(found.left_out),
         tuple(found.notes),
     )
+
+
+def _describe(folder: Path, reading: Reading, found: Found, name: str, file: str, into: str) -> Imported:
+    """Fill what references say of the studies that are there."""
+    done = describe(folder, reading, found)
+    if found.findings.faults:
+        raise data_error(visible(file), found.findings.faults)
+    assert reading.contract is not None  # a folder without faults has one
+    _rehearse(folder, reading.contract, done.merged, found, file, {})
+    _write(folder, reading.contract, done.merged)
+    left_out, notes = tuple(found.left_out), tuple(found.notes)
+    return Imported(name, into, (), (), (), 0, 0, 0, left_out, notes, (done.cells, done.studies))
 
 
 def _check_choices(chosen: Importer, missing: str | None, sheet: str | None) -> None:

@@ -8,7 +8,6 @@ from click.testing import CliRunner
 import metanet as mn
 from metanet.base.errors import ArgumentError
 from metanet.cli import cli
-
 from tests.work import counted
 
 from .conftest import PLAIN

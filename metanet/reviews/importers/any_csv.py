@@ -5,6 +5,7 @@ from __future__ import annotations
 from metanet.reviews.importers.arm_counts import columns_of, counts_of, figures_of, is_column
 from metanet.reviews.importers.columns import fields_of
 from metanet.reviews.importers.extracted_counts import Found, Request
+from metanet.reviews.importers.kinds import is_of
 from metanet.reviews.importers.registry import importer
 from metanet.reviews.importers.tabular import read_lines
 
@@ -19,6 +20,8 @@ from metanet.reviews.importers.tabular import read_lines
 def read_csv(data: bytes, file: str, request: Request) -> Found:
     """Any CSV: every column is a field, or is left out by the caller."""
     found = Found(file, f"table {file}")
+    if not is_of(data, (), "a CSV", file, found.findings, text=True):
+        return found
     lines = read_lines(
         data, file, (*request.columns, *fields_of(request.contract)), found.findings, is_known=is_column(request), notes=found.notes
     )

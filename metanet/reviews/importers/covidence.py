@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from metanet.base.untrusted import counted, listing, visible
-from metanet.reviews.importers.arm_counts import columns_of, counts_of
+from metanet.reviews.importers.arm_counts import columns_of, counts_of, is_column
 from metanet.reviews.importers.columns import Columns
+from metanet.reviews.importers.excel import read_sheets
 from metanet.reviews.importers.extracted_counts import SPACES, Found, Request
+from metanet.reviews.importers.kinds import is_of, kind_of
 from metanet.reviews.importers.registry import importer
 from metanet.reviews.importers.tabular import Line, Lines, read_lines
+from metanet.reviews.importers.workbook import lines_of_sheets
 
 #: The columns that every extraction has, and their fields; the others belong to the form of the review team.
 _COLUMNS = {"Study ID": "study", "Title": "title"}
@@ -25,18 +28,30 @@ _MOST_NAMED = 50
 
 
 @importer(
-    "covidence", title="Covidence", suffixes=(".csv",), file="the CSV that Covidence exports under Extraction", maps_columns=True
+    "covidence",
+    title="Covidence",
+    suffixes=(".csv", ".xlsx"),
+    file="the table that Covidence exports under Extraction",
+    maps_columns=True,
+    has_sheets=True,
 )
 def read_covidence(data: bytes, file: str, request: Request) -> Found:
     """An extraction that Covidence exports: of each study the consensus, or its only extraction."""
     found = Found(file, f"Covidence extraction {file}")
-    lines = read_lines(data, file, (*_COLUMNS, _NUMBER, _REVIEWER), found.findings)
+    known = (*_COLUMNS, _NUMBER, _REVIEWER)
+    if not is_of(data, ("excel",), "an extraction of Covidence", file, found.findings, text=True):
+        return found
+    if kind_of(data) is None:
+        lines = read_lines(data, file, known, found.findings)
+    else:
+        sheets = read_sheets(data, found)
+        lines = None if sheets is None else lines_of_sheets(sheets, request, found, is_column(request, known))
     if lines is None:
         return found
     if "Study ID" not in lines.columns and "study" not in request.columns.values():
         found.refuse(
             "has no column 'Study ID', which Covidence writes",
-            "Give the CSV that Covidence exports under Extraction, or import it as csv",
+            "Give the table that Covidence exports under Extraction, or import it as csv",
             row=lines.header_line,
         )
         return found

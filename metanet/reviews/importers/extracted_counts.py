@@ -44,13 +44,25 @@ class Count:
     spare: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class Citation:
+    """One reference of a list: its place, what it is called, whom it is matched by, and its cells by column of the studies."""
+
+    number: int
+    label: str
+    author: str
+    year: str
+    cells: Mapping[str, str]
+
+
 @dataclass
 class Found:
-    """The counts of a file, what was left out of it on purpose, and what a reader should know."""
+    """The counts of a file or its references, what was left out of it on purpose, and what a reader should know."""
 
     file: str
     source: str
     counts: list[Count] = field(default_factory=list)
+    citations: list[Citation] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     findings: Findings = field(default_factory=Findings)
