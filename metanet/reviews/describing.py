@@ -151,6 +151,8 @@ def _author_and_year(row: Row) -> tuple[str, str]:
     if not (author and year):
         own = re.fullmatch(r"(?P<author>[A-Za-z-]+?)[_-]?(?P<year>(?:19|20)\d\d)[a-z]?(?:-\d+)?", row.text["study_id"])
         named = (own["author"], own["year"]) if own else author_and_year(row.text["study_id"])
+        if not named[0] and (start := re.match(r"[A-Za-z-]+", row.text["study_id"])) is not None:
+            named = (start[0], named[1])
         author, year = author or named[0], year or named[1]
     return _letters(re.sub(r"\s+et al\.?.*", "", author)), year
 

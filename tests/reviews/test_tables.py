@@ -110,6 +110,12 @@ def test_a_column_name_on_two_lines_is_one_name(review):
     assert review.counts("response") == [("Adams2010", "A", "5", "20")]
 
 
+def test_one_author_of_several_years_is_several_studies(review):
+    review.take("csv", table("Adams,2010,A,5,20", "Adams,2014,A,6,20", "Baker,2011,A,7,30"), **ONE)
+    assert [row[0] for row in review.counts("response")] == ["Adams2010", "Adams2014", "Baker"]
+    assert review.column("studies", "year") == ["2010", "2014", "2011"]
+
+
 # Repeated names
 
 TWICE = "study,year,modality,events,total,events\nAdams 2010,2010,A,5,20,6\n"

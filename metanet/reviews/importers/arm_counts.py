@@ -196,11 +196,18 @@ class _Rows:
         self.suffixes = group_suffixes(columns.fields)
         self.numeric = _numeric(request.contract)
         self.out = _LeftOut()
+        self.shared: set[str] = set()
         #: Rows of numbers without a study.
         self.nameless: list[tuple[Line, dict[str, str], str]] = []
 
     def read(self, rows: Sequence[Line]) -> None:
         """Take the counts of every row."""
+        years: dict[str, set[str]] = defaultdict(set)
+        for line in rows:
+            study, year = (line.cells.get(self.columns.fields.get(name, ""), "") for name in ("study", "year"))
+            years[study].add(year_of(year))
+        # Names such as Adam that stand for studies of several years.
+        self.shared = {study for study, found in years.items() if study and not year_of(study) and len(found - {""}) > 1}
         for line in rows:
             self._row(line)
         self._nameless()
@@ -221,6 +228,8 @@ class _Rows:
             or cells.get("study_id")
             or " ".join(part for part in (cells.get("first_author"), cells.get("year")) if part)
         )
+        if study in self.shared:
+            study = f"{study} {year_of(cells.get('year', ''))}".strip()
         if not any(self._has(cells, suffix) for suffix in self.suffixes):
             self.out.empty.append(_where(line, study))
         elif names_sum(study) or names_sum(cells.get("first_author", "")):
