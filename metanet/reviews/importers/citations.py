@@ -27,7 +27,7 @@ _MENTIONS = ("accession_number", "notes", "note", "urls", "url", "custom1", "cus
     "citations",
     title="References",
     suffixes=(".ris", ".bib"),
-    file="a list of references: titles, journals, DOIs and PMIDs of studies that are there",
+    file="titles, journals, DOIs and PMIDs of studies that are there, as RIS or BibTeX",
     describes=True,
 )
 def read_citations(data: bytes, file: str, request: Request) -> Found:
