@@ -19,7 +19,8 @@ _TAKEN = frozenset({"studies", "arms", "published_pooled", "datapackage", "readm
 _OUTCOME = re.compile(r"[a-z][a-z0-9_]*")
 _TYPED_OUTCOME = re.compile(r"[A-Za-z][A-Za-z0-9 _-]*")
 _STUDY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_AND_OTHERS = re.compile(r",?\s*\bet al\b\.?", re.IGNORECASE)
+#: What stands behind a name and is no part of it: et al., and the number of the reference, as in Adam 2010 [12].
+_AND_OTHERS = re.compile(r",?\s*\bet al\b\.?|\s*\[\d+(?:\s*[,–-]\s*\d+)*\]$", re.IGNORECASE)
 _YEAR = re.compile(r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])")
 #: A name that begins with its year, such as 2010-Adam, and a number that tells two names apart, as in Adam 2010 (#12).
 _YEAR_FIRST = re.compile(r"(?P<year>(?:19|20)[0-9]{2}(?P<letter>[a-z]?))[\s,_-]+(?P<author>[^\W\d].*)")

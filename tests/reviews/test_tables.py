@@ -73,7 +73,8 @@ def test_a_row_that_is_called_a_sum_is_left_out(review, name, numbers):
 
 
 def test_a_row_without_a_study_that_sums_the_others_is_left_out_and_another_is_refused(review):
-    assert review.only("csv", f"{PLAIN},,Drug A,12,51\n", **ONE).wrong == "is empty"
+    problem = review.only("csv", f"{PLAIN},,Drug A,12,51\n", **ONE)
+    assert (problem.row, problem.column, problem.wrong) == (4, "study", "is empty, and the row has counts")
     made = review.take("csv", f"{PLAIN},,Drug A,12,50\n", **ONE)
     assert "1 row that sums the others: line 4" in made.left_out
 
@@ -114,6 +115,26 @@ def test_one_author_of_several_years_is_several_studies(review):
     review.take("csv", table("Adams,2010,A,5,20", "Adams,2014,A,6,20", "Baker,2011,A,7,30"), **ONE)
     assert [row[0] for row in review.counts("response")] == ["Adams2010", "Adams2014", "Baker"]
     assert review.column("studies", "year") == ["2010", "2014", "2011"]
+
+
+def test_the_numbers_of_rows_that_r_writes_are_no_column(review):
+    rows = PLAIN.splitlines()
+    review.take("csv", "\n".join(['""' + f",{rows[0]}", f'"1",{rows[1]}', f'"2",{rows[2]}']), **ONE)
+    assert len(review.rows("response")) == 2
+    problem = review.only("csv", "\n".join([f",{rows[0]}", f"x,{rows[1]}", f"y,{rows[2]}"]), outcomes=["harm"])
+    assert (problem.row, problem.value, problem.wrong) == (2, "x", "is in a column without a name")
+
+
+def test_a_percentage_in_brackets_without_its_sign_is_checked(review):
+    review.take("csv", table("Adams 2010,2010,A,9 (16.1),56"), **ONE)
+    assert review.column("response", "printed") == ["9 = 16.1% of 56"]
+    assert "does not fit the count 9" in review.only("csv", table("Adams 2010,2010,A,9 (16.7),60"), outcomes=["harm"]).wrong
+
+
+def test_the_number_of_a_reference_is_no_part_of_a_study(review):
+    review.take("csv", table('"Adams et al., 2010 [12]",2010,A,5,20', "Baker 2011 [3-5],2011 [3],A,6,20"), **ONE)
+    assert [row[0] for row in review.counts("response")] == ["Adams2010", "Baker2011"]
+    assert review.column("studies", "first_author") == ["Adams", "Baker"]
 
 
 # Repeated names

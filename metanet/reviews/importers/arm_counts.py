@@ -353,7 +353,14 @@ class _Rows:
             if any(len(group) > 1 and (events, total) == _sums(group) for group in groups):
                 self.out.sums.append(_where(line, ""))
             else:
-                self._groups(line, cells, "", outcome)
+                fields = self.columns.fields
+                column = fields.get("study") or fields.get("study_id") or fields.get("first_author", "study")
+                self.found.refuse(
+                    "is empty, and the row has counts",
+                    "Write the name of the study into each of its rows, or delete the row if it is no study",
+                    row=line.number,
+                    column=visible(column),
+                )
 
     def _sums(self) -> None:
         """Note a study that has exactly the sums of the others."""

@@ -90,28 +90,41 @@ def named_lines(
         findings.cannot_read(file, "has column names and no rows", "Give the file with the data")
     rows = []
     width = len(names)
+    unnamed = {place for place, name in enumerate(names) if not name}
+    numbering = {place for place in unnamed if _numbers_rows([record.cells[place : place + 1] for record in records])}
     for record in records:
         cells = record.cells + [""] * (width - len(record.cells))
         if any(cells[width:]):
             wrong = f"has more cells than the {width} columns"
             findings.cannot_read(file, wrong, "Put text with a comma in quotes", row=record.line)
             continue
-        for name, text in zip(names, cells, strict=False):
+        for place, text in enumerate(cells[:width]):
             if len(text) > LONGEST_CELL:
                 findings.cannot_read(
                     file,
                     f"is {len(text):,} characters long, more than a spreadsheet cell can hold",
                     "Shorten it",
                     row=record.line,
-                    column=visible(name),
+                    column=visible(names[place]),
                 )
-            elif text and not name:
-                findings.cannot_read(file, "is in a column without a name", "Name the column", row=record.line, value=text)
-        place = f"{locator} {record.line}" if locator else ""
-        rows.append(Line(record.line, {name: text for name, text in zip(names, cells, strict=False) if name}, locator=place))
+            elif text and place in unnamed - numbering:
+                # Once for each column.
+                unnamed.remove(place)
+                findings.cannot_read(
+                    file, "is in a column without a name", "Name the column, or delete it", row=record.line, value=text
+                )
+        place_ = f"{locator} {record.line}" if locator else ""
+        rows.append(Line(record.line, {name: text for name, text in zip(names, cells, strict=False) if name}, locator=place_))
     if findings.faults:
         return None
     return Lines(line, tuple(name for name in names if name), tuple(rows), separator, repeated)
+
+
+def _numbers_rows(column: Sequence[Sequence[str]]) -> bool:
+    """Whether the cells are 1, 2, 3 ... or 0, 1, 2 ..., as R and pandas write beside a table."""
+    cells = [cell[0] if cell else "" for cell in column]
+    start = 1 if cells[:1] == ["1"] else 0
+    return len(cells) > 0 and cells == [str(number) for number in range(start, start + len(cells))]
 
 
 def _numbered(names: Sequence[str]) -> tuple[list[str], dict[str, tuple[str, ...]]]:
