@@ -19,8 +19,8 @@ _TAKEN = frozenset({"studies", "arms", "published_pooled", "datapackage", "readm
 _OUTCOME = re.compile(r"[a-z][a-z0-9_]*")
 _TYPED_OUTCOME = re.compile(r"[A-Za-z][A-Za-z0-9 _-]*")
 _STUDY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-#: What stands behind a name and is no part of it: et al., and the number of the reference, as in Adam 2010 [12].
-_AND_OTHERS = re.compile(r",?\s*\bet al\b\.?|\s*\[\d+(?:\s*[,–-]\s*\d+)*\]$", re.IGNORECASE)
+#: What stands behind a name and is no part of it: et al., the number of the reference, and marks of footnotes, as in Adam 2010 [12]*.
+_AND_OTHERS = re.compile(r",?\s*\bet al\b\.?|\s*\[\d+(?:\s*[,–-]\s*\d+)*\](?=[*†‡§¶]*$)|\s*[*†‡§¶]+$", re.IGNORECASE)
 _YEAR = re.compile(r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])")
 #: A name that begins with its year, such as 2010-Adam, and a number that tells two names apart, as in Adam 2010 (#12).
 _YEAR_FIRST = re.compile(r"(?P<year>(?:19|20)[0-9]{2}(?P<letter>[a-z]?))[\s,_-]+(?P<author>[^\W\d].*)")
@@ -124,6 +124,12 @@ def year_of(text: str) -> str:
     """The year in a text such as `2005/07/01`, `2001a` or `Adam 2001 Study 309`; empty where it has none, or several."""
     years = set(_YEAR.findall(text))
     return years.pop() if len(years) == 1 else ""
+
+
+def plain_author(text: str) -> str:
+    """The author of a cell such as `Adam et al. [3]` or `Adam, 2011`."""
+    plain = _AND_OTHERS.sub("", text).strip(" ,;")
+    return author_and_year(plain)[0] or plain
 
 
 def author_and_year(name: str) -> tuple[str, str]:

@@ -137,6 +137,15 @@ def test_the_number_of_a_reference_is_no_part_of_a_study(review):
     assert review.column("studies", "first_author") == ["Adams", "Baker"]
 
 
+def test_an_author_is_read_without_what_stands_behind_the_name(review):
+    content = 'Author,Year,Events,N\nAdams et al. [3],2010,5,20\n"Baker, 2011",2011,6,30\nClark*,in press,7,30\n'
+    made = review.take("csv", content, **ONE, values=["modality=A"])
+    assert review.column("studies", "study_id") == ["Adams2010", "Baker2011", "Clarkinpress"]
+    assert review.column("studies", "first_author") == ["Adams", "Baker", "Clark"]
+    assert review.column("studies", "year") == ["2010", "2011", ""]
+    assert any("1 study without a year (Clarkinpress)" in note for note in made.notes)
+
+
 # Repeated names
 
 TWICE = "study,year,modality,events,total,events\nAdams 2010,2010,A,5,20,6\n"

@@ -17,7 +17,7 @@ from metanet.reviews.importers.columns import GROUP, OWN, PERCENT, Columns, fiel
 from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, Request, cell, count_cell, name_fault, spelled
 from metanet.reviews.importers.printed_figures import Figures, has_comma, is_fraction, may_be_proportions, read_figures
 from metanet.reviews.importers.tabular import Line, Lines
-from metanet.reviews.names import author_and_year, year_of
+from metanet.reviews.names import author_and_year, plain_author, year_of
 
 #: Rows that a message or a list names.
 _MOST_NAMED = 200
@@ -223,6 +223,8 @@ class _Rows:
         if "outcome" in fields and request.outcomes and outcome not in request.outcomes:
             self.out.unasked.add(outcome)
             return
+        if author := cells.get("first_author", ""):
+            cells["first_author"] = plain_author(author)
         study = (
             cells.get("study")
             or cells.get("study_id")
@@ -312,7 +314,9 @@ class _Rows:
         grouped = {f"{name}{suffix}" for name in GROUP for suffix in self.suffixes}
         about = {name: cell(text) for name, text in cells.items() if name not in OWN and name not in grouped}
         year = about.get("year", "")
-        about["year"] = (year_of(year) or year) if year else author_and_year(study)[1]
+        # "In press" is no year; digits that are none are left to be refused.
+        stated = year_of(year) or (year if any(letter.isdigit() for letter in year) else "")
+        about["year"] = stated or author_and_year(study)[1]
         if line.agreed:
             about.setdefault("double_extracted", "true")
         about.setdefault("source_locator", cell(line.locator or f"line {line.number}"))
@@ -386,8 +390,8 @@ class _Rows:
                 self.found.refuse(
                     f"is another count of {visible(count.study)} | {visible(count.cells['arm'])} than {'/'.join(before)} in line "
                     f"{other.place.row}",
-                    f"Name the column that tells the two apart with {spelled('columns', 'COLUMN=arm')} or "
-                    f"{spelled('columns', 'COLUMN=dose')}, or correct one of the counts",
+                    f"Name the column that tells two arms apart with {spelled('columns', 'COLUMN=arm')} or "
+                    f"{spelled('columns', 'COLUMN=dose')}; otherwise keep one of the two rows",
                     row=count.place.row,
                     column=visible(count.place.columns.get("events", "events")),
                     value="/".join(numbers),
