@@ -106,7 +106,8 @@ def folder_fault(name: str) -> str | None:
 def study_id(name: str) -> str:
     """The key of a study from its name, `Müller-Lüd 2010a` -> `Muller-Lud2010a`.
 
-    A name without Latin letters gets a key from a digest of the name, which is the same in the next import.
+    A name that begins with a digit gets "Study-" before it. One without Latin letters gets a key from a digest of the name, which
+    is the same in the next import.
     """
     if _STUDY.fullmatch(name) and not is_reserved(name):
         return name
@@ -117,6 +118,8 @@ def study_id(name: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9_-]+", "", folded.encode("ascii", "ignore").decode()).strip("-_")[:50]
     if re.match(r"[A-Za-z]", plain) and not is_reserved(plain):
         return plain
+    if re.match(r"[0-9]", plain) and all(letter.isascii() for letter in folded if letter.isalnum()):
+        return f"Study-{plain}"
     return f"Study-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 

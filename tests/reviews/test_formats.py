@@ -225,6 +225,8 @@ def test_one_data_frame_is_taken_and_several_are_named(review):
     assert problem.wrong == "has 2 data frames that may be meant: 'first' and 'second'"
     review.take("r", content, outcomes=["harm"], sheet="second")
     assert len(review.rows("harm")) == 2
+    review.take("r", rda(result={"data": frame(), "k": ["2"]}), outcomes=["death"])
+    assert len(review.rows("death")) == 2
     assert "has no data frame, but x (list)" in review.only("r", rda(x=["a"]), **ONE).wrong
 
 

@@ -146,6 +146,30 @@ def test_an_author_is_read_without_what_stands_behind_the_name(review):
     assert any("1 study without a year (Clarkinpress)" in note for note in made.notes)
 
 
+def test_two_columns_of_one_meaning_are_never_chosen_between(review):
+    content = "study,ni,ai,n1i,ci,n2i\nAdams 2010,41,5,20,3,21\n"
+    problem = review.only("csv", content, **ONE, columns=["*="])
+    assert (problem.value, problem.wrong) == ("n1i", "would be 'total', which 'ni' is already")
+    assert problem.fix == "Choose it with columns=['n1i=total'], or leave it out with columns=['n1i=']"
+    review.take("csv", content, outcomes=["harm"], columns=["n1i=", "*="])
+    assert review.counts("harm")[0][3] == "41"
+    review.take("csv", content, **ONE, columns=["n1i=total", "*="])
+    assert review.counts("response") == [("Adams2010", "Experimental", "5", "20"), ("Adams2010", "Control", "3", "21")]
+
+
+def test_two_comparisons_of_one_study_are_refused_with_a_fix_that_works(review):
+    content = "study,ai,n1i,ci,n2i\nAdams 2010,5,20,3,21\nAdams 2010,6,30,4,31\n"
+    problems = review.refused("csv", content, **ONE)
+    assert {problem.fix for problem in problems} == {"Write another name of the study into one of the two rows, or keep one of them"}
+    review.take("csv", content.replace("Adams 2010,6", "Adams 2010b,6"), **ONE)
+    assert len(review.rows("response")) == 4
+
+
+def test_studies_that_are_called_by_numbers_have_readable_keys(review):
+    review.take("csv", table("1,2010,A,5,20", "12,2011,A,6,20"), **ONE)
+    assert review.column("studies", "study_id") == ["Study-1", "Study-12"]
+
+
 # Repeated names
 
 TWICE = "study,year,modality,events,total,events\nAdams 2010,2010,A,5,20,6\n"

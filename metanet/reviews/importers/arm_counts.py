@@ -390,7 +390,9 @@ class _Rows:
                 self.found.refuse(
                     f"is another count of {visible(count.study)} | {visible(count.cells['arm'])} than {'/'.join(before)} in line "
                     f"{other.place.row}",
-                    f"Name the column that tells two arms apart with {spelled('columns', 'COLUMN=arm')} or "
+                    "Write another name of the study into one of the two rows, or keep one of them"
+                    if len(self.suffixes) > 1
+                    else f"Name the column that tells two arms apart with {spelled('columns', 'COLUMN=arm')} or "
                     f"{spelled('columns', 'COLUMN=dose')}; otherwise keep one of the two rows",
                     row=count.place.row,
                     column=visible(count.place.columns.get("events", "events")),
@@ -401,12 +403,10 @@ class _Rows:
         out, found, request = self.out, self.found, self.request
         if out.gaps and not request.skip_missing:
             self._refuse_gaps(out.gaps)
+        noun = "group" if len(self.suffixes) > 1 else "row"
+        skipped = [gap.where for gap in out.gaps] if request.skip_missing else []
         for rows, one, many in (
-            (
-                [gap.where for gap in out.gaps] if request.skip_missing else [],
-                "row without events or total",
-                "rows without events or total",
-            ),
+            (skipped, f"{noun} without events or total", f"{noun}s without events or total"),
             (out.empty, "row without events and total", "rows without events and total"),
             (out.without_group, "group without events and total", "groups without events and total"),
             (out.without_patients, "group without patients", "groups without patients"),
@@ -437,11 +437,12 @@ class _Rows:
             )
             return
         columns = list(dict.fromkeys(gap.column for gap in gaps))
+        noun = "group" if len(self.suffixes) > 1 else "row"
         one = len(columns) == 1
         rows = [gap.where if one else f"{gap.where} {gap.column}" for gap in gaps]
         self.found.refuse(
-            f"{'is' if one else 'one of them is'} missing in {counted(len(gaps), 'row')}: {listing(rows, _MOST_NAMED)}",
-            f"Write the numbers, or leave these rows out with {_SKIP}",
+            f"{'is' if one else 'one of them is'} missing in {counted(len(gaps), noun)}: {listing(rows, _MOST_NAMED)}",
+            f"Write the numbers, or leave these {noun}s out with {_SKIP}",
             row=None,
             column=listing(columns),
         )

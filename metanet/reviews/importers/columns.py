@@ -123,7 +123,8 @@ def find_columns(
         meant = known.get(name) or known_field(name, fields if strict else [field for field in fields if field != "dose"])
         if meant is not None and meant not in taken:
             taken[meant] = name
-        elif strict and _REST not in mapping:
+        # Two columns of one meaning are never chosen between, not even where all others are left out.
+        elif strict and (_REST not in mapping or (meant is not None and taken[meant] not in said)):
             _unknown(name, meant, taken, fields, file, line, findings)
         else:
             left_out.append(name)
@@ -145,14 +146,12 @@ def _unknown(
     shown = visible(name)
     if field is not None:
         wrong = f"would be {field!r}, which {visible(taken[field])!r} is already"
+        fix = f"Choose it with {spelled('columns', f'{shown}={field}')}, or leave it out with {spelled('columns', f'{shown}=')}"
     else:
         wrong = "is a column that cannot be mapped"
-    near = [*difflib.get_close_matches(name.casefold(), fields, n=1, cutoff=0.75), "FIELD"][0]
-    findings.cannot_read(
-        file,
-        wrong,
-        f"Name its field with {spelled('columns', f'{shown}={near}')}, leave it out with "
-        f"{spelled('columns', f'{shown}=')}, or leave out all others with {spelled('columns', '*=')}",
-        row=line,
-        value=name,
-    )
+        near = [*difflib.get_close_matches(name.casefold(), fields, n=1, cutoff=0.75), "FIELD"][0]
+        fix = (
+            f"Name its field with {spelled('columns', f'{shown}={near}')}, leave it out with {spelled('columns', f'{shown}=')}, or "
+            f"leave out all others with {spelled('columns', '*=')}"
+        )
+    findings.cannot_read(file, wrong, fix, row=line, value=name)

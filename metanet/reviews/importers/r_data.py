@@ -51,6 +51,10 @@ def read_r(data: bytes, file: str, request: Request) -> Found:
         return found
     objects = made if isinstance(made, dict) else {file: made}
     frames = {str(name): each for name, each in objects.items() if isinstance(each, pd.DataFrame)}
+    for name, each in objects.items():
+        # A list of R, such as the result of an analysis, may have its data in it.
+        members = each.items() if isinstance(each, dict) else ()
+        frames |= {f"{name}${member}": inner for member, inner in members if isinstance(inner, pd.DataFrame)}
     if not frames:
         kinds = listing((f"{visible(name)} ({type(each).__name__})" for name, each in objects.items()), 8)
         found.refuse(f"has no data frame, but {kinds}", "Save the data frame of the counts, with saveRDS")
