@@ -7,6 +7,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from metanet.base.errors import nearest
@@ -15,7 +16,7 @@ from metanet.evidence.findings import Findings
 from metanet.reviews.importers.extracted_counts import Found, Place, Request, name_fault
 from metanet.reviews.importers.labels import plain_text
 from metanet.reviews.importers.registry import importer
-from metanet.reviews.importers.tabular import Line, read_lines
+from metanet.reviews.importers.tabular import Line, Lines, read_lines
 from metanet.reviews.importers.two_groups import DICHOTOMOUS, Analysis, GroupRow, counts_of
 from metanet.reviews.names import year_of
 
@@ -98,6 +99,12 @@ _ROWS, _SETTINGS = "data-rows.csv", "overall-estimates-and-settings.csv"
 _NUMBERS = {"events_1": "Experimental cases", "total_1": "Experimental N", "events_2": "Control cases", "total_2": "Control N"}
 _PLACE = {**_NUMBERS, "study": "Study", "year": "Study year"}
 _NEEDED = ("Analysis group", "Analysis number", "Study", *_NUMBERS.values())
+#: Every column of the rows that is read.
+_COLUMNS = (
+    "Analysis group", "Analysis number", "Analysis name", "Analysis group name", "Subgroup", "Subgroup number", "Applicability",
+    "Study", "Study year", "GIV Mean", "GIV SE", "Experimental mean", "Experimental SD", "Experimental cases", "Experimental N", "Control mean",
+    "Control SD", "Control cases", "Control N", "O-E", "Variance", "Weight", "Mean", "CI start", "CI end", "Footnotes",
+)  # fmt: skip
 #: Columns that identify the kind of a row, where the settings do not: some exports write 0.0 into columns that are not used.
 _SIGNS = (
     (("Experimental SD", "Control SD", "Experimental mean", "Control mean"), "continuous"),
@@ -122,6 +129,7 @@ def read_revman_web(data: bytes, file: str, request: Request) -> Found:
     if rows is None or found.findings.faults:
         return found
     lines = read_lines(rows, rows_file, _NEEDED, found.findings)
+    lines = None if lines is None else _named(lines)
     about = () if settings is None else _rows(settings, found)
     if lines is None or found.findings.faults:
         return found
@@ -141,6 +149,16 @@ def read_revman_web(data: bytes, file: str, request: Request) -> Found:
     found.file = rows_file
     counts_of(_analyses(lines.rows, about, found), request, found)
     return found
+
+
+def _named(lines: Lines) -> Lines:
+    """The columns as RevMan writes them; R writes points for spaces and hyphens."""
+    folded = {re.sub(r"[^a-z]", "", name.casefold()): name for name in _COLUMNS}
+    names = {name: folded.get(re.sub(r"[^a-z]", "", name.casefold()), name) for name in lines.columns}
+    if list(names) == list(names.values()) or len(set(names.values())) < len(names):
+        return lines
+    rows = tuple(replace(line, cells={names[name]: text for name, text in line.cells.items()}) for line in lines.rows)
+    return Lines(lines.header_line, tuple(names.values()), rows)
 
 
 def _files(data: bytes, file: str, found: Found) -> tuple[str, bytes | None, bytes | None]:
@@ -178,7 +196,7 @@ def _analyses(rows: Sequence[Line], settings: Sequence[Line], found: Found) -> l
             made[key] = Analysis(
                 number,
                 plain_text(settled.get("Analysis name") or cells.get("Analysis name") or f"Analysis {number}"),
-                plain_text(settled.get("Analysis group name") or cells.get("Analysis group name") or f"comparison {key[0]}"),
+                plain_text(settled.get("Analysis group name") or cells.get("Analysis group name") or ""),
                 "",
                 (_label(settled, "Experimental"), _label(settled, "Control")),
                 line.number,
