@@ -102,8 +102,8 @@ _NEEDED = ("Analysis group", "Analysis number", "Study", *_NUMBERS.values())
 #: Every column of the rows that is read.
 _COLUMNS = (
     "Analysis group", "Analysis number", "Analysis name", "Analysis group name", "Subgroup", "Subgroup number", "Applicability",
-    "Study", "Study year", "GIV Mean", "GIV SE", "Experimental mean", "Experimental SD", "Experimental cases", "Experimental N", "Control mean",
-    "Control SD", "Control cases", "Control N", "O-E", "Variance", "Weight", "Mean", "CI start", "CI end", "Footnotes",
+    "Study", "Study year", "GIV Mean", "GIV SE", "Experimental mean", "Experimental SD", "Experimental cases", "Experimental N",
+    "Control mean", "Control SD", "Control cases", "Control N", "O-E", "Variance", "Weight", "Mean", "CI start", "CI end", "Footnotes",
 )  # fmt: skip
 #: Columns that identify the kind of a row, where the settings do not: some exports write 0.0 into columns that are not used.
 _SIGNS = (
