@@ -121,7 +121,7 @@ def new_draft(file: str, columns: Sequence[str]) -> Draft:
 
 
 #: Outcomes of one import; each new one is a file.
-_MOST_OUTCOMES = 200
+_MOST_OUTCOMES = 1_000
 _NOTE = "Imported; not yet checked against the source."
 #: Defaults of the columns that describe an imported count.
 _DEFAULTS = {

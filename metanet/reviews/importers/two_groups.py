@@ -155,12 +155,6 @@ def _choose(analyses: Sequence[Analysis], wanted: Sequence[str], found: Found) -
     return [_Chosen(analyses[place], tuple(taken[place].values())) for place in sorted(taken) if taken[place]]
 
 
-def _outcome_of(analysis: Analysis) -> str:
-    """The outcome of an analysis; some reviews have the contrast as its name and the outcome as that of the comparison."""
-    name, comparison = plain_text(analysis.name), plain_text(analysis.comparison)
-    return comparison if comparison and contrast(name) is not None and contrast(comparison) is None else name
-
-
 def _same_patients(rows: Sequence[GroupRow]) -> list[str]:
     """The studies with other events of groups of the same sizes in two subgroups: other events of the same patients.
 
@@ -206,7 +200,7 @@ class _Import:
 
     def _analysis(self, chosen: _Chosen) -> None:
         analysis, found = chosen.analysis, self.found
-        outcome = self.renames(cut(_outcome_of(analysis), _LONGEST_OUTCOME))
+        outcome = self.renames(cut(self._outcome_of(analysis), _LONGEST_OUTCOME))
         for what, column in ((outcome, "name"), *((cut(plain_text(label), _LONGEST_NAME), "label") for label in analysis.labels)):
             if (fault := name_fault(what)) is not None:
                 found.refuse(*fault, row=analysis.line, column=column, value=what)
@@ -242,6 +236,17 @@ class _Import:
             groups.append((_Group(row, analysis, 0, where, pair[0]), _Group(row, analysis, 1, where, pair[1])))
         self._counts(self._arms(groups, analysis, apart=apart), analysis)
 
+    def _outcome_of(self, analysis: Analysis) -> str:
+        """The outcome of an analysis; some reviews have the contrast as its name and the outcome as that of the comparison."""
+        name, comparison = plain_text(analysis.name), plain_text(analysis.comparison)
+        if contrast(name) is None:
+            return name
+        if comparison:
+            return name if contrast(comparison) is not None else comparison
+        # The rows alone do not name the comparison, which may be another outcome.
+        number = analysis.number.split(".")[0]
+        return name if len(self.comparisons) == 1 else f"{cut(name, _LONGEST_OUTCOME - 20)} (comparison {number})"
+
     def _possible(self, row: GroupRow, analysis: Analysis) -> bool:
         """Whether both groups have patients, and no more events than patients; a row that has not is named."""
         for side in GROUPS:
@@ -259,7 +264,7 @@ class _Import:
         pair, plain = resolved(given, contexts)
         if not plain:
             pair = self._qualified(pair, analysis, row)
-        first, second = (self.names(self.renames(name)) for name in pair)
+        first, second = (self.names(self.renames(cut(name, _LONGEST_NAME))) for name in pair)
         if folded(first) == folded(second):
             self.found.refuse(
                 f"is the label of both groups of {analysis.title}",
