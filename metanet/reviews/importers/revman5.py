@@ -15,6 +15,7 @@ from metanet.evidence.findings import Findings
 from metanet.reviews.importers.extracted_counts import MOST_ROWS, Found, Place, Request, name_fault
 from metanet.reviews.importers.labels import plain_text
 from metanet.reviews.importers.registry import importer
+from metanet.reviews.importers.revman5_export import is_export, read_export
 from metanet.reviews.importers.two_groups import DICHOTOMOUS, Analysis, GroupRow, counts_of
 from metanet.reviews.names import year_of
 
@@ -65,12 +66,17 @@ class _Study:
         return {name: self.main[name] for name in ("title", "journal", "doi", "pmid") if self.main.get(name)}
 
 
-@importer("revman5", title="RevMan 5", suffixes=(".rm5",), file="the .rm5 file of a review")
+@importer("revman5", title="RevMan 5", suffixes=(".rm5", ".csv"), file="the .rm5 file of a review, or its exported analysis data")
 def read_revman5(data: bytes, file: str, request: Request) -> Found:
     """The dichotomous analyses of an .rm5 file."""
     found = Found(file, f"RevMan 5 file {file}")
     if data.startswith(b"PK\x03\x04"):
         found.refuse("is a ZIP file, not the XML of RevMan 5", "For a data package write revman-web instead")
+        return found
+    if is_export(data):
+        analyses = read_export(data, file, found)
+        if not found.findings.faults:
+            counts_of(analyses, request, found)
         return found
     reader = _Reader(found.findings, file)
     try:
