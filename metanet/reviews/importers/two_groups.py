@@ -250,7 +250,7 @@ class _Import:
     def _possible(self, row: GroupRow, analysis: Analysis) -> bool:
         """Whether both groups have patients, and no more events than patients; a row that has not is named."""
         for side in GROUPS:
-            events, total = (count_cell(row.numbers.get(name, "")) or "0" for name in side)
+            events, total = (count_cell(row.numbers.get(name, "")) for name in side)
             if total.isdecimal() and (int(total) == 0 or (events.isdecimal() and int(events) > int(total))):
                 self.found.left_out.append(f"{analysis.title}: {visible(row.study)}, {events} of {total} in a group")
                 return False
