@@ -217,6 +217,12 @@ def test_a_control_group_of_several_doses_is_one_arm(review):
     assert any("although the total of the review counts it in each" in note for note in made.notes)
 
 
+def test_subgroups_of_other_drugs_that_are_not_added_up_are_other_treatments(review):
+    rows = {"Alfa": [("A", 3, 30, 9, 31)], "Beta": [("B", 4, 44, 8, 40)]}
+    review.take("revman5", review_of(("x", [outcome("Pain", rows, totals="SUB")])))
+    assert set(review.column("arms", "modality")) == {"Drug (Alfa)", "Drug (Beta)", "Placebo"}
+
+
 def test_doses_with_equal_counts_are_two_arms(review):
     rows = {"1 mg": [("A", 0, 30, 9, 31)], "3 mg": [("A", 0, 30, 4, 33)]}
     review.take("revman5", review_of(("x", [outcome("Pain", rows)])))
@@ -251,9 +257,9 @@ def test_two_rows_of_one_study_in_one_subgroup_are_two_arms(review):
 def test_the_outcome_is_the_comparison_where_the_analysis_is_a_contrast(review):
     content = review_of(
         ("Relapse", [outcome("Alfa versus placebo", [("A", 3, 30, 9, 31)], labels=("Alfa", "placebo"))]),
-        ("Harm", [outcome("Alfa versus placebo", [("B", 2, 40, 4, 41)], labels=("Alfa", "placebo"))]),
+        ("Injury", [outcome("Alfa versus placebo", [("B", 2, 40, 4, 41)], labels=("Alfa", "placebo"))]),
     )
-    assert review.take("revman5", content).new_outcomes == ("relapse", "harm")
+    assert review.take("revman5", content).new_outcomes == ("relapse", "injury")
 
 
 def test_a_comparison_is_chosen_by_name_or_number_and_all_but_some_by_a_minus(review):
@@ -310,15 +316,17 @@ def test_a_year_comes_from_the_study_its_name_or_its_report(review, name, year, 
 
 
 def test_judgements_excluded_studies_and_references_are_written_beside(review):
-    studies = """<STUDY ID="S-A" NAME="Adam 2001" YEAR="2001"><REFERENCE PRIMARY="YES"><AU>Adam A</AU><TI>A <I>first</I> trial</TI><SO>J Pain</SO>
-    <YR>2001</YR><IDENTIFIERS><IDENTIFIER TYPE="DOI" VALUE="https://doi.org/10.1000/x1"/><IDENTIFIER TYPE="MEDLINE" VALUE="PUBMED 1234567"/>
-    </IDENTIFIERS></REFERENCE></STUDY></INCLUDED_STUDIES><EXCLUDED_STUDIES><STUDY ID="S-X" NAME="Xu 1999" YEAR="1999">
+    studies = """<STUDY ID="S-A" NAME="Adam 2001" YEAR="2001"><REFERENCE PRIMARY="YES"><AU>Adam A</AU><TI>A <I>first</I> trial</TI>
+    <SO>J Pain</SO><YR>2001</YR><IDENTIFIERS><IDENTIFIER TYPE="DOI" VALUE="https://doi.org/10.1000/x1"/>
+    <IDENTIFIER TYPE="MEDLINE" VALUE="PUBMED 1234567"/></IDENTIFIERS></REFERENCE></STUDY>
+    </INCLUDED_STUDIES><EXCLUDED_STUDIES><STUDY ID="S-X" NAME="Xu 1999" YEAR="1999">
     <REFERENCE><AU>Xu B</AU><TI>Not this</TI><YR>1999</YR></REFERENCE></STUDY></EXCLUDED_STUDIES><INCLUDED_STUDIES>"""
     bias = """<QUALITY_ITEMS><QUALITY_ITEM ID="QIT-1" LEVEL="GROUP"><NAME>Blinding</NAME><DESCRIPTION><P>x</P></DESCRIPTION>
     <QUALITY_ITEM_DATA_ENTRY_GROUP ID="QIG-1" NO="1"><NAME>Pain</NAME></QUALITY_ITEM_DATA_ENTRY_GROUP><QUALITY_ITEM_DATA>
-    <QUALITY_ITEM_DATA_ENTRY RESULT="NO" STUDY_ID="S-A" GROUP_ID="QIG-1"><DESCRIPTION><P>=open</P><P>label</P></DESCRIPTION></QUALITY_ITEM_DATA_ENTRY>
-    </QUALITY_ITEM_DATA></QUALITY_ITEM></QUALITY_ITEMS><CHARACTERISTICS_OF_EXCLUDED_STUDIES><EXCLUDED_CHAR STUDY_ID="S-X">
-    <CHAR_REASON_FOR_EXCLUSION><P>not randomised</P></CHAR_REASON_FOR_EXCLUSION></EXCLUDED_CHAR></CHARACTERISTICS_OF_EXCLUDED_STUDIES>"""
+    <QUALITY_ITEM_DATA_ENTRY RESULT="NO" STUDY_ID="S-A" GROUP_ID="QIG-1"><DESCRIPTION><P>=open</P><P>label</P></DESCRIPTION>
+    </QUALITY_ITEM_DATA_ENTRY></QUALITY_ITEM_DATA></QUALITY_ITEM></QUALITY_ITEMS><CHARACTERISTICS_OF_EXCLUDED_STUDIES>
+    <EXCLUDED_CHAR STUDY_ID="S-X"><CHAR_REASON_FOR_EXCLUSION><P>not randomised</P></CHAR_REASON_FOR_EXCLUSION></EXCLUDED_CHAR>
+    </CHARACTERISTICS_OF_EXCLUDED_STUDIES>"""
     content = review_of(("x", [outcome("Pain", [("A", 3, 30, 9, 31)])])).replace(STUDIES, studies)
     content = content.replace("<ANALYSES_AND_DATA>", f"{bias}<ANALYSES_AND_DATA>")
     made = review.take("revman5", content, name="pain.rm5")
@@ -345,7 +353,8 @@ def test_a_failed_import_writes_nothing_beside(review):
 # --- the export of RevMan 5, and files of a data package
 
 EXPORT = """\
-Comparison Number,Outcome Number,Subgroup Number,Name,Data Type,Events 1,Mean 1,SD 1,Total 1,Events 2,Total 2,Effect Estimate,Group Label 1,Group Label 2,Year of study
+Comparison Number,Outcome Number,Subgroup Number,Name,Data Type,Events 1,Mean 1,SD 1,Total 1,Events 2,Total 2,\
+Effect Estimate,Group Label 1,Group Label 2,Year of study
 1,0,0,Drug versus placebo,,,,,,,,,,,
 1,1,0,Pain relief,DIC,7,,,74,17,71,0.4,Drug,Placebo,
 1,1,1,Adults,DIC,3,,,30,9,31,0.3,,,
