@@ -53,7 +53,15 @@ class Found:
     counts: list[Count] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    #: What no table of the review has a place for: table -> rows, each with the name of its study under "study".
+    beside: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     findings: Findings = field(default_factory=Findings)
+
+    #: The file that was given; `file` is where the rows are, which may be inside of it.
+    source_file: str = ""
+
+    def __post_init__(self) -> None:
+        self.source_file = self.source_file or self.file
 
     def refuse(self, wrong: str, fix: str, **where: Unpack[Where]) -> None:
         """Record a fault of the file."""
