@@ -72,7 +72,7 @@ CORRECTION = 0.5
 
 
 class Rules(TypedDict, total=False):
-    """The rule for zero cells: the correction, the studies that get it, whose convention, and whether double-zero studies are excluded."""
+    """The rule for zero cells: the correction, the studies that get it, whose convention, and whether double-zero studies stay."""
 
     add: float
     to: str

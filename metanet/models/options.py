@@ -163,7 +163,7 @@ def check_options(
             # metabin takes the tau2 of DerSimonian and Laird about the mean of Mantel and Haenszel.
             model = "mantel_haenszel_random"
         model = chosen["model"] if model is None else model
-        fitted = MODELS[str(model) if model in MODELS else chosen["model"]]
+        fitted = MODELS[str(model if model in MODELS else chosen["model"])]
         if ci is None and chosen["ci"] in fitted.ci:
             ci = chosen["ci"]
         if tau2 is None and chosen["tau2"] in fitted.tau2:

@@ -169,14 +169,7 @@ MEASURES: dict[str, Callable[[Array, Array, Array, Array, Array], _Parts]] = {
 
 
 def pool_corrected(
-    measure: str,
-    cells: tuple[Array, Array, Array, Array],
-    plus: Array,
-    y: Array,
-    v: Array,
-    *,
-    plain_weights: bool,
-    about: str = "own",
+    measure: str, cells: tuple[Array, Array, Array, Array], plus: Array, y: Array, v: Array, *, plain_weights: bool, about: str = "own"
 ) -> Pooled:
     """Pool by the method of Mantel and Haenszel with corrected cells, as RevMan and meta do.
 

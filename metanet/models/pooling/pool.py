@@ -91,8 +91,9 @@ def pool(
         One group: "bayes" (default: the posterior of the exact binomial or Poisson likelihood with a normal random effect, under the
         weakly informative priors of the Notes), "glmm" (its maximum) or "beta_binomial". Two groups have "bayes" for the odds
         ratio. Any data: "inverse_variance" (two steps; the default for two groups and effects) or "common". Two groups:
-        "mantel_haenszel", "mantel_haenszel_random", "peto", and the exact random-effects models "UM.FS", "UM.RS", "CM.EL", "CM.AL". A measure other than
-        the logit implies "inverse_variance".
+        "mantel_haenszel", "mantel_haenszel_random" (inverse-variance weights, tau2 about the Mantel-Haenszel estimate), "peto", and
+        the exact random-effects models "UM.FS", "UM.RS", "CM.EL", "CM.AL". A measure other than the logit implies
+        "inverse_variance".
     tau2
         Estimator of the inverse-variance model: "REML" (default), "DL", "PM", "ML", "SJ", "HS", "HSk", "HE", "EB". Exact models are
         fitted by maximum likelihood, "bayes" has its posterior median.
