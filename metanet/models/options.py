@@ -88,6 +88,10 @@ PRESETS: dict[str, dict[str, dict[str, str | None]]] = {
 PRESET_MEASURE = {"meta": "RR", "revman": "RR", "revman5": "RR"}
 #: The convention for empty cells of a preset, where it is another than metafor's.
 CONVENTION = {"meta": "meta", "revman": "revman", "revman5": "revman"}
+#: Measures whose estimate is not corrected by a convention, of which the variance alone is.
+PLAIN_ESTIMATE = {"meta": ("PR", "RD", "IRD"), "revman": ("RD",)}
+#: What a reader calls the program of a preset.
+PRESET_TITLE = {"metafor": "metafor", "meta": "meta", "revman": "RevMan", "revman5": "RevMan 5"}
 #: Models of Mantel and Haenszel: a preset corrects their cells, and gives them its own measure.
 _MH = ("mantel_haenszel", "mantel_haenszel_random")
 #: The prediction interval of the model, or of the preset.

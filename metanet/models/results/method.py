@@ -15,8 +15,8 @@ from metanet.base.display import level_text, per_cent, plural, sentence_case
 from metanet.base.results import Method
 from metanet.effects.measures import MEASURES
 from metanet.kernels.numerics.distributions import two_sided_z
-from metanet.models.options import Options
-from metanet.models.registry import CI, I2, MODELS, PREDICTION, TWO_STEP, model_row, prior_of, source_of, source_title
+from metanet.models.options import PLAIN_ESTIMATE, PRESET_TITLE, Options
+from metanet.models.registry import CI, I2, MODELS, PREDICTION, model_row, prior_of, source_of, source_title
 
 
 def _model_text(options: Options) -> str:
@@ -31,14 +31,19 @@ def study_interval(options: Options) -> str:
 
 
 def _correction(options: Options) -> str:
-    if options.model == "mantel_haenszel":
+    if options.model == "mantel_haenszel" and options.convention == "metafor":
         return "none in the estimate; 0.5 to all cells of studies with an empty cell in Q"
     if options.to == "none" or options.add == 0:
         return "none"
     timed = MEASURES[options.measure].data == "person_time"
     cells = "the events" if timed else "both cells" if options.groups == 1 else "all cells"
     which = {"only0": "of studies with an empty cell", "if0all": "of all studies if one has an empty cell", "all": "of all studies"}
-    return f"{options.add:g} to {cells} {which[options.to]}"
+    text = f"{options.add:g} to {cells} {which[options.to]}"
+    if options.convention != "metafor" and options.measure in PLAIN_ESTIMATE[options.convention]:
+        return f"{text}, in the variance alone"
+    if options.convention == "meta" and options.measure in ("RR", "PLN"):
+        return f"{text}, where a total grows by {options.add:g} only"
+    return text
 
 
 def versions() -> dict[str, str]:
@@ -176,7 +181,7 @@ def _sentence(entries: dict[str, Any], options: Options) -> str:
     if options.i2 == "Q":
         parts.append("I² from Q")
     if options.preset:
-        parts.append(f"the defaults of {options.preset}")
+        parts.append(f"the defaults of {PRESET_TITLE[options.preset]}")
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}. {version}."
 
@@ -311,7 +316,7 @@ def _mean(row: Row, options: Options) -> list[str]:
             "All studies have no events, or all have events only: this estimate is determined by the "
             f"{'correction' if row['corrected'] else 'transformation'}, not by the data. Use the exact model (model='glmm')."
         )
-    if options.model == "inverse_variance" and options.ci == "HK":
+    if options.model in ("inverse_variance", "mantel_haenszel_random") and options.ci == "HK":
         out.extend(_hartung_knapp(row, options))
     if row["fallback"]:
         out.append(
@@ -333,7 +338,7 @@ def _corrected(studies: int, options: Options) -> str:
             f"{counted} at 0 % or 100 %: {options.add:g} was added to events and to "
             "non-events there. The correction changes the pooled rate; the exact model needs none."
         )
-    if options.model not in TWO_STEP:
+    if not options.add:
         return "0.5 was added to all cells of the study shown, because one of them is empty; the effect depends on it."
     text = f"In {counted} {options.add:g} was added to the {_cells(options)} (to={options.to!r}). The correction changes the result"
     exact = [model for model in MODELS.values() if model.family == "exact" and model.groups == options.groups]
