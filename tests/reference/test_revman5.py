@@ -25,9 +25,13 @@ def test_the_values_are_those_of_the_script():
     assert list(records()) == RECORDS
 
 
-@pytest.mark.parametrize("record", RECORDS, ids=lambda r: f"{r['set']}-{r['measure']}-{r['method']}-{'random' if r['random'] else 'fixed'}")
+@pytest.mark.parametrize(
+    "record", RECORDS, ids=lambda r: f"{r['set']}-{r['measure']}-{r['method']}-{'random' if r['random'] else 'fixed'}"
+)
 def test_every_method_of_revman_5_is_reproduced(record):
-    fit = mn.pool(**counts(record["set"]), preset="revman5", measure=record["measure"], model=MODELS[record["method"], record["random"]])
+    fit = mn.pool(
+        **counts(record["set"]), preset="revman5", measure=record["measure"], model=MODELS[record["method"], record["random"]]
+    )
     wanted = record["result"]
     if wanted is None:
         assert fit.estimate is None
