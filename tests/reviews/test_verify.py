@@ -43,7 +43,8 @@ def outcome(method, random, measure, counts=COUNTS, *, results=None, inner=None,
     results = stated(method, random, measure, counts) if results is None else results
     return (
         f'<DICH_OUTCOME NO="1" {settings(method, random, measure, **more)} {results}><NAME>Pain relief</NAME>'
-        f"<GROUP_LABEL_1>Drug A</GROUP_LABEL_1><GROUP_LABEL_2>Placebo</GROUP_LABEL_2>{data(counts) if inner is None else inner}</DICH_OUTCOME>"
+        "<GROUP_LABEL_1>Drug A</GROUP_LABEL_1><GROUP_LABEL_2>Placebo</GROUP_LABEL_2>"
+        f"{data(counts) if inner is None else inner}</DICH_OUTCOME>"
     )
 
 
