@@ -47,6 +47,7 @@ _SAME = {
     "TAU2": "tau2", "heterogeneitytau": "tau2",
     "CHI2": "q", "heterogeneitychi": "q",
     "ESTIMABLE": "estimable",
+    "SWAP_EVENTS": "swapped", "swapeventandnonevent": "swapped",
     "TOTALS": "totals", "totals": "totals", "overallestimates": "totals",
     "TOTAL_1": "total_1", "TOTAL_2": "total_2", "experimentaln": "total_1", "controln": "total_2",
     "heterogeneityestimator": "estimator", "cimethod": "ci",
@@ -250,12 +251,13 @@ def _number(text: str | None) -> float | None:
 def _counts(task: _Task) -> Array:
     """Events and totals ``[4, k]`` of the rows with patients in both groups, as the analysis takes them."""
     rows = []
+    swapped = task.analysis.swapped or task.settings.get("swapped", "").casefold() in ("yes", "true")
     for row in task.rows:
         numbers = [_number(row.numbers.get(name)) for name in _OF_ROW]
         e, n, ec, nc = (0.0 if number is None else number for number in numbers)
         # Counts that are none are faults of the import, which stops it.
         if 0 < n < _MOST and 0 < nc < _MOST and 0 <= e <= n and 0 <= ec <= nc:
-            rows.append((n - e, n, nc - ec, nc) if task.analysis.swapped else (e, n, ec, nc))
+            rows.append((n - e, n, nc - ec, nc) if swapped else (e, n, ec, nc))
     return np.array(rows, dtype=float).reshape(-1, 4).T
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from mpmath import erfc, erfinv, exp, log, mp, mpf, sqrt
 
+from tests.reference.compact import compact
+
 mp.dps = 40
 #: Events and patients of the treated and of the control, by study: zeros in one group, in both, only events in both, unequal sizes.
 SETS = {
@@ -114,10 +116,9 @@ def records():
             for method in ("PETO",) if measure == "PETO" else ("MH", "IV"):
                 for random in (False,) if measure == "PETO" else (False, True):
                     found = pooled(method, random, measure, studies)
-                    numbers = None if found is None else {k: float(x) if not isinstance(x, int) else x for k, x in found.items()}
-                    yield {"set": name, "measure": measure, "method": method, "random": random, "result": numbers}
+                    numbers = {k: float(x) if not isinstance(x, int) else x for k, x in (found or {"k": 0}).items()}
+                    yield {"set": name, "measure": measure, "method": method, "random": random, **numbers}
 
 
 if __name__ == "__main__":
-    lines = ",\n".join(f"  {json.dumps(record)}" for record in records())
-    Path(__file__).with_suffix(".json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    Path(__file__).with_suffix(".json").write_text(compact(json.dumps(list(records()))), encoding="utf-8")

@@ -1,6 +1,7 @@
 """`preset="meta"` against meta 8.4-0: the values that `presets.R` prints, and those of the data sets of this folder."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import metanet as mn
@@ -76,3 +77,47 @@ def test_a_named_choice_stands_also_where_it_is_our_default(preset):
     method = fit.method
     assert [method[name] for name in ("tau2", "ci", "prediction", "i2", "measure")] == ["REML", "HK", "HTS", "tau2", "OR"]
     assert fit.mu == mn.pool(**HINE).mu
+
+
+@pytest.mark.parametrize("measure", ["OR", "RR", "RD"])
+def test_revman_web_corrects_mantel_haenszel_as_revman_5_does(measure):
+    new, old = (mn.pool(**ZERO, preset=preset, model="mantel_haenszel", measure=measure) for preset in ("revman", "revman5"))
+    assert (new.mu, new.se, new.q) == (old.mu, old.se, old.q)
+    assert new.method["studies_corrected"] == 1
+    plain = mn.pool(**ZERO, model="mantel_haenszel", measure=measure)
+    # The estimate of a risk difference is not corrected; rounding is all that differs.
+    assert (new.mu == pytest.approx(plain.mu, rel=1e-12)) == (measure == "RD")
+    assert new.se != pytest.approx(plain.se, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"preset": "revman5", "measure": "RD"}, "0.5 to all cells of studies with an empty cell, in the variance alone"),
+        ({"preset": "revman5"}, "0.5 to all cells of studies with an empty cell"),
+        ({"preset": "meta"}, "0.5 to events and total of both groups of studies with an empty cell"),
+        ({"preset": "meta", "model": "mantel_haenszel"}, "0.5 to all cells of studies with an empty cell"),
+        ({"preset": "revman5", "model": "peto"}, "none"),
+        ({"model": "mantel_haenszel"}, "none in the estimate; 0.5 to all cells of studies with an empty cell in Q"),
+    ],
+)
+def test_the_method_says_what_a_correction_changes(choices, words):
+    assert mn.pool(**ZERO, **choices).method["continuity_correction"] == words
+
+
+def test_the_sentence_names_the_program_as_readers_do():
+    fit = mn.pool(**ZERO, preset="revman5")
+    assert "the defaults of RevMan 5" in fit.method.sentence()
+    assert any("RevMan 5 gives none" in note for note in fit.notes)
+
+
+def test_compare_takes_a_preset():
+    frame = pd.DataFrame({"events": [3, 9, 2, 15], "total": [21, 40, 18, 35], "g": list("aabb")})
+    found = mn.compare(frame, "g", preset="metafor")
+    assert found.groups["a"].method["preset"] == "metafor"
+    assert found.groups["a"].model == "inverse_variance"
+    two = frame.assign(events_control=[4, 5, 6, 2], total_control=[20, 30, 20, 30])
+    control = {"events_control": "events_control", "total_control": "total_control", "preset": "revman5"}
+    with pytest.raises(mn.ArgumentError, match="model='inverse_variance'"):
+        mn.compare(two, "g", **control)
+    assert mn.compare(two, "g", **control, model="inverse_variance").groups["a"].measure == "RR"

@@ -32,8 +32,8 @@ def test_every_method_of_revman_5_is_reproduced(record):
     fit = mn.pool(
         **counts(record["set"]), preset="revman5", measure=record["measure"], model=MODELS[record["method"], record["random"]]
     )
-    wanted = record["result"]
-    if wanted is None:
+    wanted = record
+    if wanted["k"] == 0:
         assert fit.estimate is None
         assert fit.status == "not estimable"
         return
