@@ -208,7 +208,8 @@ class Merger:
         """The lines of the invented studies, which the first import removes."""
         assert self.tables.studies is not None  # as above
         counts = [row.text for table in self.tables.outcomes for row in table.rows]
-        invented = still_examples([row.text for row in self.tables.studies.rows], counts)
+        # They stay until there is something in their place.
+        invented = still_examples([row.text for row in self.tables.studies.rows], counts) if self.found.counts else set()
         self.merged.examples = tuple(sorted(invented))
         every = (table for table in self.tables.every() if table.contract.column("study_id") is not None)
         return {table.contract.file: {row.line for row in table.rows if row.text["study_id"] in invented} for table in every}

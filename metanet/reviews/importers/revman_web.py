@@ -143,9 +143,7 @@ def read_revman_web(data: bytes, file: str, request: Request) -> Found:
     members = _members(data, file, found)
     if found.findings.faults:
         return found
-    lines = {
-        end: read_lines(content, name, _COLUMNS_OF[end], found.findings) for end, (name, content) in members.items() if end != _JSON
-    }
+    lines = {end: _lines(end, *members[end], members, found) for end in members if end != _JSON}
     if found.findings.faults:
         return found
     bias = lines.get(_BIAS)
@@ -177,6 +175,16 @@ def read_revman_web(data: bytes, file: str, request: Request) -> Found:
     elif not found.beside:
         found.refuse(f"contains no file {_ROWS}", "Give the data package that RevMan Web exports for one review")
     return found
+
+
+def _lines(end: str, name: str, content: bytes, members: Mapping[str, tuple[str, bytes]], found: Found) -> Lines | None:
+    """The lines of a file; one that only goes with the counts of another may be empty or unreadable, which is noted."""
+    needed = end == next((each for each in (_ROWS, _RESULTS, _BIAS) if each in members), end)
+    findings = found.findings if needed else Findings()
+    lines = read_lines(content, name, _COLUMNS_OF[end], findings)
+    if not needed and (faults := findings.faults) and "no rows" not in faults[0].wrong:
+        found.notes.append(f"{name} was not read: {visible(faults[0].wrong)}.")
+    return lines
 
 
 def _complete(lines: Lines, needed: Sequence[str], what: str, found: Found) -> bool:

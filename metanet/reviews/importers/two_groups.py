@@ -135,7 +135,9 @@ def _choose(analyses: Sequence[Analysis], wanted: Sequence[str], found: Found) -
                     known[f"{name} / {spelling}".casefold()][place] = rows
     all_but = bool(wanted) and all(word.startswith("-") and word.casefold() not in known for word in wanted)
     taken: dict[int, dict[int, GroupRow]] = defaultdict(dict)
+    whole: set[int] = set()
     if all_but:
+        whole = set(range(len(analyses)))
         for place, analysis in enumerate(analyses):
             taken[place] = {id(row): row for row in analysis.rows}
     for word in wanted:
@@ -149,11 +151,15 @@ def _choose(analyses: Sequence[Analysis], wanted: Sequence[str], found: Found) -
             raise ArgumentError(f"outcomes={visible(shorten(word))!r} is not an outcome of {found.file}. {hint}")
         for place, rows in known[key].items():
             if all_but:
-                taken[place] = {key: row for key, row in taken[place].items() if key not in {id(each) for each in rows}}
+                gone = {id(each) for each in rows}
+                taken[place] = {key: row for key, row in taken[place].items() if key not in gone}
+                if not taken[place]:
+                    whole.discard(place)
             else:
+                whole.add(place)
                 taken[place].update({id(row): row for row in rows})
-    found.left_out += [f"{analysis.title}: not chosen" for place, analysis in enumerate(analyses) if not taken.get(place)]
-    return [_Chosen(analyses[place], tuple(taken[place].values())) for place in sorted(taken) if taken[place]]
+    found.left_out += [f"{analysis.title}: not chosen" for place, analysis in enumerate(analyses) if place not in whole]
+    return [_Chosen(analyses[place], tuple(taken[place].values())) for place in sorted(whole)]
 
 
 def _same_patients(rows: Sequence[GroupRow]) -> list[str]:
@@ -215,9 +221,6 @@ class _Import:
             gone = listing((visible(row.study) for row in chosen.rows if row not in rows), 50)
             found.left_out.append(f"{analysis.title}: {counted(len(chosen.rows) - len(rows), 'row')} without a number ({gone})")
         rows = [row for row in rows if self._possible(row, analysis)]
-        pairs = {id(row): self._treatments(analysis, row) for row in rows}
-        if any(pair is None for pair in pairs.values()):
-            return
         subgroups: dict[str, dict[str, None]] = defaultdict(dict)
         for row in rows:
             subgroups[row.study][row.subgroup] = None
@@ -229,6 +232,9 @@ class _Import:
             studies = counted(len(several), "study", "studies")
             why = f"with the same patients ({listing(map(visible, same), 4)})" if same else "which the review does not add up"
             found.notes.append(f"{analysis.title}: {studies} in several subgroups, {why}; each is an outcome of its own.")
+        pairs = {id(row): self._treatments(analysis, row, apart=apart) for row in rows}
+        if any(pair is None for pair in pairs.values()):
+            return
         groups = []
         for row in rows:
             pair = pairs[id(row)]
@@ -251,20 +257,20 @@ class _Import:
     def _possible(self, row: GroupRow, analysis: Analysis) -> bool:
         """Whether both groups have patients, and no more events than patients; a row that has not is named."""
         for side in GROUPS:
-            events, total = (count_cell(row.numbers.get(name, "")) or "0" for name in side)
+            events, total = (count_cell(row.numbers.get(name, "")) for name in side)
             if total.isdecimal() and (int(total) == 0 or (events.isdecimal() and int(events) > int(total))):
                 self.found.left_out.append(f"{analysis.title}: {visible(row.study)}, {events} of {total} in a group")
                 return False
         return True
 
-    def _treatments(self, analysis: Analysis, row: GroupRow) -> tuple[str, str] | None:
+    def _treatments(self, analysis: Analysis, row: GroupRow, *, apart: bool) -> tuple[str, str] | None:
         """What the two groups of a row were treated with."""
         first, second = (cut(plain_text(label), _LONGEST_NAME) for label in analysis.labels)
         given = self.renames(first), self.renames(second)
         contexts = [name for name in (row.subgroup, analysis.name, analysis.comparison) if name]
         pair, plain = resolved(given, contexts)
         if not plain:
-            pair = self._qualified(pair, analysis, row)
+            pair = self._qualified(pair, analysis, row, apart=apart)
         first, second = (self.names(self.renames(cut(name, _LONGEST_NAME))) for name in pair)
         if folded(first) == folded(second):
             self.found.refuse(
@@ -276,10 +282,12 @@ class _Import:
             return None
         return first, second
 
-    def _qualified(self, pair: tuple[str, str], analysis: Analysis, row: GroupRow) -> tuple[str, str]:
+    def _qualified(self, pair: tuple[str, str], analysis: Analysis, row: GroupRow, *, apart: bool) -> tuple[str, str]:
         """Generic labels with the subgroup or the comparison that they belong to, where they could mean several treatments."""
         where = ""
-        if row.subgroup and analysis.totals in ("SUB", "NO"):
+        # Subgroups that are outcomes of their own are not pooled with each other.
+        by_subgroup = bool(row.subgroup) and analysis.totals in ("SUB", "NO") and not apart
+        if by_subgroup:
             where = plain_text(row.subgroup)
         elif len(self.comparisons) > 1:
             where = plain_text(analysis.comparison) or f"comparison {analysis.number.split('.')[0]}"
@@ -290,7 +298,7 @@ class _Import:
             name = label
             if is_generic(label):
                 # Beside a named treatment the control is told by it, which is the same in every comparison of that treatment.
-                name = f"{label} ({where})" if is_generic(other) else f"{label} (versus {other})"
+                name = f"{label} ({where})" if is_generic(other) or by_subgroup else f"{label} (versus {other})"
                 name = cut(name, _LONGEST_NAME)
                 self.unresolved[label][name] = None
             names.append(name)
