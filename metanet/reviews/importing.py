@@ -24,6 +24,7 @@ from metanet.reviews.importers.extracted_counts import Found, Renames, Request, 
 from metanet.reviews.importers.registry import Importer, importers
 from metanet.reviews.merge import Merged, Merger
 from metanet.reviews.names import is_reserved, study_id, text_fault
+from metanet.reviews.verify import Agreement, agreement_page, verify
 
 #: Columns that the import fills itself.
 _KEYS = ("study_id", "arm", "events", "total")
@@ -48,6 +49,7 @@ class Imported:
     left_out: tuple[str, ...]
     notes: tuple[str, ...]
     beside: tuple[tuple[str, int], ...] = ()
+    agreement: Agreement | None = None
 
     def summary(self) -> str:
         """The import as text: rows by table, then what was left out and the notes."""
@@ -57,6 +59,8 @@ class Imported:
         if self.beside:
             lines += ["", "Written beside the tables, which have no place for them:"]
             lines += [f"  {file}: {counted(number, 'row')}" for file, number in self.beside]
+        if self.agreement is not None:
+            lines += ["", *self.agreement.summary().splitlines()]
         notes = list(self.notes)
         if self.new_outcomes:
             new = listing(self.new_outcomes, 12)
@@ -150,6 +154,11 @@ def import_review(
     words.check()
     _rehearse(folder, contract, merged, found, str(file), constants)
     beside = _beside(folder, found, words)
+    agreement = verify(found.analyses)
+    if agreement.rows:
+        place = _place_beside(folder, found)
+        beside.append((place / "agreement.csv", agreement.csv(), len(agreement.rows)))
+        beside.append((place / "agreement.html", agreement_page(agreement, name).encode(), len(agreement.differing)))
     _write(folder, contract, merged, {place: content for place, content, _ in beside})
     return Imported(
         name,
@@ -162,7 +171,8 @@ def import_review(
         merged.kept,
         tuple(found.left_out),
         tuple(found.notes),
-        tuple((place.relative_to(_root(folder)).as_posix(), number) for place, _, number in beside),
+        tuple((place.relative_to(_root(folder)).as_posix(), number) for place, _, number in beside if place.suffix == ".csv"),
+        agreement if agreement.rows else None,
     )
 
 
@@ -253,10 +263,15 @@ def _root(folder: Path) -> Path:
     return folder.parent if folder.name == "extracted_data" else folder
 
 
+def _place_beside(folder: Path, found: Found) -> Path:
+    """The folder of what an import writes beside the tables."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(found.source_file).stem).strip("_") or "file"
+    return _root(folder) / "imported" / (f"{stem}_" if is_reserved(stem) else stem)
+
+
 def _beside(folder: Path, found: Found, words: Renames) -> list[tuple[Path, bytes, int]]:
     """Tables of an import that the review has no place for, with their places and numbers of rows."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(found.source_file).stem).strip("_") or "file"
-    place = _root(folder) / "imported" / (f"{stem}_" if is_reserved(stem) else stem)
+    place = _place_beside(folder, found)
     made = []
     for name, rows in found.beside.items():
         out = io.StringIO(newline="")

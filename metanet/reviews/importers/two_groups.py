@@ -96,6 +96,7 @@ class _Group:
 
 def counts_of(analyses: Sequence[Analysis], request: Request, found: Found) -> None:
     """Put the counts of the chosen analyses into `found`, with the faults and with what is left out."""
+    found.analyses = tuple(analyses)
     chosen = _choose(analyses, request.outcomes, found)
     usable: list[_Chosen] = []
     for each in chosen:
