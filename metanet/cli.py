@@ -270,14 +270,12 @@ def validate(path: str | None, problems: bool, as_json: bool) -> None:
 @_choice("--model", listed=_models, help="Model, by default bayes for one group and inverse_variance for two; for")
 @_choice(
     "--tau2",
-    default="REML",
-    show_default=True,
     listed=_codes("TAU2"),
-    help="Estimator of the between-study variance in the inverse-variance model:",
+    help="Estimator of the between-study variance in the inverse-variance model, by default REML or that of the preset:",
 )
 @_choice("--ci", listed=_codes("CI"), help="Interval of the mean, by default that of the model:")
 @_choice(
-    "--prediction", default="HTS", listed=_codes("PREDICTION"), help="Prediction interval, by default that of the model, or none:"
+    "--prediction", default="default", listed=_codes("PREDICTION"), help="Prediction interval, by default that of the model, or none:"
 )
 @_choice("--preset", listed=_codes("PRESETS"), help="Defaults of another program:")
 @_default("--level", type=float, default=0.95, help="Level of the intervals (confidence or credible).")

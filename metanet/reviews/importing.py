@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -21,7 +24,8 @@ from metanet.reviews.importers.columns import OWN, PERCENT, check_fields, fields
 from metanet.reviews.importers.extracted_counts import Found, Renames, Request, cell, name_fault, pairs, spelled
 from metanet.reviews.importers.registry import Importer, importers
 from metanet.reviews.merge import Merged, Merger
-from metanet.reviews.names import text_fault
+from metanet.reviews.names import is_reserved, study_id, text_fault
+from metanet.reviews.verify import Agreement, agreement_page, verify
 
 #: Columns that the import fills itself.
 _KEYS = ("study_id", "arm", "events", "total")
@@ -45,6 +49,8 @@ class Imported:
     kept: int
     left_out: tuple[str, ...]
     notes: tuple[str, ...]
+    beside: tuple[tuple[str, int], ...] = ()
+    agreement: Agreement | None = None
     #: Cells of studies that a list of references filled, and the studies; None for counts.
     filled: tuple[int, int] | None = None
 
@@ -56,6 +62,11 @@ class Imported:
             done = f"{counted(self.filled[0], 'cell')} of {counted(self.filled[1], 'study', 'studies')} filled"
         lines = [f"{visible(self.file)} into {visible(self.into)}: {done}"]
         lines += [f"  {file}: {number:,}" for file, number in self.added]
+        if self.beside:
+            lines += ["", "Written beside the tables, which have no place for them:"]
+            lines += [f"  {file}: {counted(number, 'row')}" for file, number in self.beside]
+        if self.agreement is not None:
+            lines += ["", *self.agreement.summary().splitlines()]
         notes = list(self.notes)
         if self.new_outcomes:
             new = listing(self.new_outcomes, 12)
@@ -165,7 +176,13 @@ def import_review(
         raise data_error(visible(str(file)), found.findings.faults)
     words.check()
     _rehearse(folder, contract, merged, found, str(file), constants)
-    _write(folder, contract, merged)
+    beside = _beside(folder, found, words)
+    agreement = verify(found.analyses)
+    if agreement.rows:
+        place = _place_beside(folder, found)
+        beside.append((place / "agreement.csv", agreement.csv(), len(agreement.rows)))
+        beside.append((place / "agreement.html", agreement_page(agreement, name).encode(), len(agreement.differing)))
+    _write(folder, contract, merged, {place: content for place, content, _ in beside})
     return Imported(
         name,
         str(into),
@@ -177,6 +194,8 @@ def import_review(
         merged.kept,
         tuple(found.left_out),
         tuple(found.notes),
+        tuple((place.relative_to(_root(folder)).as_posix(), number) for place, _, number in beside if place.suffix == ".csv"),
+        agreement if agreement.rows else None,
     )
 
 
@@ -187,9 +206,9 @@ def _describe(folder: Path, reading: Reading, found: Found, name: str, file: str
         raise data_error(visible(file), found.findings.faults)
     assert reading.contract is not None  # a folder without faults has one
     _rehearse(folder, reading.contract, done.merged, found, file, {})
-    _write(folder, reading.contract, done.merged)
+    _write(folder, reading.contract, done.merged, {})
     left_out, notes = tuple(found.left_out), tuple(found.notes)
-    return Imported(name, into, (), (), (), 0, 0, 0, left_out, notes, (done.cells, done.studies))
+    return Imported(name, into, (), (), (), 0, 0, 0, left_out, notes, filled=(done.cells, done.studies))
 
 
 def _check_choices(chosen: Importer, missing: str | None, sheet: str | None) -> None:
@@ -289,28 +308,57 @@ def _in_the_file(fault: Problem, merged: Merged, found: Found, constants: Mappin
     return Problem(found.file, place.row, shown, fault.value, fault.wrong, fix)
 
 
-def _write(folder: Path, contract: Contract, merged: Merged) -> None:
+def _root(folder: Path) -> Path:
+    """The folder of the review around its tables."""
+    return folder.parent if folder.name == "extracted_data" else folder
+
+
+def _place_beside(folder: Path, found: Found) -> Path:
+    """The folder of what an import writes beside the tables."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(found.source_file).stem).strip("_") or "file"
+    return _root(folder) / "imported" / (f"{stem}_" if is_reserved(stem) else stem)
+
+
+def _beside(folder: Path, found: Found, words: Renames) -> list[tuple[Path, bytes, int]]:
+    """Tables of an import that the review has no place for, with their places and numbers of rows."""
+    place = _place_beside(folder, found)
+    made = []
+    for name, rows in found.beside.items():
+        out = io.StringIO(newline="")
+        columns = ["study_id", *(column for column in rows[0] if column != "study")]
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow([study_id(words(row["study"])), *(cell(row.get(column, "")) for column in columns[1:])])
+        made.append((place / f"{name}.csv", out.getvalue().encode("utf-8", "surrogatepass"), len(rows)))
+    return made
+
+
+def _write(folder: Path, contract: Contract, merged: Merged, beside: Mapping[Path, bytes]) -> None:
     """Write studies before arms and arms before outcomes; if one file fails, restore the others."""
-    content = {} if merged.descriptor is None else {DESCRIPTOR: merged.descriptor}
+    content: dict[Path, bytes] = dict(beside)
+    if merged.descriptor is not None:
+        content[folder / DESCRIPTOR] = merged.descriptor
     roles = {table.file: table.role for table in contract.tables.values()}
     order = {"studies": 0, "arms": 1}
     for file in sorted(merged.drafts, key=lambda each: order.get(roles.get(each, ""), 2)):
         if merged.drafts[file].changed:
-            content[file] = merged.drafts[file].content
-    before = {file: (folder / file).read_bytes() if (folder / file).exists() else None for file in content}
-    done: list[str] = []
+            content[folder / file] = merged.drafts[file].content
+    before = {place: place.read_bytes() if place.exists() else None for place in content}
+    done: list[Path] = []
     try:
-        for file, data in content.items():
-            done.append(file)
-            write_bytes(folder / file, data)
+        for place, data in content.items():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            done.append(place)
+            write_bytes(place, data)
     except BaseException as error:
-        for file in reversed(done):
-            old = before[file]
+        for place in reversed(done):
+            old = before[place]
             with suppress(OSError):
                 if old is None:
-                    (folder / file).unlink(missing_ok=True)
+                    place.unlink(missing_ok=True)
                 else:
-                    write_bytes(folder / file, old)
+                    write_bytes(place, old)
         if isinstance(error, OSError):
             why = error.strerror or type(error).__name__
             raise MetanetError(f"{visible(folder.name)} cannot be written ({why}). Fix: check its rights.") from None

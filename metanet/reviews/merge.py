@@ -18,7 +18,7 @@ from metanet.evidence.findings import Findings
 from metanet.evidence.reading.cells import Row, Table
 from metanet.evidence.reading.text import split
 from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, cell, spelled
-from metanet.reviews.names import author_and_year, outcome_fault, outcome_stem, study_id
+from metanet.reviews.names import author_and_year, cut, outcome_fault, outcome_stem, study_id
 from metanet.reviews.new import still_examples
 from metanet.reviews.template import NewOutcome, descriptor_text, outcome_resource
 
@@ -121,7 +121,7 @@ def new_draft(file: str, columns: Sequence[str]) -> Draft:
 
 
 #: Outcomes of one import; each new one is a file.
-_MOST_OUTCOMES = 200
+_MOST_OUTCOMES = 1_000
 _NOTE = "Imported; not yet checked against the source."
 #: Defaults of the columns that describe an imported count.
 _DEFAULTS = {
@@ -208,7 +208,8 @@ class Merger:
         """The lines of the invented studies, which the first import removes."""
         assert self.tables.studies is not None  # as above
         counts = [row.text for table in self.tables.outcomes for row in table.rows]
-        invented = still_examples([row.text for row in self.tables.studies.rows], counts)
+        # They stay until there is something in their place.
+        invented = still_examples([row.text for row in self.tables.studies.rows], counts) if self.found.counts else set()
         self.merged.examples = tuple(sorted(invented))
         every = (table for table in self.tables.every() if table.contract.column("study_id") is not None)
         return {table.contract.file: {row.line for row in table.rows if row.text["study_id"] in invented} for table in every}
@@ -291,7 +292,7 @@ class Merger:
             self.found.notes.append(
                 f"{visible(label)!r} is written to {file}, because another outcome has the name without the number."
             )
-        return self._claimed(count, file, NewOutcome(file.removesuffix(".csv"), label[:_LONGEST_LABEL]))
+        return self._claimed(count, file, NewOutcome(file.removesuffix(".csv"), cut(label, _LONGEST_LABEL)))
 
     def _claimed(self, count: Count, file: str, what: TableContract | NewOutcome) -> str | None:
         other = self._labels.setdefault(file, count.outcome)
@@ -470,13 +471,13 @@ def _columns_of(outcome: NewOutcome) -> list[str]:
 
 
 #: Characters of the label of an outcome that are kept.
-_LONGEST_LABEL = 120
+_LONGEST_LABEL = 200
 _LONGEST_STEM = 60
 
 
 def _like(label: str) -> str:
     """A label as it is compared: without case, and with one kind of space."""
-    return " ".join(re.split(r"[\s_]+", label[:_LONGEST_LABEL].casefold().strip()))
+    return " ".join(re.split(r"[\s_]+", cut(label, _LONGEST_LABEL).casefold().strip()))
 
 
 def _numbered(stem: str, number: int) -> str:

@@ -30,6 +30,14 @@ _FORBIDDEN = re.compile(r'[<>:"/\\|?*`$=;]')
 _LONGEST = 60
 
 
+def cut(name: str, longest: int) -> str:
+    """A name of at most `longest` characters; a longer one ends in a digest of all of it, so that two alike stay two."""
+    if len(name) <= longest:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    return f"{name[: longest - 10].rstrip()}… [{digest}]"
+
+
 def is_reserved(name: str) -> bool:
     """Whether Windows would open a device instead of a file of this name."""
     return name.split(".")[0].strip().casefold() in RESERVED

@@ -47,7 +47,7 @@ def test_events_outside_of_the_set_are_a_problem_with_the_set(folder):
     put(folder, "42% of 45")
     problem = the_problem(folder)
     assert (problem.value, problem.wrong) == ("42% of 45", "is 19, and the events are 18")
-    assert problem.fix.startswith("Correct one of them.")
+    assert problem.fix == "Write 19 into 'events' if the figure is right, or correct the figure"
     put(folder, "39% of 443", events="170", total="443")
     folder.set("arms.csv", 3, "n", "443")
     assert the_problem(folder).wrong == "is 171, 172, 173 or 174, and the events are 170"

@@ -53,9 +53,9 @@ def pool(
     study: str | Sequence[str] | None = None,
     measure: str | None = None,
     model: str | None = None,
-    tau2: str = "REML",
+    tau2: str | None = None,
     ci: str | None = None,
-    prediction: str | None = "HTS",
+    prediction: str | None = "default",
     level: float = 0.95,
     preset: str | None = None,
     tau2_ci: str | None = None,
@@ -92,21 +92,23 @@ def pool(
         One group: "bayes" (default: the posterior of the exact binomial or Poisson likelihood with a normal random effect, under the
         weakly informative priors of the Notes), "glmm" (its maximum) or "beta_binomial". Two groups have "bayes" for the odds
         ratio. Any data: "inverse_variance" (two steps; the default for two groups and effects) or "common". Two groups:
-        "mantel_haenszel", "peto", and the exact random-effects models "UM.FS", "UM.RS", "CM.EL", "CM.AL". A measure other than
-        the logit implies "inverse_variance".
+        "mantel_haenszel", "mantel_haenszel_random" (inverse-variance weights, tau2 about the Mantel-Haenszel estimate), "peto", and
+        the exact random-effects models "UM.FS", "UM.RS", "CM.EL", "CM.AL". A measure other than the logit implies
+        "inverse_variance".
     tau2
-        Estimator of the inverse-variance model: "REML", "DL", "PM", "ML", "SJ", "HS", "HSk", "HE", "EB". Exact models are
+        Estimator of the inverse-variance model: "REML" (default), "DL", "PM", "ML", "SJ", "HS", "HSk", "HE", "EB". Exact models are
         fitted by maximum likelihood, "bayes" has its posterior median.
     ci
         Interval of the mean. "bayes": "credible". Maximum likelihood: "t" (default), "z" or "profile"; inverse variance: "HK"
         (default), "z", "t", "HK-adhoc", "KR", or "profile" (with ``tau2="ML"``); common effect: "z".
     prediction
-        "HTS" (t with k - 2 degrees of freedom), "V" (k - 1), "HK", "KR", "bootstrap", "z", or None. "bayes": "posterior" (default) or
-        None; other exact models: "HTS", "V" or "z"; beta-binomial: "HTS".
+        "HTS" (t with k - 2 degrees of freedom), "V" (k - 1), "HK", "KR", "bootstrap", "z", or None for none. "bayes": "posterior" or
+        None; other exact models: "HTS", "V" or "z"; beta-binomial: "HTS". "default" is that of the preset, or the first of the model.
     level
         Coverage of every interval, as a fraction.
     preset
-        "metafor", "meta" or "revman": that program's documented defaults for every choice that is left at its own.
+        "metafor", "meta", "revman" (RevMan since 2025) or "revman5" (RevMan 5): that program's defaults for every choice that is not
+        named, and its rule for empty cells.
     tau2_ci
         Inverse variance: "Q-profile" (default), "profile" (of the likelihood that estimates tau2) or "Jackson" (generalised Q).
     i2

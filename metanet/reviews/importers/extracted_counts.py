@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from metanet.base.errors import ArgumentError, nearest, shorten
 from metanet.base.untrusted import harmful, harmless_cell, listing, visible
@@ -13,6 +13,9 @@ from metanet.evidence.contract import Contract
 from metanet.evidence.findings import Findings, Where
 from metanet.evidence.reading.cells import plain_number
 from metanet.reviews.names import is_reserved
+
+if TYPE_CHECKING:
+    from metanet.reviews.importers.two_groups import Analysis
 
 #: Rows of one file. The largest reviews have some thousands; what has more is another kind of table.
 MOST_ROWS = 50_000
@@ -65,7 +68,17 @@ class Found:
     citations: list[Citation] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    #: What no table of the review has a place for: table -> rows, each with the name of its study under "study".
+    beside: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     findings: Findings = field(default_factory=Findings)
+    #: The analyses of two groups, chosen or not, with the results that the file states.
+    analyses: Sequence[Analysis] = ()
+
+    #: The file that was given; `file` is where the rows are, which may be inside of it.
+    source_file: str = ""
+
+    def __post_init__(self) -> None:
+        self.source_file = self.source_file or self.file
 
     def refuse(self, wrong: str, fix: str, **where: Unpack[Where]) -> None:
         """Record a fault of the file."""

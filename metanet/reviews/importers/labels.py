@@ -23,8 +23,18 @@ _GENERIC = re.compile(
     r"(?:\s+(?:group|arm))?(?:\s+\(?[1-9]\)?)?",
     re.IGNORECASE,
 )
+#: Names that say nothing even as a side of a contrast: "Intervention versus control".
+_ROLE = re.compile(r"(?:experimental|interventions?|treatments?|comparators?|comparisons?|controls?|groups?|arms?)\b.*", re.IGNORECASE)
 #: Labels that compare: the higher dose of one comparison is the lower dose of the next.
-_RELATIVE = re.compile(r"(?:higher|lower|longer|shorter|larger|smaller|more|less|earlier|later)\b.*", re.IGNORECASE)
+_RELATIVE = re.compile(r"(?P<word>higher|longer|larger|more|later|lower|shorter|smaller|less|earlier)\b.*", re.IGNORECASE)
+_GREATER = ("higher", "longer", "larger", "more", "later")
+_FIGURE = re.compile(r"\d+(?:[.,]\d+)?")
+#: Treatments that are hardly ever the first of a contrast; where one is, the order says nothing about the groups.
+_INACTIVE = re.compile(
+    r"(?:no (?:treatment|intervention|drug|therapy)|placebo|sham|control|usual care|standard care|nothing|observation|waiting list)"
+    r"\b.*",
+    re.IGNORECASE,
+)
 
 
 def plain_text(text: str) -> str:
@@ -71,7 +81,13 @@ def resolved(labels: tuple[str, str], contexts: Iterable[str]) -> tuple[tuple[st
         return (first, second), True
     for text in contexts:
         pair = contrast(text)
-        if pair is None or is_generic(pair[0]) or is_generic(pair[1]):
+        if pair is None or any(_ROLE.fullmatch(name) for name in pair):
+            continue
+        if _RELATIVE.fullmatch(first) or _RELATIVE.fullmatch(second):
+            if (ordered := _ordered(first, second, pair)) is not None:
+                return ordered, True
+            continue
+        if _INACTIVE.fullmatch(pair[0]) and not _INACTIVE.fullmatch(pair[1]) and is_generic(first):
             continue
         if is_generic(first) and is_generic(second):
             return pair, True
@@ -82,6 +98,19 @@ def resolved(labels: tuple[str, str], contexts: Iterable[str]) -> tuple[tuple[st
         if folded(other) != folded(named):
             return ((other, named) if is_generic(first) else (named, other)), True
     return (first, second), False
+
+
+def _ordered(first: str, second: str, pair: tuple[str, str]) -> tuple[str, str] | None:
+    """The two treatments by their figures, where the labels compare: the higher dose is the one with the greater number."""
+    words = [found["word"].casefold() if (found := _RELATIVE.fullmatch(label)) else "" for label in (first, second)]
+    figures = [[float(figure.replace(",", ".")) for figure in _FIGURE.findall(name)] for name in pair]
+    if len(figures[0]) != 1 or len(figures[1]) != 1 or figures[0] == figures[1]:
+        return None
+    greater, smaller = pair if figures[0] > figures[1] else (pair[1], pair[0])
+    upward = words[0] in _GREATER if words[0] else words[1] not in _GREATER
+    if all(words) and (words[0] in _GREATER) == (words[1] in _GREATER):
+        return None
+    return (greater, smaller) if upward else (smaller, greater)
 
 
 @dataclass

@@ -5,8 +5,9 @@ Rules for what one analysis holds:
 - A generic label ("Intervention", "Higher dose") is the treatment that the contrast in the name of the subgroup, of the analysis or of
   the comparison gives ("Alfa versus placebo"). Where none does and the label could mean several treatments, it keeps the name of
   its comparison or subgroup, so that different treatments never become one.
-- A study in several subgroups has an arm for each ("Drug, Swab positive") where the review adds the subgroups up, and a group with
-  the same counts in each of them is one arm. Where the review does not add them up, each subgroup is an outcome of its own.
+- A study in several subgroups has an arm for each ("Drug, Swab positive") where the review adds the subgroups up, and a control group
+  with the same counts in each of them is one arm. Where the review does not add them up, or the groups have the same sizes and other
+  events (deaths by cause), each subgroup is an outcome of its own.
 - The outcome is the name of the analysis; where that is a contrast and the name of the comparison is none, it is the latter.
 - An analysis that has other counts for an arm than an earlier analysis of the same outcome is an outcome of its own.
 - A row with nobody in a group is left out and named.
@@ -22,12 +23,13 @@ from metanet.base.errors import ArgumentError, nearest, shorten
 from metanet.base.untrusted import counted, listing, visible
 from metanet.reviews.importers.extracted_counts import Count, Found, Place, Request, cell, count_cell, name_fault, spelled
 from metanet.reviews.importers.labels import Names, contrast, folded, is_generic, plain_text, resolved
+from metanet.reviews.names import cut
 
 DICHOTOMOUS = "dichotomous"
 #: Which columns of the tables the four numbers of a row fill.
 GROUPS = (("events_1", "total_1"), ("events_2", "total_2"))
-#: The longest name of a group; a longer one is shortened with its number.
-_LONGEST_NAME = 110
+#: The longest names of a group and of an outcome; longer ones are shortened.
+_LONGEST_NAME, _LONGEST_OUTCOME = 110, 190
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class _Group:
 
 def counts_of(analyses: Sequence[Analysis], request: Request, found: Found) -> None:
     """Put the counts of the chosen analyses into `found`, with the faults and with what is left out."""
+    found.analyses = tuple(analyses)
     chosen = _choose(analyses, request.outcomes, found)
     usable: list[_Chosen] = []
     for each in chosen:
@@ -132,7 +135,9 @@ def _choose(analyses: Sequence[Analysis], wanted: Sequence[str], found: Found) -
                     known[f"{name} / {spelling}".casefold()][place] = rows
     all_but = bool(wanted) and all(word.startswith("-") and word.casefold() not in known for word in wanted)
     taken: dict[int, dict[int, GroupRow]] = defaultdict(dict)
+    whole: set[int] = set()
     if all_but:
+        whole = set(range(len(analyses)))
         for place, analysis in enumerate(analyses):
             taken[place] = {id(row): row for row in analysis.rows}
     for word in wanted:
@@ -146,17 +151,30 @@ def _choose(analyses: Sequence[Analysis], wanted: Sequence[str], found: Found) -
             raise ArgumentError(f"outcomes={visible(shorten(word))!r} is not an outcome of {found.file}. {hint}")
         for place, rows in known[key].items():
             if all_but:
-                taken[place] = {key: row for key, row in taken[place].items() if key not in {id(each) for each in rows}}
+                gone = {id(each) for each in rows}
+                taken[place] = {key: row for key, row in taken[place].items() if key not in gone}
+                if not taken[place]:
+                    whole.discard(place)
             else:
+                whole.add(place)
                 taken[place].update({id(row): row for row in rows})
-    found.left_out += [f"{analysis.title}: not chosen" for place, analysis in enumerate(analyses) if not taken.get(place)]
-    return [_Chosen(analyses[place], tuple(taken[place].values())) for place in sorted(taken) if taken[place]]
+    found.left_out += [f"{analysis.title}: not chosen" for place, analysis in enumerate(analyses) if place not in whole]
+    return [_Chosen(analyses[place], tuple(taken[place].values())) for place in sorted(whole)]
 
 
-def _outcome_of(analysis: Analysis) -> str:
-    """The outcome of an analysis; some reviews have the contrast as its name and the outcome as that of the comparison."""
-    name, comparison = plain_text(analysis.name), plain_text(analysis.comparison)
-    return comparison if comparison and contrast(name) is not None and contrast(comparison) is None else name
+def _same_patients(rows: Sequence[GroupRow]) -> list[str]:
+    """The studies with other events of groups of the same sizes in two subgroups: other events of the same patients.
+
+    A control group that does not change is that of several treatment groups, which are other patients.
+    """
+    seen: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for row in rows:
+        seen[row.study].append(tuple(count_cell(row.numbers.get(name, "")) for name in ("total_1", "total_2", "events_2", "events_1")))
+    return [
+        study
+        for study, counts in seen.items()
+        if any(one[:2] == two[:2] and one[2] != two[2] for place, one in enumerate(counts) for two in counts[:place])
+    ]
 
 
 class _Import:
@@ -165,7 +183,7 @@ class _Import:
     def __init__(self, request: Request, found: Found, chosen: Sequence[_Chosen]) -> None:
         self.renames, self.found, self.chosen = request.renames, found, chosen
         self.names = Names({folded(name): name for name in request.treatments})
-        self.comparisons = {each.analysis.comparison for each in chosen}
+        self.comparisons = {each.analysis.comparison or each.analysis.number.split(".")[0] for each in chosen}
         #: Outcome -> study and arm -> the count that is taken, for what contradicts it.
         self.taken: dict[str, dict[tuple[str, str], _Group]] = defaultdict(dict)
         self.unresolved: dict[str, dict[str, None]] = defaultdict(dict)
@@ -189,8 +207,8 @@ class _Import:
 
     def _analysis(self, chosen: _Chosen) -> None:
         analysis, found = chosen.analysis, self.found
-        outcome = self.renames(_outcome_of(analysis))
-        for what, column in ((outcome, "name"), *((label, "label") for label in analysis.labels)):
+        outcome = self.renames(cut(self._outcome_of(analysis), _LONGEST_OUTCOME))
+        for what, column in ((outcome, "name"), *((cut(plain_text(label), _LONGEST_NAME), "label") for label in analysis.labels)):
             if (fault := name_fault(what)) is not None:
                 found.refuse(*fault, row=analysis.line, column=column, value=what)
                 return
@@ -202,46 +220,58 @@ class _Import:
         if len(rows) < len(chosen.rows):
             gone = listing((visible(row.study) for row in chosen.rows if row not in rows), 50)
             found.left_out.append(f"{analysis.title}: {counted(len(chosen.rows) - len(rows), 'row')} without a number ({gone})")
-        rows = [row for row in rows if self._has_patients(row, analysis)]
-        pairs = {id(row): self._treatments(analysis, row) for row in rows}
-        if any(pair is None for pair in pairs.values()):
-            return
+        rows = [row for row in rows if self._possible(row, analysis)]
         subgroups: dict[str, dict[str, None]] = defaultdict(dict)
         for row in rows:
             subgroups[row.study][row.subgroup] = None
         several = {study for study, names in subgroups.items() if len(names) > 1}
         contrasts = all(contrast(row.subgroup) is not None for row in rows if row.study in several)
-        apart = bool(several) and analysis.totals in ("SUB", "NO") and not contrasts
+        same = _same_patients([row for row in rows if row.study in several])
+        apart = bool(several) and not contrasts and (analysis.totals in ("SUB", "NO") or bool(same))
         if apart:
             studies = counted(len(several), "study", "studies")
-            found.notes.append(
-                f"{analysis.title}: {studies} in several subgroups, which the review does not add up; each is an outcome of its own."
-            )
+            why = f"with the same patients ({listing(map(visible, same), 4)})" if same else "which the review does not add up"
+            found.notes.append(f"{analysis.title}: {studies} in several subgroups, {why}; each is an outcome of its own.")
+        pairs = {id(row): self._treatments(analysis, row, apart=apart) for row in rows}
+        if any(pair is None for pair in pairs.values()):
+            return
         groups = []
         for row in rows:
             pair = pairs[id(row)]
             assert pair is not None  # as above
-            where = f"{outcome}: {plain_text(row.subgroup)}" if apart and row.subgroup else outcome
+            where = cut(f"{outcome}: {plain_text(row.subgroup)}", _LONGEST_OUTCOME) if apart and row.subgroup else outcome
             groups.append((_Group(row, analysis, 0, where, pair[0]), _Group(row, analysis, 1, where, pair[1])))
         self._counts(self._arms(groups, analysis, apart=apart), analysis)
 
-    def _has_patients(self, row: GroupRow, analysis: Analysis) -> bool:
-        """Whether both groups have patients; a row without them is named."""
-        for events, total in GROUPS:
-            if row.numbers.get(total, "").strip() and not row.numbers[total].strip(" 0."):
-                number = row.numbers.get(events, "").strip() or "0"
-                self.found.left_out.append(f"{analysis.title}: {visible(row.study)}, {number} of 0 in a group")
+    def _outcome_of(self, analysis: Analysis) -> str:
+        """The outcome of an analysis; some reviews have the contrast as its name and the outcome as that of the comparison."""
+        name, comparison = plain_text(analysis.name), plain_text(analysis.comparison)
+        if contrast(name) is None:
+            return name
+        if comparison:
+            return name if contrast(comparison) is not None else comparison
+        # The rows alone do not name the comparison, which may be another outcome.
+        number = analysis.number.split(".")[0]
+        return name if len(self.comparisons) == 1 else f"{cut(name, _LONGEST_OUTCOME - 20)} (comparison {number})"
+
+    def _possible(self, row: GroupRow, analysis: Analysis) -> bool:
+        """Whether both groups have patients, and no more events than patients; a row that has not is named."""
+        for side in GROUPS:
+            events, total = (count_cell(row.numbers.get(name, "")) for name in side)
+            if total.isdecimal() and (int(total) == 0 or (events.isdecimal() and int(events) > int(total))):
+                self.found.left_out.append(f"{analysis.title}: {visible(row.study)}, {events} of {total} in a group")
                 return False
         return True
 
-    def _treatments(self, analysis: Analysis, row: GroupRow) -> tuple[str, str] | None:
+    def _treatments(self, analysis: Analysis, row: GroupRow, *, apart: bool) -> tuple[str, str] | None:
         """What the two groups of a row were treated with."""
-        given = (self.renames(plain_text(analysis.labels[0])), self.renames(plain_text(analysis.labels[1])))
+        first, second = (cut(plain_text(label), _LONGEST_NAME) for label in analysis.labels)
+        given = self.renames(first), self.renames(second)
         contexts = [name for name in (row.subgroup, analysis.name, analysis.comparison) if name]
         pair, plain = resolved(given, contexts)
         if not plain:
-            pair = self._qualified(pair, analysis, row)
-        first, second = (self.names(self.renames(name)) for name in pair)
+            pair = self._qualified(pair, analysis, row, apart=apart)
+        first, second = (self.names(self.renames(cut(name, _LONGEST_NAME))) for name in pair)
         if folded(first) == folded(second):
             self.found.refuse(
                 f"is the label of both groups of {analysis.title}",
@@ -252,10 +282,12 @@ class _Import:
             return None
         return first, second
 
-    def _qualified(self, pair: tuple[str, str], analysis: Analysis, row: GroupRow) -> tuple[str, str]:
+    def _qualified(self, pair: tuple[str, str], analysis: Analysis, row: GroupRow, *, apart: bool) -> tuple[str, str]:
         """Generic labels with the subgroup or the comparison that they belong to, where they could mean several treatments."""
         where = ""
-        if row.subgroup and analysis.totals in ("SUB", "NO"):
+        # Subgroups that are outcomes of their own are not pooled with each other.
+        by_subgroup = bool(row.subgroup) and analysis.totals in ("SUB", "NO") and not apart
+        if by_subgroup:
             where = plain_text(row.subgroup)
         elif len(self.comparisons) > 1:
             where = plain_text(analysis.comparison) or f"comparison {analysis.number.split('.')[0]}"
@@ -266,9 +298,8 @@ class _Import:
             name = label
             if is_generic(label):
                 # Beside a named treatment the control is told by it, which is the same in every comparison of that treatment.
-                name = f"{label} ({where})" if is_generic(other) else f"{label} (versus {other})"
-                if len(name) > _LONGEST_NAME:
-                    name = f"{label} (analysis {analysis.number})"
+                name = f"{label} ({where})" if is_generic(other) or by_subgroup else f"{label} (versus {other})"
+                name = cut(name, _LONGEST_NAME)
                 self.unresolved[label][name] = None
             names.append(name)
         return names[0], names[1]
@@ -303,7 +334,7 @@ class _Import:
                 names = [plain_text(group.row.subgroup) for group in members]
                 for place, (name, group) in enumerate(zip(names, members, strict=True)):
                     plain = name if names.count(name) == 1 else f"{name} {names[: place + 1].count(name)}".strip()
-                    arms.append((f"{treatment}, {plain}" if plain else treatment, group))
+                    arms.append((cut(f"{treatment}, {plain}" if plain else treatment, _LONGEST_NAME), group))
         if divided:
             names_ = listing((visible(study) for study in divided), 50)
             self.found.notes.append(
@@ -319,16 +350,14 @@ class _Import:
         """Take the counts; an analysis that contradicts an earlier one is an outcome of its own."""
         by_outcome: dict[str, list[tuple[str, _Group]]] = defaultdict(list)
         for arm, group in arms:
-            if len(arm) > _LONGEST_NAME:
-                arm = f"{shorten(group.treatment, 80)}, {analysis.number} {shorten(group.row.subgroup, 20)}"
             by_outcome[group.outcome].append((arm, group))
         for outcome, members in by_outcome.items():
             name, against = outcome, self._contradicted(outcome, members)
             if against is not None:
                 where = plain_text(analysis.comparison)
-                name = f"{outcome} ({where})" if where else f"{outcome} ({analysis.number})"
-                if len(name) > _LONGEST_NAME or self._contradicted(name, members) is not None:
-                    name = f"{shorten(outcome, 90)} ({analysis.number})"
+                name = cut(f"{outcome} ({where})" if where else f"{outcome} ({analysis.number})", _LONGEST_OUTCOME)
+                if where == outcome or self._contradicted(name, members) is not None:
+                    name = f"{cut(outcome, _LONGEST_OUTCOME - 10)} ({analysis.number})"
                 self.found.notes.append(
                     f"{analysis.title}: has other counts for an arm than analysis {against.analysis.number} "
                     f"({visible(against.row.study)}), so it is the outcome {visible(name)!r}."

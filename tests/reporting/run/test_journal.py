@@ -31,6 +31,7 @@ SOURCE = (
 )
 MOVED = (
     "objective_response/TAE",
+    "analyses/audit/counts",
     "analyses/findings/TAE",
     "analyses/comparison/objective_response",
     "analyses/benefit_risk/objective_response-hepatotoxicity",
