@@ -30,7 +30,7 @@ from metanet.reviews.verify import Agreement, agreement_page, verify
 #: Columns that the import fills itself.
 _KEYS = ("study_id", "arm", "events", "total")
 #: Endings of fields that have a value of their own in each row.
-_COUNTED = ("events_control", "total_control", *PERCENT)
+_COUNTED = ("nonevents", "events_control", "total_control", *PERCENT)
 #: Columns that name a group.
 _NAMES = ("arm", "modality", "modality_class")
 

@@ -338,6 +338,8 @@ def test_references_without_a_study_are_refused_with_a_fix_that_works(review):
         (RIS.encode(), "is a list of references (RIS)", "the format 'citations'"),
         (b"@article{a, title={b}}", "is a list of references (BibTeX)", "the format 'citations'"),
         (b"<html><table>", "is a web page", "save it as .xlsx"),
+        (ROWS.encode(), "is the analysis data of RevMan Web", "the format 'revman-web'"),
+        (b"Comparison Number,Outcome Number,Name\n1,1,x\n", "is the analysis data of RevMan 5", "the format 'revman5'"),
         (b'{"a": 1}', "is JSON", "save the table"),
         (b"\x89PNG\r\n", "is an image", "Type the numbers"),
         (b"\xd0\xcf\x11\xe0" + "EncryptedPackage".encode("utf-16-le"), "protected by a password", "without a password"),

@@ -170,6 +170,18 @@ def test_studies_that_are_called_by_numbers_have_readable_keys(review):
     assert review.column("studies", "study_id") == ["Study-1", "Study-12"]
 
 
+def test_events_and_patients_without_one_make_the_total(review):
+    review.take("csv", "author,year,tpos,tneg,cpos,cneg\nAdams,2010,4,119,11,128\n", **ONE)
+    assert [row[2:] for row in review.counts("response")] == [("4", "123"), ("11", "139")]
+    problem = review.only("csv", "author,year,tpos,tneg,cpos,cneg\nAdams,2010,4,NR,11,128\n", outcomes=["harm"])
+    assert (problem.row, problem.column, problem.value) == (2, "tneg", "NR")
+    content = "study,events,nonevents,total\nAdams 2010,4,6,12\n"
+    problem = review.only("csv", content, outcomes=["harm"], values=["modality=A"])
+    assert (problem.value, problem.wrong) == ("6", "and the 4 events are 10 patients, and the total is 12")
+    review.take("csv", content, outcomes=["harm"], values=["modality=A"], columns=["nonevents="])
+    assert review.column("harm", "total") == ["12"]
+
+
 # Repeated names
 
 TWICE = "study,year,modality,events,total,events\nAdams 2010,2010,A,5,20,6\n"

@@ -120,7 +120,11 @@ def _counted(suffix: str, has: Collection[str], columns: Columns, lines: Lines, 
     if events not in has and percent not in has:
         _missing(events, other or "the events", lines, found, percent=percent if strict else "")
     column = columns.fields.get(events, "")
-    if total not in has and not (strict and any(is_fraction(line.cells.get(column, "")) for line in lines.rows)):
+    if (
+        total not in has
+        and f"nonevents{suffix}" not in has
+        and not (strict and any(is_fraction(line.cells.get(column, "")) for line in lines.rows))
+    ):
         _missing(total, other or "the patients that were assessed", lines, found)
 
 
@@ -232,6 +236,8 @@ class _Rows:
         )
         if study in self.shared:
             study = f"{study} {year_of(cells.get('year', ''))}".strip()
+        for suffix in self.suffixes:
+            self._add_up(cells, suffix, line)
         if not any(self._has(cells, suffix) for suffix in self.suffixes):
             self.out.empty.append(_where(line, study))
         elif names_sum(study) or names_sum(cells.get("first_author", "")):
@@ -243,9 +249,26 @@ class _Rows:
 
     def _clean(self, name: str, text: str) -> str:
         """A cell, empty where it stands for a missing value."""
-        if name in self.numeric or name.split("_")[0] in ("events", "total", "percent"):
+        if name in self.numeric or name.split("_")[0] in ("events", "nonevents", "total", "percent"):
             return "" if is_gap(text) else text
         return "" if text.strip() in TEXT_PLACEHOLDERS or not text.strip() else text
+
+    def _add_up(self, cells: dict[str, str], suffix: str, line: Line) -> None:
+        """The total of a group that is given as events and patients without one."""
+        events, others = (count_cell(cells.get(f"{name}{suffix}", "")) for name in ("events", "nonevents"))
+        if not all(each.isascii() and each.isdigit() and len(each) < 10 for each in (events, others)):
+            return
+        total = str(int(events) + int(others))
+        given = cells.setdefault(f"total{suffix}", total)
+        if count_cell(given) != total:
+            column = self.columns.fields.get(f"nonevents{suffix}", "nonevents")
+            self.found.refuse(
+                f"and the {events} events are {total} patients, and the total is {given}",
+                f"Leave the column out with {spelled('columns', f'{visible(column)}=')}, or the total, whichever is not meant",
+                row=line.number,
+                column=visible(column),
+                value=others,
+            )
 
     @staticmethod
     def _has(cells: Mapping[str, str], suffix: str) -> bool:
@@ -293,6 +316,8 @@ class _Rows:
         """Where the number would be: the events, or the percentage in their place."""
         fields = self.columns.fields
         both = [name, name.replace("events", "percent")]
+        if name not in fields:
+            both = [name.replace("total", "nonevents")]
         texts = {fields[each]: line.cells.get(fields[each], "").strip() for each in both if each in fields}
         column = next((each for each, text in texts.items() if text), next(iter(texts), name))
         return _Gap(line.number, where, visible(column), texts.get(column, ""))

@@ -16,11 +16,11 @@ from metanet.reviews.importers.extracted_counts import spelled
 #: Percentages of the total, from which events follow or by which they are checked.
 PERCENT = ("percent", "percent_control")
 #: Fields of a group, which a row may have several of.
-GROUP = ("arm", "modality", "modality_class", "dose", "events", "total", "percent")
+GROUP = ("arm", "modality", "modality_class", "dose", "events", "nonevents", "total", "percent")
 #: Fields that no table has: they become keys, the second arm of a row, the name of an arm, or counts.
 OWN = (
     *("study", "outcome", "dose", "events_control", "total_control", "arm_control", "modality_control", "modality_class_control"),
-    *("dose_control", *PERCENT),
+    *("dose_control", "nonevents", "nonevents_control", *PERCENT),
 )
 #: A field of one of several groups of a row, such as events_3; the first has no number.
 _NUMBERED = re.compile(rf"(?:{'|'.join(GROUP)})(?P<suffix>_[2-9])")
@@ -43,6 +43,12 @@ _ELSEWHERE = {
     "n1i": "total",
     "ci": "events_control",
     "n2i": "total_control",
+    "bi": "nonevents",
+    "di": "nonevents_control",
+    "tpos": "events",
+    "tneg": "nonevents",
+    "cpos": "events_control",
+    "cneg": "nonevents_control",
     "xi": "events",
     "ni": "total",
 }

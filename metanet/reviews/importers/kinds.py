@@ -126,7 +126,7 @@ def _unpacked_start(data: bytes) -> bytes:
 def _text(data: bytes) -> Kind | None:
     start = data[:8_000].lstrip(b"\xef\xbb\xbf \t\r\n")
     lower = start.lower()
-    if b"<cochrane_review" in lower:
+    if lower.startswith(b"<") and b"<cochrane_review" in lower:
         return Kind("a review of RevMan 5", "revman5")
     if lower.startswith((b"<!doctype html", b"<html", b"<table")):
         return Kind("a web page, not a table", fix="Open it in the spreadsheet program, and save it as .xlsx")
@@ -143,7 +143,14 @@ def _text(data: bytes) -> Kind | None:
     if _BIBTEX.match(start):
         return Kind("a list of references (BibTeX)", "citations")
     if start[:1] in (b"{", b"[") and data.rstrip()[-1:] in (b"}", b"]") and b'"' in start:
-        return Kind("JSON, not a table")
+        return Kind(
+            "JSON, not a table", fix=f"Import it as revman-web if RevMan Web wrote it. Otherwise: {_SAVE[0].lower()}{_SAVE[1:]}"
+        )
+    first = lower.split(b"\n", 1)[0].replace(b'"', b"")
+    if b"comparison number" in first and b"outcome number" in first:
+        return Kind("the analysis data of RevMan 5", "revman5")
+    if b"analysis group" in first and b"analysis number" in first:
+        return Kind("the analysis data of RevMan Web", "revman-web")
     return None
 
 
