@@ -287,3 +287,10 @@ def test_sixty_studies_and_twenty_outcomes_are_imported_with_few_calls(review):
         made = review.take("csv", "study,year,modality,outcome,events,total\n" + "".join(rows))
     assert len(made.new_outcomes) == 20
     assert work.calls < 15_000_000
+
+
+def test_an_author_alone_names_a_study(review):
+    rows = "Author,n,Response,Drug\nAdam,40,12,A\nBerg,30,9,A\n"
+    made = review.take("csv", rows, columns=["Response=events", "Drug=modality"], outcomes=["response"])
+    assert review.column("studies", "study_id") == ["Adam", "Berg"]
+    assert any("2 studies without a year (Adam and Berg)" in note for note in made.notes)

@@ -53,7 +53,7 @@ def columns_of(
     )
     _check_repeated(lines, columns, {*chosen, *(known or ())}, mapping, found)
     has = {*columns.fields, *request.constants}
-    if "study_id" not in has and "study" not in has and not {"first_author", "year"} <= has:
+    if "study_id" not in has and "study" not in has and "first_author" not in has:
         _missing("study", "which study a row belongs to", lines, found)
     suffixes = group_suffixes(has)
     wide = len(suffixes) > 1
