@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from metanet.base.arrays import Array
+if TYPE_CHECKING:
+    from metanet.base.arrays import Array
 
 #: What people and programs write where there is no number, in lower case. "None" may mean zero events, so it is not among them.
 _MISSING = frozenset(
@@ -39,12 +39,16 @@ def names_sum(text: str) -> bool:
 
 def whole_within_rounding(values: Array) -> Array:
     """Counts with those that are whole but for rounding made whole; others stay as they are."""
+    import numpy as np
+
     near = np.round(values)
     return np.where(np.abs(values - near) <= ROUNDING, near, values)
 
 
 def sums_of_others(columns: Sequence[Array]) -> list[int]:
     """The rows of which every column is the sum of all other rows, and no column is zero throughout."""
+    import numpy as np
+
     if not columns or len(columns[0]) < 3:
         return []
     fits = np.ones(len(columns[0]), dtype=bool)

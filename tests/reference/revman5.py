@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mpmath import erfc, erfinv, exp, log, mp, mpf, sqrt
+from mpmath import erfc, erfinv, exp, log, mpf, sqrt, workdps
 
 from tests.reference.compact import compact
 
-mp.dps = 40
 #: Events and patients of the treated and of the control, by study: zeros in one group, in both, only events in both, unequal sizes.
 SETS = {
     "plain": [(14, 40, 6, 41), (16, 50, 7, 51), (3, 22, 9, 20), (30, 90, 25, 88)],
@@ -116,8 +115,9 @@ def records():
         for measure in ("OR", "RR", "RD", "PETO"):
             for method in ("PETO",) if measure == "PETO" else ("MH", "IV"):
                 for random in (False,) if measure == "PETO" else (False, True):
-                    found = pooled(method, random, measure, studies)
-                    numbers = {k: float(x) if not isinstance(x, int) else x for k, x in (found or {"k": 0}).items()}
+                    with workdps(40):
+                        found = pooled(method, random, measure, studies)
+                        numbers = {k: float(x) if not isinstance(x, int) else x for k, x in (found or {"k": 0}).items()}
                     yield {"set": name, "measure": measure, "method": method, "random": random, **numbers}
 
 
