@@ -472,3 +472,16 @@ def test_empty_files_of_a_package_do_not_matter(review):
 def test_pain_relief_of_the_example_is_unchanged(review):
     review.take("revman5", rm5(RELIEF))
     assert review.counts("pain_relief")[0] == ("Muller2010", "Drug A", "14", "40")
+
+
+# --- tracked changes
+
+
+def test_tracked_changes_are_taken_as_accepted(review):
+    named = outcome("Pain @", [("A", 3, 30, 9, 31)], labels=("Drug <DEL>A</DEL><INS>B</INS>", "Placebo"))
+    other = outcome("<INS>Nau</INS>\n<INS>sea</INS>", [("A", 1, 30, 2, 31)], number=2)
+    content = review_of(("Drug", [named.replace("@", "at <DEL>one</DEL><INS>two</INS> weeks"), other]))
+    made = review.take("revman5", content)
+    assert made.new_outcomes[0] == "pain_at_two_weeks"
+    assert "Drug B" in review.column("arms", "modality")
+    assert "one" not in made.summary()
