@@ -485,3 +485,20 @@ def test_tracked_changes_are_taken_as_accepted(review):
     assert made.new_outcomes[0] == "pain_at_two_weeks"
     assert "Drug B" in review.column("arms", "modality")
     assert "one" not in made.summary()
+
+
+# --- kinds of data, by their filled columns
+
+
+FULL = "Analysis group,Analysis number,Analysis name,Subgroup,Study,Study year,GIV Mean,GIV SE,Experimental cases,Experimental N,"
+FULL += "Control cases,Control N,O-E,Variance,Mean,CI start,CI end\n"
+
+
+def test_counts_without_any_event_are_counts_although_they_have_a_standard_error(review):
+    review.take("revman-web", f"{FULL}1,1,Death,,Smith 2010,2010,0.0,1.4067,0,20,0,21,0.0,1.9788,,,\n")
+    assert sorted(count[2:] for count in review.counts("death")) == [("0", "20"), ("0", "21")]
+
+
+def test_an_estimate_of_exactly_zero_with_numbers_of_patients_is_not_a_count(review):
+    rows = f"{FULL}1,1,Score,,Smith 2010,2010,0.0,0.05,0,103,0,101,0.0,0.0,0.0,-0.09,0.09\n1,2,Death,,Smith 2010,2010,,,3,40,5,41,,,,,\n"
+    assert "1.1 Score: generic inverse variance data" in review.take("revman-web", rows).left_out
