@@ -502,3 +502,40 @@ def test_counts_without_any_event_are_counts_although_they_have_a_standard_error
 def test_an_estimate_of_exactly_zero_with_numbers_of_patients_is_not_a_count(review):
     rows = f"{FULL}1,1,Score,,Smith 2010,2010,0.0,0.05,0,103,0,101,0.0,0.0,0.0,-0.09,0.09\n1,2,Death,,Smith 2010,2010,,,3,40,5,41,,,,,\n"
     assert "1.1 Score: generic inverse variance data" in review.take("revman-web", rows).left_out
+
+
+# --- outcomes whose names differ in signs
+
+
+def signs():
+    rows = [("A", 3, 30, 9, 31)]
+    names = ("All-cause death", "All cause death", "Score (&lt; 5)", "Score (&gt; 5)")
+    return review_of(("Drug", [outcome(name, rows, number=number) for number, name in enumerate(names, 1)]))
+
+
+def test_outcomes_that_differ_in_signs_stay_apart_in_a_second_import(review):
+    made = review.take("revman5", signs())
+    assert made.new_outcomes == ("all_cause_death", "all_cause_death_2", "score_5", "score_5_2")
+    before = review.content()
+    assert review.take("revman5", signs()).there == 8
+    assert review.content() == before
+
+
+def test_outcomes_that_differ_in_signs_stay_apart_when_they_are_imported_one_by_one(review):
+    for number in (1, 2, 3, 4):
+        review.take("revman5", signs(), outcomes=[f"1.{number}"])
+    evidence = mn.load_evidence(review.data)
+    titles = {"score_5": "Score (< 5)", "score_5_2": "Score (> 5)", "all_cause_death_2": "All cause death"}
+    assert {name: evidence.label(name) for name in titles} == titles
+
+
+def test_the_rename_of_the_note_joins_outcomes_that_differ_in_signs(review):
+    note = next(note for note in review.take("revman5", signs()).notes if note.startswith("'All cause death'"))
+    rename = note.partition("renames=['")[2].partition("']")[0]
+    assert rename == "All cause death=All-cause death"
+
+
+def test_a_joined_outcome_has_one_table(review):
+    made = review.take("revman5", signs(), renames=["All cause death=All-cause death"])
+    assert made.new_outcomes == ("all_cause_death", "score_5", "score_5_2")
+    assert made.twice == 2
