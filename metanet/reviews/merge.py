@@ -291,8 +291,8 @@ class Merger:
             return None
         if number > 1:
             self.found.notes.append(
-                f"{visible(label)!r} is written to {file}, because another outcome, {visible(self._title(stem))!r}, has the name without "
-                f"the number. If they are one outcome, join them with {spelled('renames', f'{label}={self._title(stem)}')}."
+                f"{visible(label)!r} is written to {file}, because another outcome, {visible(self._title(stem))!r}, has the name "
+                f"without the number. If they are one outcome, join them with {spelled('renames', f'{label}={self._title(stem)}')}."
             )
         return self._claimed(count, file, NewOutcome(file.removesuffix(".csv"), cut(label, _LONGEST_LABEL)))
 

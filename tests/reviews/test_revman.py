@@ -7,7 +7,7 @@ import json
 import pytest
 
 import metanet as mn
-from metanet.reviews.importers.labels import contrast, is_generic, resolved, treatment
+from metanet.reviews.importers.labels import Context, contrast, is_generic, resolved, treatment
 
 from .conftest import RELIEF, ROWS, SETTINGS, package, rm5
 
@@ -105,7 +105,7 @@ def test_treatments_are_no_roles(label):
     ],
 )
 def test_a_generic_label_is_resolved_by_the_contrast(labels, text, names):
-    assert resolved(labels, [text]) == (names, True)
+    assert resolved(labels, [Context(text)]) == (names, (True, True))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_generic_label_is_resolved_by_the_contrast(labels, text, names):
     ],
 )
 def test_a_contrast_that_could_be_the_wrong_way_round_resolves_nothing(labels, text):
-    assert resolved(labels, [text])[1] is False
+    assert not all(resolved(labels, [Context(text)])[1])
 
 
 def test_labels_of_pairs_in_subgroups_become_their_treatments(review):
@@ -500,7 +500,9 @@ def test_counts_without_any_event_are_counts_although_they_have_a_standard_error
 
 
 def test_an_estimate_of_exactly_zero_with_numbers_of_patients_is_not_a_count(review):
-    rows = f"{FULL}1,1,Score,,Smith 2010,2010,0.0,0.05,0,103,0,101,0.0,0.0,0.0,-0.09,0.09\n1,2,Death,,Smith 2010,2010,,,3,40,5,41,,,,,\n"
+    rows = (
+        f"{FULL}1,1,Score,,Smith 2010,2010,0.0,0.05,0,103,0,101,0.0,0.0,0.0,-0.09,0.09\n1,2,Death,,Smith 2010,2010,,,3,40,5,41,,,,,\n"
+    )
     assert "1.1 Score: generic inverse variance data" in review.take("revman-web", rows).left_out
 
 
