@@ -18,7 +18,7 @@ from metanet.evidence.findings import Findings
 from metanet.evidence.reading.cells import Row, Table
 from metanet.evidence.reading.text import split
 from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, cell, spelled
-from metanet.reviews.names import author_and_year, cut, outcome_fault, outcome_stem, study_id
+from metanet.reviews.names import author_and_year, cut, outcome_fault, outcome_file, study_id
 from metanet.reviews.new import still_examples
 from metanet.reviews.template import NewOutcome, descriptor_text, outcome_resource
 
@@ -251,14 +251,14 @@ class Merger:
         return file
 
     def _file_of(self, count: Count, label: str) -> str | None:
-        stem = outcome_stem(label)
+        stem = outcome_file(label)
         rename = f"Rename the outcome with {spelled('renames', f'{visible(label)}=NAME')}"
         for alike in (_titled, _named):
             for table in self.contract.of_role("outcome"):
                 if alike(table, label):
                     return self._claimed(count, table.file, table)
         if not stem or (fault := outcome_fault(stem)) is not None:
-            wrong = "has no Latin letters for the name of a file" if not stem else f"cannot be a file name: {stem!r} {fault}"
+            wrong = "has no letters for the name of a file" if not stem else f"cannot be a file name: {stem!r} {fault}"
             self._fault(count.place, "outcome", label, wrong, rename)
             return None
         if not (self.folder / DESCRIPTOR).is_file():
@@ -497,7 +497,7 @@ def _named(table: TableContract, label: str) -> bool:
 
     A name that was made from the title says less than the title: names have no signs, in which outcomes can differ.
     """
-    stem, own = outcome_stem(table.label), table.outcome or ""
+    stem, own = outcome_file(table.label), table.outcome or ""
     number = own.rpartition("_")[2]
     made = own == stem or (number.isdecimal() and own == _numbered(stem, int(number)))
     return not made and _like(label) == _like(own)

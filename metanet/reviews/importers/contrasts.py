@@ -149,6 +149,11 @@ def read_contrast(text: str) -> Contrast | None:
     return Contrast(first, second, before, setting)
 
 
+def has_versus(text: str) -> bool:
+    """Whether a name contrasts anything at all."""
+    return len(_VERSUS.split(one_line(text))) > 1
+
+
 def _hidden(text: str) -> str:
     """A text of the same length whose brackets are blank, so that signs inside of them do not count."""
     return _BRACKETS.sub(lambda found: "." * len(found[0]), text)

@@ -48,7 +48,9 @@ def treatment(label: str) -> str:
     """A label as the name of a treatment: "Favours placebo" is placebo."""
     text = plain_text(label)
     found = _FAVOURS.fullmatch(text)
-    return found["what"] if found else text
+    name = found["what"] if found else text
+    # RevMan writes "Favours [control]" before anybody names the group.
+    return name[1:-1].strip() or name if name.startswith("[") and name.endswith("]") else name
 
 
 def is_generic(label: str) -> bool:

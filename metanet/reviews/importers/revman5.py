@@ -285,6 +285,8 @@ class _Reader:
         elif name.endswith("_SUBGROUP"):
             self._subgroup = ""
         elif name.endswith("_OUTCOME"):
+            if self._analysis is not None:
+                self._analysis.name = self._analysis.name or f"Analysis {self._analysis.number}"
             self._analysis = None
 
     def beside(self) -> dict[str, list[dict[str, str]]]:

@@ -23,9 +23,9 @@ from dataclasses import dataclass, field
 
 from metanet.base.errors import ArgumentError, nearest, shorten
 from metanet.base.untrusted import counted, listing, visible
-from metanet.reviews.importers.contrasts import read_contrast
+from metanet.reviews.importers.contrasts import has_versus, read_contrast
 from metanet.reviews.importers.extracted_counts import Count, Found, Place, Request, cell, count_cell, name_fault, spelled
-from metanet.reviews.importers.labels import Context, Names, contrast, folded, is_vague, plain_text, resolved
+from metanet.reviews.importers.labels import Context, Names, alike, contrast, folded, is_vague, plain_text, resolved
 from metanet.reviews.names import cut
 
 DICHOTOMOUS = "dichotomous"
@@ -210,7 +210,7 @@ class _Import:
         for label, instead in self.unresolved.items():
             some = next(iter(instead))
             if list(instead) == [label]:
-                said = f"{visible(label)!r} is the label of a group, names no treatment, and nothing in the file says which it is."
+                said = f"{visible(label)!r} is the label of a group, names no treatment, and nothing in the file tells for certain which it is."
             else:
                 said = (
                     f"{visible(label)!r} is the label of a group in several comparisons or subgroups and may mean another treatment "
@@ -244,6 +244,7 @@ class _Import:
         setting = _setting(analysis)
         if setting and len(self.settings[self._outcome_of(analysis).casefold()]) > 1:
             outcome = self.renames(cut(f"{outcome} ({setting})", _LONGEST_OUTCOME))
+            self._note(analysis, f"not every comparison of this outcome is {setting}, so it is the outcome {visible(outcome)!r}.")
         if analysis.swapped:
             self._note(analysis, "RevMan analyses the patients without the event; the events are imported as they were entered.")
         rows = self._usable(analysis)
@@ -292,10 +293,18 @@ class _Import:
         """The outcome of an analysis; some reviews have the contrast as its name and the outcome as that of the comparison."""
         name, comparison = plain_text(analysis.name), plain_text(analysis.comparison)
         found = read_contrast(name)
-        if found is None or found.before:
+        if found is not None and found.before:
+            return name
+        if found is None:
+            # A contrast of something else may name no outcome: "4 g versus 2 g mesalazine", "Adults versus children".
+            alone = has_versus(name) and len(self.comparisons) > 1 and not has_versus(comparison)
+            return f"{cut(name, _LONGEST_OUTCOME - 80)} ({cut(comparison, 78) or _comparison(analysis)})" if alone else name
+        named = [label for label in map(plain_text, analysis.labels) if not is_vague(label)]
+        if len(named) == 2 and not any(alike(label, side) for label in named for side in found.sides):
+            # It contrasts something else than the groups.
             return name
         if comparison:
-            return name if contrast(comparison) is not None else comparison
+            return name if has_versus(comparison) else comparison
         # The rows alone do not name the comparison, which may be another outcome.
         number = analysis.number.split(".")[0]
         return name if len(self.comparisons) == 1 else f"{cut(name, _LONGEST_OUTCOME - 20)} (comparison {number})"
