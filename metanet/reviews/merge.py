@@ -18,7 +18,7 @@ from metanet.evidence.findings import Findings
 from metanet.evidence.reading.cells import Row, Table
 from metanet.evidence.reading.text import split
 from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, cell, spelled
-from metanet.reviews.names import author_and_year, cut, outcome_fault, outcome_stem, study_id
+from metanet.reviews.names import author_and_year, cut, outcome_fault, outcome_file, study_id
 from metanet.reviews.new import still_examples
 from metanet.reviews.template import NewOutcome, descriptor_text, outcome_resource
 
@@ -251,13 +251,14 @@ class Merger:
         return file
 
     def _file_of(self, count: Count, label: str) -> str | None:
-        stem = outcome_stem(label)
+        stem = outcome_file(label)
         rename = f"Rename the outcome with {spelled('renames', f'{visible(label)}=NAME')}"
-        for table in self.contract.of_role("outcome"):
-            if label in (table.outcome, table.label) or _like(label) in (_like(table.outcome), _like(table.label)):
-                return self._claimed(count, table.file, table)
+        for alike in (_titled, _named):
+            for table in self.contract.of_role("outcome"):
+                if alike(table, label):
+                    return self._claimed(count, table.file, table)
         if not stem or (fault := outcome_fault(stem)) is not None:
-            wrong = "has no Latin letters for the name of a file" if not stem else f"cannot be a file name: {stem!r} {fault}"
+            wrong = "has no letters for the name of a file" if not stem else f"cannot be a file name: {stem!r} {fault}"
             self._fault(count.place, "outcome", label, wrong, rename)
             return None
         if not (self.folder / DESCRIPTOR).is_file():
@@ -290,9 +291,15 @@ class Merger:
             return None
         if number > 1:
             self.found.notes.append(
-                f"{visible(label)!r} is written to {file}, because another outcome has the name without the number."
+                f"{visible(label)!r} is written to {file}, because another outcome, {visible(self._title(stem))!r}, has the name "
+                f"without the number. If they are one outcome, join them with {spelled('renames', f'{label}={self._title(stem)}')}."
             )
         return self._claimed(count, file, NewOutcome(file.removesuffix(".csv"), cut(label, _LONGEST_LABEL)))
+
+    def _title(self, stem: str) -> str:
+        """The title of the outcome whose file has this name."""
+        there = self.contract.tables.get(f"{stem}.csv")
+        return self._labels.get(f"{stem}.csv") or (there.label if there is not None else "") or stem
 
     def _claimed(self, count: Count, file: str, what: TableContract | NewOutcome) -> str | None:
         other = self._labels.setdefault(file, count.outcome)
@@ -478,6 +485,22 @@ _LONGEST_STEM = 60
 def _like(label: str) -> str:
     """A label as it is compared: without case, and with one kind of space."""
     return " ".join(re.split(r"[\s_]+", cut(label, _LONGEST_LABEL).casefold().strip()))
+
+
+def _titled(table: TableContract, label: str) -> bool:
+    """Whether a label is the title of an outcome, or its name letter by letter."""
+    return label == table.outcome or _like(label) == _like(table.label)
+
+
+def _named(table: TableContract, label: str) -> bool:
+    """Whether a label is the name of an outcome that has another title.
+
+    A name that was made from the title says less than the title: names have no signs, in which outcomes can differ.
+    """
+    stem, own = outcome_file(table.label), table.outcome or ""
+    number = own.rpartition("_")[2]
+    made = own == stem or (number.isdecimal() and own == _numbered(stem, int(number)))
+    return not made and _like(label) == _like(own)
 
 
 def _numbered(stem: str, number: int) -> str:

@@ -74,6 +74,14 @@ def outcome_stem(label: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", plain).strip("_").lstrip("0123456789_")[:_LONGEST].rstrip("_")
 
 
+def outcome_file(label: str) -> str:
+    """The stem of the file of an outcome. A label of another script gets a digest of it, which is the same in the next import."""
+    stem = outcome_stem(label)
+    if not stem and any(character.isalpha() for character in label):
+        return f"outcome_{hashlib.sha256(label.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    return stem
+
+
 def outcome_fault(name: str) -> str | None:
     """Why a well-formed name cannot be the name of an outcome."""
     if is_reserved(name):

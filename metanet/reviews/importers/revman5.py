@@ -33,8 +33,11 @@ class _RefusedError(Exception):
         self.line, self.wrong, self.fix = line, wrong, fix
 
 
-#: Elements whose text may contain others, such as paragraphs and italics.
-_PROSE = frozenset({"TI", "SO", "AU", "DESCRIPTION", "CHAR_REASON_FOR_EXCLUSION"})
+#: Elements whose text may contain others, such as paragraphs, italics and tracked changes.
+_PROSE = frozenset(
+    {"TI", "SO", "AU", "YR", "VL", "NO", "PG", "DESCRIPTION", "CHAR_REASON_FOR_EXCLUSION"}
+    | {"NAME", "TITLE", "GROUP_LABEL_1", "GROUP_LABEL_2"}
+)
 #: Parts of a reference, by their elements.
 _REFERENCE = {"AU": "authors", "TI": "title", "SO": "journal", "YR": "year", "VL": "volume", "NO": "issue", "PG": "pages"}
 _JUDGEMENTS = {"YES": "low", "NO": "high", "UNKNOWN": "unclear"}
@@ -121,10 +124,11 @@ class _Reader:
         self.title = ""
         self.studies: dict[str, _Study] = {}
         self._path: list[str] = []
-        self._text: list[str] = []
         self._study: _Study | None = None
         self._reference: dict[str, str] | None = None
         self._prose: list[str] | None = None
+        #: How many elements of deleted text are open: RevMan keeps what tracked changes took out.
+        self._deleted = 0
         self._item = {"domain": "", "groups": ""}
         self._groups: dict[str, str] = {}
         self._judgement: dict[str, str] | None = None
@@ -145,8 +149,7 @@ class _Reader:
         self._parser.CharacterDataHandler = self._characters
 
     def _characters(self, data: str) -> None:
-        self._text.append(data)
-        if self._prose is not None:
+        if self._prose is not None and not self._deleted:
             self._prose.append(data)
 
     def read(self, data: bytes) -> None:
@@ -170,10 +173,11 @@ class _Reader:
                 self._line, f"is XML of another kind: it begins with <{visible(name)[:40]}>", "Give the .rm5 file of RevMan 5"
             )
         self._path.append(name)
-        self._text.clear()
         if len(self._path) > _DEEPEST:
             raise _RefusedError(self._line, f"nests elements more than {_DEEPEST} deep", "Give the .rm5 file of RevMan 5")
-        if name in _PROSE and self._prose is None:
+        if name == "DEL":
+            self._deleted += 1
+        elif name in _PROSE and self._prose is None:
             self._prose = []
         elif name in ("P", "BR", "LI") and self._prose is not None:
             self._prose.append(" ")
@@ -243,8 +247,9 @@ class _Reader:
     def _end(self, name: str) -> None:
         self._path.pop()
         parent = self._path[-1] if self._path else ""
-        text = " ".join("".join(self._text).split())
-        self._text.clear()
+        text = ""
+        if name == "DEL":
+            self._deleted -= 1
         if name in _PROSE and self._prose is not None and not any(part in _PROSE for part in self._path):
             text, self._prose = plain_text("".join(self._prose)), None
         if name == "TITLE" and parent == "COVER_SHEET":
@@ -280,6 +285,8 @@ class _Reader:
         elif name.endswith("_SUBGROUP"):
             self._subgroup = ""
         elif name.endswith("_OUTCOME"):
+            if self._analysis is not None:
+                self._analysis.name = self._analysis.name or f"Analysis {self._analysis.number}"
             self._analysis = None
 
     def beside(self) -> dict[str, list[dict[str, str]]]:

@@ -51,6 +51,9 @@ def read_export(data: bytes, file: str, found: Found) -> list[Analysis]:
             subgroup = name
             if analyses:
                 analyses[-1].stated_subgroups[name] = line.cells
+                if not analyses[-1].totals and line.cells.get("Effect Estimate", "").strip():
+                    # Totals of the subgroups alone.
+                    analyses[-1].totals = "SUB"
         elif analyses:
             if (fault := name_fault(name)) is not None:
                 found.refuse(*fault, row=line.number, column="Name", value=name)

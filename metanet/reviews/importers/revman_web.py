@@ -120,7 +120,7 @@ _SIGNS = (
     (("Experimental SD", "Control SD", "Experimental mean", "Control mean"), "continuous"),
     (("O-E",), "O-E and variance"),
     (("Experimental cases", "Control cases"), DICHOTOMOUS),
-    (("GIV Mean", "GIV SE"), "generic inverse variance"),
+    (("GIV Mean",), "generic inverse variance"),
 )
 _TYPES = (
     ("dichotomous", DICHOTOMOUS),
@@ -270,7 +270,9 @@ def _kind(lines: Sequence[Line]) -> str:
     for columns, kind in _SIGNS:
         if any(line.cells.get(column, "").strip(" 0.-") for line in lines for column in columns):
             return kind
-    return DICHOTOMOUS
+    # Newer packages have a standard error for counts, too. Without events in either group a row of counts has no estimate.
+    estimated = any(line.cells.get("CI start", "").strip() and line.cells.get("GIV SE", "").strip(" 0.-") for line in lines)
+    return "generic inverse variance" if estimated else DICHOTOMOUS
 
 
 def _label(settled: Mapping[str, str], side: str) -> str:

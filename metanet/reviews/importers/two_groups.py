@@ -1,6 +1,7 @@
 """Analyses of two groups, as RevMan keeps them, to counts of study arms.
 
-Rules for what one analysis holds:
+Rules for what one analysis holds. All analyses of the file are resolved together, chosen or not, so that outcomes that are imported
+one after another become the same tables as all at once.
 
 - A generic label ("Intervention", "Higher dose") is the treatment that the contrast in the name of the subgroup, of the analysis or of
   the comparison gives ("Alfa versus placebo"). Where none does and the label could mean several treatments, it keeps the name of
@@ -9,7 +10,8 @@ Rules for what one analysis holds:
   with the same counts in each of them is one arm. Where the review does not add them up, or the groups have the same sizes and other
   events (deaths by cause), each subgroup is an outcome of its own.
 - The outcome is the name of the analysis; where that is a contrast and the name of the comparison is none, it is the latter.
-- An analysis that has other counts for an arm than an earlier analysis of the same outcome is an outcome of its own.
+- An analysis that has other counts for a treatment of a study than an earlier analysis of the same outcome is an outcome of its own.
+  So is one of another comparison of the same treatments, which must differ in something else: the patients, the studies, the time.
 - A row with nobody in a group is left out and named.
 """
 
@@ -21,8 +23,9 @@ from dataclasses import dataclass, field
 
 from metanet.base.errors import ArgumentError, nearest, shorten
 from metanet.base.untrusted import counted, listing, visible
+from metanet.reviews.importers.contrasts import has_versus, read_contrast
 from metanet.reviews.importers.extracted_counts import Count, Found, Place, Request, cell, count_cell, name_fault, spelled
-from metanet.reviews.importers.labels import Names, contrast, folded, is_generic, plain_text, resolved
+from metanet.reviews.importers.labels import Context, Names, alike, contrast, folded, is_vague, plain_text, resolved
 from metanet.reviews.names import cut
 
 DICHOTOMOUS = "dichotomous"
@@ -77,6 +80,14 @@ class _Chosen:
     rows: tuple[GroupRow, ...]
 
 
+@dataclass
+class _Taken:
+    """What an outcome has: the arms of each study and treatment, and the analysis of each pair of treatments."""
+
+    arms: dict[tuple[str, str], dict[str, _Group]] = field(default_factory=lambda: defaultdict(dict))
+    pairs: dict[frozenset[str], Analysis] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class _Group:
     """One group of one row, on its way to an arm."""
@@ -114,7 +125,7 @@ def counts_of(analyses: Sequence[Analysis], request: Request, found: Found) -> N
     if not usable and not found.findings.faults:
         there = f"; it has {listing(found.left_out, 5)}" if found.left_out else ""
         found.refuse(f"has no outcome with events and totals of two groups{there}", "Give another file, or make a CSV")
-    _Import(request, found, usable).run()
+    _Import(request, found, [each for each in analyses if each.kind == DICHOTOMOUS], usable).run()
 
 
 def _choose(analyses: Sequence[Analysis], wanted: Sequence[str], found: Found) -> list[_Chosen]:
@@ -178,78 +189,122 @@ def _same_patients(rows: Sequence[GroupRow]) -> list[str]:
 
 
 class _Import:
-    """The groups of all chosen analyses, resolved into arms."""
+    """The groups of all analyses of the file, resolved into arms; the chosen ones become counts."""
 
-    def __init__(self, request: Request, found: Found, chosen: Sequence[_Chosen]) -> None:
-        self.renames, self.found, self.chosen = request.renames, found, chosen
+    def __init__(self, request: Request, found: Found, analyses: Sequence[Analysis], chosen: Sequence[_Chosen]) -> None:
+        self.renames, self.found, self.analyses = request.renames, found, analyses
+        self.wanted = {id(row) for each in chosen for row in each.rows}
+        self.chosen = {id(each.analysis) for each in chosen}
         self.names = Names({folded(name): name for name in request.treatments})
-        self.comparisons = {each.analysis.comparison or each.analysis.number.split(".")[0] for each in chosen}
-        #: Outcome -> study and arm -> the count that is taken, for what contradicts it.
-        self.taken: dict[str, dict[tuple[str, str], _Group]] = defaultdict(dict)
+        self.comparisons = {_comparison(each) for each in analyses}
+        self.settings = self._settings()
+        self.taken: dict[str, _Taken] = defaultdict(_Taken)
+        #: Label -> what it became instead of a treatment, and whether it means another treatment in each.
         self.unresolved: dict[str, dict[str, None]] = defaultdict(dict)
 
     def run(self) -> None:
         """Fill the counts."""
         before = len(self.found.counts)
-        for each in self.chosen:
-            self._analysis(each)
+        for analysis in self.analyses:
+            self._analysis(analysis)
         for label, instead in self.unresolved.items():
             some = next(iter(instead))
-            self.found.notes.append(
-                f"{visible(label)!r} is the label of a group in several comparisons or subgroups and may mean another treatment in "
-                f"each, so it became {listing((repr(visible(name)) for name in instead), 4)}. Give the treatment with "
-                f"{spelled('renames', f'{some}=TREATMENT')}."
-            )
+            if list(instead) == [label]:
+                said = f"{visible(label)!r} is the label of a group, names no treatment, and nothing in the file tells for certain which it is."
+            else:
+                said = (
+                    f"{visible(label)!r} is the label of a group in several comparisons or subgroups and may mean another treatment "
+                    f"in each, so it became {listing((repr(visible(name)) for name in instead), 4)}."
+                )
+            self.found.notes.append(f"{said} Give the treatment with {spelled('renames', f'{some}=TREATMENT')}.")
         self.found.notes += self.names.notes()
         if self.chosen and len(self.found.counts) == before and not self.found.findings.faults:
             there = f": {listing(self.found.left_out, 5)}" if self.found.left_out else ""
             self.found.refuse(f"has no row that can be imported{there}", "Give another file, or make a CSV")
 
-    def _analysis(self, chosen: _Chosen) -> None:
-        analysis, found = chosen.analysis, self.found
+    def _settings(self) -> dict[str, dict[str, None]]:
+        """Outcome -> the patients, places and times of its comparisons, as far as their names say them."""
+        settings: dict[str, dict[str, None]] = defaultdict(dict)
+        for analysis in self.analyses:
+            settings[self._outcome_of(analysis).casefold()][_setting(analysis).casefold()] = None
+        return settings
+
+    def _note(self, analysis: Analysis, text: str) -> None:
+        if id(analysis) in self.chosen:
+            self.found.notes.append(f"{analysis.title}: {text}")
+
+    def _analysis(self, analysis: Analysis) -> None:
+        found, asked = self.found, id(analysis) in self.chosen
         outcome = self.renames(cut(self._outcome_of(analysis), _LONGEST_OUTCOME))
         for what, column in ((outcome, "name"), *((cut(plain_text(label), _LONGEST_NAME), "label") for label in analysis.labels)):
             if (fault := name_fault(what)) is not None:
-                found.refuse(*fault, row=analysis.line, column=column, value=what)
+                if asked:
+                    found.refuse(*fault, row=analysis.line, column=column, value=what)
                 return
+        setting = _setting(analysis)
+        if setting and len(self.settings[self._outcome_of(analysis).casefold()]) > 1:
+            outcome = self.renames(cut(f"{outcome} ({setting})", _LONGEST_OUTCOME))
+            self._note(analysis, f"not every comparison of this outcome is {setting}, so it is the outcome {visible(outcome)!r}.")
         if analysis.swapped:
-            found.notes.append(
-                f"{analysis.title}: RevMan analyses the patients without the event; the events are imported as they were entered."
-            )
-        rows = [row for row in chosen.rows if any(text.strip(" 0.") for text in row.numbers.values())]
-        if len(rows) < len(chosen.rows):
-            gone = listing((visible(row.study) for row in chosen.rows if row not in rows), 50)
-            found.left_out.append(f"{analysis.title}: {counted(len(chosen.rows) - len(rows), 'row')} without a number ({gone})")
-        rows = [row for row in rows if self._possible(row, analysis)]
+            self._note(analysis, "RevMan analyses the patients without the event; the events are imported as they were entered.")
+        rows = self._usable(analysis)
         subgroups: dict[str, dict[str, None]] = defaultdict(dict)
         for row in rows:
             subgroups[row.study][row.subgroup] = None
         several = {study for study, names in subgroups.items() if len(names) > 1}
-        contrasts = all(contrast(row.subgroup) is not None for row in rows if row.study in several)
+        named = {row.subgroup for row in rows if row.subgroup}
+        contrasts = {name for name in named if contrast(name) is not None}
+        # One subgroup among many that looks like a contrast of treatments is one of something else.
+        paired = bool(contrasts) and 2 * len(contrasts) > len(named)
         same = _same_patients([row for row in rows if row.study in several])
-        apart = bool(several) and not contrasts and (analysis.totals in ("SUB", "NO") or bool(same))
+        apart = not paired and ((len(named) > 1 and analysis.totals in ("SUB", "NO")) or (bool(several) and bool(same)))
         if apart:
-            studies = counted(len(several), "study", "studies")
-            why = f"with the same patients ({listing(map(visible, same), 4)})" if same else "which the review does not add up"
-            found.notes.append(f"{analysis.title}: {studies} in several subgroups, {why}; each is an outcome of its own.")
-        pairs = {id(row): self._treatments(analysis, row, apart=apart) for row in rows}
+            if same:
+                studies = counted(len(several), "study", "studies")
+                why = f"{studies} in several subgroups, with the same patients ({listing(map(visible, same), 4)})"
+            else:
+                why = f"the review does not add up its {len(named)} subgroups"
+            name = cut(f"{outcome}: {plain_text(next(row.subgroup for row in rows if row.subgroup))}", _LONGEST_OUTCOME)
+            self._note(
+                analysis,
+                f"{why}; each is an outcome of its own. Join some with {spelled('renames', f'{name}={outcome}')}, if they belong.",
+            )
+        pairs = {id(row): self._treatments(analysis, row, paired=paired, several=bool(several)) for row in rows}
         if any(pair is None for pair in pairs.values()):
             return
         groups = []
         for row in rows:
             pair = pairs[id(row)]
             assert pair is not None  # as above
-            where = cut(f"{outcome}: {plain_text(row.subgroup)}", _LONGEST_OUTCOME) if apart and row.subgroup else outcome
+            where = outcome
+            if apart and row.subgroup:
+                where = self.renames(cut(f"{outcome}: {plain_text(row.subgroup)}", _LONGEST_OUTCOME))
             groups.append((_Group(row, analysis, 0, where, pair[0]), _Group(row, analysis, 1, where, pair[1])))
-        self._counts(self._arms(groups, analysis, apart=apart), analysis)
+        self._counts(self._arms(groups, analysis, apart=apart, paired=paired), analysis)
+
+    def _usable(self, analysis: Analysis) -> list[GroupRow]:
+        """The rows with numbers and patients; those of a chosen analysis that have none are named."""
+        rows = [row for row in analysis.rows if any(text.strip(" 0.") for text in row.numbers.values())]
+        if gone := [visible(row.study) for row in analysis.rows if row not in rows and id(row) in self.wanted]:
+            self.found.left_out.append(f"{analysis.title}: {counted(len(gone), 'row')} without a number ({listing(gone, 50)})")
+        return [row for row in rows if self._possible(row, analysis)]
 
     def _outcome_of(self, analysis: Analysis) -> str:
         """The outcome of an analysis; some reviews have the contrast as its name and the outcome as that of the comparison."""
         name, comparison = plain_text(analysis.name), plain_text(analysis.comparison)
-        if contrast(name) is None:
+        found = read_contrast(name)
+        if found is not None and found.before:
+            return name
+        if found is None:
+            # A contrast of something else may name no outcome: "4 g versus 2 g mesalazine", "Adults versus children".
+            alone = has_versus(name) and len(self.comparisons) > 1 and not has_versus(comparison)
+            return f"{cut(name, _LONGEST_OUTCOME - 80)} ({cut(comparison, 78) or _comparison(analysis)})" if alone else name
+        named = [label for label in map(plain_text, analysis.labels) if not is_vague(label)]
+        if len(named) == 2 and not any(alike(label, side) for label in named for side in found.sides):
+            # It contrasts something else than the groups.
             return name
         if comparison:
-            return name if contrast(comparison) is not None else comparison
+            return name if has_versus(comparison) else comparison
         # The rows alone do not name the comparison, which may be another outcome.
         number = analysis.number.split(".")[0]
         return name if len(self.comparisons) == 1 else f"{cut(name, _LONGEST_OUTCOME - 20)} (comparison {number})"
@@ -259,52 +314,75 @@ class _Import:
         for side in GROUPS:
             events, total = (count_cell(row.numbers.get(name, "")) for name in side)
             if total.isdecimal() and (int(total) == 0 or (events.isdecimal() and int(events) > int(total))):
-                self.found.left_out.append(f"{analysis.title}: {visible(row.study)}, {events} of {total} in a group")
+                if id(row) in self.wanted:
+                    self.found.left_out.append(f"{analysis.title}: {visible(row.study)}, {events} of {total} in a group")
                 return False
         return True
 
-    def _treatments(self, analysis: Analysis, row: GroupRow, *, apart: bool) -> tuple[str, str] | None:
+    def _treatments(self, analysis: Analysis, row: GroupRow, *, paired: bool, several: bool) -> tuple[str, str] | None:
         """What the two groups of a row were treated with."""
+        asked = id(row) in self.wanted
         first, second = (cut(plain_text(label), _LONGEST_NAME) for label in analysis.labels)
         given = self.renames(first), self.renames(second)
-        contexts = [name for name in (row.subgroup, analysis.name, analysis.comparison) if name]
-        pair, plain = resolved(given, contexts)
-        if not plain:
-            pair = self._qualified(pair, analysis, row, apart=apart)
-        first, second = (self.names(self.renames(cut(name, _LONGEST_NAME))) for name in pair)
+        contexts = [Context(row.subgroup, "subgroup")] if paired else []
+        contexts += [Context(analysis.name, "analysis"), Context(analysis.comparison)]
+        pair, told = resolved(given, [each for each in contexts if each.text])
+        pair = self._qualified(given, pair, told, analysis, row, several=several)
+        first, second = (self.names(self.renames(cut(name, _LONGEST_NAME)), used=asked) for name in pair)
         if folded(first) == folded(second):
-            self.found.refuse(
-                f"is the label of both groups of {analysis.title}",
-                "Give the groups two labels in RevMan",
-                row=analysis.line,
-                value=first,
-            )
+            if asked:
+                self.found.refuse(
+                    f"is the label of both groups of {analysis.title}",
+                    "Give the groups two labels in RevMan",
+                    row=analysis.line,
+                    value=first,
+                )
             return None
         return first, second
 
-    def _qualified(self, pair: tuple[str, str], analysis: Analysis, row: GroupRow, *, apart: bool) -> tuple[str, str]:
-        """Generic labels with the subgroup or the comparison that they belong to, where they could mean several treatments."""
-        where = ""
-        # Subgroups that are outcomes of their own are not pooled with each other.
-        by_subgroup = bool(row.subgroup) and analysis.totals in ("SUB", "NO") and not apart
-        if by_subgroup:
-            where = plain_text(row.subgroup)
-        elif len(self.comparisons) > 1:
-            where = plain_text(analysis.comparison) or f"comparison {analysis.number.split('.')[0]}"
-        if not where:
-            return pair
+    def _qualified(
+        self,
+        labels: tuple[str, str],
+        pair: tuple[str, str],
+        told: tuple[bool, bool],
+        analysis: Analysis,
+        row: GroupRow,
+        *,
+        several: bool,
+    ) -> tuple[str, str]:
+        """Labels that could mean several treatments, with the subgroup or the comparison that they belong to."""
+        comparison = plain_text(analysis.comparison) or f"comparison {analysis.number.split('.')[0]}"
+        whole = read_contrast(comparison)
+        by_subgroup = bool(row.subgroup) and analysis.totals in ("SUB", "NO") and not several
         names = []
-        for label, other in zip(pair, reversed(pair), strict=True):
-            name = label
-            if is_generic(label):
-                # Beside a named treatment the control is told by it, which is the same in every comparison of that treatment.
-                name = f"{label} ({where})" if is_generic(other) or by_subgroup else f"{label} (versus {other})"
-                name = cut(name, _LONGEST_NAME)
-                self.unresolved[label][name] = None
-            names.append(name)
+        for label, name, other, known, beside in zip(labels, pair, reversed(pair), told, reversed(told), strict=True):
+            where = ""
+            if not known:
+                where = plain_text(row.subgroup) if by_subgroup else comparison if len(self.comparisons) > 1 else ""
+                if where and beside and not by_subgroup:
+                    # Beside a named treatment the control is told by it, which is the same in every comparison of that treatment.
+                    where = f"versus {other}"
+            elif is_vague(name) and len(self.comparisons) > 1:
+                # "5 mg" is of another drug in another comparison, unless the comparisons are those of the amounts.
+                of_comparison = whole is not None and name in whole.sides
+                where = "" if of_comparison and not whole.before else whole.before if of_comparison else self._amounts(analysis)
+            became = cut(f"{name} ({where})", _LONGEST_NAME) if where else name
+            if id(row) in self.wanted and (where or not known):
+                self.unresolved[name if known else label][became] = None
+            names.append(became)
         return names[0], names[1]
 
-    def _arms(self, rows: Sequence[tuple[_Group, _Group]], analysis: Analysis, *, apart: bool) -> list[tuple[str, _Group]]:
+    def _amounts(self, analysis: Analysis) -> str:
+        """What two amounts are of: the contrast in the name of the analysis, else the comparison."""
+        name = plain_text(analysis.name)
+        found = read_contrast(name)
+        if found is not None and not all(is_vague(side) for side in found.sides) and not found.before:
+            return name
+        return plain_text(analysis.comparison) or f"comparison {analysis.number.split('.')[0]}"
+
+    def _arms(
+        self, rows: Sequence[tuple[_Group, _Group]], analysis: Analysis, *, apart: bool, paired: bool
+    ) -> list[tuple[str, _Group]]:
         """The arms of an analysis: a study with several rows has one for each, unless a group is the same in several."""
         by_study: dict[str, list[tuple[_Group, _Group]]] = defaultdict(list)
         for pair in rows:
@@ -320,13 +398,13 @@ class _Import:
                     by_arm[group.treatment].append(group)
             # Two rows with the same numbers in both groups are about the same patients.
             repeated = len({(first.numbers, second.numbers) for first, second in pairs}) == 1
-            named = all(contrast(first.row.subgroup) is not None for first, _ in pairs)
+            named = paired and all(contrast(first.row.subgroup) is not None for first, _ in pairs)
             for treatment, members in by_arm.items():
                 study = members[0].row.study
                 # A control group that several subgroups share is one arm; doses with equal counts are not.
                 same = len({group.numbers for group in members}) == 1
                 if len(members) == 1 or (same and (repeated or named or all(group.side == 1 for group in members))):
-                    arms.append((treatment, members[0]))
+                    arms += [(treatment, group) for group in members]
                     if len(members) > 1:
                         shared[study] = None
                     continue
@@ -337,44 +415,59 @@ class _Import:
                     arms.append((cut(f"{treatment}, {plain}" if plain else treatment, _LONGEST_NAME), group))
         if divided:
             names_ = listing((visible(study) for study in divided), 50)
-            self.found.notes.append(
-                f"{analysis.title}: several rows with different counts became an arm each ({names_}). Check that no patient is in two."
-            )
+            self._note(analysis, f"several rows with different counts became an arm each ({names_}). Check that no patient is in two.")
         if shared:
             names_ = listing((visible(study) for study in shared), 50)
             more = ", although the total of the review counts it in each" if analysis.totals == "YES" else ""
-            self.found.notes.append(f"{analysis.title}: a group of {names_} has the same counts in several rows and is one arm{more}.")
+            self._note(analysis, f"a group of {names_} has the same counts in several rows and is one arm{more}.")
         return arms
 
     def _counts(self, arms: Sequence[tuple[str, _Group]], analysis: Analysis) -> None:
-        """Take the counts; an analysis that contradicts an earlier one is an outcome of its own."""
+        """Take the counts; an analysis that contradicts an earlier one, or repeats its comparison, is an outcome of its own."""
         by_outcome: dict[str, list[tuple[str, _Group]]] = defaultdict(list)
         for arm, group in arms:
             by_outcome[group.outcome].append((arm, group))
         for outcome, members in by_outcome.items():
-            name, against = outcome, self._contradicted(outcome, members)
-            if against is not None:
+            name, why = outcome, self._apart(outcome, members, analysis)
+            if why:
                 where = plain_text(analysis.comparison)
                 name = cut(f"{outcome} ({where})" if where else f"{outcome} ({analysis.number})", _LONGEST_OUTCOME)
-                if where == outcome or self._contradicted(name, members) is not None:
+                if where == outcome or self._apart(name, members, analysis):
                     name = f"{cut(outcome, _LONGEST_OUTCOME - 10)} ({analysis.number})"
-                self.found.notes.append(
-                    f"{analysis.title}: has other counts for an arm than analysis {against.analysis.number} "
-                    f"({visible(against.row.study)}), so it is the outcome {visible(name)!r}."
-                )
+                name = self.renames(name)
+                self._note(analysis, f"{why}, so it is the outcome {visible(name)!r}.")
+            taken = self.taken[name.casefold()]
+            known = {key: _matched(taken.arms.get(key, {}), new) for key, new in _by_treatment(members).items()}
             for arm, group in members:
-                self._count(group, arm, name)
+                key = group.row.study, group.treatment
+                arm = (known[key] or {}).get(arm, arm)
+                self._count(group, arm, name, taken)
+            for pair in _pairs(members):
+                taken.pairs.setdefault(pair, analysis)
 
-    def _contradicted(self, outcome: str, members: Sequence[tuple[str, _Group]]) -> _Group | None:
-        """The first count of another analysis that differs from one of these for the same study and arm."""
-        taken = self.taken[outcome.casefold()]
-        return next(
-            (other for arm, group in members if (other := taken.get((group.row.study, arm))) and other.numbers != group.numbers), None
-        )
+    def _apart(self, outcome: str, members: Sequence[tuple[str, _Group]], analysis: Analysis) -> str:
+        """Why an analysis cannot be of an outcome that earlier ones have; empty if it can."""
+        taken = self.taken.get(outcome.casefold())
+        if taken is None:
+            return ""
+        new = _by_treatment(members)
+        for (study, treatment), arms in new.items():
+            there = taken.arms.get((study, treatment), {})
+            if there and _matched(there, arms) is None:
+                other = next(iter(there.values())).analysis
+                return f"has other counts for an arm than analysis {other.number} ({visible(study)})"
+        more = any(len(arms) > len(taken.arms.get(key, {})) for key, arms in new.items())
+        for pair in _pairs(members):
+            earlier = taken.pairs.get(pair)
+            if more and earlier is not None and _comparison(earlier) != _comparison(analysis):
+                return f"compares the same treatments as analysis {earlier.number}, of another comparison"
+        return ""
 
-    def _count(self, group: _Group, arm: str, outcome: str) -> None:
+    def _count(self, group: _Group, arm: str, outcome: str, taken: _Taken) -> None:
         row, analysis = group.row, group.analysis
-        other = self.taken[outcome.casefold()].setdefault((row.study, arm), group)
+        other = taken.arms[row.study, group.treatment].setdefault(arm, group)
+        if id(row) not in self.wanted:
+            return
         if other.numbers != group.numbers:
             events, total = group.numbers
             self.found.left_out.append(
@@ -401,3 +494,48 @@ class _Import:
                 },
             )
         )
+
+
+def _comparison(analysis: Analysis) -> str:
+    """What an analysis compares, by the name or the number of its comparison."""
+    return analysis.comparison or analysis.number.split(".")[0]
+
+
+def _setting(analysis: Analysis) -> str:
+    """Patients, place or time of a comparison, as far as its name says them: "in children"."""
+    found = read_contrast(analysis.comparison)
+    return "" if found is None else found.setting
+
+
+def _by_treatment(members: Sequence[tuple[str, _Group]]) -> dict[tuple[str, str], dict[str, _Group]]:
+    """Study and treatment -> arm -> group."""
+    by: dict[tuple[str, str], dict[str, _Group]] = defaultdict(dict)
+    for arm, group in members:
+        by[group.row.study, group.treatment].setdefault(arm, group)
+    return by
+
+
+def _pairs(members: Sequence[tuple[str, _Group]]) -> set[frozenset[str]]:
+    """The pairs of treatments that rows compare."""
+    sides: dict[int, list[str]] = defaultdict(list)
+    for _, group in members:
+        sides[id(group.row)].append(folded(group.treatment))
+    return {frozenset(names) for names in sides.values()}
+
+
+def _matched(there: Mapping[str, _Group], new: Mapping[str, _Group]) -> dict[str, str] | None:
+    """Arms of one treatment of a study in two analyses: new -> earlier, by their counts; None where the counts are of others.
+
+    One analysis may divide the study otherwise or leave out some of it, but not add up what the other divides.
+    """
+    free = dict(there)
+    found: dict[str, str] = {}
+    for arm in sorted(new, key=lambda name: name not in there):
+        numbers = new[arm].numbers
+        earlier = (
+            arm if arm in free and free[arm].numbers == numbers else next((k for k, g in free.items() if g.numbers == numbers), None)
+        )
+        if earlier is not None:
+            del free[earlier]
+            found[arm] = earlier
+    return found if len(found) == len(new) or not free else None
