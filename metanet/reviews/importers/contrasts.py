@@ -19,8 +19,8 @@ _SPACES = re.compile(r"\s+")
 #: "v" is a Roman numeral as a capital, and a version before a number.
 _VERSUS = re.compile(r"\s+(?:(?i:vs\.?|versus|compared\s+(?:with|to)|against)|v\.?(?!\s*\d))\s+")
 _BRACKETS = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]")
-#: What a name ends at: "placebo: adults", "placebo - sensitivity analysis", "placebo, Outcome 1 Response".
-_END = re.compile(r"[:;]|\s[-–—]\s|,\s+outcome\b", re.IGNORECASE)
+#: What a name ends at: "placebo: adults", "placebo - sensitivity analysis", "placebo, Outcome 1 Pain", "placebo. Randomised trials".
+_END = re.compile(r"[:;]|\s[-–—]\s|,\s+(?i:outcome)\b|(?<=[a-z]{4})\.\s*(?=[A-Z(_])")
 #: What stands before the first treatment: "Main analysis: alfa", "Response - alfa", "Comparison 1 alfa".
 _BEFORE = re.compile(r".*(?:[:;]|\s[-–—]\s)|comparison\s+\d+[a-z]?\.?\s", re.IGNORECASE)
 #: Patients, place or time behind the second treatment, which belong to both.
@@ -45,7 +45,8 @@ _AMOUNTS = _set(
     intravenous intravenously iv im sc intramuscular subcutaneous topical systemic local route high higher highest low lower
     lowest medium moderate intermediate standard long longer short shorter early earlier late later delayed immediate more
     less fewer greater larger smaller large small fast slow quick rapid first second third fourth last initial final morning
-    evening night before after yes type small molecule molecules
+    evening night before after yes type small molecule molecules maintenance loading fixed variable flexible titrated adjusted
+    weight based
     """
 )
 #: Patients, places and ways to run or judge a study; as a whole side of a contrast they are no treatment.
@@ -68,7 +69,7 @@ _TELLING = _set(
     """
     study studies trial trials bias biased blind blinded unblinded blinding masked unmasked concealment concealed randomised
     randomized randomisation randomization quasi baseline participants patients subjects populations population people
-    persons subgroup subgroups sensitivity analysis analyses imputation imputed itt intention disorder disorders disease
+    persons subgroup subgroups sensitivity analysis analyses imputation imputed itt mitt pp intention disorder disorders disease
     diseases syndrome seropositive seronegative prevalence incidence mortality pregnancies quality evidence estimate
     estimates
     """
@@ -156,7 +157,7 @@ def has_versus(text: str) -> bool:
 
 def _hidden(text: str) -> str:
     """A text of the same length whose brackets are blank, so that signs inside of them do not count."""
-    return _BRACKETS.sub(lambda found: "." * len(found[0]), text)
+    return _BRACKETS.sub(lambda found: "_" * len(found[0]), text)
 
 
 def _without_remarks(part: str) -> str:

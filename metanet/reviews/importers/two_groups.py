@@ -210,7 +210,7 @@ class _Import:
         for label, instead in self.unresolved.items():
             some = next(iter(instead))
             if list(instead) == [label]:
-                said = f"{visible(label)!r} is the label of a group, names no treatment, and nothing in the file tells for certain which it is."
+                said = f"{visible(label)!r} is the label of a group and names no treatment, and the file does not tell it for certain."
             else:
                 said = (
                     f"{visible(label)!r} is the label of a group in several comparisons or subgroups and may mean another treatment "
@@ -364,8 +364,7 @@ class _Import:
                     where = f"versus {other}"
             elif is_vague(name) and len(self.comparisons) > 1:
                 # "5 mg" is of another drug in another comparison, unless the comparisons are those of the amounts.
-                of_comparison = whole is not None and name in whole.sides
-                where = "" if of_comparison and not whole.before else whole.before if of_comparison else self._amounts(analysis)
+                where = whole.before if whole is not None and name in whole.sides else self._amounts(analysis)
             became = cut(f"{name} ({where})", _LONGEST_NAME) if where else name
             if id(row) in self.wanted and (where or not known):
                 self.unresolved[name if known else label][became] = None
