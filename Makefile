@@ -66,7 +66,7 @@ lab: $(READY)  ## JupyterLab on a starter notebook
 	@$(BIN)/metanet lab
 
 lock:  ## resolve requirements.lock anew (needs uv)
-	uv pip compile pyproject.toml --extra forestplot --extra lab --extra cluster --extra docs --extra test --extra lint --extra build --generate-hashes --universal --python-version 3.11 --no-header --upgrade --quiet -o requirements.lock
+	uv pip compile pyproject.toml --extra forestplot --extra lab --extra cluster --extra formats --extra docs --extra test --extra lint --extra build --generate-hashes --universal --python-version 3.11 --no-header --upgrade --quiet -o requirements.lock
 
 clean:  ## remove the virtual environment, caches and reports
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build docs/jupyter_execute

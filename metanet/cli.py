@@ -86,10 +86,13 @@ def _with_options(text: str, command: click.Command) -> str:
     known = [option for option in command.params if isinstance(option, click.Option)]
     # A list is named in the singular where one of its members is at fault: harm='…' of --harm, which fills harms.
     options = {name: each.opts[0] for each in known for name in (each.name, each.opts[0].lstrip("-"))}
+    flags = {each.opts[0] for each in known if each.is_flag}
 
     def written(found: re.Match[str]) -> str:
         if (option := options.get(found[1])) is None:
             return found[0]
+        if option in flags:
+            return option
         if found["number"] is not None:
             return f"{option} {found['number']}"
         try:
@@ -267,19 +270,20 @@ def validate(path: str | None, problems: bool, as_json: bool) -> None:
 @_choice("--model", listed=_models, help="Model, by default bayes for one group and inverse_variance for two; for")
 @_choice(
     "--tau2",
-    default="REML",
-    show_default=True,
     listed=_codes("TAU2"),
-    help="Estimator of the between-study variance in the inverse-variance model:",
+    help="Estimator of the between-study variance in the inverse-variance model, by default REML or that of the preset:",
 )
 @_choice("--ci", listed=_codes("CI"), help="Interval of the mean, by default that of the model:")
 @_choice(
-    "--prediction", default="HTS", listed=_codes("PREDICTION"), help="Prediction interval, by default that of the model, or none:"
+    "--prediction", default="default", listed=_codes("PREDICTION"), help="Prediction interval, by default that of the model, or none:"
 )
 @_choice("--preset", listed=_codes("PRESETS"), help="Defaults of another program:")
 @_default("--level", type=float, default=0.95, help="Level of the intervals (confidence or credible).")
+@click.option(
+    "--skip-missing", "missing", flag_value="skip", help="Leave out studies without one of the numbers, and name them in a note."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def pool(file: str, study: str | None, by: str | None, prediction: str, as_json: bool, **given: Any) -> None:
+def pool(file: str, study: str | None, by: str | None, prediction: str, missing: str | None, as_json: bool, **given: Any) -> None:
     """Pool the rates of any CSV FILE with one row for each study."""
     from metanet.base.results import plain
     from metanet.evidence.reading.table import read_counts
@@ -294,8 +298,10 @@ def pool(file: str, study: str | None, by: str | None, prediction: str, as_json:
         file,
         counts=[column for name, column in named.items() if not name.startswith("person_time")],
         times=[column for name, column in named.items() if name.startswith("person_time")],
+        study=study,
+        missing=missing,
     )
-    choices |= {**columns, "study": study}
+    choices |= {**columns, "study": study, "missing": missing}
     if by is None:
         one = fit(frame, **choices)
         click.echo(_json(one.to_dict()) if as_json else one.summary())
@@ -382,6 +388,8 @@ def new(dir: str, **given: Any) -> None:
     "outcomes",
     help="The outcomes to import, by name or number; all by default. With --map formats, the outcome of the table.",
 )
+@click.option("--skip-missing", "missing", flag_value="skip", help="Leave out rows without events or total, and name each.")
+@click.option("--sheet", help="The sheet of a workbook, or the data frame of a file of R; by default the one that has the columns.")
 def import_(format: str, file: str, into: str, **given: Any) -> None:
     """Add the counts of FILE to a review. FORMAT is one of the formats below."""
     from metanet.reviews.importing import import_review

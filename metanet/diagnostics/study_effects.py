@@ -67,7 +67,7 @@ def two_step_twin(fit: Pooled, measure: str | None = None) -> Twin:
     """The effects behind a fit, on its own scale or on that of `measure`."""
     data, own = fit.data, options_of(fit.method)
     options, notes = own, []
-    if own.model not in TWO_STEP:
+    if own.model not in TWO_STEP or own.model == "mantel_haenszel_random":
         options = _nearest(own, data)
         notes.append(
             f"The {_lower(model_row(own.model, own.link).title)} has no study effects with standard errors. "
@@ -97,6 +97,8 @@ def _nearest(own: Options, data: Data) -> Options:
         return replace(own, model="common", add=0.0, to="none", drop00=True)
     if own.model == "mantel_haenszel":
         return replace(own, model="common", add=0.5, to="only0")
+    if own.model == "mantel_haenszel_random":
+        return replace(own, model="inverse_variance")
     measure = own.measure if data.timed else _NEAREST[data.groups]
     ci = "z" if own.ci == "z" else "HK"
     return check_options(model="inverse_variance", measure=measure, ci=ci, level=own.level, groups=data.groups, timed=data.timed)

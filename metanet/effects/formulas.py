@@ -54,19 +54,30 @@ class Effects:
 #
 # Programs differ here, and the choice moves the pooled rate, so it belongs into every method stamp. One analysis is one row
 # ``[..., k]``: "if0all" looks along the last axis. Absent and excluded studies are ignored.
+#
+# Once a study gets its `add`, programs differ in what they make of it, which is the `convention`:
+#
+# * "metafor": the corrected cells replace the counts throughout, so that a group of two cells grows by twice `add`;
+# * "revman": the same, but a risk difference keeps its estimate, of which the variance alone is corrected, and Peto's odds ratio needs
+#   no correction (Deeks and Higgins 2010, Statistical algorithms in Review Manager 5);
+# * "meta": as "revman", and the differences of incidence rates and raw proportions keep their estimate as well; in risk ratios and log
+#   proportions a total grows by `add` once, and `drop00` keeps risk ratios of studies with only events.
 
 #: Values of `to`.
 RULES = ("only0", "if0all", "all", "none")
+#: Values of `convention`.
+CONVENTIONS = ("metafor", "meta", "revman")
 #: The continuity correction of a cell (with two cells in a group, the denominator grows by twice as much).
 CORRECTION = 0.5
 
 
 class Rules(TypedDict, total=False):
-    """The rule for zero cells: the correction, the studies that get it, and whether double-zero studies are excluded."""
+    """The rule for zero cells: the correction, the studies that get it, whose convention, and whether double-zero studies stay."""
 
     add: float
     to: str
     drop00: bool
+    convention: str
 
 
 @dataclass(frozen=True)
@@ -80,12 +91,20 @@ class Cells:
         events, and those of the control.
     present, corrected, dropped
         Studies in the analysis; of these, the corrected ones; studies that `drop00` excluded.
+    plain
+        The same cells before the correction.
     """
 
     cells: tuple[Array, ...]
     present: Mask
     corrected: Mask
     dropped: Mask
+    plain: tuple[Array, ...]
+
+    @property
+    def plus(self) -> Array:
+        """What was added to each cell of a study."""
+        return np.asarray(self.cells[0] - self.plain[0])
 
 
 def _arrays(*values: ArrayLike) -> list[Array]:
@@ -110,32 +129,39 @@ def _corrected(cells: tuple[Array, ...], present: Mask, excluded: Mask | None = 
         touched = present & (to == "all")
     touched = touched & (add > 0)
     plus = np.where(touched, add, 0.0)
-    return Cells(tuple(cell + plus for cell in cells), present, touched, dropped)
+    return Cells(tuple(cell + plus for cell in cells), present, touched, dropped, cells)
 
 
-def one_group(events: ArrayLike, total: ArrayLike, *, add: float = CORRECTION, to: str = "only0") -> Cells:
+def one_group(events: ArrayLike, total: ArrayLike, **rules: Unpack[Rules]) -> Cells:
     """Events and non-events of one group; `add` goes to both."""
     x, n = _arrays(events, total)
-    return _corrected((x, n - x), n > 0, add=add, to=to)
+    return _corrected((x, n - x), n > 0, **rules)
 
 
-def two_groups(*counts: ArrayLike, **rules: Unpack[Rules]) -> Cells:
-    """The four cells of two groups; `add` goes to all of them. `drop00` excludes studies with no or only events in both."""
+def two_groups(*counts: ArrayLike, keep_full: bool = False, **rules: Unpack[Rules]) -> Cells:
+    """The four cells of two groups; `add` goes to all of them. `drop00` excludes studies with no or only events in both.
+
+    With `keep_full` those with only events in both stay.
+    """
     x1, n1, x2, n2 = _arrays(*counts)
-    same_end = ((x1 == 0) & (x2 == 0)) | ((x1 == n1) & (x2 == n2))
+    same_end = ((x1 == 0) & (x2 == 0)) | ((x1 == n1) & (x2 == n2) & (not keep_full))
     return _corrected((x1, n1 - x1, x2, n2 - x2), (n1 > 0) & (n2 > 0), same_end, **rules)
 
 
-def one_rate(events: ArrayLike, person_time: ArrayLike, *, add: float = CORRECTION, to: str = "only0") -> Cells:
+def one_rate(events: ArrayLike, person_time: ArrayLike, **rules: Unpack[Rules]) -> Cells:
     """Events of one group in person-time; `add` goes to the events, the person-time stays."""
     x, t = _arrays(events, person_time)
-    return _corrected((x,), t > 0, add=add, to=to)
+    return _corrected((x,), t > 0, **rules)
 
 
 def two_rates(*counts: ArrayLike, **rules: Unpack[Rules]) -> Cells:
     """Events of two groups in person-time; `add` goes to both. `drop00` excludes double-zero studies."""
     x1, t1, x2, t2 = _arrays(*counts)
     return _corrected((x1, x2), (t1 > 0) & (t2 > 0), (x1 == 0) & (x2 == 0), **rules)
+
+
+def _convention(rules: Rules) -> str:
+    return rules.get("convention", "metafor")
 
 
 def finish(yi: Array, vi: Array, cells: Cells) -> Effects:
@@ -152,27 +178,37 @@ def finish(yi: Array, vi: Array, cells: Cells) -> Effects:
 # `metanet.effects.formulas`; the arcsine measures exist at 0 % and 100 % and take no correction.
 
 
-def raw_proportion(events: ArrayLike, total: ArrayLike, *, add: float = CORRECTION, to: str = "only0") -> Effects:
+def raw_proportion(events: ArrayLike, total: ArrayLike, **rules: Unpack[Rules]) -> Effects:
     """Proportion ``p = x / n`` with variance ``p (1 - p) / n``; measure PR (Viechtbauer 2010, doi:10.18637/jss.v036.i03)."""
-    cells = one_group(events, total, add=add, to=to)
+    cells = one_group(events, total, **rules)
     x, y = cells.cells
     n = x + y
+    own, other = cells.plain if _convention(rules) == "meta" else cells.cells
     with np.errstate(divide="ignore", invalid="ignore"):
-        return finish(x / n, x * y / n**3, cells)
+        return finish(own / (own + other), x * y / n**3, cells)
 
 
-def log_proportion(events: ArrayLike, total: ArrayLike, *, add: float = CORRECTION, to: str = "only0") -> Effects:
-    """Log ``log(x / n)`` with variance ``1 / x - 1 / n``; measure PLN (Viechtbauer 2010, doi:10.18637/jss.v036.i03)."""
-    cells = one_group(events, total, add=add, to=to)
+def log_proportion(events: ArrayLike, total: ArrayLike, **rules: Unpack[Rules]) -> Effects:
+    """Log ``log(x / n)`` with variance ``1 / x - 1 / n``; measure PLN (Viechtbauer 2010, doi:10.18637/jss.v036.i03).
+
+    By meta's convention the correction goes to the events and once to the total, and a study with only events has its events as they
+    are in the variance.
+    """
+    cells = one_group(events, total, **rules)
     x, y = cells.cells
+    if _convention(rules) == "meta":
+        plain, other = cells.plain
+        n = plain + other + cells.plus
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return finish(-np.log1p(other / x), 1.0 / np.where(other == 0, plain, x) - 1.0 / n, cells)
     with np.errstate(divide="ignore", invalid="ignore"):
         # log(x / n) = -log(1 + y / x) and 1 / x - 1 / n = y / (x n) keep their digits where x is nearly n.
         return finish(-np.log1p(y / x), y / (x * (x + y)), cells)
 
 
-def logit(events: ArrayLike, total: ArrayLike, *, add: float = CORRECTION, to: str = "only0") -> Effects:
+def logit(events: ArrayLike, total: ArrayLike, **rules: Unpack[Rules]) -> Effects:
     """Logit ``log(x / (n - x))`` with variance ``1 / x + 1 / (n - x)``; measure PLO (Stijnen 2010, doi:10.1002/sim.4040)."""
-    cells = one_group(events, total, add=add, to=to)
+    cells = one_group(events, total, **rules)
     x, y = cells.cells
     with np.errstate(divide="ignore", invalid="ignore"):
         return finish(np.log(x) - np.log(y), 1.0 / x + 1.0 / y, cells)
@@ -241,17 +277,17 @@ def _time(person_time: ArrayLike) -> Array:
     return np.asarray(person_time, dtype=np.float64)
 
 
-def raw_rate(events: ArrayLike, person_time: ArrayLike, *, add: float = CORRECTION, to: str = "only0") -> Effects:
+def raw_rate(events: ArrayLike, person_time: ArrayLike, **rules: Unpack[Rules]) -> Effects:
     """Rate ``x / t`` with variance ``x / t^2``; measure IR."""
-    cells, t = one_rate(events, person_time, add=add, to=to), _time(person_time)
+    cells, t = one_rate(events, person_time, **rules), _time(person_time)
     (x,) = cells.cells
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return finish(x / t, x / t / t, cells)
 
 
-def log_rate(events: ArrayLike, person_time: ArrayLike, *, add: float = CORRECTION, to: str = "only0") -> Effects:
+def log_rate(events: ArrayLike, person_time: ArrayLike, **rules: Unpack[Rules]) -> Effects:
     """Log rate ``log(x / t)`` with variance ``1 / x``; measure IRLN."""
-    cells, t = one_rate(events, person_time, add=add, to=to), _time(person_time)
+    cells, t = one_rate(events, person_time, **rules), _time(person_time)
     (x,) = cells.cells
     with np.errstate(divide="ignore", invalid="ignore"):
         return finish(np.log(x) - np.log(t), 1.0 / x, cells)
@@ -288,8 +324,9 @@ def rate_difference(*counts: ArrayLike, **rules: Unpack[Rules]) -> Effects:
     """Difference ``x1 / t1 - x2 / t2`` with variance ``x1 / t1^2 + x2 / t2^2``; measure IRD."""
     cells = two_rates(*counts, **rules)
     (x1, x2), t1, t2 = cells.cells, _time(counts[1]), _time(counts[3])
+    own1, own2 = cells.plain if _convention(rules) == "meta" else cells.cells
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return finish(x1 / t1 - x2 / t2, x1 / t1 / t1 + x2 / t2 / t2, cells)
+        return finish(own1 / t1 - own2 / t2, x1 / t1 / t1 + x2 / t2 / t2, cells)
 
 
 # Two-group effect sizes of counts: odds ratio, risk ratio, risk difference, arcsine difference, Peto's odds ratio.
@@ -310,10 +347,16 @@ def odds_ratio(*counts: ArrayLike, **rules: Unpack[Rules]) -> Effects:
 
 def risk_ratio(*counts: ArrayLike, **rules: Unpack[Rules]) -> Effects:
     """Log risk ratio ``log(a n2 / (c n1))``, variance ``1/a - 1/n1 + 1/c - 1/n2`` (Greenland and Robins 1985, doi:10.2307/2530643)."""
-    cells = two_groups(*counts, **rules)
+    theirs = _convention(rules) == "meta"
+    cells = two_groups(*counts, keep_full=theirs, **rules)
     a, b, c, d = cells.cells
     n1, n2 = a + b, c + d
     with np.errstate(divide="ignore", invalid="ignore"):
+        if theirs:
+            n1, n2 = n1 - cells.plus, n2 - cells.plus
+            full = (cells.plain[1] == 0) & (cells.plain[3] == 0)
+            own1, own2 = (np.where(full, plain, cell) for plain, cell in ((cells.plain[0], a), (cells.plain[2], c)))
+            return finish(np.log(a * n2) - np.log(c * n1), 1.0 / own1 - 1.0 / n1 + 1.0 / own2 - 1.0 / n2, cells)
         return finish(np.log(a * n2) - np.log(c * n1), b / (a * n1) + d / (c * n2), cells)
 
 
@@ -322,8 +365,10 @@ def risk_difference(*counts: ArrayLike, **rules: Unpack[Rules]) -> Effects:
     cells = two_groups(*counts, **rules)
     a, b, c, d = cells.cells
     n1, n2 = a + b, c + d
+    x1, y1, x2, y2 = cells.cells if _convention(rules) == "metafor" else cells.plain
+    m1, m2 = x1 + y1, x2 + y2
     with np.errstate(divide="ignore", invalid="ignore"):
-        return finish((a * n2 - c * n1) / (n1 * n2), a * b / n1**3 + c * d / n2**3, cells)
+        return finish((x1 * m2 - x2 * m1) / (m1 * m2), a * b / n1**3 + c * d / n2**3, cells)
 
 
 def arcsine_difference(*counts: ArrayLike, drop00: bool = False) -> Effects:
@@ -341,8 +386,10 @@ def peto_odds_ratio(*counts: ArrayLike, **rules: Unpack[Rules]) -> Effects:
 
     With N patients: ``O - E = (a d - b c) / N`` and ``V = (a + c) (b + d) n1 n2 / (N^2 (N - 1))``, the variance of the
     hypergeometric distribution. The zero-cell rules apply as for the other measures, as in metafor's `escalc`; Peto's method
-    itself, which pools `O - E`, needs no correction: give ``add=0`` for it.
+    itself, which pools `O - E`, needs no correction: give ``add=0`` for it, or the convention of meta or RevMan, which add nothing.
     """
+    if _convention(rules) != "metafor":
+        rules["to"] = "none"
     cells = two_groups(*counts, **rules)
     a, b, c, d = cells.cells
     n1, n2 = a + b, c + d

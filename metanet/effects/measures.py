@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from metanet.base.arrays import Array
 from metanet.effects import back_transforms as back, formulas
-from metanet.effects.formulas import CORRECTION, RULES, Effects
+from metanet.effects.formulas import CONVENTIONS, CORRECTION, RULES, Effects
 
 Data = Literal["counts", "person_time"]
 Response = Literal["rate", "ratio", "difference", "rate per person-time"]
@@ -89,7 +89,9 @@ class Measure:
         treated = ("events", second)
         return treated if self.groups == 1 else (*treated, *(f"{name}_control" for name in treated))
 
-    def effects(self, *counts: ArrayLike, add: float = CORRECTION, to: str = "only0", drop00: bool = False) -> Effects:
+    def effects(
+        self, *counts: ArrayLike, add: float = CORRECTION, to: str = "only0", drop00: bool = False, convention: str = "metafor"
+    ) -> Effects:
         """Effect sizes and variances of checked counts.
 
         Parameters
@@ -103,6 +105,8 @@ class Measure:
             "only0", "if0all", "all" or "none" (`metanet.effects.formulas`). Without effect where `corrects` is False.
         drop00
             Take out studies with no events in both groups, or (counts) only events in both. Without effect for one group.
+        convention
+            "metafor", "meta" or "revman": what a corrected study becomes (`metanet.effects.formulas`).
 
         Returns
         -------
@@ -113,7 +117,9 @@ class Measure:
             raise TypeError(f"{self.name} takes {', '.join(self.arguments)}")
         if to not in RULES:
             raise ValueError(f"to={to!r} is not one of {RULES}")
-        rules: dict[str, object] = {"add": add, "to": to} if self.corrects else {}
+        if convention not in CONVENTIONS:
+            raise ValueError(f"convention={convention!r} is not one of {CONVENTIONS}")
+        rules: dict[str, object] = {"add": add, "to": to, "convention": convention} if self.corrects else {}
         if self.groups == 2:
             rules["drop00"] = drop00
         return self.compute(*counts, **rules)

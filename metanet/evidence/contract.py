@@ -133,12 +133,14 @@ ROLES = ("studies", "arms", "outcome", "published", "facts", "other")
 # What the selection of rates cannot do without: columns that must be filled, and their types.
 NEEDED: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
-        "studies": {"study_id": "string", "year": "integer"},
+        "studies": {"study_id": "string"},
         "arms": {"study_id": "string", "arm": "string", "modality": "string", "modality_class": "string"},
         "outcome": {"study_id": "string", "arm": "string", "events": "integer", "total": "integer"},
         "facts": {"study_id": "string"},
     }
 )
+# Columns that a table may lack or leave empty, and their types where it has them: a year orders and labels studies.
+_TYPES: Mapping[str, Mapping[str, str]] = MappingProxyType({"studies": {"year": "integer"}})
 # Columns that an outcome may have and that then mean the same everywhere.
 CERTAINTIES = ("low", "moderate", "high")
 
@@ -476,6 +478,10 @@ def _check_roles(tables: Any, findings: Findings) -> None:
                     f"{table.file} has the role {table.role!r} and no required column {name!r} of the type {kind}",
                     "Describe it so",
                 )
+        for name, kind in _TYPES.get(table.role, {}).items():
+            column = table.column(name)
+            if column is not None and column.type != kind:
+                findings.cannot_read(DESCRIPTOR, f"{table.file}: the column {name!r} is not of the type {kind}", "Describe it so")
         if table.role == "outcome":
             _check_outcome(table, findings)
     for role in ("studies", "arms"):

@@ -22,13 +22,16 @@ def study_labels(studies: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     not on a selection, so that a study has the same label everywhere. A study without an author is called by its id.
     """
     by_label: dict[str, list[str]] = defaultdict(list)
+    dateless: set[str] = set()
     for study in studies:
         author = study.get("first_author") or ""
         # "not printed in the record read" is a remark, not a name.
         name = "" if author.startswith(("not ", "(")) else author
-        year = study["year"]
-        base = f"{name} {year}" if name else _with_year(study["study_id"], year)
+        year = study.get("year")
+        base = " ".join(str(part) for part in (name, year) if part) if name else _with_year(study["study_id"], year)
         by_label[visible(base)].append(study["study_id"])
+        if year is None:
+            dateless.add(study["study_id"])
     labels: dict[str, str] = {}
     taken = Counter(by_label.keys())
     for label, ids in by_label.items():
@@ -36,12 +39,16 @@ def study_labels(studies: Iterable[Mapping[str, Any]]) -> dict[str, str]:
             labels[ids[0]] = label
             continue
         for place, study_id in enumerate(sorted(ids, key=natural)):
-            lettered = f"{label}{_LETTERS[place]}" if place < len(_LETTERS) else f"{label} [{study_id}]"
+            # A letter behind a name without a year would read as part of the name.
+            plain = place < len(_LETTERS) and study_id not in dateless
+            lettered = f"{label}{_LETTERS[place]}" if plain else f"{label} [{study_id}]"
             labels[study_id] = lettered if not taken[lettered] else f"{label} [{study_id}]"
     return labels
 
 
-def _with_year(study_id: str, year: int) -> str:
+def _with_year(study_id: str, year: int | None) -> str:
+    if year is None:
+        return study_id
     stem = study_id.removesuffix(str(year))
     return f"{stem} {year}"
 
@@ -94,7 +101,7 @@ def choose_reports(rows: Sequence[Record], policy: str) -> tuple[list[Record], l
     members: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         sizes[row["study_id"]] += row["total"]
-        years[row["study_id"]] = row["year"]
+        years[row["study_id"]] = row["year"] or 0
         if row["overlap_group"]:
             members[row["overlap_group"]].add(row["study_id"])
     crowded = sorted((group for group, reports in members.items() if len(reports) > 1), key=natural)
@@ -214,7 +221,9 @@ def select(
         )
     notes += _unit_notes(kept)
     return Selection(
-        rows=sorted(kept, key=lambda row: (row["year"], natural(labels[row["study_id"]]), natural(row["arm"]))),
+        rows=sorted(
+            kept, key=lambda row: (row["year"] is None, row["year"] or 0, natural(labels[row["study_id"]]), natural(row["arm"]))
+        ),
         left_out=sieve.left_out,
         notes=notes,
         definition=definition,

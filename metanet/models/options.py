@@ -48,6 +48,16 @@ class Options:
         return self.tau2 is not None and self.tau2_ci is None
 
     @property
+    def convention(self) -> str:
+        """Whose convention a study with empty cells follows."""
+        return CONVENTION.get(str(self.preset), "metafor")
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """The zero-cell rules as `Measure.effects` takes them."""
+        return {"add": self.add, "to": self.to, "drop00": self.drop00, "convention": self.convention}
+
+    @property
     def scale(self) -> str:
         """What the result is on the response scale: as `Measure.response`, or "effect" for effects given as such."""
         return "effect" if self.measure == "GEN" else MEASURES[self.measure].response
@@ -58,19 +68,34 @@ class Options:
         return 1 if self.measure == "GEN" else MEASURES[self.measure].groups
 
 
-_METAFOR = {"model": "inverse_variance", "tau2": "REML", "ci": "z", "prediction": "z", "i2": "tau2"}
-_META = {"model": "inverse_variance", "tau2": "REML", "ci": "z", "prediction": "V", "i2": "Q"}
+_METAFOR: dict[str, str | None] = {"model": "inverse_variance", "tau2": "REML", "ci": "z", "prediction": "z", "i2": "tau2"}
+_META: dict[str, str | None] = {"model": "inverse_variance", "tau2": "REML", "ci": "z", "prediction": "V", "i2": "Q"}
+_REVMAN5: dict[str, str | None] = {"model": "inverse_variance", "tau2": "DL", "ci": "z", "prediction": None, "i2": "Q"}
+_MH_RANDOM = {**_REVMAN5, "model": "mantel_haenszel_random"}
 #: What the defaults of another program come to, by the measure that is pooled ("" stands for every other one).
-PRESETS: dict[str, dict[str, dict[str, str]]] = {
+PRESETS: dict[str, dict[str, dict[str, str | None]]] = {
     # metafor: escalc and rma with their defaults; 0.5 where a cell is zero, normal quantiles throughout.
     "metafor": {"": _METAFOR},
     # meta: metaprop pools logits by rma.glmm, everything else by inverse variance; metabin's measure is the risk ratio.
     "meta": {"PLO": {**_META, "model": "glmm"}, "": _META},
     # RevMan since 2025: REML, I2 from tau2; its interval of the mean is the normal one unless Hartung-Knapp is chosen.
     "revman": {"": _METAFOR},
+    # RevMan 5 and RevMan Web before 2025: tau2 of DerSimonian and Laird, I2 from Q, no prediction; counts of two groups by the
+    # Mantel-Haenszel method, of whose random-effects form this is.
+    "revman5": {**dict.fromkeys(("OR", "RR", "RD"), _MH_RANDOM), "PETO": {**_REVMAN5, "model": "peto"}, "": _REVMAN5},
 }
 #: The measure of two groups where a program's own is another than the odds ratio.
-PRESET_MEASURE = {"meta": "RR", "revman": "RR"}
+PRESET_MEASURE = {"meta": "RR", "revman": "RR", "revman5": "RR"}
+#: The convention for empty cells of a preset, where it is another than metafor's.
+CONVENTION = {"meta": "meta", "revman": "revman", "revman5": "revman"}
+#: Measures whose estimate is not corrected by a convention, of which the variance alone is.
+PLAIN_ESTIMATE = {"meta": ("PR", "RD", "IRD"), "revman": ("RD",)}
+#: What a reader calls the program of a preset.
+PRESET_TITLE = {"metafor": "metafor", "meta": "meta", "revman": "RevMan", "revman5": "RevMan 5"}
+#: Models of Mantel and Haenszel: a preset corrects their cells, and gives them its own measure.
+_MH = ("mantel_haenszel", "mantel_haenszel_random")
+#: The prediction interval of the model, or of the preset.
+DEFAULT = "default"
 
 
 #: Words of other models than the default, with a model that knows them: who names one means that model.
@@ -111,9 +136,9 @@ def check_options(
     *,
     model: object = None,
     measure: object = None,
-    tau2: object = "REML",
+    tau2: object = None,
     ci: object = None,
-    prediction: object = "HTS",
+    prediction: object = DEFAULT,
     level: object = 0.95,
     tau2_ci: object = None,
     i2: object = None,
@@ -133,19 +158,27 @@ def check_options(
     """
     if preset is not None:
         name = check_choice("preset", preset, tuple(PRESETS))
-        if measure is None and groups == 2 and not timed and model in (None, *TWO_STEP):
+        if measure is None and groups == 2 and not timed and model in (None, *TWO_STEP, *_MH):
             measure = PRESET_MEASURE.get(name)
         kind = measure or ("PLO" if groups == 1 and not by_effect and not timed else "")
         chosen = PRESETS[name].get(str(kind), PRESETS[name][""])
-        # A preset fills what was left at its default; a word that is named stands. The defaults of the signature are "not named".
+        # A preset fills what was left out; a word that is named stands.
+        if model is None and name == "meta" and tau2 == "DL" and measure in MODELS["mantel_haenszel_random"].measures:
+            # metabin takes the tau2 of DerSimonian and Laird about the mean of Mantel and Haenszel.
+            model = "mantel_haenszel_random"
         model = chosen["model"] if model is None else model
-        fitted = MODELS[str(model) if model in MODELS else chosen["model"]]
+        fitted = MODELS[str(model if model in MODELS else chosen["model"])]
         if ci is None and chosen["ci"] in fitted.ci:
             ci = chosen["ci"]
-        if prediction == "HTS":
+        if tau2 is None and chosen["tau2"] in fitted.tau2:
+            tau2 = chosen["tau2"]
+        if tau2_ci is None and name == "meta" and tau2 == "DL" and "Jackson" in fitted.tau2_ci:
+            tau2_ci = "Jackson"
+        if prediction == DEFAULT:
             # With another quantile for the mean these programs take it for the prediction as well.
             wanted = {"t": "V", "HK": "HK", "HK-adhoc": "HK"}.get(str(ci)) if chosen["prediction"] == "z" else None
-            prediction = next((word for word in (wanted, chosen["prediction"]) if word and word in fitted.prediction), "HTS")
+            words = (wanted, chosen["prediction"]) if wanted else (chosen["prediction"],)
+            prediction = next((word for word in words if word in fitted.prediction), DEFAULT)
         if i2 is None and fitted.tau2 != (None,):
             i2 = chosen["i2"]
     if model is None:
@@ -155,8 +188,8 @@ def check_options(
         measure = _default_measure(name, groups=groups, by_effect=by_effect, timed=timed)
     known = MODELS[name]
     kind = check_choice("measure", measure, known.measures, where=f"for model={name!r}")
-    estimator = _default_or(tau2, "REML", known.tau2)
-    predicted = _default_or(prediction, "HTS", known.prediction)
+    estimator = known.tau2[0] if tau2 is None else _default_or(tau2, "REML", known.tau2)
+    predicted = known.prediction[0] if prediction == DEFAULT else _default_or(prediction, "HTS", known.prediction)
     checked = Options(
         model=name,
         measure=kind,
@@ -175,7 +208,7 @@ def check_options(
 
 
 def _default_or(value: object, default: str, allowed: tuple[str | None, ...]) -> object:
-    """The signature's default is taken as "the model's own"; any other word has to be one that the model knows."""
+    """The usual word is taken as "the model's own" where a model does not know it; any other word has to be one that it knows."""
     return allowed[0] if value == default and default not in allowed else value
 
 
@@ -199,7 +232,9 @@ def _study_interval(measure: str, value: object) -> str:
 
 def _zero_cells(model: str, measure: str, add: object, to: object, drop00: object, preset: object) -> dict[str, Any]:
     """The zero-cell rules; where nothing is ever added naming one is an error, because it could not have an effect."""
-    corrects = model in TWO_STEP and measure != "GEN" and MEASURES[measure].corrects
+    theirs = CONVENTION.get(str(preset), "metafor")
+    corrects = measure != "GEN" and MEASURES[measure].corrects and (model in TWO_STEP or (model in _MH and theirs != "metafor"))
+    corrects = corrects and not (measure == "PETO" and theirs != "metafor")
     for argument, value in (("add", add), ("to", to)):
         if value is not None and not corrects:
             raise ArgumentError(
@@ -207,7 +242,7 @@ def _zero_cells(model: str, measure: str, add: object, to: object, drop00: objec
                 "to cells there. Fix: leave it out."
             )
     pairs = measure != "GEN" and MEASURES[measure].groups == 2
-    if drop00 is not None and not (pairs and model in TWO_STEP):
+    if drop00 is not None and not (pairs and (model in TWO_STEP or corrects)):
         raise ArgumentError(f"drop00={as_given(drop00)} has no meaning for model={model!r} and measure={measure!r}.")
     if drop00 is not None and not isinstance(drop00, bool):
         raise ArgumentError(f"drop00={as_given(drop00)} must be True or False.")
@@ -217,7 +252,7 @@ def _zero_cells(model: str, measure: str, add: object, to: object, drop00: objec
         "add": (CORRECTION if add is None else float(add)) if corrects else 0.0,
         "to": check_choice("to", "only0" if to is None else to, RULES) if corrects else "none",
         # meta and RevMan leave studies without events in both groups out of ratios.
-        "drop00": bool(drop00) if drop00 is not None else preset in ("meta", "revman") and corrects and measure in ("OR", "RR"),
+        "drop00": bool(drop00) if drop00 is not None else theirs != "metafor" and pairs and measure in ("OR", "RR", "PETO"),
     }
 
 

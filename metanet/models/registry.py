@@ -254,6 +254,15 @@ MODELS: Mapping[str, Model] = MappingProxyType(
                 fills=("two_groups", "fill_two_groups"),
             ),
             Model(
+                "mantel_haenszel_random", "Mantel-Haenszel random effects",
+                "Mantel-Haenszel random-effects model (inverse-variance weights; τ² by DerSimonian-Laird from Q about the "
+                "Mantel-Haenszel estimate)", "10.1016/0197-2456(86)90046-2",
+                family="two-step", groups=2, measures=("OR", "RR", "RD"), tau2=("DL",), ci=("z", "HK", "t", "HK-adhoc"),
+                tau2_ci=("Q-profile", "Jackson"), prediction=("HTS", "HK", "z", "V", None), weights="1 / (v + tau2)",
+                remark="Each study was weighted by the inverse of the sum of its variance and the variance between studies, which was "
+                "estimated about the Mantel-Haenszel estimate of a common effect.",
+            ),
+            Model(
                 "peto", "Peto", "Peto common-effect model", "10.1016/S0033-0620(85)80003-7",
                 family="fixed", groups=2, measures=("PETO",), weights="hypergeometric variance",
                 remark="Studies were weighted by Peto's method, which assumes one common effect and suits rare events in groups of "

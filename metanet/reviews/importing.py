@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,16 +19,18 @@ from metanet.evidence.checks.check import Reading, read_folder
 from metanet.evidence.contract import DESCRIPTOR, Contract, curated_folder
 from metanet.evidence.findings import Findings, data_error, in_order
 from metanet.evidence.reading.text import read_bytes
-from metanet.reviews.importers.columns import OWN, PERCENT, check_fields, fields_of
+from metanet.reviews.describing import describe
+from metanet.reviews.importers.columns import OWN, PERCENT, check_fields, fields_of, is_numbered
 from metanet.reviews.importers.extracted_counts import Found, Renames, Request, cell, name_fault, pairs, spelled
 from metanet.reviews.importers.registry import Importer, importers
 from metanet.reviews.merge import Merged, Merger
-from metanet.reviews.names import text_fault
+from metanet.reviews.names import is_reserved, study_id, text_fault
+from metanet.reviews.verify import Agreement, agreement_page, verify
 
 #: Columns that the import fills itself.
 _KEYS = ("study_id", "arm", "events", "total")
 #: Endings of fields that have a value of their own in each row.
-_COUNTED = ("events_control", "total_control", *PERCENT)
+_COUNTED = ("nonevents", "events_control", "total_control", *PERCENT)
 #: Columns that name a group.
 _NAMES = ("arm", "modality", "modality_class")
 
@@ -44,12 +49,24 @@ class Imported:
     kept: int
     left_out: tuple[str, ...]
     notes: tuple[str, ...]
+    beside: tuple[tuple[str, int], ...] = ()
+    agreement: Agreement | None = None
+    #: Cells of studies that a list of references filled, and the studies; None for counts.
+    filled: tuple[int, int] | None = None
 
     def summary(self) -> str:
         """The import as text: rows by table, then what was left out and the notes."""
         rows = sum(number for _, number in self.added)
-        lines = [f"{visible(self.file)} into {visible(self.into)}: {counted(rows, 'row')} added"]
+        done = f"{counted(rows, 'row')} added"
+        if self.filled is not None:
+            done = f"{counted(self.filled[0], 'cell')} of {counted(self.filled[1], 'study', 'studies')} filled"
+        lines = [f"{visible(self.file)} into {visible(self.into)}: {done}"]
         lines += [f"  {file}: {number:,}" for file, number in self.added]
+        if self.beside:
+            lines += ["", "Written beside the tables, which have no place for them:"]
+            lines += [f"  {file}: {counted(number, 'row')}" for file, number in self.beside]
+        if self.agreement is not None:
+            lines += ["", *self.agreement.summary().splitlines()]
         notes = list(self.notes)
         if self.new_outcomes:
             new = listing(self.new_outcomes, 12)
@@ -78,13 +95,16 @@ def import_review(
     values: Sequence[str] = (),
     renames: Sequence[str] = (),
     outcomes: Sequence[str] = (),
+    missing: str | None = None,
+    sheet: str | None = None,
 ) -> Imported:
     """Add the counts of a file to the tables of a review.
 
     Parameters
     ----------
     format
-        "revman5", "revman-web", "covidence" or "csv": a name of `metanet.reviews.importers.registry.importers`.
+        "revman5", "revman-web", "covidence", "csv", "excel", "stata", "spss", "r", "openmeta", or "citations" for titles and DOIs of
+        studies that are there: a name of `metanet.reviews.importers.registry.importers`.
     file
         The file.
     into
@@ -99,6 +119,11 @@ def import_review(
     outcomes
         RevMan: the analyses to import, by name or number, followed by `` / SUBGROUP`` for one subgroup; all by default. Tables:
         the outcome.
+    missing
+        Tables: "skip" leaves rows without events or total out and names each; by default they are one fault that names them all.
+        Empty cells and texts such as "NA", "NR" or "-" are missing.
+    sheet
+        The sheet of a workbook, or the data frame of a file of R; by default the one that has the columns.
 
     Returns
     -------
@@ -119,6 +144,12 @@ def import_review(
             f"columns={visible(shorten(columns[0]))!r} is given, and {chosen.title} defines its own columns. Fix: leave it out; "
             f"names are changed with {spelled('renames', 'NAME=OTHER')}."
         )
+    _check_choices(chosen, missing, sheet)
+    for argument, given in (("values", values), ("renames", renames), ("outcomes", outcomes)) if chosen.describes else ():
+        if given:
+            raise ArgumentError(
+                f"{argument}={visible(shorten(given[0]))!r} is given, and {chosen.title.lower()} have no counts. Fix: leave it out."
+            )
     mapping = pairs("columns", columns, "COLUMN=FIELD")
     constants = {name: cell(value) for name, value in pairs("values", values, "FIELD=VALUE").items()}
     words = Renames(pairs("renames", renames, "NAME=OTHER"))
@@ -133,16 +164,25 @@ def import_review(
             raise ArgumentError(f"outcomes={visible(shorten(outcome))!r} {fault[0]}. Fix: write a name such as 'response'.")
     source = Path(file).expanduser()
     name = visible(source.name) or "file"
-    found = _read(chosen, source, name, Request(contract, words, mapping, constants, tuple(outcomes)))
+    request = Request(contract, words, mapping, constants, tuple(outcomes), _treatments(reading), missing == "skip", sheet)
+    found = _read(chosen, source, name, request)
     if found.findings.faults:
         raise data_error(visible(str(file)), found.findings.faults)
+    if found.citations:
+        return _describe(folder, reading, found, name, str(file), str(into))
     # Fields that are not columns were used above; the columns of all rows are filled from here.
-    merged = Merger(folder, reading, found, words, {k: v for k, v in constants.items() if k not in OWN}).run()
+    merged = Merger(folder, reading, found, words, {k: v for k, v in constants.items() if k not in OWN and not is_numbered(k)}).run()
     if found.findings.faults:
         raise data_error(visible(str(file)), found.findings.faults)
     words.check()
     _rehearse(folder, contract, merged, found, str(file), constants)
-    _write(folder, contract, merged)
+    beside = _beside(folder, found, words)
+    agreement = verify(found.analyses)
+    if agreement.rows:
+        place = _place_beside(folder, found)
+        beside.append((place / "agreement.csv", agreement.csv(), len(agreement.rows)))
+        beside.append((place / "agreement.html", agreement_page(agreement, name).encode(), len(agreement.differing)))
+    _write(folder, contract, merged, {place: content for place, content, _ in beside})
     return Imported(
         name,
         str(into),
@@ -154,7 +194,31 @@ def import_review(
         merged.kept,
         tuple(found.left_out),
         tuple(found.notes),
+        tuple((place.relative_to(_root(folder)).as_posix(), number) for place, _, number in beside if place.suffix == ".csv"),
+        agreement if agreement.rows else None,
     )
+
+
+def _describe(folder: Path, reading: Reading, found: Found, name: str, file: str, into: str) -> Imported:
+    """Fill what references say of the studies that are there."""
+    done = describe(folder, reading, found)
+    if found.findings.faults:
+        raise data_error(visible(file), found.findings.faults)
+    assert reading.contract is not None  # a folder without faults has one
+    _rehearse(folder, reading.contract, done.merged, found, file, {})
+    _write(folder, reading.contract, done.merged, {})
+    left_out, notes = tuple(found.left_out), tuple(found.notes)
+    return Imported(name, into, (), (), (), 0, 0, 0, left_out, notes, filled=(done.cells, done.studies))
+
+
+def _check_choices(chosen: Importer, missing: str | None, sheet: str | None) -> None:
+    """Refuse a choice that the format does not have."""
+    if missing is not None:
+        check_choice("missing", missing, ("skip",))
+        if not chosen.maps_columns:
+            raise ArgumentError(f"missing={missing!r} is given, and {chosen.title} has no gaps to leave out. Fix: leave it out.")
+    if sheet is not None and not chosen.has_sheets:
+        raise ArgumentError(f"sheet={visible(shorten(sheet))!r} is given, and {chosen.title} has no sheets. Fix: leave it out.")
 
 
 def _folder(into: str | Path) -> Path:
@@ -184,9 +248,19 @@ def _reading(folder: Path) -> Reading:
     return reading
 
 
+def _treatments(reading: Reading) -> tuple[str, ...]:
+    arms = None if reading.tables is None else reading.tables.arms
+    return () if arms is None else tuple(dict.fromkeys(row.text["modality"] for row in arms.rows))
+
+
 def _check_constants(constants: dict[str, str], chosen: Importer, contract: Contract) -> None:
     fields = [name for name in fields_of(contract) if name not in _KEYS and not name.endswith(_COUNTED)]
-    check_fields("values", constants, fields if chosen.maps_columns else [name for name in fields if name not in OWN])
+    numbered = {name for name in constants if is_numbered(name) and not name.startswith(("events", "total", "percent"))}
+    check_fields(
+        "values",
+        constants.keys() - (numbered if chosen.maps_columns else set()),
+        fields if chosen.maps_columns else [name for name in fields if name not in OWN],
+    )
     for name, value in constants.items():
         if (fault := text_fault(value, 1000)) is not None:
             raise ArgumentError(f"values={f'{name}={visible(shorten(value))}'!r} {fault}. Fix: write a value, or leave it out.")
@@ -234,28 +308,57 @@ def _in_the_file(fault: Problem, merged: Merged, found: Found, constants: Mappin
     return Problem(found.file, place.row, shown, fault.value, fault.wrong, fix)
 
 
-def _write(folder: Path, contract: Contract, merged: Merged) -> None:
+def _root(folder: Path) -> Path:
+    """The folder of the review around its tables."""
+    return folder.parent if folder.name == "extracted_data" else folder
+
+
+def _place_beside(folder: Path, found: Found) -> Path:
+    """The folder of what an import writes beside the tables."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(found.source_file).stem).strip("_") or "file"
+    return _root(folder) / "imported" / (f"{stem}_" if is_reserved(stem) else stem)
+
+
+def _beside(folder: Path, found: Found, words: Renames) -> list[tuple[Path, bytes, int]]:
+    """Tables of an import that the review has no place for, with their places and numbers of rows."""
+    place = _place_beside(folder, found)
+    made = []
+    for name, rows in found.beside.items():
+        out = io.StringIO(newline="")
+        columns = ["study_id", *(column for column in rows[0] if column != "study")]
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow([study_id(words(row["study"])), *(cell(row.get(column, "")) for column in columns[1:])])
+        made.append((place / f"{name}.csv", out.getvalue().encode("utf-8", "surrogatepass"), len(rows)))
+    return made
+
+
+def _write(folder: Path, contract: Contract, merged: Merged, beside: Mapping[Path, bytes]) -> None:
     """Write studies before arms and arms before outcomes; if one file fails, restore the others."""
-    content = {} if merged.descriptor is None else {DESCRIPTOR: merged.descriptor}
+    content: dict[Path, bytes] = dict(beside)
+    if merged.descriptor is not None:
+        content[folder / DESCRIPTOR] = merged.descriptor
     roles = {table.file: table.role for table in contract.tables.values()}
     order = {"studies": 0, "arms": 1}
     for file in sorted(merged.drafts, key=lambda each: order.get(roles.get(each, ""), 2)):
         if merged.drafts[file].changed:
-            content[file] = merged.drafts[file].content
-    before = {file: (folder / file).read_bytes() if (folder / file).exists() else None for file in content}
-    done: list[str] = []
+            content[folder / file] = merged.drafts[file].content
+    before = {place: place.read_bytes() if place.exists() else None for place in content}
+    done: list[Path] = []
     try:
-        for file, data in content.items():
-            done.append(file)
-            write_bytes(folder / file, data)
+        for place, data in content.items():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            done.append(place)
+            write_bytes(place, data)
     except BaseException as error:
-        for file in reversed(done):
-            old = before[file]
+        for place in reversed(done):
+            old = before[place]
             with suppress(OSError):
                 if old is None:
-                    (folder / file).unlink(missing_ok=True)
+                    place.unlink(missing_ok=True)
                 else:
-                    write_bytes(folder / file, old)
+                    write_bytes(place, old)
         if isinstance(error, OSError):
             why = error.strerror or type(error).__name__
             raise MetanetError(f"{visible(folder.name)} cannot be written ({why}). Fix: check its rights.") from None

@@ -5,19 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from metanet.base.untrusted import visible
+from metanet.base.untrusted import counted, listing, visible
 from metanet.evidence.checks.check import Reading
 from metanet.evidence.contract import DESCRIPTOR, Contract, TableContract
 from metanet.evidence.findings import Findings
 from metanet.evidence.reading.cells import Row, Table
 from metanet.evidence.reading.text import split
 from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, cell, spelled
-from metanet.reviews.names import author_and_year, outcome_fault, outcome_stem, study_id
+from metanet.reviews.names import author_and_year, cut, outcome_fault, outcome_file, study_id
 from metanet.reviews.new import still_examples
 from metanet.reviews.template import NewOutcome, descriptor_text, outcome_resource
 
@@ -57,6 +58,22 @@ class Draft:
         self.text = "".join(kept)
         self._lines = self.text.count("\n")
         self.changed = True
+
+    def set(self, line: int, column: str, text: str) -> None:
+        """Write another text into one cell of the row that begins on a line; every other row keeps its bytes."""
+        parts = list(io.StringIO(self.text, newline=""))
+        reader = csv.reader(iter(parts), strict=True)
+        start = 0
+        for cells in reader:
+            if start + 1 == line:
+                cells[self.columns.index(column)] = text
+                out = io.StringIO(newline="")
+                csv.writer(out, lineterminator=self.newline).writerow(cells)
+                self.text = "".join([*parts[:start], out.getvalue(), *parts[reader.line_num :]])
+                self._lines = self.text.count("\n")
+                self.changed = True
+                return
+            start = reader.line_num
 
     def add(self, rows: Sequence[tuple[Mapping[str, str], Place]]) -> None:
         """Append rows; fields that are not columns of the file were refused before."""
@@ -104,7 +121,7 @@ def new_draft(file: str, columns: Sequence[str]) -> Draft:
 
 
 #: Outcomes of one import; each new one is a file.
-_MOST_OUTCOMES = 200
+_MOST_OUTCOMES = 1_000
 _NOTE = "Imported; not yet checked against the source."
 #: Defaults of the columns that describe an imported count.
 _DEFAULTS = {
@@ -148,9 +165,12 @@ class Merger:
         self._columns = {table.contract.file: table.columns for table in self.tables.every() if table.columns}
         self._files: dict[str, TableContract | NewOutcome] = {}
         self._labels: dict[str, str] = {}
+        self._files_by_label: dict[str, str] = {}
         self._names: dict[str, tuple[str, Place]] = {}
         self._groups: dict[str, str] = {}
         self._new: dict[str, dict[tuple[str, ...], tuple[Cells, Place]]] = {}
+        #: Line of an arm that is there -> its larger size.
+        self._grown: dict[int, int] = {}
 
     def run(self) -> Merged:
         """The merged tables; faults are in the findings."""
@@ -170,14 +190,26 @@ class Merger:
             self._put(arms.file, (key, count.cells["arm"]), self._arm_cells(count, key, arms), count, old)
             self._count(count, key, file, old)
         self._sizes(arms)
+        self._note_years(studies)
         self._draft(gone)
         return self.merged
+
+    def _note_years(self, studies: TableContract) -> None:
+        """Name the new studies that have no year."""
+        new = self._new.get(studies.file, {}).values()
+        if studies.column("year") is not None and (dateless := [cells["study_id"] for cells, _ in new if not cells.get("year")]):
+            one = len(dateless) == 1
+            self.found.notes.append(
+                f"{counted(len(dateless), 'study', 'studies')} without a year ({listing(map(visible, dateless), 50)}): add "
+                f"{'it' if one else 'them'} to {studies.file}, if known; pooling does not need {'it' if one else 'them'}."
+            )
 
     def _examples(self) -> dict[str, set[int]]:
         """The lines of the invented studies, which the first import removes."""
         assert self.tables.studies is not None  # as above
         counts = [row.text for table in self.tables.outcomes for row in table.rows]
-        invented = still_examples([row.text for row in self.tables.studies.rows], counts)
+        # They stay until there is something in their place.
+        invented = still_examples([row.text for row in self.tables.studies.rows], counts) if self.found.counts else set()
         self.merged.examples = tuple(sorted(invented))
         every = (table for table in self.tables.every() if table.contract.column("study_id") is not None)
         return {table.contract.file: {row.line for row in table.rows if row.text["study_id"] in invented} for table in every}
@@ -211,13 +243,22 @@ class Merger:
     def _outcome(self, count: Count) -> str | None:
         """The file of an outcome; a new one is named after its label, from letters, digits and underscores alone."""
         label = count.outcome
-        stem = outcome_stem(label)
+        if label in self._files_by_label:
+            return self._files_by_label[label]
+        file = self._file_of(count, label)
+        if file is not None:
+            self._files_by_label[label] = file
+        return file
+
+    def _file_of(self, count: Count, label: str) -> str | None:
+        stem = outcome_file(label)
         rename = f"Rename the outcome with {spelled('renames', f'{visible(label)}=NAME')}"
-        for table in self.contract.of_role("outcome"):
-            if label in (table.outcome, table.label) or stem in (table.outcome, outcome_stem(table.label)):
-                return self._claimed(count, table.file, table)
+        for alike in (_titled, _named):
+            for table in self.contract.of_role("outcome"):
+                if alike(table, label):
+                    return self._claimed(count, table.file, table)
         if not stem or (fault := outcome_fault(stem)) is not None:
-            wrong = "has no Latin letters for the name of a file" if not stem else f"cannot be a file name: {stem!r} {fault}"
+            wrong = "has no letters for the name of a file" if not stem else f"cannot be a file name: {stem!r} {fault}"
             self._fault(count.place, "outcome", label, wrong, rename)
             return None
         if not (self.folder / DESCRIPTOR).is_file():
@@ -238,15 +279,31 @@ class Merger:
                 f"Check the column of outcomes, or choose some with {spelled('outcomes', 'NAME')}",
             )
             return None
-        file = f"{stem}.csv"
-        if file in self.contract.tables or (file not in self._files and (self.folder / file).exists()):
+        for file, known in self._labels.items():
+            if _like(known) == _like(label):
+                return file
+        # Names that differ only beyond the length of a file name, or in signs that it cannot have, are numbered.
+        number = 1
+        while (file := f"{stem if number == 1 else _numbered(stem, number)}.csv") in self._labels or file in self.contract.tables:
+            number += 1
+        if (self.folder / file).exists():
             self._fault(count.place, "outcome", label, f"would be written to {file}, which is another file", rename)
             return None
-        return self._claimed(count, file, NewOutcome(stem, label[:120]))
+        if number > 1:
+            self.found.notes.append(
+                f"{visible(label)!r} is written to {file}, because another outcome, {visible(self._title(stem))!r}, has the name "
+                f"without the number. If they are one outcome, join them with {spelled('renames', f'{label}={self._title(stem)}')}."
+            )
+        return self._claimed(count, file, NewOutcome(file.removesuffix(".csv"), cut(label, _LONGEST_LABEL)))
+
+    def _title(self, stem: str) -> str:
+        """The title of the outcome whose file has this name."""
+        there = self.contract.tables.get(f"{stem}.csv")
+        return self._labels.get(f"{stem}.csv") or (there.label if there is not None else "") or stem
 
     def _claimed(self, count: Count, file: str, what: TableContract | NewOutcome) -> str | None:
         other = self._labels.setdefault(file, count.outcome)
-        if other != count.outcome:
+        if _like(other) != _like(count.outcome):
             self._fault(
                 count.place,
                 "outcome",
@@ -354,6 +411,18 @@ class Merger:
             # An unreadable total is already a fault; a size avoids a second one.
             if not cells.get("n"):
                 cells["n"] = str(max(largest.get(key, 1), 1))
+        assert self.tables.arms is not None  # a folder without faults has them
+        for row in self.tables.arms.rows:
+            key = (row.text["study_id"], row.text["arm"])
+            before = row.values.get("n")
+            if before is not None and largest.get(key, 0) > before and self._wrote_size(key, before):
+                self._grown[row.line] = largest[key]
+
+    def _wrote_size(self, key: tuple[str, ...], size: int) -> bool:
+        """Whether the size of an arm is what an import set: the largest total of counts that all came by imports."""
+        counts = [row for table in self.tables.outcomes for row in table.rows if (row.text["study_id"], row.text["arm"]) == key]
+        patients = [row.values.get("total") or 0 for row in counts if row.text.get("unit", "patients") == "patients"]
+        return bool(patients) and size == max(patients) and all(row.text.get("note", "").startswith(_NOTE) for row in counts)
 
     def _draft(self, gone: Mapping[str, set[int]]) -> None:
         findings = self.found.findings
@@ -361,6 +430,10 @@ class Merger:
         for file, lines in gone.items():
             if lines and (draft := self._open(file, present)) is not None:
                 draft.drop(lines)
+        sizes = self.contract.of_role("arms")[0].file
+        if self._grown and (draft := self._open(sizes, present)) is not None:
+            for line, size in self._grown.items():
+                draft.set(line - sum(gone_line < line for gone_line in gone.get(sizes, ())), "n", str(size))
         for file, rows in self._new.items():
             if rows and (draft := self._open(file, present)) is not None:
                 fitting = []
@@ -402,6 +475,36 @@ class Merger:
 
 def _columns_of(outcome: NewOutcome) -> list[str]:
     return [column["name"] for column in outcome_resource(outcome)["schema"]["fields"]]
+
+
+#: Characters of the label of an outcome that are kept.
+_LONGEST_LABEL = 200
+_LONGEST_STEM = 60
+
+
+def _like(label: str) -> str:
+    """A label as it is compared: without case, and with one kind of space."""
+    return " ".join(re.split(r"[\s_]+", cut(label, _LONGEST_LABEL).casefold().strip()))
+
+
+def _titled(table: TableContract, label: str) -> bool:
+    """Whether a label is the title of an outcome, or its name letter by letter."""
+    return label == table.outcome or _like(label) == _like(table.label)
+
+
+def _named(table: TableContract, label: str) -> bool:
+    """Whether a label is the name of an outcome that has another title.
+
+    A name that was made from the title says less than the title: names have no signs, in which outcomes can differ.
+    """
+    stem, own = outcome_file(table.label), table.outcome or ""
+    number = own.rpartition("_")[2]
+    made = own == stem or (number.isdecimal() and own == _numbered(stem, int(number)))
+    return not made and _like(label) == _like(own)
+
+
+def _numbered(stem: str, number: int) -> str:
+    return f"{stem[: _LONGEST_STEM - len(str(number)) - 1].rstrip('_')}_{number}"
 
 
 def _same(name: str, text: str, other: str) -> bool:

@@ -19,10 +19,23 @@ _TAKEN = frozenset({"studies", "arms", "published_pooled", "datapackage", "readm
 _OUTCOME = re.compile(r"[a-z][a-z0-9_]*")
 _TYPED_OUTCOME = re.compile(r"[A-Za-z][A-Za-z0-9 _-]*")
 _STUDY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_AND_OTHERS = re.compile(r",?\s*\bet al\b\.?", re.IGNORECASE)
+#: What stands behind a name and is no part of it: et al., the number of the reference, and marks of footnotes, as in Adam 2010 [12]*.
+_AND_OTHERS = re.compile(r",?\s*\bet al\b\.?|\s*\[\d+(?:\s*[,–-]\s*\d+)*\](?=[*†‡§¶]*$)|\s*[*†‡§¶]+$", re.IGNORECASE)
+_YEAR = re.compile(r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])")
+#: A name that begins with its year, such as 2010-Adam, and a number that tells two names apart, as in Adam 2010 (#12).
+_YEAR_FIRST = re.compile(r"(?P<year>(?:19|20)[0-9]{2}(?P<letter>[a-z]?))[\s,_-]+(?P<author>[^\W\d].*)")
+_NUMBER = re.compile(r"\s*\(#([0-9]+)\)$")
 _YEAR_AT_END = re.compile(r"(?P<author>.*?)[\s,(]*(?P<year>(?:19|20)[0-9]{2})(?P<letter>[a-z]?)\)?")
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*`$=;]')
 _LONGEST = 60
+
+
+def cut(name: str, longest: int) -> str:
+    """A name of at most `longest` characters; a longer one ends in a digest of all of it, so that two alike stay two."""
+    if len(name) <= longest:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    return f"{name[: longest - 10].rstrip()}… [{digest}]"
 
 
 def is_reserved(name: str) -> bool:
@@ -59,6 +72,14 @@ def outcome_stem(label: str) -> str:
     """A free text as the name of an outcome: lower-case letters, digits and underscores; empty where none are left."""
     plain = unicodedata.normalize("NFKD", label.casefold()).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "_", plain).strip("_").lstrip("0123456789_")[:_LONGEST].rstrip("_")
+
+
+def outcome_file(label: str) -> str:
+    """The stem of the file of an outcome. A label of another script gets a digest of it, which is the same in the next import."""
+    stem = outcome_stem(label)
+    if not stem and any(character.isalpha() for character in label):
+        return f"outcome_{hashlib.sha256(label.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    return stem
 
 
 def outcome_fault(name: str) -> str | None:
@@ -101,22 +122,42 @@ def folder_fault(name: str) -> str | None:
 def study_id(name: str) -> str:
     """The key of a study from its name, `Müller-Lüd 2010a` -> `Muller-Lud2010a`.
 
-    A name without Latin letters gets a key from a digest of the name, which is the same in the next import.
+    A name that begins with a digit gets "Study-" before it. One without Latin letters gets a key from a digest of the name, which
+    is the same in the next import.
     """
     if _STUDY.fullmatch(name) and not is_reserved(name):
         return name
-    short = _AND_OTHERS.sub("", name)
+    short = _NUMBER.sub(r"-\1", _AND_OTHERS.sub("", name))
+    if (first := _YEAR_FIRST.fullmatch(short)) is not None:
+        short = f"{first['author']} {first['year']}"
     folded = unicodedata.normalize("NFKD", short.replace("ß", "ss").replace("ø", "o").replace("Ø", "O"))
     plain = re.sub(r"[^A-Za-z0-9_-]+", "", folded.encode("ascii", "ignore").decode()).strip("-_")[:50]
     if re.match(r"[A-Za-z]", plain) and not is_reserved(plain):
         return plain
+    if re.match(r"[0-9]", plain) and all(letter.isascii() for letter in folded if letter.isalnum()):
+        return f"Study-{plain}"
     return f"Study-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
+def year_of(text: str) -> str:
+    """The year in a text such as `2005/07/01`, `2001a` or `Adam 2001 Study 309`; empty where it has none, or several."""
+    years = set(_YEAR.findall(text))
+    return years.pop() if len(years) == 1 else ""
+
+
+def plain_author(text: str) -> str:
+    """The author of a cell such as `Adam et al. [3]` or `Adam, 2011`."""
+    plain = _AND_OTHERS.sub("", text).strip(" ,;")
+    return author_and_year(plain)[0] or plain
+
+
 def author_and_year(name: str) -> tuple[str, str]:
-    """Author and year of a name such as `Smith 2010a`; empty where the name does not end in a year."""
-    found = _YEAR_AT_END.fullmatch(_AND_OTHERS.sub("", name).strip())
+    """Author and year of a name such as `Smith 2010a` or `2010-Smith`; the author is empty where the name has no year at an end."""
+    plain = _NUMBER.sub("", _AND_OTHERS.sub("", name).strip())
+    if (first := _YEAR_FIRST.fullmatch(plain)) is not None and year_of(first["author"]) == "":
+        return first["author"].strip(" ,;"), first["year"][:4]
+    found = _YEAR_AT_END.fullmatch(plain)
     if found is None:
-        return "", ""
+        return "", year_of(name)
     author = found["author"].strip(" ,;")
     return ("" if author.casefold() in {"study", "trial"} else author), found["year"]

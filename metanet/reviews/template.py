@@ -101,7 +101,7 @@ def _studies() -> dict[str, Any]:
                 metanet=_KEY_IN_WORDS,
             ),
             _field("first_author", "First author", "Family name of the first author; empty when it is not known."),
-            _year("year", "Year", "Calendar year of publication.", required=True),
+            _year("year", "Year", "Calendar year of publication; empty when it is not known."),
             _field("title", "Title", "Title of the report."),
             _field("journal", "Journal", "Journal or meeting."),
             _field(
@@ -192,8 +192,8 @@ def _count(name: str, title: str, description: str, least: int) -> dict[str, Any
     return _field(name, title, description, "integer", constraints=_NEEDED | {"minimum": least})
 
 
-def _year(name: str, title: str, description: str, *, required: bool = False) -> dict[str, Any]:
-    return _field(name, title, description, "integer", constraints=(_NEEDED if required else {}) | {"minimum": 1900})
+def _year(name: str, title: str, description: str) -> dict[str, Any]:
+    return _field(name, title, description, "integer", constraints={"minimum": 1900})
 
 
 def _number(name: str, title: str, description: str, unit: str, most: float) -> dict[str, Any]:

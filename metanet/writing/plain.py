@@ -10,6 +10,7 @@ from metanet.base.display import in_sentence, level_text, sentence_case, title_o
 from metanet.base.errors import ArgumentError
 from metanet.base.results import plain
 from metanet.base.untrusted import NO_MATH, html_text, visible
+from metanet.models.options import PRESET_TITLE
 from metanet.models.registry import MODELS, TAU2, model_row
 from metanet.models.results.pooled import Pooled
 from metanet.writing.table.table import Cell, Column, Table, count_cell, made, number_cell, text_cell
@@ -87,6 +88,8 @@ def method_table(fit: Pooled) -> Table:
     entries = {**fit.method, "level": level_text(fit.method["level"])}
     named = model_row(entries["model"], entries["link"]) if entries["model"] in MODELS else None
     entries |= {"model": named.title if named else entries["model"], "unsettled": _UNSETTLED if entries.get("unsettled") else None}
+    if entries.get("preset") in PRESET_TITLE:
+        entries["preset"] = PRESET_TITLE[entries["preset"]]
     if entries.get("tau2") in TAU2:
         entries["tau2"] = sentence_case(TAU2[entries["tau2"]].title)
     if entries.get("ci") == "credible":

@@ -69,7 +69,7 @@ def test_an_outcome_that_is_there_is_found_by_its_label(review):
 
 def test_a_continuous_outcome_is_left_out_and_said(review):
     made = review.take("revman5", rm5(RELIEF, SCORE))
-    assert made.left_out == ("1.2 Pain score: continuous data", "1 study that no analysis has data of")
+    assert made.left_out == ("1.2 Pain score: continuous data", "1 study that no analysis has counts of: Lee 2015")
     assert "Left out:\n  1.2 Pain score: continuous data" in made.summary()
 
 
@@ -99,10 +99,15 @@ def test_one_subgroup_is_chosen_by_its_name(review):
     assert review.counts("nausea") == [("Smith2012a", "Drug A", "5", "50"), ("Smith2012a", "Placebo", "2", "51")]
 
 
-def test_a_study_in_two_subgroups_is_refused_with_the_way_out(review):
-    problem = review.only("revman5", rm5(NAUSEA.replace('STUDY_ID="STD-2"', 'STUDY_ID="STD-1"')))
-    assert "counted twice" in problem.wrong
-    assert "outcomes=['1.3 / Low dose']" in problem.fix
+def test_a_study_in_two_subgroups_has_an_arm_in_each_and_is_named(review):
+    made = review.take("revman5", rm5(NAUSEA.replace('STUDY_ID="STD-2"', 'STUDY_ID="STD-1"')))
+    assert [row[1:] for row in review.counts("nausea")] == [
+        ("Drug A, Low dose", "4", "42"),
+        ("Drug A, High dose", "5", "50"),
+        ("Placebo, Low dose", "2", "41"),
+        ("Placebo, High dose", "2", "51"),
+    ]
+    assert any("became an arm each (Müller 2010)" in note for note in made.notes)
 
 
 def test_an_unknown_outcome_gets_the_nearest(review):
@@ -123,14 +128,12 @@ def test_a_rename_of_what_is_not_there_gets_the_nearest(review):
 @pytest.mark.parametrize(
     ("old", "new", "column", "words"),
     [
-        ('EVENTS_1="14"', 'EVENTS_1="41"', "EVENTS_1", "is more than the total 40"),
         ('EVENTS_1="14"', 'EVENTS_1="35%"', "EVENTS_1", "per cent sign"),
         ('EVENTS_1="14"', 'EVENTS_1="-1"', "EVENTS_1", "below 0"),
         ('EVENTS_1="14"', 'EVENTS_1="3-5"', "EVENTS_1", "range"),
         ('EVENTS_1="14"', 'EVENTS_1="1.5"', "EVENTS_1", "whole number"),
         ('EVENTS_1="14"', "", "EVENTS_1", "is empty"),
         (' TOTAL_2="41"', "", "TOTAL_2", "is empty"),
-        (' TOTAL_2="41"', ' TOTAL_2="0"', "TOTAL_2", "below 1"),
         ('STUDY_ID="STD-1"', 'STUDY_ID="STD-9"', "STUDY_ID", "is not the ID of a study"),
     ],
 )
@@ -144,15 +147,30 @@ def test_a_number_that_cannot_be_one_is_refused_at_its_line_and_attribute(review
     assert problem.fix
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [('EVENTS_1="14"', 'EVENTS_1="41"', "41 of 40 in a group"), (' TOTAL_2="41"', ' TOTAL_2="0"', "6 of 0 in a group")],
+)
+def test_a_row_that_cannot_be_is_left_out_and_the_rest_comes_in(review, old, new, words):
+    made = review.take("revman5", rm5(RELIEF.replace(old, new)))
+    assert f"1.1 Pain relief: Müller 2010, {words}" in made.left_out
+    assert [row[0] for row in review.counts("pain_relief")] == ["Smith2012a", "Smith2012a"]
+
+
 def test_every_fault_is_told_in_one_run(review):
-    content = rm5(RELIEF.replace('TOTAL_1="40"', 'TOTAL_1="NA"').replace('EVENTS_2="7"', 'EVENTS_2="70"'))
+    content = rm5(RELIEF.replace('TOTAL_1="40"', 'TOTAL_1="NA"').replace('EVENTS_2="7"', 'EVENTS_2="7 to 9"'))
     assert len(review.refused("revman5", content)) == 2
 
 
-def test_a_study_without_a_year_is_refused(review):
+def test_a_study_without_a_year_comes_in_and_is_named(review):
     studies = STUDIES.replace('NAME="Smith 2012a" YEAR="2012."', 'NAME="Smith" YEAR="unpublished"')
-    problem = review.only("revman5", rm5(RELIEF, studies=studies))
-    assert (problem.column, problem.wrong) == ("YEAR", "is empty")
+    made = review.take("revman5", rm5(RELIEF, studies=studies))
+    assert any("1 study without a year (Smith)" in note for note in made.notes)
+    evidence = mn.load_evidence(review.data)
+    rates = evidence.rates("pain_relief")
+    assert rates["study"].tolist()[-1].startswith("Smith")
+    assert rates["year"].isna().tolist() == [False, False, True, True]
+    assert mn.pool(rates, model="glmm").k == 4
 
 
 def test_one_id_for_two_studies_is_refused(review):
@@ -169,16 +187,22 @@ def test_two_groups_of_one_label_are_refused(review):
     assert "both groups" in review.only("revman5", rm5(RELIEF.replace("Placebo", "Drug A"))).wrong
 
 
-def test_two_outcomes_that_become_one_file_are_refused(review):
-    content = rm5(RELIEF, RELIEF.replace('NO="1"', 'NO="2"').replace("Pain relief", "Pain relief!"))
-    assert any("as 'Pain relief' is" in problem.wrong for problem in review.refused("revman5", content))
+def test_two_outcomes_that_become_one_file_are_numbered(review):
+    content = rm5(RELIEF, RELIEF.replace('NO="1"', 'NO="2"').replace("Pain relief", "Pain relief!").replace('"14"', '"13"'))
+    made = review.take("revman5", content)
+    assert made.new_outcomes == ("pain_relief", "pain_relief_2")
+    assert review.counts("pain_relief")[0][2:] == ("14", "40")
+    assert review.counts("pain_relief_2")[0][2:] == ("13", "40")
+    # The next import finds each by its label.
+    again = review.take("revman5", content)
+    assert (again.there, again.added) == (8, ())
 
 
-def test_another_count_of_the_same_arm_is_refused(review):
+def test_an_analysis_with_other_counts_of_the_same_arm_is_an_outcome_of_its_own(review):
     content = rm5(RELIEF, RELIEF.replace('NO="1"', 'NO="2"').replace('EVENTS_1="14"', 'EVENTS_1="13"'))
-    problem = review.only("revman5", content)
-    assert "is another count" in problem.wrong
-    assert "14/40" in problem.wrong
+    made = review.take("revman5", content)
+    assert made.new_outcomes == ("pain_relief", "pain_relief_drug_a_versus_placebo")
+    assert any("has other counts for an arm than analysis 1.1 (Müller 2010)" in note for note in made.notes)
 
 
 def test_the_same_count_twice_comes_in_once_and_is_said(review):
@@ -194,18 +218,20 @@ def test_events_that_revman_swaps_come_in_as_entered_and_are_said(review):
     assert review.counts("pain_relief")[0][2] == "14"
 
 
-def test_a_label_that_means_something_else_in_the_next_comparison_is_noticed(review):
+def test_a_label_that_means_something_else_in_the_next_comparison_is_resolved_by_the_contrast(review):
     settings = SETTINGS.replace("Drug A,", "Treatment,") + "2,1,Harm,Drug B versus placebo,Dichotomous,Treatment,Placebo,FALSE\n"
     members = {"data-rows.csv": ROWS + "2,1,Harm,,Zee 2016,2016,,,1,20,,2,21,\n", "overall-estimates-and-settings.csv": settings}
     made = review.take("revman-web", package(members))
-    assert any("'Treatment' is the label of a group in 2 comparisons" in note for note in made.notes)
+    # The contrast of the comparison says which drug it is.
+    assert set(review.column("arms", "modality")) == {"Drug A", "Drug B", "Placebo"}
+    assert not any("'Treatment'" in note for note in made.notes)
 
 
 def test_an_empty_row_is_left_out_and_said(review):
     content = rm5(
         RELIEF + '<DICH_OUTCOME NO="2"><NAME>Death</NAME><DICH_DATA STUDY_ID="STD-1" TOTAL_1="0" TOTAL_2="0"/></DICH_OUTCOME>'
     )
-    assert "1.2 Death: 1 row without a number" in review.take("revman5", content).left_out
+    assert "1.2 Death: 1 row without a number (Müller 2010)" in review.take("revman5", content).left_out
 
 
 def test_the_invented_studies_leave_and_are_named(review):
@@ -252,8 +278,18 @@ def test_a_study_that_is_there_with_another_year_is_refused(review):
     assert (problem.column, problem.wrong) == ("year", "contradicts '2010' of Adams2010 in studies.csv line 2")
 
 
-def test_a_total_beyond_the_arm_that_is_there_is_refused(review):
+def test_the_size_of_an_arm_that_an_import_wrote_grows(review):
     review.take("csv", PLAIN, outcomes=["response"])
+    review.take("csv", PLAIN.replace("5,20", "5,21"), outcomes=["harm"])
+    assert review.column("arms", "n") == ["21", "30"]
+    review.take("csv", PLAIN.replace("5,20", "5,19"), outcomes=["third"])
+    assert review.column("arms", "n") == ["21", "30"]
+
+
+def test_a_total_beyond_the_arm_that_somebody_wrote_is_refused(review):
+    review.take("csv", PLAIN, outcomes=["response"])
+    rows = (review.data / "response.csv").read_text().replace("Imported; not yet checked against the source.", "Checked.")
+    (review.data / "response.csv").write_text(rows)
     problem = review.only("csv", PLAIN.replace("5,20", "5,21"), outcomes=["harm"])
     assert (problem.row, problem.column) == (2, "total")
     assert "more than the 20 patients" in problem.wrong
@@ -365,8 +401,8 @@ def test_of_an_extraction_by_two_readers_the_consensus_is_taken(review):
     assert review.column("response", "double_extracted") == ["true", "false"]
     assert made.left_out == (
         "1 column: Notes on design",
-        "2 rows of single readers, replaced by their consensus",
-        "1 row without events and total",
+        "2 rows of single readers, replaced by their consensus: Smith 2010",
+        "1 row without events and total: line 6 (Zee 2016)",
     )
 
 

@@ -17,12 +17,31 @@ from metanet.base.errors import MetanetError
 from metanet.cli import cli
 
 from .conftest import COVIDENCE, NAUSEA, RELIEF, SCORE, rm5
+from .formats import xlsx
 
 PAGE = Path(__file__).parents[2] / "docs" / "new_review.md"
 _CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
-_TABLE = re.compile(r"`(?P<name>\w+\.csv)`:\n\n```text\n(?P<rows>.*?)```", re.DOTALL)
+_TABLE = re.compile(r"`(?P<name>\w+\.(?:csv|ris))`:\n\n```text\n(?P<rows>.*?)```", re.DOTALL)
 #: Where a command that was shown before has left the folder in another state, it starts from a fresh one.
-_FRESH = ("import revman5 ../pain.rm5 --into . --outcome", "import csv", "import covidence", "import revman5 ../faulty.rm5")
+_FRESH = (
+    "import revman5 ../pain.rm5 --into . --outcome",
+    "import csv",
+    "import covidence",
+    "import excel",
+    "import revman5 ../faulty.rm5",
+)
+#: The workbook of the page: a sheet of notes, and a sheet with a title and merged headings above its column names.
+_BOOK = {
+    "Notes": [["Extraction by A and B"]],
+    "Trials": [
+        ["Table 2. Pain relief", None, None, None, None, None],
+        ["Study", "Year", "Drug A", None, "Placebo", None],
+        [None, None, "events", "n", "events", "n"],
+        ["Adams", 2010, 12, 40, 7, 41],
+        ["Baker", 2011, 15, 52, 9, 50],
+        ["Total", None, 27, 92, 16, 91],
+    ],
+}
 
 
 def renewed(text):
@@ -30,6 +49,7 @@ def renewed(text):
     faulty = RELIEF.replace('EVENTS_1="14"', 'EVENTS_1="35%"').replace('TOTAL_2="51"', 'TOTAL_2="5"')
     for name, content in (("pain.rm5", rm5(RELIEF, SCORE, NAUSEA)), ("faulty.rm5", rm5(faulty)), ("extraction.csv", COVIDENCE)):
         Path(name).write_text(content, encoding="utf-8")
+    Path("trials.xlsx").write_bytes(xlsx(_BOOK, merged={"Trials": "A1:F1 A2:A3 B2:B3 C2:D2 E2:F2"}))
     for found in _TABLE.finditer(text):
         Path(found["name"]).write_text(found["rows"], encoding="utf-8")
     start, number = Path.cwd(), iter(range(99))

@@ -102,27 +102,20 @@ CAUSES = "Look for another denominator, a misprint or missing patients; write th
         (table("9/56", "60"), "events", "9/56", "is a count of 56, and the total beside it is 60", "Check both against the source"),
         (table("9/56 (16.1%)", "60"), "events", "9/56 (16.1%)", "is a count of 56, and the total beside it is 60", "Check both"),
         (table("16.1%", percent="20"), "events", "16.1%", "does not fit the other percentage of the row", "Check both percentages"),
-        (table("16.1%", ""), "events", "16.1%", "is a percentage, and there is no total beside it", "Write the total, a whole number"),
-        (
-            table("16.1%", "NR"),
-            "events",
-            "16.1%",
-            "is a percentage, and the total beside it is 'NR'",
-            "Write the total, a whole number",
-        ),
-        (table("", "", "16.1"), "percent", "16.1", "is a percentage, and there is no total beside it", "Write the total"),
+        (table("16.1%", ""), "total", None, "is empty (Adams 2010)", "Write the number, or leave the row out with missing='skip'"),
+        (table("16.1%", "NR"), "total", "NR", "is a word for a missing value (Adams 2010)", "Write the number"),
+        (table("", "", "16.1"), "total", None, "is empty (Adams 2010)", "Write the number"),
         (table("16.1%", "0"), "events", "16.1%", "has the denominator 0", "Check it against the source"),
         (table("116.1%"), "events", "116.1%", "has a percentage above 100 (116.1%)", "Check it against the source"),
         (table("", percent="116.1"), "percent", "116.1", "has a percentage above 100 (116.1%)", "Check it"),
         (table("", percent="16.071428571"), "percent", "16.071428571", "has 9 decimals, more than the 6 that are read", "Write what"),
         (table('"16,1%"'), "events", "16,1%", "has a decimal comma", "Write 16.1%"),
         (table("", percent='"16,1"'), "percent", "16,1", "has a decimal comma", "Write 16.1%"),
-        (table("", percent="NA"), "percent", "NA", "is a placeholder for a missing value", "Leave the cell empty"),
+        (table("", percent="NA"), "percent", "NA", "is a word for a missing value (Adams 2010)", "Write the number"),
         (table("", percent="<5%"), "percent", "<5%", "is not an exact number", "Write the number"),
         (table("", percent="KM 16%"), "percent", "KM 16%", "is not a number", "Write a number"),
         (table("9", percent="about 16"), "percent", "about 16", "is not an exact number", "Write the number"),
         (table("57/56"), "events", "57", "is more than the total 56", "Check both counts"),
-        (table("9 (16.1)"), "events", "9 (16.1)", "contains a count and a percentage", "Write the count 9 alone"),
         (table("12-15"), "events", "12-15", "is a range", "Write one number"),
         (table("²"), "events", "²", "is not a number", "Write a number"),
     ],
@@ -180,7 +173,7 @@ def test_totals_follow_from_fractions_where_no_column_has_them(review):
     review.take("csv", "study,year,modality,events\nAdams 2010,2010,x,9/56 (16.1%)\nBaker 2011,2011,x,3/40\n", outcomes=["response"])
     assert review.counts("response") == [("Adams2010", "x", "9", "56"), ("Baker2011", "x", "3", "40")]
     problem = review.only("csv", "study,year,modality,events\nAdams 2010,2010,x,9/56\nClark 2011,2011,x,3\n", outcomes=["harm"])
-    assert (problem.row, problem.column, problem.wrong) == (3, "total", "is empty")
+    assert (problem.row, problem.column, problem.wrong) == (3, "total", "is empty (Clark 2011)")
     content = "study,year,events,events_control\nDixon 2012,2012,9/56,3/40\n"
     review.take("csv", content, outcomes=["harm"])
     assert [row[2:] for row in review.counts("harm")] == [("9", "56"), ("3", "40")]

@@ -69,7 +69,7 @@ def fit_subsets(fit: Pooled, options: Options, masks: Mask) -> SubsetFits:
         rest = _by_table(out, fit, data, options, masks)
     elif options.model == "bayes" and options.link == "logit" and b >= _WORTH_A_TABLE:
         rest = _posterior_table(out, fit, data, options, masks)
-    elif options.model in TWO_STEP and options.to != "if0all":
+    elif options.model in TWO_STEP and options.model != "mantel_haenszel_random" and options.to != "if0all":
         rest = _two_step(out, fit, options, masks)
     short = lean(options)
     for start in range(0, rest.size, _PIECE):

@@ -72,6 +72,9 @@ def _years(table: Table, findings: Findings) -> None:
     latest = datetime.date.today().year + 1
     for row in table.rows:
         year, start, end = (row.values.get(name) for name in _YEAR_COLUMNS)
+        if year is None and "year" not in row.bad and table.contract.column("year") is not None:
+            fix = "Add the year if the source prints it; it orders and labels studies and is not needed to pool them"
+            findings.notice(table.file, "is empty", fix, row=row.line, column="year", value=row.text["study_id"])
         for name in _YEAR_COLUMNS:
             value = row.values.get(name)
             if value is not None and value > latest:

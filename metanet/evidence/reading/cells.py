@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metanet.base.errors import nearest, shorten
+from metanet.base.gaps import ROUNDING
 from metanet.base.untrusted import counted, harmful, listing, visible
 from metanet.evidence.contract import Column, TableContract
 from metanet.evidence.findings import Findings
@@ -20,6 +21,8 @@ from metanet.evidence.reading.text import Record, Sheet
 _PLAIN = re.compile(r"-?(\d+\.?\d*|\.\d+)", re.ASCII)
 # One or two zeros are a decimal place of a program; three could be thousands.
 _WHOLE_WITH_ZEROS = re.compile(r"(-?\d+)\.0{0,2}", re.ASCII)
+# So many decimal places come from a calculation: 0.29 * 100 is 28.999999999999996.
+_CALCULATED = re.compile(r"-?\d+\.\d{9,}", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+", re.ASCII)
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}([.,' \u2019\u202f]\d{3})+([.,]\d+)?", re.ASCII)
 _FRACTION = re.compile(r"\d+\s*(/|of|von|out of)\s*\d+(\s*\(.*\))?", re.ASCII | re.IGNORECASE)
@@ -67,8 +70,8 @@ def decimal_comma(text: str) -> bool:
 def plain_number(text: str, *, whole: bool, comma: bool, foreign: bool) -> str | None:
     """`text` as a number with a decimal point, or None where it is not plainly one number.
 
-    `whole` accepts 5.0 as 5, as many programs write it. `comma` says that the file writes decimals with a comma,
-    `foreign` that its cells are not separated by commas, so that a point may mean thousands.
+    `whole` accepts 5.0 as 5, as many programs write it, and 28.999999999999996 as 29. `comma` says that the file writes decimals
+    with a comma, `foreign` that its cells are not separated by commas, so that a point may mean thousands.
     """
     if _THOUSANDS.fullmatch(text) and (foreign or "," in text):
         return None
@@ -77,6 +80,8 @@ def plain_number(text: str, *, whole: bool, comma: bool, foreign: bool) -> str |
         return None
     if whole and (match := _WHOLE_WITH_ZEROS.fullmatch(candidate)):
         return match[1]
+    if whole and _CALCULATED.fullmatch(candidate) and abs((number := float(candidate)) - round(number)) <= ROUNDING:
+        return str(round(number))
     return candidate if _PLAIN.fullmatch(candidate) else None
 
 

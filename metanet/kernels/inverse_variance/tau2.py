@@ -99,6 +99,13 @@ def dl(studies: Sums) -> Array:
     return (studies.qe - studies.df) / studies.trace
 
 
+def dl_from_q(q: Array, k: Array, weights: Array) -> Array:
+    """`dl` from a Q about any mean, such as that of Mantel and Haenszel, and the weights ``1 / v`` ``[b, k]``."""
+    total, squares = weights.sum(-1), (weights * weights).sum(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(k > 1, np.maximum(0.0, (q - (k - 1)) / (total - squares / total)), 0.0)
+
+
 @Estimator
 def he(studies: Sums) -> Array:
     """Hedges (1983, doi:10.1037/0033-2909.93.2.388): variance of the residuals less what sampling puts into it.

@@ -168,6 +168,56 @@ MEASURES: dict[str, Callable[[Array, Array, Array, Array, Array], _Parts]] = {
 }
 
 
+def pool_corrected(
+    measure: str, cells: tuple[Array, Array, Array, Array], plus: Array, y: Array, v: Array, *, plain_weights: bool, about: str = "own"
+) -> Pooled:
+    """Pool by the method of Mantel and Haenszel with corrected cells, as RevMan and meta do.
+
+    Parameters
+    ----------
+    cells
+        Events and non-events of the treated and of the control, as counted, ``[b, k]``.
+    plus
+        What is added to each of the four cells of a study, ``[b, k]``.
+    y, v
+        The studies' own effects and variances by the same convention; infinite variances mark the studies that are left out.
+    plain_weights
+        Whether the weights of risk differences, ``n1 n2 / N``, rest on the counts (RevMan) or on the corrected cells (meta).
+    about
+        "own" or "inverse_variance": the mean that `q` is about.
+
+    Notes
+    -----
+    A risk difference is the weighted mean of the studies' own; its variance is that of Greenland and Robins (1985,
+    doi:10.2307/2530643) from the corrected cells. The odds ratio and the risk ratio have the formulas of `pool_mantel_haenszel`.
+    """
+    used = np.isfinite(v)
+    a, b, c, d = (np.where(used, cell + plus, 0.0) for cell in cells)
+    size = np.where(used, a + b + c + d, 1.0)
+    if measure == "RD":
+        n1, n2 = np.where(used, a + b, 1.0), np.where(used, c + d, 1.0)
+        m1, m2 = (n1 - 2 * plus, n2 - 2 * plus) if plain_weights else (n1, n2)
+        weight = np.where(used, m1 * m2 / (m1 + m2), 0.0)
+        whole = weight.sum(-1)
+        spread = ((a * b * n2**3 + c * d * n1**3) / (n1 * n2 * size * size)).sum(-1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value, variance = (weight * np.where(used, y, 0.0)).sum(-1) / whole, spread / (whole * whole)
+        finite = whole > 0
+    else:
+        value, variance, weight, _, finite = MEASURES[measure](a, b, c, d, size)
+    estimable = finite & (variance > 0)
+    estimate = np.where(estimable, value, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        w = np.where(used, 1.0 / v, 0.0)
+        centre = estimate if about == "own" else (w * y).sum(-1) / w.sum(-1)
+        q = np.where(used, w * (y - centre[:, None]) ** 2, 0.0).sum(-1)
+        shares = np.where(estimable[:, None], weight / weight.sum(-1, keepdims=True), np.nan)
+    df = np.maximum(used.sum(-1) - 1.0, 0.0)
+    q = np.where(estimable, np.where(df > 0, q, 0.0), np.nan)
+    se = np.sqrt(np.where(estimable, variance, np.nan))
+    return Pooled(estimate, se, q, df, distributions.chi2_upper_tail(q, df), shares, used, estimable)
+
+
 def _homogeneity(measure: str, t: Tables, estimate: Array, add: float, *, drop_empty: bool) -> tuple[Array, Array]:
     """Weighted sum of squared distances of the studies' own effects from the estimate, and its degrees of freedom."""
     counted = t.present & ~t.empty if drop_empty else t.present

@@ -51,7 +51,8 @@ def compare(
     by: str = "modality_class",
     *,
     heterogeneity: str = "common",
-    tau2: str = "REML",
+    tau2: str | None = None,
+    preset: str | None = None,
     study: str | None = None,
     bootstrap: int | None = None,
     seed: int = 0,
@@ -74,6 +75,8 @@ def compare(
         rate closer to nominal.
     tau2
         Estimator of tau2 in two-step models, as in `pool`.
+    preset
+        Another program's defaults for the groups, as in `pool`. The test of equal groups stays that of this function.
     study
         Column of the names of the studies.
     bootstrap
@@ -114,7 +117,7 @@ def compare(
     Hauck, Donner (1977), doi:10.1080/01621459.1977.10479969; Zou, Donner (2008), doi:10.1002/sim.3095; Donner, Zou (2012),
     doi:10.1177/0962280210383082; Holm (1979), Scandinavian Journal of Statistics 6:65-70; Fisher (1922), doi:10.2307/2340521.
     """
-    given, options = _options(data, choices, tau2)
+    given, options = _options(data, choices, tau2, preset)
     frame, names, group, notes = _groups(data, by)
     apart = data.attrs.get("selection", {}).get("within") is not None
     if not apart and any(str(entry.get("reason", "")).startswith("shares patients") for entry in data.attrs.get("left_out", [])):
@@ -249,7 +252,7 @@ def _by_posterior(
     )
 
 
-def _options(data: object, choices: Mapping[str, Any], tau2: str) -> tuple[dict[str, Any], Options]:
+def _options(data: object, choices: Mapping[str, Any], tau2: str | None, preset: str | None) -> tuple[dict[str, Any], Options]:
     known = (*(name for name in CHOICES if name not in ("tau2", "preset")), *DATA_ARGUMENTS)
     for name in choices:
         check_choice("argument", name, known, where="to compare")
@@ -257,7 +260,11 @@ def _options(data: object, choices: Mapping[str, Any], tau2: str) -> tuple[dict[
     named = {name: value for name, value in choices.items() if name not in DATA_ARGUMENTS}
     if named.get("model") is not None:
         check_choice("model", named["model"], MODELS, where="for compare")
-    options = options_for(given, {"tau2": tau2, **named})
+    options = options_for(given, {"tau2": tau2, "preset": preset, **named})
+    if options.model not in MODELS:
+        raise ArgumentError(
+            f"preset={preset!r} takes model={options.model!r} here, which compare does not have. Fix: model='inverse_variance'."
+        )
     if options.ci == "KR":
         raise ArgumentError("ci='KR' is not known for compare. Fix: ci='HK'.")
     return given, options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ from metanet.kernels.normal_effect.study_likelihoods import (
     log_binomial,
 )
 from metanet.kernels.numerics import distributions
+from metanet.kernels.two_groups import mantel_haenszel
 from metanet.models.options import Options
 from metanet.models.pooling.batch import Batch, Data
 from metanet.models.pooling.posterior import fill_posterior, to_response
@@ -51,7 +52,7 @@ def effects_of(data: Data, options: Options) -> tuple[Array, Array, Array, Array
         return np.where(data.present, data["yi"], 0.0), data["vi"], np.zeros(b), np.zeros(b)
     measure = MEASURES[options.measure]
     counts = [data[name] for name in measure.arguments]
-    found = measure.effects(*counts, add=options.add, to=options.to, drop00=options.drop00)
+    found = measure.effects(*counts, **options.rules)
     # A variance of zero would be an infinite weight; such a study has no usable effect.
     usable = found.vi > 0
     gone = data.present & (np.isinf(found.vi) | ~usable)
@@ -98,7 +99,8 @@ def fill_two_step(out: Batch, data: Data, options: Options) -> None:
         fill_single(out, single, yi, vi, options)
     several = np.flatnonzero(count > 1)
     if several.size:
-        fill_pooled(out, several, yi[several], vi[several], options)
+        counts = None if data.by_effect or options.model != "mantel_haenszel_random" else data.rows(several)
+        fill_pooled(out, several, yi[several], vi[several], options, counts)
     gone = np.flatnonzero((count == 0) & data.present.any(-1))
     out.put(gone, status="not estimable")
     for name in ("estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper"):
@@ -125,14 +127,31 @@ def show_single(out: Batch, rows: Rows, yi: Array, vi: Array, options: Options) 
     out.weights[rows] = np.where(known, 1.0, 0.0)
 
 
-def fill_pooled(out: Batch, rows: Rows, y: Array, v: Array, options: Options) -> None:
-    """The weighted mean and everything about it, on the model scale; the response fields hold the same values for now."""
+def mantel_haenszel_of(data: Data, y: Array, v: Array, options: Options, about: str = "own") -> mantel_haenszel.Pooled:
+    """The Mantel-Haenszel estimate from cells that are corrected as those of the studies' own effects `y` and `v` were."""
+    e, n, ec, nc = (data[name] for name in ("events", "total", "events_control", "total_control"))
+    found = MEASURES[options.measure].effects(e, n, ec, nc, **options.rules)
+    plus = np.where(found.corrected, options.add, 0.0)
+    plain = options.convention == "revman"
+    return mantel_haenszel.pool_corrected(options.measure, (e, n - e, ec, nc - ec), plus, y, v, plain_weights=plain, about=about)
+
+
+def fill_pooled(out: Batch, rows: Rows, y: Array, v: Array, options: Options, counts: Data | None = None) -> None:
+    """The weighted mean and everything about it, on the model scale; the response fields hold the same values for now.
+
+    With `counts` the test of equal effects, and the estimate of tau2, are about their Mantel-Haenszel estimate.
+    """
     k = two_step.study_count(v)
     zero = np.zeros(rows.size)
     random = options.tau2 is not None
+    common = two_step.weighted_mean(y, v, zero)
     tau2 = tau2_estimators.ESTIMATORS[options.tau2](y, v) if options.tau2 else zero
-    fit = two_step.weighted_mean(y, v, tau2)
-    common = two_step.weighted_mean(y, v, zero) if random else fit
+    if counts is not None:
+        q = mantel_haenszel_of(counts, y, v, options).q
+        # Where no Mantel-Haenszel estimate exists, the inverse-variance mean is what is left.
+        common = replace(common, q=np.where(np.isnan(q), common.q, q))
+        tau2 = tau2_estimators.dl_from_q(common.q, k, common.weights)
+    fit = two_step.weighted_mean(y, v, tau2) if random else common
     interval, fallback = _interval(fit, y, v, tau2, k, options)
     out.fallback[rows] = fallback
     out.put(rows, status="pooled", mu=fit.mean, se=interval.se, mu_lower=interval.lower, mu_upper=interval.upper)

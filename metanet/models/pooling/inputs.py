@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence, Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from metanet.base.arrays import Array
 from metanet.base.display import in_sentence, plural, title_of
 from metanet.base.errors import ArgumentError, as_given, no_column, shorten
+from metanet.base.gaps import is_gap, names_sum, sums_of_others, whole_within_rounding
 from metanet.base.groups import absent, name_of
-from metanet.base.untrusted import visible
+from metanet.base.untrusted import listing, visible
 from metanet.models.pooling.batch import Data
 
 if TYPE_CHECKING:
@@ -83,11 +85,17 @@ def is_sequence(values: Any) -> bool:
     return hasattr(values, "__len__") and hasattr(values, "__iter__") and getattr(values, "ndim", 1) == 1
 
 
+#: A number as a text: digits with a decimal point, or in scientific notation; no thousands, no decimal comma.
+_TEXT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _NOT_NUMBERS = (str, bytes, bytearray, list, tuple, dict, set, complex, np.complexfloating, np.ndarray, np.datetime64, np.timedelta64)
 
 
-def as_numbers(argument: str, values: Any) -> Array:
-    """One-dimensional floats; booleans, texts and missing values are named by index and refused."""
+def as_numbers(argument: str, values: Any, gaps: dict[int, object] | None = None) -> Array:
+    """One-dimensional floats; booleans, texts and missing values are named by index and refused.
+
+    Texts such as NA, NR or a dash are missing values. A column of nothing but texts, as a file with such a word is read, has the
+    numbers that the other texts are. With `gaps` missing values become NaN and are put there, by index.
+    """
     if not is_sequence(values):
         raise ArgumentError(f"{argument}={as_given(values)} must be a sequence of numbers, one for each study.")
     if isinstance(values, np.ma.MaskedArray):
@@ -101,21 +109,29 @@ def as_numbers(argument: str, values: Any) -> Array:
             plain = np.array(items, dtype=np.float64)
             if np.isfinite(plain).all():
                 return plain
+    textual = all(isinstance(item, str) or missing(item) for item in items)
     out = np.empty(len(items))
     for i, item in enumerate(items):
         where = f"{argument}[{i}]={as_given(item)}"
         if isinstance(item, (bool, np.bool_)):
             raise ArgumentError(f"{where} is a truth value, not a number.")
-        if missing(item):
-            raise ArgumentError(f"{where} is missing. Fix: leave the study out or fill in the number.")
-        if isinstance(item, _NOT_NUMBERS):
+        if missing(item) or (isinstance(item, str) and is_gap(item)):
+            if gaps is None:
+                raise ArgumentError(f"{where} is missing. Fix: leave the study out or fill in the number.")
+            gaps[i] = item
+            out[i] = np.nan
+            continue
+        number = _TEXT.fullmatch(item.strip()) if textual and isinstance(item, str) else None
+        if number is None and isinstance(item, _NOT_NUMBERS):
             raise ArgumentError(f"{where} is not a number. Fix: convert the column to numbers first.")
         try:
             out[i] = float(item)
         except (TypeError, ValueError, OverflowError):
             raise ArgumentError(f"{where} is not a number that can be used.") from None
         if np.isnan(out[i]):
-            raise ArgumentError(f"{where} is missing. Fix: leave the study out or fill in the number.")
+            if gaps is None:
+                raise ArgumentError(f"{where} is missing. Fix: leave the study out or fill in the number.")
+            gaps[i] = item
         if np.isinf(out[i]):
             raise ArgumentError(f"{where} is infinite.")
     return out
@@ -228,10 +244,21 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:-1]) + f" and {names[-1]}"
 
 
-def read_columns(data: pd.DataFrame | None, given: Mapping[str, object], arguments: Sequence[str], takes: str) -> dict[str, Array]:
+#: Arguments that are counts.
+_COUNTS = frozenset({"events", "total", "events_control", "total_control"})
+
+
+def read_columns(
+    data: pd.DataFrame | None,
+    given: Mapping[str, object],
+    arguments: Sequence[str],
+    takes: str,
+    gaps: dict[str, dict[int, object]] | None = None,
+) -> dict[str, Array]:
     """The arrays of the arguments that `takes` (in words) needs; one that does not belong to it, or is missing, is refused.
 
-    A column of `data` that bears the name of an argument is found without being named.
+    A column of `data` that bears the name of an argument is found without being named. With `gaps` missing values are put there, by
+    argument and index, and are NaN.
     """
     check_frame(data)
     for name, column in given.items():
@@ -252,7 +279,8 @@ def read_columns(data: pd.DataFrame | None, given: Mapping[str, object], argumen
         if values is None:
             hint = " (a column of data, or a sequence)" if data is not None else ""
             raise ArgumentError(f"{name} is missing{hint}; {takes} takes {listed(arguments)}.")
-        found[name] = as_numbers(name, values)
+        values = as_numbers(name, values, None if gaps is None else gaps.setdefault(name, {}))
+        found[name] = whole_within_rounding(values) if name in _COUNTS else values
     return found
 
 
@@ -283,11 +311,62 @@ def check_time(name: str, values: Array, labels: Sequence[str] | None = None) ->
         raise ArgumentError(f"{name}[{i}]={values[i]:g}{_at(labels, i)} cannot be computed with. Fix: change its unit.")
 
 
+#: Studies that a message or a note names.
+_MOST_NAMED = 50
+
+
+def _gap_error(gaps: Mapping[str, Mapping[int, object]], named: bool, labels: Sequence[str], skips: bool) -> ArgumentError:
+    """The error that names every missing value, its study and what can be done."""
+    places = sorted((i, name) for name, found in gaps.items() for i in found)
+    shown = [f"{name}[{i}]={as_given(gaps[name][i])}{_at(labels if named else None, i)}" for i, name in places]
+    one = len(places) == 1
+    what = "the study" if len({i for i, _ in places}) == 1 else "these studies"
+    way = " with missing='skip'" if skips else ""
+    return ArgumentError(
+        f"{listing(shown, _MOST_NAMED)} {'is' if one else 'are'} missing. "
+        f"Fix: fill in the number{'' if one else 's'}, or leave {what} out{way}."
+    )
+
+
+def _check_sums(labels: Sequence[str], named: bool, columns: Mapping[str, Array], extra: pd.DataFrame | None) -> tuple[str, ...]:
+    """Refuse a row that is called a sum, and note one that has the sums of the others under the name of a study."""
+    added = sums_of_others([values for name, values in columns.items() if name not in ("yi", "vi")]) if "yi" not in columns else []
+    for i, label in enumerate(labels) if named else ():
+        if names_sum(label):
+            what = "has the sums of the other rows" if i in added else "is the name of a sum of other rows"
+            raise ArgumentError(
+                f"study[{i}]={as_given(label)} {what}, so that patients would count twice. "
+                "Fix: leave the row out, or rename the study if it is one."
+            )
+    notes = []
+    for i in added:
+        texts = () if extra is None else (item for item in extra.iloc[i].tolist() if isinstance(item, str))
+        if (word := next((text for text in texts if names_sum(text)), None)) is not None:
+            raise ArgumentError(
+                f"Row {i} of data ({as_given(word)}) has the sums of the other rows, so that patients would count twice. "
+                "Fix: leave the row out."
+            )
+        if len(labels) > 3:
+            notes.append(f"{visible(shorten(labels[i], 40))} has exactly the sums of the other studies. Check that it is a study.")
+    return tuple(notes)
+
+
 def read_studies(
-    data: pd.DataFrame | None, given: Mapping[str, object], *, study: object, arguments: Sequence[str], takes: str
+    data: pd.DataFrame | None,
+    given: Mapping[str, object],
+    *,
+    study: object,
+    arguments: Sequence[str],
+    takes: str,
+    missing: str | None = None,
+    skips: bool = False,
 ) -> Studies:
-    """Check the data arguments of `pool`: `arguments` are those that `takes`, the name of the measure, needs."""
-    columns = read_columns(data, given, arguments, takes)
+    """Check the data arguments of `pool`: `arguments` are those that `takes`, the name of the measure, needs.
+
+    ``missing="skip"`` leaves studies without one of the numbers out; `skips` says whether the caller can be asked for it.
+    """
+    gaps: dict[str, dict[int, object]] = {}
+    columns = read_columns(data, given, arguments, takes, gaps)
     if study is None and data is not None and "study" in data.columns:
         study = "study"
     found_study = resolve(data, "study", study)
@@ -295,8 +374,25 @@ def read_studies(
         raise ArgumentError(f"study={as_given(found_study)} must be a column of data or a sequence of names.")
     same_length(**columns, study=found_study)
     labels, notes = _labels(found_study, len(columns[arguments[0]]))
-    check_columns(columns, labels)
     extra = None if data is None else data.reset_index(drop=True)
+    named = found_study is not None
+    if any(gaps.values()):
+        if missing is None:
+            raise _gap_error(gaps, named, labels, skips)
+        gone = sorted({i for found in gaps.values() for i in found})
+        if len(gone) == len(labels):
+            raise ArgumentError(
+                f"No study has {listed(arguments)}. Fix: check that the columns are those that were meant, or leave these rows out."
+            )
+        keep = np.ones(len(labels), dtype=bool)
+        keep[gone] = False
+        columns = {name: values[keep] for name, values in columns.items()}
+        extra = None if extra is None else extra.iloc[np.flatnonzero(keep)].reset_index(drop=True)
+        out = listing((shorten(labels[i], 40) for i in gone), _MOST_NAMED)
+        notes = (*notes, f"{plural(len(gone), 'study', 'studies')} left out, because a number is missing: {out}.")
+        labels = tuple(label for label, kept in zip(labels, keep.tolist(), strict=True) if kept)
+    check_columns(columns, labels)
+    notes = (*notes, *_check_sums(labels, named, columns, extra))
     if extra is not None and (studies := count_studies(extra)) < len(labels):
         several = f"{len(labels)} arms of {plural(studies, 'study', 'studies')}"
         notes = (*notes, f"{several}: arms of one study are pooled as if they were independent studies.")
@@ -329,6 +425,7 @@ def read_arrays(given: Mapping[str, object], arguments: Sequence[str], takes: st
         if value is None and name in arguments:
             raise ArgumentError(f"{name} is missing; {takes} takes {listed(arguments)}.")
     columns = {name: _numeric(name, given[name]) for name in arguments}
+    columns = {name: whole_within_rounding(values) if name in _COUNTS else values for name, values in columns.items()}
     if len({values.shape for values in columns.values()}) > 1:
         shapes = ", ".join(f"{name} {values.shape}" for name, values in columns.items())
         raise ArgumentError(f"The arrays differ in shape ({shapes}). Fix: equal shapes [analyses, studies].")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metanet.base.arguments import checked, whole
+from metanet.base.arguments import checked, choice, whole
 from metanet.base.errors import ArgumentError, as_given, check_choice, no_column
 from metanet.base.groups import categories_of, read_groups
 from metanet.effects.measures import MEASURES
@@ -38,7 +38,7 @@ _WORDS = ("measure", "model", "tau2", "ci", "prediction", "preset", "tau2_ci", "
 DATA_ARGUMENTS = ("events", "total", "events_control", "total_control", "person_time", "person_time_control", "yi", "vi")
 
 
-@checked()
+@checked(missing=choice("skip"))
 def pool(
     data: pd.DataFrame | None = None,
     *,
@@ -53,9 +53,9 @@ def pool(
     study: str | Sequence[str] | None = None,
     measure: str | None = None,
     model: str | None = None,
-    tau2: str = "REML",
+    tau2: str | None = None,
     ci: str | None = None,
-    prediction: str | None = "HTS",
+    prediction: str | None = "default",
     level: float = 0.95,
     preset: str | None = None,
     tau2_ci: str | None = None,
@@ -65,6 +65,7 @@ def pool(
     add: float | None = None,
     to: str | None = None,
     drop00: bool | None = None,
+    missing: str | None = None,
 ) -> Pooled:
     """Pool the rates of several studies.
 
@@ -91,21 +92,23 @@ def pool(
         One group: "bayes" (default: the posterior of the exact binomial or Poisson likelihood with a normal random effect, under the
         weakly informative priors of the Notes), "glmm" (its maximum) or "beta_binomial". Two groups have "bayes" for the odds
         ratio. Any data: "inverse_variance" (two steps; the default for two groups and effects) or "common". Two groups:
-        "mantel_haenszel", "peto", and the exact random-effects models "UM.FS", "UM.RS", "CM.EL", "CM.AL". A measure other than
-        the logit implies "inverse_variance".
+        "mantel_haenszel", "mantel_haenszel_random" (inverse-variance weights, tau2 about the Mantel-Haenszel estimate), "peto", and
+        the exact random-effects models "UM.FS", "UM.RS", "CM.EL", "CM.AL". A measure other than the logit implies
+        "inverse_variance".
     tau2
-        Estimator of the inverse-variance model: "REML", "DL", "PM", "ML", "SJ", "HS", "HSk", "HE", "EB". Exact models are
+        Estimator of the inverse-variance model: "REML" (default), "DL", "PM", "ML", "SJ", "HS", "HSk", "HE", "EB". Exact models are
         fitted by maximum likelihood, "bayes" has its posterior median.
     ci
         Interval of the mean. "bayes": "credible". Maximum likelihood: "t" (default), "z" or "profile"; inverse variance: "HK"
         (default), "z", "t", "HK-adhoc", "KR", or "profile" (with ``tau2="ML"``); common effect: "z".
     prediction
-        "HTS" (t with k - 2 degrees of freedom), "V" (k - 1), "HK", "KR", "bootstrap", "z", or None. "bayes": "posterior" (default) or
-        None; other exact models: "HTS", "V" or "z"; beta-binomial: "HTS".
+        "HTS" (t with k - 2 degrees of freedom), "V" (k - 1), "HK", "KR", "bootstrap", "z", or None for none. "bayes": "posterior" or
+        None; other exact models: "HTS", "V" or "z"; beta-binomial: "HTS". "default" is that of the preset, or the first of the model.
     level
         Coverage of every interval, as a fraction.
     preset
-        "metafor", "meta" or "revman": that program's documented defaults for every choice that is left at its own.
+        "metafor", "meta", "revman" (RevMan since 2025) or "revman5" (RevMan 5): that program's defaults for every choice that is not
+        named, and its rule for empty cells.
     tau2_ci
         Inverse variance: "Q-profile" (default), "profile" (of the likelihood that estimates tau2) or "Jackson" (generalised Q).
     i2
@@ -116,6 +119,9 @@ def pool(
         Interval of a single proportion: "Clopper-Pearson" (default), "Wilson", "Agresti-Coull", "Jeffreys" or "normal".
     add, to, drop00
         Zero-cell rules of two-step models, as in `effect_sizes`; 0.5, "only0" and False when left out.
+    missing
+        "skip" leaves studies without one of the numbers out and names them in a note; by default they are an error that names them.
+        None, NaN and texts such as "NA", "NR" or "-" are missing.
 
     Returns
     -------
@@ -155,7 +161,7 @@ def pool(
     """
     given = with_columns({name: value for name, value in locals().items() if name in DATA_ARGUMENTS}, data, measure)
     options = options_for(given, {name: value for name, value in locals().items() if name in CHOICES})
-    studies = read_studies(data, given, study=study, **takes_of(options))
+    studies = read_studies(data, given, study=study, **takes_of(options), missing=missing, skips=True)
     return with_uncorrected(pool_studies(studies, options), studies, options, pool_studies)
 
 
@@ -294,9 +300,15 @@ def _check_names(choices: Mapping[str, object], where: str) -> None:
         check_choice("argument", name, (*CHOICES, *DATA_ARGUMENTS), where=f"to {where}")
 
 
-@checked(threads=whole(1))
+@checked(threads=whole(1), missing=choice("skip"))
 def pool_many(
-    data: pd.DataFrame, by: str | Sequence[str], *, study: str | None = None, threads: int = 1, **choices: Any
+    data: pd.DataFrame,
+    by: str | Sequence[str],
+    *,
+    study: str | None = None,
+    threads: int = 1,
+    missing: str | None = None,
+    **choices: Any,
 ) -> pd.DataFrame:
     """Pool every group of a frame in one batch.
 
@@ -311,6 +323,8 @@ def pool_many(
         Column of the names of the studies.
     threads
         As in `pool_arrays`.
+    missing
+        As in `pool`; the note of a group names its studies.
     **choices
         events, total and the other data arguments of `pool` as names of columns, and every choice of `pool`.
 
@@ -351,7 +365,7 @@ def pool_many(
         label = tuple(column.values[place] for column, place in zip(columns, places, strict=True))
         part = frame.iloc[members[places]]
         try:
-            found = read_studies(part, given, study=study, **takes_of(options))
+            found = read_studies(part, given, study=study, **takes_of(options), missing=missing, skips=True)
         except ArgumentError as error:
             where = ", ".join(f"{key}={as_given(value)}" for key, value in zip(keys, label, strict=True))
             raise ArgumentError(f"In the group {where}: {error}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ from metanet.models.pooling.fill import (
     fill_maximum,
     fill_random_effect,
     fill_single,
+    mantel_haenszel_of,
     saturated_binomial,
     show_single,
     wald,
@@ -48,9 +50,11 @@ def fill_two_groups(out: Batch, data: Data, options: Options) -> None:
     count = data.present.sum(-1)
     single = np.flatnonzero(count == 1)
     if single.size:
-        found = MEASURES[options.measure].effects(*columns)
+        found = MEASURES[options.measure].effects(*columns, **single_rules(options))
         out.corrected[:] = found.corrected.sum(-1)
-        fill_single(out, single, found.yi, found.vi, options)
+        known = np.isfinite(found.vi[single]).any(-1)
+        fill_single(out, single[known], found.yi, found.vi, options)
+        out.put(single[~known], status="not estimable", dropped=np.ones((~known).sum()))
         # A single study's correction is noted; the models below need none.
         out.corrected[count != 1] = 0.0
     rows = np.flatnonzero(count > 1)
@@ -64,9 +68,29 @@ def fill_two_groups(out: Batch, data: Data, options: Options) -> None:
         getattr(out, name)[:] = back(options, getattr(out, name), None)
 
 
+def single_rules(options: Options) -> dict[str, Any]:
+    """The zero-cell rules of a study shown as itself: its own where the model adds nothing."""
+    return options.rules if options.convention != "metafor" else {}
+
+
+def _classic(counts: tuple[Array, ...], options: Options) -> tuple[mantel_haenszel.Pooled, Array]:
+    """The common effect, and how many studies had cells corrected, ``[b]``."""
+    none = np.zeros(counts[0].shape[0])
+    if options.model == "peto":
+        return peto.pool_peto(*counts), none
+    if options.convention == "metafor":
+        return mantel_haenszel.pool_mantel_haenszel(options.measure, *counts), none
+    data = Data(dict(zip(("events", "total", "events_control", "total_control"), counts, strict=True)))
+    effects = MEASURES[options.measure].effects(*counts, **options.rules)
+    # A variance of zero would be an infinite weight; RevMan corrects every such study, unless it is told to add nothing.
+    vi = np.where(effects.vi > 0, effects.vi, np.inf)
+    about = "inverse_variance" if options.convention == "meta" else "own"
+    return mantel_haenszel_of(data, effects.yi, vi, options, about), effects.corrected.sum(-1).astype(float)
+
+
 def _fill_classic(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Options) -> None:
     """Common effect by Mantel-Haenszel or Peto, normal interval."""
-    found = peto.pool_peto(*counts) if options.model == "peto" else mantel_haenszel.pool_mantel_haenszel(options.measure, *counts)
+    found, corrected = _classic(counts, options)
     half = distributions.two_sided_z(options.level) * found.se
     lower, upper = found.estimate - half, found.estimate + half
     out.put(rows, status="pooled", mu=found.estimate, se=found.se, mu_lower=lower, mu_upper=upper)
@@ -74,7 +98,7 @@ def _fill_classic(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Op
     out.put(rows, q=found.q, q_df=found.q_df, q_pvalue=found.q_pvalue)
     out.weights[rows] = found.weights
     present = (counts[1] > 0) & (counts[3] > 0)
-    out.put(rows, dropped=(present & ~found.used).sum(-1).astype(float))
+    out.put(rows, dropped=(present & ~found.used).sum(-1).astype(float), corrected=corrected)
     out.shrunken[rows] = found.estimate[:, None]
     fill_inconsistency(out, rows, None, options)
     last = np.flatnonzero(found.used.sum(-1) == 1)
@@ -140,7 +164,7 @@ def _fill_exact(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Opti
 def _fill_last(out: Batch, rows: Rows, counts: tuple[Array, ...], options: Options) -> None:
     """Where one study alone says something of the odds ratio it is shown as itself."""
     if rows.size:
-        found = MEASURES[options.measure].effects(*counts)
+        found = MEASURES[options.measure].effects(*counts, **single_rules(options))
         out.put(rows, corrected=found.corrected.sum(-1).astype(float))
         show_single(out, rows, found.yi, found.vi, options)
 

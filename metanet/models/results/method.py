@@ -15,8 +15,8 @@ from metanet.base.display import level_text, per_cent, plural, sentence_case
 from metanet.base.results import Method
 from metanet.effects.measures import MEASURES
 from metanet.kernels.numerics.distributions import two_sided_z
-from metanet.models.options import Options
-from metanet.models.registry import CI, I2, MODELS, PREDICTION, TWO_STEP, model_row, prior_of, source_of, source_title
+from metanet.models.options import PLAIN_ESTIMATE, PRESET_TITLE, Options
+from metanet.models.registry import CI, I2, MODELS, PREDICTION, model_row, prior_of, source_of, source_title
 
 
 def _model_text(options: Options) -> str:
@@ -31,14 +31,27 @@ def study_interval(options: Options) -> str:
 
 
 def _correction(options: Options) -> str:
-    if options.model == "mantel_haenszel":
+    if options.model == "mantel_haenszel" and options.convention == "metafor":
         return "none in the estimate; 0.5 to all cells of studies with an empty cell in Q"
     if options.to == "none" or options.add == 0:
         return "none"
     timed = MEASURES[options.measure].data == "person_time"
     cells = "the events" if timed else "both cells" if options.groups == 1 else "all cells"
     which = {"only0": "of studies with an empty cell", "if0all": "of all studies if one has an empty cell", "all": "of all studies"}
-    return f"{options.add:g} to {cells} {which[options.to]}"
+    if _once(options):
+        cells = "events and total" if options.groups == 1 else "events and total of both groups"
+    return f"{options.add:g} to {cells} {which[options.to]}{_alone(options)}"
+
+
+def _once(options: Options) -> bool:
+    """Whether a total grows as its events do, and not by twice as much."""
+    return options.convention == "meta" and options.measure in ("RR", "PLN") and options.model != "mantel_haenszel"
+
+
+def _alone(options: Options) -> str:
+    """That a correction leaves the estimate of a study as it is, where it does."""
+    theirs = options.convention != "metafor" and options.measure in PLAIN_ESTIMATE[options.convention]
+    return ", in the variance alone" if theirs else ""
 
 
 def versions() -> dict[str, str]:
@@ -170,13 +183,14 @@ def _sentence(entries: dict[str, Any], options: Options) -> str:
         parts.append(f"prediction interval: {entries['prediction_text']}")
     if entries["studies_corrected"]:
         if options.scale == "rate" and options.to == "only0":
-            parts.append(f"{options.add:g} added to both cells of studies at 0 % or 100 %")
+            both = "events and total" if _once(options) else "both cells"
+            parts.append(f"{options.add:g} added to {both} of studies at 0 % or 100 %{_alone(options)}")
         else:
             parts.append(f"added {entries['continuity_correction']}")
     if options.i2 == "Q":
         parts.append("I² from Q")
     if options.preset:
-        parts.append(f"the defaults of {options.preset}")
+        parts.append(f"the defaults of {PRESET_TITLE[options.preset]}")
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}. {version}."
 
@@ -311,7 +325,7 @@ def _mean(row: Row, options: Options) -> list[str]:
             "All studies have no events, or all have events only: this estimate is determined by the "
             f"{'correction' if row['corrected'] else 'transformation'}, not by the data. Use the exact model (model='glmm')."
         )
-    if options.model == "inverse_variance" and options.ci == "HK":
+    if options.model in ("inverse_variance", "mantel_haenszel_random") and options.ci == "HK":
         out.extend(_hartung_knapp(row, options))
     if row["fallback"]:
         out.append(
@@ -329,13 +343,16 @@ def _mean(row: Row, options: Options) -> list[str]:
 def _corrected(studies: int, options: Options) -> str:
     counted = plural(studies, "study", "studies")
     if options.groups == 1 and options.scale == "rate" and options.to == "only0":
+        other = "the total" if _once(options) else "non-events"
+        where = f"events and to {other} there{_alone(options)}"
         return (
-            f"{counted} at 0 % or 100 %: {options.add:g} was added to events and to "
-            "non-events there. The correction changes the pooled rate; the exact model needs none."
+            f"{counted} at 0 % or 100 %: {options.add:g} was added to {where}. The correction changes the pooled rate; the exact "
+            "model needs none."
         )
-    if options.model not in TWO_STEP:
+    if not options.add:
         return "0.5 was added to all cells of the study shown, because one of them is empty; the effect depends on it."
-    text = f"In {counted} {options.add:g} was added to the {_cells(options)} (to={options.to!r}). The correction changes the result"
+    where = f"{_cells(options)} (to={options.to!r}){_alone(options)}"
+    text = f"In {counted} {options.add:g} was added to the {where}. The correction changes the result"
     exact = [model for model in MODELS.values() if model.family == "exact" and model.groups == options.groups]
     # Rates are rates on every scale; an odds ratio is the only effect of two groups that an exact model pools.
     if options.groups == 2 and not any(options.measure in model.measures for model in exact):
@@ -399,6 +416,8 @@ def _prediction(row: Row, options: Options) -> list[str]:
     if options.tau2 is None:
         return []
     if options.prediction is None:
+        if options.preset == "revman5":
+            return ["There is no prediction interval, as RevMan 5 gives none; prediction='HTS' adds it."]
         return ["No prediction interval was requested."]
     if row["k"] - row["dropped"] < 3:
         return ["A prediction interval needs at least three studies."]

@@ -115,7 +115,7 @@ class StudyTable:
             events, time = data["events"], data["person_time"]
             return "rate", events / time, *poisson_exact(events, time, options.level)
         measure = MEASURES[options.measure]
-        found = measure.effects(*(data[name] for name in measure.arguments), add=add, to=to)
+        found = measure.effects(*(data[name] for name in measure.arguments), add=add, to=to, convention=options.convention)
         known = np.isfinite(found.vi)
         half = two_sided_z(options.level) * np.sqrt(np.where(known, found.vi, np.nan))
         value = np.where(known, found.yi, np.nan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from metanet.base.errors import ArgumentError, check_choice, nearest, shorten
@@ -15,14 +15,23 @@ from metanet.reviews.importers.extracted_counts import spelled
 
 #: Percentages of the total, from which events follow or by which they are checked.
 PERCENT = ("percent", "percent_control")
-#: Fields that no table has: they become keys, the second arm of a row, or counts.
-OWN = ("study", "outcome", "events_control", "total_control", "arm_control", "modality_control", "modality_class_control", *PERCENT)
+#: Fields of a group, which a row may have several of.
+GROUP = ("arm", "modality", "modality_class", "dose", "events", "nonevents", "total", "percent")
+#: Fields that no table has: they become keys, the second arm of a row, the name of an arm, or counts.
+OWN = (
+    *("study", "outcome", "dose", "events_control", "total_control", "arm_control", "modality_control", "modality_class_control"),
+    *("dose_control", "nonevents", "nonevents_control", *PERCENT),
+)
+#: A field of one of several groups of a row, such as events_3; the first has no number.
+_NUMBERED = re.compile(rf"(?:{'|'.join(GROUP)})(?P<suffix>_[2-9])")
 #: What others call these fields; meta and metafor's escalc among them.
 _ELSEWHERE = {
     "treatment": "modality",
     "intervention": "modality",
     "studlab": "study",
     "trial": "study",
+    "study_name": "study",
+    "dosage": "dose",
     "author": "first_author",
     "event": "events",
     "n": "total",
@@ -34,6 +43,12 @@ _ELSEWHERE = {
     "n1i": "total",
     "ci": "events_control",
     "n2i": "total_control",
+    "bi": "nonevents",
+    "di": "nonevents_control",
+    "tpos": "events",
+    "tneg": "nonevents",
+    "cpos": "events_control",
+    "cneg": "nonevents_control",
     "xi": "events",
     "ni": "total",
 }
@@ -55,6 +70,18 @@ def fields_of(contract: Contract) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*OWN, *(name for table in tables for name in table.column_names)]))
 
 
+def is_numbered(name: str) -> bool:
+    """Whether a field is that of the second, third ... group of a row."""
+    return _NUMBERED.fullmatch(name) is not None
+
+
+def group_suffixes(fields: Iterable[str]) -> tuple[str, ...]:
+    """The endings of the groups that a row has: none for the first, then `_control`, `_2`, `_3` ..."""
+    others = {found["suffix"] for name in fields if (found := _NUMBERED.fullmatch(name))}
+    control = any(name.endswith("_control") for name in fields if name.startswith(("events", "percent")))
+    return ("", *(("_control",) if control else ()), *sorted(others))
+
+
 def check_fields(argument: str, words: Iterable[str], fields: Sequence[str]) -> None:
     """Refuse a word that is not a field, and name the nearest one."""
     for word in words:
@@ -69,7 +96,7 @@ def find_columns(
     *,
     strict: bool,
     file: str,
-    line: int,
+    line: int | None,
     findings: Findings,
 ) -> Columns:
     """Assign the columns `names` to fields.
@@ -84,7 +111,7 @@ def find_columns(
             raise ArgumentError(f"columns={visible(shorten(name))!r} is not a column of {file}. {hint}")
     if mapping.get(_REST):
         raise ArgumentError("columns='*' stands for all other columns and cannot be a field. Fix: write '*=' to leave them out.")
-    check_fields("columns", (field for field in mapping.values() if field), fields)
+    check_fields("columns", (field for field in mapping.values() if field and not is_numbered(field)), fields)
     taken: dict[str, str] = {}
     left_out: list[str] = []
     said = {name: field for name, field in mapping.items() if name != _REST}
@@ -98,17 +125,20 @@ def find_columns(
             if not said[name]:
                 left_out.append(name)
             continue
-        meant = known.get(name) or _by_name(name, fields)
+        # A dose names an arm, so a program's own column of doses is taken where the caller says so.
+        meant = known.get(name) or known_field(name, fields if strict else [field for field in fields if field != "dose"])
         if meant is not None and meant not in taken:
             taken[meant] = name
-        elif strict and _REST not in mapping:
+        # Two columns of one meaning are never chosen between, not even where all others are left out.
+        elif strict and (_REST not in mapping or (meant is not None and taken[meant] not in said)):
             _unknown(name, meant, taken, fields, file, line, findings)
         else:
             left_out.append(name)
     return Columns(taken, tuple(left_out))
 
 
-def _by_name(name: str, fields: Sequence[str]) -> str | None:
+def known_field(name: str, fields: Collection[str]) -> str | None:
+    """The field that a name of a column means, or None."""
     folded = re.sub(r"[\s.\-]+", "_", name.strip().casefold())
     # `n` is the size of an arm in our tables and the total in those of others: a table with an own `total` means the first.
     if folded in fields and folded != "n":
@@ -117,19 +147,17 @@ def _by_name(name: str, fields: Sequence[str]) -> str | None:
 
 
 def _unknown(
-    name: str, field: str | None, taken: Mapping[str, str], fields: Sequence[str], file: str, line: int, findings: Findings
+    name: str, field: str | None, taken: Mapping[str, str], fields: Sequence[str], file: str, line: int | None, findings: Findings
 ) -> None:
     shown = visible(name)
     if field is not None:
         wrong = f"would be {field!r}, which {visible(taken[field])!r} is already"
+        fix = f"Choose it with {spelled('columns', f'{shown}={field}')}, or leave it out with {spelled('columns', f'{shown}=')}"
     else:
         wrong = "is a column that cannot be mapped"
-    near = [*difflib.get_close_matches(name.casefold(), fields, n=1, cutoff=0.75), "FIELD"][0]
-    findings.cannot_read(
-        file,
-        wrong,
-        f"Name its field with {spelled('columns', f'{shown}={near}')}, leave it out with "
-        f"{spelled('columns', f'{shown}=')}, or leave out all others with {spelled('columns', '*=')}",
-        row=line,
-        value=name,
-    )
+        near = [*difflib.get_close_matches(name.casefold(), fields, n=1, cutoff=0.75), "FIELD"][0]
+        fix = (
+            f"Name its field with {spelled('columns', f'{shown}={near}')}, leave it out with {spelled('columns', f'{shown}=')}, or "
+            f"leave out all others with {spelled('columns', '*=')}"
+        )
+    findings.cannot_read(file, wrong, fix, row=line, value=name)

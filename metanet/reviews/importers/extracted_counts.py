@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from metanet.base.errors import ArgumentError, nearest, shorten
 from metanet.base.untrusted import harmful, harmless_cell, listing, visible
@@ -13,6 +13,9 @@ from metanet.evidence.contract import Contract
 from metanet.evidence.findings import Findings, Where
 from metanet.evidence.reading.cells import plain_number
 from metanet.reviews.names import is_reserved
+
+if TYPE_CHECKING:
+    from metanet.reviews.importers.two_groups import Analysis
 
 #: Rows of one file. The largest reviews have some thousands; what has more is another kind of table.
 MOST_ROWS = 50_000
@@ -44,16 +47,38 @@ class Count:
     spare: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class Citation:
+    """One reference of a list: its place, what it is called, whom it is matched by, and its cells by column of the studies."""
+
+    number: int
+    label: str
+    author: str
+    year: str
+    cells: Mapping[str, str]
+
+
 @dataclass
 class Found:
-    """The counts of a file, what was left out of it on purpose, and what a reader should know."""
+    """The counts of a file or its references, what was left out of it on purpose, and what a reader should know."""
 
     file: str
     source: str
     counts: list[Count] = field(default_factory=list)
+    citations: list[Citation] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    #: What no table of the review has a place for: table -> rows, each with the name of its study under "study".
+    beside: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     findings: Findings = field(default_factory=Findings)
+    #: The analyses of two groups, chosen or not, with the results that the file states.
+    analyses: Sequence[Analysis] = ()
+
+    #: The file that was given; `file` is where the rows are, which may be inside of it.
+    source_file: str = ""
+
+    def __post_init__(self) -> None:
+        self.source_file = self.source_file or self.file
 
     def refuse(self, wrong: str, fix: str, **where: Unpack[Where]) -> None:
         """Record a fault of the file."""
@@ -87,13 +112,20 @@ class Renames:
 
 @dataclass(frozen=True)
 class Request:
-    """What the caller asks of an importer: column -> field, field -> value for all rows, the outcomes and the renames."""
+    """What the caller asks of an importer: column -> field, field -> value for all rows, the outcomes and the renames.
+
+    `treatments` are those that the review has, in the spelling that is kept. `skip_missing` leaves rows without events or total out,
+    and `sheet` is the sheet of a workbook, or the data frame of a file of R.
+    """
 
     contract: Contract
     renames: Renames
     columns: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
     outcomes: tuple[str, ...] = ()
+    treatments: tuple[str, ...] = ()
+    skip_missing: bool = False
+    sheet: str | None = None
 
 
 def spelled(argument: str, text: str) -> str:

@@ -12,9 +12,10 @@ from metanet.evidence.reading.cells import number_fault
 from metanet.reviews.importers.extracted_counts import SPACES, count_cell
 
 _NUMBER = r"\d+(?:[.,]\d+)?"
-#: 16.1 %, 9 (16.1%), 9/56 (16.1%) and 9/56.
+#: 16.1 %, 9 (16.1%), 9 (16.1), 9/56 (16.1%) and 9/56.
 _CELL = re.compile(
-    rf"(?P<alone>{_NUMBER})\s*%|(?P<count>\d{{1,9}})(?:\s*/\s*(?P<of>\d{{1,9}}))?(?:\s*\(\s*(?P<beside>{_NUMBER})\s*%\s*\))?", re.ASCII
+    rf"(?P<alone>{_NUMBER})\s*%|(?P<count>\d{{1,9}})(?:\s*/\s*(?P<of>\d{{1,9}}))?(?:\s*\(\s*(?P<beside>{_NUMBER})\s*%?\s*\))?",
+    re.ASCII,
 )
 _PERCENT = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<sign>%?)", re.ASCII)
 _COMMA = re.compile(r"\d,\d+\s*%", re.ASCII)

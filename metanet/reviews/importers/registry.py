@@ -37,6 +37,10 @@ class Importer:
     maps_columns
         Whether the caller says what its columns mean: the arguments `columns` and `values` then take every field, and `outcomes`
         names the outcome of the table. Otherwise `outcomes` chooses among the analyses of the file.
+    has_sheets
+        Whether its files have several tables, of which the argument `sheet` chooses one.
+    describes
+        Whether it has references to studies that are there, and no counts.
     """
 
     name: str
@@ -45,16 +49,27 @@ class Importer:
     file: str
     read: Reader
     maps_columns: bool
+    has_sheets: bool = False
+    describes: bool = False
 
 
 _FOUND: dict[str, Importer] = {}
 
 
-def importer(name: str, *, title: str, suffixes: tuple[str, ...], file: str, maps_columns: bool = False) -> Callable[[Reader], Reader]:
+def importer(
+    name: str,
+    *,
+    title: str,
+    suffixes: tuple[str, ...],
+    file: str,
+    maps_columns: bool = False,
+    has_sheets: bool = False,
+    describes: bool = False,
+) -> Callable[[Reader], Reader]:
     """Enter a function into the registry."""
 
     def enter(read: Reader) -> Reader:
-        _FOUND[name] = Importer(name, title, suffixes, file, read, maps_columns)
+        _FOUND[name] = Importer(name, title, suffixes, file, read, maps_columns, has_sheets, describes)
         return read
 
     return enter

@@ -24,6 +24,7 @@ from metanet.models.comparison.result import Comparison
 from metanet.models.comparison.within_result import WithinStudies
 from metanet.models.dependence.robust_result import ClusterRobust
 from metanet.models.dependence.three_level_result import ThreeLevel
+from metanet.models.options import PRESET_TITLE
 from metanet.models.registry import MODELS, model_row, prior_of
 from metanet.models.regression.result import Regression
 from metanet.models.results.method import versions
@@ -153,7 +154,7 @@ def synthesis(fit: Pooled) -> str:
         if fit.status == "pooled":
             text += f" {_intervals(fit)}"
     if method["preset"]:
-        text += f" The defaults of {method['preset']} were used."
+        text += f" The defaults of {PRESET_TITLE.get(method['preset'], method['preset'])} were used."
     used = versions()
     return f"{text} Calculations were made with metanet {used['version']} (NumPy {used['numpy']}, SciPy {used['scipy']})."
 

@@ -28,14 +28,14 @@ def test_likelihood_is_that_of_direct_integration(data, mu, tau):
 
 
 def test_likelihood_of_one_study_is_that_of_mpmath():
-    mpmath.mp.dps = 30
-    e, n, mu, tau = 1, 9, mpmath.mpf("-2.2"), mpmath.mpf("1.7")
+    with mpmath.workdps(30):
+        e, n, mu, tau = 1, 9, mpmath.mpf("-2.2"), mpmath.mpf("1.7")
 
-    def integrand(z):
-        p = 1 / (1 + mpmath.exp(-(mu + tau * z)))
-        return mpmath.binomial(n, e) * p**e * (1 - p) ** (n - e) * mpmath.npdf(z)
+        def integrand(z):
+            p = 1 / (1 + mpmath.exp(-(mu + tau * z)))
+            return mpmath.binomial(n, e) * p**e * (1 - p) ** (n - e) * mpmath.npdf(z)
 
-    wanted = mpmath.log(mpmath.quad(integrand, [-14, -6, -2, 0, 2, 6, 14]))
+        wanted = mpmath.log(mpmath.quad(integrand, [-14, -6, -2, 0, 2, 6, 14]))
     at = re.evaluate(row([e], [n]), np.array([float(mu)]), np.array([float(tau)]), re.RULES[3])
     assert at.loglik[0] == pytest.approx(float(wanted), rel=1e-12)
 

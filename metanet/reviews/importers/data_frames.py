@@ -1,0 +1,56 @@
+"""Data frames of Stata, SPSS and R as sheets of texts: words for labelled values, numbers as they are written."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING
+
+from metanet.reviews.importers.arm_counts import columns_of, counts_of, figures_of, is_column
+from metanet.reviews.importers.extracted_counts import MOST_ROWS, Found, Request
+from metanet.reviews.importers.tabular import MOST_COLUMNS
+from metanet.reviews.importers.workbook import Sheet, lines_of_sheets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+
+def counts_of_frames(frames: Mapping[str, pd.DataFrame], request: Request, found: Found) -> Found:
+    """The counts of the frame that the caller names, or of the one that has the columns."""
+    sheets = [sheet for name, frame in frames.items() if (sheet := _sheet(name, frame, found)) is not None]
+    if found.findings.faults:
+        return found
+    lines = lines_of_sheets(sheets, request, found, is_column(request), "data frame")
+    columns = None if lines is None else columns_of(lines, request, found)
+    if lines is not None and columns is not None:
+        counts_of(lines.rows, columns, request, found, figures_of(lines, columns, found))
+    return found
+
+
+def _sheet(name: str, frame: pd.DataFrame, found: Found) -> Sheet | None:
+    """A frame as a sheet, the column names in row 0 and the observations from 1."""
+    if len(frame) > MOST_ROWS or len(frame.columns) > MOST_COLUMNS:
+        wrong = f"has {len(frame):,} rows and {len(frame.columns):,} columns; up to {MOST_ROWS:,} and {MOST_COLUMNS:,} are imported"
+        found.refuse(wrong, "Give the table of the counts alone, or divide it")
+        return None
+    cells = {(0, place): str(column) for place, column in enumerate(frame.columns, 1)}
+    for place in range(len(frame.columns)):
+        for row, value in enumerate(frame.iloc[:, place].tolist(), 1):
+            if text := as_text(value):
+                cells[row, place + 1] = text
+    return Sheet(name, cells)
+
+
+def as_text(value: object) -> str:
+    """A value as a person would write it; empty where it is missing."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, float):
+        # A number from a calculation has fifteen digits; what is left of 28.999999999999996 is 29.
+        return "" if value != value else str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.15g}"
+    if isinstance(value, datetime.datetime):
+        return value.date().isoformat() if value.time() == datetime.time() else value.isoformat(sep=" ", timespec="minutes")
+    return str(value)
