@@ -482,7 +482,7 @@ def test_tracked_changes_are_taken_as_accepted(review):
     other = outcome("<INS>Nau</INS>\n<INS>sea</INS>", [("A", 1, 30, 2, 31)], number=2)
     content = review_of(("Drug", [named.replace("@", "at <DEL>one</DEL><INS>two</INS> weeks"), other]))
     made = review.take("revman5", content)
-    assert made.new_outcomes[0] == "pain_at_two_weeks"
+    assert made.new_outcomes == ("pain_at_two_weeks", "nausea")
     assert "Drug B" in review.column("arms", "modality")
     assert "one" not in made.summary()
 

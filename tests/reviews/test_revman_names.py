@@ -199,6 +199,12 @@ def test_other_studies_in_subgroups_that_are_not_added_up_are_other_outcomes(rev
     assert "renames=['Pain: Laser=Pain']" in note
 
 
+def test_named_groups_are_not_pooled_over_pairs_that_the_review_does_not_add_up(review):
+    rows = {"Alfa versus placebo": A, "Beta versus placebo": B}
+    content = review_of(("Any drug", [outcome("Pain", rows, labels=("SSRI", "Placebo"), totals="SUB")]))
+    assert len(review.take("revman5", content).new_outcomes) == 2
+
+
 def test_subgroups_are_joined_by_the_rename_of_the_note(review):
     rows = {"Laser": A, "Steam": B}
     content = review_of(("x", [outcome("Pain", rows, labels=("Surgery", "Sham"), totals="SUB")]))

@@ -25,7 +25,18 @@ from metanet.base.errors import ArgumentError, nearest, shorten
 from metanet.base.untrusted import counted, listing, visible
 from metanet.reviews.importers.contrasts import has_versus, read_contrast
 from metanet.reviews.importers.extracted_counts import Count, Found, Place, Request, cell, count_cell, name_fault, spelled
-from metanet.reviews.importers.labels import Context, Names, alike, contrast, folded, is_vague, plain_text, resolved
+from metanet.reviews.importers.labels import (
+    Context,
+    Names,
+    alike,
+    contrast,
+    folded,
+    is_generic,
+    is_vague,
+    plain_text,
+    resolved,
+    treatment as treatment_of,
+)
 from metanet.reviews.names import cut
 
 DICHOTOMOUS = "dichotomous"
@@ -254,8 +265,9 @@ class _Import:
         several = {study for study, names in subgroups.items() if len(names) > 1}
         named = {row.subgroup for row in rows if row.subgroup}
         contrasts = {name for name in named if contrast(name) is not None}
-        # One subgroup among many that looks like a contrast of treatments is one of something else.
-        paired = bool(contrasts) and 2 * len(contrasts) > len(named)
+        # One subgroup among many that looks like a contrast of treatments is one of something else; named groups need none.
+        roles = any(is_generic(treatment_of(self.renames(cut(plain_text(label), _LONGEST_NAME)))) for label in analysis.labels)
+        paired = roles and bool(contrasts) and 2 * len(contrasts) > len(named)
         same = _same_patients([row for row in rows if row.study in several])
         apart = not paired and ((len(named) > 1 and analysis.totals in ("SUB", "NO")) or (bool(several) and bool(same)))
         if apart:
