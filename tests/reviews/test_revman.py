@@ -537,6 +537,16 @@ def test_the_rename_of_the_note_joins_outcomes_that_differ_in_signs(review):
     assert rename == "All cause death=All-cause death"
 
 
+def test_the_renames_of_the_note_work_for_names_with_an_equals_sign(review):
+    content = review_of(
+        ("Drug", [outcome(f"Pain (ICC {sign} 1)", PAIRS, number=number) for number, sign in enumerate(("=", "&lt;"), 1)])
+    )
+    note = next(note for note in review.take("revman5", content).notes if "If they are one outcome" in note)
+    renames = ["Pain (ICC < 1)=NAME", "Pain (ICC = 1)=NAME"]
+    assert all(f"renames=['{rename}']" in note for rename in renames)
+    assert review.take("revman5", content, renames=renames).new_outcomes == ("name",)
+
+
 def test_a_joined_outcome_has_one_table(review):
     made = review.take("revman5", signs(), renames=["All cause death=All-cause death"])
     assert made.new_outcomes == ("all_cause_death", "score_5", "score_5_2")

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from metanet.base.errors import ArgumentError, nearest, shorten
 from metanet.base.untrusted import counted, listing, visible
 from metanet.reviews.importers.contrasts import has_versus, read_contrast
-from metanet.reviews.importers.extracted_counts import Count, Found, Place, Request, cell, count_cell, name_fault, spelled
+from metanet.reviews.importers.extracted_counts import Count, Found, Place, Request, cell, count_cell, joined, name_fault, spelled
 from metanet.reviews.importers.labels import (
     Context,
     Names,
@@ -277,10 +277,7 @@ class _Import:
             else:
                 why = f"the review does not add up its {len(named)} subgroups"
             name = cut(f"{outcome}: {plain_text(next(row.subgroup for row in rows if row.subgroup))}", _LONGEST_OUTCOME)
-            self._note(
-                analysis,
-                f"{why}; each is an outcome of its own. Join some with {spelled('renames', f'{name}={outcome}')}, if they belong.",
-            )
+            self._note(analysis, f"{why}; each is an outcome of its own. Join some with {joined(name, outcome)}, if they belong.")
         pairs = {id(row): self._treatments(analysis, row, paired=paired, several=bool(several)) for row in rows}
         if any(pair is None for pair in pairs.values()):
             return
