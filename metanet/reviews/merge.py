@@ -17,7 +17,7 @@ from metanet.evidence.contract import DESCRIPTOR, Contract, TableContract
 from metanet.evidence.findings import Findings
 from metanet.evidence.reading.cells import Row, Table
 from metanet.evidence.reading.text import split
-from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, cell, spelled
+from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, cell, joined, spelled
 from metanet.reviews.names import author_and_year, cut, outcome_fault, outcome_file, study_id
 from metanet.reviews.new import still_examples
 from metanet.reviews.template import NewOutcome, descriptor_text, outcome_resource
@@ -292,7 +292,7 @@ class Merger:
         if number > 1:
             self.found.notes.append(
                 f"{visible(label)!r} is written to {file}, because another outcome, {visible(self._title(stem))!r}, has the name "
-                f"without the number. If they are one outcome, join them with {spelled('renames', f'{label}={self._title(stem)}')}."
+                f"without the number. If they are one outcome, join them with {joined(label, self._title(stem))}."
             )
         return self._claimed(count, file, NewOutcome(file.removesuffix(".csv"), cut(label, _LONGEST_LABEL)))
 

@@ -482,7 +482,7 @@ def test_tracked_changes_are_taken_as_accepted(review):
     other = outcome("<INS>Nau</INS>\n<INS>sea</INS>", [("A", 1, 30, 2, 31)], number=2)
     content = review_of(("Drug", [named.replace("@", "at <DEL>one</DEL><INS>two</INS> weeks"), other]))
     made = review.take("revman5", content)
-    assert made.new_outcomes[0] == "pain_at_two_weeks"
+    assert made.new_outcomes == ("pain_at_two_weeks", "nausea")
     assert "Drug B" in review.column("arms", "modality")
     assert "one" not in made.summary()
 
@@ -535,6 +535,16 @@ def test_the_rename_of_the_note_joins_outcomes_that_differ_in_signs(review):
     note = next(note for note in review.take("revman5", signs()).notes if note.startswith("'All cause death'"))
     rename = note.partition("renames=['")[2].partition("']")[0]
     assert rename == "All cause death=All-cause death"
+
+
+def test_the_renames_of_the_note_work_for_names_with_an_equals_sign(review):
+    content = review_of(
+        ("Drug", [outcome(f"Pain (ICC {sign} 1)", PAIRS, number=number) for number, sign in enumerate(("=", "&lt;"), 1)])
+    )
+    note = next(note for note in review.take("revman5", content).notes if "If they are one outcome" in note)
+    renames = ["Pain (ICC < 1)=NAME", "Pain (ICC = 1)=NAME"]
+    assert all(f"renames=['{rename}']" in note for rename in renames)
+    assert review.take("revman5", content, renames=renames).new_outcomes == ("name",)
 
 
 def test_a_joined_outcome_has_one_table(review):

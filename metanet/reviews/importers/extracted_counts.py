@@ -133,6 +133,13 @@ def spelled(argument: str, text: str) -> str:
     return f"{argument}=[{text!r}]"
 
 
+def joined(one: str, other: str) -> str:
+    """The renames that make two names one; a name with an equals sign cannot be the new one, so both get another."""
+    if "=" not in other:
+        return spelled("renames", f"{one}={other}")
+    return f"{spelled('renames', f'{one}=NAME')} and {spelled('renames', f'{other}=NAME')}"
+
+
 def pairs(argument: str, given: Sequence[str], what: str) -> dict[str, str]:
     """`LEFT=RIGHT` as a mapping, divided at the last equals sign, because the name of a column may contain one."""
     found: dict[str, str] = {}

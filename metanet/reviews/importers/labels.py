@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from metanet.base.untrusted import listing, visible
 from metanet.reviews.importers.contrasts import INACTIVE, Contrast, is_amount, one_line, read_contrast, same
-from metanet.reviews.importers.extracted_counts import spelled
+from metanet.reviews.importers.extracted_counts import joined
 
 _FAVOURS = re.compile(r"(?:favou?rs?|in favou?r of)\s+(?:the\s+)?(?P<what>\S.*)", re.IGNORECASE)
 #: Labels that name a role and not a treatment.
@@ -212,8 +212,7 @@ class Names:
             alike[_singular(name)].append(name)
         for first, *others in alike.values():
             notes += [
-                f"{visible(first)!r} and {visible(other)!r} may be one treatment. If so, join them with "
-                f"{spelled('renames', f'{other}={first}')}."
+                f"{visible(first)!r} and {visible(other)!r} may be one treatment. If so, join them with {joined(other, first)}."
                 for other in others
             ]
         return notes

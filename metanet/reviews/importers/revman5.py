@@ -34,10 +34,8 @@ class _RefusedError(Exception):
 
 
 #: Elements whose text may contain others, such as paragraphs, italics and tracked changes.
-_PROSE = frozenset(
-    {"TI", "SO", "AU", "YR", "VL", "NO", "PG", "DESCRIPTION", "CHAR_REASON_FOR_EXCLUSION"}
-    | {"NAME", "TITLE", "GROUP_LABEL_1", "GROUP_LABEL_2"}
-)
+_NAMED = frozenset({"NAME", "TITLE", "GROUP_LABEL_1", "GROUP_LABEL_2"})
+_PROSE = _NAMED | {"TI", "SO", "AU", "YR", "VL", "NO", "PG", "DESCRIPTION", "CHAR_REASON_FOR_EXCLUSION"}
 #: Parts of a reference, by their elements.
 _REFERENCE = {"AU": "authors", "TI": "title", "SO": "journal", "YR": "year", "VL": "volume", "NO": "issue", "PG": "pages"}
 _JUDGEMENTS = {"YES": "low", "NO": "high", "UNKNOWN": "unclear"}
@@ -149,7 +147,9 @@ class _Reader:
         self._parser.CharacterDataHandler = self._characters
 
     def _characters(self, data: str) -> None:
-        if self._prose is not None and not self._deleted:
+        # A line end between two tracked changes is one of the file: the changes have their own spaces.
+        between = "\n" in data and data.isspace() and self._path[-1] in _NAMED
+        if self._prose is not None and not self._deleted and not between:
             self._prose.append(data)
 
     def read(self, data: bytes) -> None:

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from metanet.base.errors import ArgumentError, nearest, shorten
 from metanet.base.untrusted import counted, listing, visible
 from metanet.reviews.importers.contrasts import has_versus, read_contrast
-from metanet.reviews.importers.extracted_counts import Count, Found, Place, Request, cell, count_cell, name_fault, spelled
+from metanet.reviews.importers.extracted_counts import Count, Found, Place, Request, cell, count_cell, joined, name_fault, spelled
 from metanet.reviews.importers.labels import (
     Context,
     Names,
@@ -35,7 +35,7 @@ from metanet.reviews.importers.labels import (
     is_vague,
     plain_text,
     resolved,
-    treatment as named_treatment,
+    treatment as treatment_of,
 )
 from metanet.reviews.names import cut
 
@@ -266,7 +266,7 @@ class _Import:
         named = {row.subgroup for row in rows if row.subgroup}
         contrasts = {name for name in named if contrast(name) is not None}
         # One subgroup among many that looks like a contrast of treatments is one of something else; named groups need none.
-        roles = any(is_generic(named_treatment(self.renames(cut(plain_text(label), _LONGEST_NAME)))) for label in analysis.labels)
+        roles = any(is_generic(treatment_of(self.renames(cut(plain_text(label), _LONGEST_NAME)))) for label in analysis.labels)
         paired = roles and bool(contrasts) and 2 * len(contrasts) > len(named)
         same = _same_patients([row for row in rows if row.study in several])
         apart = not paired and ((len(named) > 1 and analysis.totals in ("SUB", "NO")) or (bool(several) and bool(same)))
@@ -277,10 +277,7 @@ class _Import:
             else:
                 why = f"the review does not add up its {len(named)} subgroups"
             name = cut(f"{outcome}: {plain_text(next(row.subgroup for row in rows if row.subgroup))}", _LONGEST_OUTCOME)
-            self._note(
-                analysis,
-                f"{why}; each is an outcome of its own. Join some with {spelled('renames', f'{name}={outcome}')}, if they belong.",
-            )
+            self._note(analysis, f"{why}; each is an outcome of its own. Join some with {joined(name, outcome)}, if they belong.")
         pairs = {id(row): self._treatments(analysis, row, paired=paired, several=bool(several)) for row in rows}
         if any(pair is None for pair in pairs.values()):
             return
