@@ -77,6 +77,16 @@ def test_several_sheets_that_fit_are_named_and_the_fix_works(review, tmp_path):
     assert len(review.rows("harm")) == 2
 
 
+def test_cells_beside_the_table_of_a_workbook_are_named_and_the_fix_works(review):
+    head, first, *rest = map(list, ROWS_OF_PLAIN)
+    problem = review.only("excel", xlsx({"Data": [head, [*first, "checked by AB"], *rest]}), "x.xlsx", **ONE)
+    assert (problem.row, problem.value, problem.wrong) == (2, "checked by AB", f"has more cells than the {len(head)} columns")
+    assert problem.fix == "Name the columns of these cells, or delete the cells"
+    named = xlsx({"Data": [[*head, "Remark"], [*first, "checked by AB"], *rest]})
+    review.take("excel", named, "x.xlsx", **ONE, columns=["Remark="])
+    assert review.counts("response") == COUNTS
+
+
 def test_mapped_columns_find_the_sheet(review):
     other = [["study", "year", "modality", "dead", "total"], ["Adams 2010", 2010, "Drug A", 1, 20]]
     review.take("excel", xlsx({"Response": ROWS_OF_PLAIN, "Deaths": other}), outcomes=["death"], columns=["dead=events"])

@@ -96,7 +96,9 @@ def named_lines(
         cells = record.cells + [""] * (width - len(record.cells))
         if any(cells[width:]):
             wrong = f"has more cells than the {width} columns"
-            findings.cannot_read(file, wrong, "Put text with a comma in quotes", row=record.line)
+            # A comma divides no cell of a workbook: what is too much there stands beside the table.
+            fix = "Name the columns of these cells, or delete the cells" if locator else "Put text with a comma in quotes"
+            findings.cannot_read(file, wrong, fix, row=record.line, value=next(text for text in cells[width:] if text))
             continue
         for place, text in enumerate(cells[:width]):
             if len(text) > LONGEST_CELL:
