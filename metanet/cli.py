@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
@@ -19,7 +18,6 @@ from metanet.base.errors import ArgumentError, MetanetError, ReportError, no_col
 from metanet.base.groups import read_groups
 from metanet.base.untrusted import json_visible, visible
 
-_LOCAL = Path("extracted_data")
 #: Arguments of `pool` that name a column of counts or of person-time; the options are called the same.
 _COLUMNS = ("events", "total", "events_control", "total_control", "person_time", "person_time_control")
 
@@ -167,16 +165,12 @@ def cli() -> None:
     """Pooled rates per treatment modality from curated CSVs."""
 
 
-def _data_folder(given: str | None) -> str | None:
-    """The given folder; otherwise ./extracted_data if it exists; otherwise None for the curated tables."""
-    if given is not None:
-        return given
-    if not (_LOCAL / "datapackage.json").is_file():
-        return None
-    from metanet.evidence.contract import curated_folder
+def _whose(data: str | None) -> str:
+    """Whose tables are used, and where they are unless they are the curated ones."""
+    from metanet.evidence.folders import from_here, given_path, is_curated, whose
 
-    # In a checkout both are the same folder, and reports need not name it.
-    return None if _LOCAL.resolve() == curated_folder() else str(_LOCAL)
+    folder = given_path(data)
+    return whose(folder) if is_curated(folder) else visible(from_here(folder) if data is None else folder)
 
 
 @cli.command(cls=_Listing, listed=("Analyses", _analyses))
@@ -188,7 +182,9 @@ def _data_folder(given: str | None) -> str | None:
 @click.option(
     "--scheduler", help="Address of a Dask scheduler whose workers make the reports, or local for a cluster on this machine."
 )
-@click.option("--data", help="Folder of the evidence; by default ./extracted_data if it exists, otherwise the curated tables.")
+@click.option(
+    "--data", help="Folder of the evidence; by default the tables of this folder or of one above it, otherwise the curated ones."
+)
 @_many(
     "--analysis",
     "analyses",
@@ -219,14 +215,13 @@ def report(
     from metanet.reporting.run.batch import planned, report as make
     from metanet.reporting.run.makers import Limits
 
-    folder = _data_folder(data)
-    click.echo(f"Evidence: {visible(folder or 'the curated tables of metanet')}", err=True)
-    given |= {"data": folder, "parameters": dict(pairs), "analyses": given["analyses"] or None}
+    click.echo(f"Evidence: {_whose(data)}", err=True)
+    given |= {"data": data, "parameters": dict(pairs), "analyses": given["analyses"] or None}
     if dry_run:
         from metanet.evidence import load_evidence
 
         wanted = ("outcome", "modality", "data", "parameters", "analyses", "plan")
-        todo = planned(load_evidence(folder), **{name: given[name] for name in wanted})
+        todo = planned(load_evidence(data), **{name: given[name] for name in wanted})
         click.echo("\n".join(visible(f"{job.folder}: {job.title} ({job.notebook.name})") for job in todo))
         click.echo(f"{len(todo)} reports would be made.")
         return
@@ -246,11 +241,13 @@ def report(
 @click.option("--problems", is_flag=True, help="Print the problems and only count the notices.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def validate(path: str | None, problems: bool, as_json: bool) -> None:
-    """Check the evidence in PATH (default: ./extracted_data if it exists, otherwise the curated tables)."""
+    """Check the evidence in PATH (default: the tables of this folder or of one above it, otherwise the curated ones)."""
     from metanet.evidence import validate as check
-    from metanet.evidence.contract import curated_folder
+    from metanet.evidence.folders import own_tables
 
-    found = check(path if path is not None else _data_folder(None) or curated_folder())
+    found = check(path)
+    if path is None and own_tables() is None:
+        click.echo("This folder has no tables of its own, nor has one above it: the curated tables of metanet are checked.", err=True)
     click.echo(_json(found.to_dict()) if as_json else found.summary(notices=not problems))
     if not found.ok:
         sys.exit(2)

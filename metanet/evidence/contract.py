@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,46 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from metanet.base.errors import ArgumentError, DataError, Problem, shorten
 from metanet.base.untrusted import harmful, visible
 from metanet.evidence.findings import Findings
+from metanet.evidence.folders import DESCRIPTOR, curated_folder
 from metanet.evidence.reading.text import read_bytes
-
-DESCRIPTOR = "datapackage.json"
-_PACKAGE = Path(__file__).resolve().parent.parent
-
-
-def shipped_folder(name: str, holds: str) -> Path | None:
-    """A folder that comes with metanet and `holds` a file: inside an installed package, or beside the package in a checkout."""
-    for folder in (_PACKAGE / "embedded" / name, _PACKAGE.parent / name):
-        if (folder / holds).is_file():
-            return folder
-    return None
-
-
-def curated_folder() -> Path:
-    """The curated tables."""
-    if (folder := shipped_folder("extracted_data", DESCRIPTOR)) is not None:
-        return folder
-    raise DataError(
-        "The curated tables are not where metanet was installed. Install metanet again, or give a folder.",
-        [Problem("extracted_data", wrong="is missing from the installation", fix="Install metanet again")],
-    )
-
-
-def given_path(path: object) -> Path:
-    """The path that a caller gave, or the curated folder for None."""
-    if path is None:
-        return curated_folder()
-    if isinstance(path, str | os.PathLike):
-        text = os.fspath(path)
-        if isinstance(text, str) and text.strip() and "\x00" not in text:
-            return Path(text).expanduser()
-    raise ArgumentError(
-        f"path={shorten(repr(path))} is not a path. Give the folder that contains studies.csv and arms.csv, or None for "
-        "the curated tables."
-    )
-
 
 #: More parts without an end than these take a time that grows too fast with the length of a cell.
 _MOST_REPEATS = 3
@@ -287,6 +250,11 @@ class Contract:
     tables: Mapping[str, TableContract]
     source: str
     content: bytes
+
+    @property
+    def title(self) -> str:
+        """The title of the whole, as its descriptor states it; empty where it states none."""
+        return str(json.loads(self.content.decode("utf-8-sig")).get("title") or "")
 
     def of_role(self, role: str) -> tuple[TableContract, ...]:
         """The tables that have this role, in the order of the descriptor."""

@@ -16,8 +16,9 @@ from metanet.base.groups import natural
 from metanet.base.untrusted import counted, html_block, html_table, html_text, visible
 from metanet.evidence import rates as selecting
 from metanet.evidence.checks.check import Reading, read_folder
-from metanet.evidence.contract import Column, Outcome, TableContract, given_path
+from metanet.evidence.contract import Column, Outcome, TableContract
 from metanet.evidence.findings import data_error
+from metanet.evidence.folders import DESCRIPTOR, given_path, is_curated, whose
 from metanet.evidence.rates import POLICIES, row_labels, study_labels
 from metanet.evidence.reading.cells import Table
 
@@ -108,6 +109,8 @@ class Evidence:
     ----------
     path : pathlib.Path
         The folder that was read.
+    name : str
+        Whose evidence it is, in words: "the curated tables of metanet", the title of a review, or the folder.
     studies, arms : pandas.DataFrame
         One row per report, and one per arm of a report.
     outcomes : pandas.DataFrame
@@ -123,6 +126,7 @@ class Evidence:
     """
 
     path: Path
+    name: str
     studies: pd.DataFrame
     arms: pd.DataFrame
     outcomes: pd.DataFrame
@@ -230,6 +234,7 @@ class Evidence:
             "notes": notes,
             "studies": list(names),
             "left_out": self._left_out(selection),
+            "evidence": self.name,
             "fingerprint": self.fingerprint_of(outcome, selection.modalities),
         }
         return frame
@@ -322,13 +327,13 @@ class Evidence:
         return self._parts[key]
 
     def __repr__(self) -> str:
-        return f"<Evidence {visible(self.path.name)}: {self._counts()}>"
+        return f"<Evidence: {visible(self.name)}; {self._counts()}>"
 
     def _repr_html_(self) -> str:
         frame = self.poolable()
         head = ("outcome", "definition", "modality class", "studies", "arms", "events", "total")
         table = html_table(head, frame.itertuples(index=False, name=None))
-        return html_block(f"<p><b>{html_text(self.path.name)}</b>: {html_text(self._counts())}</p>{table}")
+        return html_block(f"<p><b>{html_text(self.name)}</b>: {html_text(self._counts())}</p>{table}")
 
     def _counts(self) -> str:
         return ", ".join(
@@ -414,6 +419,14 @@ _LEADING = {
 }
 # What a study says that may move a rate; its citation is in `studies`.
 _FROM_STUDY = ("design", "country", "enrol_start", "enrol_end", "doi", "pmid")
+#: Columns of studies that say who a report is by and where it is. Every other one is of the review itself, and travels with the rates.
+_CITATION = frozenset({"study_id", "first_author", "year", "title", "journal", "centre", "overlap_group"})
+
+
+def _of_study(studies: TableContract, arms: TableContract) -> tuple[str, ...]:
+    """The columns of studies that travel with the rates: the common ones, then those that a review added and arms do not have."""
+    known = {*_CITATION, *_FROM_STUDY, *_LEADING, *arms.column_names}
+    return (*_FROM_STUDY, *(name for name in studies.column_names if name not in known))
 
 
 #: Folder -> its signature and what was loaded from it, see `hold_evidence`.
@@ -427,7 +440,9 @@ def load_evidence(path: str | os.PathLike[str] | None = None, *, check: bool = T
     Parameters
     ----------
     path : path-like, optional
-        A folder with studies.csv, arms.csv and a table for each outcome. None reads the curated tables.
+        A folder with studies.csv, arms.csv and a table for each outcome, or the folder of a review that has them in
+        `extracted_data`. None reads the tables of the folder you work in, or of the nearest folder above it that has some, and the
+        curated tables of metanet where there are none.
     check : bool
         Apply the rules across cells and across tables. Without it tables that contradict each other
         are loaded all the same, and `rates` notes the rows it could not place. A file, a row or a cell that is not what
@@ -491,13 +506,15 @@ def _assemble(reading: Reading) -> Evidence:
     studies, arms = tables.studies, tables.arms
     study_rows = {row.values["study_id"]: row.values for row in studies.rows}
     arm_rows = {(row.values["study_id"], row.values["arm"]): row.values for row in arms.rows}
-    rows = {table.contract.outcome: _joined(table, study_rows, arm_rows) for table in tables.outcomes}
+    from_study = _of_study(studies.contract, arms.contract)
+    rows = {table.contract.outcome: _joined(table, study_rows, arm_rows, from_study) for table in tables.outcomes}
     contracts = {table.contract.outcome: table.contract for table in tables.outcomes}
     modalities = _modality_words(arms)
     long = [{"outcome": table.contract.outcome} | row.values for table in tables.outcomes for row in table.rows]
     published, facts = tables.published, tables.facts
     return Evidence(
         path=reading.path,
+        name=_name(reading),
         studies=to_frame([row.values for row in studies.rows], columns_of(studies.contract)),
         arms=to_frame([row.values for row in arms.rows], columns_of(arms.contract)),
         outcomes=to_frame(long, {"outcome": "str"} | joint_columns(contracts.values())),
@@ -522,8 +539,18 @@ def _assemble(reading: Reading) -> Evidence:
     )
 
 
+def _name(reading: Reading) -> str:
+    """Whose evidence a folder has: the title of its own descriptor, or the folder."""
+    own = (reading.path / DESCRIPTOR).is_file() and not is_curated(reading.path)
+    title = visible(reading.contract.title).strip() if own and reading.contract is not None else ""
+    return title or whose(reading.path)
+
+
 def _joined(
-    table: Table, studies: Mapping[str, Mapping[str, Any]], arms: Mapping[tuple[str, str], Mapping[str, Any]]
+    table: Table,
+    studies: Mapping[str, Mapping[str, Any]],
+    arms: Mapping[tuple[str, str], Mapping[str, Any]],
+    from_study: Sequence[str],
 ) -> tuple[Mapping[str, Any], ...]:
     """The rows of an outcome with the columns of their study and arm; cells of the outcome take precedence."""
     joined = []
@@ -533,14 +560,14 @@ def _joined(
         # Only without the checks can a row have no study or arm; it is then in no selection.
         if study is None or arm is None:
             continue
-        kept = {name: study.get(name) for name in ("year", "overlap_group", *_FROM_STUDY)}
+        kept = {name: study.get(name) for name in ("year", "overlap_group", *from_study)}
         joined.append(dict(arm) | kept | {"poolable": True} | dict(own))
     return tuple(joined)
 
 
 def _rate_columns(studies: TableContract, arms: TableContract) -> dict[str, str]:
     columns = dict(_LEADING)
-    for contract, names in ((studies, _FROM_STUDY), (arms, arms.column_names)):
+    for contract, names in ((studies, _of_study(studies, arms)), (arms, arms.column_names)):
         for name in names:
             column = contract.column(name)
             if column is not None and name not in columns:

@@ -9,7 +9,7 @@ from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, MetanetError, check_choice
 from metanet.base.untrusted import visible
 from metanet.evidence import Evidence, load_evidence
-from metanet.evidence.contract import curated_folder
+from metanet.evidence.folders import curated_folder
 from metanet.explorer.view import MODELS, View, modalities_of, outcomes_of
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Any
 from metanet.base.errors import ReportError
 from metanet.base.untrusted import visible
 from metanet.base.whole_files import write_text
-from metanet.evidence.contract import shipped_folder
+from metanet.evidence.folders import shipped_folder
 
 #: Devices, which Windows finds behind any suffix.
 _DEVICES = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}

@@ -73,6 +73,7 @@ def save_results(
         "left_out": attrs.get("left_out", []),
         "notes": attrs.get("notes", []),
         "evidence": attrs.get("fingerprint"),
+        "evidence_name": attrs.get("evidence"),
     }
     files = [to / "numbers.json", to / "numbers.csv", to / "studies.csv"]
     write_json(files[0], plain_tree(content))

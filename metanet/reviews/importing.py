@@ -16,8 +16,9 @@ from metanet.base.errors import ArgumentError, DataError, MetanetError, Problem,
 from metanet.base.untrusted import counted, listing, visible
 from metanet.base.whole_files import write_bytes
 from metanet.evidence.checks.check import Reading, read_folder
-from metanet.evidence.contract import DESCRIPTOR, Contract, curated_folder
+from metanet.evidence.contract import Contract
 from metanet.evidence.findings import Findings, data_error, in_order
+from metanet.evidence.folders import DESCRIPTOR, curated_folder
 from metanet.evidence.reading.text import read_bytes
 from metanet.reviews.describing import describe
 from metanet.reviews.importers.columns import OWN, PERCENT, check_fields, fields_of, is_numbered

@@ -13,8 +13,9 @@ from typing import Any
 
 from metanet.base.untrusted import counted, listing, visible
 from metanet.evidence.checks.check import Reading
-from metanet.evidence.contract import DESCRIPTOR, Contract, TableContract
+from metanet.evidence.contract import Contract, TableContract
 from metanet.evidence.findings import Findings
+from metanet.evidence.folders import DESCRIPTOR
 from metanet.evidence.reading.cells import Row, Table
 from metanet.evidence.reading.text import split
 from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, cell, joined, spelled

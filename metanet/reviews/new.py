@@ -18,7 +18,7 @@ from typing import Any
 from metanet.base.errors import ArgumentError, MetanetError, shorten
 from metanet.base.untrusted import counted, harmless_cell, listing, visible
 from metanet.base.whole_files import write_bytes
-from metanet.evidence.contract import shipped_folder
+from metanet.evidence.folders import shipped_folder
 from metanet.reporting.plan.registry import NOTEBOOKS
 from metanet.reviews.names import folder_fault, text_fault, typed_modality, typed_outcome
 from metanet.reviews.template import NewOutcome, descriptor, descriptor_text

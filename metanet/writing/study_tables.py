@@ -198,6 +198,15 @@ _NUMBERS = {
     "followup_median_months": ("Median follow-up, months", ""),
 }
 _LAST = {"criteria": "Criteria", "definition": "Definition", "certainty": "Certainty"}
+#: Columns of a selection, and of the studies of a result, that are no characteristics: counts, where they were read, what was fitted.
+_ASIDE = frozenset(
+    {
+        "study", "study_id", "arm", "modality_class", "events", "total", "events_control", "total_control", "year", "unit",
+        "timepoint_months", "source_kind", "source", "source_locator", "derived", "derivation", "printed", "double_extracted",
+        "poolable", "overlap_group", "note", "enrol_start", "enrol_end", "doi", "pmid", "rate", "effect", "yi", "vi", "ci_lower",
+        "ci_upper", "weight", "shrunken",
+    }
+)  # fmt: skip
 
 
 @checked()
@@ -212,9 +221,10 @@ def characteristics_table(rates: pd.DataFrame) -> Table:
     Returns
     -------
     Table
-        Study, country, design, enrolment, modality, patients of the arm, age, sex, primary tumour, grades, earlier treatment,
-        disease outside the liver, follow-up, criteria or definition of the outcome, certainty. A characteristic that no study reports
-        has no column; a note names it. The last row is printed only; `to_frame` does not contain it.
+        Study, country, design, enrolment, modality, the numbers of patients that the tables have (size, age, sex, primary tumour,
+        grades, earlier treatment, follow-up), the columns of the review itself under the titles it gives them, criteria or definition
+        of the outcome, certainty. A characteristic of these tables that no study reports has no column; a note names it. The last
+        row is printed only; `to_frame` does not contain it.
 
     Raises
     ------
@@ -228,6 +238,8 @@ def characteristics_table(rates: pd.DataFrame) -> Table:
     dropped: list[str] = []
 
     def add(column: Column, filled: Sequence[Cell], closes: str = "") -> None:
+        if not any(name in rates.columns for name in column.names):
+            return
         if all(all(value is None or value == "" for value in cell.values) for cell in filled):
             dropped.append(column.label[0].lower() + column.label[1:])
         else:
@@ -246,6 +258,8 @@ def characteristics_table(rates: pd.DataFrame) -> Table:
         kind = "count" if name == "n" else "number"
         filled = [_value(v, digits) for v in values]
         add(Column(label, (name,), kind, above), filled, _range(values, digits))
+    for name in _own(rates):
+        add(*_characteristic(name, rates))
     for name, last in _LAST.items():
         # An outcome with one definition has no word for it.
         if name == "definition" and not any(_values(rates, name)):
@@ -269,6 +283,24 @@ def characteristics_table(rates: pd.DataFrame) -> Table:
         foot if len(rates) else (),
         closing=[closing] if len(rates) > 1 and any(closing[1:]) else (),
     )
+
+
+def _own(rates: pd.DataFrame) -> list[str]:
+    """The columns that a review added: what is neither a known characteristic nor a part of a count."""
+    known = {*_ASIDE, *_TEXTS, *_NUMBERS, *_LAST}
+    return [name for name in rates.columns if isinstance(name, str) and name not in known and rates[name].ndim == 1]
+
+
+def _characteristic(name: str, rates: pd.DataFrame) -> tuple[Column, list[Cell], str]:
+    """A column of the review itself: its title, its cells, and the range of numbers."""
+    values, title = _values(rates, name), title_of(name, rates)
+    if any(isinstance(value, bool) for value in values):
+        return Column(title, (name,)), [Cell({True: "yes", False: "no"}.get(value, ""), (value,)) for value in values], ""
+    if all(value is None or isinstance(value, (int, float)) for value in values):
+        numbers = [None if value is None else float(value) for value in values]
+        digits = _digits(numbers)
+        return Column(title, (name,), "number"), [_value(value, digits) for value in numbers], _range(numbers, digits)
+    return Column(title, (name,)), [_words(value) for value in values], ""
 
 
 def _values(rates: pd.DataFrame, name: str) -> list[Any]:

@@ -22,7 +22,7 @@ from click.testing import CliRunner
 
 from metanet.base.errors import MetanetError
 from metanet.cli import cli
-from metanet.evidence.contract import curated_folder
+from metanet.evidence.folders import curated_folder
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))

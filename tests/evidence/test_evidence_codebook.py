@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from metanet.evidence.contract import curated_contract, curated_folder
+from metanet.evidence.contract import curated_contract
+from metanet.evidence.folders import curated_folder
 
 ROOT = Path(__file__).parents[2]
 TEXT = (curated_folder() / "README.md").read_text(encoding="utf-8")

@@ -9,7 +9,8 @@ import json
 import pytest
 
 from metanet.evidence import load_evidence, validate
-from metanet.evidence.contract import curated_contract, curated_folder
+from metanet.evidence.contract import curated_contract
+from metanet.evidence.folders import curated_folder
 
 DESCRIPTOR = json.loads((curated_folder() / "datapackage.json").read_text(encoding="utf-8"))
 FILES = [resource["path"] for resource in DESCRIPTOR["resources"]]

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import metanet
-from metanet.evidence.contract import curated_folder
+from metanet.evidence.folders import curated_folder
 
 PACKAGE = Path(metanet.__file__).parent
 

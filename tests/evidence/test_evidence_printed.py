@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from metanet.evidence import validate
-from metanet.evidence.contract import DESCRIPTOR, curated_folder
+from metanet.evidence.folders import DESCRIPTOR, curated_folder
 
 FILE = "objective_response.csv"
 

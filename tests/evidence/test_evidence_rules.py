@@ -207,7 +207,7 @@ def test_the_curated_tables_keep_to_the_datapackage_by_frictionless_itself(tmp_p
 
     from frictionless import Package
 
-    from metanet.evidence.contract import curated_folder
+    from metanet.evidence.folders import curated_folder
 
     shutil.copytree(curated_folder(), tmp_path / "data")
     report = Package(str(tmp_path / "data" / "datapackage.json")).validate()
@@ -215,7 +215,7 @@ def test_the_curated_tables_keep_to_the_datapackage_by_frictionless_itself(tmp_p
 
 
 def test_validating_leaves_the_curated_files_as_they_are():
-    from metanet.evidence.contract import curated_folder
+    from metanet.evidence.folders import curated_folder
 
     before = {path.name: path.read_bytes() for path in curated_folder().iterdir()}
     load_evidence()

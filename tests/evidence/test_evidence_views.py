@@ -142,7 +142,7 @@ def test_a_long_list_ends_in_how_many_more():
 
 def test_evidence_says_what_it_is_in_one_line(curated):
     assert repr(curated) == (
-        f"<Evidence extracted_data: 150 studies, 169 arms, 334 rows of 11 outcomes, sha256 {curated.fingerprint[:12]}>"
+        f"<Evidence: the curated tables of metanet; 150 studies, 169 arms, 334 rows of 11 outcomes, sha256 {curated.fingerprint[:12]}>"
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 import metanet as mn
 from metanet.base.errors import ArgumentError, MetanetError
-from metanet.evidence.contract import curated_folder
+from metanet.evidence.folders import curated_folder
 
 
 @pytest.fixture

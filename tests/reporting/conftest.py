@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from metanet.evidence.contract import curated_folder
+from metanet.evidence.folders import curated_folder
 
 HOSTILE = "<script>alert(1)</script> $\\frac{1}"
 

@@ -104,12 +104,11 @@ def test_an_option_that_repeats_is_named_as_it_is_given(monkeypatch, capsys, tmp
     assert "--harm 'pain/relief'" in err
 
 
-def test_the_folder_of_a_review_is_refused_with_the_folder_of_its_tables(monkeypatch, capsys, tmp_path):
+def test_the_folder_of_a_review_stands_for_its_tables(monkeypatch, capsys, tmp_path):
     assert run(monkeypatch, capsys, "new", str(tmp_path / "review"))[0] == 0
-    code, out, _ = run(monkeypatch, capsys, "validate", str(tmp_path / "review"))
-    assert code == 2
-    assert "Give its folder extracted_data" in out
-    assert run(monkeypatch, capsys, "validate", str(tmp_path / "review" / "extracted_data"))[0] == 0
+    answers = [run(monkeypatch, capsys, "validate", str(tmp_path / "review" / name)) for name in ("", "extracted_data")]
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 0
 
 
 GROUPS = "s,e,n,ec,nc,t,tc\nA,4,20,1,21,10.5,11\nB,6,40,9,38,20,19.25\nC,2,15,5,16,8,7\n"

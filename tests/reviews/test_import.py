@@ -8,7 +8,7 @@ from click.testing import CliRunner
 import metanet as mn
 from metanet.base.errors import ArgumentError, DataError, MetanetError
 from metanet.cli import cli
-from metanet.evidence.contract import curated_folder
+from metanet.evidence.folders import curated_folder
 from metanet.reviews import importing
 from metanet.reviews.importing import import_review
 

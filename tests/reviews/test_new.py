@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import metanet as mn
 from metanet.base.errors import ArgumentError, MetanetError
 from metanet.cli import cli
-from metanet.evidence.contract import shipped_folder
+from metanet.evidence.folders import shipped_folder
 from metanet.reporting.run.batch import planned, report
 from metanet.reviews import new
 from metanet.reviews.names import RESERVED, study_id

@@ -11,16 +11,15 @@ from metanet.base.arguments import checked
 from metanet.base.errors import nearest
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.checks.rules import Tables, check_tables
-from metanet.evidence.contract import DESCRIPTOR, Contract, TableContract, contract_for, given_path
+from metanet.evidence.contract import Contract, TableContract, contract_for
 from metanet.evidence.findings import Findings, Report, in_order
+from metanet.evidence.folders import DESCRIPTOR, TABLES, from_here, given_path
 from metanet.evidence.reading.cells import Table, type_sheet
 from metanet.evidence.reading.text import decode, read_bytes, split
 
 # Left by Excel, LibreOffice, macOS and editors beside the file they work on.
 _SCRATCH = ("~$", ".", "#")
 _TABLE_LIKE = {".csv", ".tsv", ".txt", ".xlsx", ".xls", ".xlsm", ".ods", ".numbers"}
-#: Where the tables of a review are below its folder.
-_OF_A_REVIEW = "extracted_data"
 
 
 @dataclass
@@ -41,8 +40,9 @@ def validate(path: str | os.PathLike[str] | None = None) -> Report:
     Parameters
     ----------
     path : path-like, optional
-        A folder with studies.csv, arms.csv and outcome tables, or one CSV file of such a folder. None checks the curated tables. A
-        folder with its own datapackage.json is checked against it, any other against the one of the curated tables, file by file.
+        A folder with studies.csv, arms.csv and outcome tables, or one CSV file of such a folder. None checks the tables that
+        `load_evidence` reads: those of the folder you work in, or else the curated ones. A folder with its own datapackage.json is
+        checked against it, any other against the one of the curated tables, file by file.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def validate(path: str | os.PathLike[str] | None = None) -> Report:
     reading = read_folder(where) if where.is_dir() and where.suffix.lower() != ".csv" else read_single(where)
     tables = () if reading.tables is None else reading.tables.every()
     return Report(
-        path=str(where),
+        path=str(where) if path is not None else from_here(where),
         problems=reading.findings.faults,
         notices=in_order(reading.findings.notices),
         tables=tuple((table.file, len(table.rows)) for table in tables),
@@ -80,8 +80,8 @@ def read_folder(folder: Path, *, rules: bool = True) -> Reading:
     if not any(Path(name).suffix.lower() in _TABLE_LIKE for name in present):
         needed = [table.file for role in ("studies", "arms") for table in contract.of_role(role)]
         fix = f"Put {listing(needed)} and a table for each outcome into it"
-        if any((folder / _OF_A_REVIEW / file).is_file() for file in needed):
-            fix = f"Give its folder {_OF_A_REVIEW}, which contains the tables"
+        if any((folder / TABLES / file).is_file() for file in needed):
+            fix = f"Give its folder {TABLES}, which contains the tables"
         findings.cannot_read(visible(folder.name) or str(folder), "is a folder without tables", fix)
         return reading
     digest = hashlib.sha256()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from metanet.base.errors import nearest
 from metanet.base.gaps import is_gap
 from metanet.base.untrusted import listing, visible
-from metanet.evidence.contract import given_path
 from metanet.evidence.findings import Findings, data_error
+from metanet.evidence.folders import given_path
 from metanet.evidence.reading.cells import number_fault, plain_number
 from metanet.evidence.reading.text import Sheet, decode, read_bytes, split
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from metanet.base.errors import MetanetError, ReportError, shorten
-from metanet.reporting.cluster.worker import make_remote, unpack
+from metanet.reporting.cluster.worker import make_remote, place_of, unpack
 from metanet.reporting.plan.jobs import Job
 from metanet.reporting.run.journal import versions_digest
 from metanet.reporting.run.makers import Limits, Maker
@@ -138,7 +138,7 @@ def _bundle(jobs: Sequence[Job]) -> bytes:
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         files = {f"notebooks/{job.notebook.name}": job.notebook for job in jobs}
         if data is not None:
-            files |= {f"data/{path.name}": path for path in sorted(Path(data).iterdir()) if path.is_file()}
+            files |= {f"data/{place_of(data)}/{path.name}": path for path in sorted(Path(data).iterdir()) if path.is_file()}
         for name, path in sorted(files.items()):
             archive.writestr(zipfile.ZipInfo(name), path.read_bytes())
     return content.getvalue()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from metanet.base.errors import ReportError
+from metanet.evidence.folders import fixed
 from metanet.reporting.plan.jobs import Job
 from metanet.reporting.run.journal import versions_digest
 from metanet.reporting.run.makers import Limits, Maker, maker
@@ -58,18 +59,25 @@ def make_remote(
     here = Job.from_dict(job)
     data = here.parameters.get("data")
     parameters = dict(here.parameters)
-    if data is not None:
-        parameters["data"] = str(place / "data")
+    tables = None if data is None else str(place / "data" / place_of(data))
+    if tables is not None:
+        parameters["data"] = tables
     made = Job(place / "notebooks" / here.notebook.name, parameters, here.title, here.folder, here.identity, here.subset)
     staged = Path(tempfile.mkdtemp(dir=place.parent, prefix="report-"))
     log = staged.with_suffix(".log")
     try:
-        shown = {} if data is None else {str(place / "data"): str(data)}
-        error = _maker(formats, seconds, megabytes, data and str(place / "data")).make(made, staged, log, shown)
+        shown = {} if tables is None else {tables: str(data)}
+        with fixed(tables):
+            error = _maker(formats, seconds, megabytes, tables).make(made, staged, log, shown)
         return packed(staged), error, log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     finally:
         shutil.rmtree(staged, ignore_errors=True)
         log.unlink(missing_ok=True)
+
+
+def place_of(data: str) -> str:
+    """Where the tables of a folder are on a worker: below a folder of its name, because reports name it."""
+    return "/".join(part for part in Path(data).parts[-2:] if part != Path(data).anchor)
 
 
 def _maker(formats: tuple[str, ...], seconds: float | None, megabytes: int | None, data: str | None) -> Maker:

@@ -25,8 +25,8 @@ def export(job: Job, book: Any, staged: Path, formats: Sequence[str]) -> None:
     The page is always made, because the list of reports links to it.
     """
     if "pdf" in formats or "docx" in formats:
-        rows = str(job.identity.get("evidence") or "")
-        origin = f"metanet {__version__}" + (f" · evidence {rows[:12]}" if rows else "")
+        source = evidence_of(job)
+        origin = f"metanet {__version__}" + (f" · {source}" if source else "")
         document = document_of(book, job.title, origin)
         if "docx" in formats:
             from metanet.reporting.documents.word import docx_of
@@ -39,7 +39,19 @@ def export(job: Job, book: Any, staged: Path, formats: Sequence[str]) -> None:
     body, _ = exporter().from_notebook_node(described(book))
     beside = (p for p in staged.rglob("*") if p.is_file() and not p.name.startswith("."))
     names = sorted(p.relative_to(staged).as_posix() for p in beside if p.name not in _OWN)
-    write_text(staged / "report.html", page(job.title, f"{navigation(job)}{file_links(names)}<main>{body}</main>"))
+    write_text(staged / "report.html", page(job.title, f"{navigation(job)}{_source(job)}{file_links(names)}<main>{body}</main>"))
+
+
+def evidence_of(job: Job) -> str:
+    """Whose evidence a report rests on, and the digest of its rows; empty where that is not known."""
+    name, rows = (str(job.identity.get(key) or "") for key in ("evidence_name", "evidence"))
+    digest = f"sha256 {rows[:12]}" if rows else ""
+    return f"Evidence: {name} ({digest})" if name and digest else f"Evidence {digest}" if digest else ""
+
+
+def _source(job: Job) -> str:
+    text = evidence_of(job)
+    return f'<p class="source tex2jax_ignore">{html_text(text)}</p>' if text else ""
 
 
 def described(book: Any) -> Any:

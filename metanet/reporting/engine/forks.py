@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from metanet.base.errors import ReportError
+from metanet.evidence.folders import VARIABLE
 
 
 def available() -> bool:
@@ -129,6 +130,7 @@ class Forks:
             "folder": str(folder or os.getcwd()),
             "log": None if log is None else str(log),
             "memory": memory,
+            "tables": os.environ.get(VARIABLE),
             "environment": None if environment is None else dict(environment),
         }
         end = None if seconds is None else time.monotonic() + seconds

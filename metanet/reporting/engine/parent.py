@@ -26,6 +26,7 @@ from importlib import import_module
 from typing import Any
 
 from metanet.evidence.evidence import hold_evidence
+from metanet.evidence.folders import VARIABLE
 from metanet.reporting.engine.preload import light_notebooks, load_all
 
 #: What can be asked of a fork: a name and where the function lives. Nothing else is run.
@@ -152,6 +153,8 @@ def _settle(request: dict[str, Any]) -> None:
         os.environ.clear()
         os.environ.update(request["environment"])
     os.environ["METANET_FORK"] = str(os.getpid())
+    if request.get("tables"):
+        os.environ[VARIABLE] = request["tables"]
     os.chdir(request["folder"])
     if request.get("log"):
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

@@ -10,7 +10,7 @@ from typing import Any
 
 from metanet._version import __version__
 from metanet.base.display import RATE, TOO_WIDE, interval, per_cent, plural
-from metanet.base.untrusted import html_text
+from metanet.base.untrusted import html_text, listing
 from metanet.base.whole_files import write_text
 from metanet.evidence import Evidence
 from metanet.models.registry import MODELS
@@ -51,17 +51,22 @@ def write_index(out: Path, evidence: Evidence | None = None) -> Path:
 
     The page has no date, so the same reports give the same page.
     """
-    rates, analyses = read_reports(out, evidence)
+    rates, analyses, gone = read_reports(out, evidence)
     path = out / "index.html"
-    write_text(path, _page(rates, analyses, picture_of(out, rates), evidence))
+    write_text(path, _page(rates, analyses, picture_of(out, rates), evidence, gone))
     return path
 
 
 def _page(
-    rates: Sequence[Report], analyses: Mapping[str, Sequence[Report]], picture: Picture | None, evidence: Evidence | None
+    rates: Sequence[Report],
+    analyses: Mapping[str, Sequence[Report]],
+    picture: Picture | None,
+    evidence: Evidence | None,
+    gone: Sequence[Report],
 ) -> str:
     kinds = {kind: found for kind, found in analyses.items() if found}
-    parts = [f"<h1>{_TITLE}</h1>", _contents(picture, kinds), _counts(rates)]
+    whose = f'<p class="source">Evidence: {html_text(evidence.name)}</p>' if evidence else ""
+    parts = [f"<h1>{_TITLE}</h1>", whose, _contents(picture, kinds), _counts(rates)]
     parts.append(
         "<p>Rates of different modalities come from different, mostly single-arm studies: a comparison between rows is "
         "observational.</p>"
@@ -79,7 +84,14 @@ def _page(
         for kind, found in kinds.items()
     )
     parts.append(f'<div id="analyses">{inside}</div>')
-    source = f" Evidence sha256 {html_text(evidence.fingerprint[:12])}." if evidence else ""
+    source = f" Evidence: {html_text(evidence.name)} (sha256 {html_text(evidence.fingerprint[:12])})." if evidence else ""
+    if gone:
+        one = len(gone) == 1
+        folders = listing([report.folder for report in gone], 12)
+        parts.append(
+            f"<p><small>Not listed: {plural(len(gone), 'earlier report')} on rows that the evidence no longer has, in "
+            f"{html_text(folders)}. {'Its folder' if one else 'The folders'} can be deleted.</small></p>"
+        )
     parts.append(f"<p><small>metanet {html_text(__version__)}.{source}</small></p>")
     body = f'<main class="tex2jax_ignore">{"".join(parts)}</main>'
     return page("Pooled rates: all reports", body, style=_STYLE, script=SCRIPT)

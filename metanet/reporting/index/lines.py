@@ -20,13 +20,17 @@ from metanet.reporting.run.journal import HOME, versions_digest
 
 @dataclass(frozen=True)
 class Report:
-    """A report: its folder, its numbers, its description, its files, and whether the evidence has changed since."""
+    """A report: its folder, its numbers, its description, its files, and whether the evidence has changed since.
+
+    It is `gone` where the evidence no longer has rows of its outcome and modality class.
+    """
 
     folder: str
     numbers: Mapping[str, Any]
     about: Mapping[str, Any]
     files: frozenset[str]
     stale: bool
+    gone: bool = False
 
     @property
     def failed(self) -> bool:
@@ -78,8 +82,9 @@ class Report:
         return str(self.numbers.get("title") or self.about.get("title") or f"{self.outcome}: {self.modality}")
 
 
-def read_reports(out: Path, evidence: Evidence | None) -> tuple[list[Report], dict[str, list[Report]]]:
-    """The pooled rates below `out` in the order of the evidence in use, and the analyses by their kind."""
+def read_reports(out: Path, evidence: Evidence | None) -> tuple[list[Report], dict[str, list[Report]], list[Report]]:
+    """The pooled rates below `out` in the order of the evidence, the analyses by their kind, and the reports that are `gone`."""
+    pairs = _pairs(evidence)
     outcomes = {outcome_folder(name): place for place, name in enumerate(evidence.outcome_names if evidence else ())}
     classes = {name: place for place, name in enumerate(evidence.modality_classes if evidence else ())}
 
@@ -92,14 +97,16 @@ def read_reports(out: Path, evidence: Evidence | None) -> tuple[list[Report], di
     for first in _folders(out):
         for second in _folders(out / first):
             folder = f"{first}/{second}"
-            if (found := _read(out, folder, evidence)) is not None:
+            if (found := _read(out, folder, evidence, pairs)) is not None:
                 rates.append(found)
             elif first == ANALYSES_FOLDER:
                 for third in _folders(out / folder):
-                    if (found := _read(out, f"{folder}/{third}", evidence)) is not None:
+                    if (found := _read(out, f"{folder}/{third}", evidence, pairs)) is not None:
                         analyses.setdefault(second, []).append(found)
     rates.sort(key=place)
-    return rates, analyses
+    gone = [report for found in (rates, *analyses.values()) for report in found if report.gone]
+    listed = {kind: [report for report in found if not report.gone] for kind, found in analyses.items()}
+    return [report for report in rates if not report.gone], listed, gone
 
 
 def _folders(path: Path) -> list[str]:
@@ -111,14 +118,36 @@ def _folders(path: Path) -> list[str]:
         return []
 
 
-def _read(out: Path, folder: str, evidence: Evidence | None) -> Report | None:
+def _pairs(evidence: Evidence | None) -> frozenset[tuple[str, str]]:
+    """Outcome and modality class of every row of the evidence."""
+    if evidence is None:
+        return frozenset()
+    arms = {(row["study_id"], row["arm"]): row["modality_class"] for row in evidence.arms.to_dict("records")}
+    rows = evidence.outcomes[["outcome", "study_id", "arm"]].itertuples(index=False, name=None)
+    return frozenset((outcome, str(arms.get((study, arm)))) for outcome, study, arm in rows)
+
+
+def _gone(about: Mapping[str, Any] | None, pairs: frozenset[tuple[str, str]]) -> bool:
+    """Whether the evidence has no row of an outcome of a report, or none of its modality class."""
+    subset = None if about is None else about.get("subset")
+    if not pairs or not isinstance(subset, list) or len(subset) != 2:
+        return False
+    first, group = subset
+    names = [first] if isinstance(first, str) else first if isinstance(first, list) else []
+    outcomes = {outcome for outcome, _ in pairs}
+    if any(name not in outcomes for name in names):
+        return True
+    return group is not None and not any(own == group and (not names or outcome in names) for outcome, own in pairs)
+
+
+def _read(out: Path, folder: str, evidence: Evidence | None, pairs: frozenset[tuple[str, str]]) -> Report | None:
     numbers = read_object(out / folder / "numbers.json")
     if numbers is None:
         return None
     about = read_object(out / folder / "about.json")
     with os.scandir(out / folder) as found:
         files = frozenset(entry.name for entry in found if entry.is_file())
-    return Report(folder, numbers, about or {}, files, _stale(about, evidence))
+    return Report(folder, numbers, about or {}, files, _stale(about, evidence), _gone(about, pairs))
 
 
 def _stale(about: Mapping[str, Any] | None, evidence: Evidence | None) -> bool:

@@ -119,6 +119,10 @@ def _jobs(entry: Entry, evidence: Evidence, data: str | None, parameters: Mappin
     for about in subjects:
         title = f"{about.title} ({variant})" if variant else about.title
         identity = {**about.identity, **({"title": title} if "kind" in about.identity else {})}
-        identity |= {"evidence": evidence.fingerprint_of(*about.subset), **({"variant": variant} if variant else {})}
+        identity |= {
+            "evidence": evidence.fingerprint_of(*about.subset),
+            "evidence_name": evidence.name,
+            **({"variant": variant} if variant else {}),
+        }
         own = {**given, **about.parameters, **({"data": data} if "data" in known else {})}
         yield Job(notebook, own, title, f"{about.folder}{suffix}", identity, about.subset)

@@ -20,7 +20,7 @@ from metanet.base.cards import card
 from metanet.base.display import interval, per_cent, plural
 from metanet.base.errors import ArgumentError, ReportError, check_choice, shorten
 from metanet.base.untrusted import visible
-from metanet.evidence import Evidence, load_evidence
+from metanet.evidence import Evidence, folders, load_evidence
 from metanet.reporting.files import replace_folder, slug
 from metanet.reporting.index.index import write_index
 from metanet.reporting.plan.jobs import Job, Outcome
@@ -150,7 +150,8 @@ def report(
     formats
         "pdf" and "docx" (Word) beside "html", which is always made.
     data
-        Folder of the evidence; None takes the curated tables.
+        Folder of the evidence; None takes the tables of the folder you work in, or of one above it, and the curated tables
+        where there are none.
     parameters
         Further parameters of the notebook ``modality_rate.ipynb``, such as ``{"overlap": "keep_all"}``. They are checked before
         anything runs.
@@ -201,9 +202,11 @@ def report(
     if supplement and is_remote(out):
         # The files of reports that were there already stay there.
         raise ArgumentError("supplement needs a local folder. Fix: give a local folder as out, and copy it afterwards.")
+    # The kernels read what the run was planned from, wherever they run.
+    data = folder_of(data)
     evidence = load_evidence(data)
     todo = planned(evidence, outcome, modality, data=data, parameters=parameters, analyses=analyses, plan=plan)
-    with _telling(out), working_folder(out) as (to, remote):
+    with _telling(out), working_folder(out) as (to, remote), folders.fixed(data):
         if to.exists() and not to.is_dir():
             raise ArgumentError(f"out={shorten(str(out))!r} is a file, not a folder.")
         to.mkdir(parents=True, exist_ok=True)
@@ -254,7 +257,7 @@ def planned(
     plan: str | Path | None = None,
 ) -> list[Job]:
     """What `report` would make with these arguments; everything is checked."""
-    folder = None if data is None else str(Path(data).resolve())
+    folder = folder_of(data)
     if plan is not None:
         if outcome or modality or parameters or analyses:
             raise ArgumentError(
@@ -263,7 +266,7 @@ def planned(
         return jobs_of(read_plan(plan).entries, evidence, folder)
     extra = dict(parameters or {})
     kinds = kinds_of(analyses, complete=outcome is None and modality is None and not extra)
-    if outcome or modality or data is not None or extra:
+    if outcome or modality or folder is not None or extra:
         kinds = tuple(kind for kind in kinds if not NOTEBOOKS[kind].curated)
     entries = [
         Entry(
@@ -276,6 +279,12 @@ def planned(
         for kind in kinds
     ]
     return jobs_of(entries, evidence, folder)
+
+
+def folder_of(data: str | Path | None) -> str | None:
+    """The folder of the evidence of a run; None for the curated tables, which every machine has in a place of its own."""
+    folder = folders.given_path(data)
+    return None if data is None and folders.is_curated(folder) else str(folder.resolve())
 
 
 def kinds_of(analyses: Sequence[str] | None, *, complete: bool) -> tuple[str, ...]:

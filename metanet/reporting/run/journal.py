@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import metanet
 from metanet._version import __version__
 from metanet.base.errors import ArgumentError, shorten
 from metanet.base.untrusted import visible
@@ -50,7 +51,7 @@ def versions_digest() -> str:
     for name in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             digest.update(f"{name} {metadata.version(name)}\n".encode())
-    root = Path(__file__).parents[1]
+    root = Path(metanet.__file__).parent
     for path in sorted(path for path in root.rglob("*") if path.suffix in _SOURCES):
         digest.update(path.relative_to(root).as_posix().encode())
         digest.update(path.read_bytes())

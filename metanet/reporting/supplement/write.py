@@ -179,12 +179,12 @@ def write_supplement(out: Path, evidence: Evidence) -> Path:
     ArgumentError
         There is no such report.
     """
-    rates, analyses = read_reports(out, evidence)
+    rates, analyses, gone = read_reports(out, evidence)
     everything = [*rates, *itertools.chain.from_iterable(analyses.values())]
     reports = [report for report in everything if not report.stale]
     if not reports:
         raise ArgumentError(f"There is no report of this evidence in out={shorten(str(out))!r}. Fix: make the reports first.")
-    left_out = [report for report in everything if report.stale]
+    left_out = [*(report for report in everything if report.stale), *gone]
     parts = parts_of(out, evidence, reports, [report for report in rates if not report.stale])
     facts = facts_of(evidence)
     names = [part.name for part in parts]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import metanet as mn
-from metanet.evidence.contract import curated_folder
+from metanet.evidence.folders import curated_folder
 from metanet.reporting.cluster import maker
 from metanet.reporting.cluster.worker import make_remote, packed, unpack
 from metanet.reporting.plan.jobs import Job

@@ -54,7 +54,7 @@ def test_every_report_is_a_row_with_links_to_files_that_are_there(out):
 
 
 def test_rows_stand_in_the_order_of_the_evidence(out):
-    rates, analyses = read_reports(out, mn.load_evidence())
+    rates, analyses, _ = read_reports(out, mn.load_evidence())
     assert [report.folder for report in rates] == [
         "objective_response/TARE", "objective_response/TARE.v", "disease_control/PRRT", "disease_control/TACE",
     ]  # fmt: skip
@@ -181,3 +181,23 @@ def test_the_calls_for_a_list_of_reports_are_in_proportion_to_them(tmp_path):
         calls.append(work)
         assert text.count('<th scope="row">') == many
     assert calls[1].calls < 4.4 * calls[0].calls
+
+
+def test_reports_on_rows_that_are_gone_are_not_listed_and_named_below(out):
+    """The invented studies of a new review, after an import has removed them."""
+    put(out, "response/Treatment", rate("response", "Treatment"), {"subset": ["response", "Treatment"], "evidence": "x"})
+    put(out, "objective_response/Other", rate(group="Other"), {"subset": ["objective_response", "Other"], "evidence": "x"})
+    put(out, "analyses/comparison/response", {"title": "Compared", "sentence": "x"}, {"subset": ["response", None]})
+    put(out, "analyses/benefit_risk/a", {"title": "Both", "sentence": "x"}, {"subset": [["objective_response", "response"], None]})
+    put(out, "objective_response/PRRT", rate(group="PRRT"), {"subset": ["objective_response", "PRRT"], "evidence": "x"})
+    rates, _, gone = read_reports(out, mn.load_evidence())
+    assert {report.folder for report in gone} == {
+        "response/Treatment", "objective_response/Other", "analyses/comparison/response", "analyses/benefit_risk/a",
+    }  # fmt: skip
+    assert "objective_response/PRRT" in {report.folder for report in rates}
+    text = write_index(out, mn.load_evidence()).read_text(encoding="utf-8")
+    assert 'href="response/Treatment' not in text
+    assert "Not listed: 4 earlier reports on rows that the evidence no longer has" in text
+    # Nothing of them is deleted, and without evidence nothing is known to be gone.
+    assert (out / "response/Treatment/report.html").is_file()
+    assert not read_reports(out, None)[2]

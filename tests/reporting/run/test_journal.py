@@ -16,7 +16,7 @@ from time import sleep
 import pytest
 
 import metanet as mn
-from metanet.evidence.contract import curated_folder
+from metanet.evidence.folders import curated_folder
 from metanet.reporting.engine import forks
 from metanet.reporting.plan.jobs import Job
 from metanet.reporting.run import journal as journals

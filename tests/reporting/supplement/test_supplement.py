@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 import metanet as mn
-from metanet.evidence.contract import curated_folder
+from metanet.evidence.folders import curated_folder
 from metanet.reporting.supplement.crate import PROGRAM, facts_of
 from metanet.reporting.supplement.write import write_supplement
 from tests.reporting.index.test_index import put, rate
