@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from metanet._version import __version__
-from metanet.base import drawing
+from metanet.base import drawing, reading
 from metanet.base.errors import ArgumentError, DataError, MetanetError, MetanetWarning, Problem, ReportError
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from metanet.reporting.results_files import save_analysis as save_analysis, save_results as save_results
     from metanet.reporting.run.batch import report as report
     from metanet.reporting.run.makers import Limits as Limits
+    from metanet.reviews.one_table import read as read
     from metanet.writing.audit_tables import audit_table as audit_table
     from metanet.writing.plain import (
         analysis_heading as analysis_heading,
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
 #: Module -> the public names that it defines.
 _NAMES = {
     "metanet.evidence": "load_evidence validate Evidence",
+    "metanet.reviews.one_table": "read",
     "metanet.evidence.proof.counts": "counts denominators two_groups Counts",
     "metanet.evidence.proof.audit": "audit",
     "metanet.evidence.proof.audit_result": "Audit",
@@ -146,8 +148,10 @@ _HOMES = {name: module for module, names in _NAMES.items() for name in names.spl
 
 __all__ = ["ArgumentError", "DataError", "MetanetError", "MetanetWarning", "Problem", "ReportError", "__version__", *_HOMES]
 
-# Results draw themselves without knowing the room of figures; this package knows every room.
+# Results draw themselves without knowing the room of figures, and functions read tables without knowing that of reviews; this package
+# knows every room.
 drawing.provide(lambda: import_module("metanet.figures.registry").draw)
+reading.provide(lambda: import_module("metanet.reviews.one_table").read)
 
 
 def __getattr__(name: str) -> Any:

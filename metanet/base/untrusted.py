@@ -56,6 +56,17 @@ def json_visible(text: str) -> str:
     )
 
 
+def literal(text: str) -> str:
+    """A text as a safe Python literal; unprintable characters are escaped."""
+    return '"' + "".join(_in_literal(character) for character in text) + '"'
+
+
+def _in_literal(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+
+
 def xml_text(text: object) -> str:
     """`text` on one line, as the XML of office files can hold it."""
     line = visible(text)

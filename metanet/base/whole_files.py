@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 
-from metanet.base.untrusted import harmless_cell
+from metanet.base.errors import MetanetError, shorten
+from metanet.base.untrusted import harmless_cell, visible
 
 
 def write_text(path: Path, text: str) -> None:
@@ -41,3 +44,46 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
     for row in rows:
         writer.writerow(["" if value is None else harmless_cell(value) for value in row])
     write_text(path, out.getvalue())
+
+
+def write_folder(place: Path, content: Mapping[str, bytes]) -> Path:
+    """Write a folder that does not exist or is empty in one step: its files are made beside it and moved.
+
+    Raises
+    ------
+    MetanetError
+        It cannot be written; nothing is left behind.
+    """
+    made = None
+    try:
+        made = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name[:40]}.", suffix=".part"))
+        for name, data in content.items():
+            write_bytes(made / name, data)
+        os.chmod(made, 0o755)
+        if place.exists():
+            _fill(made, place)
+        else:
+            os.rename(made, place)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise MetanetError(
+            f"{visible(shorten(place.name))} cannot be written ({why}). Fix: choose a folder that you can write to."
+        ) from None
+    finally:
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
+    return place
+
+
+def _fill(made: Path, place: Path) -> None:
+    """Move the content into an empty folder, which may be the current one."""
+    moved: list[Path] = []
+    try:
+        for entry in sorted(made.iterdir()):
+            os.rename(entry, place / entry.name)
+            moved.append(place / entry.name)
+    except OSError:
+        for entry in moved:
+            with suppress(OSError):
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        raise

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from metanet.base.arguments import checked
-from metanet.base.errors import ArgumentError, DataError, check_choice
+from metanet.base.errors import ArgumentError, DataError, check_choice, shorten
 from metanet.base.groups import natural
-from metanet.base.untrusted import counted, html_block, html_table, html_text, visible
+from metanet.base.untrusted import counted, html_block, html_table, html_text, literal, visible
+from metanet.base.whole_files import write_folder
 from metanet.evidence import rates as selecting
 from metanet.evidence.checks.check import Reading, read_folder
-from metanet.evidence.contract import Column, Outcome, TableContract
-from metanet.evidence.findings import data_error
-from metanet.evidence.folders import DESCRIPTOR, given_path, is_curated, whose
+from metanet.evidence.contract import Column, Outcome, TableContract, contract_for, curated_contract
+from metanet.evidence.findings import Findings, data_error
+from metanet.evidence.folders import DESCRIPTOR, given_path, is_curated, used_folder, whose
 from metanet.evidence.rates import POLICIES, row_labels, study_labels
 from metanet.evidence.reading.cells import Table
 
@@ -139,9 +140,15 @@ class Evidence:
     _outcomes: Mapping[str, Outcome] = field(repr=False)
     _labels: Mapping[str, str] = field(repr=False)
     _modalities: Mapping[str, tuple[str, ...]] = field(repr=False)
-    _columns: Mapping[str, str] = field(repr=False)
+    _columns: Mapping[str, Mapping[str, str]] = field(repr=False)
     _unplaced: Mapping[str, int] = field(repr=False)
     _titles: Mapping[str, str] = field(repr=False)
+    #: How a script gets this evidence.
+    code: str = field(default="", repr=False)
+    #: What a reader of every selection should know, of evidence that was read from one table.
+    _notes: tuple[str, ...] = field(default=(), repr=False)
+    #: File name -> content, of evidence that has no folder.
+    _files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     _parts: dict[tuple[Any, ...], str] = field(default_factory=dict, repr=False)
 
     @checked()
@@ -185,8 +192,8 @@ class Evidence:
             study, study_id, arm, modality, modality_class, events, total, year, unit, criteria, definition and the
             rest of the row, then what the study and the arm say about the patients. ``study`` is a unique label.
             ``.attrs``: outcome, label, direction, definition, policy, selection (the arguments), titles (of columns and
-            definitions), notes (sentences), studies (the labels of the rows), and left_out (study, study_id, arm, events, total,
-            reason).
+            definitions), notes (sentences), studies and counts (the labels of
+            the rows, their events and totals), and left_out (study, study_id, arm, events, total, reason).
 
         Raises
         ------
@@ -205,13 +212,14 @@ class Evidence:
         about = self._outcomes[outcome]
         names = row_labels(selection.rows, self._labels)
         rows = [dict(row) | {"study": name} for row, name in zip(selection.rows, names, strict=True)]
-        frame = to_frame(rows, self._columns)
+        frame = to_frame(rows, self._columns[outcome])
         notes = list(selection.notes)
         if self._unplaced.get(outcome):
             notes.append(
                 f"{counted(self._unplaced[outcome], 'row')} without a study or an arm in the tables could not be used; "
                 "the evidence was loaded without its checks."
             )
+        notes += self._notes
         if not rows:
             notes.append("No row fits this selection.")
         frame.attrs = {
@@ -233,6 +241,7 @@ class Evidence:
             },
             "notes": notes,
             "studies": list(names),
+            "counts": [(row["events"], row["total"]) for row in rows],
             "left_out": self._left_out(selection),
             "evidence": self.name,
             "fingerprint": self.fingerprint_of(outcome, selection.modalities),
@@ -301,6 +310,15 @@ class Evidence:
         check_choice("outcome", outcome, self.outcome_names)
         return self._outcomes[outcome].direction
 
+    @property
+    def is_read(self) -> bool:
+        """Whether it was read from one table and has no folder."""
+        return bool(self._files)
+
+    def has_certainty(self, outcome: str) -> bool:
+        """Whether the table of an outcome states how certain its counts are."""
+        return self._outcomes[check_choice("outcome", outcome, self.outcome_names)].has_certainty
+
     @checked()
     def fingerprint_of(self, outcome: str | Iterable[str] | None = None, modality: str | Iterable[str] | None = None) -> str:
         """The fingerprint of a part: of the rows of an outcome and a modality, and of what is known of their studies.
@@ -325,6 +343,42 @@ class Evidence:
         if key not in self._parts:
             self._parts[key] = fingerprint_of(self, names, chosen)
         return self._parts[key]
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the tables into a folder, which `load_evidence` and ``metanet report --data`` read.
+
+        Parameters
+        ----------
+        folder : path-like
+            A folder that does not exist or is empty.
+
+        Returns
+        -------
+        pathlib.Path
+            The folder.
+
+        Raises
+        ------
+        ArgumentError
+            A folder that is not empty, or a file.
+        MetanetError
+            It cannot be written; nothing is left behind.
+        """
+        place = Path(folder).expanduser()
+        if place.is_file() or (place.is_dir() and any(place.iterdir())):
+            raise ArgumentError(f"folder={shorten(str(folder))!r} is not an empty folder. Fix: name a new one.")
+        return write_folder(place, self._content())
+
+    def _content(self) -> dict[str, bytes]:
+        """The tables and their descriptor: file name -> content."""
+        if self._files:
+            return dict(self._files)
+        contract = contract_for(self.path, Findings())
+        found = {DESCRIPTOR: (contract or curated_contract()).content}
+        for name in (contract or curated_contract()).tables:
+            if (self.path / name).is_file():
+                found[name] = (self.path / name).read_bytes()
+        return found
 
     def __repr__(self) -> str:
         return f"<Evidence: {visible(self.name)}; {self._counts()}>"
@@ -417,10 +471,12 @@ _LEADING = {
     "overlap_group": "str",
     "note": "str",
 }
+#: Those of them that a lean selection has even where the tables have no such column.
+_ALWAYS = frozenset({"study", "year", "poolable"})
 # What a study says that may move a rate; its citation is in `studies`.
 _FROM_STUDY = ("design", "country", "enrol_start", "enrol_end", "doi", "pmid")
 #: Columns of studies that say who a report is by and where it is. Every other one is of the review itself, and travels with the rates.
-_CITATION = frozenset({"study_id", "first_author", "year", "title", "journal", "centre", "overlap_group"})
+_CITATION = frozenset({"study_id", "label", "first_author", "year", "title", "journal", "centre", "overlap_group"})
 
 
 def _of_study(studies: TableContract, arms: TableContract) -> tuple[str, ...]:
@@ -475,7 +531,7 @@ def load_evidence(path: str | os.PathLike[str] | None = None, *, check: bool = T
     stopping = findings.faults if check else tuple(findings.unreadable)
     if stopping:
         raise data_error(str(folder), stopping)
-    return _assemble(reading)
+    return assemble(reading)
 
 
 def hold_evidence(path: str | os.PathLike[str] | None = None) -> Evidence:
@@ -498,7 +554,8 @@ def _signature(folder: Path) -> tuple[tuple[str, int, int], ...]:
         return ()
 
 
-def _assemble(reading: Reading) -> Evidence:
+def assemble(reading: Reading, *, lean: bool = False) -> Evidence:
+    """The evidence of tables without a fault; `lean` rates have no columns that the tables do not have."""
     tables = reading.tables
     # A reading without a fault has these; the message is for whoever breaks that.
     if tables is None or tables.studies is None or tables.arms is None:
@@ -515,6 +572,7 @@ def _assemble(reading: Reading) -> Evidence:
     return Evidence(
         path=reading.path,
         name=_name(reading),
+        code=code_of(reading.path),
         studies=to_frame([row.values for row in studies.rows], columns_of(studies.contract)),
         arms=to_frame([row.values for row in arms.rows], columns_of(arms.contract)),
         outcomes=to_frame(long, {"outcome": "str"} | joint_columns(contracts.values())),
@@ -529,7 +587,7 @@ def _assemble(reading: Reading) -> Evidence:
         _outcomes={name: contract.as_outcome() for name, contract in contracts.items()},
         _labels=study_labels(study_rows.values()),
         _modalities=modalities,
-        _columns=_rate_columns(studies.contract, arms.contract),
+        _columns={name: _rate_columns(studies.contract, arms.contract, contract, lean) for name, contract in contracts.items()},
         _titles={
             c.name: c.heading
             for table in (*tables.outcomes, *([] if facts is None else [facts]), arms, studies)
@@ -537,6 +595,11 @@ def _assemble(reading: Reading) -> Evidence:
         },
         _unplaced={t.contract.outcome: len(t.rows) - len(rows[t.contract.outcome]) for t in tables.outcomes},
     )
+
+
+def code_of(folder: Path) -> str:
+    """How a script loads a folder: without naming it where it is the one that is used."""
+    return "mn.load_evidence()" if folder == used_folder() else f"mn.load_evidence({literal(str(folder))})"
 
 
 def _name(reading: Reading) -> str:
@@ -565,9 +628,13 @@ def _joined(
     return tuple(joined)
 
 
-def _rate_columns(studies: TableContract, arms: TableContract) -> dict[str, str]:
+def _rate_columns(studies: TableContract, arms: TableContract, outcome: TableContract, lean: bool) -> dict[str, str]:
+    """The columns of the rates of an outcome: the common ones (`lean`: those that the tables have), then what its tables add."""
     columns = dict(_LEADING)
-    for contract, names in ((studies, _of_study(studies, arms)), (arms, arms.column_names)):
+    if lean:
+        known = {name for contract in (studies, arms, outcome) for name in contract.column_names}
+        columns = {name: dtype for name, dtype in _LEADING.items() if name in known or name in _ALWAYS}
+    for contract, names in ((studies, _of_study(studies, arms)), (arms, arms.column_names), (outcome, outcome.column_names)):
         for name in names:
             column = contract.column(name)
             if column is not None and name not in columns:

@@ -19,11 +19,16 @@ def study_labels(studies: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """A label for every study_id; no two are equal.
 
     Two reports of one author and year get letters, in the order of their study_id. The letters depend on all studies and
-    not on a selection, so that a study has the same label everywhere. A study without an author is called by its id.
+    not on a selection, so that a study has the same label everywhere. A study without an author is called by its id, and one
+    with a label of its own by that.
     """
     by_label: dict[str, list[str]] = defaultdict(list)
     dateless: set[str] = set()
     for study in studies:
+        if own := visible(study.get("label") or "").strip():
+            by_label[own].append(study["study_id"])
+            dateless.add(study["study_id"])
+            continue
         author = study.get("first_author") or ""
         # "not printed in the record read" is a remark, not a name.
         name = "" if author.startswith(("not ", "(")) else author
@@ -143,6 +148,8 @@ def _choose_within(
 
 # Patients are what a rate is about; where an arm was counted in several units, the first of these is taken.
 UNITS = ("patients", "procedures", "lesions")
+#: The group of a table whose studies are not divided by treatment.
+ALL_STUDIES = "All studies"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from metanet.base.errors import ArgumentError, MetanetWarning, as_given, check_c
 from metanet.effects.back_transforms import harmonic_mean
 from metanet.effects.formulas import CORRECTION, RULES, Effects
 from metanet.effects.measures import MEASURES, Measure
-from metanet.models.pooling.inputs import as_numbers, check_columns, check_counts, check_frame, check_time, read_columns, same_length
+from metanet.evidence.sources import Rates, rates_of
+from metanet.models.pooling.inputs import as_numbers, check_columns, check_counts, check_time, read_columns, same_length
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,7 @@ _ADDED = ("yi", "vi", "corrected")
 
 @checked()
 def effect_sizes(
-    data: pd.DataFrame | None = None,
+    data: Rates | None = None,
     *,
     measure: str,
     events: Column = None,
@@ -50,8 +51,8 @@ def effect_sizes(
     Parameters
     ----------
     data
-        A frame with one row for each study; the arguments below then name its columns. Columns that bear the name of an
-        argument are found without being named.
+        One row for each study, in a form that `pool` takes; the arguments below then name its columns. Columns that bear the name of
+        an argument are found without being named.
     measure
         One proportion (`events`, `total`): "PR" raw, "PLN" log, "PLO" logit, "PAS" arcsine, "PFT" Freeman-Tukey.
         Two groups (also `events_control`, `total_control`): "OR" log odds ratio, "RR" log risk ratio, "RD" risk difference,
@@ -117,7 +118,7 @@ def effect_sizes(
     """
     chosen = _measure(measure)
     rules = _check_rules(chosen, add, to, drop00)
-    check_frame(data)
+    rows = None if data is None else rates_of(data)
     given = {
         "events": events,
         "total": total,
@@ -126,7 +127,7 @@ def effect_sizes(
         "total_control": total_control,
         "person_time_control": person_time_control,
     }
-    counts = _read(data, chosen, given)
+    counts = _read(rows, chosen, given)
     effects = chosen.effects(*counts.values(), **rules)
     notes = _notes(effects)
     if notes and (effects.undefined.any() or (effects.vi == 0).any()):
@@ -134,7 +135,7 @@ def effect_sizes(
     import pandas as pd
 
     known = np.isfinite(effects.vi)
-    frame = pd.DataFrame(index=range(len(effects.yi))) if data is None else data
+    frame = pd.DataFrame(index=range(len(effects.yi))) if rows is None else rows
     frame = frame.assign(yi=np.where(known, effects.yi, np.nan), vi=np.where(known, effects.vi, np.nan), corrected=effects.corrected)
     frame.attrs = {**frame.attrs, "method": _stamp(chosen, rules, effects, notes)}
     return frame

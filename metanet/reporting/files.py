@@ -19,7 +19,7 @@ from metanet.evidence.folders import shipped_folder
 #: Devices, which Windows finds behind any suffix.
 _DEVICES = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
 #: Other entries of a folder of reports than the folders of the outcomes.
-_TAKEN = {"analyses", "replication", "index.html", "overview.svg", "overview.png", "pooled.csv", "supplement.zip"}
+_TAKEN = {"analyses", "evidence", "replication", "index.html", "overview.svg", "overview.png", "pooled.csv", "supplement.zip"}
 #: Files one of which every report has.
 _MARKS = ("report.html", "numbers.json", "about.json")
 #: A file of numbers is some hundred kilobytes; beyond this it is something else.

@@ -12,6 +12,8 @@ from metanet.base.results import plain
 from metanet.base.whole_files import write_csv
 from metanet.diagnostics.studies.count_bounds import CountBounds
 from metanet.diagnostics.studies.series import LeaveOneOut
+from metanet.evidence.selection import selection_of
+from metanet.evidence.sources import Rates, rates_of
 from metanet.models.results.pooled import Pooled
 from metanet.reporting.files import slug, write_json
 from metanet.reporting.plan.registry import titles
@@ -29,7 +31,7 @@ def save_results(
     others: Sequence[Pooled] = (),
     omitted: LeaveOneOut | None = None,
     bounds: CountBounds | None = None,
-    rates: pd.DataFrame | None = None,
+    rates: Rates | None = None,
     modality_class: str | None = None,
 ) -> list[Path]:
     """Write every number of a report: numbers.json, numbers.csv, studies.csv and leave_one_out.csv.
@@ -45,7 +47,8 @@ def save_results(
     bounds
         What `count_bounds` returned: the range of the result over counts that their printed figures leave open.
     rates
-        What `Evidence.rates` returned; its selection and what it left out go into numbers.json.
+        What `Evidence.rates` returned; its selection, what it left out, and the studies that were removed from it afterwards
+        go into numbers.json. None takes the rows that were pooled.
     modality_class
         The class the report is about.
 
@@ -57,22 +60,27 @@ def save_results(
     if not isinstance(fit, Pooled):
         raise ArgumentError(f"fit must be a result of pool, not {type(fit).__name__}.")
     to = Path(folder)
-    attrs: dict[str, Any] = {str(key): value for key, value in rates.attrs.items()} if rates is not None else {}
+    frame = fit.rates() if rates is None else rates_of(rates, "rates")
+    attrs: dict[str, Any] = {str(key): value for key, value in frame.attrs.items()}
+    # What is said of the selection holds for the rows that were pooled, or is not said.
+    record = selection_of(frame)
+    whole = record is not None and record.is_whole
     content = {
         "outcome": attrs.get("outcome"),
         "label": attrs.get("label"),
         "modality_class": modality_class,
         "definition": attrs.get("definition"),
         "definition_title": attrs.get("definition_title"),
-        "selection": attrs.get("selection"),
+        "selection": None if record is None else dict(record.chosen),
         "result": fit.to_dict(),
         "second": None if second is None else second.to_dict(),
         "others": [each.to_dict() for each in others],
         "leave_one_out": None if omitted is None else omitted.to_dict(),
         "count_bounds": None if bounds is None else bounds.to_dict(),
-        "left_out": attrs.get("left_out", []),
-        "notes": attrs.get("notes", []),
-        "evidence": attrs.get("fingerprint"),
+        "left_out": [] if record is None else list(record.left_out),
+        "removed": [] if record is None else list(record.removed),
+        "notes": [] if record is None else list(record.notes),
+        "evidence": attrs.get("fingerprint") if whole else None,
         "evidence_name": attrs.get("evidence"),
     }
     files = [to / "numbers.json", to / "numbers.csv", to / "studies.csv"]

@@ -18,6 +18,7 @@ from metanet.evidence.findings import Findings
 from metanet.evidence.folders import DESCRIPTOR
 from metanet.evidence.reading.cells import Row, Table
 from metanet.evidence.reading.text import split
+from metanet.evidence.selection import IMPORTED
 from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, cell, joined, spelled
 from metanet.reviews.names import author_and_year, cut, outcome_fault, outcome_file, study_id
 from metanet.reviews.new import still_examples
@@ -123,7 +124,6 @@ def new_draft(file: str, columns: Sequence[str]) -> Draft:
 
 #: Outcomes of one import; each new one is a file.
 _MOST_OUTCOMES = 1_000
-_NOTE = "Imported; not yet checked against the source."
 #: Defaults of the columns that describe an imported count.
 _DEFAULTS = {
     "unit": "patients",
@@ -132,7 +132,7 @@ _DEFAULTS = {
     "certainty": "moderate",
     "double_extracted": "false",
     "poolable": "true",
-    "note": _NOTE,
+    "note": IMPORTED,
 }
 #: Columns of a study that two sources may write otherwise without meaning another study.
 _DESCRIPTIVE = frozenset({"first_author", "journal", "country", "centre", "design", "enrol_start", "enrol_end", "overlap_group"})
@@ -423,7 +423,7 @@ class Merger:
         """Whether the size of an arm is what an import set: the largest total of counts that all came by imports."""
         counts = [row for table in self.tables.outcomes for row in table.rows if (row.text["study_id"], row.text["arm"]) == key]
         patients = [row.values.get("total") or 0 for row in counts if row.text.get("unit", "patients") == "patients"]
-        return bool(patients) and size == max(patients) and all(row.text.get("note", "").startswith(_NOTE) for row in counts)
+        return bool(patients) and size == max(patients) and all(row.text.get("note", "").startswith(IMPORTED) for row in counts)
 
     def _draft(self, gone: Mapping[str, set[int]]) -> None:
         findings = self.found.findings

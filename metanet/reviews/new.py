@@ -7,17 +7,14 @@ import html
 import json
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from metanet.base.errors import ArgumentError, MetanetError, shorten
 from metanet.base.untrusted import counted, harmless_cell, listing, visible
-from metanet.base.whole_files import write_bytes
+from metanet.base.whole_files import write_folder
 from metanet.evidence.folders import shipped_folder
 from metanet.reporting.plan.registry import NOTEBOOKS
 from metanet.reviews.names import folder_fault, text_fault, typed_modality, typed_outcome
@@ -202,7 +199,7 @@ def new_review(
     chosen = _outcomes(outcomes, harms)
     words = _distinct("modality", [typed_modality("modality", name) for name in modalities])
     content = _content(heading, chosen, words)
-    _write(place, content)
+    write_folder(place, content)
     return place
 
 
@@ -308,39 +305,3 @@ def _readme(
     # Some viewers render HTML in headings, so the title is escaped.
     shown = re.sub(r"([\\`*_\[\]#!])", r"\\\1", html.escape(title, quote=False))
     return _README.format(title=shown, examples=invented, outcomes=named, modalities=words)
-
-
-def _write(place: Path, content: Mapping[str, bytes]) -> None:
-    """Build the content beside the folder and move it in one step."""
-    made = None
-    try:
-        made = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name[:40]}.", suffix=".part"))
-        for name, data in content.items():
-            write_bytes(made / name, data)
-        os.chmod(made, 0o755)
-        if place.exists():
-            _fill(made, place)
-        else:
-            os.rename(made, place)
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise MetanetError(
-            f"{visible(shorten(place.name))} cannot be written ({why}). Fix: choose a folder that you can write to."
-        ) from None
-    finally:
-        if made is not None:
-            shutil.rmtree(made, ignore_errors=True)
-
-
-def _fill(made: Path, place: Path) -> None:
-    """Move the content into an empty folder, which may be the current one."""
-    moved: list[Path] = []
-    try:
-        for entry in sorted(made.iterdir()):
-            os.rename(entry, place / entry.name)
-            moved.append(place / entry.name)
-    except OSError:
-        for entry in moved:
-            with suppress(OSError):
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        raise

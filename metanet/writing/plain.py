@@ -10,6 +10,7 @@ from metanet.base.display import in_sentence, level_text, sentence_case, title_o
 from metanet.base.errors import ArgumentError
 from metanet.base.results import plain
 from metanet.base.untrusted import NO_MATH, html_text, visible
+from metanet.evidence.selection import selection_of
 from metanet.models.options import PRESET_TITLE
 from metanet.models.registry import MODELS, TAU2, model_row
 from metanet.models.results.pooled import Pooled
@@ -121,10 +122,11 @@ class Text:
 def heading(rates: pd.DataFrame, modality_class: str, fit: Pooled) -> Text:
     """Outcome, modality class and the result in one sentence, with the notes of the selection."""
     attrs = rates.attrs
+    record = selection_of(rates)
     title = f"{attrs.get('label', 'Rate')}: {modality_class}"
     if attrs.get("definition_title"):
         title += f" (definition: {in_sentence(attrs['definition_title'])})"
-    return Text(title, " ".join([fit.sentence(), *attrs.get("notes", [])]))
+    return Text(title, " ".join([fit.sentence(), *(() if record is None else record.notes)]))
 
 
 @checked()

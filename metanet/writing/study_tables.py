@@ -9,10 +9,12 @@ import numpy as np
 
 from metanet.base.arguments import checked
 from metanet.base.display import ABSENT, RATE, count, level_text, number, plural, title_of
-from metanet.base.errors import ArgumentError
 from metanet.base.groups import natural
 from metanet.base.results import plain
 from metanet.base.untrusted import listing
+from metanet.evidence.rates import ALL_STUDIES
+from metanet.evidence.selection import certainties, selection_of
+from metanet.evidence.sources import Rates, Tables, evidence_of, rates_of
 from metanet.models.results.pooled import Pooled
 from metanet.writing.table.table import (
     Cell,
@@ -30,11 +32,9 @@ from metanet.writing.table.table import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from metanet.evidence import Evidence
-
 
 @checked()
-def study_table(studies: pd.DataFrame | Pooled) -> Table:
+def study_table(studies: Rates) -> Table:
     """One row for each study: of a selection its counts and sources, of a result its rate, weight and shrunken value.
 
     Parameters
@@ -56,7 +56,9 @@ def study_table(studies: pd.DataFrame | Pooled) -> Table:
     """
     if isinstance(studies, Pooled):
         return _pooled(studies)
-    check_rates(studies)
+    studies = checked_rates(studies, "studies")
+    if "certainty" in studies.columns:
+        studies = studies.assign(certainty=certainties(studies))
     rows = [_selected({str(key): plain(value) for key, value in row.items()}, studies) for row in studies.to_dict("records")]
     columns = [
         Column("Study", ("study",)),
@@ -72,13 +74,13 @@ def study_table(studies: pd.DataFrame | Pooled) -> Table:
     return made(title, "No study fits this selection.", columns, rows)
 
 
-def check_rates(frame: object) -> None:
-    """Refuse an argument that is not a frame of studies with counts."""
-    if not hasattr(frame, "columns") or not hasattr(frame, "iloc"):
-        raise ArgumentError(f"rates must be what Evidence.rates returned, not {type(frame).__name__}.")
-    for name in ("study", "events", "total"):
-        if name not in frame.columns:
-            raise ArgumentError(f"rates has no column {name!r}. Fix: give what Evidence.rates returned.")
+def checked_rates(source: Rates, argument: str = "rates") -> pd.DataFrame:
+    """The rows of studies with counts; something else is refused."""
+    frame = rates_of(source, argument)
+    if {"study", "events", "total"} <= set(frame.columns):
+        return frame
+    # The columns of a frame that bears other names are found as `read` finds them.
+    return rates_of(evidence_of(frame, argument), argument)
 
 
 def _defined(frame: pd.DataFrame) -> str:
@@ -152,9 +154,13 @@ def _timed(events: float, time: float) -> Cell:
 
 
 @checked()
-def left_out_table(rates: pd.DataFrame) -> Table:
-    """The excluded rows with their reasons, from ``rates.attrs["left_out"]``."""
-    left = rates.attrs.get("left_out", [])
+def left_out_table(rates: Rates) -> Table:
+    """The excluded rows with their reasons, as the selection of these rates recorded them.
+
+    Rows that were removed from the selection afterwards are named in a note; a frame that records no selection has no excluded rows.
+    """
+    record = selection_of(rates_of(rates, "rates"))
+    left = () if record is None else record.left_out
     rows = [
         [text_cell(entry["study"]), text_cell(entry["arm"]), share_cell(entry["events"], entry["total"]), text_cell(entry["reason"])]
         for entry in left
@@ -165,14 +171,19 @@ def left_out_table(rates: pd.DataFrame) -> Table:
         Column("Events/total", ("events", "total"), "count"),
         Column("Reason", ("reason",)),
     ]
-    return made(f"{plural(len(rows), 'row')} excluded", "No row was excluded.", columns, rows)
+    notes = []
+    if record is not None and record.removed:
+        notes = [f"Removed from the selection afterwards, for a reason not recorded: {listing(record.removed, 50)}."]
+    empty = "These rows record no selection." if record is None else "No row was excluded."
+    return made(f"{plural(len(rows), 'row')} excluded", " ".join([empty, *notes]), columns, rows, notes if rows else ())
 
 
 @checked()
-def source_table(rates: pd.DataFrame) -> Table:
+def source_table(rates: Rates) -> Table:
     """Each source once, with its studies."""
+    frame = checked_rates(rates)
     found: dict[tuple[str, str], list[str]] = {}
-    for row in rates.to_dict("records"):
+    for row in frame.to_dict("records"):
         key = (str(plain(row.get("source")) or ""), str(plain(row.get("source_kind")) or ""))
         found.setdefault(key, []).append(str(row["study"]))
     order = sorted(found, key=lambda key: (natural(key[0]), natural(key[1])))
@@ -210,13 +221,13 @@ _ASIDE = frozenset(
 
 
 @checked()
-def characteristics_table(rates: pd.DataFrame) -> Table:
+def characteristics_table(rates: Rates) -> Table:
     """Characteristics of the studies of a selection, with medians and ranges in the last row.
 
     Parameters
     ----------
     rates
-        What `Evidence.rates` returned.
+        What `Evidence.rates` or `read` returned, or a result of `pool`.
 
     Returns
     -------
@@ -231,7 +242,9 @@ def characteristics_table(rates: pd.DataFrame) -> Table:
     ArgumentError
         Not a frame of studies.
     """
-    check_rates(rates)
+    rates = checked_rates(rates)
+    if "certainty" in rates.columns:
+        rates = rates.assign(certainty=certainties(rates))
     columns = [Column("Study", ("study",))]
     cells: list[list[Cell]] = [[text_cell(value) for value in rates["study"].tolist()]]
     closing = ["Median (range)"]
@@ -251,7 +264,8 @@ def characteristics_table(rates: pd.DataFrame) -> Table:
         add(Column(_TEXTS[name], (name,)), [_words(v) for v in _values(rates, name)])
     years = zip(_values(rates, "enrol_start"), _values(rates, "enrol_end"), strict=True)
     add(Column("Enrolment", ("enrol_start", "enrol_end"), "count"), [_period(start, end) for start, end in years])
-    add(Column(_TEXTS["modality"], ("modality",)), [text_cell(v) for v in _values(rates, "modality")])
+    if set(modalities := _values(rates, "modality")) != {ALL_STUDIES}:
+        add(Column(_TEXTS["modality"], ("modality",)), [text_cell(v) for v in modalities])
     for name, (label, above) in _NUMBERS.items():
         values = [None if v is None else float(v) for v in _values(rates, name)]
         digits = _digits(values)
@@ -349,7 +363,7 @@ _ESTIMAND = {"median": "median", "mean": "median", "common": "common rate"}
 
 
 @checked()
-def published_table(evidence: Evidence, outcome: str, modality_class: str, fit: Pooled | None = None) -> Table:
+def published_table(evidence: Tables, outcome: str, modality_class: str, fit: Pooled | None = None) -> Table:
     """Pooled rates of published reviews for this outcome and modality class, below the present one.
 
     They pooled other studies by other methods; the table is for orientation, not a test. Of the present result the median and the
@@ -370,7 +384,7 @@ def published_table(evidence: Evidence, outcome: str, modality_class: str, fit: 
         Source, population, rate with interval, studies, patients, model, and place in the source.
     """
     rows: list[list[Cell]] = []
-    published = evidence.published
+    published = evidence_of(evidence).published
     chosen = published
     if len(published):
         chosen = published[(published["outcome"] == outcome) & (published["modality_class"] == modality_class)]

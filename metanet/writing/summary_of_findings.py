@@ -12,6 +12,7 @@ from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.untrusted import listing
 from metanet.diagnostics.spread.grade import OPEN, grade_facts
 from metanet.evidence.evidence import Evidence
+from metanet.evidence.sources import Tables, evidence_of, modality_of
 from metanet.models.pooling.pool import pool
 from metanet.models.results.pooled import Pooled
 from metanet.writing.summary_tables import Notes, method_sentences, rate_notes, status_text, studies_cell
@@ -36,9 +37,9 @@ _UNITS = {100: "%", 1000: "per 1000"}
 
 @checked(level=level)
 def summary_of_findings(
-    evidence: Evidence,
-    outcomes: str | Iterable[str] | None,
-    modality: str,
+    evidence: Tables,
+    outcomes: str | Iterable[str] | None = None,
+    modality: str | None = None,
     *,
     definitions: Mapping[str, str] | None = None,
     overlap: str = "keep_largest",
@@ -52,11 +53,11 @@ def summary_of_findings(
     Parameters
     ----------
     evidence
-        What `load_evidence` returned.
+        What `load_evidence` or `read` returned, a frame, a result, or a folder or file to be read.
     outcomes
         Outcomes in the order of the rows; None takes all that have a study of this modality.
     modality
-        A modality class or a modality.
+        A modality class or a modality; None takes the only class.
     definitions
         Outcome -> definition, for outcomes that are counted by several; the others take their default.
     overlap, certainty
@@ -92,6 +93,8 @@ def summary_of_findings(
     """
     if per not in _UNITS or isinstance(per, bool):
         raise ArgumentError(f"per={as_given(per)} must be 100 or 1000.")
+    evidence = evidence_of(evidence)
+    modality = modality_of(evidence, modality)
     chosen = _outcomes(evidence, outcomes, modality)
     given = dict(definitions or {})
     for name in given:

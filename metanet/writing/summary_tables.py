@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from metanet.base.arguments import checked, choice, level
 from metanet.base.display import PARTED, RATE, TOO_WIDE, in_sentence, interval_kind, level_text, parted, sentence_case
-from metanet.base.errors import ArgumentError, check_choice
+from metanet.base.errors import ArgumentError
 from metanet.base.untrusted import listing
-from metanet.evidence.evidence import Evidence
+from metanet.evidence.sources import Tables, evidence_of, outcome_of
 from metanet.models.comparison.result import OBSERVATIONAL
 from metanet.models.pooling.pool import pool
 from metanet.models.results.pooled import Pooled
@@ -150,8 +150,8 @@ def status_text(fit: Pooled) -> str:
 
 @checked(by=choice("modality_class", "modality"), level=level)
 def summary_table(
-    evidence: Evidence,
-    outcome: str,
+    evidence: Tables,
+    outcome: str | None = None,
     *,
     by: str = "modality_class",
     definition: str | None = None,
@@ -165,9 +165,9 @@ def summary_table(
     Parameters
     ----------
     evidence
-        What `load_evidence` returned.
+        What `load_evidence` or `read` returned, a frame, a result, or a folder or file to be read.
     outcome
-        One of its outcomes.
+        One of its outcomes; None takes the only one.
     by
         "modality_class", or "modality" for the modalities in the classes.
     definition, overlap, certainty
@@ -188,7 +188,8 @@ def summary_table(
     ArgumentError
         A word that is not known.
     """
-    check_choice("outcome", outcome, evidence.outcome_names)
+    evidence = evidence_of(evidence)
+    outcome = outcome_of(evidence, outcome)
     everything = evidence.rates(outcome, definition=definition, overlap="keep_all", certainty=certainty)
     names = [str(name) for name in everything[by].unique()]
     if by == "modality_class":

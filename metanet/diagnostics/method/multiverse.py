@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -19,6 +20,7 @@ from metanet.effects.measures import MEASURES
 from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.evidence import Evidence
 from metanet.evidence.rates import POLICIES
+from metanet.evidence.sources import Tables, evidence_of, outcome_of, rates_of
 from metanet.models.options import Options, check_options, lean, method_label, model_label
 from metanet.models.pooling.batch import Data, pool_batch
 from metanet.models.pooling.inputs import Studies, read_studies
@@ -81,14 +83,14 @@ def row_sets(
     """Every choice of rows, the most inclusive first. A choice whose column the data lack has no levels."""
     if isinstance(data, Evidence):
         if outcome is None:
-            known = ", ".join(repr(name) for name in data.outcome_names)
-            raise ArgumentError(f"outcome is missing: the evidence has several. Fix: outcome= one of {known}.")
+            outcome = outcome_of(data, None)
         found = []
+        known = choices.certainty if data.has_certainty(outcome) else (None,)
         for name, words in _groupings(data, outcome, modality, definition, choices):
             for overlap in choices.overlap:
-                for certainty in choices.certainty:
+                for certainty in known:
                     rows = data.rates(outcome, modality=words, definition=definition, overlap=overlap, certainty=certainty)
-                    start = {"grouping": name, "overlap": overlap, "certainty": certainty}
+                    start = {"grouping": name, "overlap": overlap, "certainty": certainty or ""}
                     found += _filtered(rows, start, choices)
         return found
     if outcome is not None or modality is not None or definition is not None:
@@ -392,7 +394,7 @@ _WORDS = {
 
 @checked(level=level, threads=whole(1))
 def multiverse(
-    data: Evidence | pd.DataFrame,
+    data: Tables,
     outcome: str | None = None,
     modality: str | Sequence[str] | None = None,
     *,
@@ -413,7 +415,8 @@ def multiverse(
     Parameters
     ----------
     data
-        Evidence (then `outcome`, and `modality` or None for all, name the question), or a frame with one row for each study.
+        Evidence (then `outcome`, and `modality` or None for all, name the question), a folder or file to be read, a frame with one
+        row for each study, or a result, whose rows are taken.
     threshold
         A value of interest on the response scale: the shares of analyses on either side of it are counted.
     definition
@@ -455,8 +458,9 @@ def multiverse(
     """
     import pandas as pd
 
-    if not isinstance(data, Evidence) and not hasattr(data, "columns"):
-        raise ArgumentError(f"data must be evidence or a pandas DataFrame, not {type(data).__name__}.")
+    data = (
+        evidence_of(data, "data") if isinstance(data, (str, os.PathLike)) else data if isinstance(data, Evidence) else rates_of(data)
+    )
     study, given, base = _columns(columns)
     if not isinstance(data, Evidence):
         given = with_columns(given, data, base["measure"])
@@ -479,6 +483,7 @@ def multiverse(
     frame = distinct.sort_values(["estimate", "ci_lower"], kind="stable").drop(columns=["set", "analysis"]).reset_index(drop=True)
     stamp: dict[str, Any] = {**versions(), "analyses": sorted({method_label(each) for each in chosen}), "notes": []}
     if isinstance(data, Evidence):
+        outcome = outcome_of(data, outcome)
         stamp |= {"outcome": outcome, "modality": plain(modality), "fingerprint": data.fingerprint_of(outcome, modality)}
     return Multiverse(None, chosen[0].scale, level, threshold, Method(stamp), frame, drivers, _same_rows(sets, owner, frame))
 

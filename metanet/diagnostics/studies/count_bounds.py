@@ -17,6 +17,7 @@ from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.proof.printed import words
 from metanet.evidence.proof.rows import verdict
+from metanet.evidence.sources import Rates, rates_of
 from metanet.models.options import lean, options_of
 from metanet.models.pooling.batch import Data, pool_batch
 from metanet.models.pooling.inputs import unique_labels
@@ -153,7 +154,7 @@ def _set(row: Mapping[Any, Any]) -> str:
 
 
 @checked()
-def count_bounds(fit: Pooled, rates: pd.DataFrame | None = None) -> CountBounds:
+def count_bounds(fit: Pooled, rates: Rates | None = None) -> CountBounds:
     """Refit with the lowest and the highest counts that the printed figures leave open.
 
     Parameters
@@ -194,7 +195,7 @@ def count_bounds(fit: Pooled, rates: pd.DataFrame | None = None) -> CountBounds:
 
     if reason := _reason(fit):
         return CountBounds(fit, fit.method, reason, dict.fromkeys(_NUMBERS), dict.fromkeys(_NUMBERS), _sets_of([]), pd.DataFrame())
-    open_, left = _open(fit, _printed(fit, rates))
+    open_, left = _open(fit, _printed(fit, None if rates is None else rates_of(rates, "rates")))
     frame = _refits(fit, open_)
     low, high = (_known(ends) for ends in (frame[list(_NUMBERS)].min(), frame[list(_NUMBERS)].max()))
     method = fit.method

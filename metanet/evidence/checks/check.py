@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from metanet.base.arguments import checked
 from metanet.base.errors import nearest
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.checks.rules import Tables, check_tables
-from metanet.evidence.contract import Contract, TableContract, contract_for
+from metanet.evidence.contract import Contract, TableContract, contract_for, read_contract
 from metanet.evidence.findings import Findings, Report, in_order
 from metanet.evidence.folders import DESCRIPTOR, TABLES, from_here, given_path
 from metanet.evidence.reading.cells import Table, type_sheet
@@ -99,6 +100,26 @@ def read_folder(folder: Path, *, rules: bool = True) -> Reading:
     _empty_tables(reading.tables, findings)
     if rules:
         check_tables(reading.tables, findings)
+    return reading
+
+
+def read_contents(name: str, descriptor: bytes, contents: Mapping[str, bytes]) -> Reading:
+    """Read and check tables that are no files: their descriptor, which need not be proved, and file name -> content."""
+    reading = Reading(Path(name))
+    findings = reading.findings
+    contract = reading.contract = read_contract(descriptor, findings, own=False)
+    if contract is None:
+        return reading
+    digest = hashlib.sha256()
+    _digest(digest, DESCRIPTOR, descriptor)
+    read: dict[str, Table] = {}
+    for file, table_contract in contract.tables.items():
+        _digest(digest, file, contents[file])
+        table = _table(contents[file], table_contract, findings)
+        read[file] = Table(table_contract, complete=False) if table is None else table
+    reading.digest = digest.hexdigest()
+    reading.tables = _by_role(read, contract)
+    check_tables(reading.tables, findings)
     return reading
 
 

@@ -16,6 +16,7 @@ from metanet.evidence.checks.printed import PERCENTAGE
 from metanet.evidence.proof.audit_result import KINDS, REACH, Audit
 from metanet.evidence.proof.printed import words
 from metanet.evidence.proof.rows import Verdict, closes, decimals, noticed, says_none, verdict
+from metanet.evidence.sources import Tables, evidence_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +63,7 @@ class _Row:
 
 
 @checked()
-def audit(evidence: Evidence) -> Audit:
+def audit(evidence: Tables) -> Audit:
     """Audit the counts of a review: what their printed figures prove, and what deserves a second look.
 
     Parameters
@@ -92,6 +93,7 @@ def audit(evidence: Evidence) -> Audit:
     >>> found.unfit.empty
     True
     """
+    evidence = evidence_of(evidence)
     rows = _rows(evidence)
     notes = []
     if unplaced := sum(evidence._unplaced.values()):

@@ -18,6 +18,7 @@ from metanet.base.display import level_text, number, per_cent
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.results import Method
 from metanet.effects.study_intervals import clopper_pearson
+from metanet.evidence.sources import Rates, rates_of
 from metanet.kernels.bayes import posterior as kernel
 from metanet.kernels.bayes.marginals import Distribution, Marginals, StudyPosterior, study_posteriors
 from metanet.kernels.bayes.posterior import TAU_FAMILIES, MuPrior, TauPrior, averaged_rate
@@ -220,7 +221,7 @@ _SOURCES = (
 
 @checked(level=level)
 def bayes_pool(
-    data: pd.DataFrame | None = None,
+    data: Rates | None = None,
     *,
     events: str | Sequence[float] | ArrayLike | None = None,
     total: str | Sequence[float] | ArrayLike | None = None,
@@ -234,8 +235,8 @@ def bayes_pool(
     Parameters
     ----------
     data
-        A frame with one row for each study; the arguments below then name its columns. Columns called `events`, `total` and
-        `study` are found without being named.
+        One row for each study, in a form that `pool` takes; the arguments below then name its columns. Columns called `events`,
+        `total` and `study` are found without being named.
     events, total
         Events and patients of each study: column names, or sequences of length k.
     study
@@ -290,7 +291,7 @@ def bayes_pool(
     """
     tau, mu, level = read_tau_prior(tau_prior), read_mu_prior(mu_prior), float(level)
     studies = read_studies(
-        data,
+        None if data is None else rates_of(data),
         {"events": events, "total": total},
         study=study,
         arguments=("events", "total"),

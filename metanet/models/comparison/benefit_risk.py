@@ -17,6 +17,7 @@ from metanet.base.groups import read_groups
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.evidence import WITHIN, Evidence
+from metanet.evidence.sources import Tables, evidence_of
 from metanet.models.comparison.compare import HETEROGENEITY, compare
 from metanet.models.comparison.result import OBSERVATIONAL, Comparison
 from metanet.models.results.method import versions
@@ -152,9 +153,9 @@ class BenefitRisk(Result):
 
 @checked(heterogeneity=choice(*HETEROGENEITY), level=level)
 def benefit_risk(
-    evidence: Evidence,
-    benefit: str = "objective_response",
-    risk: str = "hepatotoxicity",
+    evidence: Tables,
+    benefit: str | None = None,
+    risk: str | None = None,
     *,
     by: str = "modality_class",
     groups: Sequence[str] | None = None,
@@ -171,9 +172,10 @@ def benefit_risk(
     Parameters
     ----------
     evidence
-        What `load_evidence` returned.
+        What `load_evidence` or `read` returned, a frame, a result, or a folder or file to be read.
     benefit, risk
-        An outcome where more is better, and one where less is.
+        An outcome where more is better, and one where less is. None takes objective_response and hepatotoxicity where the evidence
+        has them, and otherwise its only outcome of that direction.
     by
         Column that forms the groups.
     groups
@@ -206,8 +208,9 @@ def benefit_risk(
     """
     import pandas as pd
 
-    if not isinstance(evidence, Evidence):
-        raise ArgumentError(f"evidence must be what load_evidence returns, not {type(evidence).__name__}.")
+    evidence = evidence_of(evidence)
+    benefit = _chosen(evidence, "benefit", benefit)
+    risk = _chosen(evidence, "risk", risk)
     frames = []
     for word, outcome, definition, direction in (
         ("benefit", benefit, benefit_definition, "higher_is_better"),
@@ -264,6 +267,27 @@ def averaged_rate(fit: Pooled) -> tuple[float | None, float | None, float | None
     if fit.marginal_estimate is None:
         return fit.estimate, fit.ci_lower, fit.ci_upper
     return fit.marginal_estimate, fit.marginal_ci_lower, fit.marginal_ci_upper
+
+
+#: The outcome that a word stands for, and the direction of the only one that may stand in.
+_USUAL = {"benefit": ("objective_response", "higher_is_better"), "risk": ("hepatotoxicity", "lower_is_better")}
+
+
+def _chosen(evidence: Evidence, word: str, outcome: str | None) -> str:
+    """The outcome that is named, the usual one, or the only one of its direction."""
+    if outcome is not None:
+        return outcome
+    usual, direction = _USUAL[word]
+    if usual in evidence.outcome_names:
+        return usual
+    found = [name for name in evidence.outcome_names if evidence.direction(name) == direction]
+    if len(found) == 1:
+        return found[0]
+    known = f"{len(found)} outcomes are {direction}" if found else f"no outcome is stated to be {direction}"
+    raise ArgumentError(
+        f"{word} is not named, and {known}. The outcomes are {listing(evidence.outcome_names, 12)}. Fix: name one, such as "
+        f"{word}={evidence.outcome_names[0]!r}."
+    )
 
 
 def _check_direction(word: str, outcome: str, direction: str, wanted: str) -> None:

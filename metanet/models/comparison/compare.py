@@ -15,6 +15,8 @@ from metanet.base.errors import ArgumentError, as_given, check_choice, no_column
 from metanet.base.groups import absent, read_groups
 from metanet.base.results import Method
 from metanet.base.untrusted import listing
+from metanet.evidence.selection import selection_of
+from metanet.evidence.sources import Rates, rates_of
 from metanet.kernels.inverse_variance import two_step as prediction
 from metanet.kernels.normal_effect.random_effect import averaged
 from metanet.kernels.numerics import distributions
@@ -25,7 +27,7 @@ from metanet.models.comparison.result import OBSERVATIONAL, Comparison
 from metanet.models.options import Options, lean
 from metanet.models.pooling.batch import Data, pool_batch
 from metanet.models.pooling.inputs import Studies, gap_note, no_groups, read_studies
-from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, options_for, pool_studies, takes_of, with_columns
+from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, inherited, options_for, pool_studies, takes_of, with_columns
 from metanet.models.pooling.simulate import Truth, draw
 from metanet.models.results.method import joint_sentence, posterior_sentence
 from metanet.models.results.pooled import Pooled, responses_at
@@ -47,7 +49,7 @@ _SETS, _LEAST_SETS, _WORK = 1_999, 199, 3_000_000
 
 @checked(heterogeneity=choice(*HETEROGENEITY), bootstrap=whole(0, _MOST_SETS), seed=whole(0))
 def compare(
-    data: pd.DataFrame,
+    data: Rates,
     by: str = "modality_class",
     *,
     heterogeneity: str = "common",
@@ -63,7 +65,8 @@ def compare(
     Parameters
     ----------
     data
-        One row for each study (arm).
+        One row for each study (arm), in a form that `pool` takes; of a result also its model, measure and level, unless others are
+        named.
     by
         Column that forms the groups. They keep the order of the categories of a pandas Categorical; numbers, and names that differ
         only in a number ("10 mg", "20 mg"), are in order of size, other names in order of appearance. Rows without a value are
@@ -117,10 +120,12 @@ def compare(
     Hauck, Donner (1977), doi:10.1080/01621459.1977.10479969; Zou, Donner (2008), doi:10.1002/sim.3095; Donner, Zou (2012),
     doi:10.1177/0962280210383082; Holm (1979), Scandinavian Journal of Statistics 6:65-70; Fisher (1922), doi:10.2307/2340521.
     """
-    given, options = _options(data, choices, tau2, preset)
-    frame, names, group, notes = _groups(data, by)
-    apart = data.attrs.get("selection", {}).get("within") is not None
-    if not apart and any(str(entry.get("reason", "")).startswith("shares patients") for entry in data.attrs.get("left_out", [])):
+    rows = rates_of(data)
+    given, options = _options(rows, inherited(data, {**choices, "preset": preset}, MODELS), tau2)
+    frame, names, group, notes = _groups(rows, by)
+    record = selection_of(rows)
+    left_out = () if record is None or record.chosen.get("within") is not None else record.left_out
+    if any(str(entry.get("reason", "")).startswith("shares patients") for entry in left_out):
         notes.append(
             "Where cohorts overlap, one report is kept across all groups, so that groups share no patients; a group "
             "pooled alone can include other reports."
@@ -160,7 +165,7 @@ def compare(
         notes.append("Fisher's exact test compares the summed counts: it takes the studies of a group as alike.")
     notes += _notes(studies, frame, group, names, options, parts, common, heterogeneity)
     method = {
-        "by": in_sentence(title_of(by, data)),
+        "by": in_sentence(title_of(by, rows)),
         "comparison": "likelihood ratio, means of the groups against one mean" if test is not None else "no likelihood-ratio test",
         "heterogeneity": heterogeneity,
         "groups": list(names),
@@ -252,15 +257,16 @@ def _by_posterior(
     )
 
 
-def _options(data: object, choices: Mapping[str, Any], tau2: str | None, preset: str | None) -> tuple[dict[str, Any], Options]:
-    known = (*(name for name in CHOICES if name not in ("tau2", "preset")), *DATA_ARGUMENTS)
+def _options(data: object, choices: Mapping[str, Any], tau2: str | None) -> tuple[dict[str, Any], Options]:
+    known = (*(name for name in CHOICES if name != "tau2"), *DATA_ARGUMENTS)
     for name in choices:
         check_choice("argument", name, known, where="to compare")
+    preset = choices.get("preset")
     given = with_columns({name: choices.get(name) for name in DATA_ARGUMENTS}, data, choices.get("measure"))
     named = {name: value for name, value in choices.items() if name not in DATA_ARGUMENTS}
     if named.get("model") is not None:
         check_choice("model", named["model"], MODELS, where="for compare")
-    options = options_for(given, {"tau2": tau2, "preset": preset, **named})
+    options = options_for(given, {"tau2": tau2, **named})
     if options.model not in MODELS:
         raise ArgumentError(
             f"preset={preset!r} takes model={options.model!r} here, which compare does not have. Fix: model='inverse_variance'."

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 from metanet.base.arguments import checked
 from metanet.base.display import per_cent, plural
 from metanet.base.drawing import draw
-from metanet.base.errors import ArgumentError
 from metanet.base.groups import natural
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import counted, listing, visible
-from metanet.evidence.evidence import Evidence
 from metanet.evidence.rates import row_labels
+from metanet.evidence.sources import Tables, evidence_of
 from metanet.models.pooling.inputs import missing
 from metanet.models.results.method import versions
 
@@ -143,7 +142,7 @@ class ResponseCategories(Result):
 
 @checked()
 def response_categories(
-    evidence: Evidence,
+    evidence: Tables,
     modality: str | Iterable[str] | None = None,
     *,
     overlap: str = "keep_largest",
@@ -178,8 +177,7 @@ def response_categories(
     reports of one cohort is taken is decided once for all outcomes, by the selection of objective response. An arm whose
     counts contradict each other is left out.
     """
-    if not isinstance(evidence, Evidence):
-        raise ArgumentError(f"evidence must be what load_evidence returns, not {type(evidence).__name__}.")
+    evidence = evidence_of(evidence)
     if modality is not None and not isinstance(modality, str):
         modality = list(modality)
     outcomes = [name for name in _FIRST if name in evidence.outcome_names]

@@ -14,10 +14,11 @@ from metanet.base.errors import ArgumentError, check_choice, no_column
 from metanet.base.groups import absent, name_of, natural, read_groups
 from metanet.base.results import Method
 from metanet.base.untrusted import listing
+from metanet.evidence.sources import Rates, rates_of
 from metanet.models.comparison.within_result import Pair, WithinStudies
 from metanet.models.options import Options
 from metanet.models.pooling.batch import pool_batch
-from metanet.models.pooling.inputs import Studies, check_frame, gap_note, no_groups, read_studies
+from metanet.models.pooling.inputs import Studies, gap_note, no_groups, read_studies
 from metanet.models.pooling.pool import options_for, pad, pooled_from_row
 from metanet.models.registry import source_title
 from metanet.models.results.method import versions
@@ -67,7 +68,7 @@ _MOST_GROUPS = 60
 
 @checked(measure=choice(*MEASURES), level=level)
 def within_studies(
-    data: pd.DataFrame,
+    data: Rates,
     by: str = "modality_class",
     *,
     cluster: str = "study_id",
@@ -129,9 +130,12 @@ def within_studies(
     """
     if model is not None:
         check_choice("model", model, MODELS)
-    _check(data, by, cluster, events, total)
+    if data is None:
+        raise ArgumentError("data is missing: a DataFrame with one row for each arm is needed.")
+    frame = rates_of(data)
+    _check(frame, by, cluster, events, total)
     options, spare = _options(model, measure, ci, level)
-    arms, groups, notes = _arms(data, by, cluster, events, total)
+    arms, groups, notes = _arms(frame, by, cluster, events, total)
     pairs, alone = _pairs(arms, groups)
     fits, fallback, silent = _fit(pairs, options, spare)
     notes = [*notes, *_notes(arms, pairs, fallback, silent)]
@@ -147,7 +151,7 @@ def within_studies(
     }
     method = {
         "comparison": "within studies",
-        "by": in_sentence(title_of(by, data)),
+        "by": in_sentence(title_of(by, frame)),
         "cluster": cluster,
         "measure": options.measure,
         "model": model or f"{options.model}, else inverse_variance" if measure == "OR" else options.model,
@@ -175,11 +179,8 @@ def within_studies(
     )
 
 
-def _check(data: object, by: object, cluster: object, events: object, total: object) -> None:
-    if data is None:
-        raise ArgumentError("data is missing: a DataFrame with one row for each arm is needed.")
-    check_frame(data)
-    columns = [str(c) for c in data.columns]  # type: ignore[attr-defined]
+def _check(data: pd.DataFrame, by: object, cluster: object, events: object, total: object) -> None:
+    columns = [str(c) for c in data.columns]
     for argument, name in (("by", by), ("cluster", cluster), ("events", events), ("total", total)):
         if not isinstance(name, str) or name not in columns:
             raise no_column(argument, name, columns)

@@ -14,6 +14,7 @@ from metanet.base.display import level_text, plural
 from metanet.base.errors import ArgumentError, check_choice
 from metanet.base.results import Method
 from metanet.effects.measures import MEASURES
+from metanet.evidence.sources import Rates, rates_of
 from metanet.kernels.inverse_variance import regression, two_step, two_step as prediction
 from metanet.kernels.inverse_variance.three_level import Effects, ThreeLevelFit, fit as fit_levels
 from metanet.kernels.normal_effect.random_effect import averaged
@@ -28,7 +29,7 @@ from metanet.models.results.method import versions
 from metanet.models.results.pooled import Pooled
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 Column = str | Sequence[float] | ArrayLike | None
@@ -41,7 +42,7 @@ _NAN = float("nan")
 
 @checked(tau2=choice(*METHODS), ci=choice(*CI))
 def three_level(
-    data: pd.DataFrame | None = None,
+    data: Rates | None = None,
     *,
     cluster: str | Sequence[object] = "study_id",
     events: Column = None,
@@ -121,10 +122,11 @@ def three_level(
             "model='inverse_variance' for three levels."
         )
     check_choice("model", model, ("inverse_variance",), where="for three_level")
-    given = with_columns({name: arguments[name] for name in DATA_ARGUMENTS}, data, measure)
+    frame = None if data is None else rates_of(data)
+    given = with_columns({name: arguments[name] for name in DATA_ARGUMENTS}, frame, measure)
     chosen = {name: arguments[name] for name in ("measure", "level", "add", "to", "drop00")}
     options = options_for(given, {**chosen, "model": "inverse_variance", "tau2": tau2, "ci": ci})
-    studies = read_studies(data, given, study=study, **takes_of(options))
+    studies = read_studies(frame, given, study=study, **takes_of(options))
     return _result(studies, options, cluster)
 
 

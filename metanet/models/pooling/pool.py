@@ -12,6 +12,7 @@ from metanet.base.arguments import checked, choice, whole
 from metanet.base.errors import ArgumentError, as_given, check_choice, no_column
 from metanet.base.groups import categories_of, read_groups
 from metanet.effects.measures import MEASURES
+from metanet.evidence.sources import Rates, is_result, rates_of
 from metanet.models.options import Options, check_options
 from metanet.models.pooling.batch import PER_STUDY, Batch, Data, pool_batch
 from metanet.models.pooling.inputs import Studies, gap_note, no_groups, read_arrays, read_studies
@@ -40,10 +41,10 @@ DATA_ARGUMENTS = ("events", "total", "events_control", "total_control", "person_
 
 @checked(missing=choice("skip"))
 def pool(
-    data: pd.DataFrame | None = None,
-    *,
+    data: Rates | None = None,
     events: Column = None,
     total: Column = None,
+    *,
     events_control: Column = None,
     total_control: Column = None,
     person_time: Column = None,
@@ -72,8 +73,9 @@ def pool(
     Parameters
     ----------
     data
-        A frame with one row for each study; the arguments below then name its columns. Columns that bear the name of an argument
-        are found without being named: counts, else events and person-time, else effects and variances.
+        A frame with one row for each study, the evidence of one outcome (from `read`), or a result, whose rows are pooled again; the
+        arguments below then name columns. Columns that bear the name of an argument are found without being named: counts, else events
+        and person-time, else effects and variances.
     events, total
         Events and patients of each study, or of its treated group: column names, or sequences of length k.
     events_control, total_control
@@ -159,15 +161,42 @@ def pool(
     >>> round(fit.estimate, 3)
     0.461
     """
-    given = with_columns({name: value for name, value in locals().items() if name in DATA_ARGUMENTS}, data, measure)
+    arguments = {name: value for name, value in locals().items() if name in DATA_ARGUMENTS}
+    frame = None if data is None else rates_of(data)
+    given = with_columns(with_control(arguments, data, frame, measure), frame, measure)
     options = options_for(given, {name: value for name, value in locals().items() if name in CHOICES})
-    studies = read_studies(data, given, study=study, **takes_of(options), missing=missing, skips=True)
+    studies = read_studies(frame, given, study=study, **takes_of(options), missing=missing, skips=True)
     return with_uncorrected(pool_studies(studies, options), studies, options, pool_studies)
 
 
 def pool_studies(studies: Studies, options: Options) -> Pooled:
     """The result of studies that are read and choices that are checked."""
     return pooled_from_row(pool_batch(studies.data(), options), 0, studies, options)
+
+
+def with_control(given: Mapping[str, object], data: object, frame: object, measure: str | None) -> dict[str, object]:
+    """`given` with the control group of evidence or of a result, which is there because its maker named it.
+
+    In a frame such columns are noted and not used, because nobody said that they are to be compared.
+    """
+    control = ("events_control", "total_control")
+    one = measure is not None and measure in MEASURES and MEASURES[measure].groups == 1
+    named = any(value is not None for value in given.values())
+    if data is frame or named or one or not set(control) <= set(getattr(frame, "columns", ())):
+        return dict(given)
+    return {**given, **{name: name for name in control}}
+
+
+def inherited(data: object, choices: Mapping[str, Any], models: Sequence[str]) -> dict[str, Any]:
+    """`choices` with the model, the measure and the level of a result that is given as data, where none is named.
+
+    A model that is not one of `models` is not taken over: the caller's own default then is.
+    """
+    if not is_result(data) or any(choices.get(name) is not None for name in ("model", "measure", "preset")):
+        return dict(choices)
+    fit: Any = data
+    own = {"level": fit.level} if choices.get("level") in (None, 0.95) else {}
+    return {**choices, **own, **({"model": fit.model, "measure": fit.measure} if fit.model in models else {})}
 
 
 def with_columns(given: Mapping[str, object], data: object, measure: object) -> dict[str, object]:
@@ -302,20 +331,14 @@ def _check_names(choices: Mapping[str, object], where: str) -> None:
 
 @checked(threads=whole(1), missing=choice("skip"))
 def pool_many(
-    data: pd.DataFrame,
-    by: str | Sequence[str],
-    *,
-    study: str | None = None,
-    threads: int = 1,
-    missing: str | None = None,
-    **choices: Any,
+    data: Rates, by: str | Sequence[str], *, study: str | None = None, threads: int = 1, missing: str | None = None, **choices: Any
 ) -> pd.DataFrame:
     """Pool every group of a frame in one batch.
 
     Parameters
     ----------
     data
-        One row for each study.
+        One row for each study, in a form that `pool` takes.
     by
         Column, or columns, that form the groups, in the order of `compare`: by the categories of a pandas Categorical, by size for
         numbers and for names that differ only in a number, else by appearance. Rows without a value are left out, with a note.
@@ -340,12 +363,13 @@ def pool_many(
     """
     import pandas as pd
 
-    keys = _keys(data, by)
+    rows = rates_of(data)
+    keys = _keys(rows, by)
     _check_names(choices, "pool_many")
-    given = with_columns({name: choices.pop(name, None) for name in DATA_ARGUMENTS}, data, choices.get("measure"))
+    given = with_columns({name: choices.pop(name, None) for name in DATA_ARGUMENTS}, rows, choices.get("measure"))
     options = options_for(given, choices)
     groups: list[tuple[tuple[object, ...], Studies]] = []
-    frame = data.reset_index(drop=True)
+    frame = rows.reset_index(drop=True)
     if not len(frame):
         raise ArgumentError("data has no rows. Fix: give at least one.")
     columns = [read_groups(frame[key]) for key in keys]
@@ -371,7 +395,7 @@ def pool_many(
             raise ArgumentError(f"In the group {where}: {error}") from None
         groups.append((label, found))
     fitted = pool_batch(pad([found for _, found in groups]), options, threads=threads)
-    rows = []
+    made = []
     for i, (label, found) in enumerate(groups):
         row = _row(fitted, i)
         numbers = _numbers_of(row, options)
@@ -379,8 +403,8 @@ def pool_many(
         numbers["log_evidence"] = numbers["loglik"] if options.model == "bayes" else None
         numbers["loglik"] = None if options.model == "bayes" else numbers["loglik"]
         notes = " ".join([*notes_for(row, options), *found.notes, *gaps])
-        rows.append({**dict(zip(keys, label, strict=True)), **{name: numbers[name] for name in _NUMBERS}, "notes": notes})
-    out = pd.DataFrame(rows)
+        made.append({**dict(zip(keys, label, strict=True)), **{name: numbers[name] for name in _NUMBERS}, "notes": notes})
+    out = pd.DataFrame(made)
     for key, column in zip(keys, columns, strict=True):
         if categories_of(frame[key]) is not None:
             ordered = frame[key].cat.ordered

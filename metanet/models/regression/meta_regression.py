@@ -17,11 +17,12 @@ from metanet.base.errors import ArgumentError, as_given, check_choice, shorten
 from metanet.base.groups import name_of
 from metanet.base.untrusted import listing
 from metanet.effects.measures import MEASURES
+from metanet.evidence.sources import Rates, rates_of
 from metanet.kernels.inverse_variance.regression_tau2 import gram_schmidt
 from metanet.models.options import Options
 from metanet.models.pooling.batch import Data
-from metanet.models.pooling.inputs import Studies, check_frame, read_studies
-from metanet.models.pooling.pool import DATA_ARGUMENTS, options_for, with_columns
+from metanet.models.pooling.inputs import Studies, read_studies
+from metanet.models.pooling.pool import DATA_ARGUMENTS, inherited, options_for, with_columns
 from metanet.models.regression.fit import fit_counts, fit_two_step, permute, usable
 from metanet.models.regression.formulas import Design, read_formula
 from metanet.models.regression.notes import notes_for, reference_notes, stamp
@@ -45,7 +46,7 @@ _MOST = 1_000_000
 
 @checked(permutations=whole(2, _MOST), seed=whole(0))
 def meta_regression(
-    data: pd.DataFrame,
+    data: Rates,
     formula: str,
     *,
     events: Column = None,
@@ -147,8 +148,9 @@ def meta_regression(
     arguments = locals()
     if data is None:
         raise ArgumentError("data is missing: the moderators of the formula are columns of a DataFrame.")
-    check_frame(data)
-    given = with_columns({name: arguments[name] for name in DATA_ARGUMENTS}, data, arguments["measure"])
+    rows_given = rates_of(data)
+    arguments = inherited(data, arguments, MODELS)
+    given = with_columns({name: arguments[name] for name in DATA_ARGUMENTS}, rows_given, arguments["measure"])
     options = _options(given, {name: arguments[name] for name in _CHOICES})
     if permutations is not None and options.model == "bayes":
         raise ArgumentError(
@@ -156,12 +158,12 @@ def meta_regression(
             "the arrangements give, and a posterior has none. Fix: model='glmm', or leave permutations out."
         )
     takes = ("yi", "vi") if options.measure == "GEN" else MEASURES[options.measure].arguments
-    frame = data.reset_index(drop=True)
+    frame = rows_given.reset_index(drop=True)
     read = read_formula(formula, frame)
     known = read.usable(frame)
     if not known.any():
         raise ArgumentError(f"formula: no study has {listing(read.names)}. Fix: take moderators that studies report.")
-    studies = read_studies(data, given, study=study, arguments=takes, takes=f"measure={options.measure!r}")
+    studies = read_studies(rows_given, given, study=study, arguments=takes, takes=f"measure={options.measure!r}")
     # An outcome is checked in every row, a moderator decides which of them count.
     without = [label for label, there in zip(studies.labels, known, strict=True) if not there]
     rows = np.flatnonzero(known)

@@ -93,7 +93,7 @@ class StudyTable:
         others = extra[[c for c in extra.columns if c not in taken]]
         others = others.rename(columns={c: f"{c} (data)" for c in others.columns if c in frame.columns})
         made = pd.concat([frame, others], axis=1)
-        made.attrs = {"titles": dict(extra.attrs["titles"])} if "titles" in extra.attrs else {}
+        made.attrs = dict(extra.attrs)
         return made
 
     def _own(self) -> tuple[str | None, Array, Array, Array]:
@@ -350,6 +350,15 @@ class Pooled(Result):
     def studies(self) -> pd.DataFrame:
         """One row for each study: name, counts (or `yi`, `vi`), `rate` or `effect`, interval, weight, shrunken; then `data`."""
         return self._table.frame().copy()
+
+    def rates(self) -> pd.DataFrame:
+        """The rows that were pooled: the counts (or effects) under the names of the arguments, then the other columns of `data`.
+
+        The record of a selection by `Evidence.rates` travels along, as far as it holds for these rows.
+        """
+        frame = self.studies
+        made = ("rate", "effect", "ci_lower", "ci_upper", "weight", "shrunken")
+        return frame.drop(columns=[name for name in made if name in frame.columns])
 
     @property
     def inputs(self) -> Studies:

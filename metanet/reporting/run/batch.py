@@ -21,6 +21,7 @@ from metanet.base.display import interval, per_cent, plural
 from metanet.base.errors import ArgumentError, ReportError, check_choice, shorten
 from metanet.base.untrusted import visible
 from metanet.evidence import Evidence, folders, load_evidence
+from metanet.evidence.sources import Tables, evidence_of
 from metanet.reporting.files import replace_folder, slug
 from metanet.reporting.index.index import write_index
 from metanet.reporting.plan.jobs import Job, Outcome
@@ -109,6 +110,8 @@ class Batch:
         return card(f"{len(self.outcomes)} reports in {self.out}", head=head, rows=self._lines())
 
 
+#: Folder of the evidence that was read from one table, among the reports.
+EVIDENCE = "evidence"
 #: Forms of a report; the page is always made.
 FORMATS = ("html", "pdf", "docx")
 
@@ -122,7 +125,7 @@ def report(
     jobs: int | None = None,
     scheduler: str | None = None,
     formats: str | Sequence[str] = ("html",),
-    data: str | Path | None = None,
+    data: Tables | None = None,
     parameters: Mapping[str, Any] | None = None,
     analyses: Sequence[str] | None = None,
     plan: str | Path | None = None,
@@ -150,8 +153,9 @@ def report(
     formats
         "pdf" and "docx" (Word) beside "html", which is always made.
     data
-        Folder of the evidence; None takes the tables of the folder you work in, or of one above it, and the curated tables
-        where there are none.
+        Folder of the evidence, or evidence: that of `read` is written into the folder ``evidence`` beside the reports, which can be
+        made from it again. None takes the tables of the folder you work in, or of one above it, and the curated tables where there
+        are none.
     parameters
         Further parameters of the notebook ``modality_rate.ipynb``, such as ``{"overlap": "keep_all"}``. They are checked before
         anything runs.
@@ -203,8 +207,10 @@ def report(
         # The files of reports that were there already stay there.
         raise ArgumentError("supplement needs a local folder. Fix: give a local folder as out, and copy it afterwards.")
     # The kernels read what the run was planned from, wherever they run.
-    data = folder_of(data)
-    evidence = load_evidence(data)
+    given = _on_disk(data, out)
+    data = None if isinstance(data, Evidence) and given is None else folder_of(given)
+    with folders.fixed(data):
+        evidence = load_evidence(data)
     todo = planned(evidence, outcome, modality, data=data, parameters=parameters, analyses=analyses, plan=plan)
     with _telling(out), working_folder(out) as (to, remote), folders.fixed(data):
         if to.exists() and not to.is_dir():
@@ -279,6 +285,30 @@ def planned(
         for kind in kinds
     ]
     return jobs_of(entries, evidence, folder)
+
+
+def _on_disk(data: Tables | None, out: str | Path) -> str | Path | None:
+    """The folder of the evidence; tables that are not in one are written beside the reports."""
+    if data is None or (isinstance(data, (str, os.PathLike)) and not Path(data).expanduser().is_file()):
+        return None if data is None else Path(data)
+    evidence = evidence_of(data, "data")
+    if not evidence.is_read:
+        return None if folders.is_curated(evidence.path) else evidence.path
+    if any("events_control" in evidence.rates(name).columns for name in evidence.outcome_names):
+        raise ArgumentError(
+            "data has a control group, and reports pool the rates of one group. Fix: mn.pool(data) compares the groups; leave "
+            "events_control and total_control out for reports of the treated group."
+        )
+    if is_remote(out):
+        raise ArgumentError("data is no folder, and out is remote. Fix: write the evidence with evidence.save(folder) and give that.")
+    place = Path(out) / EVIDENCE
+    place.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(dir=place.parent, prefix=journals.STAGED))
+    try:
+        replace_folder(evidence.save(staged), place)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return place
 
 
 def folder_of(data: str | Path | None) -> str | None:

@@ -166,6 +166,13 @@ def figures_of(lines: Lines, columns: Columns, found: Found) -> Reading:
     return Reading(True, comma)
 
 
+def counts_of_lines(lines: Lines | None, request: Request, found: Found) -> None:
+    """Put the counts of a table whose columns the caller maps into `found`; without lines its findings say why."""
+    columns = None if lines is None else columns_of(lines, request, found)
+    if lines is not None and columns is not None:
+        counts_of(lines.rows, columns, request, found, figures_of(lines, columns, found))
+
+
 class _Gap(NamedTuple):
     """A group without events or total: where it is, and the column and the text of the missing number."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING
 
-from metanet.reviews.importers.arm_counts import columns_of, counts_of, figures_of, is_column
+from metanet.reviews.importers.arm_counts import is_column
 from metanet.reviews.importers.extracted_counts import MOST_ROWS, Found, Request
-from metanet.reviews.importers.tabular import MOST_COLUMNS
+from metanet.reviews.importers.tabular import MOST_COLUMNS, Lines
 from metanet.reviews.importers.workbook import Sheet, lines_of_sheets
 
 if TYPE_CHECKING:
@@ -16,16 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def counts_of_frames(frames: Mapping[str, pd.DataFrame], request: Request, found: Found) -> Found:
-    """The counts of the frame that the caller names, or of the one that has the columns."""
+def lines_of_frames(frames: Mapping[str, pd.DataFrame], request: Request, found: Found) -> Lines | None:
+    """The lines of the frame that the caller names, or of the one that has the columns."""
     sheets = [sheet for name, frame in frames.items() if (sheet := _sheet(name, frame, found)) is not None]
-    if found.findings.faults:
-        return found
-    lines = lines_of_sheets(sheets, request, found, is_column(request), "data frame")
-    columns = None if lines is None else columns_of(lines, request, found)
-    if lines is not None and columns is not None:
-        counts_of(lines.rows, columns, request, found, figures_of(lines, columns, found))
-    return found
+    return None if found.findings.faults else lines_of_sheets(sheets, request, found, is_column(request), "data frame")
 
 
 def _sheet(name: str, frame: pd.DataFrame, found: Found) -> Sheet | None:

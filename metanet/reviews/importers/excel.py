@@ -12,11 +12,12 @@ from contextlib import suppress
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from metanet.reviews.importers.arm_counts import columns_of, counts_of, figures_of, is_column
+from metanet.reviews.importers.arm_counts import is_column
 from metanet.reviews.importers.extracted_counts import Found, Request
 from metanet.reviews.importers.kinds import is_of
 from metanet.reviews.importers.libraries import library
-from metanet.reviews.importers.registry import importer
+from metanet.reviews.importers.registry import table_importer
+from metanet.reviews.importers.tabular import Lines
 from metanet.reviews.importers.workbook import Area, Sheet, lines_of_sheets, unsafe
 
 _LARGEST_MEMBER = 100 * 1024 * 1024
@@ -29,20 +30,15 @@ _ASIDE = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.|\*.')
 _DECIMALS = re.compile(r"0\.(0+)")
 
 
-@importer(
-    "excel", title="Excel", suffixes=(".xlsx", ".xls"), file="a workbook with a sheet like any CSV", maps_columns=True, has_sheets=True
+@table_importer(
+    "excel", title="Excel", suffixes=(".xlsx", ".xls"), file="a workbook with a sheet like any CSV", source="workbook", has_sheets=True
 )
-def read_excel(data: bytes, file: str, request: Request) -> Found:
-    """A sheet of a workbook: every column is a field, or is left out by the caller."""
-    found = Found(file, f"workbook {file}")
+def excel_lines(data: bytes, file: str, request: Request, found: Found) -> Lines | None:
+    """The lines of a sheet of a workbook."""
     if not is_of(data, ("excel",), "an Excel workbook", file, found.findings):
-        return found
+        return None
     sheets = read_sheets(data, found)
-    lines = None if sheets is None else lines_of_sheets(sheets, request, found, is_column(request))
-    columns = None if lines is None else columns_of(lines, request, found)
-    if lines is not None and columns is not None:
-        counts_of(lines.rows, columns, request, found, figures_of(lines, columns, found))
-    return found
+    return None if sheets is None else lines_of_sheets(sheets, request, found, is_column(request))
 
 
 def read_sheets(data: bytes, found: Found) -> list[Sheet] | None:

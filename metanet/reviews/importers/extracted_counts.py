@@ -128,6 +128,11 @@ class Request:
     sheet: str | None = None
 
 
+def beside_of(request: Request, found: Found) -> list[str] | None:
+    """Where cells without a column name are listed; None where they are faults, because the caller does not leave others out."""
+    return found.left_out if "*" in request.columns else None
+
+
 def spelled(argument: str, text: str) -> str:
     """An argument of `import_review` as a message names it; the command line writes its own option instead."""
     return f"{argument}=[{text!r}]"

@@ -11,36 +11,36 @@ import warnings
 import zlib
 
 from metanet.base.untrusted import listing, visible
-from metanet.reviews.importers.data_frames import counts_of_frames
+from metanet.reviews.importers.data_frames import lines_of_frames
 from metanet.reviews.importers.extracted_counts import Found, Request
 from metanet.reviews.importers.kinds import is_of
 from metanet.reviews.importers.libraries import library
-from metanet.reviews.importers.registry import importer
+from metanet.reviews.importers.registry import table_importer
+from metanet.reviews.importers.tabular import Lines
 
 _LARGEST = 200 * 1024 * 1024
 
 
-@importer(
+@table_importer(
     "r",
     title="R",
     suffixes=(".rds", ".rda", ".RData"),
     file="a saved data frame like any CSV; factors become words",
-    maps_columns=True,
+    source="R file",
     has_sheets=True,
 )
-def read_r(data: bytes, file: str, request: Request) -> Found:
-    """A data frame of R: every column is a field, or is left out by the caller."""
+def r_lines(data: bytes, file: str, request: Request, found: Found) -> Lines | None:
+    """The lines of a data frame of R."""
     import pandas as pd
 
-    found = Found(file, f"R file {file}")
     if not is_of(data, ("r",), "a data file of R", file, found.findings):
-        return found
+        return None
     rdata = library("rdata", "Data files of R", "1.1")
     try:
         plain = _unpacked(data)
         if plain is None:
             found.refuse(f"unpacks to more than {_LARGEST // 1024**2} MB", "Save the data frame of the counts alone")
-            return found
+            return None
         with warnings.catch_warnings():
             # Classes that only R knows are read as what they are made of.
             warnings.simplefilter("ignore")
@@ -48,7 +48,7 @@ def read_r(data: bytes, file: str, request: Request) -> Found:
     except Exception:
         # The library raises whatever a damaged part leads to.
         found.refuse("is a damaged data file of R, or has objects that are not read", "Save the data frame alone, with saveRDS")
-        return found
+        return None
     objects = made if isinstance(made, dict) else {file: made}
     frames = {str(name): each for name, each in objects.items() if isinstance(each, pd.DataFrame)}
     for name, each in objects.items():
@@ -58,8 +58,8 @@ def read_r(data: bytes, file: str, request: Request) -> Found:
     if not frames:
         kinds = listing((f"{visible(name)} ({type(each).__name__})" for name, each in objects.items()), 8)
         found.refuse(f"has no data frame, but {kinds}", "Save the data frame of the counts, with saveRDS")
-        return found
-    return counts_of_frames(frames, request, found)
+        return None
+    return lines_of_frames(frames, request, found)
 
 
 def _unpacked(data: bytes) -> bytes | None:

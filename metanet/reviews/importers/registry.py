@@ -13,9 +13,13 @@ from importlib import import_module
 from types import MappingProxyType
 
 from metanet.reviews import importers as package
+from metanet.reviews.importers.arm_counts import counts_of_lines
 from metanet.reviews.importers.extracted_counts import Found, Request
+from metanet.reviews.importers.tabular import Lines
 
 Reader = Callable[[bytes, str, Request], Found]
+#: Takes bytes, the name of the file, the request and what is found; None with the reasons in the findings.
+LinesReader = Callable[[bytes, str, Request, Found], Lines | None]
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Importer:
         Whether its files have several tables, of which the argument `sheet` chooses one.
     describes
         Whether it has references to studies that are there, and no counts.
+    lines
+        The function that reads its table, for any table of columns that the caller names; None for other files.
     """
 
     name: str
@@ -51,6 +57,7 @@ class Importer:
     maps_columns: bool
     has_sheets: bool = False
     describes: bool = False
+    lines: LinesReader | None = None
 
 
 _FOUND: dict[str, Importer] = {}
@@ -71,6 +78,23 @@ def importer(
     def enter(read: Reader) -> Reader:
         _FOUND[name] = Importer(name, title, suffixes, file, read, maps_columns, has_sheets, describes)
         return read
+
+    return enter
+
+
+def table_importer(
+    name: str, *, title: str, suffixes: tuple[str, ...], file: str, source: str, has_sheets: bool = False
+) -> Callable[[LinesReader], LinesReader]:
+    """Enter a function that reads the lines of a table; `source` is what its tables are called as the source of a count."""
+
+    def enter(lines: LinesReader) -> LinesReader:
+        def read(data: bytes, file: str, request: Request) -> Found:
+            found = Found(file, f"{source} {file}")
+            counts_of_lines(lines(data, file, request, found), request, found)
+            return found
+
+        _FOUND[name] = Importer(name, title, suffixes, file, read, True, has_sheets, lines=lines)
+        return lines
 
     return enter
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import io
 import warnings
 
-from metanet.reviews.importers.data_frames import counts_of_frames
+from metanet.reviews.importers.data_frames import lines_of_frames
 from metanet.reviews.importers.extracted_counts import MOST_ROWS, Found, Request
 from metanet.reviews.importers.kinds import is_of
 from metanet.reviews.importers.libraries import library
-from metanet.reviews.importers.registry import importer
+from metanet.reviews.importers.registry import table_importer
+from metanet.reviews.importers.tabular import Lines
 
 
-@importer("spss", title="SPSS", suffixes=(".sav",), file="a data file like any CSV; value labels become words", maps_columns=True)
-def read_spss(data: bytes, file: str, request: Request) -> Found:
-    """A data file of SPSS: every variable is a field, or is left out by the caller."""
-    found = Found(file, f"SPSS file {file}")
+@table_importer(
+    "spss", title="SPSS", suffixes=(".sav",), file="a data file like any CSV; value labels become words", source="SPSS file"
+)
+def spss_lines(data: bytes, file: str, request: Request, found: Found) -> Lines | None:
+    """The lines of a data file of SPSS."""
     if not is_of(data, ("spss",), "a data file of SPSS", file, found.findings):
-        return found
+        return None
     pyreadstat = library("pyreadstat", "Data files of SPSS", "1.3")
     try:
         with warnings.catch_warnings():
@@ -28,5 +30,5 @@ def read_spss(data: bytes, file: str, request: Request) -> Found:
     except Exception:
         # The library raises whatever a damaged part leads to.
         found.refuse("is a damaged data file of SPSS", "Save it again in SPSS")
-        return found
-    return counts_of_frames({file: frame}, request, found)
+        return None
+    return lines_of_frames({file: frame}, request, found)

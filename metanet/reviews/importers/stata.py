@@ -5,20 +5,22 @@ from __future__ import annotations
 import io
 import warnings
 
-from metanet.reviews.importers.data_frames import counts_of_frames
+from metanet.reviews.importers.data_frames import lines_of_frames
 from metanet.reviews.importers.extracted_counts import Found, Request
 from metanet.reviews.importers.kinds import is_of
-from metanet.reviews.importers.registry import importer
+from metanet.reviews.importers.registry import table_importer
+from metanet.reviews.importers.tabular import Lines
 
 
-@importer("stata", title="Stata", suffixes=(".dta",), file="a data file like any CSV; value labels become words", maps_columns=True)
-def read_stata(data: bytes, file: str, request: Request) -> Found:
-    """A data file of Stata: every variable is a field, or is left out by the caller."""
+@table_importer(
+    "stata", title="Stata", suffixes=(".dta",), file="a data file like any CSV; value labels become words", source="Stata file"
+)
+def stata_lines(data: bytes, file: str, request: Request, found: Found) -> Lines | None:
+    """The lines of a data file of Stata."""
     import pandas as pd
 
-    found = Found(file, f"Stata file {file}")
     if not is_of(data, ("stata",), "a data file of Stata", file, found.findings):
-        return found
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -34,5 +36,5 @@ def read_stata(data: bytes, file: str, request: Request) -> Found:
         found.refuse(
             "is a damaged data file of Stata, or of a version that is not read", "Save it again in Stata, as version 14 or newer"
         )
-        return found
-    return counts_of_frames({file: frame}, request, found)
+        return None
+    return lines_of_frames({file: frame}, request, found)

@@ -53,11 +53,12 @@ def read_lines(
     *,
     is_known: Callable[[str], bool] | None = None,
     notes: list[str] | None = None,
+    beside: list[str] | None = None,
 ) -> Lines | None:
     """The rows of a CSV, or None with every reason in `findings`.
 
     The separator is the one that finds most of the `known` columns. With `is_known`, which says whether a name is that of a column,
-    lines above the column names are left out, and `notes` says so.
+    lines above the column names are left out, and `notes` says so. `beside` is that of `named_lines`.
     """
     text = decode(data, file, findings)
     if text is None:
@@ -70,13 +71,24 @@ def read_lines(
     sheet = split(text, file, known, findings)
     if sheet is None or findings.faults:
         return None
-    return named_lines(sheet.header, sheet.records, file, findings, separator=sheet.separator)
+    return named_lines(sheet.header, sheet.records, file, findings, separator=sheet.separator, beside=beside)
 
 
 def named_lines(
-    header: Record, records: Sequence[Record], file: str, findings: Findings, *, separator: str = ",", locator: str = ""
+    header: Record,
+    records: Sequence[Record],
+    file: str,
+    findings: Findings,
+    *,
+    separator: str = ",",
+    locator: str = "",
+    beside: list[str] | None = None,
 ) -> Lines | None:
-    """The rows below `header`, or None with every reason in `findings`; `locator` is what precedes the number of a row."""
+    """The rows below `header`, or None with every reason in `findings`; `locator` is what precedes the number of a row.
+
+    Cells without a column name are a fault. Where the caller leaves out all other columns, they are listed in `beside` instead; not
+    the cells that a row of a text file has too many of, because a comma in a name may have moved the numbers.
+    """
     names = [SPACES.sub(" ", name).strip() for name in header.cells]
     while names and not names[-1]:
         names.pop()
@@ -88,13 +100,16 @@ def named_lines(
     names, repeated = _numbered(names)
     if not records:
         findings.cannot_read(file, "has column names and no rows", "Give the file with the data")
-    rows = []
+    rows: list[Line] = []
+    aside: list[int] = []
     width = len(names)
     unnamed = {place for place, name in enumerate(names) if not name}
     numbering = {place for place in unnamed if _numbers_rows([record.cells[place : place + 1] for record in records])}
     for record in records:
         cells = record.cells + [""] * (width - len(record.cells))
-        if any(cells[width:]):
+        if any(cells[width:]) and beside is not None and locator:
+            aside.append(record.line)
+        elif any(cells[width:]):
             wrong = f"has more cells than the {width} columns"
             # A comma divides no cell of a workbook: what is too much there stands beside the table.
             fix = "Name the columns of these cells, or delete the cells" if locator else "Put text with a comma in quotes"
@@ -109,6 +124,9 @@ def named_lines(
                     row=record.line,
                     column=visible(names[place]),
                 )
+            elif text and place in unnamed - numbering and beside is not None:
+                unnamed.remove(place)
+                aside.append(record.line)
             elif text and place in unnamed - numbering:
                 # Once for each column.
                 unnamed.remove(place)
@@ -119,6 +137,9 @@ def named_lines(
         rows.append(Line(record.line, {name: text for name, text in zip(names, cells, strict=False) if name}, locator=place_))
     if findings.faults:
         return None
+    if beside is not None and aside:
+        lines = listing(map(str, sorted(set(aside))), 12)
+        beside.append(f"cells in columns without a name, first in {'line' if len(set(aside)) == 1 else 'lines'} {lines}")
     return Lines(line, tuple(name for name in names if name), tuple(rows), separator, repeated)
 
 

@@ -10,7 +10,7 @@ from metanet.base.errors import nearest
 from metanet.base.untrusted import counted, listing, visible
 from metanet.evidence.findings import Findings
 from metanet.evidence.reading.text import BLANKS, Record
-from metanet.reviews.importers.extracted_counts import SPACES, Found, Request
+from metanet.reviews.importers.extracted_counts import SPACES, Found, Request, beside_of
 from metanet.reviews.importers.tabular import MOST_CELLS, Lines, named_lines, note_above
 
 #: Rows at the top among which the column names are looked for.
@@ -82,7 +82,7 @@ def lines_of_sheets(
         )
         return None
     locator = f"sheet {sheet.name}, row" if len(sheets) > 1 else "row"
-    return named_lines(table.header, table.rows, found.file, found.findings, locator=locator)
+    return named_lines(table.header, table.rows, found.file, found.findings, locator=locator, beside=beside_of(request, found))
 
 
 def cell_name(row: int, column: int) -> str:

@@ -19,6 +19,7 @@ from metanet.diagnostics.studies.gosh import Gosh
 from metanet.diagnostics.studies.influence import Influence
 from metanet.diagnostics.studies.outliers import Outliers
 from metanet.diagnostics.studies.series import Cumulative, LeaveOneOut
+from metanet.evidence.selection import selection_of
 from metanet.models.bayes.result import BayesPooled
 from metanet.models.comparison.result import Comparison
 from metanet.models.comparison.within_result import WithinStudies
@@ -43,17 +44,11 @@ _OVERLAP = {
 
 def selection(fit: Pooled, rates: pd.DataFrame | None) -> str:
     """13a: which rows could enter this synthesis, as far as the frame records it."""
-    if rates is None or "selection" not in rates.attrs:
+    record = selection_of(rates)
+    if record is None or rates is None:
         return ""
-    about = rates.attrs
-    chosen = about["selection"]
-    # A frame that was changed by hand keeps the record of the selection that it came from.
-    came = Counter(about.get("studies", ()))
-    now = Counter(str(name) for name in rates["study"]) if "study" in rates.columns else Counter()
-    if now - came:
-        return ""
+    about, chosen, left = rates.attrs, record.chosen, record.left_out
     modalities = chosen.get("modality")
-    left = about.get("left_out", [])
     reasons = [str(entry["reason"]) for entry in left]
     what = visible(about.get("label") or "the outcome")
     text = f"Eligible for the synthesis of {what[0].lower()}{what[1:]}"
@@ -66,7 +61,7 @@ def selection(fit: Pooled, rates: pd.DataFrame | None) -> str:
     if chosen.get("certainty"):
         rules.append(f"a certainty of at least {chosen['certainty']} was required")
     shared = any(reason.startswith("shares patients") for reason in reasons)
-    twice = any(str(note).startswith("Patients may be counted twice") for note in about.get("notes", ()))
+    twice = any(str(note).startswith("Patients may be counted twice") for note in record.notes)
     rule = _OVERLAP[chosen["overlap"]]
     if chosen.get("within") and chosen["overlap"] != "keep_all":
         rule += " in each group of modality"
@@ -75,14 +70,14 @@ def selection(fit: Pooled, rates: pd.DataFrame | None) -> str:
     # The reason's first words are the rule; what follows is about the one row.
     why = Counter(reason.split(":")[0] for reason in reasons)
     shown = "; ".join(f"{visible(reason)}, {number}" for reason, number in why.most_common())
-    gone = sum((came - now).values())
+    gone = len(record.removed)
     if left:
         text += f" {counted(len(left), 'row was', 'rows were')} excluded ({shown})."
     elif not gone:
         text += " No row was excluded."
     if gone:
         verb = "was" if gone == 1 else "were"
-        whole = counted(sum(came.values()), "row")
+        whole = counted(record.rows, "row")
         text += f" Of the {whole} of this selection {gone} {verb} left out afterwards, for a reason not recorded."
     return text
 

@@ -13,6 +13,8 @@ from metanet.base.errors import ArgumentError, as_given
 from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.method.multiverse import Multiverse
 from metanet.diagnostics.studies.count_bounds import CountBounds
+from metanet.evidence.selection import certainties
+from metanet.evidence.sources import Rates, rates_of
 from metanet.models.comparison.result import Comparison
 from metanet.models.results.pooled import Pooled, counted_units
 from metanet.writing.prisma import paragraphs
@@ -119,7 +121,7 @@ class ReportText:
 
 
 @checked()
-def report_text(fit: Pooled, *analyses: object, rates: pd.DataFrame | None = None) -> ReportText:
+def report_text(fit: Pooled, *analyses: object, rates: Rates | None = None) -> ReportText:
     """Write the methods and the results paragraph of a report, by the items of PRISMA 2020.
 
     Parameters
@@ -132,9 +134,9 @@ def report_text(fit: Pooled, *analyses: object, rates: pd.DataFrame | None = Non
         `calibrate`, `compare`, `within_studies`, `meta_regression`, `cluster_robust`, `three_level`, `bayes_pool`, `share_beyond`,
         `small_study_effects` and corrected estimates.
     rates
-        The frame of `Evidence.rates` that was pooled: the source of eligibility, exclusions, derived counts and study characteristics.
-        A frame of another source, or one that was read from a file, has no record of its selection, and item 13a is missing; rows that
-        were left out by hand are counted as such.
+        The rows that were pooled: the source of eligibility, exclusions, derived counts and study characteristics. None takes those
+        of `fit`. Rows that `Evidence.rates` did not select, or that were read from a file, have no record of a selection, and item 13a
+        is missing; rows that were removed by hand are counted as such.
 
     Returns
     -------
@@ -152,14 +154,13 @@ def report_text(fit: Pooled, *analyses: object, rates: pd.DataFrame | None = Non
     """
     if not isinstance(fit, Pooled):
         raise ArgumentError(f"fit must be a result of pool, not {type(fit).__name__}.")
-    if rates is not None:
-        _check_rates(fit, rates)
+    rows = _rows(fit, rates)
     found = {
-        "13a": [paragraphs.selection(fit, rates)],
-        "13b": [paragraphs.preparation(fit, rates)],
+        "13a": [paragraphs.selection(fit, rows)],
+        "13b": [paragraphs.preparation(fit, rows)],
         "13c": [paragraphs.display_of(fit)],
         "13d": [paragraphs.synthesis(fit)],
-        "20a": [_studies(fit, rates)],
+        "20a": [_studies(fit, rows)],
         "20b": [fit.sentence(), _heterogeneity(fit), *_reasons(fit)],
     }
     sources = list(fit.method["sources"])
@@ -184,13 +185,17 @@ def report_text(fit: Pooled, *analyses: object, rates: pd.DataFrame | None = Non
     return ReportText(items, missing, tuple(dict.fromkeys(sources)), fit.method, fit.sentence())
 
 
-def _check_rates(fit: Pooled, rates: object) -> None:
-    if not hasattr(rates, "attrs") or not hasattr(rates, "columns"):
-        raise ArgumentError(f"rates must be the frame of Evidence.rates, not {type(rates).__name__}.")
-    if len(rates) != fit.k:  # type: ignore[arg-type]
+def _rows(fit: Pooled, rates: Rates | None) -> pd.DataFrame:
+    """The rows that were pooled; a frame whose counts have other names is the one that `fit` read them from."""
+    own = fit.rates()
+    if rates is None:
+        return own
+    frame = rates_of(rates, "rates")
+    if len(frame) != fit.k:
         raise ArgumentError(
-            f"rates has {len(rates)} rows, but fit pooled {fit.k}. Fix: give the frame that was pooled."  # type: ignore[arg-type]
+            f"rates has {len(frame)} rows, but fit pooled {fit.k}. Fix: give the frame that was pooled, or leave it out."
         )
+    return frame if {"study", "events", "total"} <= set(frame.columns) else own
 
 
 def _check_same(fit: Pooled, analysis: Any, place: int) -> None:
@@ -230,26 +235,25 @@ def _result(analysis: Any) -> str:
     return text
 
 
-def _studies(fit: Pooled, rates: pd.DataFrame | None) -> str:
+def _studies(fit: Pooled, rates: pd.DataFrame) -> str:
     """20a: ranges of the characteristics of the studies."""
-    if rates is None:
-        return ""
     patients = "" if fit.n is None else f" with {counted_units(fit.n, fit.units)}"
     text = plural(fit.study_count, "study", "studies")
     if fit.study_count != fit.k:
         text = f"{plural(fit.k, 'arm')} of {text}"
     text += f"{patients} contributed"
-    if "year" in rates.columns and rates["year"].notna().any():
-        first, last = int(rates["year"].min()), int(rates["year"].max())
+    years = _years(rates)
+    if years:
+        first, last = min(years), max(years)
         text += f" (published {first})" if first == last else f" (published {first} to {last})"
     parts = [f"{text}."]
-    if fit.n is not None:
+    if fit.n is not None and "total" in rates.columns:
         least, most = int(rates["total"].min()), int(rates["total"].max())
         size = counted_units(most, fit.units)
         parts.append(f"Arms had {least} to {size}." if least != most else f"Each arm had {size}.")
     for column, what in (("design", "Designs"), ("certainty", "Certainty of the counts")):
         if column in rates.columns:
-            known = rates[column].dropna().astype(str).str.strip()
+            known = (certainties(rates) if column == "certainty" else rates[column]).dropna().astype(str).str.strip()
             counts = known[known != ""].value_counts(sort=True)
             if len(counts):
                 named = [f"{visible(name).replace('_', ' ')} ({many})" for name, many in counts.items()]
@@ -257,6 +261,14 @@ def _studies(fit: Pooled, rates: pd.DataFrame | None) -> str:
                 shown = listing([*named, f"not stated ({silent})"] if silent else named)
                 parts.append(f"{what}: {shown}.")
     return " ".join(parts)
+
+
+def _years(rates: pd.DataFrame) -> list[int]:
+    """The years of publication, of a column that has years."""
+    if "year" not in rates.columns or rates["year"].ndim != 1:
+        return []
+    found = [int(value) for value in rates["year"].tolist() if isinstance(value, (int, float)) and value == value]
+    return found if all(1800 <= year <= 2200 for year in found) else []
 
 
 def _heterogeneity(fit: Pooled) -> str:

@@ -1,0 +1,93 @@
+"""What a frame of rates may claim of the selection that it came from, after whatever its user did to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The record of a selection that still holds for a frame.
+
+    Attributes
+    ----------
+    chosen
+        The arguments of `Evidence.rates`.
+    left_out
+        What the selection left out, with its reasons.
+    notes
+        Its notes.
+    rows
+        Number of its rows.
+    removed
+        Labels of the rows that the user removed afterwards.
+    """
+
+    chosen: Mapping[str, Any]
+    left_out: Sequence[Mapping[str, Any]]
+    notes: Sequence[str]
+    rows: int
+    removed: tuple[str, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the frame has every row of the selection."""
+        return not self.removed
+
+
+def selection_of(frame: pd.DataFrame | None) -> Selection | None:
+    """The selection that a frame is, or is a part of; None where it records none, or has rows that are not of it.
+
+    Rows are known by study, events and total. A frame that was changed keeps the record of what it came from, and a frame that was
+    written to a file, joined with another or made anew has none.
+    """
+    if frame is None or not isinstance(frame.attrs.get("selection"), Mapping):
+        return None
+    attrs = frame.attrs
+    names, counts = attrs.get("studies"), attrs.get("counts")
+    if not isinstance(names, Sequence) or not isinstance(counts, Sequence) or len(names) != len(counts):
+        return None
+    came = Counter((str(name), *_pair(pair)) for name, pair in zip(names, counts, strict=True))
+    now = _rows(frame)
+    if now is None or now - came:
+        return None
+    gone = came - now
+    removed = tuple(name for name in map(str, names) if any(row[0] == name for row in gone))
+    return Selection(attrs["selection"], attrs.get("left_out", ()), attrs.get("notes", ()), len(names), removed)
+
+
+def _rows(frame: pd.DataFrame) -> Counter[tuple[str, float, float]] | None:
+    """Study, events and total of every row; None without these columns."""
+    columns = []
+    for name in ("study", "events", "total"):
+        if name not in frame.columns or frame[name].ndim != 1:
+            return None
+        columns.append(frame[name].tolist())
+    return Counter((str(study), *_pair((events, total))) for study, events, total in zip(*columns, strict=True))
+
+
+def _pair(pair: Any) -> tuple[float, float]:
+    """Two counts as numbers; what is none is not equal to any."""
+    try:
+        return float(pair[0]), float(pair[1])
+    except (TypeError, ValueError, IndexError):
+        return float("nan"), float("nan")
+
+
+#: The note of an imported count. Nobody has judged its certainty: the word that the import wrote is a default.
+IMPORTED = "Imported; not yet checked against the source."
+
+
+def certainties(frame: pd.DataFrame) -> pd.Series[Any]:
+    """The certainty of each count as people judged it; "not yet judged" of an imported count that nobody has checked."""
+    column = frame["certainty"]
+    if "note" not in frame.columns or frame["note"].ndim != 1 or column.ndim != 1:
+        return column
+    unchecked = frame["note"].astype(str).str.startswith(IMPORTED)
+    return column.astype(object).where(~unchecked, "not yet judged") if unchecked.any() else column
