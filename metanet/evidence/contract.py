@@ -256,6 +256,12 @@ class Contract:
         """The title of the whole, as its descriptor states it; empty where it states none."""
         return str(json.loads(self.content.decode("utf-8-sig")).get("title") or "")
 
+    @property
+    def is_one_table(self) -> bool:
+        """Whether the tables are those that one table of counts was divided into."""
+        about = json.loads(self.content.decode("utf-8-sig")).get("metanet")
+        return isinstance(about, dict) and about.get("one_table") is True
+
     def of_role(self, role: str) -> tuple[TableContract, ...]:
         """The tables that have this role, in the order of the descriptor."""
         return tuple(table for table in self.tables.values() if table.role == role)

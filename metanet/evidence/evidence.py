@@ -554,8 +554,9 @@ def _signature(folder: Path) -> tuple[tuple[str, int, int], ...]:
         return ()
 
 
-def assemble(reading: Reading, *, lean: bool = False) -> Evidence:
-    """The evidence of tables without a fault; `lean` rates have no columns that the tables do not have."""
+def assemble(reading: Reading) -> Evidence:
+    """The evidence of tables without a fault. That of one table has no columns that the table does not have."""
+    lean = reading.contract is not None and reading.contract.is_one_table
     tables = reading.tables
     # A reading without a fault has these; the message is for whoever breaks that.
     if tables is None or tables.studies is None or tables.arms is None:

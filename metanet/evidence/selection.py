@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,14 @@ class Selection:
     rows
         Number of its rows.
     removed
-        Labels of the rows that the user removed afterwards.
+        Labels of the rows that the user removed afterwards, each with the reason; "" where none is recorded.
     """
 
     chosen: Mapping[str, Any]
     left_out: Sequence[Mapping[str, Any]]
     notes: Sequence[str]
     rows: int
-    removed: tuple[str, ...]
+    removed: Mapping[str, str]
 
     @property
     def is_whole(self) -> bool:
@@ -58,8 +60,18 @@ def selection_of(frame: pd.DataFrame | None) -> Selection | None:
     if now is None or now - came:
         return None
     gone = came - now
-    removed = tuple(name for name in map(str, names) if any(row[0] == name for row in gone))
+    why = attrs.get("removed", {})
+    removed = {str(name): str(why.get(str(name), "")) for name in names if any(row[0] == str(name) for row in gone)}
     return Selection(attrs["selection"], attrs.get("left_out", ()), attrs.get("notes", ()), len(names), removed)
+
+
+def removed_by(frame: pd.DataFrame, keep: NDArray[np.bool_], reason: str) -> pd.DataFrame:
+    """The rows that are kept; where the frame records a selection, the others are recorded with the reason."""
+    part = frame[keep]
+    if "study" in frame.columns:
+        gone = {str(name): reason for name, kept in zip(frame["study"].tolist(), keep.tolist(), strict=True) if not kept}
+        part.attrs = {**frame.attrs, "removed": {**frame.attrs.get("removed", {}), **gone}}
+    return part
 
 
 def _rows(frame: pd.DataFrame) -> Counter[tuple[str, float, float]] | None:

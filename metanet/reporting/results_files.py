@@ -78,7 +78,7 @@ def save_results(
         "leave_one_out": None if omitted is None else omitted.to_dict(),
         "count_bounds": None if bounds is None else bounds.to_dict(),
         "left_out": [] if record is None else list(record.left_out),
-        "removed": [] if record is None else list(record.removed),
+        "removed": {} if record is None else dict(record.removed),
         "notes": [] if record is None else list(record.notes),
         "evidence": attrs.get("fingerprint") if whole else None,
         "evidence_name": attrs.get("evidence"),

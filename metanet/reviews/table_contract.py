@@ -159,14 +159,16 @@ def tables_of(given: Given) -> Evidence:
     arms = _arm_names(given.arms)
     own = _own_columns(given, arms)
     sheets = [_studies(arms, own), _arms(arms, own), *(_outcome(one, given, arms, own) for one in given.outcomes)]
-    content = descriptor_text({"name": "table", "title": given.name, "resources": [sheet.described() for sheet in sheets]}).encode()
+    content = descriptor_text(
+        {"name": "table", "title": given.name, "metanet": {"one_table": True}, "resources": [sheet.described() for sheet in sheets]}
+    ).encode()
     files = {f"{sheet.name}.csv": sheet.content() for sheet in sheets}
     reading = read_contents(given.name, content, files)
     if reading.findings.faults:
         by_file = {f"{sheet.name}.csv": sheet for sheet in sheets}
         faults = in_order(list(dict.fromkeys(_in_the_table(fault, by_file, given) for fault in reading.findings.faults)))
         raise data_error(given.name, faults)
-    return replace(assemble(reading, lean=True), _files={DESCRIPTOR: content, **files})
+    return replace(assemble(reading), _files={DESCRIPTOR: content, **files})
 
 
 def _in_the_table(fault: Problem, sheets: Mapping[str, _Sheet], given: Given) -> Problem:

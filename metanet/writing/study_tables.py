@@ -69,6 +69,9 @@ def study_table(studies: Rates) -> Table:
         Column("Certainty", ("certainty",)),
         Column("Source", ("source",)),
     ]
+    # A column that no row fills is left away.
+    filled = [place for place, column in enumerate(columns) if place < 3 or any(row[place].text for row in rows)] if rows else range(7)
+    columns, rows = [columns[place] for place in filled], [[row[place] for place in filled] for row in rows]
     reports = studies["study_id"].nunique() if "study_id" in studies else len(rows)
     title = f"{plural(len(rows), 'row')} from {plural(int(reports), 'study', 'studies')}"
     return made(title, "No study fits this selection.", columns, rows)
@@ -173,7 +176,8 @@ def left_out_table(rates: Rates) -> Table:
     ]
     notes = []
     if record is not None and record.removed:
-        notes = [f"Removed from the selection afterwards, for a reason not recorded: {listing(record.removed, 50)}."]
+        named = [f"{name} ({why})" if why else name for name, why in record.removed.items()]
+        notes = [f"Removed from the selection afterwards: {listing(named, 50)}."]
     empty = "These rows record no selection." if record is None else "No row was excluded."
     return made(f"{plural(len(rows), 'row')} excluded", " ".join([empty, *notes]), columns, rows, notes if rows else ())
 

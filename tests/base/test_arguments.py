@@ -60,7 +60,7 @@ def given():
         "new": "nowhere",
         "scheduler": "local",
         "ax_or_figure": fit.forest(),
-        "path_without_suffix": "nowhere/figure",
+        "path": "nowhere/figure",
         "width": "single",
         "printed": "16.1%",
         "figures": ["91.3%", "92.3%"],

@@ -15,6 +15,7 @@ from metanet.base.arguments import checked, level, number_between, rate, whole
 from metanet.base.display import Scale, difference_scale, per_cent, plural, scale_of
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, as_given, check_choice
+from metanet.base.groups import absent
 from metanet.base.results import Method, Result, plain
 from metanet.effects.measures import MEASURES
 from metanet.evidence.contract import CERTAINTIES
@@ -90,7 +91,7 @@ def row_sets(
             for overlap in choices.overlap:
                 for certainty in known:
                     rows = data.rates(outcome, modality=words, definition=definition, overlap=overlap, certainty=certainty)
-                    start = {"grouping": name, "overlap": overlap, "certainty": certainty or ""}
+                    start = {"grouping": name, "overlap": overlap, **({"certainty": certainty} if certainty else {})}
                     found += _filtered(rows, start, choices)
         return found
     if outcome is not None or modality is not None or definition is not None:
@@ -128,11 +129,16 @@ def _groupings(
     return found
 
 
+def _is_filled(rows: pd.DataFrame, name: str) -> bool:
+    """Whether a column is there and says something of any row."""
+    return name in rows.columns and any(not absent(value) and value != "" for value in rows[name].tolist())
+
+
 def _filtered(rows: pd.DataFrame, start: dict[str, str], choices: DataChoices) -> list[RowSet]:
     """The choices that are filters of rows: units, and counts that were derived."""
-    units = choices.unit if "unit" in rows.columns else ("",)
-    derived = choices.derived if "derived" in rows.columns else ("",)
-    if "derived" in rows.columns and not all(isinstance(value, (bool, np.bool_)) for value in rows["derived"].tolist()):
+    units = choices.unit if _is_filled(rows, "unit") else ("",)
+    derived = choices.derived if _is_filled(rows, "derived") else ("",)
+    if derived != ("",) and not all(isinstance(value, (bool, np.bool_)) for value in rows["derived"].tolist()):
         raise ArgumentError("The column 'derived' must contain True or False. Fix: convert its texts.")
     found = []
     for unit, origin in product(units, derived):
@@ -338,8 +344,12 @@ def main_choices(found: Multiverse, main: Mapping[str, str] | None = None) -> tu
         Other choices than the recommended method on the most inclusive rows: ``method`` and choices of data such as
         ``{"certainty": "moderate"}``, in the words of `to_frame`.
     """
-    frame, given = found._frame, dict(main or {})
+    frame = found._frame
     dimensions = [name for name in DATA_DIMENSIONS if name in frame.columns]
+    # A choice that the data do not have, such as the certainty of counts that state none, has its most inclusive level alone.
+    given = {
+        name: word for name, word in dict(main or {}).items() if name in dimensions or word != (_INCLUSIVE.get(name) or (None,))[0]
+    }
     for name in given:
         check_choice("main", name, ("method", *dimensions))
     start = {}

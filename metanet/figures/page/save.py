@@ -59,10 +59,7 @@ _SETTINGS: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": "metanet", 
 
 @checked()
 def save_figure(
-    ax_or_figure: Axes | Figure | SubFigure,
-    path_without_suffix: str | os.PathLike[str],
-    formats: Sequence[str] = ("svg", "png"),
-    dpi: int = 300,
+    ax_or_figure: Axes | Figure | SubFigure, path: str | os.PathLike[str], formats: Sequence[str] | None = None, dpi: int = 300
 ) -> list[Path]:
     """Save a figure in one or more formats.
 
@@ -70,10 +67,11 @@ def save_figure(
     ----------
     ax_or_figure
         Axes (their whole figure is saved) or a figure.
-    path_without_suffix
-        Where to; the suffix of each format is appended. Missing folders are made.
+    path
+        Where to: with the suffix of a format, such as "forest.png", that one file; without it the suffix of each format is appended.
+        Missing folders are made.
     formats
-        Of "svg", "png", "pdf" and "tiff".
+        Of "svg", "png", "pdf" and "tiff". None takes the suffix of the path, or SVG and PNG where it has none.
     dpi
         Resolution of the bitmaps, at least 300.
 
@@ -85,22 +83,38 @@ def save_figure(
     Raises
     ------
     ArgumentError
-        Not a figure, an unknown format, a resolution under 300 dpi, a path that already has a suffix.
+        Not a figure, an unknown format, a resolution under 300 dpi, a suffix that is not one of `formats`.
     """
     figure = _figure_of(ax_or_figure)
+    base, suffix = _named(Path(path))
+    if formats is None:
+        formats = (suffix,) if suffix else ("svg", "png")
     if isinstance(formats, str) or not isinstance(formats, Sequence) or not formats:
         raise ArgumentError(f"formats={as_given(formats)} must be a list of formats, such as ('svg', 'png').")
     for name in formats:
         check_choice("formats", name, FORMATS)
+    if suffix and suffix not in formats:
+        raise ArgumentError(
+            f"path={as_given(str(path))} is a file of {suffix}, and formats={formats!r}. Fix: leave one of the two out."
+        )
     if isinstance(dpi, bool) or not isinstance(dpi, int) or dpi < LEAST_DPI:
         raise ArgumentError(f"dpi={as_given(dpi)} must be a whole number of at least {LEAST_DPI}.")
-    base = Path(path_without_suffix)
-    if base.suffix.lower().lstrip(".") in FORMATS:
-        raise ArgumentError(
-            f"path_without_suffix={as_given(base)} has a suffix. Fix: leave {base.suffix!r} out and name it in formats."
-        )
     base.parent.mkdir(parents=True, exist_ok=True)
     return [_save(figure, base.with_name(f"{base.name}.{name}"), name, dpi) for name in formats]
+
+
+#: Formats that are not written, and what is in their place.
+_INSTEAD = {"jpg": "png", "jpeg": "png", "gif": "png", "bmp": "png", "webp": "png", "eps": "pdf", "ps": "pdf", "emf": "svg"}
+
+
+def _named(path: Path) -> tuple[Path, str]:
+    """A path without its suffix, and the format that the suffix names; "" where it is a part of the name."""
+    suffix = path.suffix.lower().lstrip(".")
+    if suffix in _INSTEAD:
+        other = str(path.with_suffix(f".{_INSTEAD[suffix]}"))
+        raise ArgumentError(f"path={as_given(str(path))}: figures are not written as {suffix}. Fix: {as_given(other)}.")
+    known = {**dict.fromkeys(FORMATS), "tif": None}
+    return (path.with_suffix(""), "tiff" if suffix == "tif" else suffix) if suffix in known else (path, "")
 
 
 def _figure_of(value: object) -> Figure:

@@ -19,7 +19,8 @@ from metanet.models.pooling.inputs import Studies, gap_note, no_groups, read_arr
 from metanet.models.pooling.uncorrected import with_uncorrected
 from metanet.models.registry import MODELS
 from metanet.models.results.method import notes_for, stamp
-from metanet.models.results.pooled import NUMBERS as _NUMBERS, Pooled, StudyTable
+from metanet.models.results.pooled import NUMBERS as _NUMBERS, Pooled
+from metanet.models.results.study_table import StudyTable
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +29,12 @@ from metanet.base.display import (
 from metanet.base.drawing import draw
 from metanet.base.results import Method, Result, Test, aligned, plain
 from metanet.effects.back_transforms import harmonic_mean
-from metanet.effects.formulas import CORRECTION
 from metanet.effects.measures import MEASURES
-from metanet.effects.study_intervals import INTERVALS, normal_on_scale, poisson_exact
+from metanet.effects.study_intervals import INTERVALS, poisson_exact
 from metanet.kernels.normal_effect.random_effect import LINKS
-from metanet.kernels.numerics.distributions import two_sided_z
 from metanet.models.options import Options
 from metanet.models.registry import TWO_STEP, model_row
+from metanet.models.results.study_table import StudyTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from metanet.models.pooling.inputs import Studies
 
 
-_COUNTS = ("events", "total", "events_control", "total_control")
 #: A value and its limits; None where there is none.
 Limits = tuple[float | None, float | None, float | None]
 
@@ -56,71 +56,6 @@ class Uncorrected:
     estimate: float | None
     ci_lower: float | None
     ci_upper: float | None
-
-
-@dataclass(frozen=True, eq=False)
-class StudyTable:
-    """What the frame is made of; the frame itself is made when it is first asked for, because a fit is faster than a frame."""
-
-    studies: Studies
-    weights: Array
-    shrunken: Array
-    options: Options
-    _made: list[pd.DataFrame] = field(default_factory=list, repr=False)
-
-    def frame(self) -> pd.DataFrame:
-        """The frame; not a copy."""
-        if not self._made:
-            self._made.append(self._make())
-        return self._made[0]
-
-    def _make(self) -> pd.DataFrame:
-        import pandas as pd
-
-        columns: dict[str, Any] = {"study": list(self.studies.labels)}
-        for name, values in self.studies.columns.items():
-            columns[name] = values.astype(np.int64) if name in _COUNTS else values
-        own, value, lower, upper = self._own()
-        if own is not None:
-            columns[own] = value
-        columns |= {"ci_lower": lower, "ci_upper": upper, "weight": self.weights, "shrunken": self.shrunken}
-        frame = pd.DataFrame(columns)
-        if self.studies.extra is None:
-            return frame
-        # Equal names keep their first column; a column that has the name of one of ours is kept under another.
-        extra = self.studies.extra.loc[:, ~self.studies.extra.columns.duplicated()]
-        taken = ("study", *self.studies.columns)
-        others = extra[[c for c in extra.columns if c not in taken]]
-        others = others.rename(columns={c: f"{c} (data)" for c in others.columns if c in frame.columns})
-        made = pd.concat([frame, others], axis=1)
-        made.attrs = dict(extra.attrs)
-        return made
-
-    def _own(self) -> tuple[str | None, Array, Array, Array]:
-        """Each study's own value under its name (None where it stands there already), and its interval."""
-        data, options = self.studies.columns, self.options
-        # Models that correct nothing show their studies as the default rule would.
-        add, to = (CORRECTION, "only0") if options.exact else (options.add, options.to)
-        if "yi" in data:
-            half = two_sided_z(options.level) * np.sqrt(data["vi"])
-            return None, data["yi"], data["yi"] - half, data["yi"] + half
-        if options.scale == "rate":
-            events, total = data["events"], data["total"]
-            if options.study_interval == "normal":
-                ends = normal_on_scale(events, total, options.level, measure=options.measure, add=add, to=to)
-            else:
-                ends = INTERVALS[options.study_interval](events, total, options.level)
-            return "rate", events / total, *ends
-        if options.scale == "rate per person-time":
-            events, time = data["events"], data["person_time"]
-            return "rate", events / time, *poisson_exact(events, time, options.level)
-        measure = MEASURES[options.measure]
-        found = measure.effects(*(data[name] for name in measure.arguments), add=add, to=to, convention=options.convention)
-        known = np.isfinite(found.vi)
-        half = two_sided_z(options.level) * np.sqrt(np.where(known, found.vi, np.nan))
-        value = np.where(known, found.yi, np.nan)
-        value, lower, upper = (np.where(known, measure.back(np.nan_to_num(x)), np.nan) for x in (value, value - half, value + half))
-        return "effect", value, lower, upper
 
 
 def response_at(fit: Pooled, value: float) -> float:
@@ -359,6 +294,11 @@ class Pooled(Result):
         frame = self.studies
         made = ("rate", "effect", "ci_lower", "ci_upper", "weight", "shrunken")
         return frame.drop(columns=[name for name in made if name in frame.columns])
+
+    @property
+    def options(self) -> Options:
+        """The choices that the result was fitted by."""
+        return self._table.options
 
     @property
     def inputs(self) -> Studies:
@@ -620,6 +560,79 @@ class Pooled(Result):
         import pandas as pd
 
         return pd.DataFrame([self.numbers()])
+
+    def update(self, *, without: str | Sequence[str] | None = None, **choices: Any) -> Pooled:
+        """Pool the same studies again with other choices, or without some of them.
+
+        Parameters
+        ----------
+        without
+            Names of studies to leave out, as in ``studies["study"]``.
+        **choices
+            Choices of `pool`, such as ``model="glmm"`` or ``level=0.9``. The others stay as they are; with another model those of that
+            model are taken anew.
+
+        Returns
+        -------
+        Pooled
+
+        Raises
+        ------
+        ArgumentError
+            A study or a word that is not known, with the nearest one.
+
+        Examples
+        --------
+        >>> import metanet as mn
+        >>> fit = mn.pool(events=[4, 9, 12], total=[20, 31, 40], study=["Adam", "Baker", "Clark"])
+        >>> fit.update(model="glmm", without="Adam").k
+        2
+        """
+        from metanet.models.pooling.again import updated
+
+        return updated(self, without, choices)
+
+    def subset(self, condition: object) -> Pooled:
+        """Pool the studies that fulfil a condition, by the same choices.
+
+        Parameters
+        ----------
+        condition
+            An expression over the columns of the data, such as ``"year > 2010"`` or ``"country == 'Norway'"`` (names with spaces
+            in backticks, variables after @); a function of the frame; or True or False for each study.
+
+        Returns
+        -------
+        Pooled
+
+        Raises
+        ------
+        ArgumentError
+            A column that is not there, something else than a condition, or one that no study fulfils.
+        """
+        from metanet.models.pooling.again import restricted
+
+        caller = sys._getframe(1)
+        return restricted(self, condition, {**caller.f_globals, **caller.f_locals})
+
+    def predict(self, *, level: float | None = None) -> pd.DataFrame:
+        """The pooled rate (or effect) and what is expected of a new study, as a frame of one row.
+
+        Parameters
+        ----------
+        level
+            Coverage of the intervals; None takes that of the result.
+
+        Returns
+        -------
+        pandas.DataFrame
+            estimate, ci_lower, ci_upper, pi_lower, pi_upper, and of rates the population average with its interval. Rates are
+            fractions.
+        """
+        fit = self if level is None or level == self.level else self.update(level=level)
+        names = ["estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper"]
+        names += [] if fit.marginal_estimate is None else ["marginal_estimate", "marginal_ci_lower", "marginal_ci_upper"]
+        return fit.to_frame()[names]
 
     def forest(self, **options: Any) -> Axes:
         """Draw the forest plot; see `metanet.figures.forest.forest.forest`."""

@@ -78,7 +78,9 @@ def selection(fit: Pooled, rates: pd.DataFrame | None) -> str:
     if gone:
         verb = "was" if gone == 1 else "were"
         whole = counted(record.rows, "row")
-        text += f" Of the {whole} of this selection {gone} {verb} left out afterwards, for a reason not recorded."
+        causes = Counter(reason or "for a reason not recorded" for reason in record.removed.values())
+        told = [visible(cause) if len(causes) == 1 else f"{visible(cause)}, {many}" for cause, many in causes.most_common()]
+        text += f" Of the {whole} of this selection {gone} {verb} left out afterwards ({'; '.join(told)})."
     return text
 
 

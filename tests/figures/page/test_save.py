@@ -112,13 +112,14 @@ def test_any_figure_can_be_saved(tmp_path):
         ({"formats": ()}, "must be a list"),
         ({"dpi": 72}, "at least 300"),
         ({"dpi": 300.5}, "must be a whole number"),
-        ({"path_without_suffix": "figure.png"}, "has a suffix"),
+        ({"path": "figure.png", "formats": ("svg",)}, "leave one of the two out"),
+        ({"path": "figure.jpg"}, "not written as jpg. Fix: 'figure.png'"),
         ({"ax_or_figure": "figure"}, "not str"),
     ],
 )
 def test_what_cannot_be_saved_is_refused(change, words, tmp_path):
     figure = Figure()
-    given = {"ax_or_figure": figure, "path_without_suffix": tmp_path / "x", **change}
+    given = {"ax_or_figure": figure, "path": tmp_path / "x", **change}
     with pytest.raises(ArgumentError, match=words):
         save_figure(**given)
     assert not list(tmp_path.iterdir())
