@@ -241,7 +241,7 @@ class Evidence:
             },
             "notes": notes,
             "studies": list(names),
-            "counts": [(row["events"], row["total"]) for row in rows],
+            "counts": [[row["events"], row["total"]] for row in rows],
             "left_out": self._left_out(selection),
             "evidence": self.name,
             "fingerprint": self.fingerprint_of(outcome, selection.modalities),
@@ -315,6 +315,7 @@ class Evidence:
         """Whether it was read from one table and has no folder."""
         return bool(self._files)
 
+    @checked()
     def has_certainty(self, outcome: str) -> bool:
         """Whether the table of an outcome states how certain its counts are."""
         return self._outcomes[check_choice("outcome", outcome, self.outcome_names)].has_certainty
@@ -344,6 +345,7 @@ class Evidence:
             self._parts[key] = fingerprint_of(self, names, chosen)
         return self._parts[key]
 
+    @checked()
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the tables into a folder, which `load_evidence` and ``metanet report --data`` read.
 

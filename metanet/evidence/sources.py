@@ -102,7 +102,7 @@ def outcome_of(evidence: Evidence, outcome: str | None) -> str:
         return check_choice("outcome", outcome, evidence.outcome_names)
     names = evidence.outcome_names
     if len(names) > 1:
-        raise ArgumentError(f"outcome is not named, and the evidence has {len(names)}: {listing(names, 12)}. Fix: name one.")
+        raise ArgumentError(f"outcome is missing, and the evidence has {len(names)}: {listing(names, 12)}. Fix: name one.")
     return names[0]
 
 
@@ -112,5 +112,5 @@ def modality_of(evidence: Evidence, modality: str | None) -> str:
         return modality
     names = evidence.modality_classes
     if len(names) > 1:
-        raise ArgumentError(f"modality is not named, and the evidence has {len(names)}: {listing(names, 12)}. Fix: name one.")
+        raise ArgumentError(f"modality is missing, and the evidence has {len(names)}: {listing(names, 12)}. Fix: name one.")
     return names[0]

@@ -46,7 +46,7 @@ _OTHER_WORDS = re.compile(r"(?:,? or )?(?:rename it|renames? (?:it )?)?\s*(?:wit
 
 @checked(missing=choice("skip"))
 def read(
-    source: str | os.PathLike[str] | pd.DataFrame,
+    source: str | os.PathLike[str] | pd.DataFrame | Mapping[str, Any],
     events: str | Sequence[str] | Mapping[str, str] | None = None,
     total: str | Mapping[str, str] | None = None,
     *,
@@ -63,8 +63,8 @@ def read(
 
     Parameters
     ----------
-    source : path-like or pandas.DataFrame
-        A CSV, an Excel workbook, a data file of Stata, SPSS or R, or a frame.
+    source : path-like, pandas.DataFrame or mapping
+        A CSV, an Excel workbook, a data file of Stata, SPSS or R, a frame, or columns by name.
     events : str, sequence of str or mapping, optional
         The column of the events. Several outcomes of one table are several columns, or label -> column. None finds a column by what it
         is called: events, event, event.e, xi, ai.

@@ -36,6 +36,8 @@ def given():
         "fit": fit,
         "fits": fit,
         "data": data,
+        "source": data,
+        "condition": "weight > 0",
         "by": "group",
         "formula": "~ dose",
         "evidence": evidence,
@@ -229,6 +231,6 @@ def test_the_declared_rules_come_before_the_function():
 
 
 def test_a_frame_is_told_from_other_data():
-    with pytest.raises(mn.ArgumentError, match="data must be a pandas DataFrame, not list"):
+    with pytest.raises(mn.ArgumentError, match=r"data must be a pandas DataFrame, evidence .* not list"):
         mn.compare([1, 2])
     assert isinstance(mn.pool_many(pd.DataFrame({"g": ["a"], "events": [1], "total": [9]}), "g"), pd.DataFrame)

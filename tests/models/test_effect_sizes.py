@@ -163,7 +163,7 @@ def test_no_warning_where_every_effect_exists():
         ({"drop00": True}, "drop00=True does not go with measure='PLO', which has one group"),
         ({"measure": "PAS", "add": 1}, "add=1 does not go with measure='PAS'"),
         ({"measure": "PFT", "to": "all"}, "to='all' does not go with measure='PFT'"),
-        ({"data": [1, 2]}, "data must be a pandas DataFrame, not list"),
+        ({"data": [1, 2]}, "data must be a pandas DataFrame, evidence .* not list"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(changes, message):

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import metanet as mn
+from metanet.base import whole_files
 from metanet.base.errors import ArgumentError, MetanetError
 from metanet.cli import cli
 from metanet.evidence.folders import shipped_folder
@@ -245,7 +246,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
     def full(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(new, "write_bytes", full)
+    monkeypatch.setattr(whole_files, "write_bytes", full)
     with pytest.raises(MetanetError, match="No space left"):
         new_review(tmp_path / "review")
     assert list(tmp_path.iterdir()) == []

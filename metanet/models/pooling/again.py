@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 def updated(fit: Pooled, without: str | Sequence[str] | None, choices: dict[str, Any]) -> Pooled:
     """`fit` with other choices of `pool`, and without some studies."""
     for name in choices:
-        check_choice("argument", name, CHOICES, where="to update")
+        if name not in CHOICES:
+            near = nearest(name, ("without", *CHOICES))
+            meant = f" Did you mean {near!r}?" if near else ""
+            raise ArgumentError(f"Pooled.update has no argument {name!r}.{meant} It takes without, {', '.join(CHOICES)}.")
     rows = fit.rates()
     if without is not None:
         rows = _without(rows, fit, without)

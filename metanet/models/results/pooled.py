@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metanet.base.arguments import checked, level as check_level
 from metanet.base.arrays import Array
 from metanet.base.display import (
     ABSENT,
@@ -561,6 +562,7 @@ class Pooled(Result):
 
         return pd.DataFrame([self.numbers()])
 
+    @checked()
     def update(self, *, without: str | Sequence[str] | None = None, **choices: Any) -> Pooled:
         """Pool the same studies again with other choices, or without some of them.
 
@@ -592,6 +594,7 @@ class Pooled(Result):
 
         return updated(self, without, choices)
 
+    @checked()
     def subset(self, condition: object) -> Pooled:
         """Pool the studies that fulfil a condition, by the same choices.
 
@@ -612,9 +615,11 @@ class Pooled(Result):
         """
         from metanet.models.pooling.again import restricted
 
-        caller = sys._getframe(1)
+        # Between this method and whoever calls it is the check of the arguments.
+        caller = sys._getframe(2)
         return restricted(self, condition, {**caller.f_globals, **caller.f_locals})
 
+    @checked(level=check_level)
     def predict(self, *, level: float | None = None) -> pd.DataFrame:
         """The pooled rate (or effect) and what is expected of a new study, as a frame of one row.
 

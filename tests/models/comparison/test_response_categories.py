@@ -195,7 +195,7 @@ def test_an_empty_selection_says_so(curated):
 def test_wrong_words_are_named(curated, folder):
     with pytest.raises(ArgumentError, match="Did you mean 'TARE'"):
         response_categories(curated, "TARA")
-    with pytest.raises(ArgumentError, match="load_evidence"):
+    with pytest.raises(ArgumentError, match="source has no rows"):
         response_categories(pd.DataFrame())
 
 

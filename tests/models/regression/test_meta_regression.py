@@ -187,7 +187,7 @@ def test_studies_without_an_effect_are_left_out_and_named():
         (made(), "~ year", {"permutations": 1}, "permutations=1 "),
         (made(), "~ year", {"permutations": 100, "seed": -1}, "seed=-1 "),
         (made(), "~ year", {"level": 95}, "Did you mean 0.95"),
-        (None, "~ year", {}, "data must be a pandas DataFrame"),
+        (None, "~ year", {}, "data is missing"),
         ([1, 2], "~ year", {}, "must be a pandas DataFrame"),
         (made().assign(share=np.inf), "~ share", {}, "cannot be computed with"),
     ],

@@ -117,10 +117,10 @@ def test_a_summary_refuses_unknown_words(evidence, given, message):
 
 
 def test_tables_of_evidence_refuse_what_is_none():
-    with pytest.raises(mn.ArgumentError, match=r"evidence must be a result of mn\.load_evidence"):
+    with pytest.raises(mn.ArgumentError, match=r"evidence must be evidence \(from mn\.read"):
         mn.summary_table(3, "objective_response")
-    with pytest.raises(mn.ArgumentError, match=r"evidence must be a result of mn\.load_evidence"):
-        mn.summary_of_findings(None, None, "TARE")
+    with pytest.raises(mn.ArgumentError, match=r"evidence must be evidence \(from mn\.read"):
+        mn.summary_of_findings([], None, "TARE")
 
 
 # --- characteristics of studies
@@ -164,9 +164,9 @@ def test_a_frame_without_characteristics_has_a_table_of_names(counts):
 
 def test_characteristics_of_nothing_say_so(rates):
     assert repr(mn.characteristics_table(rates.iloc[:0])) == "No study fits this selection."
-    with pytest.raises(mn.ArgumentError, match="rates must be a pandas DataFrame"):
+    with pytest.raises(mn.ArgumentError, match="rates must be a pandas DataFrame, evidence"):
         mn.characteristics_table([1])
-    with pytest.raises(mn.ArgumentError, match="no column 'events'"):
+    with pytest.raises(mn.ArgumentError, match="no column of data is called events"):
         mn.characteristics_table(pd.DataFrame({"study": ["a"]}))
 
 
@@ -440,7 +440,7 @@ def test_rows_left_out_and_sources_are_listed_once(evidence):
     sources = mn.source_table(rates).to_frame()
     assert sources["source"].tolist() == sorted(rates["source"].unique())
     assert sum(len(names.split("; ")) for names in sources["studies"]) == len(rates)
-    assert repr(mn.left_out_table(rates.iloc[:0].copy().pipe(_without_attrs))) == "No row was excluded."
+    assert repr(mn.left_out_table(rates.iloc[:0].copy().pipe(_without_attrs))) == "These rows record no selection."
 
 
 # --- models, stamps, published rates

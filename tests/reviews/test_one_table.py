@@ -1,0 +1,245 @@
+"""`read`: one table of counts, from any file or frame, is evidence that pools as the frame does."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import metanet as mn
+from metanet.base.errors import ArgumentError, DataError
+from metanet.reviews.importers.registry import importers
+from tests.hostile.corpus import TEXTS
+
+TABLE = pd.DataFrame(
+    {
+        "author": ["Adam", "Baker", "Clark", "Adam", "Egg"],
+        "year": [2010, 2012, 2015, 2018, 2020],
+        "resp": [4, 9, 12, 3, 8],
+        "tox": [1, 0, 3, 2, 1],
+        "n": [20, 31, 40, 18, 22],
+        "Funding source": ["industry", "public", "none", "industry", "public"],
+        "dose": [1.5, 2.0, 3.0, 4.5, np.nan],
+        "drug": ["A", "B", "A", "B", "A"],
+    }
+)
+BOTH = {"Response": "resp", "Toxicity": "tox"}
+
+
+def _xls(frame, path):
+    pytest.importorskip("xlwt")
+    import xlwt
+
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("a")
+    for column, name in enumerate(frame.columns):
+        sheet.write(0, column, name)
+        for row, value in enumerate(frame[name].tolist(), 1):
+            if value == value:
+                sheet.write(row, column, value)
+    book.save(path)
+
+
+def _spss(frame, path):
+    pyreadstat = pytest.importorskip("pyreadstat")
+    pyreadstat.write_sav(frame.rename(columns={"Funding source": "Funding_source"}), path)
+
+
+WRITERS = {
+    "table.csv": lambda frame, path: frame.to_csv(path, index=False),
+    "semicolons.csv": lambda frame, path: frame.to_csv(path, index=False, sep=";", decimal=","),
+    "table.xlsx": lambda frame, path: frame.to_excel(path, index=False),
+    "table.dta": lambda frame, path: frame.rename(columns={"Funding source": "Funding_source"}).to_stata(path, write_index=False),
+    "table.sav": _spss,
+}
+
+
+@pytest.mark.parametrize("name", [*WRITERS, "frame", "mapping"])
+def test_every_kind_of_source_is_the_same_evidence(tmp_path, name):
+    if name == "frame":
+        source = TABLE
+    elif name == "mapping":
+        source = TABLE.to_dict("list")
+    else:
+        source = tmp_path / name
+        WRITERS[name](TABLE, source)
+    evidence = mn.read(source, "resp", "n", study="author", by="drug", outcome="Objective response")
+    rates = evidence.rates("objective_response")
+    assert rates["study"].tolist() == ["Adam 2010", "Baker 2012", "Clark 2015", "Adam 2018", "Egg 2020"]
+    assert rates[["events", "total"]].to_numpy().tolist() == TABLE[["resp", "n"]].to_numpy().tolist()
+    assert rates["modality_class"].tolist() == TABLE["drug"].tolist()
+    assert evidence.label("objective_response") == "Objective response"
+    funding = next(column for column in rates.columns if str(column).startswith("Funding"))
+    assert rates[funding].tolist() == TABLE["Funding source"].tolist()
+    assert rates["dose"].tolist()[:4] == [1.5, 2.0, 3.0, 4.5]
+    assert np.isnan(rates["dose"].iloc[4])
+    by_hand = mn.pool(TABLE, "resp", "n")
+    assert mn.pool(evidence).numbers() == by_hand.numbers()
+    if name in WRITERS:
+        assert evidence.name == name
+
+
+def test_every_importer_of_tables_is_read_by_what_the_file_is(tmp_path):
+    """A new format of tables needs an entry here; others are refused with the way they come in."""
+    tables = {name for name, row in importers().items() if row.lines is not None}
+    assert tables == {"csv", "excel", "stata", "spss", "r"}
+    (tmp_path / "review.txt").write_text("TY  - JOUR\nAU  - Adam\nER  - \n", encoding="utf-8")
+    with pytest.raises(ArgumentError, match=r"list of references.*metanet import citations"):
+        mn.read(tmp_path / "review.txt")
+    (tmp_path / "a.rm5").write_text("<COCHRANE_REVIEW></COCHRANE_REVIEW>", encoding="utf-8")
+    with pytest.raises(ArgumentError, match="metanet import revman5"):
+        mn.read(tmp_path / "a.rm5")
+
+
+def test_columns_of_other_programs_are_found_without_being_named():
+    for names in (("xi", "ni"), ("event", "n"), ("event.e", "n.e"), ("ai", "n1i"), ("Events", "Total")):
+        frame = pd.DataFrame({"studlab": ["A", "B"], names[0]: [1, 2], names[1]: [9, 8]})
+        assert mn.pool(mn.read(frame)).n == 17
+    frame = pd.DataFrame({"study": ["A", "B"], "ai": [1, 2], "bi": [8, 6]})
+    assert mn.pool(mn.read(frame)).n == 17
+
+
+def test_two_groups_are_compared_by_pool_and_refused_by_reports(tmp_path):
+    frame = pd.DataFrame({"trial": ["A", "B", "C"], "ai": [4, 6, 2], "n1i": [20, 40, 15], "ci": [1, 9, 5], "n2i": [21, 38, 16]})
+    evidence = mn.read(frame)
+    two = mn.pool(events=[4, 6, 2], total=[20, 40, 15], events_control=[1, 9, 5], total_control=[21, 38, 16])
+    assert mn.pool(evidence).numbers() == two.numbers()
+    assert mn.pool(evidence, measure="PLO").n == 75
+    with pytest.raises(ArgumentError, match="control group"):
+        mn.report(data=evidence, out=tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+    # Half a control group is a column of the table.
+    half = mn.read(frame.drop(columns="n2i"), "ai", "n1i")
+    assert half.rates(half.outcome_names[0])["ci"].tolist() == [1, 9, 5]
+
+
+def test_several_outcomes_with_directions_weigh_benefit_against_harm():
+    evidence = mn.read(
+        TABLE, BOTH, "n", study="author", by="drug", direction={"Response": "higher_is_better", "Toxicity": "lower_is_better"}
+    )
+    assert evidence.outcome_names == ("response", "toxicity")
+    balance = mn.benefit_risk(evidence)
+    assert set(balance.groups) == {"A", "B"}
+    named = mn.read(TABLE, ["resp", "tox"], {"resp": "n", "tox": "n"})
+    assert named.outcome_names == ("resp", "tox")
+    with pytest.raises(ArgumentError, match="2 outcomes: response and toxicity"):
+        mn.pool(evidence)
+    assert mn.summary_of_findings(evidence, modality="A").to_frame().shape[0] == 2
+
+
+def test_percentages_fractions_and_sums_are_read_as_an_import_reads_them():
+    frame = pd.DataFrame({"study": ["A", "B", "C", "Total"], "resp": ["16.1%", "9 (16.1%)", "9/56", ""], "n": [56, 56, 56, 168]})
+    evidence = mn.read(frame.iloc[:3], "resp", "n")
+    assert evidence.rates("resp")["events"].tolist() == [9, 9, 9]
+    assert evidence.rates("resp")["derived"].tolist() == [True, False, False]
+    with_sum = frame.assign(resp=["9", "9", "9", "27"])
+    summed = mn.read(with_sum, "resp", "n")
+    assert len(summed.rates("resp")) == 3
+    assert any("sums the others" in note and "Total" in note for note in summed.rates("resp").attrs["notes"])
+    assert mn.read(pd.DataFrame({"study": ["A"], "resp": ["9/56"]}), "resp").rates("resp")["total"].tolist() == [56]
+
+
+def test_gaps_are_refused_at_once_or_left_out_by_name():
+    frame = TABLE.assign(resp=[4, None, 12, "NR", 8])
+    with pytest.raises(DataError, match=r"Baker.*Adam 2018.*missing='skip'"):
+        mn.read(frame, "resp", "n", study="author")
+    evidence = mn.read(frame, "resp", "n", study="author", missing="skip")
+    rates = evidence.rates("resp")
+    assert rates["study"].tolist() == ["Adam 2010", "Clark 2015", "Egg 2020"]
+    assert any("Baker 2012" in note and "Adam 2018" in note for note in rates.attrs["notes"])
+
+
+def test_equal_names_are_arms_of_one_study_and_told_apart():
+    frame = pd.DataFrame({"study": ["A", "A", "B"], "e": [1, 2, 3], "n": [9, 9, 9]})
+    rates = mn.read(frame, "e", "n").rates("e")
+    assert rates["study"].tolist() == ["A (1)", "A (2)", "B"]
+    assert rates["study_id"].tolist() == ["A", "A", "B"]
+    grouped = mn.read(frame.assign(drug=["x", "y", "x"]), "e", "n", by="drug").rates("e")
+    assert grouped["study"].tolist() == ["A (x)", "A (y)", "B"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"events": "rsp"}, "Did you mean 'resp'"),
+        ({"events": "resp", "total": "m"}, "total='m' is not a column"),
+        ({"events": "resp", "total": "n", "study": "auther"}, "Did you mean 'author'"),
+        ({"events": "resp", "total": "n", "by": "drag"}, "Did you mean 'drug'"),
+        ({}, "no column of data is called events"),
+        ({"events": 3}, "events=3 must be a text or a sequence"),
+        ({"events": []}, "must be the name of a column"),
+        ({"events": BOTH, "outcome": "x"}, "outcome='x' is one label"),
+        ({"events": "resp", "total": "n", "direction": "good"}, "higher_is_better"),
+        ({"events": BOTH, "total": "n", "direction": "higher_is_better"}, "one word, and there are 2"),
+        ({"events": BOTH, "total": {"Response": "n"}}, "no column for 'Toxicity'"),
+        ({"events": "resp", "total": "n", "sheet": "x"}, "a frame has no sheets"),
+        ({"events": "resp", "total": "n", "events_control": "tox"}, "total_control is missing"),
+        ({"events": "resp", "total": "n", "missing": "drop"}, "skip"),
+    ],
+)
+def test_a_mistake_is_one_error_that_names_the_fix(given, words):
+    with pytest.raises(ArgumentError, match=words):
+        mn.read(TABLE, **given)
+
+
+def test_faults_of_counts_name_row_column_and_value():
+    with pytest.raises(DataError) as caught:
+        mn.read(TABLE.assign(resp=[4, 99, 12, -3, 8.5]), "resp", "n", study="author")
+    assert {(problem.row, problem.column) for problem in caught.value.problems} == {(1, "resp"), (3, "resp"), (4, "resp")}
+    assert all(problem.fix for problem in caught.value.problems)
+    assert "columns=[" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_hostile_names_stay_texts(text):
+    frame = pd.DataFrame({"study": ["A", "B"], "e": [1, 2], "n": [9, 8], "note": [text, "x"], "drug": [text or "y", "z"]})
+    with contextlib.suppress(DataError, ArgumentError):
+        evidence = mn.read(frame, "e", "n", by="drug")
+        mn.pool(evidence)._repr_html_()
+        assert "<script" not in mn.characteristics_table(evidence)._repr_html_()
+
+
+def test_the_code_of_evidence_reads_it_again(tmp_path):
+    path = tmp_path / 'a "quoted" table.csv'
+    TABLE.to_csv(path, index=False)
+    evidence = mn.read(path, BOTH, "n", study="author", by="drug", missing="skip", direction={"Response": "higher_is_better"})
+    space = {"mn": mn}
+    exec(f"again = {evidence.code}", space)
+    assert space["again"].fingerprint == evidence.fingerprint
+
+
+def test_evidence_is_saved_as_a_folder_that_is_the_same_evidence(tmp_path):
+    evidence = mn.read(TABLE, BOTH, "n", study="author", by="drug")
+    evidence.save(tmp_path / "mine")
+    again = mn.load_evidence(tmp_path / "mine")
+    assert mn.validate(tmp_path / "mine").ok
+    for name in evidence.outcome_names:
+        pd.testing.assert_frame_equal(again.rates(name), evidence.rates(name))
+    with pytest.raises(ArgumentError, match="not an empty folder"):
+        evidence.save(tmp_path / "mine")
+    curated = mn.load_evidence()
+    curated.save(tmp_path / "curated")
+    assert mn.load_evidence(tmp_path / "curated").fingerprint_of() == curated.fingerprint_of()
+
+
+def test_a_selection_of_rates_becomes_the_same_evidence_again():
+    rates = mn.load_evidence().rates("objective_response")
+    evidence = mn.read(rates)
+    again = evidence.rates(evidence.outcome_names[0])
+    assert sorted(again["study"]) == sorted(rates["study"])
+    assert mn.pool(evidence).n == mn.pool(rates).n
+    assert evidence.label(evidence.outcome_names[0]) == "Objective response"
+    assert evidence.direction(evidence.outcome_names[0]) == "higher_is_better"
+
+
+def test_columns_of_the_review_are_regressed_on_compared_and_titled():
+    evidence = mn.read(TABLE, "resp", "n", study="author", by="drug")
+    assert mn.meta_regression(evidence, "~ dose").k == 4
+    assert set(mn.compare(evidence, "Funding source").groups) == {"industry", "public", "none"}
+    table = mn.characteristics_table(evidence)
+    assert "Funding source" in str(table.summary())
+    assert "Earlier PRRT" not in table.summary()
+    assert "certainty" not in table.summary().casefold()
+    assert mn.pool(evidence).subset("dose > 2").k == 2
