@@ -156,7 +156,10 @@ reading.provide(lambda: import_module("metanet.reviews.one_table").read)
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'metanet' has no attribute {name!r}")
+        from metanet.base.habits import function_hint
+
+        hint = function_hint(name)
+        raise AttributeError(f"module 'metanet' has no attribute {name!r}.{f' {hint}' if hint else ''}")
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

@@ -20,6 +20,7 @@ from numbers import Integral, Real
 from typing import ParamSpec, TypeVar
 
 from metanet.base.errors import ArgumentError, as_given, check_choice, nearest
+from metanet.base.habits import argument_hint
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -225,8 +226,9 @@ def checked(**rules: Check) -> Callable[[Callable[P, R]], Callable[P, R]]:
             if not open_end:
                 for name in options:
                     if name not in named:
-                        near = nearest(name, shown)
-                        meant = f" Did you mean {near!r}?" if near else ""
+                        hint = argument_hint(name)
+                        near = None if hint else nearest(name, shown)
+                        meant = f" {hint}" if hint else f" Did you mean {near!r}?" if near else ""
                         takes = f"It takes {', '.join(shown)}." if shown else "It takes none."
                         raise ArgumentError(f"{where} has no argument {name!r}.{meant} {takes}")
             if len(args) > len(positional) and not listed:

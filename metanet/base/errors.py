@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from metanet.base.habits import argument_hint, word_hint
 from metanet.base.untrusted import listing
 
 
@@ -92,8 +93,9 @@ def check_choice(argument: str, value: object, allowed: Sequence[str], *, where:
     """
     if isinstance(value, str) and value in allowed:
         return value
-    near = nearest(value, allowed)
-    meant = f" Did you mean {near!r}?" if near is not None else ""
+    hint = argument_hint(str(value)) if argument == "argument" else word_hint(argument, value)
+    near = None if hint else nearest(value, allowed)
+    meant = f" {hint}" if hint else f" Did you mean {near!r}?" if near is not None else ""
     context = f" {where}" if where else ""
     known = ", ".join(repr(name) for name in allowed)
     raise ArgumentError(f"{argument}={as_given(value)} is not known{context}.{meant} Known: {known}.")

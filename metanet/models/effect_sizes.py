@@ -19,7 +19,7 @@ from metanet.effects.back_transforms import harmonic_mean
 from metanet.effects.formulas import CORRECTION, RULES, Effects
 from metanet.effects.measures import MEASURES, Measure
 from metanet.evidence.sources import Rates, rates_of
-from metanet.models.pooling.inputs import as_numbers, check_columns, check_counts, check_time, read_columns, same_length
+from metanet.models.pooling.inputs import as_numbers, check_columns, check_counts, check_time, found_names, read_columns, same_length
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,6 +127,8 @@ def effect_sizes(
         "total_control": total_control,
         "person_time_control": person_time_control,
     }
+    if rows is not None:
+        given |= {name: column for name, column in found_names(rows, given).items() if name in chosen.arguments}
     counts = _read(rows, chosen, given)
     effects = chosen.effects(*counts.values(), **rules)
     notes = _notes(effects)

@@ -112,12 +112,13 @@ def _choose(argument: str, value: object, allowed: tuple[str | None, ...], model
     if value is None and None in allowed:
         return None
     if not words:
-        raise ArgumentError(f"{argument}={as_given(value)} has no meaning for model={model!r}. Fix: leave it out.")
-    if model == "bayes" and value not in words and value in _NAMED:
-        # The default model has one interval of each kind; who names another one means the maximum of the likelihood.
+        other = f", or name a model that takes it, such as model={_NAMED[str(value)]!r}" if str(value) in _NAMED else ""
+        raise ArgumentError(f"{argument}={as_given(value)} has no meaning for model={model!r}. Fix: leave it out{other}.")
+    if value not in words and str(value) in _NAMED and _NAMED[str(value)] != model:
+        # Whoever names an estimator or an interval of another model means that model.
         raise ArgumentError(
             f"{argument}={as_given(value)} is not known for model={model!r}, which knows {', '.join(map(repr, words))}. "
-            f"Fix: name the model as well, such as model={_NAMED[str(value)]!r}."
+            f"Fix: name the model as well, such as model={_NAMED[str(value)]!r}, or leave {argument} out."
         )
     return check_choice(argument, value, words, where=f"for model={model!r}")
 

@@ -23,6 +23,7 @@ from metanet.models import registry
 from metanet.models.options import PRESETS
 from metanet.models.registry import CI, I2, LINKS, MODELS, PREDICTION, TAU2, TAU2_CI
 
+from . import habits
 from .blocks import PAGES, ROOT, renewed
 
 OTHERS = tuple(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE-DATA.md", "reports/README.md"))
@@ -275,3 +276,9 @@ def test_the_examples_in_docstrings_hold(name):
     for example in doctest.DocTestFinder(recurse=False).find(value, name, extraglobs=known):
         runner.run(example)
     assert runner.summarize(verbose=False).failed == 0
+
+
+def test_the_page_for_users_of_other_programs_shows_the_registry():
+    # When a change was meant: python -m tests.docs.habits writes the table anew.
+    text = read("docs/coming_from.md")
+    assert habits.renewed(text) == text

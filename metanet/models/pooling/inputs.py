@@ -16,6 +16,7 @@ from metanet.base.display import in_sentence, plural, title_of
 from metanet.base.errors import ArgumentError, as_given, no_column, shorten
 from metanet.base.gaps import is_gap, names_sum, sums_of_others, whole_within_rounding
 from metanet.base.groups import absent, name_of
+from metanet.base.habits import COLUMNS, folded_name
 from metanet.base.untrusted import listing, visible
 from metanet.models.pooling.batch import Data
 
@@ -248,6 +249,47 @@ def listed(names: Sequence[str]) -> str:
 _COUNTS = frozenset({"events", "total", "events_control", "total_control"})
 
 
+class FoundName(str):
+    """The name of a column that was found by what it is called."""
+
+    __slots__ = ()
+
+
+#: Columns of a control group are taken only where those of the treated group bear names of the same program.
+_PAIRED = {"ai": ("ci", "n2i"), "event_e": ("event_c", "n_c"), "events_e": ("events_c", "n_c")}
+
+
+def found_names(data: pd.DataFrame, given: Mapping[str, object]) -> dict[str, FoundName]:
+    """Columns for the arguments of counts that nobody named, by the names that other programs give them.
+
+    Nothing is found where a column bears the name of the argument, where two columns could be meant, or without both events and total.
+    """
+    by: dict[str, list[str]] = {}
+    for column in data.columns:
+        if isinstance(column, str):
+            folded = folded_name(column)
+            by.setdefault(COLUMNS.get(folded, folded), []).append(column)
+    found = {}
+    for name in ("events", "total"):
+        if given.get(name) is None and name not in data.columns and len(by.get(name, ())) == 1:
+            found[name] = FoundName(by[name][0])
+    if any(given.get(name) is None and name not in data.columns and name not in found for name in ("events", "total")):
+        return {}
+    pair = _PAIRED.get(folded_name(found["events"])) if "events" in found else None
+    others = {folded_name(column): column for column in data.columns if isinstance(column, str)}
+    if pair is not None and set(pair) <= others.keys():
+        found |= {name: FoundName(others[key]) for name, key in zip(("events_control", "total_control"), pair, strict=True)}
+    return found
+
+
+def study_column(data: pd.DataFrame) -> str | None:
+    """The column of the names of the studies: that called study, or the only one that other programs give them."""
+    if "study" in data.columns:
+        return "study"
+    named = [c for c in data.columns if isinstance(c, str) and "study" in (folded_name(c), COLUMNS.get(folded_name(c)))]
+    return named[0] if len(named) == 1 else None
+
+
 def read_columns(
     data: pd.DataFrame | None,
     given: Mapping[str, object],
@@ -367,8 +409,8 @@ def read_studies(
     """
     gaps: dict[str, dict[int, object]] = {}
     columns = read_columns(data, given, arguments, takes, gaps)
-    if study is None and data is not None and "study" in data.columns:
-        study = "study"
+    if study is None and data is not None:
+        study = study_column(data)
     found_study = resolve(data, "study", study)
     if found_study is not None and not is_sequence(found_study):
         raise ArgumentError(f"study={as_given(found_study)} must be a column of data or a sequence of names.")
@@ -392,6 +434,8 @@ def read_studies(
         notes = (*notes, f"{plural(len(gone), 'study', 'studies')} left out, because a number is missing: {out}.")
         labels = tuple(label for label, kept in zip(labels, keep.tolist(), strict=True) if kept)
     check_columns(columns, labels)
+    if taken := [f"{name} is {value!s}" for name, value in given.items() if isinstance(value, FoundName) and name in columns]:
+        notes = (*notes, f"Columns found by what they are called: {listed(taken)}.")
     notes = (*notes, *_check_sums(labels, named, columns, extra))
     if extra is not None and (studies := count_studies(extra)) < len(labels):
         several = f"{len(labels)} arms of {plural(studies, 'study', 'studies')}"

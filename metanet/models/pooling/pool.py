@@ -15,7 +15,7 @@ from metanet.effects.measures import MEASURES
 from metanet.evidence.sources import Rates, is_result, rates_of
 from metanet.models.options import Options, check_options
 from metanet.models.pooling.batch import PER_STUDY, Batch, Data, pool_batch
-from metanet.models.pooling.inputs import Studies, gap_note, no_groups, read_arrays, read_studies
+from metanet.models.pooling.inputs import Studies, found_names, gap_note, no_groups, read_arrays, read_studies
 from metanet.models.pooling.uncorrected import with_uncorrected
 from metanet.models.registry import MODELS
 from metanet.models.results.method import notes_for, stamp
@@ -207,13 +207,19 @@ def with_columns(given: Mapping[str, object], data: object, measure: object) -> 
     """
     named = {name: value for name, value in given.items() if value is not None}
     columns = set(getattr(data, "columns", ()))
+    if columns and not named.keys() - {"events", "total"} and not {"yi", "vi"} <= columns and "person_time" not in columns:
+        found = found_names(data, given)  # type: ignore[arg-type]
+        one = measure in MEASURES and MEASURES[str(measure)].groups == 1
+        given = {**given, **{name: column for name, column in found.items() if not (one and name.endswith("_control"))}}
+        if found:
+            return dict(given)
     if measure is not None or named.keys() - {"events"} or not columns:
         return dict(given)
     counts = "events" in named or "events" in columns
     if counts and "total" in columns:
         return dict(given)
-    found = {"person_time"} if counts else {"yi", "vi"}
-    return {**given, **{name: name for name in found if found <= columns}}
+    kind = {"person_time"} if counts else {"yi", "vi"}
+    return {**given, **{name: name for name in kind if kind <= columns}}
 
 
 def options_for(given: Mapping[str, object], choices: Mapping[str, object]) -> Options:

@@ -28,6 +28,7 @@ from metanet.base.display import (
     sentence_case,
 )
 from metanet.base.drawing import draw
+from metanet.base.habits import attribute_hint
 from metanet.base.results import Method, Result, Test, aligned, plain
 from metanet.effects.back_transforms import harmonic_mean
 from metanet.effects.measures import MEASURES
@@ -179,6 +180,10 @@ class Pooled(Result):
     _weights: NDArray[np.float64] = field(repr=False)
     _table: StudyTable = field(repr=False)
     _uncorrected: Uncorrected | None = field(default=None, repr=False)
+
+    def __getattr__(self, name: str) -> Any:
+        hint = "" if name.startswith("_") else attribute_hint(name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}.{f' {hint}' if hint else ''}")
 
     @property
     def response(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from metanet.base.errors import ArgumentError, check_choice, nearest, shorten
+from metanet.base.habits import COLUMNS, folded_name
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.contract import Contract
 from metanet.evidence.findings import Findings
@@ -24,34 +25,6 @@ OWN = (
 )
 #: A field of one of several groups of a row, such as events_3; the first has no number.
 _NUMBERED = re.compile(rf"(?:{'|'.join(GROUP)})(?P<suffix>_[2-9])")
-#: What others call these fields; meta and metafor's escalc among them.
-_ELSEWHERE = {
-    "treatment": "modality",
-    "intervention": "modality",
-    "studlab": "study",
-    "trial": "study",
-    "study_name": "study",
-    "dosage": "dose",
-    "author": "first_author",
-    "event": "events",
-    "n": "total",
-    "event_e": "events",
-    "n_e": "total",
-    "event_c": "events_control",
-    "n_c": "total_control",
-    "ai": "events",
-    "n1i": "total",
-    "ci": "events_control",
-    "n2i": "total_control",
-    "bi": "nonevents",
-    "di": "nonevents_control",
-    "tpos": "events",
-    "tneg": "nonevents",
-    "cpos": "events_control",
-    "cneg": "nonevents_control",
-    "xi": "events",
-    "ni": "total",
-}
 #: The word after the equals sign that leaves a column out; empty does the same.
 _REST = "*"
 
@@ -139,11 +112,11 @@ def find_columns(
 
 def known_field(name: str, fields: Collection[str]) -> str | None:
     """The field that a name of a column means, or None."""
-    folded = re.sub(r"[\s.\-]+", "_", name.strip().casefold())
+    folded = folded_name(name)
     # `n` is the size of an arm in our tables and the total in those of others: a table with an own `total` means the first.
     if folded in fields and folded != "n":
         return folded
-    return _ELSEWHERE.get(folded)
+    return COLUMNS.get(folded)
 
 
 def _unknown(

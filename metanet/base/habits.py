@@ -1,0 +1,310 @@
+"""What users of R, RevMan, Stata and JASP are used to write, and what does the same here.
+
+One registry: an unknown function, argument, word or attribute is answered from it, and the page for those who come from another
+program shows it, with every line run by the tests.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Habit:
+    """A line of another program and the line here; `names` are the functions of that program that it answers."""
+
+    program: str
+    theirs: str
+    ours: str
+    names: tuple[str, ...] = ()
+    remark: str = ""
+
+
+#: Names in the lines: `table` is a frame with study, events, total, year, dose and country, `trials` one with ai, n1i, ci and n2i,
+#: `effects` one with yi and vi, `persons` one with events and person_time, `evidence` is `mn.read(table, by="country")`, and `fit` is
+#: `mn.pool(table)`.
+HABITS: tuple[Habit, ...] = (
+    # meta
+    Habit(
+        "meta",
+        "metaprop(event, n, studlab, data = d)",
+        'mn.pool(table, preset="meta")',
+        ("metaprop",),
+        "the defaults of meta; without preset those of metanet",
+    ),
+    Habit("meta", 'metaprop(event, n, sm = "PFT")', 'mn.pool(table, measure="PFT")'),
+    Habit("meta", 'metaprop(event, n, method = "Inverse")', 'mn.pool(table, model="inverse_variance")'),
+    Habit("meta", 'metaprop(event, n, method.tau = "DL")', 'mn.pool(table, model="inverse_variance", tau2="DL")'),
+    Habit("meta", "metaprop(event, n, common = FALSE, random = TRUE)", "mn.pool(table)", remark="random effects are the default"),
+    Habit("meta", "metaprop(event, n, common = TRUE)", 'mn.pool(table, model="common")'),
+    Habit("meta", 'metaprop(event, n, method.random.ci = "HK")', 'mn.pool(table, model="inverse_variance", ci="HK")'),
+    Habit("meta", "metaprop(event, n, prediction = TRUE)", "mn.pool(table).pi_lower", remark="a prediction interval is always there"),
+    Habit("meta", "metaprop(event, n, subgroup = country)", 'mn.compare(table, "country")'),
+    Habit("meta", "metaprop(event, n, subset = year > 2010)", 'mn.pool(table).subset("year > 2010")'),
+    Habit("meta", "metabin(event.e, n.e, event.c, n.c, data = d)", 'mn.pool(trials, preset="meta")', ("metabin",)),
+    Habit(
+        "meta",
+        "metainc(event.e, time.e, event.c, time.c)",
+        "mn.pool(events=[3, 5], person_time=[10, 20], events_control=[4, 9], person_time_control=[11, 19])",
+        ("metainc",),
+    ),
+    Habit("meta", "metarate(event, time)", "mn.pool(persons)", ("metarate",)),
+    Habit(
+        "meta",
+        "metagen(TE, seTE)",
+        'mn.pool(yi=effects["yi"], vi=effects["vi"])',
+        ("metagen", "metamean", "metacont"),
+        "vi is seTE squared; means and mean differences are pooled as effects with their variances",
+    ),
+    Habit("meta", 'update(m, method.tau = "PM")', 'fit.update(model="inverse_variance", tau2="PM")'),
+    Habit("meta", "forest(m)", "fit.forest()", ("forest_meta", "forestplot")),
+    Habit("meta", "forest(m, sortvar = year)", 'fit.forest(sort="year")'),
+    Habit("meta", 'forest(m, layout = "RevMan5")', 'fit.forest(preset="revman")'),
+    Habit("meta", "funnel(m)", "fit.funnel()", ("funnel",)),
+    Habit(
+        "meta", 'metabias(m, method.bias = "Peters")', "mn.small_study_effects(fit)", ("metabias", "regtest", "ranktest", "radialtest")
+    ),
+    Habit("meta", "trimfill(m)", "mn.trim_and_fill(fit, allow_biased=True)", ("trimfill",)),
+    Habit("meta", "metainf(m)", "mn.leave_one_out(fit)", ("metainf", "leave1out")),
+    Habit("meta", "metacum(m, sortvar = year)", 'mn.cumulative(fit, "year")', ("metacum", "cumul")),
+    Habit("meta", "metareg(m, ~ dose)", 'mn.meta_regression(fit, "~ dose")', ("metareg",)),
+    Habit("meta", "bubble(metareg(m, ~ dose))", 'mn.meta_regression(fit, "~ dose").bubble()', ("bubble",)),
+    Habit("meta", "limitmeta(m)", "mn.limit_meta_analysis(fit, allow_biased=True)", ("limitmeta",)),
+    Habit("meta", "copas(m)", "mn.selection_model(fit)", ("copas", "selmodel")),
+    # metafor
+    Habit("metafor", 'escalc(measure = "PLO", xi, ni, data = d)', 'mn.effect_sizes(table, measure="PLO")', ("escalc",)),
+    Habit("metafor", "rma(yi, vi, data = d)", 'mn.pool(effects, preset="metafor")', ("rma", "rma_uni")),
+    Habit(
+        "metafor",
+        'rma(measure = "PLO", xi, ni, method = "REML", test = "knha")',
+        'mn.pool(table, model="inverse_variance", tau2="REML", ci="HK")',
+    ),
+    Habit(
+        "metafor", 'rma.glmm(measure = "PLO", xi, ni, data = d)', 'mn.pool(table, model="glmm", ci="z")', ("rma_glmm", "glmm", "glmer")
+    ),
+    Habit("metafor", 'rma.mh(measure = "OR", ai, n1i, ci, n2i)', 'mn.pool(trials, model="mantel_haenszel")', ("rma_mh",)),
+    Habit("metafor", "rma.peto(ai, n1i, ci, n2i)", 'mn.pool(trials, model="peto")', ("rma_peto",)),
+    Habit("metafor", "rma(yi, vi, mods = ~ dose)", 'mn.meta_regression(table, "~ dose", model="inverse_variance")'),
+    Habit("metafor", "rma.mv(yi, vi, random = ~ 1 | study/arm)", 'mn.three_level(table, cluster="study")', ("rma_mv",)),
+    Habit("metafor", "robust(m, cluster = study)", 'mn.cluster_robust(fit, cluster="study")', ("robust", "coef_test")),
+    Habit("metafor", "predict(m, transf = transf.ilogit)", "fit.predict()", ("predict", "transf_ilogit"), "results are rates already"),
+    Habit("metafor", "confint(m)", "fit.tau2_lower, fit.tau2_upper", ("confint",)),
+    Habit("metafor", "weights(m)", "fit.weights", ("weights",)),
+    Habit("metafor", "blup(m)", 'fit.studies["shrunken"]', ("blup", "ranef")),
+    Habit("metafor", "influence(m)", 'mn.influence(mn.pool(table, model="glmm"))', ("cooks_distance", "rstudent", "hatvalues")),
+    Habit("metafor", "baujat(m)", "fit.baujat()", ("baujat",)),
+    Habit("metafor", "labbe(m)", "mn.pool(trials).labbe()", ("labbe",)),
+    Habit("metafor", "permutest(m)", "mn.permutation_test(mn.pool(effects), null=0.0)", ("permutest",)),
+    # RevMan
+    Habit("RevMan", "Dichotomous, Mantel-Haenszel, random effects, risk ratio", 'mn.pool(trials, preset="revman5")'),
+    Habit("RevMan", "Inverse variance, REML, prediction interval (since 2025)", 'mn.pool(trials, preset="revman", measure="OR")'),
+    Habit("RevMan", "Test for subgroup differences", "mn.compare(evidence).test_sentence()"),
+    Habit("RevMan", "Summary of findings table", 'mn.summary_of_findings(evidence, modality="Italy")'),
+    # Stata
+    Habit("Stata", "meta set / meta esize", "mn.read(table)", ("meta",)),
+    Habit(
+        "Stata", "metaprop events total, random ftt", 'mn.pool(table, measure="PFT", tau2="DL", ci="z")', ("metaprop_one", "metapreg")
+    ),
+    Habit("Stata", "metan ai bi ci di, random or", 'mn.pool(trials, model="inverse_variance", tau2="DL", ci="z")', ("metan",)),
+    Habit("Stata", "meta forestplot", "fit.forest()"),
+    Habit("Stata", "meta summarize, leaveoneout", "mn.leave_one_out(fit)"),
+    Habit("Stata", "meta regress dose", 'mn.meta_regression(table, "~ dose")'),
+    Habit("Stata", "meta bias, egger", 'mn.small_study_effects(mn.pool(trials), "peters", allow_biased=True)'),
+    # JASP
+    Habit("JASP", "Classical meta-analysis, Restricted ML", 'mn.pool(effects, tau2="REML", ci="z")'),
+    Habit("JASP", "Bayesian meta-analysis", "mn.bayes_pool(table)"),
+    Habit("JASP", "Estimates: tau, I², prediction interval", "fit.summary()"),
+)
+
+#: Function of another program (dots as underscores) -> its habit.
+FUNCTIONS: Mapping[str, Habit] = MappingProxyType({name: habit for habit in HABITS for name in habit.names})
+
+#: Argument of another program -> what is written here.
+ARGUMENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "method": "the estimator of tau2 is tau2='REML', the model model='glmm'",
+        "method_tau": "tau2='REML'",
+        "sm": "measure='PLO'",
+        "byvar": "the groups of mn.compare(data, 'COLUMN'), or of mn.pool_many(data, 'COLUMN')",
+        "subgroup": "the groups of mn.compare(data, 'COLUMN'), or of mn.pool_many(data, 'COLUMN')",
+        "by": "the groups of mn.compare(data, 'COLUMN'), or of mn.pool_many(data, 'COLUMN')",
+        "subset": "fit.subset('year > 2010'), or data[data['year'] > 2010]",
+        "studlab": "study='COLUMN'",
+        "slab": "study='COLUMN'",
+        "hakn": "ci='HK', with model='inverse_variance'",
+        "test": "ci='HK', with model='inverse_variance'",
+        "mods": "mn.meta_regression(data, '~ COLUMN')",
+        "sortvar": "fit.forest(sort='COLUMN'), or mn.cumulative(fit, 'COLUMN')",
+        "xi": "events='COLUMN'",
+        "ni": "total='COLUMN'",
+        "event": "events='COLUMN'",
+        "n": "total='COLUMN'",
+        "ai": "events='COLUMN'",
+        "n1i": "total='COLUMN'",
+        "n2i": "total_control='COLUMN'",
+        "TE": "yi='COLUMN'",
+        "seTE": "vi, which is the square of seTE",
+        "sei": "vi, which is the square of sei",
+        "random": "nothing: models have random effects unless model='common'",
+        "common": "model='common'",
+        "fixed": "model='common'",
+        "comb_fixed": "model='common'",
+        "comb_random": "nothing: models have random effects unless model='common'",
+        "incr": "add=0.5",
+        "drop00": "drop00=True, with a measure of two groups",
+        "conf_level": "level=0.95",
+        "transf": "nothing: results are rates already",
+        "random_effects": "nothing: models have random effects unless model='common'",
+        "model_type": "model='glmm'",
+        "cluster": "mn.cluster_robust(fit, 'COLUMN'), or mn.three_level(data, cluster='COLUMN')",
+        "prior_tau": "tau_prior of mn.bayes_pool",
+    }
+)
+
+#: (argument, value) of another program -> what is written here.
+WORDS: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        **{
+            ("model", word): "leave model out: every model but 'common' has random effects"
+            for word in ("random", "random effects", "RE", "re", "REM")
+        },
+        **{("model", word): "model='common'" for word in ("fixed", "FE", "fe", "EE", "CE", "fixed effect", "fixed effects", "equal")},
+        **{("model", word): f"model='inverse_variance', tau2='{word}'" for word in ("DL", "REML", "ML", "PM", "SJ", "HS", "HE", "EB")},
+        **{("model", word): "model='inverse_variance'" for word in ("Inverse", "inverse", "IV", "iv", "inverse variance", "rma")},
+        **{("model", word): "model='glmm'" for word in ("GLMM", "logit", "exact", "binomial", "mixed")},
+        **{("model", word): "model='mantel_haenszel'" for word in ("MH", "mh", "Mantel-Haenszel")},
+        ("model", "Peto"): "model='peto'",
+        ("measure", "PLOGIT"): "measure='PLO'",
+        ("measure", "logit"): "measure='PLO'",
+        ("measure", "PRAW"): "measure='PR'",
+        ("measure", "PROP"): "measure='PR'",
+        ("measure", "FT"): "measure='PFT'",
+        ("measure", "ftt"): "measure='PFT'",
+        ("measure", "freeman-tukey"): "measure='PFT'",
+        ("measure", "IRLOG"): "measure='IRLN'",
+        **{
+            ("measure", word): "yi and vi: mean differences are pooled as effects with their variances"
+            for word in ("MD", "SMD", "ROM", "HR", "ZCOR", "COR")
+        },
+        **{("ci", word): "ci='HK'" for word in ("knha", "hakn", "Hartung-Knapp", "HKSJ", "hksj", "hk")},
+        ("ci", "adhoc"): "ci='HK-adhoc'",
+        ("ci", "wald"): "ci='z'",
+        ("ci", "normal"): "ci='z'",
+        ("tau2", "DerSimonian-Laird"): "tau2='DL'",
+        ("tau2", "paule-mandel"): "tau2='PM'",
+        ("tau2", "random"): "leave tau2 out: every model but 'common' has random effects",
+        ("tau2", "FE"): "model='common'",
+        ("prediction", "True"): "leave prediction out: the interval is always there",
+    }
+)
+
+#: What others call the columns of a table, in lower case with underscores -> the field or argument here.
+COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "treatment": "modality",
+        "intervention": "modality",
+        "studlab": "study",
+        "trial": "study",
+        "study_name": "study",
+        "dosage": "dose",
+        "author": "first_author",
+        "event": "events",
+        "n": "total",
+        "event_e": "events",
+        "n_e": "total",
+        "event_c": "events_control",
+        "n_c": "total_control",
+        "ai": "events",
+        "n1i": "total",
+        "ci": "events_control",
+        "n2i": "total_control",
+        "bi": "nonevents",
+        "di": "nonevents_control",
+        "tpos": "events",
+        "tneg": "nonevents",
+        "cpos": "events_control",
+        "cneg": "nonevents_control",
+        "xi": "events",
+        "ni": "total",
+        "slab": "study",
+    }
+)
+
+
+def folded_name(name: str) -> str:
+    """A name of a column as it is compared: in lower case, with underscores for spaces, dots and hyphens."""
+    return re.sub(r"[\s.\-]+", "_", name.strip().casefold())
+
+
+#: Attribute of a result of another program -> the attribute here.
+ATTRIBUTES: Mapping[str, str] = MappingProxyType(
+    {
+        "b": "mu (on the model scale), estimate (a rate)",
+        "beta": "mu (on the model scale), estimate (a rate)",
+        "TE": "studies, with the value of each study",
+        "TE_random": "mu (on the model scale), estimate (a rate)",
+        "lower_random": "ci_lower",
+        "upper_random": "ci_upper",
+        "lower_predict": "pi_lower",
+        "upper_predict": "pi_upper",
+        "ci_lb": "ci_lower",
+        "ci_ub": "ci_upper",
+        "cr_lb": "pi_lower",
+        "cr_ub": "pi_upper",
+        "pi_lb": "pi_lower",
+        "pi_ub": "pi_upper",
+        "lower": "ci_lower",
+        "upper": "ci_upper",
+        "pred": "estimate, or predict()",
+        "I2": "i2 (a fraction)",
+        "H2": "h2",
+        "QE": "q",
+        "QEp": "q_pvalue",
+        "Q": "q",
+        "pval_Q": "q_pvalue",
+        "pval": "none: a rate is not tested against zero; the test of equal rates is lrt_pvalue or q_pvalue",
+        "pvalue": "none: a rate is not tested against zero; the test of equal rates is lrt_pvalue or q_pvalue",
+        "zval": "none: a rate is not tested against zero",
+        "se_tau2": "tau2_lower and tau2_upper",
+        "tau_squared": "tau2",
+        "k_study": "study_count",
+        "w_random": "weights",
+        "logLik": "loglik",
+        "plot": "forest(), funnel(), baujat(), radial(), drapery(), labbe()",
+    }
+)
+
+
+def _key(name: str) -> str:
+    """A name of R as one of Python: dots are underscores."""
+    return name.replace(".", "_")
+
+
+def function_hint(name: str) -> str:
+    """The answer to a function of another program; empty for an unknown name."""
+    habit = FUNCTIONS.get(_key(name))
+    if habit is None:
+        return ""
+    remark = f" ({habit.remark})" if habit.remark else ""
+    return f"What {habit.program} writes as {habit.theirs} is here: {habit.ours}{remark}."
+
+
+def argument_hint(name: str) -> str:
+    """The answer to an argument of another program; empty for an unknown one."""
+    ours = ARGUMENTS.get(_key(name))
+    return "" if ours is None else f"Here it is {ours}."
+
+
+def word_hint(argument: str, value: object) -> str:
+    """The answer to a word of another program; empty for an unknown one."""
+    ours = WORDS.get((argument, str(value)))
+    return "" if ours is None else f"Fix: {ours}."
+
+
+def attribute_hint(name: str) -> str:
+    """The answer to an attribute of a result of another program; empty for an unknown one."""
+    ours = ATTRIBUTES.get(_key(name))
+    return "" if ours is None else f"Here it is {ours}."
