@@ -145,8 +145,12 @@ class Evidence:
     _titles: Mapping[str, str] = field(repr=False)
     #: How a script gets this evidence.
     code: str = field(default="", repr=False)
+    #: Columns that say what another column says, under the name that a table gives it.
+    _aliases: tuple[str, ...] = field(default=(), repr=False)
     #: What a reader of every selection should know, of evidence that was read from one table.
     _notes: tuple[str, ...] = field(default=(), repr=False)
+    #: Rows of that table that became no count: outcome -> entries as in left_out, with the modality class as group.
+    _dropped: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict, repr=False)
     #: File name -> content, of evidence that has no folder.
     _files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     _parts: dict[tuple[Any, ...], str] = field(default_factory=dict, repr=False)
@@ -242,8 +246,9 @@ class Evidence:
             "notes": notes,
             "studies": list(names),
             "counts": [[row["events"], row["total"]] for row in rows],
-            "left_out": self._left_out(selection),
+            "left_out": self._left_out(outcome, selection),
             "evidence": self.name,
+            "aliases": list(self._aliases),
             "fingerprint": self.fingerprint_of(outcome, selection.modalities),
         }
         return frame
@@ -432,8 +437,13 @@ class Evidence:
             within=within,
         )
 
-    def _left_out(self, selection: selecting.Selection) -> list[dict[str, Any]]:
+    def _left_out(self, outcome: str, selection: selecting.Selection) -> list[dict[str, Any]]:
         out = [
+            {name: value for name, value in row.items() if name != "group"}
+            for row in self._dropped.get(outcome, ())
+            if selection.modalities is None or row["group"] in ("", *selection.modalities)
+        ]
+        out += [
             {
                 "study": self._labels[row["study_id"]],
                 "study_id": row["study_id"],
@@ -596,6 +606,7 @@ def assemble(reading: Reading) -> Evidence:
             for table in (*tables.outcomes, *([] if facts is None else [facts]), arms, studies)
             for c in table.contract.columns
         },
+        _aliases=tuple(column.name for column in arms.contract.columns if column.extra.get("alias")),
         _unplaced={t.contract.outcome: len(t.rows) - len(rows[t.contract.outcome]) for t in tables.outcomes},
     )
 

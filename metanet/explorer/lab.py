@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from metanet.base.errors import ArgumentError, MetanetError, shorten
+from metanet.base.extras import install
 
 NAME = "metanet_start.ipynb"
 #: Whether one process can take the place of another, as POSIX systems have it.
@@ -54,7 +55,7 @@ def open_lab(folder: str | Path = ".", options: Sequence[str] = ()) -> int:
     """
     for package in ("jupyterlab", "ipywidgets"):
         if find_spec(package) is None:
-            raise MetanetError(f'metanet lab needs {package}. Fix: pip install "metanet[lab]".')
+            raise MetanetError(f"metanet lab needs {package}. Fix: {install('lab')}")
     path = starter_notebook(folder)
     command = [sys.executable, "-m", "jupyterlab", str(path), *options]
     if _REPLACES:

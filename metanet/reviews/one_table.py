@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked, choice
 from metanet.base.errors import ArgumentError, DataError, Problem, as_given, check_choice, no_column
+from metanet.base.gaps import is_gap, names_sum
 from metanet.base.untrusted import listing, literal, visible
 from metanet.evidence.evidence import Evidence
 from metanet.evidence.findings import data_error, in_order
@@ -21,12 +22,12 @@ from metanet.evidence.sources import is_frame
 from metanet.reviews.importers.arm_counts import counts_of, figures_of
 from metanet.reviews.importers.columns import Columns, known_field
 from metanet.reviews.importers.data_frames import as_text
-from metanet.reviews.importers.extracted_counts import SPACES, Count, Found, Renames, Request
+from metanet.reviews.importers.extracted_counts import SPACES, Count, Found, Renames, Request, count_cell
 from metanet.reviews.importers.kinds import kind_of
 from metanet.reviews.importers.registry import importers
 from metanet.reviews.importers.tabular import Line, Lines
 from metanet.reviews.names import outcome_fault, outcome_file
-from metanet.reviews.table_contract import Arm, Given, OneOutcome, plain_contract, tables_of
+from metanet.reviews.table_contract import TAKEN, Arm, Given, OneOutcome, plain_contract, tables_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +123,8 @@ def read(
         source, events=events, total=total, study=study, by=by, outcome=outcome, direction=direction, events_control=events_control,
         total_control=total_control, missing=missing, sheet=sheet,
     )  # fmt: skip
-    return replace(evidence, path=table.path, name=table.name, code=call, _notes=notes)
+    dropped = _dropped(table, columns, outcomes, found)
+    return replace(evidence, path=table.path, name=table.name, code=call, _notes=notes, _dropped=dropped)
 
 
 @dataclass(frozen=True)
@@ -426,6 +428,9 @@ def _given(table: _Table, columns: _Columns, outcomes: Sequence[OneOutcome], fou
             studies.setdefault(place, count.study)
             numbers[place][name] = count.cells
     own = [name for name in table.lines.columns if name not in columns.used]
+    # The columns of years and treatments are there under their own names as well, so that whoever writes them is understood.
+    again = {fields[name]: name for name in ("year", "modality_class", "modality", "arm") if name in fields}
+    again = {column: field for column, field in again.items() if column not in (*TAKEN, field)}
     control = "" in found
     arms = []
     for place in sorted(numbers):
@@ -447,7 +452,7 @@ def _given(table: _Table, columns: _Columns, outcomes: Sequence[OneOutcome], fou
                 detail=detail,
                 year=next(iter(numbers[place].values())).get("year", ""),
                 counts={name: numbers[place][name] for name in numbers[place]},
-                cells={name: cells.get(name, "") for name in own},
+                cells={name: cells.get(name, "") for name in (*own, *again)},
                 locator=lines[place].locator or f"line {lines[place].number}",
             )
         )
@@ -461,12 +466,50 @@ def _given(table: _Table, columns: _Columns, outcomes: Sequence[OneOutcome], fou
         name=table.name,
         arms=arms,
         outcomes=list(outcomes),
-        titles={name: str(table.titles.get(name, name)) for name in own},
+        titles={name: str(table.titles.get(name, name)) for name in (*own, *again)},
+        again=again,
         places=places,
         counts=pairs,
         control=control,
         semicolons=table.lines.separator != ",",
     )
+
+
+def _dropped(
+    table: _Table, columns: _Columns, outcomes: Sequence[OneOutcome], found: Mapping[str, Sequence[Count]]
+) -> dict[str, list[dict[str, Any]]]:
+    """The rows that became no count of an outcome, each with the reason."""
+    study = next((columns.fields[name] for name in ("study", "study_id", "first_author") if name in columns.fields), "")
+    year, group = columns.fields.get("year", ""), columns.fields.get("modality_class", "")
+    made: dict[str, list[dict[str, Any]]] = {}
+    for one, (_, events, total) in zip(outcomes, columns.outcomes, strict=True):
+        there = {int(count.cells["arm"]) for count in found[one.name]}
+        for place, line in enumerate(table.lines.rows):
+            texts = [line.cells.get(name, "") if name else "" for name in (events, total or "")]
+            name = SPACES.sub(" ", line.cells.get(study, "")).strip()
+            # A row without any of it is a blank line or a remark.
+            if place in there or not (name or any(texts)):
+                continue
+            if study == columns.fields.get("first_author") and line.cells.get(year):
+                name = f"{name} {line.cells[year]}"
+            missing = [word for word, text in zip(("events", "total"), texts, strict=True) if is_gap(text)]
+            if names_sum(line.cells.get(study, "")):
+                reason = "the row sums the others"
+            else:
+                reason = f"{' and '.join(missing)} not given" if missing else "no patients, or a row that sums the others"
+            numbers = [int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None for text in map(count_cell, texts)]
+            made.setdefault(one.name, []).append(
+                {
+                    "study": name or f"row {line.number}",
+                    "study_id": name,
+                    "arm": "",
+                    "events": numbers[0],
+                    "total": numbers[1],
+                    "reason": reason,
+                    "group": SPACES.sub(" ", line.cells.get(group, "")).strip(),
+                }
+            )
+    return made
 
 
 def _translated(source: str, found: Found) -> DataError:

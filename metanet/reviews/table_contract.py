@@ -37,7 +37,7 @@ _COUNT = {
     **dict.fromkeys(("derived", "double_extracted", "poolable"), "boolean"),
 }
 #: Columns that are made here, or that a result adds to its studies.
-_TAKEN = frozenset(
+TAKEN = frozenset(
     {
         "study", "study_id", "label", "arm", "modality", "modality_class", "events", "total", "events_control", "total_control",
         "year", "rate", "effect", "yi", "vi", "ci_lower", "ci_upper", "weight", "shrunken", "outcome", *_STUDY, *_COUNT,
@@ -84,6 +84,8 @@ class Given:
     places: Mapping[str, str]
     counts: Mapping[str, Mapping[str, str]]
     control: bool
+    #: Columns that are in the tables under a name of ours as well -> that name.
+    again: Mapping[str, str] = field(default_factory=dict)
     semicolons: bool = False
 
 
@@ -98,6 +100,8 @@ class _Column:
     words: Sequence[str] = ()
     required: bool = False
     least: int | None = None
+    #: The column of ours that says the same.
+    alias: str = ""
 
     def described(self) -> dict[str, Any]:
         """The column in a descriptor."""
@@ -105,6 +109,8 @@ class _Column:
         constraints |= {"enum": list(self.words)} if self.words else {}
         constraints |= {} if self.least is None else {"minimum": self.least}
         made: dict[str, Any] = {"name": self.name, "type": self.type, "title": self.title, "constraints": constraints}
+        if self.alias:
+            made |= {"metanet": {"alias": self.alias}}
         if self.type == "boolean":
             made |= {"trueValues": ["true"], "falseValues": ["false"]}
         return made
@@ -204,6 +210,9 @@ def _own_columns(given: Given, arms: Sequence[Arm]) -> dict[str, dict[str, _Colu
     totals = [_number(counts.get("total", "")) for arm in arms for counts in arm.counts.values()]
     for name, title in given.titles.items():
         cells = [arm.cells.get(name, "") for arm in arms]
+        if name in given.again:
+            made["arms"][visible(name)] = replace(_typed(visible(name), title, cells, given.semicolons), alias=given.again[name])
+            continue
         meant = known_field(name, (*_STUDY, *_COUNT))
         column = None
         if meant in _STUDY:
@@ -222,7 +231,7 @@ def _own_columns(given: Given, arms: Sequence[Arm]) -> dict[str, dict[str, _Colu
             any(size is None for size in sizes) or max(filter(None, totals), default=0) > min(filter(None, sizes), default=0)
         ):
             key = "n (data)"
-        key = f"{key} (data)" if key in _TAKEN else key
+        key = f"{key} (data)" if key in TAKEN else key
         while key in made["arms"]:
             key += "'"
         made["arms"][key] = _typed(key, title, cells, given.semicolons)

@@ -305,7 +305,7 @@ def characteristics_table(rates: Rates) -> Table:
 
 def _own(rates: pd.DataFrame) -> list[str]:
     """The columns that a review added: what is neither a known characteristic nor a part of a count."""
-    known = {*_ASIDE, *_TEXTS, *_NUMBERS, *_LAST}
+    known = {*_ASIDE, *_TEXTS, *_NUMBERS, *_LAST, *rates.attrs.get("aliases", ())}
     return [name for name in rates.columns if isinstance(name, str) and name not in known and rates[name].ndim == 1]
 
 

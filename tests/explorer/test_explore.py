@@ -11,7 +11,7 @@ from metanet.evidence.folders import curated_folder
 
 @pytest.fixture
 def with_widgets():
-    pytest.importorskip("ipywidgets", reason="ipywidgets is not installed: pip install metanet[lab]")
+    pytest.importorskip("ipywidgets", reason="ipywidgets is not installed")
 
 
 @pytest.fixture

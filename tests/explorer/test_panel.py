@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-pytest.importorskip("ipywidgets", reason="ipywidgets is not installed: pip install metanet[lab]")
+pytest.importorskip("ipywidgets", reason="ipywidgets is not installed")
 
 import metanet as mn
 from metanet.base.errors import ArgumentError

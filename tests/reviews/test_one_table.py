@@ -243,3 +243,30 @@ def test_columns_of_the_review_are_regressed_on_compared_and_titled():
     assert "Earlier PRRT" not in table.summary()
     assert "certainty" not in table.summary().casefold()
     assert mn.pool(evidence).subset("dose > 2").k == 2
+
+
+def test_rows_that_became_no_count_are_excluded_with_their_reason():
+    frame = TABLE.assign(resp=["4", None, "12", "NR", "36"])
+    frame.loc[4, ["author", "n"]] = ["Total", 131]
+    frame["n"] = frame["n"].astype(str)
+    evidence = mn.read(frame, "resp", "n", study="author", by="drug", missing="skip")
+    rates = evidence.rates("resp")
+    left = {row["study"]: row["reason"] for row in rates.attrs["left_out"]}
+    assert left == {"Baker 2012": "events not given", "Adam 2018": "events not given", "Total 2020": "the row sums the others"}
+    text = mn.report_text(mn.pool(rates)).items["13a"]
+    assert "3 rows were excluded (events not given, 2; the row sums the others, 1)" in text
+    # A table without marks of overlapping cohorts says nothing of them.
+    assert "overlapping" not in text
+    assert "No row" not in text
+    assert [row["study"] for row in evidence.rates("resp", modality="A").attrs["left_out"]] == ["Total 2020"]
+    assert "Baker 2012" in mn.left_out_table(rates).summary()
+
+
+def test_years_and_treatments_keep_the_names_of_the_table():
+    evidence = mn.read(TABLE.rename(columns={"year": "Year"}), "resp", "n", study="author", by="drug")
+    assert set(mn.compare(evidence, "drug").groups) == {"A", "B"}
+    assert mn.pool(evidence).subset("Year > 2012").k == 3
+    assert mn.meta_regression(evidence, "~ Year").k == 5
+    assert mn.cumulative(mn.pool(evidence), "Year").order == "Year"
+    # Once in the characteristics.
+    assert mn.characteristics_table(evidence).summary().count("2012") == 1

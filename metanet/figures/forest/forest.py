@@ -105,7 +105,7 @@ def forest(
         of these. The numbers are the same.
     backend
         "metanet", or "forestplot" for the package of that name, which draws the labelled table and intervals; it needs
-        ``pip install "metanet[forestplot]"`` and takes neither `ax`, `second`, `xlim`, groups nor judgements.
+        ``pip install forestplot`` and takes neither `ax`, `second`, `xlim`, groups nor judgements.
 
     Returns
     -------

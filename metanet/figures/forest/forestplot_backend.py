@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
 
 from metanet.base.errors import ArgumentError, MetanetError
+from metanet.base.extras import install
 from metanet.figures.forest.table import Bar, Cell, Column, Diamond, Judgement, Parts, Point, Row, Table
 from metanet.figures.page import style
 from metanet.figures.page.axis import axis_for
@@ -208,8 +209,7 @@ def load_forestplot() -> Any:
             return import_module("forestplot").forestplot
         except ImportError as error:
             raise MetanetError(
-                f"backend='forestplot' needs the package forestplot ({error}). "
-                'Fix: pip install "metanet[forestplot]", or leave backend out.'
+                f"backend='forestplot' needs the package forestplot ({error}). Fix: {install('forestplot')}; or leave backend out."
             ) from None
 
 

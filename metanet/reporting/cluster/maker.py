@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from metanet.base.errors import MetanetError, ReportError, shorten
+from metanet.base.extras import install
 from metanet.reporting.cluster.worker import make_remote, place_of, unpack
 from metanet.reporting.plan.jobs import Job
 from metanet.reporting.run.journal import versions_digest
@@ -42,7 +43,7 @@ def connected(scheduler: str, workers: int | None = None) -> Iterator[Any]:
     try:
         import distributed
     except ImportError:
-        raise ReportError('A cluster needs dask.distributed. Fix: pip install "metanet[cluster]".') from None
+        raise ReportError(f"A cluster needs dask.distributed. Fix: {install('cluster')}") from None
     # Workers that this process starts have one numeric thread each, as everywhere.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")

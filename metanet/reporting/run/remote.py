@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from metanet.base.errors import ArgumentError, shorten
+from metanet.base.extras import install
 from metanet.reporting.plan.jobs import Outcome
 from metanet.reporting.run.journal import HOME
 
@@ -50,7 +51,7 @@ class Remote:
             self._fs, root = fsspec.core.url_to_fs(address)
         except ImportError as fault:
             raise ArgumentError(
-                f'out={shorten(address)!r} needs a package ({fault}). Fix: pip install "metanet[cluster]" and the one for this store.'
+                f"out={shorten(address)!r} needs a package ({fault}). Fix: {install('cluster', 'fsspec')}; and the one for this store."
             ) from None
         except ValueError as fault:
             raise ArgumentError(

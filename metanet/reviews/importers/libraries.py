@@ -6,14 +6,19 @@ from importlib import import_module
 from typing import Any
 
 from metanet.base.errors import MetanetError
+from metanet.base.extras import EXTRAS, install
 
 
 def library(name: str, reads: str, least: str) -> Any:
-    """The library `name`, or the error that says how it is installed."""
+    """The library `name`, or the error that says how it is installed; `least` is the version that is needed."""
     try:
         return import_module(name)
     except ImportError:
-        raise MetanetError(
-            f"{reads} are read by the library {name}, which is not installed. Fix: python -m pip install '{name}>={least}', "
-            "or in a checkout of this project: python -m pip install -e '.[formats]'"
-        ) from None
+        raise MetanetError(f"{reads} are read by the library {name}, which is not installed. Fix: {_install(name, least)}") from None
+
+
+def _install(name: str, least: str) -> str:
+    """How a library is installed: one of an extra, or one that every installation has."""
+    if any(each.split(">=")[0] == name for each in EXTRAS["formats"]):
+        return install("formats", name)
+    return f"python -m pip install '{name}>={least}'"

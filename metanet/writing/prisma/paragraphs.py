@@ -19,6 +19,7 @@ from metanet.diagnostics.studies.gosh import Gosh
 from metanet.diagnostics.studies.influence import Influence
 from metanet.diagnostics.studies.outliers import Outliers
 from metanet.diagnostics.studies.series import Cumulative, LeaveOneOut
+from metanet.evidence.rates import ALL_STUDIES
 from metanet.evidence.selection import selection_of
 from metanet.models.bayes.result import BayesPooled
 from metanet.models.comparison.result import Comparison
@@ -53,7 +54,11 @@ def selection(fit: Pooled, rates: pd.DataFrame | None) -> str:
     what = visible(about.get("label") or "the outcome")
     text = f"Eligible for the synthesis of {what[0].lower()}{what[1:]}"
     text += f" (definition: {visible(in_sentence(about['definition_title']))})" if about.get("definition_title") else ""
-    text += f" were arms treated with {listing(modalities)}" if modalities else " were arms of every modality"
+    if modalities and tuple(modalities) != (ALL_STUDIES,):
+        text += f" were arms treated with {listing(modalities)}"
+    else:
+        undivided = "modality_class" in rates.columns and set(rates["modality_class"].astype(str)) <= {ALL_STUDIES}
+        text += " were all studies of the table" if undivided else " were arms of every modality"
     # A rule that met no row is not told as if rows had been left out by it.
     rules = []
     if any(reason.startswith("not poolable") for reason in reasons):
@@ -65,8 +70,12 @@ def selection(fit: Pooled, rates: pd.DataFrame | None) -> str:
     rule = _OVERLAP[chosen["overlap"]]
     if chosen.get("within") and chosen["overlap"] != "keep_all":
         rule += " in each group of modality"
-    rules.append(rule if shared or twice else "no two of the eligible reports are marked as overlapping")
-    text += f"; {', and '.join(rules)}."
+    if shared or twice:
+        rules.append(rule)
+    elif "overlap_group" in rates.columns:
+        # A table without such a column says nothing of overlapping cohorts, and so do we.
+        rules.append("no two of the eligible reports are marked as overlapping")
+    text += f"; {', and '.join(rules)}." if rules else "."
     # The reason's first words are the rule; what follows is about the one row.
     why = Counter(reason.split(":")[0] for reason in reasons)
     shown = "; ".join(f"{visible(reason)}, {number}" for reason, number in why.most_common())
