@@ -5,13 +5,27 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from metanet.base.habits import argument_hint, word_hint
 from metanet.base.untrusted import listing
 
 
 class MetanetError(Exception):
-    """Every error that metanet raises on purpose."""
+    """Every error that metanet raises on purpose.
+
+    In a notebook it shows itself as one paragraph with the line that caused it. ``mn.MetanetError.short = False`` shows Python's
+    traceback instead.
+    """
+
+    #: Whether notebooks show the message and the line alone.
+    short: ClassVar[bool] = True
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows."""
+        from metanet.base.tracebacks import rendered
+
+        return rendered(self)
 
 
 class ArgumentError(MetanetError, ValueError):

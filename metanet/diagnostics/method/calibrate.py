@@ -11,6 +11,7 @@ from metanet.base.arguments import between, checked, rate, whole
 from metanet.base.display import difference_scale, level_text, per_cent
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError
+from metanet.base.progress import bar
 from metanet.base.results import Method, Result, plain
 from metanet.kernels.normal_effect.random_effect import LINKS
 from metanet.kernels.numerics import distributions
@@ -198,8 +199,11 @@ def calibrate(
     sets = draw_data(truth, fit.data, options, simulations, np.random.default_rng(seed))
     rows = []
     known: dict[Options, Batch] = {}
-    for label, choice in _methods(options, rivals):
-        rows.append({"label": label, **_row(sets, choice, options, truth, known, threads)})
+    methods = _methods(options, rivals)
+    with bar("Calibration", len(methods) * simulations) as shown:
+        for number, (label, choice) in enumerate(methods, 1):
+            rows.append({"label": label, **_row(sets, choice, options, truth, known, threads)})
+            shown.upto(number * simulations)
     frame = pd.DataFrame(rows)
     frame.insert(1, "chosen", [i == 0 for i in range(len(rows))])
     return Calibration(fit, fit.method, None, truth, simulations, seed, frame)

@@ -16,6 +16,7 @@ from metanet.base.display import Scale, difference_scale, per_cent, plural, scal
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.groups import absent
+from metanet.base.progress import bar
 from metanet.base.results import Method, Result, plain
 from metanet.effects.measures import MEASURES
 from metanet.evidence.contract import CERTAINTIES
@@ -565,7 +566,11 @@ def _full(sets: list[RowSet], owner: NDArray[np.intp], studies: list[Studies], c
     import pandas as pd
 
     data: Data = pad(studies)
-    fitted = [pool_batch(data, options, threads=threads) for options in chosen]
+    fitted = []
+    with bar("Multiverse", len(chosen) * len(studies)) as shown:
+        for number_of, options in enumerate(chosen, 1):
+            fitted.append(pool_batch(data, options, threads=threads))
+            shown.upto(number_of * len(studies))
     kept = np.flatnonzero(owner >= 0)
     place = owner[kept]
     choices = pd.DataFrame([dict(sets[i].choices) for i in kept])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.base.arrays import Array, Indices, Mask
+from metanet.base.progress import bar
 from metanet.kernels.normal_effect.random_effect import RULES, nodes_interval
 from metanet.kernels.normal_effect.study_likelihoods import Likelihood
 
@@ -114,9 +115,11 @@ class Table:
         """The highest maximum of each subset ``[b, k]``."""
         b = masks.shape[0]
         mu, tau, found = np.full(b, np.nan), np.full(b, np.nan), np.zeros(b, dtype=bool)
-        for start in range(0, b, _CHUNK):
-            part = slice(start, start + _CHUNK)
-            mu[part], tau[part], found[part] = self._chunk(masks[part].astype(np.float64))
+        with bar("Subsets", b, "subset") as shown:
+            for start in range(0, b, _CHUNK):
+                part = slice(start, start + _CHUNK)
+                mu[part], tau[part], found[part] = self._chunk(masks[part].astype(np.float64))
+                shown.advance(_CHUNK)
         return Maxima(mu, tau, found)
 
     def _chunk(self, masks: Array) -> tuple[Array, Array, Mask]:

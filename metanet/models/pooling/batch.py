@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.base.arrays import Array, Mask
+from metanet.base.progress import bar
 from metanet.models.options import Options
 from metanet.models.registry import MODELS
 
@@ -188,12 +189,15 @@ def pool_batch(data: Data, options: Options, *, threads: int = 1) -> Batch:
     if len(starts) == 1:
         _fill(out, data, options)
         return out
-    if threads > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(fill, starts))
-    else:
-        for start in starts:
-            fill(start)
+    with bar("Fitting", b) as shown:
+        if threads > 1:
+            with ThreadPoolExecutor(threads) as pool:
+                for _ in pool.map(fill, starts):
+                    shown.advance(size)
+        else:
+            for start in starts:
+                fill(start)
+                shown.advance(size)
     return out
 
 

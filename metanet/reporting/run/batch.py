@@ -19,6 +19,7 @@ from metanet.base.arguments import checked, whole
 from metanet.base.cards import card
 from metanet.base.display import interval, per_cent, plural
 from metanet.base.errors import ArgumentError, ReportError, check_choice, shorten
+from metanet.base.progress import interactive
 from metanet.base.untrusted import visible
 from metanet.evidence import Evidence, folders, load_evidence
 from metanet.evidence.sources import Tables, evidence_of
@@ -134,7 +135,7 @@ def report(
     supplement: bool = False,
     engine: str | None = None,
     limits: Limits | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Batch:
     """Make the reports: the notebook of every outcome and modality class that has a poolable study.
 
@@ -178,7 +179,7 @@ def report(
     limits
         Seconds and megabytes that one report may take; see `Limits`.
     progress
-        Show a progress bar on standard error.
+        Show a progress bar on standard error; None shows it in a notebook and at a prompt.
 
     Returns
     -------
@@ -227,7 +228,7 @@ def report(
             engine=engine,
             scheduler=scheduler,
             limits=limits,
-            progress=progress,
+            progress=interactive() if progress is None else progress,
             after=None if remote is None else remote.push,
         )
         index = write_index(to, evidence)

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from metanet.base.errors import check_choice
+from metanet.base.progress import QUIET
 from metanet.reporting.engine.forks import ForkEnded, Forks, available, short_folder
 from metanet.reporting.plan.jobs import Job
 from metanet.reporting.run.run import failure_page, make_report
@@ -28,6 +29,8 @@ def kernel_settings() -> Iterator[None]:
     folder = tempfile.mkdtemp(prefix="metanet-ipython-")
     os.environ["IPYTHONDIR"] = folder
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    # Nobody watches a bar in the kernel of a report.
+    os.environ[QUIET] = "1"
     # One report, one core: a pool of threads in each of several kernels is slower than one.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")

@@ -174,7 +174,7 @@ def test_what_is_no_analysis_is_refused(fit, wrong):
         report_text(fit, wrong)
     with pytest.raises(ArgumentError, match=r"fit must be a result of mn\.pool"):
         report_text(wrong)
-    with pytest.raises(ArgumentError, match="rates must be a pandas DataFrame, evidence"):
+    with pytest.raises(ArgumentError, match=r"rates must be a pandas DataFrame, evidence|is a text, not data"):
         report_text(fit, rates=wrong or 0)
 
 
