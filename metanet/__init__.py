@@ -5,6 +5,7 @@ The public names load when they are used: `import metanet` alone costs NumPy at 
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +152,19 @@ __all__ = ["ArgumentError", "DataError", "MetanetError", "MetanetWarning", "Prob
 # Results draw themselves without knowing the room of figures, and functions read tables without knowing that of reviews; this package
 # knows every room.
 drawing.provide(lambda: import_module("metanet.figures.registry").draw)
+drawing.provide_picture(lambda: import_module("metanet.figures.forest.small").picture)
 reading.provide(lambda: import_module("metanet.reviews.one_table").read)
+
+
+def _settle_in_notebook() -> None:
+    """In IPython: complete names of columns. Nothing is imported elsewhere."""
+    ipython: Any = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    if shell is not None:
+        import_module("metanet.explorer.completing").install(shell)
+
+
+_settle_in_notebook()
 
 
 def __getattr__(name: str) -> Any:

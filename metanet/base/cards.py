@@ -42,6 +42,14 @@ def card(
     return f"<div class='metanet metanet-card {NO_MATH}' style='{_CARD}'>{''.join(parts)}</div>"
 
 
+def beside(shown: str, svg: str) -> str:
+    """A card with a picture beside it where there is room, else below it."""
+    if not svg:
+        return shown
+    row = "display:flex;flex-wrap:wrap;gap:.4em 1.2em;align-items:flex-start"
+    return f"<div style='{row}'><div style='flex:1 1 24em'>{shown}</div><div class='metanet-picture {NO_MATH}'>{svg}</div></div>"
+
+
 def html_pairs(pairs: Iterable[tuple[str, str]]) -> str:
     """Names and texts as a table of two columns; empty where there are none."""
     left = "text-align:left;vertical-align:top"

@@ -13,6 +13,19 @@ def provide(load: Callable[[], Callable[..., Any]]) -> None:
     _providers[:] = [load]
 
 
+_pictures: list[Callable[[], Callable[[Any], str]]] = []
+
+
+def provide_picture(load: Callable[[], Callable[[Any], str]]) -> None:
+    """Name the function that loads the small picture beside a card; it takes a result and returns SVG, or nothing."""
+    _pictures[:] = [load]
+
+
+def picture(result: object) -> str:
+    """The small picture of a result as SVG; empty where it has none, or nobody draws."""
+    return _pictures[0]()(result) if _pictures else ""
+
+
 def draw(figure: str, result: object, **options: Any) -> Any:
     """The axes of `figure`, a name in the registry of figures, drawn from `result`."""
     return _providers[0]()(figure, result, **options)

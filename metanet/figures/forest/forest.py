@@ -167,6 +167,17 @@ def forest(
     return axes
 
 
+def single_table(fit: Pooled, columns: Sequence[str] | None = None) -> Table:
+    """The content of the forest plot of one result, with some columns, in the default layout."""
+    style = preset_of("metanet")
+    frame, scale = _data(fit, "cent")
+    plan = plan_for(
+        frame, scale, style, columns=columns, risk_of_bias=(), headings=None, sort="rate", ascending=None, show_prediction=True
+    )
+    chosen = table_columns(plan.names, frame, plan.scale, fit.level, style, plan.headings, _kind(fit, None))
+    return replace(_single(fit, None, plan), columns=tuple(chosen), preset=style)
+
+
 def _kind(fit: Pooled | Comparison, second: Pooled | None) -> str:
     """What the intervals of the column of estimates are called: those of studies are exact, whatever the model.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from metanet.base.arrays import Array, Indices, Mask
+from metanet.base.progress import bar
 from metanet.kernels.bayes.batch import MeanPrior
 from metanet.kernels.bayes.integrals import integrals
 from metanet.kernels.bayes.posterior import TauPrior
@@ -50,16 +51,18 @@ def medians(studies: Likelihood, alone: Likelihood, mean: MeanPrior, prior: TauP
     weight[0] = weight[-1] = 0.5
     log_prior = mean.log_density(mu[None])[0] + np.log(rise) + (prior.log_density(tau) + np.log(slope * weight))[:, None]
     middle, spread = np.empty((2, masks.shape[0]))
-    for start in range(0, masks.shape[0], _PIECE):
-        rows = slice(start, start + _PIECE)
-        density = masks[rows].astype(float) @ table
-        density += log_prior.ravel()
-        density -= density.max(-1, keepdims=True)
-        np.exp(density, out=density)
-        joint = density.reshape(-1, _TAUS, _MUS)
-        middle[rows] = centre + scale * np.sinh(_median(v, joint.sum(1)))
-        by_tau = joint.sum(2) / weight
-        spread[rows] = stretch * np.sinh(_median(u, by_tau))
+    with bar("Subsets", masks.shape[0], "subset") as shown:
+        for start in range(0, masks.shape[0], _PIECE):
+            rows = slice(start, start + _PIECE)
+            density = masks[rows].astype(float) @ table
+            density += log_prior.ravel()
+            density -= density.max(-1, keepdims=True)
+            np.exp(density, out=density)
+            joint = density.reshape(-1, _TAUS, _MUS)
+            middle[rows] = centre + scale * np.sinh(_median(v, joint.sum(1)))
+            by_tau = joint.sum(2) / weight
+            spread[rows] = stretch * np.sinh(_median(u, by_tau))
+            shown.advance(_PIECE)
     return middle, spread
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from metanet.base.arguments import checked, level as check_level
 from metanet.base.arrays import Array
+from metanet.base.cards import beside
 from metanet.base.display import (
     ABSENT,
     PARTED,
@@ -27,8 +28,9 @@ from metanet.base.display import (
     scale_of,
     sentence_case,
 )
-from metanet.base.drawing import draw
+from metanet.base.drawing import draw, picture
 from metanet.base.habits import attribute_hint
+from metanet.base.progress import interactive
 from metanet.base.results import Method, Result, Test, aligned, plain
 from metanet.effects.back_transforms import harmonic_mean
 from metanet.effects.measures import MEASURES
@@ -545,6 +547,10 @@ class Pooled(Result):
 
     def _lead(self) -> str:
         return ""
+
+    def _repr_html_(self) -> str:
+        shown = super()._repr_html_()
+        return beside(shown, picture(self)) if interactive() else shown
 
     def numbers(self) -> dict[str, Any]:
         """Every number by name, without studies and method."""
