@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -611,6 +612,12 @@ class Pooled(Result):
         import pandas as pd
 
         return pd.DataFrame([self.numbers()])
+
+    def to_r(self, path: str | Path | None = None) -> str:
+        """The R script that computes these numbers anew and compares them; it is also written to `path`, where one is named."""
+        from metanet.models.r.script import saved, script_of
+
+        return saved(script_of(self), path)
 
     def forest(self, **options: Any) -> Axes:
         """Draw the forest plot; see `metanet.figures.forest.forest.forest`."""
