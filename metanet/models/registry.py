@@ -286,11 +286,11 @@ MODELS: Mapping[str, Model] = MappingProxyType(
             ),
             _two_groups(
                 "CM.EL", "Conditional logistic mixed model, exact", "conditional logistic mixed model, exact likelihood", _CONDITIONAL,
-                "conditional",
+                "conditional_exact",
             ),
             _two_groups(
                 "CM.AL", "Conditional logistic mixed model, approximate", "conditional logistic mixed model, approximate likelihood",
-                _CONDITIONAL, "conditional",
+                _CONDITIONAL, "conditional_approximate",
             ),
         )
     }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from metanet.models.options import options_of
 from metanet.models.r import two_step
 from metanet.models.r.response import RESPONSES, average_code, back_of, effects_code, effects_data, needs_of
-from metanet.models.r.script import CLOSED, MIXED, POSTERIOR, Form
+from metanet.models.r.script import CLOSED, MIXED, POSTERIOR, POSTERIOR_TAU2, Form
 from metanet.models.r.text import lines, number, part
 from metanet.models.registry import prior_of
 
@@ -74,12 +74,6 @@ total_control <- total_control[keep]
 study <- study[keep]
 k <- length(events)"""
 _COUNT = "k <- length(events)"
-_GLMER = """\
-# lme4's own deviance, with tight limits for its optimiser and its inner steps.
-control <- glmerControl(
-  optimizer = "bobyqa", optCtrl = list(rhobeg = 0.02, rhoend = 1e-9, maxfun = 1e5), tolPwrss = 1e-12, calc.derivs = FALSE,
-  check.conv.singular = "ignore"
-)"""
 
 
 def _edge(fit: Pooled) -> Form:
@@ -95,7 +89,14 @@ def _edge(fit: Pooled) -> Form:
 
 def _single(fit: Pooled) -> Form:
     """One study with an effect, shown with its normal interval."""
-    code = [*effects_code(fit), "mu <- yi", "se <- sqrt(vi)", f"mu_lower <- mu - {_Z} * se", f"mu_upper <- mu + {_Z} * se", back_of(fit)]
+    code = [
+        *effects_code(fit),
+        "mu <- yi",
+        "se <- sqrt(vi)",
+        f"mu_lower <- mu - {_Z} * se",
+        f"mu_upper <- mu + {_Z} * se",
+        back_of(fit),
+    ]
     return Form(
         "the effect of the one study with its normal interval.", lines(code), {**two_step.MEAN, **_RESPONSES}, CLOSED, needs_of(fit),
         data=effects_data(fit),
@@ -170,7 +171,7 @@ def _two_group_tests(fit: Pooled) -> list[str]:
     if fit.model == "CM.AL":
         ratio = [
             "both <- events + events_control",
-            'one <- glm(cbind(events, events_control) ~ 1, offset = log(total / total_control), family = binomial, epsilon = 1e-14)',
+            "one <- glm(cbind(events, events_control) ~ 1, offset = log(total / total_control), family = binomial, epsilon = 1e-14)",
             "lrt <- 2 * (sum(dbinom(events, both, events / both, log = TRUE)) - sum(dbinom(events, both, fitted(one), log = TRUE)))",
         ]
     elif fit.model == "UM.RS":
@@ -180,11 +181,9 @@ def _two_group_tests(fit: Pooled) -> list[str]:
             "long <- data.frame(",
             "  x = c(events, events_control), n = c(total, total_control), group = rep(c(0.5, -0.5), each = k), study = rep(study, 2)",
             ")",
-            "larger <- glmer(cbind(x, n - x) ~ 1 + group:study + (1 | study), family = binomial, data = long, nAGQ = 25, control = control)",
             "larger_plain <- glm(cbind(x, n - x) ~ 1 + group:study, family = binomial, data = long, epsilon = 1e-14, maxit = 200)",
-            "larger_deviance <- update(larger, devFunOnly = TRUE)",
-            'at_larger <- c(getME(larger, "theta"), fixef(larger))',
-            "larger_loglik <- (larger_deviance(c(0, coef(larger_plain))) - larger_deviance(at_larger)) / 2 + c(logLik(larger_plain))",
+            "larger <- lme4_fit(cbind(x, n - x) ~ 1 + group:study + (1 | study), binomial, long, larger_plain)",
+            "larger_loglik <- -larger$deviance(larger$start) / 2",
             "lrt <- 2 * larger_loglik + edge$value",
         ]
     elif fit.model == "UM.FS":
@@ -211,9 +210,8 @@ def _two_group_tests(fit: Pooled) -> list[str]:
     ]
 
 
-def _exact_likelihood(fit: Pooled) -> list[str]:
+def exact_likelihood(link: str | None) -> list[str]:
     """The log-likelihood of every study at its true value, and its precision."""
-    link = fit.method["link"]
     if link is None:
         return [_HYPERGEOMETRIC]
     return [
@@ -238,7 +236,7 @@ def _posterior(fit: Pooled) -> Form:
         f"prior_sd <- {number(prior.sd)}",
         f"prior_scale <- {number(prior.scale)}",
         _KEEP if link is None else _COUNT,
-        *_exact_likelihood(fit),
+        *exact_likelihood(fit.method["link"]),
         *_width(),
         part("posterior"),
         back_of(fit),
@@ -256,8 +254,13 @@ def _posterior(fit: Pooled) -> Form:
         code += _one_group_tests(fit) if link is not None else _two_group_tests(fit)
         code += ["tau2 <- tau_quantiles[2]^2", "tau2_limits <- tau_quantiles[c(1, 3)]^2"] if fit.i2 is not None else []
         found |= _TESTS | (two_step.FROM_Q if fit.method["i2"] == "Q" else two_step.FROM_TAU2)
-    title = "the posterior of mu and tau on grids, in base R; the numbers are its quantiles, and loglik is the logarithm of the evidence."
-    return Form(title, lines(code), found, POSTERIOR)
+    title = (
+        "the posterior of mu and tau on grids, in base R; the numbers are its quantiles, and loglik is the logarithm of the evidence."
+    )
+    wider = dict.fromkeys(
+        (*two_step.TAU2, *(two_step.FROM_TAU2 if fit.i2 is not None and fit.method["i2"] == "tau2" else ())), POSTERIOR_TAU2
+    )
+    return Form(title, lines(code), found, POSTERIOR, wider=wider)
 
 
 def posterior(fit: Pooled) -> Form:
@@ -285,7 +288,9 @@ _MIXED = {
 }  # fmt: skip
 
 
-def _mixed(fit: Pooled, code: list[str], tests: list[str], title: str, packages: tuple[str, ...], remarks: tuple[str, ...] = ()) -> Form:
+def _mixed(
+    fit: Pooled, code: list[str], tests: list[str], title: str, packages: tuple[str, ...], remarks: tuple[str, ...] = ()
+) -> Form:
     """A model fitted by maximum likelihood, from its deviance to its numbers."""
     options = options_of(fit.method)
     code = [*code, part("mixed"), *_intervals(fit), back_of(fit), *tests]
@@ -320,8 +325,8 @@ def _averages(fit: Pooled) -> str:
 
 def glmm(fit: Pooled) -> Form:
     """The binomial-normal or Poisson-normal model of one group, by lme4."""
-    if (found := exceptional(fit)) is not None:
-        return found
+    if (other := exceptional(fit)) is not None:
+        return other
     if fit.status != "pooled":
         return _without(fit, [_COUNT, *_one_group_tests(fit)])
     link = fit.method["link"]
@@ -330,30 +335,49 @@ def glmm(fit: Pooled) -> Form:
     left, offset = ("events", "offset(log(person_time))") if timed else ("cbind(events, total - events)", "1")
     code = [
         _COUNT,
-        _GLMER,
+        part("lme4"),
         "study <- factor(seq_along(study))",
-        f"fit <- glmer({left} ~ {offset} + (1 | study), family = {family}, nAGQ = 25, control = control)",
-        f"plain <- glm({left} ~ {offset}, family = {family}, epsilon = 1e-14, maxit = 200)",
-        *_devfun(),
-        "start <- c(getME(fit, \"theta\"), fixef(fit))",
-        "bounded <- c(TRUE, FALSE)",
-        "mean_at <- 2",
+        f"data <- data.frame(study, events, {'person_time' if timed else 'total'})",
+        f"formula <- {left} ~ {offset} + (1 | study)",
+        f"plain <- glm({left} ~ {offset}, family = {family}, data = data, epsilon = 1e-14, maxit = 200)",
+        f"found <- lme4_fit(formula, {family}, data, plain)",
+        *by_lme4(
+            [
+                *exact_likelihood(fit.method["link"]),
+                part("exact"),
+                "deviance_at <- exact_deviance(coef(plain), 260, 1 / sqrt(max(information) + 30))",
+                "start <- c(0.5, coef(plain))",
+            ]
+        ),
+        *_ONE_MEAN,
     ]
-    return _mixed(fit, code, _one_group_tests(fit), "glmer of lme4 with nAGQ = 25.", ("lme4",), _LME4)
+    return _mixed(fit, code, _one_group_tests(fit), "glmer of lme4 with nAGQ = 100.", ("lme4",), _LME4)
 
 
+#: tau and one mean.
+_ONE_MEAN = ("bounded <- c(TRUE, FALSE)", "mean_at <- 2")
 _LME4 = (
     "lme4's own standard error takes tau as known (use.hessian = FALSE), and its log-likelihood leaves constants out; here the Hessian is "
     "that of its deviance in the mean and tau, and the constant is that of glm.",
 )
 
 
-def _devfun() -> list[str]:
+def by_lme4(instead: Sequence[str] = ()) -> list[str]:
+    """Take lme4's deviance and minimum as `found`; what takes its place where lme4 stops on the data."""
+    if not instead:
+        return ['if (is.null(found)) stop("lme4 stops on these data, or its quadrature is not settled")', *_TAKEN]
+    inside = [f"  {line}" for each in instead for line in each.splitlines()]
     return [
-        "devfun <- update(fit, devFunOnly = TRUE)",
-        "constant <- -2 * c(logLik(plain)) - devfun(c(0, coef(plain)))",
-        "deviance_at <- function(par) devfun(par) + constant",
+        "if (is.null(found)) {",
+        '  cat("lme4 stops on these data, or its quadrature is not settled; the likelihood in base R takes its place.\\n")',
+        *inside,
+        "} else {",
+        *(f"  {line}" for line in _TAKEN),
+        "}",
     ]
+
+
+_TAKEN = ("deviance_at <- found$deviance", "start <- found$start")
 
 
 def _without(fit: Pooled, tests: list[str]) -> Form:
@@ -363,8 +387,8 @@ def _without(fit: Pooled, tests: list[str]) -> Form:
 
 def beta_binomial(fit: Pooled) -> Form:
     """The beta-binomial model, its likelihood by hand."""
-    if (found := exceptional(fit)) is not None:
-        return found
+    if (other := exceptional(fit)) is not None:
+        return other
     if fit.status != "pooled":
         return _without(fit, [_COUNT, *_one_group_tests(fit)])
     code = [
@@ -414,49 +438,64 @@ beta_limit <- function(mu) {
     ends <- seq(-12, 12, by = 3)
     sum(vapply(1:8, function(i) integrate(integrand, ends[i], ends[i + 1], rel.tol = 1e-9, stop.on.error = FALSE)$value, numeric(1)))
   }
-  uniroot(function(x) qnorm(max(1e-300, tail_at(x))) + t_quantile, c(-700, 36), tol = 1e-10)$root
+  score <- function(x) qnorm(max(1e-300, tail_at(x))) + t_quantile
+  if (score(-700) >= 0) return(-Inf)
+  if (score(36) <= 0) return(Inf)
+  uniroot(score, c(-700, 36), tol = 1e-10)$root
 }
 new_limits <- c(plogis(beta_limit(mu)), plogis(-beta_limit(-mu)))"""
 
 
-def conditional(fit: Pooled) -> Form:
-    """The conditional logistic mixed models of two groups."""
-    if (found := exceptional(fit)) is not None:
-        return found
+def conditional_exact(fit: Pooled) -> Form:
+    """The conditional logistic mixed model of two groups, its likelihood by hand."""
+    if (other := exceptional(fit)) is not None:
+        return other
     if fit.status != "pooled":
         return _two_groups_without(fit)
-    if fit.model == "CM.AL":
-        code = [
-            _KEEP,
-            _GLMER,
-            "study <- factor(seq_along(study))",
-            "shift <- log(total / total_control)",
-            "fit <- glmer(cbind(events, events_control) ~ offset(shift) + (1 | study), family = binomial, nAGQ = 25, control = control)",
-            "plain <- glm(cbind(events, events_control) ~ offset(shift), family = binomial, epsilon = 1e-14, maxit = 200)",
-            *_devfun(),
-            "start <- c(getME(fit, \"theta\"), fixef(fit))",
-        ]
-        title, packages = 'glmer of lme4 with nAGQ = 25, as rma.glmm of metafor fits model = "CM.AL".', ("lme4",)
-    else:
-        code = [
-            _KEEP,
-            *_exact_likelihood(fit),
-            "width <- 1 / sqrt(max(information) + 4)",
-            "centre <- log(sum(events * (total_control - events_control) / (total + total_control)) /",
-            "              sum(events_control * (total - events) / (total + total_control)))",
-            "if (!is.finite(centre)) centre <- 0",
-            "reach <- 260",
-            part("exact"),
-            "start <- c(0.5, centre)",
-        ]
-        title, packages = "the exact conditional likelihood in base R, averaged over the random effect, maximised by nlminb.", ()
-    return _mixed(fit, [*code, "bounded <- c(TRUE, FALSE)", "mean_at <- 2"], _two_group_tests(fit), title, packages, _LME4 if packages else ())
+    code = [
+        _KEEP,
+        *exact_likelihood(fit.method["link"]),
+        "width <- 1 / sqrt(max(information) + 4)",
+        "centre <- log(sum(events * (total_control - events_control) / (total + total_control)) /",
+        "              sum(events_control * (total - events) / (total + total_control)))",
+        "if (!is.finite(centre)) centre <- 0",
+        part("exact"),
+        "deviance_at <- exact_deviance(centre, 260, width)",
+        "start <- c(0.5, centre)",
+        *_ONE_MEAN,
+    ]
+    title = "the exact conditional likelihood in base R, averaged over the random effect, maximised by nlminb."
+    return _mixed(fit, code, _two_group_tests(fit), title, ())
+
+
+def conditional_approximate(fit: Pooled) -> Form:
+    """The conditional logistic mixed model of two groups with the binomial approximation, by lme4."""
+    if (other := exceptional(fit)) is not None:
+        return other
+    if fit.status != "pooled":
+        return _two_groups_without(fit)
+    code = [
+        _KEEP,
+        part("lme4"),
+        "study <- factor(seq_along(study))",
+        "shift <- log(total / total_control)",
+        "data <- data.frame(study, events, events_control, shift)",
+        "plain <- glm(cbind(events, events_control) ~ offset(shift), family = binomial, data = data, epsilon = 1e-14, maxit = 200)",
+        "found <- lme4_fit(cbind(events, events_control) ~ offset(shift) + (1 | study), binomial, data, plain)",
+        *by_lme4(),
+        *_ONE_MEAN,
+    ]
+    title = 'glmer of lme4 with nAGQ = 100, as rma.glmm of metafor fits model = "CM.AL".'
+    return _mixed(fit, code, _two_group_tests(fit), title, ("lme4",), _LME4)
 
 
 def _two_groups_without(fit: Pooled) -> Form:
     code = [_KEEP]
     if fit.lrt is not None:
-        code += [*(_exact_likelihood(fit) if fit.model in ("CM.EL", "bayes") else _plain_two_groups()), *_two_group_tests(fit)]
+        code += [
+            *(exact_likelihood(fit.method["link"]) if fit.model in ("CM.EL", "bayes") else _plain_two_groups()),
+            *_two_group_tests(fit),
+        ]
     return _without(fit, code)
 
 
@@ -471,33 +510,36 @@ def _plain_two_groups() -> list[str]:
 
 def fixed_studies(fit: Pooled) -> Form:
     """UM.FS by lme4."""
-    if (found := exceptional(fit)) is not None:
-        return found
+    if (other := exceptional(fit)) is not None:
+        return other
     if fit.status != "pooled":
         return _two_groups_without(fit)
     code = [
         _KEEP,
-        _GLMER,
+        part("lme4"),
         *_plain_two_groups(),
-        "fit <- glmer(cbind(x, n - x) ~ group + study + (0 + group | study), family = binomial, data = long, nAGQ = 25, control = control)",
-        *_devfun(),
-        "start <- c(getME(fit, \"theta\"), fixef(fit))",
+        "found <- lme4_fit(cbind(x, n - x) ~ group + study + (0 + group | study), binomial, long, plain)",
+        *by_lme4(),
         "bounded <- c(TRUE, rep(FALSE, k + 1))",
         "mean_at <- 3",
     ]
-    title = 'glmer of lme4 with nAGQ = 25 and the groups coded 1/2 and -1/2, as rma.glmm of metafor fits model = "UM.FS".'
+    title = 'glmer of lme4 with nAGQ = 100 and the groups coded 1/2 and -1/2, as rma.glmm of metafor fits model = "UM.FS".'
     return _mixed(fit, code, _two_group_tests(fit), title, ("lme4",), _LME4)
 
 
 def random_studies(fit: Pooled) -> Form:
     """UM.RS, its likelihood by hand."""
-    if (found := exceptional(fit)) is not None:
-        return found
-    code = [_COUNT, _GLMER, part("random_studies"), "bounded <- c(TRUE, FALSE, FALSE, TRUE)", "mean_at <- 2"]
+    if (other := exceptional(fit)) is not None:
+        return other
+    code = [_COUNT, part("lme4"), part("random_studies"), "bounded <- c(TRUE, FALSE, FALSE, TRUE)", "mean_at <- 2"]
     tests = _two_group_tests(fit)
     return _mixed(
-        fit, code, tests, "the likelihood by hand, both random effects integrated on a grid; the test of equal effects by glmer of lme4.",
-        ("lme4",), _LAPLACE,
+        fit,
+        code,
+        tests,
+        "the likelihood by hand, both random effects integrated on a grid; the test of equal effects by glmer of lme4.",
+        ("lme4",),
+        _LAPLACE,
     )
 
 
@@ -509,8 +551,8 @@ _LAPLACE = (
 
 def mantel_haenszel(fit: Pooled) -> Form:
     """Mantel-Haenszel with one common effect."""
-    if (found := exceptional(fit)) is not None:
-        return found
+    if (other := exceptional(fit)) is not None:
+        return other
     if fit.status != "pooled":
         return _without(fit, [])
     given = "ai = events, n1i = total, ci = events_control, n2i = total_control"
@@ -521,13 +563,22 @@ def mantel_haenszel(fit: Pooled) -> Form:
 
 
 def _classic() -> list[str]:
-    return ["mu <- c(fit$beta)", "se <- fit$se", "mu_lower <- fit$ci.lb", "mu_upper <- fit$ci.ub", "q <- fit$QE", "q_df <- fit$k.yi - 1"]
+    return [
+        "mu <- c(fit$beta)",
+        "se <- fit$se",
+        "mu_lower <- fit$ci.lb",
+        "mu_upper <- fit$ci.ub",
+        "q <- fit$QE",
+        "q_df <- fit$k.yi - 1",
+    ]
 
 
 def _classic_form(fit: Pooled, code: list[str], title: str, packages: tuple[str, ...] = ("metafor",)) -> Form:
     code = [*code, back_of(fit), *([part("heterogeneity")] if fit.i2 is not None else [])]
     own = {"q": "q", "q_df": "q_df", "q_pvalue": "pchisq(q, q_df, lower.tail = FALSE)"}
-    return Form(title, lines(code), {**two_step.MEAN, **_RESPONSES, **own, **two_step.FROM_Q}, CLOSED, packages, data=effects_data(fit))
+    return Form(
+        title, lines(code), {**two_step.MEAN, **_RESPONSES, **own, **two_step.FROM_Q}, CLOSED, packages, data=effects_data(fit)
+    )
 
 
 def _corrected_mantel_haenszel(fit: Pooled) -> Form:
@@ -556,8 +607,8 @@ def _corrected_mantel_haenszel(fit: Pooled) -> Form:
 
 def peto(fit: Pooled) -> Form:
     """Peto's one-step odds ratio."""
-    if (found := exceptional(fit)) is not None:
-        return found
+    if (other := exceptional(fit)) is not None:
+        return other
     if fit.status != "pooled":
         return _without(fit, [])
     given = "ai = events, n1i = total, ci = events_control, n2i = total_control"
@@ -581,6 +632,6 @@ def mantel_haenszel_random(fit: Pooled) -> Form:
 
 
 def _two_step(fit: Pooled, form: Callable[[Pooled], Form]) -> Form:
-    if (found := exceptional(fit)) is not None:
-        return found
+    if (other := exceptional(fit)) is not None:
+        return other
     return form(fit) if fit.status == "pooled" else _without(fit, [])

@@ -29,7 +29,13 @@ if (edge$value <= best$value + 1e-9) best <- edge
 tau <- best$par[1]
 mu <- best$par[mean_at]
 inner <- which(!bounded | best$par > 0)
-hessian <- optimHess(best$par[inner], function(x) deviance_at(replace(best$par, inner, x)), control = list(ndeps = rep(1e-3, length(inner))))
+# Second differences, extrapolated to a step of zero (Richardson).
+second <- function(step) {
+  at <- function(x) deviance_at(replace(best$par, inner, x))
+  steps <- ifelse(bounded, pmin(step, step / 2e-3 * best$par / 5), step)[inner]
+  optimHess(best$par[inner], at, control = list(ndeps = steps))
+}
+hessian <- (4 * second(1e-3) - second(2e-3)) / 3
 covariance <- matrix(0, length(start), length(start))
 covariance[inner, inner] <- 2 * solve(hessian)
 se <- sqrt(covariance[mean_at, mean_at])

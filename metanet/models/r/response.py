@@ -27,11 +27,7 @@ _MILLER = (
     "}"
 )
 _FREEMAN_TUKEY_RATE = (
-    "function(x) {\n"
-    "  t <- length(size) / sum(1 / size)\n"
-    "  x <- pmax(x, 0.5 / sqrt(t))\n"
-    "  pmax(0, x - 0.25 / (x * t))^2\n"
-    "}"
+    "function(x) {\n  t <- length(size) / sum(1 / size)\n  x <- pmax(x, 0.5 / sqrt(t))\n  pmax(0, x - 0.25 / (x * t))^2\n}"
 )
 _BACK = {
     "PLO": "plogis(x)", "PLN": "exp(pmin(x, 0))", "PR": "pmin(1, pmax(0, x))", "PAS": "sin(pmin(pi / 2, pmax(0, x)))^2", "PFT": _MILLER,
@@ -46,7 +42,13 @@ _ESCALC = {
     ("events", "person_time", "events_control", "person_time_control"): ("x1i", "t1i", "x2i", "t2i"),
 }
 #: On the model scale, and what they are on the response scale.
-RESPONSES = {"estimate": "mu", "ci_lower": "mu_lower", "ci_upper": "mu_upper", "pi_lower": "new_limits[1]", "pi_upper": "new_limits[2]"}
+RESPONSES = {
+    "estimate": "mu",
+    "ci_lower": "mu_lower",
+    "ci_upper": "mu_upper",
+    "pi_lower": "new_limits[1]",
+    "pi_upper": "new_limits[2]",
+}
 
 
 def back_of(fit: Pooled) -> str:
@@ -103,14 +105,20 @@ def effects_code(fit: Pooled) -> list[str]:
     options, measure = options_of(fit.method), MEASURES[fit.measure]
     if theirs(fit):
         program = {"meta": "meta", "revman": "RevMan"}[options.convention]
-        out.append(f"# Effects and variances by the rules of {program} for empty cells, as metanet computes them; escalc has other rules.")
+        out.append(
+            f"# Effects and variances by the rules of {program} for empty cells, as metanet computes them; escalc has other rules."
+        )
         out += ["effects <- data.frame(yi = effect, vi = variance)"]
     else:
         given = ", ".join(f"{theirs_} = {ours}" for theirs_, ours in zip(_ESCALC[measure.arguments], measure.arguments, strict=True))
         rules = f'add = {number(options.add)}, to = "{options.to}"' if measure.corrects else 'add = 0, to = "none"'
         rules += f", drop00 = {str(options.drop00).upper()}" if options.groups == 2 else ""
         out.append(f'effects <- escalc(measure = "{fit.measure}", {given}, {rules})')
-    out += ["keep <- is.finite(effects$yi) & is.finite(effects$vi) & effects$vi > 0", "yi <- as.numeric(effects$yi[keep])", "vi <- effects$vi[keep]"]
+    out += [
+        "keep <- is.finite(effects$yi) & is.finite(effects$vi) & effects$vi > 0",
+        "yi <- as.numeric(effects$yi[keep])",
+        "vi <- effects$vi[keep]",
+    ]
     if measure.needs_size:
         out.append(f"size <- {measure.arguments[1]}[keep]")
     return out

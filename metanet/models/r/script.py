@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metanet.base.errors import ArgumentError
-from metanet.base.untrusted import listing
+from metanet.base.untrusted import listing, visible
 from metanet.base.whole_files import write_text
 from metanet.models.r.text import comment, number, numbers, part, quoted, texts
 from metanet.models.registry import MODELS
@@ -17,9 +17,9 @@ from metanet.models.registry import MODELS
 if TYPE_CHECKING:
     from metanet.models.results.pooled import Pooled
 
-#: The largest relative difference allowed. Two steps: both sides converge far beyond it. Mixed models: what the optimiser of lme4
-#: leaves. Posterior: the quantiles of metanet are interpolated between the nodes of its quadrature; those of R are on a fine grid.
-TWO_STEP, MIXED, POSTERIOR, CLOSED = 1e-6, 1e-4, 1e-4, 1e-9
+#: The largest relative difference allowed. Closed forms: rounding. Two steps: both sides converge beyond it. Mixed models: what an
+#: optimiser leaves. Posterior: quantiles of metanet are exact to about 1e-6, those of tau to 2e-4 (page on methods), of tau2 to twice that.
+CLOSED, TWO_STEP, MIXED, POSTERIOR, POSTERIOR_TAU2 = 1e-9, 1e-6, 1e-4, 1e-4, 4e-4
 #: Numbers that are the data, a choice, or another number in another form (tau is the root of tau2).
 _NO_RESULT = ("status", "model", "measure", "level", "k", "n", "events", "tau", "log_evidence")
 
@@ -42,6 +42,8 @@ class Form:
         The packages that it needs.
     apart
         Number of the result -> why it is not compared.
+    wider
+        Number of the result -> a tolerance of its own.
     remarks
         Where R and metanet differ, in sentences.
     data
@@ -54,6 +56,7 @@ class Form:
     tolerance: float
     packages: tuple[str, ...] = ()
     apart: Mapping[str, str] = field(default_factory=dict)
+    wider: Mapping[str, float] = field(default_factory=dict)
     remarks: Sequence[str] = ()
     data: Mapping[str, Sequence[float]] | None = None
 
@@ -68,7 +71,9 @@ def form_of(fit: Pooled) -> Form:
 def expected(fit: Pooled) -> dict[str, float]:
     """The numbers of a result that R is to compute."""
     return {
-        name: float(value) for name, value in {**fit.numbers(), "loglik": fit.loglik}.items() if value is not None and name not in _NO_RESULT
+        name: float(value)
+        for name, value in {**fit.numbers(), "loglik": fit.loglik}.items()
+        if value is not None and name not in _NO_RESULT
     }
 
 
@@ -80,7 +85,7 @@ def _units(fit: Pooled) -> dict[str, float]:
     averages = ("marginal_estimate", "marginal_ci_lower", "marginal_ci_upper", "median")
     out |= dict.fromkeys((*responses, *averages), se if fit.response in ("difference", "effect") else 1e-12)
     out |= dict.fromkeys(("i2", "i2_lower", "i2_upper"), 0.01) | dict.fromkeys(("q_pvalue", "lrt_pvalue", "rho", "rho_lower"), 0.001)
-    return out | dict.fromkeys(("q", "lrt", "loglik"), 1.0)
+    return out | dict.fromkeys(("q", "lrt", "loglik"), 1.0) | {"se": 1e-9}
 
 
 def checks(values: Mapping[str, float], form: Form, units: Mapping[str, float]) -> list[str]:
@@ -89,27 +94,43 @@ def checks(values: Mapping[str, float], form: Form, units: Mapping[str, float]) 
     for name, value in values.items():
         if name in form.found:
             unit = units.get(name, 0.0)
-            given = [quoted(name), number(value), form.found[name], "tolerance", *([f"unit = {number(unit)}"] if unit else [])]
+            tolerance = number(form.wider[name]) if name in form.wider else "tolerance"
+            given = [quoted(name), number(value), form.found[name], tolerance, *([f"unit = {number(unit)}"] if unit else [])]
             out.append(f"check({', '.join(given)})")
     return out
 
 
-def head(what: str, form: Form, packages: Sequence[str], missed: Mapping[str, str]) -> str:
-    """What a script is, what it needs, how it is run, and what it does not compare."""
-    needs = f"R 4.0 or newer with {listing(packages)}" if packages else "R 4.0 or newer; no package"
+def _wider(form: Form) -> str:
+    groups: dict[float, list[str]] = {}
+    for name, value in form.wider.items():
+        groups.setdefault(value, []).append(name)
+    return "".join(f" ({value:g} for {listing(names, 40)})" for value, names in groups.items())
+
+
+_RUN = "# Run: Rscript check.R"
+
+
+def _needs(packages: Sequence[str]) -> str:
+    return f"R 4.0 or newer with {listing(packages)}" if packages else "R 4.0 or newer; no package"
+
+
+def head(what: str, form: Form, packages: Sequence[str], missed: Mapping[str, str], *, inner: bool = False) -> str:
+    """What a script (or, `inner`, a part of it) is, what it needs, how it is run, and what it does not compare."""
     lines = [
         comment("R script that computes a result of metanet anew and compares the numbers."),
         "#",
         comment(f"Result: {what}", "  "),
         comment(f"In R: {form.title}", "  "),
-        comment(f"Needs: {needs}."),
-        comment("Run: Rscript check.R"),
+        comment(f"Needs: {_needs(packages)}."),
+        _RUN,
         comment(
-            f"Tolerance: {form.tolerance:g}, relative to the number, or to `unit` where that is larger. The status is 0 where every "
+            f"Tolerance: {form.tolerance:g}{_wider(form)}, relative to the number, or to `unit` where that is larger. The status is 0 where every "
             "number is within it, 1 where one is not, 3 where a package is missing.",
             "  ",
         ),
     ]
+    if inner:
+        lines = [*lines[2:4], lines[-1]]
     lines += [comment(text, "  ") for text in form.remarks]
     reasons: dict[str, list[str]] = {}
     for name, reason in missed.items():
@@ -126,7 +147,7 @@ def opening(packages: Sequence[str]) -> str:
         out += [
             f"if (!requireNamespace({quoted(name)}, quietly = TRUE)) {{",
             f'  cat("{told}")',
-            "  quit(save = \"no\", status = 3)",
+            '  quit(save = "no", status = 3)',
             "}",
             f"suppressMessages(library({name}))",
         ]
@@ -135,10 +156,33 @@ def opening(packages: Sequence[str]) -> str:
 
 def script_of(fit: Pooled) -> str:
     """The R script of a pooled result."""
+    form, missed, body, compared = _parts(fit)
+    return assemble(head(f"{fit.heading}. {fit.method.sentence()}", form, form.packages, missed), form.packages, body, compared)
+
+
+def scripts_of(fits: Mapping[str, Pooled], what: str) -> str:
+    """One script for several results, each in a scope of its own."""
+    packages: dict[str, None] = {}
+    tops, body = [], []
+    for name, fit in fits.items():
+        form, missed, code, compared = _parts(fit)
+        packages |= dict.fromkeys(form.packages)
+        tops.append(head(f"{visible(name)}: {fit.heading}. {fit.method.sentence()}", form, form.packages, missed, inner=True))
+        told = f'cat({quoted(f"{name}:")}, "\\n")'
+        body += ["", tops[-1], "local({", told, *code, *compared, "})"]
+    top = "\n".join(
+        [comment("R script that computes the results of metanet anew and compares the numbers."), "#", comment(what, "  ")]
+    )
+    top += "\n" + comment(f"Needs: {_needs(tuple(packages))}.") + "\n" + _RUN
+    return assemble(top, tuple(packages), body, [])
+
+
+def _parts(fit: Pooled) -> tuple[Form, dict[str, str], list[str], list[str]]:
+    """The form of a result, what it does not compare, its data and code, and its checks."""
     if fit.method.get("heterogeneity") == "common":
         raise ArgumentError(
-            "The numbers of this group come from a joint model of all groups, which its own studies cannot reproduce. Fix: "
-            "comparison.to_r() gives the script of the comparison."
+            "The numbers of this group come from a joint model of all groups, which its own studies cannot reproduce. Fix: pool the "
+            "group by itself, or compare with heterogeneity='separate'."
         )
     form = form_of(fit)
     wanted = expected(fit)
@@ -146,18 +190,14 @@ def script_of(fit: Pooled) -> str:
     columns = fit.inputs.columns if form.data is None else form.data
     data = [texts("study", fit.inputs.labels)]
     data += [numbers(name, values) for name, values in columns.items()]
-    return assemble(
-        head(f"{fit.heading}. {fit.method.sentence()}", form, form.packages, missed),
-        form.packages,
-        [*data, f"level <- {number(fit.level)}", f"tolerance <- {number(form.tolerance)}", "", form.code, ""],
-        checks(wanted, form, _units(fit)),
-    )
+    body = [*data, f"level <- {number(fit.level)}", f"tolerance <- {number(form.tolerance)}", "", form.code, ""]
+    return form, missed, body, ["# metanet, R, relative difference.", *checks(wanted, form, _units(fit))]
 
 
 def assemble(top: str, packages: Sequence[str], body: Sequence[str], compared: Sequence[str]) -> str:
     """A script from its parts."""
     listed = ", ".join(quoted(name) for name in packages)
-    parts = [top, "", opening(packages), part("check"), "", "# The data.", *body, "# metanet, R, relative difference."]
+    parts = [top, "", opening(packages), part("check"), "", *body]
     return "\n".join([*parts, *compared, f"finish(c({listed}))", ""])
 
 

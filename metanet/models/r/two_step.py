@@ -25,13 +25,15 @@ FROM_TAU2 = {
         ("", "tau2"), ("_lower", "tau2_limits[1]"), ("_upper", "tau2_limits[2]"))},
 }  # fmt: skip
 FROM_Q = {
-    f"{name}{end}": f"from_q(q, q_df, level)${name}[{place}]" for name in ("i2", "h2") for place, end in ((1, ""), (2, "_lower"), (3, "_upper"))
+    f"{name}{end}": f"from_q(q, q_df, level)${name}[{place}]"
+    for name in ("i2", "h2")
+    for place, end in ((1, ""), (2, "_lower"), (3, "_upper"))
 }
 
 _T = "qt(1 - (1 - level) / 2, {df})"
 _Z = "qnorm(1 - (1 - level) / 2)"
-_MODELS = {"z": "z", "t": "t", "HK": "knha", "HK-adhoc": "adhoc"}
-_CONTROL = "control = list(threshold = 1e-12, maxiter = 10000, tau2.max = 1e6, tol = 1e-14)"
+MODELS = {"z": "z", "t": "t", "HK": "knha", "HK-adhoc": "adhoc"}
+CONTROL = "control = list(threshold = 1e-12, maxiter = 10000, tau2.max = 1e6, tol = 1e-14)"
 _KENWARD_ROGER = """\
 # Kenward and Roger in the form of Partlett and Riley (2017), which metafor does not have.
 s <- vapply(1:3, function(p) sum(w^p), numeric(1))
@@ -99,7 +101,7 @@ def form(fit: Pooled) -> Form:
     ci = "z" if options.ci in ("KR", "profile") else options.ci
     code = [
         *effects_code(fit),
-        f'fit <- rma.uni(yi, vi, method = "{options.tau2}", test = "{_MODELS[ci]}", level = 100 * level, {_CONTROL})',
+        f'fit <- rma.uni(yi, vi, method = "{options.tau2}", test = "{MODELS[ci]}", level = 100 * level, {CONTROL})',
         "mu <- c(fit$beta)",
         "se <- fit$se",
         "mu_lower <- fit$ci.lb",
@@ -108,7 +110,7 @@ def form(fit: Pooled) -> Form:
         "q <- fit$QE",
         *_rest(fit),
     ]
-    return _made(fit, code, f"rma.uni of metafor with method = \"{options.tau2}\".", ("metafor",), TWO_STEP)
+    return _made(fit, code, f'rma.uni of metafor with method = "{options.tau2}".', ("metafor",), TWO_STEP)
 
 
 def common(fit: Pooled) -> Form:
@@ -124,13 +126,15 @@ def common(fit: Pooled) -> Form:
         "tau2 <- 0",
         *_rest(fit),
     ]
-    return _made(fit, code, 'rma.uni of metafor with method = "EE".', ("metafor",), CLOSED if fit.marginal_estimate is None else TWO_STEP)
+    return _made(
+        fit, code, 'rma.uni of metafor with method = "EE".', ("metafor",), CLOSED if fit.marginal_estimate is None else TWO_STEP
+    )
 
 
 def mantel_haenszel_random(fit: Pooled) -> Form:
     """Inverse variance with tau2 from Q about the Mantel-Haenszel estimate, by hand."""
     options = options_of(fit.method)
-    test = _MODELS["z" if options.ci in ("KR", "profile") else options.ci]
+    test = MODELS["z" if options.ci in ("KR", "profile") else options.ci]
     code = [
         *effects_code(fit),
         *mantel_haenszel_code(fit),
@@ -155,7 +159,12 @@ def mantel_haenszel_code(fit: Pooled) -> list[str]:
     else:
         options = options_of(fit.method)
         some = "events == 0 | events == total | events_control == 0 | events_control == total_control"
-        which = {"only0": some, "all": "rep(TRUE, length(events))", "if0all": f"rep(any({some}), length(events))", "none": "rep(FALSE, length(events))"}
+        which = {
+            "only0": some,
+            "all": "rep(TRUE, length(events))",
+            "if0all": f"rep(any({some}), length(events))",
+            "none": "rep(FALSE, length(events))",
+        }
         plus = [f"plus <- ifelse({which[options.to]}, {options.add:g}, 0)[keep]"]
     estimate = {
         "OR": "log(sum(a * d / n) / sum(b * c / n))",
@@ -166,7 +175,9 @@ def mantel_haenszel_code(fit: Pooled) -> list[str]:
     if fit.measure == "RD":
         # RevMan takes the counts for these weights, meta the corrected cells.
         counts = options_of(fit.method).convention == "revman"
-        sizes = ["m <- {0} * {1} / ({0} + {1})".format(*(("total[keep]", "total_control[keep]") if counts else ("(a + b)", "(c + d)")))]
+        sizes = [
+            "m <- {0} * {1} / ({0} + {1})".format(*(("total[keep]", "total_control[keep]") if counts else ("(a + b)", "(c + d)")))
+        ]
     return [
         *plus,
         "a <- events[keep] + plus",
@@ -188,7 +199,7 @@ def _rest(fit: Pooled) -> list[str]:
     if options.ci == "KR":
         out += [
             "# With less than one degree of freedom the interval is that of Hartung and Knapp, not narrower than the t interval.",
-            f"other <- rma.uni(yi, vi, method = \"{options.tau2}\", test = \"adhoc\", level = 100 * level, {_CONTROL})",
+            f'other <- rma.uni(yi, vi, method = "{options.tau2}", test = "adhoc", level = 100 * level, {CONTROL})',
             "se <- if (kr_df < 1) other$se else sqrt(kr_variance)",
             f"critical <- if (kr_df < 1) {_T.format(df='q_df')} else {_T.format(df='kr_df')}",
             "mu_lower <- mu - critical * se",

@@ -60,7 +60,9 @@ def make_remote(
     parameters = dict(here.parameters)
     if data is not None:
         parameters["data"] = str(place / "data")
-    made = Job(place / "notebooks" / here.notebook.name, parameters, here.title, here.folder, here.identity, here.subset)
+    made = Job(
+        place / "notebooks" / here.notebook.name, parameters, here.title, here.folder, here.identity, here.subset, here.check_with_r
+    )
     staged = Path(tempfile.mkdtemp(dir=place.parent, prefix="report-"))
     log = staged.with_suffix(".log")
     try:
