@@ -114,8 +114,8 @@ def run_script(path: Path, limit: float = LIMIT) -> Checked:
         ran = _run([rscript(), "--vanilla", str(path.resolve())], limit)
     except subprocess.TimeoutExpired:
         raise ReportError(
-            f"{visible(path.name)} did not end within {limit:g} seconds. Fix: run it by itself with Rscript, or make the report without "
-            "check_with_r."
+            f"{visible(path.name)} did not end within {limit:g} seconds. Fix: run it by itself with Rscript, or make the report "
+            "without check_with_r."
         ) from None
     said = _said(ran.stdout)
     if said is None:
@@ -130,8 +130,8 @@ def run_script(path: Path, limit: float = LIMIT) -> Checked:
     found = Checked(said["largest"], int(said["compared"]), tuple(said["missed"]), str(said["R"]), said["packages"])
     if ran.returncode or found.missed:
         raise ReportError(
-            f"R does not reproduce {listing(found.missed, 40)} ({found.sentence()}). Fix: none is known; please report these data, with "
-            f"what Rscript prints for {visible(path.name)}."
+            f"R does not reproduce {listing(found.missed, 40)} ({found.sentence()}). Fix: none is known; please report these data, "
+            f"with what Rscript prints for {visible(path.name)}."
         )
     return found
 

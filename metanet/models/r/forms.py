@@ -63,7 +63,8 @@ log_likelihood <- function(eta) vapply(seq_along(events), function(i) {
   }
   weight[x == events[i]] + events[i] * eta - sums
 }, eta)
-information <- 1 / (1 / (events + 0.5) + 1 / (total - events + 0.5) + 1 / (events_control + 0.5) + 1 / (total_control - events_control + 0.5))"""
+information <- 1 / (1 / (events + 0.5) + 1 / (total - events + 0.5) + 1 / (events_control + 0.5) +
+                    1 / (total_control - events_control + 0.5))"""
 _KEEP = """\
 # Studies with events in neither group, or with events only, say nothing of the odds ratio.
 keep <- events + events_control > 0 & events + events_control < total + total_control
@@ -196,15 +197,16 @@ def _two_group_tests(fit: Pooled) -> list[str]:
             "# The conditional likelihood at one odds ratio, and at one for each study.",
             "at_one <- function(eta) drop(log_likelihood(c(eta, eta))[1, ])",
             "equal <- optimize(function(x) sum(at_one(x)), c(-40, 40), maximum = TRUE, tol = 1e-10)",
-            "most <- vapply(seq_along(events), function(i) optimize(function(x) at_one(x)[i], c(-60, 60), maximum = TRUE, tol = 1e-10)$objective,",
-            "               numeric(1))",
+            "highest <- function(i) optimize(function(x) at_one(x)[i], c(-60, 60), maximum = TRUE, tol = 1e-10)$objective",
+            "most <- vapply(seq_along(events), highest, numeric(1))",
             "lrt <- 2 * (sum(most) - equal$objective)",
         ]
     return [
         *ratio,
         "plus <- ifelse(events == 0 | events == total | events_control == 0 | events_control == total_control, 0.5, 0)",
         "y <- log((events + plus) * (total_control - events_control + plus) / ((total - events + plus) * (events_control + plus)))",
-        "v <- 1 / (events + plus) + 1 / (total - events + plus) + 1 / (events_control + plus) + 1 / (total_control - events_control + plus)",
+        "v <- 1 / (events + plus) + 1 / (total - events + plus) + 1 / (events_control + plus) +",
+        "  1 / (total_control - events_control + plus)",
         *_wald(),
         *_typical(fit),
     ]
@@ -314,7 +316,8 @@ def _averages(fit: Pooled) -> str:
             "# Its interval by the delta method; without spread it is that of the median.",
             "rate <- average(mu, tau)",
             "h <- 1e-4",
-            "slope <- c(average(mu + h, tau) - average(mu - h, tau), if (tau > 0) average(mu, tau + h) - average(mu, tau - h) else 0) / (2 * h)",
+            "by_tau <- if (tau > 0) average(mu, tau + h) - average(mu, tau - h) else 0",
+            "slope <- c(average(mu + h, tau) - average(mu - h, tau), by_tau) / (2 * h)",
             "error <- sqrt(drop(slope %*% covariance[c(mean_at, 1), c(mean_at, 1)] %*% slope))",
             f"error <- error / {'rate' if timed else '(rate * (1 - rate))'}",
             f"average_limits <- c(rate, {back}({centre} + c(-1, 1) * {critical} * error))",
@@ -357,8 +360,8 @@ def glmm(fit: Pooled) -> Form:
 #: tau and one mean.
 _ONE_MEAN = ("bounded <- c(TRUE, FALSE)", "mean_at <- 2")
 _LME4 = (
-    "lme4's own standard error takes tau as known (use.hessian = FALSE), and its log-likelihood leaves constants out; here the Hessian is "
-    "that of its deviance in the mean and tau, and the constant is that of glm.",
+    "lme4's own standard error takes tau as known (use.hessian = FALSE), and its log-likelihood leaves constants out; here the "
+    "Hessian is that of its deviance in the mean and tau, and the constant is that of glm.",
 )
 
 
@@ -502,7 +505,8 @@ def _two_groups_without(fit: Pooled) -> Form:
 def _plain_two_groups() -> list[str]:
     return [
         "long <- data.frame(",
-        "  x = c(events, events_control), n = c(total, total_control), group = rep(c(0.5, -0.5), each = k), study = factor(rep(seq_len(k), 2))",
+        "  x = c(events, events_control), n = c(total, total_control), group = rep(c(0.5, -0.5), each = k),",
+        "  study = factor(rep(seq_len(k), 2))",
         ")",
         "plain <- glm(cbind(x, n - x) ~ group + study, family = binomial, data = long, epsilon = 1e-14, maxit = 200)",
     ]
@@ -544,8 +548,8 @@ def random_studies(fit: Pooled) -> Form:
 
 
 _LAPLACE = (
-    "rma.glmm of metafor and glmer of lme4 fit this model by Laplace's approximation, the only one that lme4 has for two random effects; "
-    "their numbers differ from the exact ones in the third digit.",
+    "rma.glmm of metafor and glmer of lme4 fit this model by Laplace's approximation, the only one that lme4 has for two random "
+    "effects; their numbers differ from the exact ones in the third digit.",
 )
 
 

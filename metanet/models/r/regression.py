@@ -83,8 +83,8 @@ def regression_script(fit: Regression) -> str:
         )
     if fit.status != "fitted":
         raise ArgumentError(
-            f"A meta-regression with the status {fit.status!r} has no R script: its likelihood has no finite maximum, and lme4 stops or "
-            "wanders off. Fix: leave out, or join, the categories that the notes name."
+            f"A meta-regression with the status {fit.status!r} has no R script: its likelihood has no finite maximum. "
+            " Fix: leave out, or join, the categories that the notes name."
         )
     form = _two_step(fit) if fit.model == "inverse_variance" else _glmm(fit)
     known = {name: value for name, value in fit.to_dict().items() if name in form.found and isinstance(value, (int, float))}
@@ -189,7 +189,9 @@ def _glmm(fit: Regression) -> Form:
             "v <- rate * (1 - rate) / (total * slope^2)",
         ]
     code = [
-        *_SIZE, part("lme4"), "study <- factor(seq_along(study))", f"data <- data.frame(study, events, {size})", "# Columns of one size are easier for the optimiser.", "size <- apply(abs(x), 2, max)", "data$x <- sweep(x, 2, size, \"/\")",
+        *_SIZE, part("lme4"), "study <- factor(seq_along(study))", f"data <- data.frame(study, events, {size})",
+        "# Columns of one size are easier for the optimiser.",
+        "size <- apply(abs(x), 2, max)", "data$x <- sweep(x, 2, size, \"/\")",
         f"plain <- glm({left} ~ 0 + x{' + ' + offset if timed else ''}, family = {family}, data = data, epsilon = 1e-14, maxit = 200)",
         f"found <- lme4_fit({left} ~ 0 + x{' + ' + offset if timed else ''} + (1 | study), {family}, data, plain)",
         *by_lme4(), "bounded <- c(TRUE, rep(FALSE, p))", "mean_at <- 2", part("mixed"),
@@ -197,7 +199,8 @@ def _glmm(fit: Regression) -> Form:
         _df(options), _TESTS, *typical, "typical <- typical_of(v)", f"qe <- 2 * ({saturated} - c(logLik(plain)))",
     ]  # fmt: skip
     values = _found(options) | {
-        "lrt": "lrt", "lrt_pvalue": "pchisq(lrt, m, lower.tail = FALSE)", "loglik": "-best$value / 2", "aic": "2 * (p + 1) + best$value",
+        "lrt": "lrt", "lrt_pvalue": "pchisq(lrt, m, lower.tail = FALSE)", "loglik": "-best$value / 2",
+        "aic": "2 * (p + 1) + best$value",
     }  # fmt: skip
     return Form("glmer of lme4 with nAGQ = 100.", lines(code), values, MIXED, ("lme4",))
 

@@ -30,8 +30,9 @@ _FREEMAN_TUKEY_RATE = (
     "function(x) {\n  t <- length(size) / sum(1 / size)\n  x <- pmax(x, 0.5 / sqrt(t))\n  pmax(0, x - 0.25 / (x * t))^2\n}"
 )
 _BACK = {
-    "PLO": "plogis(x)", "PLN": "exp(pmin(x, 0))", "PR": "pmin(1, pmax(0, x))", "PAS": "sin(pmin(pi / 2, pmax(0, x)))^2", "PFT": _MILLER,
-    "OR": _EXP, "RR": _EXP, "PETO": _EXP, "IRR": _EXP, "IRLN": _EXP, "RD": "pmin(1, pmax(-1, x))", "AS": "pmin(pi / 2, pmax(-pi / 2, x))",
+    "PLO": "plogis(x)", "PLN": "exp(pmin(x, 0))", "PR": "pmin(1, pmax(0, x))", "PAS": "sin(pmin(pi / 2, pmax(0, x)))^2",
+    "PFT": _MILLER, "OR": _EXP, "RR": _EXP, "PETO": _EXP, "IRR": _EXP, "IRLN": _EXP, "RD": "pmin(1, pmax(-1, x))",
+    "AS": "pmin(pi / 2, pmax(-pi / 2, x))",
     "IR": "pmax(0, x)", "IRS": "pmax(0, x)^2", "IRFT": _FREEMAN_TUKEY_RATE, "IRD": "x", "GEN": "x",
 }  # fmt: skip
 #: Arguments of metafor's escalc, by those of metanet.
@@ -60,7 +61,8 @@ def back_of(fit: Pooled) -> str:
 
 def average_code(fit: Pooled) -> str:
     """The function of R that averages the response over the random effect."""
-    cuts = {"PR": "c(0, 1)", "PAS": "c(0, pi / 2)", "PLN": "0", "IR": "0", "IRS": "0", "IRFT": "0.5 / sqrt(length(size) / sum(1 / size))",
+    cuts = {"PR": "c(0, 1)", "PAS": "c(0, pi / 2)", "PLN": "0", "IR": "0", "IRS": "0",
+            "IRFT": "0.5 / sqrt(length(size) / sum(1 / size))",
             "PFT": "c(asin(sqrt(1 / (n + 1))) / 2, (pi / 2 + asin(sqrt(n / (n + 1)))) / 2)"}  # fmt: skip
     cut = cuts.get(fit.measure, "numeric()") if fit.method["link"] is None else "numeric()"
     harmonic = "  n <- length(size) / sum(1 / size)\n" if fit.measure == "PFT" else ""
@@ -71,8 +73,8 @@ def average_code(fit: Pooled) -> str:
         f"{harmonic}"
         f"  ends <- sort(c(-12, 12, pmin(12, pmax(-12, ({cut} - mu) / tau)), pmin(12, pmax(-12, -mu / tau))))\n"
         "  sum(vapply(which(diff(ends) > 0), function(i) {\n"
-        "    integrate(function(z) back(mu + tau * z) * dnorm(z), ends[i], ends[i + 1], rel.tol = 1e-10, abs.tol = 0, subdivisions = 2000,\n"
-        "              stop.on.error = FALSE)$value\n"
+        "    integrate(function(z) back(mu + tau * z) * dnorm(z), ends[i], ends[i + 1], rel.tol = 1e-10, abs.tol = 0,\n"
+        "              subdivisions = 2000, stop.on.error = FALSE)$value\n"
         "  }, numeric(1)))\n"
         "}"
     )

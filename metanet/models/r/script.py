@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from metanet.models.results.pooled import Pooled
 
 #: The largest relative difference allowed. Closed forms: rounding. Two steps: both sides converge beyond it. Mixed models: what an
-#: optimiser leaves. Posterior: quantiles of metanet are exact to about 1e-6, those of tau to 2e-4 (page on methods), of tau2 to twice that.
+#: optimiser leaves. Posterior: quantiles of metanet are exact to about 1e-6, those of tau to 2e-4, of tau2 twice that.
 CLOSED, TWO_STEP, MIXED, POSTERIOR, POSTERIOR_TAU2 = 1e-9, 1e-6, 1e-4, 1e-4, 4e-4
 #: Numbers that are the data, a choice, or another number in another form (tau is the root of tau2).
 _NO_RESULT = ("status", "model", "measure", "level", "k", "n", "events", "tau", "log_evidence")
@@ -124,8 +124,8 @@ def head(what: str, form: Form, packages: Sequence[str], missed: Mapping[str, st
         comment(f"Needs: {_needs(packages)}."),
         _RUN,
         comment(
-            f"Tolerance: {form.tolerance:g}{_wider(form)}, relative to the number, or to `unit` where that is larger. The status is 0 where every "
-            "number is within it, 1 where one is not, 3 where a package is missing.",
+            f"Tolerance: {form.tolerance:g}{_wider(form)}, relative to the number, or to `unit` where that is larger. The status is 0 "
+            "where every number is within it, 1 where one is not, 3 where a package is missing.",
             "  ",
         ),
     ]
@@ -170,9 +170,8 @@ def scripts_of(fits: Mapping[str, Pooled], what: str) -> str:
         tops.append(head(f"{visible(name)}: {fit.heading}. {fit.method.sentence()}", form, form.packages, missed, inner=True))
         told = f'cat({quoted(f"{name}:")}, "\\n")'
         body += ["", tops[-1], "local({", told, *code, *compared, "})"]
-    top = "\n".join(
-        [comment("R script that computes the results of metanet anew and compares the numbers."), "#", comment(what, "  ")]
-    )
+    first = comment("R script that computes the results of metanet anew and compares the numbers.")
+    top = "\n".join([first, "#", comment(what, "  ")])
     top += "\n" + comment(f"Needs: {_needs(tuple(packages))}.") + "\n" + _RUN
     return assemble(top, tuple(packages), body, [])
 

@@ -248,7 +248,7 @@ def _made(fit: Pooled, code: list[str], title: str, packages: tuple[str, ...], t
     found |= FROM_Q if options.i2 == "Q" else FROM_TAU2
     apart = {}
     if options.prediction == "bootstrap":
-        why = "The parametric bootstrap draws random numbers in the packages of R that have it; metanet integrates the same distribution."
+        why = "In R the parametric bootstrap draws random numbers; metanet integrates the same distribution."
         apart = dict.fromkeys(("pi_lower", "pi_upper"), why)
         found = {name: value for name, value in found.items() if name not in apart}
     if fit.tau2 == 0 and fit.tau2_lower is None and options.tau2 is not None:

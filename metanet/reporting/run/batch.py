@@ -170,8 +170,8 @@ def report(
         Also write ``supplement.zip``: evidence, notebooks, numbers and figures of all reports in the folder, described as an
         RO-Crate, with a statement on where data and code are.
     check_with_r
-        Also run the R script of each pooled rate (``check.R``) and say in the report how far R's numbers differ; a report whose numbers
-        R does not reproduce fails. It needs R, and for some models its packages lme4 and metafor.
+        Also run the R script of each report that has one (``check.R``) and say in the report how far the numbers of R differ. A report
+        whose numbers R does not reproduce fails. It needs R, and for some models its packages lme4 and metafor.
     engine
         "metanet" runs each notebook in a fork of a process that has everything loaded, "stock" in a kernel by papermill's own
         engine. None takes forks where the system has them.
