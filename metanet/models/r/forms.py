@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from metanet.models.options import options_of
 from metanet.models.r import two_step
 from metanet.models.r.response import RESPONSES, average_code, back_of, effects_code, effects_data, needs_of
-from metanet.models.r.script import CLOSED, MIXED, POSTERIOR, POSTERIOR_TAU2, Form
+from metanet.models.r.script import CLOSED, MIXED, POSTERIOR, POSTERIOR_TAU2, Form, expected
 from metanet.models.r.text import lines, number, part
 from metanet.models.registry import prior_of
 
@@ -252,7 +252,7 @@ def _posterior(fit: Pooled) -> Form:
         "marginal_estimate": "back(average_quantiles[2])", "marginal_ci_lower": "back(average_quantiles[1])",
         "marginal_ci_upper": "back(average_quantiles[3])",
     }  # fmt: skip
-    if fit.status == "pooled" and fit.q is not None:
+    if fit.status == "pooled" and (fit.lrt is not None or fit.i2 is not None):
         code += _one_group_tests(fit) if link is not None else _two_group_tests(fit)
         code += ["tau2 <- tau_quantiles[2]^2", "tau2_limits <- tau_quantiles[c(1, 3)]^2"] if fit.i2 is not None else []
         found |= _TESTS | (two_step.FROM_Q if fit.method["i2"] == "Q" else two_step.FROM_TAU2)
@@ -267,17 +267,19 @@ def _posterior(fit: Pooled) -> Form:
 
 def posterior(fit: Pooled) -> Form:
     """The posterior model."""
-    return exceptional(fit) or _posterior(fit)
+    if (other := exceptional(fit)) is not None:
+        return other
+    return _posterior(fit) if fit.status == "pooled" else _nothing(fit)
 
 
 def _intervals(fit: Pooled) -> list[str]:
     """The interval of the mean and of tau2, and the prediction interval."""
     options = options_of(fit.method)
     critical = _Z if options.ci == "z" else _T.format(df="k - 1")
-    out = ["limits <- mean_limits()" if options.ci == "profile" else f"limits <- mu + c(-1, 1) * {critical} * se"]
+    out = ["limits <- profile_of_mean()" if options.ci == "profile" else f"limits <- mu + c(-1, 1) * {critical} * se"]
     out += ["mu_lower <- limits[1]", "mu_upper <- limits[2]"]
     if fit.tau2_lower is not None or fit.rho_lower is not None:
-        out.append("tau_limits <- tau_limits()")
+        out.append("tau_limits <- profile_of_tau()")
     if fit.pi_lower is not None and fit.model != "beta_binomial":
         new = {"z": _Z, "HTS": _T.format(df="k - 2"), "V": _T.format(df="k - 1")}[str(options.prediction)]
         out.append(f"new_limits <- mu + c(-1, 1) * {new} * sqrt(se^2 + tau^2)")
@@ -291,11 +293,17 @@ _MIXED = {
 
 
 def _mixed(
-    fit: Pooled, code: list[str], tests: list[str], title: str, packages: tuple[str, ...], remarks: tuple[str, ...] = ()
+    fit: Pooled,
+    code: list[str],
+    tests: list[str],
+    title: str,
+    packages: tuple[str, ...],
+    remarks: tuple[str, ...] = (),
+    far: Sequence[str] = (),
 ) -> Form:
     """A model fitted by maximum likelihood, from its deviance to its numbers."""
     options = options_of(fit.method)
-    code = [*code, part("mixed"), *_intervals(fit), back_of(fit), *tests]
+    code = [*code, part("mixed"), *_intervals(fit), *far, back_of(fit), *tests]
     if fit.i2 is not None:
         code += ["tau2 <- tau^2", *(["tau2_limits <- tau_limits^2"] if fit.tau2_lower is not None else [])]
     found = {**_MIXED, **_TESTS, **(two_step.FROM_Q if options.i2 == "Q" else two_step.FROM_TAU2)}
@@ -336,6 +344,12 @@ def glmm(fit: Pooled) -> Form:
     timed = link == "log"
     family = "poisson" if timed else f'binomial("{link}")'
     left, offset = ("events", "offset(log(person_time))") if timed else ("cbind(events, total - events)", "1")
+    exact = [
+        *exact_likelihood(link),
+        part("exact"),
+        "deviance_at <- exact_deviance(coef(plain), 260, 1 / sqrt(max(information) + 30))",
+        "start <- c(0.5, coef(plain))",
+    ]
     code = [
         _COUNT,
         part("lme4"),
@@ -344,17 +358,23 @@ def glmm(fit: Pooled) -> Form:
         f"formula <- {left} ~ {offset} + (1 | study)",
         f"plain <- glm({left} ~ {offset}, family = {family}, data = data, epsilon = 1e-14, maxit = 200)",
         f"found <- lme4_fit(formula, {family}, data, plain)",
-        *by_lme4(
-            [
-                *exact_likelihood(fit.method["link"]),
-                part("exact"),
-                "deviance_at <- exact_deviance(coef(plain), 260, 1 / sqrt(max(information) + 30))",
-                "start <- c(0.5, coef(plain))",
-            ]
-        ),
+        *by_lme4(exact),
         *_ONE_MEAN,
     ]
-    return _mixed(fit, code, _one_group_tests(fit), "glmer of lme4 with nAGQ = 100.", ("lme4",), _LME4)
+    far = _far(exact) if fit.tau2_lower is not None else []
+    return _mixed(fit, code, _one_group_tests(fit), "glmer of lme4 with nAGQ = 100.", ("lme4",), _LME4, far)
+
+
+def _far(exact: Sequence[str]) -> list[str]:
+    """The limits of tau by the likelihood in base R, where lme4's quadrature is not settled at the upper one."""
+    return [
+        "# Far from the maximum lme4's quadrature may not be settled; the limits of tau then come from the likelihood in base R.",
+        "if (!is.null(found) && !found$settled(c(min(30, tau_limits[2]), mu))) {",
+        *(f"  {line}" for each in exact for line in each.splitlines()),
+        "  best <- minimum(best$par)",
+        "  tau_limits <- profile_of_tau()",
+        "}",
+    ]
 
 
 #: tau and one mean.
@@ -412,7 +432,7 @@ def beta_binomial(fit: Pooled) -> Form:
     if fit.pi_lower is not None:
         after.append(_BETA_PREDICTION)
     after.append("median <- if (tau == 0) plogis(mu) else qbeta(0.5, shapes(mu, tau)[1], shapes(mu, tau)[2])")
-    interval = [line.replace("tau_limits <- tau_limits()", _RHO_LIMITS) for line in _intervals(fit)]
+    interval = [line.replace("tau_limits <- profile_of_tau()", _RHO_LIMITS) for line in _intervals(fit)]
     found = {
         "mu": "mu", "se": "se", "mu_lower": "mu_lower", "mu_upper": "mu_upper", "estimate": "back(mu)", "ci_lower": "back(mu_lower)",
         "ci_upper": "back(mu_upper)", "marginal_estimate": "back(mu)", "marginal_ci_lower": "back(mu_lower)",
@@ -425,7 +445,7 @@ def beta_binomial(fit: Pooled) -> Form:
     return Form("the beta-binomial likelihood by hand, maximised by nlminb. In the code tau stands for rho.", text, found, MIXED)
 
 
-_RHO_LIMITS = "tau_limits <- c(profile_limit(1, -tau), profile_limit(1, (1 - tau) / 4, 1 - 1e-9))"
+_RHO_LIMITS = "tau_limits <- pmin(1, c(profile_limit(1, -tau), profile_limit(1, (1 - tau) / 4, 1 - 1e-9)))"
 _BETA_PREDICTION = """\
 # The predictive distribution: the fitted beta, mixed over the error of the mean, at the normal scores of Student's t.
 t_quantile <- qt(1 - (1 - level) / 2, k - 2)
@@ -492,13 +512,19 @@ def conditional_approximate(fit: Pooled) -> Form:
     return _mixed(fit, code, _two_group_tests(fit), title, ("lme4",), _LME4)
 
 
+def _nothing(fit: Pooled) -> Form:
+    """Data without an estimate and without a test."""
+    return Form("nothing to compute.", "", {}, CLOSED, apart=dict.fromkeys(expected(fit), "These data have no estimate."))
+
+
 def _two_groups_without(fit: Pooled) -> Form:
+    if fit.lrt is None or fit.model == "UM.RS":
+        return _nothing(fit)
     code = [_KEEP]
-    if fit.lrt is not None:
-        code += [
-            *(exact_likelihood(fit.method["link"]) if fit.model in ("CM.EL", "bayes") else _plain_two_groups()),
-            *_two_group_tests(fit),
-        ]
+    code += [
+        *(exact_likelihood(fit.method["link"]) if fit.model in ("CM.EL", "bayes") else _plain_two_groups()),
+        *_two_group_tests(fit),
+    ]
     return _without(fit, code)
 
 
@@ -535,6 +561,8 @@ def random_studies(fit: Pooled) -> Form:
     """UM.RS, its likelihood by hand."""
     if (other := exceptional(fit)) is not None:
         return other
+    if fit.status != "pooled":
+        return _nothing(fit)
     code = [_COUNT, part("lme4"), part("random_studies"), "bounded <- c(TRUE, FALSE, FALSE, TRUE)", "mean_at <- 2"]
     tests = _two_group_tests(fit)
     return _mixed(
@@ -558,7 +586,7 @@ def mantel_haenszel(fit: Pooled) -> Form:
     if (other := exceptional(fit)) is not None:
         return other
     if fit.status != "pooled":
-        return _without(fit, [])
+        return _nothing(fit)
     given = "ai = events, n1i = total, ci = events_control, n2i = total_control"
     if effects_data(fit) is not None:
         return _corrected_mantel_haenszel(fit)
@@ -614,7 +642,7 @@ def peto(fit: Pooled) -> Form:
     if (other := exceptional(fit)) is not None:
         return other
     if fit.status != "pooled":
-        return _without(fit, [])
+        return _nothing(fit)
     given = "ai = events, n1i = total, ci = events_control, n2i = total_control"
     code = [f"fit <- rma.peto({given}, level = 100 * level)", *_classic()]
     return _classic_form(fit, code, "rma.peto of metafor.")
@@ -638,4 +666,4 @@ def mantel_haenszel_random(fit: Pooled) -> Form:
 def _two_step(fit: Pooled, form: Callable[[Pooled], Form]) -> Form:
     if (other := exceptional(fit)) is not None:
         return other
-    return form(fit) if fit.status == "pooled" else _without(fit, [])
+    return form(fit) if fit.status == "pooled" else _nothing(fit)

@@ -12,9 +12,10 @@ lme4_fit <- function(formula, family, data, plain) {
       deviance <- glmer(formula, data = data, family = family, nAGQ = 100, control = control, devFunOnly = TRUE)
       half <- glmer(formula, data = data, family = family, nAGQ = 50, control = control, devFunOnly = TRUE)
       par <- c(getME(fit, "theta"), fixef(fit))
-      if (abs(deviance(par) - half(par)) > 1e-6) return(NULL)
+      settled <- function(par) isTRUE(abs(deviance(par) - half(par)) < 1e-6)
+      if (!settled(par)) return(NULL)
       constant <- -2 * c(logLik(plain)) - deviance(c(0, coef(plain)))
-      list(start = par, deviance = function(par) tryCatch(deviance(par) + constant, error = function(fault) 1e10))
+      list(start = par, settled = settled, deviance = function(par) tryCatch(deviance(par) + constant, error = function(fault) 1e10))
     }, error = function(fault) NULL)
     if (!is.null(found) && is.finite(found$deviance(found$start))) return(found)
   }

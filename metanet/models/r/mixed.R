@@ -57,5 +57,5 @@ profile_limit <- function(which, step, end = Inf) {
   }
   uniroot(rise, sort(c(inside, outside)), tol = 1e-10)$root
 }
-tau_limits <- function() c(profile_limit(1, -max(tau, 0.1)), profile_limit(1, max(tau, 0.5), 30))
-mean_limits <- function() c(profile_limit(mean_at, -2.5 * se), profile_limit(mean_at, 2.5 * se))
+profile_of_tau <- function() c(profile_limit(1, -max(tau, 0.1)), profile_limit(1, max(tau, 0.5), 30))
+profile_of_mean <- function() c(profile_limit(mean_at, -2.5 * se), profile_limit(mean_at, 2.5 * se))

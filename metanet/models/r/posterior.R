@@ -82,8 +82,8 @@ of_tau <- colSums(density)
 tails <- c((1 - level) / 2, 0.5, 1 - (1 - level) / 2)
 mu_distribution <- distribution(grid$mu, of_mu)
 mu_quantiles <- quantile_of(mu_distribution, tails)
-# As a function that is even about zero, the density of u has no edge.
-even <- grid$u[1] == 0
+# As a function that is even about zero, the density of u has no edge; where it has vanished there, one side is enough.
+even <- grid$u[1] == 0 && of_tau[1] > 1e-12 * max(of_tau)
 u_distribution <- if (even) distribution(c(-rev(grid$u[-1]), grid$u), c(rev(of_tau[-1]), of_tau)) else distribution(grid$u, of_tau)
 tau_quantiles <- width * sinh(quantile_of(u_distribution, if (even) (1 + tails) / 2 else tails))
 mu_mean <- sum(of_mu * grid$mu) / sum(of_mu)

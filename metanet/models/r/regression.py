@@ -58,7 +58,7 @@ limit <- function(q) {{
 tau2_limits <- c(limit(1 - (1 - level) / 2), limit((1 - level) / 2))"""
 _NULL = """\
 # The same without moderators.
-whole <- list(par = best$par, value = best$value, covariance = covariance, tau2_limits = tau_limits()^2)
+whole <- list(par = best$par, value = best$value, covariance = covariance, tau2_limits = profile_of_tau()^2)
 plain_null <- glm({left} ~ {offset}, family = {family}, data = data, epsilon = 1e-14, maxit = 200)
 found <- lme4_fit({left} ~ {offset} + (1 | study), {family}, data, plain_null)
 {instead}

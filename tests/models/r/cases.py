@@ -27,6 +27,9 @@ def one_group():
         "both edges": {"events": [0, 37, 0], "total": [88, 67, 37]},
         "no events": {"events": [0, 0, 0], "total": [10, 20, 30]},
         "only events": {"events": [10, 20], "total": [10, 20]},
+        "without a maximum": {"events": [0, 20, 0], "total": [20, 20, 15]},
+        "one patient each": {"events": [0, 1, 1, 0], "total": [1, 1, 1, 1]},
+        "three patients each": {"events": [0, 1, 1, 0], "total": [3, 3, 3, 5]},
         "k = 2": {"events": [3, 7], "total": [20, 30]},
         "k = 1": {"events": [3], "total": [20]},
     }
@@ -38,6 +41,9 @@ def two_groups():
     data = {name: dict(zip(names, _stored(name, "ai", "n1i", "ci", "n2i"), strict=True)) for name in ("nielweise2007", "bcg")}
     return data | {
         "k = 2": dict(zip(names, ([3, 7], [20, 30], [6, 9], [22, 31]), strict=True)),
+        "one arm without events": dict(zip(names, ([0, 0, 0], [20, 20, 30], [1, 2, 3], [20, 21, 22]), strict=True)),
+        "no events": dict(zip(names, ([0, 0, 0], [20, 20, 30], [0, 0, 0], [20, 21, 22]), strict=True)),
+        "one informative": dict(zip(names, ([0, 0, 1], [20, 20, 30], [0, 0, 2], [20, 21, 22]), strict=True)),
         "k = 1": dict(zip(names, ([3], [20], [6], [22]), strict=True)),
         "zero cells": dict(zip(names, ([0, 4, 0, 2], [20, 41, 30, 25], [3, 9, 0, 5], [22, 39, 31, 24]), strict=True)),
     }

@@ -38,6 +38,9 @@ def test_a_number_is_compared_or_the_script_says_why_not(key):
     fit = RESULTS[key]
     text = fit.to_r()
     head = " ".join(line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("#"))
+    if "These data have no estimate." in head:
+        assert fit.status == "not estimable"
+        return
     left = {name for name in expected(fit) if f'check("{name}",' not in text}
     assert left <= {"pi_lower", "pi_upper"}
     assert not left or f"Not compared: {' and '.join(sorted(left))}. In R the parametric bootstrap draws random numbers" in head

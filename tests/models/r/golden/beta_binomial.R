@@ -117,12 +117,12 @@ profile_limit <- function(which, step, end = Inf) {
   }
   uniroot(rise, sort(c(inside, outside)), tol = 1e-10)$root
 }
-tau_limits <- function() c(profile_limit(1, -max(tau, 0.1)), profile_limit(1, max(tau, 0.5), 30))
-mean_limits <- function() c(profile_limit(mean_at, -2.5 * se), profile_limit(mean_at, 2.5 * se))
+profile_of_tau <- function() c(profile_limit(1, -max(tau, 0.1)), profile_limit(1, max(tau, 0.5), 30))
+profile_of_mean <- function() c(profile_limit(mean_at, -2.5 * se), profile_limit(mean_at, 2.5 * se))
 limits <- mu + c(-1, 1) * qt(1 - (1 - level) / 2, k - 1) * se
 mu_lower <- limits[1]
 mu_upper <- limits[2]
-tau_limits <- c(profile_limit(1, -tau), profile_limit(1, (1 - tau) / 4, 1 - 1e-9))
+tau_limits <- pmin(1, c(profile_limit(1, -tau), profile_limit(1, (1 - tau) / 4, 1 - 1e-9)))
 shapes <- function(mu, rho) c(plogis(mu), plogis(-mu)) * (1 - rho) / rho
 logit_variance <- function(rho) if (rho == 0) 0 else if (rho >= 1) Inf else sum(trigamma(shapes(mu, rho)))
 tau2 <- logit_variance(tau)

@@ -153,12 +153,12 @@ profile_limit <- function(which, step, end = Inf) {
   }
   uniroot(rise, sort(c(inside, outside)), tol = 1e-10)$root
 }
-tau_limits <- function() c(profile_limit(1, -max(tau, 0.1)), profile_limit(1, max(tau, 0.5), 30))
-mean_limits <- function() c(profile_limit(mean_at, -2.5 * se), profile_limit(mean_at, 2.5 * se))
+profile_of_tau <- function() c(profile_limit(1, -max(tau, 0.1)), profile_limit(1, max(tau, 0.5), 30))
+profile_of_mean <- function() c(profile_limit(mean_at, -2.5 * se), profile_limit(mean_at, 2.5 * se))
 limits <- mu + c(-1, 1) * qt(1 - (1 - level) / 2, k - 1) * se
 mu_lower <- limits[1]
 mu_upper <- limits[2]
-tau_limits <- tau_limits()
+tau_limits <- profile_of_tau()
 new_limits <- mu + c(-1, 1) * qt(1 - (1 - level) / 2, k - 2) * sqrt(se^2 + tau^2)
 back <- function(x) exp(x)
 # The conditional likelihood at one odds ratio, and at one for each study.

@@ -65,9 +65,10 @@ lme4_fit <- function(formula, family, data, plain) {
       deviance <- glmer(formula, data = data, family = family, nAGQ = 100, control = control, devFunOnly = TRUE)
       half <- glmer(formula, data = data, family = family, nAGQ = 50, control = control, devFunOnly = TRUE)
       par <- c(getME(fit, "theta"), fixef(fit))
-      if (abs(deviance(par) - half(par)) > 1e-6) return(NULL)
+      settled <- function(par) isTRUE(abs(deviance(par) - half(par)) < 1e-6)
+      if (!settled(par)) return(NULL)
       constant <- -2 * c(logLik(plain)) - deviance(c(0, coef(plain)))
-      list(start = par, deviance = function(par) tryCatch(deviance(par) + constant, error = function(fault) 1e10))
+      list(start = par, settled = settled, deviance = function(par) tryCatch(deviance(par) + constant, error = function(fault) 1e10))
     }, error = function(fault) NULL)
     if (!is.null(found) && is.finite(found$deviance(found$start))) return(found)
   }
@@ -167,13 +168,40 @@ profile_limit <- function(which, step, end = Inf) {
   }
   uniroot(rise, sort(c(inside, outside)), tol = 1e-10)$root
 }
-tau_limits <- function() c(profile_limit(1, -max(tau, 0.1)), profile_limit(1, max(tau, 0.5), 30))
-mean_limits <- function() c(profile_limit(mean_at, -2.5 * se), profile_limit(mean_at, 2.5 * se))
+profile_of_tau <- function() c(profile_limit(1, -max(tau, 0.1)), profile_limit(1, max(tau, 0.5), 30))
+profile_of_mean <- function() c(profile_limit(mean_at, -2.5 * se), profile_limit(mean_at, 2.5 * se))
 limits <- mu + c(-1, 1) * qt(1 - (1 - level) / 2, k - 1) * se
 mu_lower <- limits[1]
 mu_upper <- limits[2]
-tau_limits <- tau_limits()
+tau_limits <- profile_of_tau()
 new_limits <- mu + c(-1, 1) * qt(1 - (1 - level) / 2, k - 2) * sqrt(se^2 + tau^2)
+# Far from the maximum lme4's quadrature may not be settled; the limits of tau then come from the likelihood in base R.
+if (!is.null(found) && !found$settled(c(min(30, tau_limits[2]), mu))) {
+  log_likelihood <- function(eta) vapply(seq_along(events), function(i) dbinom(events[i], total[i], plogis(eta), log = TRUE), eta)
+  information <- events * (total - events) / total
+  # The likelihood with a normal random effect, in base R: that of every study on a grid of its true value, averaged over the normal
+  # distribution by the Fourier transform and taken at the mean by the same transform. `log_likelihood(eta)` has a column for each study,
+  # `width` is the width of the narrowest.
+  exact_deviance <- function(centre, reach, width) {
+    step <- 0.7 * width
+    m <- 2^ceiling(log2(2 * reach / step))
+    eta <- centre + step * (seq_len(m) - m / 2)
+    height <- log_likelihood(eta)
+    top <- apply(height, 2, max)
+    # To the transform the grid is a circle: a likelihood that does not vanish at its ends is led to zero there.
+    ends <- pnorm(seq_len(m) / 3 - 7) * pnorm((m + 1 - seq_len(m)) / 3 - 7)
+    transformed <- mvfft(ends * exp(sweep(height, 2, top)))
+    frequency <- 2 * pi * c(0:(m / 2), -rev(seq_len(m / 2 - 1))) / (m * step)
+    function(par) {
+      averaged <- Re(colSums(transformed * exp(1i * frequency * (par[2] - eta[1]) - (par[1] * frequency)^2 / 2))) / m
+      -2 * sum(log(pmax(averaged, 1e-300)) + top)
+    }
+  }
+  deviance_at <- exact_deviance(coef(plain), 260, 1 / sqrt(max(information) + 30))
+  start <- c(0.5, coef(plain))
+  best <- minimum(best$par)
+  tau_limits <- profile_of_tau()
+}
 back <- function(x) plogis(x)
 # Equal rates? The likelihood ratio against one rate for each study, and Wald's test of the studies with both outcomes.
 common <- sum(dbinom(events, total, sum(events) / sum(total), log = TRUE))
