@@ -246,18 +246,18 @@ MODELS: Mapping[str, Model] = MappingProxyType(
                 family="two-step", tau2=tuple(TAU2), ci=_TWO_STEP_CI, tau2_ci=tuple(TAU2_CI),
                 prediction=("HTS", "HK", "KR", "bootstrap", "z", "V", None), weights="1 / (v + tau2)",
                 remark="Each study was weighted by the inverse of the sum of its variance and the variance between studies.",
-                r=("forms", "inverse_variance"),
+                r=("classic", "inverse_variance"),
             ),
             Model(
                 "common", "Common-effect model", "inverse-variance common-effect model", family="two-step", weights="1 / v",
                 remark="Each study was weighted by the inverse of its variance; one common effect was assumed.",
-                r=("forms", "common"),
+                r=("classic", "common"),
             ),
             Model(
                 "mantel_haenszel", "Mantel-Haenszel", "Mantel-Haenszel common-effect model", "10.1093/jnci/22.4.719",
                 family="fixed", groups=2, measures=("OR", "RR", "RD"), weights="share in the Mantel-Haenszel sums",
                 remark="Studies were weighted by the Mantel-Haenszel method, which assumes one common effect and suits sparse data.",
-                fills=("two_groups", "fill_two_groups"), r=("forms", "mantel_haenszel"),
+                fills=("two_groups", "fill_two_groups"), r=("classic", "mantel_haenszel"),
             ),
             Model(
                 "mantel_haenszel_random", "Mantel-Haenszel random effects",
@@ -267,14 +267,14 @@ MODELS: Mapping[str, Model] = MappingProxyType(
                 tau2_ci=("Q-profile", "Jackson"), prediction=("HTS", "HK", "z", "V", None), weights="1 / (v + tau2)",
                 remark="Each study was weighted by the inverse of the sum of its variance and the variance between studies, which was "
                 "estimated about the Mantel-Haenszel estimate of a common effect.",
-                r=("forms", "mantel_haenszel_random"),
+                r=("classic", "mantel_haenszel_random"),
             ),
             Model(
                 "peto", "Peto", "Peto common-effect model", "10.1016/S0033-0620(85)80003-7",
                 family="fixed", groups=2, measures=("PETO",), weights="hypergeometric variance",
                 remark="Studies were weighted by Peto's method, which assumes one common effect and suits rare events in groups of "
                 "similar size.",
-                fills=("two_groups", "fill_two_groups"), r=("forms", "peto"),
+                fills=("two_groups", "fill_two_groups"), r=("classic", "peto"),
             ),
             _two_groups(
                 "UM.FS", "Logistic mixed model, fixed study effects", "logistic mixed model with a fixed effect for each study",

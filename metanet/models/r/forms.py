@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from metanet.models.options import options_of
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from metanet.models.results.pooled import Pooled
 
 _T = "qt(1 - (1 - level) / 2, {df})"
-_Z = "qnorm(1 - (1 - level) / 2)"
-_RESPONSES = {name: f"back({value})" for name, value in RESPONSES.items()}
+Z = "qnorm(1 - (1 - level) / 2)"
+RESPONSES_AT = {name: f"back({value})" for name, value in RESPONSES.items()}
 _TESTS = {
     "lrt": "lrt",
     "lrt_pvalue": "pchisq(lrt, k - 1, lower.tail = FALSE)",
@@ -90,16 +90,9 @@ def _edge(fit: Pooled) -> Form:
 
 def _single(fit: Pooled) -> Form:
     """One study with an effect, shown with its normal interval."""
-    code = [
-        *effects_code(fit),
-        "mu <- yi",
-        "se <- sqrt(vi)",
-        f"mu_lower <- mu - {_Z} * se",
-        f"mu_upper <- mu + {_Z} * se",
-        back_of(fit),
-    ]
+    code = [*effects_code(fit), "mu <- yi", "se <- sqrt(vi)", f"mu_lower <- mu - {Z} * se", f"mu_upper <- mu + {Z} * se", back_of(fit)]
     return Form(
-        "the effect of the one study with its normal interval.", lines(code), {**two_step.MEAN, **_RESPONSES}, CLOSED, needs_of(fit),
+        "the effect of the one study with its normal interval.", lines(code), {**two_step.MEAN, **RESPONSES_AT}, CLOSED, needs_of(fit),
         data=effects_data(fit),
     )  # fmt: skip
 
@@ -269,26 +262,26 @@ def posterior(fit: Pooled) -> Form:
     """The posterior model."""
     if (other := exceptional(fit)) is not None:
         return other
-    return _posterior(fit) if fit.status == "pooled" else _nothing(fit)
+    return _posterior(fit) if fit.status == "pooled" else nothing(fit)
 
 
 def _intervals(fit: Pooled) -> list[str]:
     """The interval of the mean and of tau2, and the prediction interval."""
     options = options_of(fit.method)
-    critical = _Z if options.ci == "z" else _T.format(df="k - 1")
+    critical = Z if options.ci == "z" else _T.format(df="k - 1")
     out = ["limits <- profile_of_mean()" if options.ci == "profile" else f"limits <- mu + c(-1, 1) * {critical} * se"]
     out += ["mu_lower <- limits[1]", "mu_upper <- limits[2]"]
     if fit.tau2_lower is not None or fit.rho_lower is not None:
         out.append("tau_limits <- profile_of_tau()")
     if fit.pi_lower is not None and fit.model != "beta_binomial":
-        new = {"z": _Z, "HTS": _T.format(df="k - 2"), "V": _T.format(df="k - 1")}[str(options.prediction)]
+        new = {"z": Z, "HTS": _T.format(df="k - 2"), "V": _T.format(df="k - 1")}[str(options.prediction)]
         out.append(f"new_limits <- mu + c(-1, 1) * {new} * sqrt(se^2 + tau^2)")
     return out
 
 
 _MIXED = {
     "mu": "mu", "se": "se", "mu_lower": "mu_lower", "mu_upper": "mu_upper", "tau2": "tau^2", "tau2_lower": "tau_limits[1]^2",
-    "tau2_upper": "tau_limits[2]^2", "loglik": "-best$value / 2", **_RESPONSES,
+    "tau2_upper": "tau_limits[2]^2", "loglik": "-best$value / 2", **RESPONSES_AT,
 }  # fmt: skip
 
 
@@ -316,7 +309,7 @@ def _mixed(
 def _averages(fit: Pooled) -> str:
     """The population-averaged rate with its interval by the delta method on its logit (or logarithm)."""
     timed = fit.response == "rate per person-time"
-    critical = _T.format(df="k - 1") if options_of(fit.method).ci == "t" else _Z
+    critical = _T.format(df="k - 1") if options_of(fit.method).ci == "t" else Z
     centre, back = ("log(rate)", "exp") if timed else ("qlogis(rate)", "plogis")
     return "\n".join(
         [
@@ -512,14 +505,14 @@ def conditional_approximate(fit: Pooled) -> Form:
     return _mixed(fit, code, _two_group_tests(fit), title, ("lme4",), _LME4)
 
 
-def _nothing(fit: Pooled) -> Form:
+def nothing(fit: Pooled) -> Form:
     """Data without an estimate and without a test."""
     return Form("nothing to compute.", "", {}, CLOSED, apart=dict.fromkeys(expected(fit), "These data have no estimate."))
 
 
 def _two_groups_without(fit: Pooled) -> Form:
     if fit.lrt is None or fit.model == "UM.RS":
-        return _nothing(fit)
+        return nothing(fit)
     code = [_KEEP]
     code += [
         *(exact_likelihood(fit.method["link"]) if fit.model in ("CM.EL", "bayes") else _plain_two_groups()),
@@ -562,7 +555,7 @@ def random_studies(fit: Pooled) -> Form:
     if (other := exceptional(fit)) is not None:
         return other
     if fit.status != "pooled":
-        return _nothing(fit)
+        return nothing(fit)
     code = [_COUNT, part("lme4"), part("random_studies"), "bounded <- c(TRUE, FALSE, FALSE, TRUE)", "mean_at <- 2"]
     tests = _two_group_tests(fit)
     return _mixed(
@@ -579,91 +572,3 @@ _LAPLACE = (
     "rma.glmm of metafor and glmer of lme4 fit this model by Laplace's approximation, the only one that lme4 has for two random "
     "effects; their numbers differ from the exact ones in the third digit.",
 )
-
-
-def mantel_haenszel(fit: Pooled) -> Form:
-    """Mantel-Haenszel with one common effect."""
-    if (other := exceptional(fit)) is not None:
-        return other
-    if fit.status != "pooled":
-        return _nothing(fit)
-    given = "ai = events, n1i = total, ci = events_control, n2i = total_control"
-    if effects_data(fit) is not None:
-        return _corrected_mantel_haenszel(fit)
-    code = [f'fit <- rma.mh({given}, measure = "{fit.measure}", level = 100 * level)', *_classic()]
-    return _classic_form(fit, code, "rma.mh of metafor.")
-
-
-def _classic() -> list[str]:
-    return [
-        "mu <- c(fit$beta)",
-        "se <- fit$se",
-        "mu_lower <- fit$ci.lb",
-        "mu_upper <- fit$ci.ub",
-        "q <- fit$QE",
-        "q_df <- fit$k.yi - 1",
-    ]
-
-
-def _classic_form(fit: Pooled, code: list[str], title: str, packages: tuple[str, ...] = ("metafor",)) -> Form:
-    code = [*code, back_of(fit), *([part("heterogeneity")] if fit.i2 is not None else [])]
-    own = {"q": "q", "q_df": "q_df", "q_pvalue": "pchisq(q, q_df, lower.tail = FALSE)"}
-    return Form(
-        title, lines(code), {**two_step.MEAN, **_RESPONSES, **own, **two_step.FROM_Q}, CLOSED, packages, data=effects_data(fit)
-    )
-
-
-def _corrected_mantel_haenszel(fit: Pooled) -> Form:
-    """Mantel-Haenszel with the cells corrected by the rules of meta or of RevMan, by hand."""
-    variance = {
-        "OR": "sum((a + d) / n * a * d / n) / (2 * r^2) + sum((a + d) / n * b * c / n + (b + c) / n * a * d / n) / (2 * r * s) + "
-        "sum((b + c) / n * b * c / n) / (2 * s^2)",
-        "RR": "sum((a + b) * (c + d) * (a + c) / n^2 - a * c / n) / (r * s)",
-        "RD": "sum((a * b * (c + d)^3 + c * d * (a + b)^3) / ((a + b) * (c + d) * n^2)) / sum(m)^2",
-    }[fit.measure]
-    sums = {"OR": ["r <- sum(a * d / n)", "s <- sum(b * c / n)"], "RR": ["r <- sum(a * (c + d) / n)", "s <- sum(c * (a + b) / n)"]}
-    about = "sum(yi / vi) / sum(1 / vi)" if options_of(fit.method).convention == "meta" else "mu"
-    code = [
-        *effects_code(fit),
-        *two_step.mantel_haenszel_code(fit),
-        "mu <- centre",
-        *sums.get(fit.measure, []),
-        f"se <- sqrt({variance})",
-        f"mu_lower <- mu - {_Z} * se",
-        f"mu_upper <- mu + {_Z} * se",
-        f"q <- sum((yi - {about})^2 / vi)",
-        "q_df <- length(yi) - 1",
-    ]
-    return _classic_form(fit, code, "the formulas of Mantel and Haenszel by hand, with cells corrected as the preset says.", ())
-
-
-def peto(fit: Pooled) -> Form:
-    """Peto's one-step odds ratio."""
-    if (other := exceptional(fit)) is not None:
-        return other
-    if fit.status != "pooled":
-        return _nothing(fit)
-    given = "ai = events, n1i = total, ci = events_control, n2i = total_control"
-    code = [f"fit <- rma.peto({given}, level = 100 * level)", *_classic()]
-    return _classic_form(fit, code, "rma.peto of metafor.")
-
-
-def inverse_variance(fit: Pooled) -> Form:
-    """The inverse-variance model with random effects."""
-    return _two_step(fit, two_step.form)
-
-
-def common(fit: Pooled) -> Form:
-    """The inverse-variance model with one common effect."""
-    return _two_step(fit, two_step.common)
-
-
-def mantel_haenszel_random(fit: Pooled) -> Form:
-    """Mantel-Haenszel with random effects."""
-    return _two_step(fit, two_step.mantel_haenszel_random)
-
-
-def _two_step(fit: Pooled, form: Callable[[Pooled], Form]) -> Form:
-    if (other := exceptional(fit)) is not None:
-        return other
-    return form(fit) if fit.status == "pooled" else _nothing(fit)
