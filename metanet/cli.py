@@ -197,6 +197,11 @@ def _whose(data: str | None) -> str:
 @click.option(
     "--supplement", is_flag=True, help="Also write supplement.zip: evidence, notebooks, numbers and figures, with RO-Crate metadata."
 )
+@click.option(
+    "--check-with-r",
+    is_flag=True,
+    help="Also run the R script of each report that has one; a report whose numbers R does not reproduce fails.",
+)
 @click.option("--force", is_flag=True, help="Also remake reports that exist and are unchanged.")
 @click.option("--engine", help="metanet (default): forks of a preloaded process; stock: a papermill kernel for each report.")
 @_default("--time-limit", type=float, default=1800, help="Time limit of one report in seconds; 0 for none.")

@@ -58,6 +58,8 @@ class Measure:
     size
         What `back` needs besides the value, "number of patients" or "person-time": of one study, or the harmonic mean over the
         studies that were pooled (`back_transforms.harmonic_mean`). None where it needs nothing.
+    ends
+        Values on the model scale beyond which `back` stays at the end of its range, where they do not depend on a size.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Measure:
     response: Response
     corrects: bool = True
     size: str | None = None
+    ends: tuple[float, ...] = ()
 
     @property
     def null(self) -> float | None:
@@ -124,6 +127,16 @@ class Measure:
             rules["drop00"] = drop00
         return self.compute(*counts, **rules)
 
+    def edges(self, size: ArrayLike | None = None) -> tuple[Array, ...]:
+        """Values on the model scale beyond which `back` stays at the end of its range; empty where it has no such end."""
+        if self.size is None:
+            return tuple(np.asarray(end) for end in self.ends)
+        if size is None:
+            raise TypeError(f"{self.name} needs size, the {self.size}")
+        n = np.asarray(size, dtype=np.float64)
+        lowest = self.compute(np.zeros_like(n), n).yi
+        return (lowest, self.compute(n, n).yi) if self.data == "counts" else (lowest,)
+
     def back(self, value: ArrayLike, size: ArrayLike | None = None) -> Array:
         """The response for `value` on the model scale: increasing, clipped to the attainable range, never NaN.
 
@@ -151,10 +164,21 @@ _rate = partial(Measure, groups=1, data="person_time", response="rate per person
 _rates = partial(Measure, groups=2, data="person_time")
 
 _ALL = (
-    _proportion("PR", "raw proportion", "proportion", _VIECHTBAUER, formulas.raw_proportion, back.proportion),
-    _proportion("PLN", "log proportion", "log of the proportion", _VIECHTBAUER, formulas.log_proportion, back.exp_proportion),
+    _proportion("PR", "raw proportion", "proportion", _VIECHTBAUER, formulas.raw_proportion, back.proportion, ends=(0.0, 1.0)),
+    _proportion(
+        "PLN", "log proportion", "log of the proportion", _VIECHTBAUER, formulas.log_proportion, back.exp_proportion, ends=(0.0,)
+    ),
     _proportion("PLO", "logit of the proportion", "log odds", _STIJNEN, formulas.logit, formulas.inverse_logit),
-    _proportion("PAS", "arcsine of the proportion", "angle in radians", _LIN_XU, formulas.arcsine, back.sine_squared, corrects=False),
+    _proportion(
+        "PAS",
+        "arcsine of the proportion",
+        "angle in radians",
+        _LIN_XU,
+        formulas.arcsine,
+        back.sine_squared,
+        corrects=False,
+        ends=(0.0, np.pi / 2),
+    ),
     _proportion(
         "PFT",
         "Freeman-Tukey double arcsine of the proportion",
@@ -187,7 +211,7 @@ _ALL = (
         corrects=False,
     ),
     _groups("PETO", "Peto's odds ratio", "log odds ratio", _YUSUF, formulas.peto_odds_ratio, back.ratio, response="ratio"),
-    _rate("IR", "incidence rate", "rate", _VIECHTBAUER, formulas.raw_rate, back.rate),
+    _rate("IR", "incidence rate", "rate", _VIECHTBAUER, formulas.raw_rate, back.rate, ends=(0.0,)),
     _rate("IRLN", "log incidence rate", "log of the rate", _STIJNEN, formulas.log_rate, back.ratio),
     _rate(
         "IRS",
@@ -197,6 +221,7 @@ _ALL = (
         formulas.root_rate,
         back.squared_rate,
         corrects=False,
+        ends=(0.0,),
     ),
     _rate(
         "IRFT",

@@ -56,6 +56,8 @@ class Model(Choice):
         What the weights of the studies are.
     fills
         The function that fits it: module and name below `metanet.models.pooling`.
+    r
+        The function that gives its R form: module and name below `metanet.models.r`.
     """
 
     family: Family = "exact"
@@ -68,6 +70,7 @@ class Model(Choice):
     remark: str = ""
     weights: str = "share of the observed information on mu"
     fills: tuple[str, str] = ("fill", "fill_two_step")
+    r: tuple[str, str] = ("", "")
 
     @property
     def name(self) -> str:
@@ -205,11 +208,11 @@ _GLMM: dict[str, object] = {
 _TWO_STEP_CI = ("HK", "z", "t", "HK-adhoc", "KR", "profile")
 
 
-def _two_groups(code: str, title: str, phrase: str, remark: str) -> Model:
+def _two_groups(code: str, title: str, phrase: str, remark: str, form: str) -> Model:
     """A logistic mixed model of two groups (Stijnen 2010, Jackson 2018)."""
     return Model(
         code, title, f"{phrase} ({code}, maximum likelihood)", "10.1002/sim.7588", groups=2, measures=("OR",),
-        remark=remark, fills=("two_groups", "fill_two_groups"), **_GLMM,  # type: ignore[arg-type]
+        remark=remark, fills=("two_groups", "fill_two_groups"), r=("forms", form), **_GLMM,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -223,35 +226,38 @@ MODELS: Mapping[str, Model] = MappingProxyType(
         for row in (
             Model(
                 "glmm", "Binomial-normal model", "binomial-normal model (GLMM, {link} link, maximum likelihood)", "10.1002/sim.4040",
-                groups=1, measures=("PLO", "IRLN"), remark=_AS_THEY_ARE, fills=("fill", "fill_one_group"), **_GLMM,  # type: ignore[arg-type]
+                groups=1, measures=("PLO", "IRLN"), remark=_AS_THEY_ARE, fills=("fill", "fill_one_group"), r=("forms", "glmm"),
+                **_GLMM,  # type: ignore[arg-type]
             ),
             Model(
                 "bayes", "Bayesian binomial-normal model", "Bayesian binomial-normal model ({link} link; {prior})",
                 "10.1002/jrsm.1475",
                 measures=("PLO", "IRLN", "OR"), tau2=("posterior",), ci=("credible",), tau2_ci=("credible",),
                 prediction=("posterior", None), remark=_AS_THEY_ARE, weights="share of the information on mu, averaged over tau",
-                fills=("two_groups", "fill_two_groups"),
+                fills=("two_groups", "fill_two_groups"), r=("forms", "posterior"),
             ),
             Model(
                 "beta_binomial", "Beta-binomial model", "beta-binomial model (maximum likelihood)", "10.1002/sim.6383",
                 groups=1, measures=("PLO",), tau2=("ML",), ci=("t", "z", "profile"), tau2_ci=("profile",),
-                prediction=("HTS", None), remark=_AS_THEY_ARE, fills=("fill", "fill_one_group"),
+                prediction=("HTS", None), remark=_AS_THEY_ARE, fills=("fill", "fill_one_group"), r=("forms", "beta_binomial"),
             ),
             Model(
                 "inverse_variance", "Inverse-variance model", "inverse-variance random-effects model",
                 family="two-step", tau2=tuple(TAU2), ci=_TWO_STEP_CI, tau2_ci=tuple(TAU2_CI),
                 prediction=("HTS", "HK", "KR", "bootstrap", "z", "V", None), weights="1 / (v + tau2)",
                 remark="Each study was weighted by the inverse of the sum of its variance and the variance between studies.",
+                r=("classic", "inverse_variance"),
             ),
             Model(
                 "common", "Common-effect model", "inverse-variance common-effect model", family="two-step", weights="1 / v",
                 remark="Each study was weighted by the inverse of its variance; one common effect was assumed.",
+                r=("classic", "common"),
             ),
             Model(
                 "mantel_haenszel", "Mantel-Haenszel", "Mantel-Haenszel common-effect model", "10.1093/jnci/22.4.719",
                 family="fixed", groups=2, measures=("OR", "RR", "RD"), weights="share in the Mantel-Haenszel sums",
                 remark="Studies were weighted by the Mantel-Haenszel method, which assumes one common effect and suits sparse data.",
-                fills=("two_groups", "fill_two_groups"),
+                fills=("two_groups", "fill_two_groups"), r=("classic", "mantel_haenszel"),
             ),
             Model(
                 "mantel_haenszel_random", "Mantel-Haenszel random effects",
@@ -261,28 +267,30 @@ MODELS: Mapping[str, Model] = MappingProxyType(
                 tau2_ci=("Q-profile", "Jackson"), prediction=("HTS", "HK", "z", "V", None), weights="1 / (v + tau2)",
                 remark="Each study was weighted by the inverse of the sum of its variance and the variance between studies, which was "
                 "estimated about the Mantel-Haenszel estimate of a common effect.",
+                r=("classic", "mantel_haenszel_random"),
             ),
             Model(
                 "peto", "Peto", "Peto common-effect model", "10.1016/S0033-0620(85)80003-7",
                 family="fixed", groups=2, measures=("PETO",), weights="hypergeometric variance",
                 remark="Studies were weighted by Peto's method, which assumes one common effect and suits rare events in groups of "
                 "similar size.",
-                fills=("two_groups", "fill_two_groups"),
+                fills=("two_groups", "fill_two_groups"), r=("classic", "peto"),
             ),
             _two_groups(
                 "UM.FS", "Logistic mixed model, fixed study effects", "logistic mixed model with a fixed effect for each study",
-                _COUNTS,
+                _COUNTS, "fixed_studies",
             ),
             _two_groups(
                 "UM.RS", "Logistic mixed model, random study effects", "logistic mixed model with random study effects",
-                _COUNTS,
+                _COUNTS, "random_studies",
             ),
             _two_groups(
-                "CM.EL", "Conditional logistic mixed model, exact", "conditional logistic mixed model, exact likelihood", _CONDITIONAL
+                "CM.EL", "Conditional logistic mixed model, exact", "conditional logistic mixed model, exact likelihood", _CONDITIONAL,
+                "conditional_exact",
             ),
             _two_groups(
                 "CM.AL", "Conditional logistic mixed model, approximate", "conditional logistic mixed model, approximate likelihood",
-                _CONDITIONAL,
+                _CONDITIONAL, "conditional_approximate",
             ),
         )
     }

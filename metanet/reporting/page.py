@@ -34,7 +34,12 @@ def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
     )
 
 
+def _note(name: str) -> str:
+    """What a file is, where its name does not say it."""
+    return " (R script that reproduces the numbers)" if name.split("/")[-1] == "check.R" else ""
+
+
 def file_links(names: list[str]) -> str:
     """Links to files beside the page."""
-    links = " ".join(f'<a href="{html_text(name)}">{html_text(name)}</a>' for name in names)
+    links = " ".join(f'<a href="{html_text(name)}">{html_text(name)}{_note(name)}</a>' for name in names)
     return f'<p class="files">Files: {links}</p>' if names else ""

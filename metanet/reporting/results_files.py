@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,12 @@ from metanet.diagnostics.studies.count_bounds import CountBounds
 from metanet.diagnostics.studies.series import LeaveOneOut
 from metanet.evidence.selection import selection_of
 from metanet.evidence.sources import Rates, rates_of
+from metanet.models.comparison.result import Comparison
+from metanet.models.regression.result import Regression
 from metanet.models.results.pooled import Pooled
 from metanet.reporting.files import slug, write_json
 from metanet.reporting.plan.registry import titles
+from metanet.reporting.r_check import SCRIPT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +38,7 @@ def save_results(
     rates: Rates | None = None,
     modality_class: str | None = None,
 ) -> list[Path]:
-    """Write every number of a report: numbers.json, numbers.csv, studies.csv and leave_one_out.csv.
+    """Write every number of a report: numbers.json, numbers.csv, studies.csv and leave_one_out.csv, and the R script check.R.
 
     Parameters
     ----------
@@ -96,6 +100,10 @@ def save_results(
     if omitted is not None and not omitted.reason:
         files.append(to / "leave_one_out.csv")
         write_frame(files[3], omitted.to_frame())
+    if fit.method.get("heterogeneity") != "common":
+        # A group of a joint model cannot be computed from its own studies.
+        files.append(to / SCRIPT)
+        fit.to_r(files[-1])
     return files
 
 
@@ -120,7 +128,7 @@ def save_analysis(
     frames: Mapping[str, pd.DataFrame] | None = None,
     evidence: str | None = None,
 ) -> list[Path]:
-    """Write the numbers of an analysis: numbers.json, and a CSV for each frame.
+    """Write the numbers of an analysis: numbers.json, a CSV for each frame, and the R script of a comparison or a regression.
 
     Parameters
     ----------
@@ -159,4 +167,9 @@ def save_analysis(
     for name, frame in (frames or {}).items():
         files.append(to / f"{slug(name)}.csv")
         write_frame(files[-1], frame)
+    if isinstance(result, Comparison | Regression):
+        # Some comparisons and regressions have no script, for reasons that to_r names.
+        with suppress(ArgumentError):
+            result.to_r(to / SCRIPT)
+            files.append(to / SCRIPT)
     return files

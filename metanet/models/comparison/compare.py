@@ -30,7 +30,7 @@ from metanet.models.pooling.inputs import Studies, gap_note, no_groups, read_stu
 from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, inherited, options_for, pool_studies, takes_of, with_columns
 from metanet.models.pooling.simulate import Truth, draw
 from metanet.models.results.method import joint_sentence, posterior_sentence
-from metanet.models.results.pooled import Pooled, responses_at
+from metanet.models.results.pooled import Pooled, edges_at, responses_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -328,7 +328,7 @@ def _joined(fit: Pooled, common: CommonFit, g: int, options: Options) -> Pooled:
     mean: tuple[float | None, ...] = (None, None, None)
     if fit.response.startswith("rate"):
         # As in two-step models: averaged at the mean and at its confidence limits, tau taken as known.
-        mean = tuple(averaged(lambda x: responses_at(fit, x), ends, np.full(3, common.tau2**0.5)).tolist())
+        mean = tuple(averaged(lambda x: responses_at(fit, x), ends, np.full(3, common.tau2**0.5), edges_at(fit)).tolist())
     notes = [*fit.method["notes"], "Mean, tau and intervals are those of the joint model with one tau for all groups."]
     return replace(
         fit,

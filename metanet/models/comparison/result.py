@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metanet.base.arguments import checked
 from metanet.base.cards import card
 from metanet.base.display import (
     ABSENT,
@@ -312,6 +314,20 @@ class Comparison(Result):
     def _repr_html_(self) -> str:
         head, rows = self.pair_table()
         return super()._repr_html_() + card("Pairs of groups", head=head, rows=rows)
+
+    @checked()
+    def to_r(self, path: str | Path | None = None) -> str:
+        """The R script that pools every group anew and compares the numbers; it is also written to `path`, where one is named.
+
+        Raises
+        ------
+        ArgumentError
+            One tau for all groups by maximum likelihood or in two steps.
+        """
+        from metanet.models.r.regression import comparison_script
+        from metanet.models.r.script import saved
+
+        return saved(comparison_script(self), path)
 
     def forest(self, **options: Any) -> Axes:
         """Draw the groups, each with its studies; see `metanet.figures`."""

@@ -22,7 +22,7 @@ from metanet.kernels.numerics import distributions
 from metanet.models.dependence.clustering import Grouping, read_grouping
 from metanet.models.dependence.three_level_result import FEW, ThreeLevel
 from metanet.models.options import Options
-from metanet.models.pooling.fill import back, effects_of, sizes_of
+from metanet.models.pooling.fill import back, edges_of, effects_of, sizes_of
 from metanet.models.pooling.inputs import Studies, read_studies
 from metanet.models.pooling.pool import DATA_ARGUMENTS, options_for, pool_studies, takes_of, with_columns
 from metanet.models.results.method import versions
@@ -247,7 +247,9 @@ def _averages(numbers: dict[str, float], options: Options, size: Array | None) -
     for name, source in zip(out, ("mu", "mu_lower", "mu_upper"), strict=True):
         if not np.isnan(numbers[source]):
             with np.errstate(over="ignore"):
-                out[name] = float(averaged(lambda x: back(options, x, spread), np.array([numbers[source]]), tau)[0])
+                out[name] = float(
+                    averaged(lambda x: back(options, x, spread), np.array([numbers[source]]), tau, edges_of(options, size))[0]
+                )
     return out
 
 

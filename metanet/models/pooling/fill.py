@@ -87,6 +87,11 @@ def back(options: Options, value: Array, size: Array | None) -> Array:
     return np.where(known, made, np.nan)
 
 
+def edges_of(options: Options, size: Array | None) -> tuple[Array, ...]:
+    """Where the response of the model scale has a corner."""
+    return () if options.measure == "GEN" else MEASURES[options.measure].edges(size)
+
+
 def fill_two_step(out: Batch, data: Data, options: Options) -> None:
     """One or several studies by inverse variance."""
     yi, vi, corrected, dropped = effects_of(data, options)
@@ -247,7 +252,7 @@ def fill_averaged(out: Batch, rows: Rows, options: Options, size: Array | None) 
         ends = getattr(out, source)[rows]
         spread = None if size is None else size[:, None]
         with np.errstate(over="ignore"):
-            mean = averaged(lambda x, spread=spread: back(options, x, spread), np.nan_to_num(ends), tau)  # type: ignore[misc]
+            mean = averaged(lambda x, spread=spread: back(options, x, spread), np.nan_to_num(ends), tau, edges_of(options, size))  # type: ignore[misc]
         getattr(out, f"marginal_{target}")[rows] = np.where(np.isnan(ends), np.nan, mean)
 
 

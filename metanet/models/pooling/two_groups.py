@@ -213,6 +213,6 @@ def _maximum(fit: um_fs.Fit | um_rs.Fit, mean_profile: Profile, tau_profile: Pro
 def _saturated(counts: tuple[Array, ...], options: Options) -> Array:
     """Log-likelihood of a free odds ratio for each study in the conditional models."""
     e, n, ec, nc = counts
-    if options.model == "CM.EL":
+    if options.model != "CM.AL":
         return Hypergeometric(e, n, ec, nc).saturated()
     return saturated_binomial(e, e + ec)

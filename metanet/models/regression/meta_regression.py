@@ -204,6 +204,7 @@ def meta_regression(
         _options=options,
         _studies=tuple(labels),
         _frame=part,
+        counts=counts,
     )
 
 

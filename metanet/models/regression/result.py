@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from metanet.models.regression.formulas import Design
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from metanet.models.pooling.batch import Data
 
 
 _LINE_POINTS = 101
@@ -81,6 +84,8 @@ class Regression(Result):
         Of all moderators together.
     posterior_pvalue
         With "bayes", the level at which the joint credible region of all moderators touches zero.
+    counts
+        The counts (or effects) of the studies used, a batch of one analysis.
     k, df
         Studies used, and the degrees of freedom of the tests (inf: normal; NaN: a posterior, which has none).
     """
@@ -99,6 +104,7 @@ class Regression(Result):
     _options: Options = field(repr=False)
     _studies: tuple[str, ...] = field(repr=False)
     _frame: pd.DataFrame = field(repr=False)
+    counts: Data = field(repr=False)
 
     tau2 = _number("tau2")
     tau2_lower = _number("tau2_lower")
@@ -113,6 +119,35 @@ class Regression(Result):
     lrt_pvalue = _number("lrt_pvalue")
     posterior_pvalue = _number("posterior_pvalue")
     loglik = _number("loglik")
+
+    @checked()
+    def to_r(self, path: str | Path | None = None) -> str:
+        """The R script that computes these numbers anew and compares them; it is also written to `path`, where one is named.
+
+        Raises
+        ------
+        ArgumentError
+            A posterior, or a likelihood without a finite maximum.
+        """
+        from metanet.models.r.regression import regression_script
+        from metanet.models.r.script import saved
+
+        return saved(regression_script(self), path)
+
+    @property
+    def design(self) -> Array:
+        """The columns of the coefficients, one row for each study."""
+        return self._design.matrix.copy()
+
+    @property
+    def contrast(self) -> Array:
+        """The rows that are zero where the moderators do nothing."""
+        return self._contrast.copy()
+
+    @property
+    def options(self) -> Options:
+        """The choices of the model."""
+        return self._options
 
     @property
     def terms(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,6 +68,18 @@ def response_at(fit: Pooled, value: float) -> float:
     return float(responses_at(fit, np.array([value]))[0])
 
 
+def edges_at(fit: Pooled) -> tuple[Array, ...]:
+    """Where the response has a corner, on the scale of ``fit.mu``."""
+    if fit.method["link"] is not None or fit.measure == "GEN":
+        return ()
+    return MEASURES[fit.measure].edges(_size(fit))
+
+
+def _size(fit: Pooled) -> float | None:
+    measure = MEASURES[fit.measure]
+    return float(harmonic_mean(fit.data[measure.arguments[1]][0])) if measure.needs_size else None
+
+
 def responses_at(fit: Pooled, values: Array) -> Array:
     """`response_at` of many values."""
     if fit.method["link"] is not None:
@@ -74,7 +87,7 @@ def responses_at(fit: Pooled, values: Array) -> Array:
     if fit.measure == "GEN":
         return values
     measure = MEASURES[fit.measure]
-    size = harmonic_mean(fit.data[measure.arguments[1]][0]) if measure.needs_size else None
+    size = _size(fit)
     return np.asarray(measure.back(values, None if size is None else np.full(values.shape, size)))
 
 
@@ -649,6 +662,13 @@ class Pooled(Result):
         names = ["estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper"]
         names += [] if fit.marginal_estimate is None else ["marginal_estimate", "marginal_ci_lower", "marginal_ci_upper"]
         return fit.to_frame()[names]
+
+    @checked()
+    def to_r(self, path: str | Path | None = None) -> str:
+        """The R script that computes these numbers anew and compares them; it is also written to `path`, where one is named."""
+        from metanet.models.r.script import saved, script_of
+
+        return saved(script_of(self), path)
 
     def forest(self, **options: Any) -> Axes:
         """Draw the forest plot; see `metanet.figures.forest.forest.forest`."""

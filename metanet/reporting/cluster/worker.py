@@ -62,7 +62,9 @@ def make_remote(
     tables = None if data is None else str(place / "data" / place_of(data))
     if tables is not None:
         parameters["data"] = tables
-    made = Job(place / "notebooks" / here.notebook.name, parameters, here.title, here.folder, here.identity, here.subset)
+    made = Job(
+        place / "notebooks" / here.notebook.name, parameters, here.title, here.folder, here.identity, here.subset, here.check_with_r
+    )
     staged = Path(tempfile.mkdtemp(dir=place.parent, prefix="report-"))
     log = staged.with_suffix(".log")
     try:

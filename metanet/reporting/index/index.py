@@ -43,6 +43,7 @@ _FILES = (
     ("Word", "report.docx"),
     ("forest plot", "forest.svg"),
     ("numbers", "numbers.csv"),
+    ("R script", "check.R"),
 )
 
 

@@ -88,7 +88,8 @@ class Job:
     """A report to make: its notebook, its checked parameters, its title and its folder below the output.
 
     `identity` goes into the numbers of a report that failed, so that the list of reports knows what it is; `subset` names the rows
-    that it rests on (outcome and modality class, None for all), for the journal.
+    that it rests on (outcome and modality class, None for all), for the journal. `check_with_r` names the R that is to find the same
+    numbers (None: no check), because a report with a check is another report.
     """
 
     notebook: Path
@@ -97,6 +98,7 @@ class Job:
     folder: str
     identity: dict[str, Any] = field(default_factory=dict)
     subset: Subset = (None, None)
+    check_with_r: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Values that JSON can represent."""

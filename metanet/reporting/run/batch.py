@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from metanet.reporting.plan.numbers_first import write_numbers
 from metanet.reporting.plan.plan import Entry, jobs_of
 from metanet.reporting.plan.plan_files import read_plan
 from metanet.reporting.plan.registry import NOTEBOOKS
+from metanet.reporting.r_check import programs
 from metanet.reporting.run import journal as journals
 from metanet.reporting.run.makers import ENGINES, Limits, Maker, maker
 from metanet.reporting.run.remote import is_remote, working_folder
@@ -133,6 +134,7 @@ def report(
     force: bool = False,
     numbers: bool = False,
     supplement: bool = False,
+    check_with_r: bool = False,
     engine: str | None = None,
     limits: Limits | None = None,
     progress: bool | None = None,
@@ -173,6 +175,9 @@ def report(
     supplement
         Also write ``supplement.zip``: evidence, notebooks, numbers and figures of all reports in the folder, described as an
         RO-Crate, with a statement on where data and code are.
+    check_with_r
+        Also run the R script of each report that has one (``check.R``) and say in the report how far the numbers of R differ. A report
+        whose numbers R does not reproduce fails. It needs R, and for some models its packages lme4 and metafor.
     engine
         "metanet" runs each notebook in a fork of a process that has everything loaded, "stock" in a kernel by papermill's own
         engine. None takes forks where the system has them.
@@ -190,6 +195,8 @@ def report(
     ------
     ArgumentError
         An unknown outcome, modality class or parameter, with the nearest known word; a folder that another run is writing to.
+    ReportError
+        `check_with_r` without R.
     DataError
         Evidence with faults: all of them at once.
 
@@ -207,12 +214,15 @@ def report(
     if supplement and is_remote(out):
         # The files of reports that were there already stay there.
         raise ArgumentError("supplement needs a local folder. Fix: give a local folder as out, and copy it afterwards.")
+    with_r = programs() if check_with_r else None
     # The kernels read what the run was planned from, wherever they run.
     given = _on_disk(data, out)
     data = None if isinstance(data, Evidence) and given is None else folder_of(given)
     with folders.fixed(data):
         evidence = load_evidence(data)
     todo = planned(evidence, outcome, modality, data=data, parameters=parameters, analyses=analyses, plan=plan)
+    if with_r is not None:
+        todo = [replace(job, check_with_r=with_r) for job in todo]
     with _telling(out), working_folder(out) as (to, remote), folders.fixed(data):
         if to.exists() and not to.is_dir():
             raise ArgumentError(f"out={shorten(str(out))!r} is a file, not a folder.")

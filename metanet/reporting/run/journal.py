@@ -39,7 +39,7 @@ _PACKAGES = (
 )  # fmt: skip
 
 #: Files of this package that make a report.
-_SOURCES = {".py", ".css", ".js", ".typ"}
+_SOURCES = {".py", ".css", ".js", ".typ", ".R"}
 
 Files = dict[str, tuple[int, int, str]]
 
@@ -73,6 +73,7 @@ def key_of(job: Job, rows: str, formats: Iterable[str]) -> str:
         "identity": job.identity,
         "notebook": _digest_of(job.notebook, stat.st_size, stat.st_mtime_ns),
         "formats": sorted(formats),
+        "check_with_r": job.check_with_r,
         "versions": versions_digest(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

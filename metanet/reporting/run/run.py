@@ -22,6 +22,7 @@ from metanet.reporting.files import analyses_folder, read_object, write_json
 from metanet.reporting.page import page
 from metanet.reporting.plan.jobs import Job
 from metanet.reporting.plan.registry import REPLICATION
+from metanet.reporting.r_check import check_folder
 
 #: What papermill and kernels note of the clock and of the machine.
 _TIMES = ("start_time", "end_time", "duration")
@@ -173,8 +174,21 @@ def _execute(job: Job, staged: Path, formats: Sequence[str], places: Mapping[str
             nbformat.write(tidy(nbformat.read(ran, as_version=4), places), ran)
         raise
     _check_rows(job, staged)
+    if job.check_with_r is not None:
+        add_check(book, check_folder(staged))
     write_text(ran, nbformat.writes(tidy(book, places)) + "\n")
     export(job, book, staged, formats)
+
+
+def add_check(book: Any, said: Sequence[str]) -> None:
+    """Put what R found at the end of the notebook, from where it goes into the page, the PDF and the Word file."""
+    import nbformat
+
+    if said:
+        text = "\n".join(f"- {line}" for line in said)
+        book.cells.append(
+            nbformat.v4.new_markdown_cell(f"## Check with R\n\nThe numbers of this report, computed anew by `check.R`:\n\n{text}")
+        )
 
 
 def _plain(path: Path) -> str:

@@ -35,9 +35,10 @@ MEDIA = {
     ".md": "text/markdown",
     ".lock": "text/plain",
     ".txt": "text/plain",
+    ".R": "text/x-r",
 }
-#: Files of a report that are numbers or figures; pages, PDF and Word are made from them.
-_KEPT = (".csv", ".json", ".svg")
+#: Files of a report that are numbers, figures or scripts; pages, PDF and Word are made from them.
+_KEPT = (".csv", ".json", ".svg", ".R")
 #: Characters that could escape the zip file when unpacked on another system; no report of metanet has them.
 _ELSEWHERE = re.compile(r"[\\:\x00-\x1f]")
 _ROOT = Path(__file__).resolve().parents[3]
@@ -124,8 +125,13 @@ def _report(out: Path, report: Report, data: str) -> Iterator[Part]:
 
 
 def _what(name: str) -> str:
-    known = {"numbers.json": "every number", "about.json": "parameters", "studies.csv": "the studies"}
-    return known.get(name, {".csv": "numbers", ".svg": "a figure", ".json": "numbers"}[Path(name).suffix])
+    known = {
+        "numbers.json": "every number",
+        "about.json": "parameters",
+        "studies.csv": "the studies",
+        "check.R": "R script that reproduces the numbers",
+    }
+    return known.get(name, {".csv": "numbers", ".svg": "a figure", ".json": "numbers", ".R": "R script"}[Path(name).suffix])
 
 
 def _as_run(path: Path, data: str) -> bytes:

@@ -23,6 +23,7 @@ FILES = {
     "numbers.csv",
     "studies.csv",
     "leave_one_out.csv",
+    "check.R",
     "about.json",
 }
 
