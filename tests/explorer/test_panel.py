@@ -11,9 +11,10 @@ pytest.importorskip("ipywidgets", reason="ipywidgets is not installed: pip insta
 import metanet as mn
 from metanet.base.errors import ArgumentError
 from metanet.evidence import load_evidence
-from metanet.explorer import panel as panel_module, view as view_module
+from metanet.explorer import parts, view as view_module
 from metanet.explorer.panel import Panel
-from metanet.explorer.view import CERTAINTIES, MODELS, OVERLAPS, View
+from metanet.explorer.choices import CERTAINTIES, LEVELS, MODELS, OVERLAPS, Condition
+from metanet.explorer.view import View
 from tests.explorer.small import OUTCOME, SmallEvidence
 from tests.reporting.conftest import HOSTILE, hostile_evidence  # noqa: F401 - a fixture
 

@@ -9,7 +9,20 @@ import metanet as mn
 from metanet.base.errors import ArgumentError, MetanetWarning
 from metanet.evidence import load_evidence
 from metanet.explorer import view as view_module
-from metanet.explorer.view import CERTAINTIES, MODELS, OVERLAPS, View, literal, modalities_of, outcomes_of
+from metanet.explorer.choices import (
+    CERTAINTIES,
+    LEVELS,
+    MODELS,
+    OVERLAPS,
+    Condition,
+    definitions_of,
+    filters_of,
+    intervals_of,
+    literal,
+    modalities_of,
+    outcomes_of,
+)
+from metanet.explorer.view import Loading, View
 from tests.explorer.small import OUTCOME, SmallEvidence
 from tests.reporting.conftest import HOSTILE, hostile_evidence  # noqa: F401 - a fixture
 
@@ -140,7 +153,7 @@ def test_two_rows_of_one_name_are_left_out_together():
 
 
 def test_a_hostile_name_is_only_text_in_the_code(hostile_evidence):  # noqa: F811
-    view = View(load_evidence(hostile_evidence), "objective_response", "TARE", folder=str(hostile_evidence))
+    view = View(load_evidence(hostile_evidence), "objective_response", "TARE", loading=Loading(f"mn.load_evidence({literal(str(hostile_evidence))})"))
     (name,) = [name for name in view.all_rates["study"] if name.startswith(HOSTILE)]
     without = view.with_choice(left_out=frozenset([name]))
     assert without.fit.k == view.fit.k - 1
