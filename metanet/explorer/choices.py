@@ -96,18 +96,19 @@ def modalities_of(evidence: Evidence, outcome: str, definition: str | None = Non
     """The modality classes that have a row of an outcome, in the order of the evidence."""
     rows = rows_of(evidence, outcome, definition)
     present = {str(name) for name in _values(rows, "modality_class")}
-    known = [str(name) for name in getattr(evidence, "modality_classes", ()) if name in present]
+    known = [str(name) for name in evidence.modality_classes if name in present]
     return (*known, *sorted(present.difference(known), key=natural))
 
 
 @_remember
 def definitions_of(evidence: Evidence, outcome: str) -> dict[str, str | None]:
-    """Title -> family of definitions, the default first and as None; without entries where there is no choice."""
-    families = list(evidence.definitions(outcome)) if hasattr(evidence, "definitions") else []
+    """Title -> family of definitions that has a row, the default first and as None; without entries where there is no choice."""
+    families = list(evidence.definitions(outcome))
     if len(families) < 2:
         return {}
-    titles = {name: title_of(name, rows_of(evidence, outcome)) for name in families}
-    return {title: None if name == families[0] else name for title, name in told_apart(titles).items()}
+    known: dict[str, str | None] = {name: None if name == families[0] else name for name in families}
+    titles = {name: title_of(name, rows_of(evidence, outcome)) for name in families if len(rows_of(evidence, outcome, known[name]))}
+    return {title: known[name] for title, name in told_apart(titles).items()}
 
 
 def most_studied(evidence: Evidence) -> str:

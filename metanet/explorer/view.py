@@ -68,7 +68,9 @@ class View:
     @property
     def title(self) -> str:
         """What the view is about: "Objective response, TARE"."""
-        about = [self.evidence.label(self.outcome), self.rates.attrs.get("definition_title"), self.modality]
+        known = modalities_of(self.evidence, self.outcome, self.definition)
+        group = known[0] if self.modality is None and len(known) == 1 else self.modality
+        about = [self.evidence.label(self.outcome), self.rates.attrs.get("definition_title"), group]
         return visible(", ".join(str(word) for word in about if word))
 
     @property

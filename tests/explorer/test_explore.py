@@ -19,11 +19,37 @@ def explorer(with_widgets):
     return mn.explore(outcome="objective_response", modality="TARE")
 
 
-def test_without_arguments_it_opens_on_the_outcome_with_the_most_studies(with_widgets):
-    frame = mn.load_evidence().poolable().groupby("outcome")["k"].sum()
+def test_without_arguments_it_opens_on_the_outcome_and_the_modality_with_the_most_studies(with_widgets):
+    frame = mn.load_evidence().poolable()
     explorer = mn.explore()
-    assert explorer.view.outcome == frame.idxmax()
+    assert explorer.view.outcome == frame.groupby("outcome")["k"].sum().idxmax()
+    classes = frame[frame["outcome"] == explorer.view.outcome].set_index("modality_class")["k"]
+    assert explorer.view.modality == classes.idxmax()
+    assert f'modality="{classes.idxmax()}"' in explorer.code
+
+
+def test_all_modalities_are_one_word(with_widgets):
+    explorer = mn.explore(outcome="objective_response", modality="all")
     assert explorer.view.modality is None
+    assert repr(explorer).startswith("Explorer: Objective response, all modalities\n")
+
+
+def test_evidence_of_one_outcome_without_groups_shows_what_there_is_to_choose(with_widgets, monkeypatch):
+    from metanet.explorer import explore as module
+    from tests.explorer.small import SmallEvidence
+
+    evidence = SmallEvidence(["A", "B", "C", "D"], {"site": "Site"}, site=["x", "x", "y", "y"])
+    monkeypatch.setattr(module, "load_evidence", lambda given: evidence)
+    explorer = mn.explore("a frame in the place of a folder")
+    assert list(explorer._panel.menus) == ["model", "level", "filter"]
+    assert repr(explorer).startswith("Explorer: Response\n")
+    explorer._panel.menus["filter"].choose("site")
+    explorer._panel.menus["values"].choose(explorer._panel.menus["values"].pairs[1][1])
+    known = {"evidence": evidence}
+    exec(explorer.code, known)
+    assert "# `evidence` is what was given to mn.explore.\n" in explorer.code
+    assert known["fit"].to_dict() == explorer.fit.to_dict()
+    assert explorer.fit.k == 2
 
 
 def test_result_rows_and_code_follow_the_clicks(explorer):
@@ -50,7 +76,7 @@ def test_a_folder_may_be_given_as_text_or_as_path_or_as_evidence(with_widgets, t
         explorer = mn.explore(given, "hepatotoxicity")
         known = {}
         exec(explorer.code, known)
-        assert "my data" in explorer.code
+        assert f"mn.load_evidence({str(folder)!r})".replace("'", '"') in explorer.code
         assert known["fit"].to_dict() == explorer.fit.to_dict()
 
 
@@ -103,7 +129,10 @@ def test_without_ipywidgets_the_message_says_what_to_install(monkeypatch):
 def test_a_notebook_is_given_the_widgets_and_a_page_without_them_the_numbers(explorer):
     bundle = explorer._repr_mimebundle_()
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.widget.model_id
-    assert explorer.fit._repr_html_() in bundle["text/html"]
+    page = bundle["text/html"]
+    assert "42.4 % (95 % CrI 32.1 to 53.3 %)" in page
+    assert "src='data:image/svg+xml;base64," in page
+    assert "mn.load_evidence().rates(&quot;objective_response&quot;, modality=&quot;TARE&quot;)" in page
     assert bundle["text/plain"] == repr(explorer)
 
 
