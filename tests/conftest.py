@@ -16,6 +16,7 @@ settings.load_profile("metanet")
 LONGEST = (
     "browser/test_explorer.py",
     "hostile/test_reports.py",
+    "explorer/test_bursts.py",
     "reporting/cluster/test_cluster.py",
     "reporting/run/test_journal.py",
     "figures/test_every_figure.py",

@@ -266,6 +266,17 @@ def test_a_choice_in_a_menu_that_was_replaced_meanwhile_is_not_taken_for_one_of_
     assert disagreements(explorer, browser) == []
 
 
+def test_a_box_that_was_replaced_meanwhile_changes_nothing(explorer, browser, drawn):
+    panel = explorer._panel
+    box = panel.studies.children[0]
+    late = browser.pick(box, value=False)
+    browser.pick(panel.menus["modality"], index=0)()
+    assert box.study in set(explorer.rates["study"])
+    late()
+    assert explorer.view.left_out == frozenset()
+    assert disagreements(explorer, browser) == []
+
+
 def test_a_choice_in_the_values_of_another_column_changes_nothing(explorer, browser, drawn):
     panel = explorer._panel
     columns = [value for _, value in panel.menus["filter"].pairs]
