@@ -139,10 +139,11 @@ def explore(
 
 
 def _loading(given: object, evidence: Evidence) -> Loading:
-    """How a script gets this evidence: from its folder, or as the object that was given where it was read from none."""
+    """How a script gets this evidence: from its folder, or as an object where it was read from none."""
     folder = evidence.path
     if not (isinstance(folder, Path) and (folder / "studies.csv").is_file()):
-        return Loading("evidence", "`evidence` is what was given to mn.explore.")
+        made = "what was given to mn.explore" if given is evidence else "made of what was given to mn.explore: explorer.view.evidence"
+        return Loading("evidence", f"`evidence` is {made}.")
     if folder.resolve() == curated_folder().resolve():
         return Loading()
     return Loading(f"mn.load_evidence({literal(os.fspath(given if isinstance(given, (str, os.PathLike)) else folder))})")

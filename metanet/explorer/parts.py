@@ -18,30 +18,33 @@ from metanet.models.results.pooled import Pooled
 TEXT = "line-height:1.4"
 #: Share of its own width down to which a figure can be read; in a narrower place it scrolls.
 _SHRUNK = 0.55
+#: As `_SHRUNK`, for a place that is too low.
+_LOW = 0.68
 #: Where the parts are: the numbers above, choices beside the figure, or one below the other where both would be too narrow. A long
 #: list of studies and a long figure scroll in their place; the figure has the height that a window leaves beside JupyterLab's bars.
 SHEET = """
 .metanet-explorer { container-type: inline-size; display: block; overflow: visible }
+.metanet-explorer .metanet-result { --metanet-height: max(22em, calc(100vh - 33em)) }
 .metanet-explorer .metanet-parts { display: grid; overflow: visible; gap: .4em 1em; grid-template-columns: 25em minmax(0, 1fr);
   grid-template-rows: auto auto 1fr; grid-template-areas: "numbers numbers" "menus figure" "studies figure" }
 .metanet-explorer .metanet-top { grid-area: numbers; display: block; overflow: visible }
 .metanet-explorer .metanet-menus { grid-area: menus; display: grid; align-content: start; overflow: visible; column-gap: 1em;
   grid-template-columns: repeat(auto-fill, minmax(min(24em, 100%), 1fr)) }
 .metanet-explorer .metanet-studies { grid-area: studies; display: block; overflow: visible }
-.metanet-explorer .metanet-list { display: grid; align-content: start; overflow: auto; max-height: 14em; padding-bottom: 3px;
+.metanet-explorer .metanet-list { display: grid; align-content: start; overflow: auto; max-height: 14em; padding-bottom: 8px;
   grid-template-columns: repeat(auto-fill, minmax(min(18em, 100%), 1fr)) }
 .metanet-explorer .metanet-buttons { display: flex; flex-flow: row wrap; overflow: visible }
 .metanet-explorer .metanet-result { grid-area: figure; display: block; overflow: visible }
-.metanet-explorer .metanet-pairs { display: flex; flex-flow: row wrap; gap: .1em 1.8em }
-.metanet-explorer .metanet-figure { overflow: auto; max-height: max(22em, calc(100vh - 33em)); background: white }
+.metanet-explorer .metanet-figure { overflow: auto; max-height: var(--metanet-height); background: white }
 .metanet-explorer select { text-overflow: ellipsis }
 @container (max-width: 54em) {
   .metanet-explorer .metanet-parts { grid-template-columns: minmax(0, 1fr); grid-template-rows: auto;
     grid-template-areas: "menus" "numbers" "figure" "studies" }
-  .metanet-explorer .metanet-figure { max-height: max(30em, calc(100vh - 16em)) }
+  .metanet-explorer .metanet-result { --metanet-height: max(30em, calc(100vh - 16em)) }
 }
 """
 _CARD = "border:1px solid rgba(128,128,128,.45);border-left:4px solid #0072B2;border-radius:4px;padding:.3em .8em"
+_PAIRS = "display:flex;flex-flow:row wrap;gap:.1em 1.8em"
 _NOTES = "border-left:3px solid #D55E00;margin:.3em 0 .1em;padding:0 0 0 1.4em;max-height:5.6em;overflow-y:auto"
 
 
@@ -56,7 +59,8 @@ def numbers(view: View, whole: Pooled | None) -> str:
         title = f"<strong class='metanet-title'>{html_text(view.title)}</strong>: <span>{html_text(data)}</span>"
         shown = (
             f"<div class='metanet metanet-card {NO_MATH}' style='{_CARD}'><div>{title}</div>"
-            f"<div class='metanet-pairs'>{''.join(map(_pair, *zip(*pairs, strict=True)))}</div>{listed}{_beside(view, whole)}</div>"
+            f"<div class='metanet-pairs' style='{_PAIRS}'>{''.join(map(_pair, *zip(*pairs, strict=True)))}</div>{listed}"
+            f"{_beside(view, whole)}</div>"
         )
     return f"<div style='{TEXT};user-select:text'>{shown}</div>"
 
@@ -97,8 +101,10 @@ def figure(view: View) -> str:
     with bare_figures():
         axes = forest(view.fit)
         image, text = svg_image(axes)
-    width = axes.figure.bbox.width / axes.figure.dpi
-    size = f"display:block;width:100%;min-width:{_SHRUNK * width:.2f}in;max-width:{width:.2f}in"
+    width, height = (side / axes.figure.dpi for side in (axes.figure.bbox.width, axes.figure.bbox.height))
+    # As high as its place, and in a low place no smaller than can be read.
+    fitting = f"max({_LOW * width:.2f}in, calc(var(--metanet-height, 200em) * {width / height:.4f}))"
+    size = f"display:block;width:min(100%, {width:.2f}in, {fitting});min-width:{_SHRUNK * width:.2f}in"
     data = base64.b64encode(image).decode("ascii")
     return (
         f"<div class='metanet-figure' tabindex='0'>"

@@ -47,7 +47,7 @@ def test_evidence_of_one_outcome_without_groups_shows_what_there_is_to_choose(wi
     explorer._panel.menus["values"].choose(explorer._panel.menus["values"].pairs[1][1])
     known = {"evidence": evidence}
     exec(explorer.code, known)
-    assert "# `evidence` is what was given to mn.explore.\n" in explorer.code
+    assert "# `evidence` is made of what was given to mn.explore: explorer.view.evidence.\n" in explorer.code
     assert known["fit"].to_dict() == explorer.fit.to_dict()
     assert explorer.fit.k == 2
 
