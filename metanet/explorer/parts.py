@@ -25,7 +25,7 @@ _LOW = 0.68
 SHEET = """
 .metanet-explorer { container-type: inline-size; display: block; overflow: visible }
 .metanet-explorer .metanet-result { --metanet-height: max(22em, calc(100vh - 33em)) }
-.metanet-explorer .metanet-parts { display: grid; overflow: visible; gap: .4em 1em; grid-template-columns: 25em minmax(0, 1fr);
+.metanet-explorer .metanet-parts { display: grid; overflow: visible; gap: .4em 1em; grid-template-columns: 27em minmax(0, 1fr);
   grid-template-rows: auto auto 1fr; grid-template-areas: "numbers numbers" "menus figure" "studies figure" }
 .metanet-explorer .metanet-top { grid-area: numbers; display: block; overflow: visible }
 .metanet-explorer .metanet-menus { grid-area: menus; display: grid; align-content: start; overflow: visible; column-gap: 1em;
