@@ -76,7 +76,8 @@ def rows_of(evidence: Evidence, outcome: str, definition: str | None = None) -> 
 
 def column_title(evidence: Evidence, outcome: str, name: str) -> str:
     """A column as a reader calls it."""
-    return title_of(name, rows_of(evidence, outcome))
+    title = title_of(name, rows_of(evidence, outcome))
+    return "Modality" if title == "modality_class" else title
 
 
 @_remember
@@ -238,13 +239,20 @@ class Condition:
         """The rows that fulfil the condition, as the line of code selects them."""
         if self.how is None or self.column not in rates:
             return rates
-        cells = rates[self.column]
-        if self.how == "from to":
-            kept = cells.between(*self.value)
-        else:
-            kept = cells == self.value if self.how == "is" else cells != self.value
-        chosen: pd.DataFrame = rates[kept]
+        chosen: pd.DataFrame = rates[self._mask(rates[self.column])]
         return chosen
+
+    def _mask(self, cells: Any) -> Any:
+        if self.how == "from to":
+            return cells.between(*self.value)
+        return cells == self.value if self.how == "is" else cells != self.value
+
+    def gaps(self, rates: pd.DataFrame) -> int:
+        """How many rows the condition excludes because they have no value."""
+        if self.how is None or self.column not in rates:
+            return 0
+        cells = rates[self.column]
+        return int((cells.map(is_gap) & ~self._mask(cells).fillna(False).astype(bool)).sum())
 
     def code(self) -> str | None:
         """The line of code; None where all rows are kept."""

@@ -12,7 +12,7 @@ from ipywidgets.widgets.widget_bool import CheckboxStyle
 from ipywidgets.widgets.widget_description import DescriptionStyle
 
 from metanet.base.display import plural
-from metanet.base.untrusted import listing
+from metanet.base.untrusted import html_text, listing
 from metanet.explorer import parts, saving
 from metanet.explorer.choices import (
     ALL,
@@ -229,6 +229,10 @@ class Panel:
             box.value = box.study not in view.left_out
         self.everything.disabled = not view.left_out
         told = f"{len(view.rates)} of {plural(len(rows), 'row')} included; untick to exclude." if rows else "No rows."
+        gaps = 0 if view.filter is None else view.filter.gaps(view.selection)
+        if gaps and view.filter is not None:
+            title = column_title(view.evidence, view.outcome, view.filter.column)
+            told += f"<br>The filter excludes {plural(gaps, 'row')} without a value: {html_text(title)}."
         self.count.value = f"<div style='{parts.TEXT};margin-top:.3em'>{told}</div>"
 
     # Files

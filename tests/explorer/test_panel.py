@@ -124,6 +124,13 @@ def test_a_filter_asks_for_a_column_and_then_for_its_values(panel):
     panel.menus["values"].choose((2007, 2012))
     assert set(panel.view.rates["year"]) <= set(range(2007, 2013))
     assert 'rates["year"].between(2007, 2012)' in code_of(panel)
+    assert "without a value" not in panel.count.value
+    panel.menus["filter"].choose("pct_pancreatic")
+    gaps = int(panel.view.selection["pct_pancreatic"].isna().sum())
+    least, *_, last = (value for _, value in panel.menus["values"].pairs)
+    panel.menus["values"].choose((panel.menus["values"].pairs[1][1], last))
+    assert least not in set(panel.view.rates["pct_pancreatic"])
+    assert f"The filter excludes {gaps} rows without a value: Pancreatic primary (%)." in panel.count.value
     panel.menus["filter"].choose(None)
     assert "values" not in panel.menus
     assert shows_its_view(panel)

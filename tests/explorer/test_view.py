@@ -272,6 +272,8 @@ def test_a_frame_of_its_own_columns_is_filtered_by_words_truth_values_and_number
         known = {"evidence": evidence}
         exec(chosen.code, known)
         assert list(known["rates"]["study"]) == list(names)
+    gaps = {condition.column + str(condition.how): condition.gaps(view.rates) for condition in expected}
+    assert gaps == {"robis": 1, "robis not": 0, "dosefrom to": 1, "blindis": 0}
 
 
 def test_evidence_without_groups_has_no_modality_and_pools_all_its_rows():
