@@ -252,7 +252,8 @@ class Condition:
         if self.how is None or self.column not in rates:
             return 0
         cells = rates[self.column]
-        return int((cells.map(is_gap) & ~self._mask(cells).fillna(False).astype(bool)).sum())
+        kept = self._mask(cells).fillna(False).tolist()
+        return sum(is_gap(cell) and not known for cell, known in zip(cells.tolist(), kept, strict=True))
 
     def code(self) -> str | None:
         """The line of code; None where all rows are kept."""

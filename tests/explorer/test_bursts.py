@@ -76,6 +76,7 @@ def disagreements(explorer: Explorer, browser: Browser, *, runs=False):
             wrong.append(f"the page shows {shown} and the kernel has {kept}")
         if control.comm.comm_id in browser.closed:
             wrong.append("a widget that is shown was closed")
+    assert "cannot be shown" not in panel.numbers.value, panel.numbers.value
     (code,) = re.findall(r"<pre[^>]*>(.*)</pre>", browser.shows(panel.code, "value"), re.DOTALL)
     if html.unescape(code) != explorer.code:
         wrong.append("the code")

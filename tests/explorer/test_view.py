@@ -289,3 +289,11 @@ def test_two_outcomes_of_one_label_are_told_apart():
         outcome_names = ("one", "two")
 
     assert outcomes_of(Two(["A", "B"])) == {"Response (one)": "one", "Response (two)": "two"}
+
+
+@pytest.mark.parametrize("condition", [Condition("country", "is", "Italy"), Condition("year", "from to", (2010, 2012))])
+def test_a_filter_of_a_selection_without_a_row_excludes_none(evidence, condition):
+    view = View(evidence, "hepatotoxicity", "PRRT").with_choice(certainty="high", filter=condition)
+    assert view.selection.empty
+    assert condition.gaps(view.selection) == 0
+    assert "No study matches" in view.trouble
