@@ -17,6 +17,7 @@ LONGEST = (
     "browser/test_explorer.py",
     "hostile/test_reports.py",
     "models/r/test_numbers.py",
+    "explorer/test_bursts.py",
     "reporting/cluster/test_cluster.py",
     "reporting/run/test_journal.py",
     "figures/test_every_figure.py",

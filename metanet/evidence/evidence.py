@@ -612,8 +612,9 @@ def assemble(reading: Reading) -> Evidence:
 
 
 def code_of(folder: Path) -> str:
-    """How a script loads a folder: without naming it where it is the one that is used."""
-    return "mn.load_evidence()" if folder == used_folder() else f"mn.load_evidence({literal(str(folder))})"
+    """How a script loads a folder, wherever it runs: the curated one needs no name where no other one is used."""
+    plain = is_curated(folder) and is_curated(used_folder())
+    return "mn.load_evidence()" if plain else f"mn.load_evidence({literal(str(folder))})"
 
 
 def _name(reading: Reading) -> str:

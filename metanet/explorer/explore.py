@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, MetanetError, check_choice
-from metanet.base.untrusted import visible
-from metanet.evidence import Evidence, load_evidence
-from metanet.evidence.folders import curated_folder
-from metanet.explorer.view import MODELS, View, modalities_of, outcomes_of
+from metanet.base.extras import install
+from metanet.evidence import Evidence
+from metanet.evidence.sources import Tables, evidence_of
+from metanet.explorer.choices import largest_modality, modalities_of, most_studied, outcomes_of
+from metanet.explorer.view import Loading, View
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,26 +68,32 @@ class Explorer:
     def __repr__(self) -> str:
         view = self.view
         shown = view.trouble if view.fit is None else repr(view.fit)
-        return f"Explorer: {visible(view.evidence.label(view.outcome))}, {view.modality or 'all modalities'}\n{shown}"
+        whole = ", all modalities" if view.modality is None and len(modalities_of(view.evidence, view.outcome)) > 1 else ""
+        return f"Explorer: {view.title}{whole}\n{shown}"
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = self._panel.widget._repr_mimebundle_(**options)
-        # Without widgets, such as in an exported page, the numbers are shown.
-        return bundle | {"text/plain": repr(self), "text/html": self._panel.numbers.value}
+        # Without widgets, such as in an exported page, numbers, figure and code are shown as they were.
+        return bundle | {"text/plain": repr(self), "text/html": self._panel.static()}
+
+
+#: The word for all modality classes together.
+_ALL = "all"
 
 
 @checked()
-def explore(
-    evidence: Evidence | str | os.PathLike[str] | None = None, outcome: str | None = None, modality: str | None = None
-) -> Explorer:
+def explore(evidence: Tables | None = None, outcome: str | None = None, modality: str | None = None) -> Explorer:
     """Explore the evidence in a notebook: choose a subset, exclude studies by a click, see figure, numbers and code.
 
     Parameters
     ----------
     evidence
-        Result of `load_evidence`, or a folder; None takes the curated tables.
-    outcome, modality
-        Where to begin: an outcome, and a modality class or None for all. None takes the outcome with the most studies.
+        Result of `load_evidence` or `read`, a frame, a result of `pool`, the folder of a review, or the file of a table. None takes
+        the tables of the folder you work in, or else the curated ones.
+    outcome
+        The outcome to begin with; None takes the one with the most studies.
+    modality
+        The modality class to begin with, or "all"; None takes the class with the most studies of the outcome.
 
     Returns
     -------
@@ -103,24 +109,32 @@ def explore(
 
     Notes
     -----
-    Every click pools again with the functions that a script would use; the code below the figure gives the same numbers.
+    Every click pools again with the functions that a script would use; the code that is shown gives the same numbers. A filter on
+    another column applies after overlap was decided. The figure is an image; numbers and code can be selected and copied.
     """
     try:
         from metanet.explorer.panel import Panel
     except ImportError as error:
         if error.name != "ipywidgets":
             raise
-        raise MetanetError('The explorer needs ipywidgets. Fix: pip install "metanet[lab]".') from None
-    if not isinstance(evidence, Evidence):
-        evidence = load_evidence(evidence)
-    folder = None if evidence.path.resolve() == curated_folder().resolve() else str(evidence.path)
-    known = outcomes_of(evidence)
-    if not known:
+        raise MetanetError(f"The explorer needs ipywidgets. Fix: {install('lab', 'ipywidgets')}") from None
+    evidence = evidence_of(evidence)
+    if not outcomes_of(evidence):
         raise ArgumentError("The evidence has no poolable row, so there is nothing to explore.")
     if outcome is None:
-        frame = evidence.poolable()
-        outcome = str(frame.groupby("outcome", sort=False)["k"].sum().idxmax())
-    check_choice("outcome", outcome, tuple(known.values()))
-    if modality is not None:
-        check_choice("modality", modality, modalities_of(evidence, outcome))
-    return Explorer(Panel(View(evidence, outcome, modality, next(iter(MODELS)), folder=folder)))
+        outcome = most_studied(evidence)
+    check_choice("outcome", outcome, tuple(outcomes_of(evidence).values()))
+    known = modalities_of(evidence, outcome)
+    if modality is None:
+        modality = largest_modality(evidence, outcome)
+    elif modality == _ALL and _ALL not in known:
+        modality = None
+    else:
+        check_choice("modality", modality, (*known, _ALL))
+    return Explorer(Panel(View(evidence, outcome, modality, loading=_loading(evidence))))
+
+
+def _loading(evidence: Evidence) -> Loading:
+    """How a script gets this evidence: from its folder or file, or from the frame that was given."""
+    remark = "`data` is the frame that was given to mn.read or mn.explore." if evidence.code.startswith("mn.read(data") else ""
+    return Loading(evidence.code, remark)

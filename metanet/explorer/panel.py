@@ -2,192 +2,321 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
+from ipywidgets.widgets.widget_bool import CheckboxStyle
+from ipywidgets.widgets.widget_description import DescriptionStyle
 
-from metanet.base.cards import card
-from metanet.base.display import in_sentence, plural
-from metanet.base.untrusted import NO_MATH, html_text, visible
-from metanet.explorer.view import ALL, CERTAINTIES, MODELS, OVERLAPS, View, modalities_of, outcomes_of
-from metanet.figures.forest.forest import forest
-from metanet.figures.page.canvas import bare_figures
-from metanet.figures.page.save import svg_image
+from metanet.base.display import plural
+from metanet.base.untrusted import html_text, listing
+from metanet.explorer import parts, saving
+from metanet.explorer.choices import (
+    ALL,
+    CERTAINTIES,
+    LEVELS,
+    MODELS,
+    OVERLAPS,
+    Condition,
+    FilterColumn,
+    column_title,
+    definitions_of,
+    filters_of,
+    has_certainty,
+    has_overlap,
+    intervals_of,
+    modalities_of,
+    outcomes_of,
+    words_of,
+)
+from metanet.explorer.controls import Menu, Range, StudyBox, short, watch
+from metanet.explorer.turns import Turns
+from metanet.explorer.view import View
 
 if TYPE_CHECKING:
     from metanet.models.results.pooled import Pooled
 
-
-#: Longer names are truncated in the list of studies; the tooltip shows them in full.
-_NAME = 60
-#: The browser typesets the label alone, where no class of an ancestor holds mathematics off: its signs become wide ones.
-_NO_MATH = str.maketrans({"$": "＄", "\\": "＼"})
-#: Share of its own width down to which a figure can be read; in a narrower place it scrolls.
-_SHRUNK = 0.55
-#: Widgets have the line height of a button; text that runs over several lines needs its own.
-_TEXT = "line-height:1.4"
+#: A choice: its words for a message, and the view that it makes of another.
+Choice = tuple[str, Callable[[View], View]]
+#: The menu of the filter, and of the values of its column.
+FILTER, VALUES = "filter", "values"
+#: Room for the label of a menu.
+_LABEL = "7.4em"
 
 
 class Panel:
-    """The widgets and their current view. `widget` is the layout; `view` changes with the user's choices."""
+    """The widgets and their current view. `widget` is the layout; `view` changes with the user's choices.
+
+    `menus` has every menu by its name; those without a choice are not shown.
+    """
 
     def __init__(self, view: View) -> None:
-        self.view = view
-        self._whole = view
-        self._quiet = False
-        self.outcome = _choice("Outcome", outcomes_of(view.evidence), view.outcome)
-        self.modality = _choice("Modality", self._modalities(), view.modality)
-        self.model = _choice("Model", {name: name for name in MODELS}, view.model)
-        self.overlap = _choice("Overlap", OVERLAPS, view.overlap)
-        self.certainty = _choice("Certainty", CERTAINTIES, view.certainty)
-        # One layout for all boxes: the browser receives it once.
-        self._line = widgets.Layout(width="auto", margin="0", flex="0 0 auto")
-        self.studies = widgets.VBox(layout=widgets.Layout(max_height="32em", overflow="auto", flex="0 0 auto"))
-        self.count = widgets.HTML()
-        self.everything = widgets.Button(description="Include all studies", layout=widgets.Layout(width="auto", margin="6px 2px"))
-        self.everything.on_click(lambda _: self._change(left_out=frozenset()))
-        self.numbers, self.code, self.figure = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        for name in ("outcome", "modality", "model", "overlap", "certainty"):
-            getattr(self, name).observe(self._chosen(name), names="value")
-        choices = (self.outcome, self.modality, self.model, self.overlap, self.certainty)
-        left = widgets.VBox(
-            [*choices, self.count, self.studies, self.everything], layout=widgets.Layout(width="25.5em", flex="0 0 auto")
-        )
-        # The figure of many studies is long, so the shorter parts come first, beside the boxes.
-        right = widgets.VBox([self.numbers, self.code, self.figure], layout=widgets.Layout(flex="1 1 30em", min_width="0"))
-        self.widget = widgets.HBox([left, right], layout=widgets.Layout(flex_flow="row wrap", grid_gap="1em"))
-        self.widget.add_class("metanet-explorer")
-        self._show(list_anew=True)
+        self._view = self._whole = view
+        self._said: list[str] = []
+        self._last: tuple[str, dict[str, str]] = "", {}
+        self.turns: Turns[Choice] = Turns(self._deal)
+        # One layout and one style for all controls of a kind: the browser receives them once.
+        line = widgets.Layout(width="auto", margin="1px 0")
+        self._menu_looks = {"layout": line, "style": DescriptionStyle(description_width=_LABEL)}
+        self._range_looks = {"layout": line, "style": widgets.SliderStyle(description_width=_LABEL)}
+        self._box_looks = {"layout": widgets.Layout(width="auto", margin="0", height="22px"), "style": CheckboxStyle()}
+        self.menus: dict[str, Menu | Range] = {}
+        self._menu_box, self.studies = _part("menus"), _part("list")
+        self.count, self.said, self.numbers, self.code, self.figure = (widgets.HTML() for _ in range(5))
+        self.everything = _button("Include all", "Include all studies", self._include_all)
+        self.save_figure = _button("Save figure", "Save the forest plot as PNG and SVG", lambda: self._save(saving.save_forest))
+        self.save_table = _button("Save table", "Save the table of studies as a Word file", lambda: self._save(saving.save_studies))
+        buttons = _part("buttons", self.everything, self.save_figure, self.save_table)
+        self.folded = widgets.Accordion([self.code], titles=("Code and method",), selected_index=None)
+        rows = _part("studies", self.count, self.studies, buttons, self.said)
+        top, result = _part("top", self.numbers), _part("result", self.figure, self.folded)
+        sheet = widgets.HTML(f"<style>{parts.SHEET}</style>", layout=widgets.Layout(display="none"))
+        self.widget = _part("explorer", sheet, _part("parts", top, self._menu_box, rows, result))
+        self._write(view, self._parts(view))
 
-    def _modalities(self) -> dict[str, str | None]:
-        return {ALL: None, **{name: name for name in modalities_of(self.view.evidence, self.view.outcome)}}
+    @property
+    def view(self) -> View:
+        """The view after all choices that came until now."""
+        self.turns.settle()
+        return self._view
 
-    def _chosen(self, name: str) -> Callable[[Any], None]:
-        def changed(change: Any) -> None:
-            self._change(**{name: change["new"] or None})
+    def static(self) -> str:
+        """The view without widgets, for pages that have none."""
+        self.turns.settle()
+        with self.turns.gate:
+            return f"{self.numbers.value}{self.figure.value}{self.code.value}"
 
-        return changed
+    # Choices
 
-    def _change(self, **choice: Any) -> None:
-        """Show another view; events of the widgets during the update are not choices of the user."""
-        if self._quiet:
-            return
-        before = self.view
-        self._quiet = True
+    def _include_all(self) -> None:
+        self.turns.add(("All studies", lambda view: view.with_choice(left_out=frozenset())))
+
+    def _menu_chosen(self, name: str) -> Callable[[Any], None]:
+        def chosen(menu: Any) -> None:
+            if menu.value is None:
+                # The browser showed no value; the menu is written anew.
+                self.turns.add((menu.heading, lambda view: view))
+                return
+            value, column = menu.chosen, menu.column
+            self.turns.add((menu.heading, lambda view: _with(view, name, value, column)))
+
+        return chosen
+
+    def _box_clicked(self, box: StudyBox) -> None:
+        study, included = box.study, box.value
+
+        def choice(view: View) -> View:
+            return view.with_choice(left_out=view.left_out - {study} if included else view.left_out | {study})
+
+        self.turns.add((study, choice))
+
+    def _deal(self, choices: list[Choice]) -> None:
+        """Make all choices, in their order, and show the last view; where more came meanwhile the next turn shows theirs."""
+        view = self._view
+        for words, choice in choices:
+            before = view
+            try:
+                view = choice(view)
+            except Exception as error:
+                self._said.append(f"{words} was not changed. {type(error).__name__}: {error}")
+                continue
+            moved = (view.outcome, view.definition) != (before.outcome, before.definition)
+            if moved and before.modality is not None and view.modality is None:
+                self._said.append(f"{view.evidence.label(view.outcome)} has no study of {before.modality}: all are included.")
+        self._view = view
         try:
-            self.view = before.with_choice(**choice)
-            if self.view.outcome != before.outcome:
-                self.modality.options = _options(self._modalities())
-                self.modality.value = self.view.modality or ""
-            self._show(list_anew=set(choice) != {"model"})
-        except Exception as error:
-            # Nobody sees the traceback of a callback, and the numbers of another view must not remain.
-            self.figure.value = self.code.value = ""
-            self.numbers.value = card("This view cannot be shown", f"{type(error).__name__}: {error}")
-            raise
-        finally:
-            self._quiet = False
+            shown = self._parts(view)
+            with self.turns.gate:
+                if not self.turns.waiting:
+                    self._write(view, shown)
+        except BaseException as error:
+            self._broken(view, error)
+            if not isinstance(error, Exception):
+                raise
 
-    def _show(self, *, list_anew: bool) -> None:
-        view = self.view
-        if list_anew:
-            self._list()
-        self.numbers.value = f"<div style='{_TEXT}'>{self._numbers()}</div>"
-        self.code.value = (
-            f"<div class='metanet {NO_MATH}'><strong>Code for this view</strong><pre class='metanet-code' "
-            f"style='white-space:pre-wrap;word-break:normal;margin:.2em 0 .6em'>{html_text_lines(view.code)}</pre></div>"
-        )
-        self.figure.value = "" if view.fit is None else _figure(view.fit)
+    # The view as it is shown
 
-    def _numbers(self) -> str:
-        """The result as a card, and the result before studies were excluded by hand."""
-        fit = self.view.fit
-        whole = self.view.with_choice(left_out=frozenset())
+    def _parts(self, view: View) -> dict[str, str]:
+        """Numbers, code and figure. What cannot be made says so in its place, and the others are shown."""
+        if view.code == self._last[0]:
+            return self._last[1]
+        makers: dict[str, tuple[str, Callable[[], str]]] = {
+            "numbers": ("The numbers", lambda: parts.numbers(view, self._whole_of(view))),
+            "code": ("The code", lambda: parts.code(view)),
+            "figure": ("The figure", lambda: parts.figure(view)),
+        }
+        made: dict[str, str] = {}
+        whole = True
+        for name, (what, maker) in makers.items():
+            if self.turns.waiting:
+                # Another choice came: this view is not shown.
+                return made
+            try:
+                made[name] = maker()
+            except Exception as error:
+                made[name] = parts.failure(f"{what} cannot be shown", error)
+                whole = False
+        if whole:
+            self._last = view.code, made
+        return made
+
+    def _whole_of(self, view: View) -> Pooled | None:
+        """The result of a view before studies were excluded by hand."""
+        whole = view.with_choice(left_out=frozenset())
         if whole != self._whole:
-            self._whole = self.view if whole == self.view else whole
-        shown = card("Nothing to pool", self.view.trouble) if fit is None else fit._repr_html_()
-        if not self.view.left_out or self._whole.fit is None:
-            return shown
-        first, *others = self._whole.fit.rows()[1:]
-        # The median and the average stand together.
-        beside = [row for row in others[:1] if row[0] in ("Median rate", "Population-averaged rate")]
-        text = "; ".join(f"{in_sentence(name)} {value}" for name, value in (first, *beside))
-        told = html_text(f"With all rows included: {text}.")
-        return f"{shown}<div class='metanet-whole {NO_MATH}'>{told}</div>"
+            self._whole = view if whole == view else whole
+        return self._whole.fit
 
-    def _list(self) -> None:
+    def _broken(self, view: View, error: BaseException) -> None:
+        """Such as an interrupted kernel: no number of another view remains."""
+        with self.turns.writing():
+            self.figure.value = self.code.value = ""
+            self.numbers.value = parts.failure("This view cannot be shown", error)
+            with suppress(Exception):
+                self._write_controls(view)
+
+    def _write(self, view: View, shown: Mapping[str, str]) -> None:
+        """Write all widgets. Nothing that they tell meanwhile is a choice."""
+        with self.turns.writing():
+            self._write_controls(view)
+            for name in ("numbers", "code", "figure"):
+                getattr(self, name).value = shown[name]
+            self.said.value, self._said = parts.message(self._said), []
+
+    def _write_controls(self, view: View) -> None:
+        self._write_menus(view)
+        self._write_boxes(view)
+        self.save_figure.disabled = self.save_table.disabled = view.fit is None
+        for control in (*self.menus.values(), *self.studies.children):
+            control.reply()
+
+    def _write_menus(self, view: View) -> None:
+        old, self.menus = self.menus, {}
+        column = None if view.filter is None else view.filter.column
+        for name, (label, pairs, value, kind) in _menus_of(view).items():
+            menu = old.get(name)
+            if (
+                type(menu) is kind
+                and (menu.heading, menu.pairs) == (label, tuple(pairs))
+                and (name != VALUES or menu.column == column)
+            ):
+                menu.choose(value)
+            else:
+                # A menu of other words is another widget: a choice in the old one, on its way, is not taken for one in the new.
+                looks = self._menu_looks if kind is Menu else self._range_looks
+                menu = watch(kind(self.turns, label, pairs, value, looks), self._menu_chosen(name))
+                menu.column = column
+            self.menus[name] = menu
+        children = tuple(self.menus.values())
+        if self._menu_box.children != children:
+            self._menu_box.children = children
+        for menu in old.values():
+            if menu not in children:
+                menu.retire()
+
+    def _write_boxes(self, view: View) -> None:
         """One box for each row, in the order of the data; boxes are recreated only where the rows changed."""
-        view = self.view
         rows = [(str(row["study"]), f"{row['events']}/{row['total']}") for row in view.all_rates.to_dict("records")]
-        if [(box.study, box.counts) for box in self.studies.children] != rows:
-            old = self.studies.children
-            self.studies.children = [self._box(*row) for row in rows]
+        old = self.studies.children
+        if [(box.study, box.counts) for box in old] != rows:
+            self.studies.children = tuple(watch(StudyBox(self.turns, *row, self._box_looks), self._box_clicked) for row in rows)
             for box in old:
-                box.close()
+                box.retire()
         for box in self.studies.children:
             box.value = box.study not in view.left_out
         self.everything.disabled = not view.left_out
-        told = [f"{len(view.rates)} of {plural(len(rows), 'row')} included.", "Clear a box to exclude a study."]
-        self.count.value = f"<div style='{_TEXT}'>{'<br>'.join(told) if rows else 'No rows.'}</div>"
+        told = f"{len(view.rates)} of {plural(len(rows), 'row')} included; untick to exclude." if rows else "No rows."
+        gaps = 0 if view.filter is None else view.filter.gaps(view.selection)
+        if gaps and view.filter is not None:
+            title = column_title(view.evidence, view.outcome, view.filter.column)
+            told += f"<br>The filter excludes {plural(gaps, 'row')} without a value: {html_text(title)}."
+        self.count.value = f"<div style='{parts.TEXT};margin-top:.3em'>{told}</div>"
 
-    def _box(self, name: str, counts: str) -> _StudyBox:
-        box = _StudyBox(name, counts, self._line)
-        box.observe(self._clicked, names="value")
-        return box
+    # Files
 
-    def _clicked(self, change: Any) -> None:
-        name = change["owner"].study
-        left = self.view.left_out
-        self._change(left_out=left - {name} if change["new"] else left | {name})
-
-
-class _StudyBox(widgets.Checkbox):  # type: ignore[misc]
-    """A study to include or exclude. Its name is text from the data."""
-
-    def __init__(self, study: str, counts: str, layout: widgets.Layout) -> None:
-        self.study, self.counts = study, counts
-        shown = visible(study)
-        short = shown if len(shown) <= _NAME else f"{shown[: _NAME - 1]}…"
-        super().__init__(
-            value=True,
-            description=f"{short}  {counts}".translate(_NO_MATH),
-            indent=False,
-            tooltip=f"{shown[:400]}  {counts}",
-            layout=layout,
-        )
+    def _save(self, save: Callable[[View, Pooled], list[Path]]) -> None:
+        """Save something of the view, and say where."""
+        view = self.view
+        if view.fit is None:
+            text = "There is no result to save."
+        else:
+            try:
+                text = f"Saved as {listing([str(path) for path in save(view, view.fit)])}."
+            except Exception as error:
+                text = f"Not saved: {error}"
+        with self.turns.writing():
+            self.said.value = parts.message([text])
 
 
-def _choice(label: str, options: dict[str, Any], value: Any) -> widgets.Dropdown:
-    return widgets.Dropdown(
-        options=_options(options),
-        value=value or "",
-        description=label,
-        layout=widgets.Layout(width="25em"),
-        style={"description_width": "5em"},
-    )
+def _menus_of(view: View) -> dict[str, tuple[str, list[Any], Any, type[Menu] | type[Range]]]:
+    """The menus of a view by name: label, values, the chosen one and the kind of widget. Those without a choice are missing."""
+    evidence, outcome, definition = view.evidence, view.outcome, view.definition
+    place = (evidence, outcome, definition)
+    modalities = modalities_of(*place)
+    everything = {ALL: None, **{short(name): name for name in modalities}} if len(modalities) > 1 else {}
+    overlaps = OVERLAPS if has_overlap(*place) or view.overlap != "keep_largest" else {}
+    certainties = CERTAINTIES if has_certainty(*place) or view.certainty is not None else {}
+    columns = filters_of(*place)
+    chosen = view.filter
+    found: dict[str, tuple[str, Mapping[str, Any], Any]] = {
+        "outcome": ("Outcome", outcomes_of(evidence), outcome),
+        "modality": (column_title(evidence, outcome, "modality_class"), everything, view.modality),
+        "definition": ("Definition", definitions_of(evidence, outcome), definition),
+        "model": ("Model", {name: name for name in MODELS}, view.model),
+        "ci": ("Interval", intervals_of(view.model), view.ci),
+        "level": ("Level", {**LEVELS}, view.level),
+        "overlap": ("Overlap", overlaps, view.overlap),
+        "certainty": ("Certainty", certainties, view.certainty),
+        FILTER: ("Filter by", _filters(columns), None if chosen is None else chosen.column),
+    }
+    menus: dict[str, tuple[str, list[Any], Any, type[Menu] | type[Range]]] = {
+        name: (label, list(pairs.items()), value, Menu) for name, (label, pairs, value) in found.items() if len(pairs) > 1
+    }
+    if chosen is not None and chosen.column in columns:
+        column = columns[chosen.column]
+        if column.kind == "range":
+            menus[VALUES] = (column.title, [(words_of(number), number) for number in column.values], chosen.value, Range)
+        else:
+            menus[VALUES] = (column.title, _conditions(column), chosen, Menu)
+    return menus
 
 
-def _options(options: dict[str, Any]) -> list[tuple[str, str]]:
-    """Labels and values of a dropdown. A dropdown shows nothing for None, so the empty text represents it."""
-    return [(words, value or "") for words, value in options.items()]
+def _filters(columns: Mapping[str, Any]) -> dict[str, str | None]:
+    return {"No filter": None, **{column.title: name for name, column in columns.items()}} if columns else {}
 
 
-def html_text_lines(text: str) -> str:
-    """Lines as escaped HTML; each line on its own, because a line end is no character of a name."""
-    return "\n".join(html_text(line) for line in text.split("\n"))
+def _conditions(column: FilterColumn) -> list[tuple[str, Condition]]:
+    """Labels and conditions of a column of words: each value alone, and all but it."""
+    words = {value: words_of(value) for value in column.values}
+    alone = [(text, Condition(column.name, "is", value)) for value, text in words.items()]
+    without = [(f"Not: {text}", Condition(column.name, "is not", value)) for value, text in words.items()]
+    return [("All", Condition(column.name)), *alone, *without]
 
 
-def _figure(fit: Pooled) -> str:
-    """The forest plot as an image, which can neither run nor fetch anything."""
-    with bare_figures():
-        axes = forest(fit)
-        image, text = svg_image(axes)
-    width = axes.figure.bbox.width / axes.figure.dpi
-    size = f"width:100%;min-width:{_SHRUNK * width:.2f}in;max-width:{width:.2f}in"
-    data = base64.b64encode(image).decode("ascii")
-    return (
-        f"<div style='overflow-x:auto'><img style='{size};background:white' alt='{html_text(text)}' "
-        f"src='data:image/svg+xml;base64,{data}'></div>"
-    )
+def _with(view: View, name: str, value: Any, column: str | None) -> View:
+    """The view after a choice in a menu; `column` is that of the filter whose values the menu had."""
+    if name == FILTER:
+        return view.with_choice(filter=None if value is None else Condition(value))
+    if name != VALUES:
+        return view.with_choice(**{name: value})
+    if view.filter is None or column is None or view.filter.column != column:
+        return view
+    if not isinstance(value, Condition):
+        value = Condition(column) if value is None else Condition(column, "from to", value)
+    return view.with_choice(filter=value)
+
+
+def _part(name: str, *children: widgets.Widget) -> widgets.Box:
+    """A part of the panel; `parts.SHEET` places it by its class."""
+    box = widgets.Box(children)
+    box.add_class(f"metanet-{name}")
+    return box
+
+
+def _button(words: str, tip: str, click: Callable[[], None]) -> widgets.Button:
+    button = widgets.Button(description=words, tooltip=tip, layout=widgets.Layout(width="auto", margin="4px 2px"))
+    button.on_click(lambda _: click())
+    return button

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from metanet.base.errors import MetanetError, MetanetWarning
 from metanet.base.groups import natural
+from metanet.base.untrusted import visible
+from metanet.explorer.choices import MODELS, Condition, definitions_of, filters_of, intervals_of, literal, modalities_of, selected
 from metanet.models.pooling.pool import pool
 from metanet.models.results.pooled import Pooled
 
@@ -19,18 +20,12 @@ if TYPE_CHECKING:
     from metanet.evidence import Evidence
 
 
-#: The choices and their labels.
-MODELS: Mapping[str, Mapping[str, Any]] = {
-    "Binomial-normal, Bayesian": {},
-    "Binomial-normal (GLMM)": {"model": "glmm"},
-    "Beta-binomial": {"model": "beta_binomial"},
-    "Inverse variance, logit": {"model": "inverse_variance"},
-    "Inverse variance, Freeman-Tukey": {"model": "inverse_variance", "measure": "PFT"},
-    "Common effect, logit": {"model": "common"},
-}
-OVERLAPS = {"Largest report of a cohort": "keep_largest", "Newest report": "keep_newest", "All reports": "keep_all"}
-CERTAINTIES = {"Any": None, "Low or better": "low", "Moderate or better": "moderate", "High": "high"}
-ALL = "All modalities"
+@dataclass(frozen=True)
+class Loading:
+    """How a script gets the evidence: an expression, and what a reader has to know of it."""
+
+    expression: str = "mn.load_evidence()"
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,19 +39,49 @@ class View:
     overlap: str = "keep_largest"
     certainty: str | None = None
     left_out: frozenset[str] = frozenset()
+    definition: str | None = None
+    #: Interval of the mean; None is the model's own.
+    ci: str | None = None
+    level: float = 0.95
+    filter: Condition | None = None
     #: How the evidence is loaded, for the code.
-    folder: str | None = None
+    loading: Loading = field(default=Loading(), compare=False)
+
+    @cached_property
+    def selection(self) -> pd.DataFrame:
+        """The rows of the selection, before the filter."""
+        return selected(
+            self.evidence, self.outcome, self.definition, modality=self.modality, overlap=self.overlap, certainty=self.certainty
+        )
 
     @cached_property
     def all_rates(self) -> pd.DataFrame:
         """The rows of the selection, including studies excluded by hand."""
-        return self.evidence.rates(self.outcome, modality=self.modality, overlap=self.overlap, certainty=self.certainty)
+        return self.selection if self.filter is None else self.filter.kept(self.selection)
 
     @cached_property
     def rates(self) -> pd.DataFrame:
         """The rows that are pooled."""
         rates = self.all_rates
         return rates[~rates["study"].isin(self.left_out)]
+
+    @property
+    def title(self) -> str:
+        """What the view is about: "Objective response, TARE"."""
+        known = modalities_of(self.evidence, self.outcome, self.definition)
+        group = known[0] if self.modality is None and len(known) == 1 else self.modality
+        about = [self.evidence.label(self.outcome), self.rates.attrs.get("definition_title"), group]
+        return visible(", ".join(str(word) for word in about if word))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments of `pool` that are not its defaults."""
+        options = dict(MODELS[self.model])
+        if self.ci is not None:
+            options["ci"] = self.ci
+        if self.level != 0.95:
+            options["level"] = self.level
+        return options
 
     @cached_property
     def fit(self) -> Pooled | None:
@@ -78,57 +103,45 @@ class View:
             with warnings.catch_warnings():
                 # The notes of the result repeat them; a widget's callback has no cell to write them under.
                 warnings.simplefilter("ignore", MetanetWarning)
-                return pool(self.rates, **MODELS[self.model]), ""
+                return pool(self.rates, **self.options), ""
         except MetanetError as error:
             return None, str(error)
+        except Exception as error:
+            # A click has no cell for a traceback, and the numbers of another view must not remain.
+            return None, f"{type(error).__name__}: {error}"
 
     def with_choice(self, **choice: Any) -> View:
         """Another view.
 
-        A new outcome keeps the modality if it has studies of it; names that are no longer among the rows are dropped.
+        What another outcome, definition or model does not have is dropped: its modality, its interval, the value of its filter, and
+        names that are no longer among the rows.
         """
         other = replace(self, **choice)
-        if other.modality is not None and other.modality not in modalities_of(other.evidence, other.outcome):
+        if other.definition is not None and other.definition not in definitions_of(other.evidence, other.outcome).values():
+            other = replace(other, definition=None)
+        if other.modality is not None and other.modality not in modalities_of(other.evidence, other.outcome, other.definition):
             other = replace(other, modality=None)
+        if other.ci is not None and other.ci not in intervals_of(other.model).values():
+            other = replace(other, ci=None)
+        if other.filter is not None:
+            known = filters_of(other.evidence, other.outcome, other.definition).get(other.filter.column)
+            other = replace(other, filter=None if known is None else other.filter.within(known))
         return replace(other, left_out=other.left_out & set(other.all_rates["study"]))
 
     @property
     def code(self) -> str:
         """Python that gives this result. Names from the data are string literals."""
-        folder = "" if self.folder is None else literal(self.folder)
-        arguments = [literal(self.outcome)]
-        if self.modality is not None:
-            arguments.append(f"modality={literal(self.modality)}")
-        if self.overlap != "keep_largest":
-            arguments.append(f"overlap={literal(self.overlap)}")
-        if self.certainty is not None:
-            arguments.append(f"certainty={literal(self.certainty)}")
-        lines = [f"rates = mn.load_evidence({folder}).rates({', '.join(arguments)})"]
+        overlap = None if self.overlap == "keep_largest" else self.overlap
+        chosen = {"modality": self.modality, "definition": self.definition, "overlap": overlap, "certainty": self.certainty}
+        arguments = [literal(self.outcome), *(f"{name}={literal(value)}" for name, value in chosen.items() if value is not None)]
+        lines = [f"rates = {self.loading.expression}.rates({', '.join(arguments)})"]
+        if self.loading.remark:
+            lines.insert(0, f"# {self.loading.remark}")
+        condition = None if self.filter is None else self.filter.code()
+        if condition is not None:
+            lines.append(condition)
         if self.left_out:
             names = ", ".join(literal(name) for name in sorted(self.left_out, key=natural))
             lines.append(f'rates = rates[~rates["study"].isin([{names}])]')
-        options = "".join(f", {name}={literal(value)}" for name, value in MODELS[self.model].items())
+        options = "".join(f", {name}={literal(value)}" for name, value in self.options.items())
         return "\n".join(["import metanet as mn", "", *lines, f"fit = mn.pool(rates{options})"])
-
-
-def literal(text: str) -> str:
-    """A text as a safe Python literal; unprintable characters are escaped."""
-    return '"' + "".join(_literal(character) for character in text) + '"'
-
-
-def _literal(character: str) -> str:
-    if character in '"\\':
-        return f"\\{character}"
-    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-
-
-def modalities_of(evidence: Evidence, outcome: str) -> tuple[str, ...]:
-    """The modality classes that have a poolable study of an outcome."""
-    frame = evidence.poolable()
-    return tuple(frame.loc[frame["outcome"] == outcome, "modality_class"])
-
-
-def outcomes_of(evidence: Evidence) -> dict[str, str]:
-    """Printed name -> outcome, of outcomes with a poolable study."""
-    with_rows = set(evidence.poolable()["outcome"])
-    return {evidence.label(name): name for name in evidence.outcome_names if name in with_rows}

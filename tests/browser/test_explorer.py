@@ -13,13 +13,14 @@ from metanet.explorer.view import literal
 from tests.browser.devtools import Page
 from tests.browser.jupyter import MISSING, RUN, open_explorer, running_lab
 from tests.reporting.conftest import HOSTILE, hostile_evidence  # noqa: F401 - a fixture
+from tests.work import wait_until
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {MISSING}; tests/explorer still ran")
 
 MATHEMATICS = HOSTILE + r"{2}$ \(y\)"
 IN = "document.querySelector('.metanet-explorer')"
-ROWS = f"""Object.fromEntries([...{IN}.querySelectorAll('.metanet-card tr')].map(
-    r => [r.querySelector('th').textContent, r.querySelector('td').textContent]))"""
+ROWS = f"""Object.fromEntries([...{IN}.querySelectorAll('.metanet-pairs > div')].map(
+    r => [r.querySelector('strong').textContent, r.querySelector('.metanet-value').textContent]))"""
 CODE = f"{IN}.querySelector('.metanet-code').textContent"
 IMAGE = f"{IN}.querySelector('img').src"
 
@@ -50,7 +51,7 @@ CONTRASTS = r"""(() => {
 })()"""
 
 
-#: What is cut or overlaps: words wider than their dropdown, parts that lie over one another, lists that scroll sideways.
+#: What is cut or overlaps: a chosen word wider than its menu, parts that lie over one another, lists that scroll sideways.
 MISPLACED = f"""(() => {{
     const wrong = [];
     const pen = document.createElement('canvas').getContext('2d');
@@ -58,21 +59,37 @@ MISPLACED = f"""(() => {{
         const style = getComputedStyle(select);
         pen.font = style.font;
         const room = select.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
-        for (const option of select.options) {{
-            const width = pen.measureText(option.text).width;
-            if (width > room) wrong.push(`${{option.text}} takes ${{width}} of ${{room}} pixels`);
+        const words = select.selectedOptions[0].text;
+        const width = pen.measureText(words).width;
+        if (width > room) wrong.push(`${{words}} takes ${{width}} of ${{room}} pixels`);
+    }}
+    const all = {IN}.getBoundingClientRect();
+    const parts = [...{IN}.querySelector('.metanet-parts').children].map(e => [e.className, e.getBoundingClientRect()]);
+    for (const [name, one] of parts) {{
+        if (one.right > all.right + 1) wrong.push(`${{name}} is wider than the notebook`);
+        for (const [other, two] of parts) {{
+            const across = one.left < two.right - 1 && two.left < one.right - 1;
+            if (name < other && across && one.top < two.bottom - 1 && two.top < one.bottom - 1)
+                wrong.push(`${{name}} lies over ${{other}}`);
         }}
     }}
-    const [left, right] = [...{IN}.children].map(e => e.getBoundingClientRect());
-    if (right.left < left.right && right.top < left.bottom) wrong.push('the result lies over the choices');
-    if (right.right > {IN}.getBoundingClientRect().right + 1) wrong.push('the result is wider than the notebook');
-    const list = {IN}.querySelector('input[type=checkbox]').closest('.widget-vbox');
-    if (list.scrollWidth > list.clientWidth + 1) wrong.push('the studies scroll sideways');
+    for (const name of ['list', 'menus']) {{
+        const list = {IN}.querySelector(`.metanet-${{name}}`);
+        if (list.scrollWidth > list.clientWidth + 1) wrong.push(`the ${{name}} scroll sideways`);
+    }}
     const image = {IN}.querySelector('img');
     const share = image.clientWidth / image.naturalWidth;
     if (share < 0.5 || share > 1.01) wrong.push(`the figure is shown at ${{share}} of its size`);
     return wrong;
 }})()"""
+#: The part of the window in which the notebook is, and the whole figure.
+PLACES = f"""(() => {{
+    const room = document.querySelector('.jp-NotebookPanel .jp-WindowedPanel-outer').getBoundingClientRect();
+    const [card, figure] = ['.metanet-card', '.metanet-figure'].map(n => {IN}.querySelector(n).getBoundingClientRect());
+    return [room.top <= card.top, figure.bottom <= room.bottom, figure.height, {IN}.querySelector('img').clientHeight];
+}})()"""
+#: Two frames of the browser: what was sent is laid out.
+FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 def box_of(name):
@@ -99,7 +116,7 @@ def choose(page, label, words):
 
 def shows(page, fit):
     """Wait until the card holds exactly the numbers of a result."""
-    expected = json.dumps(dict(fit.rows()))
+    expected = json.dumps(dict(fit.rows()[1:]))
     page.wait(f"JSON.stringify({ROWS}) === JSON.stringify({expected})", f"the numbers {fit.rows()[1]}")
 
 
@@ -118,14 +135,19 @@ def faults(page):
 
 def test_a_click_removes_a_study_and_the_numbers_become_those_of_pool_without_it(tmp_path):
     evidence = mn.load_evidence()
-    rates = evidence.rates("objective_response")
-    name = "Kennedy 2008"
+    rates = evidence.rates("objective_response", modality="PRRT")
+    name = "Bodei 2011"
     with running_lab(tmp_path / "lab") as address, Page(tmp_path / "chromium") as page:
+        page.size(1400, 900)
         open_explorer(page, address)
         whole = mn.pool(rates)
         shows(page, whole)
         assert "isin" not in page.run(CODE)
         image = page.run(IMAGE)
+        # All of it is in a window of a common size, without scrolling: the figure as well.
+        above, below, height, whole_height = page.run(PLACES)
+        assert (above, below) == (True, True)
+        assert height + 1 >= whole_height
 
         page.click(box_of(name))
         without = mn.pool(rates[rates["study"] != name])
@@ -149,7 +171,7 @@ def test_a_click_removes_a_study_and_the_numbers_become_those_of_pool_without_it
         shows(page, mn.pool(rates, model="beta_binomial"))
         image = new_image(page, image)
         choose(page, "Outcome", "Hepatotoxicity")
-        rates = evidence.rates("hepatotoxicity")
+        rates = evidence.rates("hepatotoxicity", modality="PRRT")
         shows(page, mn.pool(rates, model="beta_binomial"))
         new_image(page, image)
         assert page.run(f"{IN}.querySelectorAll('input[type=checkbox]').length") == len(rates)
@@ -157,11 +179,96 @@ def test_a_click_removes_a_study_and_the_numbers_become_those_of_pool_without_it
         exec(page.run(CODE), known)
         assert known["fit"].to_dict() == mn.pool(rates, model="beta_binomial").to_dict()
 
-        # Nothing is cut at either width: dropdowns hold their words, and no part lies over another.
-        for width in (1400, 900):
-            page.size(width, 1000)
-            page.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-            assert page.run(MISPLACED) == []
+        choose(page, "Model", "Inverse variance, Freeman-Tukey")
+        shows(page, mn.pool(rates, model="inverse_variance", measure="PFT"))
+        # No part lies over another at any width; in a narrow place the longest words of a menu end in an ellipsis.
+        for width in (1400, 1100, 800):
+            page.size(width, 900)
+            page.run(FRAMES)
+            assert [wrong for wrong in page.run(MISPLACED) if width == 1400 or " takes " not in wrong] == []
+        assert faults(page) == ([], [], [])
+
+
+#: What the page shows: menus by label, boxes by study, the code, and the state of the figure.
+SHOWN = f"""(() => {{
+    const plain = text => text.split(/[\\s\\u00a0]+/).join(' ').trim();
+    const menus = [...{IN}.querySelectorAll('select')].map(s => [plain(s.labels[0].textContent), plain(s.selectedOptions[0].text)]);
+    const boxes = [...{IN}.querySelectorAll('.metanet-list input')].map(
+        b => [plain(b.closest('label').textContent), b.checked]);
+    return {{menus: Object.fromEntries(menus), boxes, code: {CODE}, card: {ROWS}, alt: {IN}.querySelector('img')?.alt ?? ''}};
+}})()"""
+
+
+def test_fast_clicks_are_all_made_and_what_is_shown_agrees(tmp_path):
+    evidence = mn.load_evidence()
+    with running_lab(tmp_path / "lab") as address, Page(tmp_path / "chromium") as page:
+        open_explorer(page, address)
+        rates = evidence.rates("objective_response", modality="PRRT")
+        shows(page, mn.pool(rates))
+        names = ["McStay 2005", "Valkema 2006", "Limouris 2008"]
+
+        # Boxes and menus within a moment: nothing waits for an answer of the kernel.
+        for name in names:
+            page.click(box_of(name))
+        choose(page, "Model", "Beta-binomial")
+        choose(page, "Level", "90 %")
+        page.click(box_of(names[0]))
+        choose(page, "Model", "Inverse variance, logit")
+        left = rates[~rates["study"].isin(names[1:])]
+        fit = mn.pool(left, model="inverse_variance", level=0.9)
+        shows(page, fit)
+        page.wait(f"{CODE}.includes('isin')", "the code")
+        shown = page.run(SHOWN)
+        assert (shown["menus"]["Model"], shown["menus"]["Level"]) == ("Inverse variance, logit", "90 %")
+        assert {name.rsplit(" ", 1)[0] for name, on in shown["boxes"] if not on} == set(names[1:])
+        known = {}
+        exec(shown["code"], known)
+        assert known["fit"].to_dict() == fit.to_dict()
+
+        # An outcome and, before its modalities arrive, a choice in the old menu of modalities: either counts, and all agrees.
+        for outcome in ("Major morbidity", "Hepatotoxicity", "Disease control", "Carcinoid crisis", "Objective response"):
+            choose(page, "Outcome", outcome)
+            page.run(
+                f"""(() => {{const s = [...{IN}.querySelectorAll('select')].find(s => s.labels[0].textContent === 'Modality class');
+                if (s) {{ s.selectedIndex = s.options.length - 1; s.dispatchEvent(new Event('change', {{bubbles: true}})); }} }})()"""
+            )
+            page.click(f"{IN}.querySelector('.metanet-list input')")
+        wait_until(lambda: settled(page), "the end of the burst")
+        shown = page.run(SHOWN)
+        known = {}
+        exec(shown["code"], known)
+        assert shown["menus"]["Outcome"] == "Objective response"
+        assert 'rates("objective_response"' in shown["code"]
+        assert dict(known["fit"].rows()[1:]) == shown["card"]
+        assert f"{100 * known['fit'].estimate:.1f}" in shown["alt"]
+        ticked = [name for name, on in shown["boxes"] if on]
+        assert ticked == [f"{row.study} {row.events}/{row.total}" for row in known["rates"].itertuples()]
+        modality = shown["menus"]["Modality class"]
+        assert (f'modality="{modality}"' in shown["code"]) == (modality != "All modalities")
+        assert faults(page) == ([], [], [])
+
+
+def settled(page):
+    """Whether the page showed the same for a second."""
+    before = page.run(SHOWN)
+    page.run("new Promise(done => setTimeout(done, 1000))")
+    return page.run(SHOWN) == before
+
+
+def test_files_are_saved_into_the_working_folder_and_never_over_another(tmp_path):
+    work = tmp_path / "lab" / "work"
+    with running_lab(tmp_path / "lab") as address, Page(tmp_path / "chromium") as page:
+        open_explorer(page, address)
+        for number in ("", "_2"):
+            for words, what, endings in (("Save figure", "forest", ("png", "svg")), ("Save table", "studies", ("docx",))):
+                page.click(f"[...{IN}.querySelectorAll('button')].find(b => b.textContent === {json.dumps(words)})")
+                files = [work / f"objective_response_prrt_{what}{number}.{ending}" for ending in endings]
+                told = f"Saved as {' and '.join(map(str, files))}."
+                page.wait(f"{IN}.querySelector('.metanet-said')?.textContent === {json.dumps(told)}", told)
+                assert all(file.stat().st_size > 1000 for file in files)
+        # Numbers and code are text that can be selected.
+        for place in (".metanet-value", ".metanet-code"):
+            assert page.run(f"getComputedStyle({IN}.querySelector('{place}')).userSelect") != "none"
         assert faults(page) == ([], [], [])
 
 

@@ -2,6 +2,7 @@
 
 import sys
 
+import pandas as pd
 import pytest
 
 import metanet as mn
@@ -19,11 +20,49 @@ def explorer(with_widgets):
     return mn.explore(outcome="objective_response", modality="TARE")
 
 
-def test_without_arguments_it_opens_on_the_outcome_with_the_most_studies(with_widgets):
-    frame = mn.load_evidence().poolable().groupby("outcome")["k"].sum()
+def test_without_arguments_it_opens_on_the_outcome_and_the_modality_with_the_most_studies(with_widgets):
+    frame = mn.load_evidence().poolable()
     explorer = mn.explore()
-    assert explorer.view.outcome == frame.idxmax()
+    assert explorer.view.outcome == frame.groupby("outcome")["k"].sum().idxmax()
+    classes = frame[frame["outcome"] == explorer.view.outcome].set_index("modality_class")["k"]
+    assert explorer.view.modality == classes.idxmax()
+    assert f'modality="{classes.idxmax()}"' in explorer.code
+
+
+def test_all_modalities_are_one_word(with_widgets):
+    explorer = mn.explore(outcome="objective_response", modality="all")
     assert explorer.view.modality is None
+    assert repr(explorer).startswith("Explorer: Objective response, all modalities\n")
+
+
+@pytest.mark.parametrize("form", ["frame", "evidence", "file", "result", "folder"])
+def test_every_form_of_evidence_is_explored_with_the_menus_it_needs(with_widgets, tmp_path, form):
+    frame = pd.DataFrame({"study": list("ABCD"), "resp": [4, 9, 12, 3], "total": [20, 31, 40, 18], "site": ["x", "x", "y", "y"]})
+    frame.to_csv(tmp_path / "my table.csv", index=False)
+    evidence = mn.read(tmp_path / "my table.csv", "resp", "total")
+    plain = frame.rename(columns={"resp": "events"})
+    given = {
+        "frame": plain,
+        "evidence": evidence,
+        "file": tmp_path / "plain.csv",
+        "result": mn.pool(plain),
+        "folder": evidence.save(tmp_path / "folder"),
+    }[form]
+    plain.to_csv(tmp_path / "plain.csv", index=False)
+    explorer = mn.explore(given)
+    assert list(explorer._panel.menus) == ["model", "ci", "level", "filter"] or list(explorer._panel.menus) == [
+        "model",
+        "level",
+        "filter",
+    ]
+    assert explorer.fit.n == 109
+    explorer._panel.menus["filter"].choose("site")
+    explorer._panel.menus["values"].choose(explorer._panel.menus["values"].pairs[1][1])
+    known = {"data": plain}
+    exec(explorer.code, known)
+    assert known["fit"].to_dict() == explorer.fit.to_dict()
+    assert explorer.fit.k == 2
+    assert ("`data` is the frame that was given" in explorer.code) == (form in ("frame", "result"))
 
 
 def test_result_rows_and_code_follow_the_clicks(explorer):
@@ -50,7 +89,7 @@ def test_a_folder_may_be_given_as_text_or_as_path_or_as_evidence(with_widgets, t
         explorer = mn.explore(given, "hepatotoxicity")
         known = {}
         exec(explorer.code, known)
-        assert "my data" in explorer.code
+        assert f"mn.load_evidence({str(folder)!r})".replace("'", '"') in explorer.code
         assert known["fit"].to_dict() == explorer.fit.to_dict()
 
 
@@ -96,14 +135,17 @@ def test_evidence_without_a_poolable_row_is_refused(with_widgets, tmp_path):
 def test_without_ipywidgets_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     monkeypatch.delitem(sys.modules, "metanet.explorer.panel", raising=False)
-    with pytest.raises(MetanetError, match=r'pip install "metanet\[lab\]"'):
+    with pytest.raises(MetanetError, match=r"pip install 'ipywidgets>="):
         mn.explore()
 
 
 def test_a_notebook_is_given_the_widgets_and_a_page_without_them_the_numbers(explorer):
     bundle = explorer._repr_mimebundle_()
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.widget.model_id
-    assert explorer.fit._repr_html_() in bundle["text/html"]
+    page = bundle["text/html"]
+    assert "42.4 % (95 % CrI 32.1 to 53.3 %)" in page
+    assert "src='data:image/svg+xml;base64," in page
+    assert "mn.load_evidence().rates(&quot;objective_response&quot;, modality=&quot;TARE&quot;)" in page
     assert bundle["text/plain"] == repr(explorer)
 
 

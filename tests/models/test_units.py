@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 import metanet as mn
-from metanet.models.results.pooled import counted_units, units_of
+from metanet.models.results.units import counted_units, units_of
 
 
 def pooled(units):

@@ -12,7 +12,8 @@ from metanet.base.display import POINTS, RATE, TOO_WIDE, in_sentence, level_text
 from metanet.base.untrusted import listing
 from metanet.models.comparison.result import Comparison
 from metanet.models.regression.result import Regression
-from metanet.models.results.pooled import Pooled, counted_units
+from metanet.models.results.pooled import Pooled
+from metanet.models.results.units import counted_units
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,8 @@ from metanet.base.arguments import checked
 from metanet.base.display import RATE, interval, level_text, number, p_value, per_cent, plural
 from metanet.base.errors import ArgumentError
 from metanet.diagnostics.studies.series import LeaveOneOut
-from metanet.models.results.pooled import Pooled, counted_units, response_at
+from metanet.models.results.pooled import Pooled, response_at
+from metanet.models.results.units import counted_units
 
 
 @checked()

@@ -26,7 +26,7 @@ from metanet.kernels.numerics.distributions import two_sided_z
 from metanet.models.bayes.result import BayesPooled
 from metanet.models.pooling.inputs import read_studies
 from metanet.models.registry import PRIORS
-from metanet.models.results.pooled import units_of
+from metanet.models.results.units import units_of
 
 if TYPE_CHECKING:
     import pandas as pd

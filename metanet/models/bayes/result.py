@@ -13,7 +13,7 @@ from metanet.base.display import RATE, level_text, number, plural, scale_of
 from metanet.base.errors import ArgumentError, as_given
 from metanet.base.results import Method, Result, plain
 from metanet.kernels.bayes.marginals import Distribution
-from metanet.models.results.pooled import counted_units
+from metanet.models.results.units import counted_units
 
 if TYPE_CHECKING:
     import pandas as pd

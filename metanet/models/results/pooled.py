@@ -40,6 +40,7 @@ from metanet.kernels.normal_effect.random_effect import LINKS
 from metanet.models.options import Options
 from metanet.models.registry import TWO_STEP, model_row
 from metanet.models.results.study_table import StudyTable
+from metanet.models.results.units import counted_units, units_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,26 +90,6 @@ def responses_at(fit: Pooled, values: Array) -> Array:
     measure = MEASURES[fit.measure]
     size = _size(fit)
     return np.asarray(measure.back(values, None if size is None else np.full(values.shape, size)))
-
-
-#: Words of the evidence's column `unit`, with their singular. A column of that name with other words is about something else.
-UNITS = {"patients": "patient", "procedures": "procedure", "lesions": "lesion"}
-
-
-def units_of(rows: pd.DataFrame | None) -> tuple[str, ...]:
-    """The units that occur in the column `unit`; patients where nothing is said."""
-    if rows is None or "unit" not in rows.columns:
-        return ("patients",)
-    found = {str(unit) for unit in rows["unit"].dropna()} - {""}
-    known = tuple(unit for unit in UNITS if unit in found)
-    return known if known and len(known) == len(found) else ("patients",)
-
-
-def counted_units(number: int, units: tuple[str, ...]) -> str:
-    """`648 patients or procedures`, `1 patient`."""
-    first, *others = units
-    words = [UNITS[unit] if number == 1 else unit for unit in others]
-    return " or ".join([plural(number, UNITS[first], first), *words])
 
 
 @dataclass(frozen=True, eq=False)

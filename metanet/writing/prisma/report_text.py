@@ -16,7 +16,8 @@ from metanet.diagnostics.studies.count_bounds import CountBounds
 from metanet.evidence.selection import certainties
 from metanet.evidence.sources import Rates, rates_of
 from metanet.models.comparison.result import Comparison
-from metanet.models.results.pooled import Pooled, counted_units
+from metanet.models.results.pooled import Pooled
+from metanet.models.results.units import counted_units
 from metanet.writing.prisma import paragraphs
 from metanet.writing.prisma.paragraphs import CAUSES, ROBUST, kind_of
 
