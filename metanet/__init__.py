@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from metanet._version import __version__
-from metanet.base import drawing, reading
+from metanet.base import drawing, later
 from metanet.base.errors import ArgumentError, DataError, MetanetError, MetanetWarning, Problem, ReportError
 
 if TYPE_CHECKING:
@@ -153,7 +153,9 @@ __all__ = ["ArgumentError", "DataError", "MetanetError", "MetanetWarning", "Prob
 # knows every room.
 drawing.provide(lambda: import_module("metanet.figures.registry").draw)
 drawing.provide_picture(lambda: import_module("metanet.figures.forest.small").picture)
-reading.provide(lambda: import_module("metanet.reviews.one_table").read)
+later.provide("read", lambda: import_module("metanet.reviews.one_table").read)
+later.provide("updated", lambda: import_module("metanet.models.pooling.again").updated)
+later.provide("restricted", lambda: import_module("metanet.models.pooling.again").restricted)
 
 
 def _settle_in_notebook() -> None:

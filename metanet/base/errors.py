@@ -25,7 +25,7 @@ class MetanetError(Exception):
         """What IPython shows."""
         from metanet.base.tracebacks import rendered
 
-        return rendered(self)
+        return rendered(self, shorten, short=type(self).short)
 
 
 class ArgumentError(MetanetError, ValueError):

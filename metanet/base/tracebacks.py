@@ -5,32 +5,32 @@ from __future__ import annotations
 import linecache
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from metanet.base.errors import MetanetError, shorten
 from metanet.base.untrusted import visible
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 _WIDTH = 110
 
 
-def rendered(error: MetanetError) -> list[str]:
-    """The lines of an error: one paragraph, and where it arose; all frames where ``MetanetError.short`` is False."""
-    if not type(error).short:
+def rendered(error: Exception, shorten: Callable[[str], str], *, short: bool) -> list[str]:
+    """The lines of an error: one paragraph, and the line that caused it, cut by `shorten`; all frames where not `short`."""
+    if not short:
         return _full(error)
     text = "\n".join(
         "\n".join(textwrap.wrap(visible(line), _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)) or ""
         for line in str(error).split("\n")
     )
     lines = [f"{type(error).__name__}: {text}"]
-    if (place := _place(error.__traceback__)) is not None:
+    if (place := _place(error.__traceback__, shorten)) is not None:
         lines.append(f"  {place}")
     return lines
 
 
-def _place(trace: TracebackType | None) -> str | None:
+def _place(trace: TracebackType | None, shorten: Callable[[str], str]) -> str | None:
     """The last line outside of this package: where the user called it."""
     found = None
     while trace is not None:
@@ -43,7 +43,7 @@ def _place(trace: TracebackType | None) -> str | None:
     return found
 
 
-def _full(error: MetanetError) -> list[str]:
+def _full(error: Exception) -> list[str]:
     """Python's own traceback, as IPython would show it."""
     shells: Any = sys.modules.get("IPython")
     shell = None if shells is None else shells.get_ipython()

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
-from metanet.base import reading
+from metanet.base import later
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.base.untrusted import listing
 from metanet.evidence.evidence import Evidence, load_evidence
@@ -73,12 +73,12 @@ def evidence_of(source: Tables | None, argument: str = "evidence") -> Evidence:
         return load_evidence(None)
     if isinstance(value, (str, os.PathLike)):
         place = Path(value).expanduser()
-        made: Evidence = reading.read(value) if place.is_file() else load_evidence(value)
+        made: Evidence = later.call("read", value) if place.is_file() else load_evidence(value)
         return made
     if is_result(value):
-        return reading.read(value.rates(), total="total", events="events")  # type: ignore[no-any-return]
+        return later.call("read", value.rates(), total="total", events="events")  # type: ignore[no-any-return]
     if is_frame(value):
-        return reading.read(value)  # type: ignore[no-any-return]
+        return later.call("read", value)  # type: ignore[no-any-return]
     raise ArgumentError(
         f"{argument} must be evidence (from mn.read or mn.load_evidence), a pandas DataFrame, a result of mn.pool, a folder or a "
         f"file, not {type(value).__name__}."

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metanet.base import later
 from metanet.base.arguments import checked, level as check_level
 from metanet.base.arrays import Array
 from metanet.base.cards import beside
@@ -595,9 +596,8 @@ class Pooled(Result):
         >>> fit.update(model="glmm", without="Adam").k
         2
         """
-        from metanet.models.pooling.again import updated
-
-        return updated(self, without, choices)
+        again: Pooled = later.call("updated", self, without, choices)
+        return again
 
     @checked()
     def subset(self, condition: object) -> Pooled:
@@ -618,11 +618,10 @@ class Pooled(Result):
         ArgumentError
             A column that is not there, something else than a condition, or one that no study fulfils.
         """
-        from metanet.models.pooling.again import restricted
-
         # Between this method and whoever calls it is the check of the arguments.
         caller = sys._getframe(2)
-        return restricted(self, condition, {**caller.f_globals, **caller.f_locals})
+        part: Pooled = later.call("restricted", self, condition, {**caller.f_globals, **caller.f_locals})
+        return part
 
     @checked(level=check_level)
     def predict(self, *, level: float | None = None) -> pd.DataFrame:
