@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import linecache
 import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -13,17 +12,13 @@ from typing import Any
 from metanet.base.untrusted import visible
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
-_WIDTH = 110
 
 
 def rendered(error: Exception, shorten: Callable[[str], str], *, short: bool) -> list[str]:
     """The lines of an error: one paragraph, and the line that caused it, cut by `shorten`; all frames where not `short`."""
     if not short:
         return _full(error)
-    text = "\n".join(
-        "\n".join(textwrap.wrap(visible(line), _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)) or ""
-        for line in str(error).split("\n")
-    )
+    text = "\n".join(visible(line) for line in str(error).split("\n"))
     lines = [f"{type(error).__name__}: {text}"]
     if (place := _place(error.__traceback__, shorten)) is not None:
         lines.append(f"  {place}")

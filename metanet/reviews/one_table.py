@@ -428,8 +428,10 @@ def _given(table: _Table, columns: _Columns, outcomes: Sequence[OneOutcome], fou
             studies.setdefault(place, count.study)
             numbers[place][name] = count.cells
     own = [name for name in table.lines.columns if name not in columns.used]
-    # The columns of years and treatments are there under their own names as well, so that whoever writes them is understood.
+    # The columns of counts, years and treatments are there under their own names as well, so that whoever writes them is understood.
     again = {fields[name]: name for name in ("year", "modality_class", "modality", "arm") if name in fields}
+    if len(columns.outcomes) == 1:
+        again |= {name: field for name, field in zip(columns.outcomes[0][1:], ("events", "total"), strict=True) if name}
     again = {column: field for column, field in again.items() if column not in (*TAKEN, field)}
     control = "" in found
     arms = []
