@@ -172,7 +172,7 @@ class Evidence:
         Parameters
         ----------
         outcome : str
-            One of `outcome_names`.
+            One of `outcome_names`, or its label.
         modality : str or iterable of str, optional
             Modality classes ("TARE"), modalities ("TARE-resin") or several of them; None takes all.
         definition : str, optional
@@ -209,7 +209,7 @@ class Evidence:
         Overlap is decided last and within the selection. A report of another modality displaces none in this one, and
         an analysis across modalities includes each cohort once, unless `within` says otherwise.
         """
-        check_choice("outcome", outcome, self.outcome_names)
+        outcome = self.outcome(outcome)
         if within is not None:
             check_choice("within", within, WITHIN)
         selection = self._select(outcome, modality, definition, overlap, bool(poolable_only), certainty, within)
@@ -296,9 +296,14 @@ class Evidence:
         return to_frame(rows, text | dict.fromkeys(("k", "arms", "events", "total"), "int64"))
 
     @checked()
+    def outcome(self, word: str, argument: str = "outcome") -> str:
+        """The name of an outcome, which may be written as its label; an unknown one is an error that names `argument`."""
+        return selecting.resolve_outcome(word, self._outcomes, argument)
+
+    @checked()
     def definitions(self, outcome: str) -> dict[str, tuple[str, ...]]:
         """The families of definitions of an outcome, the default first; without entries where it has one definition."""
-        check_choice("outcome", outcome, self.outcome_names)
+        outcome = self.outcome(outcome)
         about = self._outcomes[outcome]
         families = sorted(about.families, key=lambda family: family.name != about.default_family)
         return {family.name: family.members for family in families}
@@ -306,13 +311,13 @@ class Evidence:
     @checked()
     def label(self, outcome: str) -> str:
         """The label of an outcome: "Objective response"."""
-        check_choice("outcome", outcome, self.outcome_names)
+        outcome = self.outcome(outcome)
         return self._outcomes[outcome].label
 
     @checked()
     def direction(self, outcome: str) -> str:
         """The direction of an outcome: "higher_is_better", "lower_is_better", or "" where the tables do not state it."""
-        check_choice("outcome", outcome, self.outcome_names)
+        outcome = self.outcome(outcome)
         return self._outcomes[outcome].direction
 
     @property
@@ -323,7 +328,7 @@ class Evidence:
     @checked()
     def has_certainty(self, outcome: str) -> bool:
         """Whether the table of an outcome states how certain its counts are."""
-        return self._outcomes[check_choice("outcome", outcome, self.outcome_names)].has_certainty
+        return self._outcomes[self.outcome(outcome)].has_certainty
 
     @checked()
     def fingerprint_of(self, outcome: str | Iterable[str] | None = None, modality: str | Iterable[str] | None = None) -> str:
@@ -342,8 +347,7 @@ class Evidence:
             SHA-256: equal as long as no row, study, label, definition or published rate of this part changes.
         """
         names = self.outcome_names if outcome is None else (outcome,) if isinstance(outcome, str) else tuple(outcome)
-        for name in names:
-            check_choice("outcome", name, self.outcome_names)
+        names = tuple(self.outcome(name) for name in names)
         chosen = selecting.resolve_modalities(modality, self._modalities)
         key = (names, None if chosen is None else tuple(sorted(chosen)))
         if key not in self._parts:

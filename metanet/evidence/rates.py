@@ -248,6 +248,15 @@ def resolve_definition(outcome: Outcome, definition: str | None) -> tuple[str, t
     return definition, families[definition].members if definition in families else (definition,)
 
 
+def resolve_outcome(outcome: object, known: Mapping[str, Outcome], argument: str = "outcome") -> str:
+    """The name of an outcome, which may be written as its label: "Objective response" is objective_response."""
+    if isinstance(outcome, str) and outcome not in known:
+        alike = [name for name, about in known.items() if about.label.casefold() == " ".join(outcome.split()).casefold()]
+        if len(alike) == 1:
+            return alike[0]
+    return check_choice(argument, outcome, tuple(known))
+
+
 def resolve_modalities(modality: object, known: Mapping[str, Iterable[str]]) -> tuple[str, ...] | None:
     """The words of `modality` as a tuple; each is a class of `known` or a modality in one of them."""
     if modality is None:

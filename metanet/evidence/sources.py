@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from metanet.base import later
-from metanet.base.errors import ArgumentError, check_choice, shorten
+from metanet.base.errors import ArgumentError, shorten
 from metanet.base.untrusted import listing
 from metanet.evidence.evidence import Evidence, load_evidence
 
@@ -99,7 +99,7 @@ def sole_outcome(evidence: Evidence, argument: str = "data") -> str:
 def outcome_of(evidence: Evidence, outcome: str | None) -> str:
     """The outcome that is named, or the one that the evidence has."""
     if outcome is not None:
-        return check_choice("outcome", outcome, evidence.outcome_names)
+        return evidence.outcome(outcome)
     names = evidence.outcome_names
     if len(names) > 1:
         raise ArgumentError(f"outcome is missing, and the evidence has {len(names)}: {listing(names, 12)}. Fix: name one.")

@@ -155,7 +155,7 @@ def _outcomes(evidence: Evidence, outcomes: Any, modality: object) -> list[str]:
     words = [outcomes] if isinstance(outcomes, str) else list(outcomes) if isinstance(outcomes, Iterable) else []
     if not words:
         raise ArgumentError(f"outcomes={as_given(outcomes)} must be one outcome or several, or None for all.")
-    return list(dict.fromkeys(check_choice("outcomes", word, evidence.outcome_names) for word in words))
+    return list(dict.fromkeys(evidence.outcome(word, "outcomes") for word in words))
 
 
 def _reading(fits: Sequence[Pooled]) -> list[str]:

@@ -393,3 +393,20 @@ def test_overlap_decided_within_each_group_gives_the_rows_of_each_group_alone(cu
 def test_groups_of_another_column_are_refused(curated):
     with pytest.raises(ArgumentError, match=r"within='modality_clas' is not known\. Did you mean 'modality_class'"):
         curated.rates("objective_response", within="modality_clas")
+
+
+def test_an_outcome_may_be_written_as_its_label(curated):
+    for word in ("Objective response", "objective  RESPONSE", "objective_response"):
+        assert curated.rates(word, modality="TARE").attrs["outcome"] == "objective_response"
+        assert curated.label(word) == "Objective response"
+        assert curated.fingerprint_of(word, "TARE") == curated.fingerprint_of("objective_response", "TARE")
+    with pytest.raises(ArgumentError, match="Did you mean 'objective_response'"):
+        curated.rates("objektive response")
+
+
+def test_a_report_takes_the_label_of_an_outcome(curated):
+    from metanet.reporting.run.batch import planned
+
+    (job,) = planned(curated, "Objective response", "TARE")
+    assert job.parameters["outcome"] == "objective_response"
+    assert job.folder == "objective_response/TARE"

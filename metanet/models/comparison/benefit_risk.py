@@ -216,7 +216,7 @@ def benefit_risk(
         ("benefit", benefit, benefit_definition, "higher_is_better"),
         ("risk", risk, risk_definition, "lower_is_better"),
     ):
-        check_choice(word, outcome, evidence.outcome_names)
+        outcome = evidence.outcome(outcome, word)
         within = by if by in WITHIN else None
         rows = evidence.rates(outcome, definition=definition, overlap=overlap, certainty=certainty, within=within)
         _check_direction(word, outcome, str(rows.attrs["direction"]), direction)

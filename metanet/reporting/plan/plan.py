@@ -85,7 +85,7 @@ def jobs_of(entries: Sequence[Entry], evidence: Evidence, data: str | None) -> l
 def check_entry(entry: Entry, evidence: Evidence) -> None:
     """Every name and value of an entry."""
     for name in entry.outcomes or ():
-        check_choice("outcome", name, evidence.outcome_names)
+        evidence.outcome(name)
     for name in entry.modalities or ():
         check_choice("modality", name, evidence.modality_classes)
     for name in (*entry.parameters, *entry.vary):
@@ -112,7 +112,8 @@ def _jobs(entry: Entry, evidence: Evidence, data: str | None, parameters: Mappin
     known = known_parameters(notebook)
     given = check_parameters(notebook, parameters)
     chosen = {name: given[name] for name in ROWS if given.get(name) is not None}
-    scope = Scope(evidence, entry.outcomes, entry.modalities, chosen)
+    outcomes = None if entry.outcomes is None else tuple(map(evidence.outcome, entry.outcomes))
+    scope = Scope(evidence, outcomes, entry.modalities, chosen)
     suffix = f".{slug(variant)}" if variant else ""
     variant = variant.replace("_", " ")
     subjects = own_notebook(scope, entry.name, known) if entry.analysis is None else NOTEBOOKS[entry.analysis].subjects(scope)
