@@ -57,6 +57,7 @@ def numbers(view: View, whole: Pooled | None) -> str:
         notes = "".join(f"<li>{html_text(note)}</li>" for note in view.fit.notes)
         listed = f"<ul class='metanet-notes' style='{_NOTES}' tabindex='0'>{notes}</ul>" if notes else ""
         title = f"<strong class='metanet-title'>{html_text(view.title)}</strong>: <span>{html_text(data)}</span>"
+        title += f" <small class='metanet-whose'>Evidence: {html_text(view.evidence.name)}</small>"
         shown = (
             f"<div class='metanet metanet-card {NO_MATH}' style='{_CARD}'><div>{title}</div>"
             f"<div class='metanet-pairs' style='{_PAIRS}'>{''.join(map(_pair, *zip(*pairs, strict=True)))}</div>{listed}"

@@ -15,6 +15,8 @@ class SmallEvidence:
     outcome_names = (OUTCOME,)
     modality_classes = ()
     path = Path("no such folder")
+    name = "a small table"
+    code = "evidence"
 
     def __init__(self, names, titles=None, **columns):
         counts = [(3 + 2 * i, 20 + 3 * i) for i in range(len(names))]

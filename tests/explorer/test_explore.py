@@ -161,3 +161,7 @@ def test_the_text_names_the_view_and_is_short(explorer):
 
 def test_completion_lists_the_public_names_only(explorer):
     assert dir(explorer) == ["code", "fit", "rates", "view", "widget"]
+
+
+def test_the_explorer_says_whose_evidence_it_shows(explorer):
+    assert "Evidence: the curated tables of metanet" in explorer._panel.numbers.value
