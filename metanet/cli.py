@@ -381,7 +381,11 @@ def new(dir: str, **given: Any) -> None:
 @click.argument("file")
 @click.option("--into", required=True, help="Folder of the review.")
 @_many(
-    "--map", "columns", metavar="COLUMN=FIELD", help="The field of a column, for formats that take it; COLUMN= leaves the column out."
+    "--map",
+    "columns",
+    metavar="COLUMN=FIELD",
+    help="The field of a column, for formats that take it; COLUMN= leaves the column out, COLUMN=+ keeps it under "
+    "its name; *= and *=+ do so with all others.",
 )
 @_many("--set", "values", metavar="FIELD=VALUE", help="A value for all rows of a field that the file does not have.")
 @_many("--rename", "renames", metavar="NAME=OTHER", help="Another name for a study, an outcome or a group of the file.")

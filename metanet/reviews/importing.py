@@ -52,6 +52,8 @@ class Imported:
     notes: tuple[str, ...]
     beside: tuple[tuple[str, int], ...] = ()
     agreement: Agreement | None = None
+    #: Columns that the arms got.
+    new_columns: tuple[str, ...] = ()
     #: Cells of studies that a list of references filled, and the studies; None for counts.
     filled: tuple[int, int] | None = None
 
@@ -72,6 +74,8 @@ class Imported:
         if self.new_outcomes:
             new = listing(self.new_outcomes, 12)
             notes.insert(0, f"New in {DESCRIPTOR}: {new}. State there in `direction` whether higher or lower is better.")
+        if self.new_columns:
+            notes.insert(0, f"New columns of the arms, with their titles in {DESCRIPTOR}: {listing(self.new_columns, 20)}.")
         if self.examples:
             notes.insert(0, f"The invented studies were removed: {listing(self.examples)}.")
         for number, noun, words in (
@@ -111,7 +115,8 @@ def import_review(
     into
         The folder of the review, or its `extracted_data`.
     columns
-        ``COLUMN=FIELD`` for covidence and csv: the field of a column. ``COLUMN=`` leaves one out, ``*=`` all others. In csv a
+        ``COLUMN=FIELD`` for covidence and csv: the field of a column. ``COLUMN=`` leaves one out, ``*=`` all others; ``COLUMN=+``
+        keeps one under its own name (funding, registration, a moderator), ``*=+`` all others. In csv a
         column may be ``percent``: the count is taken where one whole number of the total prints as it, and refused otherwise.
     values
         ``FIELD=VALUE``: the same value in every row, where the file has none.
@@ -197,6 +202,7 @@ def import_review(
         tuple(found.notes),
         tuple((place.relative_to(_root(folder)).as_posix(), number) for place, _, number in beside if place.suffix == ".csv"),
         agreement if agreement.rows else None,
+        tuple(merged.new_columns),
     )
 
 

@@ -22,6 +22,7 @@ from metanet.evidence.selection import IMPORTED
 from metanet.reviews.importers.extracted_counts import Count, Found, Place, Renames, cell, joined, spelled
 from metanet.reviews.names import author_and_year, cut, outcome_fault, outcome_file, study_id
 from metanet.reviews.new import still_examples
+from metanet.reviews.table_contract import described
 from metanet.reviews.template import NewOutcome, descriptor_text, outcome_resource
 
 _BOM = b"\xef\xbb\xbf"
@@ -76,6 +77,22 @@ class Draft:
                 self.changed = True
                 return
             start = reader.line_num
+
+    def widen(self, columns: Sequence[str]) -> None:
+        """Add columns, which are empty in the rows that are there; these keep their bytes up to the new cells."""
+        parts = list(io.StringIO(self.text, newline=""))
+        reader = csv.reader(iter(parts), strict=True)
+        head = io.StringIO(newline="")
+        csv.writer(head, lineterminator="").writerow(columns)
+        made, start = [], 0
+        for number, _ in enumerate(reader):
+            row = "".join(parts[start : reader.line_num])
+            start = reader.line_num
+            body = row.rstrip("\r\n")
+            made.append(f"{body},{head.getvalue() if number == 0 else ',' * (len(columns) - 1)}{row[len(body) :]}" if body else row)
+        self.text = "".join(made)
+        self.columns = (*self.columns, *columns)
+        self.changed = True
 
     def add(self, rows: Sequence[tuple[Mapping[str, str], Place]]) -> None:
         """Append rows; fields that are not columns of the file were refused before."""
@@ -146,6 +163,7 @@ class Merged:
     drafts: dict[str, Draft] = field(default_factory=dict)
     descriptor: bytes | None = None
     new_outcomes: list[str] = field(default_factory=list)
+    new_columns: list[str] = field(default_factory=list)
     examples: tuple[str, ...] = ()
     added: dict[str, int] = field(default_factory=dict)
     there: int = 0
@@ -172,6 +190,9 @@ class Merger:
         self._new: dict[str, dict[tuple[str, ...], tuple[Cells, Place]]] = {}
         #: Line of an arm that is there -> its larger size.
         self._grown: dict[int, int] = {}
+        #: Columns that no table has yet and that the arms get, with their descriptions.
+        self._own: dict[str, dict[str, Any]] = {}
+        self._written: dict[str, dict[str, str]] = {}
 
     def run(self) -> Merged:
         """The merged tables; faults are in the findings."""
@@ -182,6 +203,7 @@ class Merger:
         there = {row.text["modality"]: row.text["modality_class"] for row in old[arms.file].values()}
         stated = {word: name for name, words in arms.extra.get("modality_classes", {}).items() for word in words}
         self._groups = {**there, **stated}
+        self._new_columns(studies, arms)
         for count in self.found.counts:
             key = self._study(count)
             file = self._outcome(count)
@@ -194,6 +216,23 @@ class Merger:
         self._note_years(studies)
         self._draft(gone)
         return self.merged
+
+    def _new_columns(self, studies: TableContract, arms: TableContract) -> None:
+        """What the columns that are kept under their own names are, where no table has them yet."""
+        cells: dict[str, list[str]] = {}
+        for count in self.found.counts:
+            for name, text in count.own.items():
+                cells.setdefault(name, []).append(text)
+        known = {*studies.column_names, *arms.column_names}
+        for name, texts in cells.items():
+            if name not in known:
+                self._own[name], self._written[name] = described(name, texts)
+        if self._own and not (self.folder / DESCRIPTOR).is_file():
+            self.found.refuse(
+                f"has columns that the review does not have ({listing(self._own, 12)}), and a folder without {DESCRIPTOR} cannot get "
+                "new ones",
+                f"Import into a folder made by new_review, or leave them out with {spelled('columns', '*=')}",
+            )
 
     def _note_years(self, studies: TableContract) -> None:
         """Name the new studies that have no year."""
@@ -325,14 +364,15 @@ class Merger:
         return {**cells, "study_id": key}
 
     def _arm_cells(self, count: Count, key: str, arms: TableContract) -> Cells:
-        cells = {name: text for name, text in self._all(count).items() if name in arms.column_names and text}
+        cells = {name: text for name, text in self._all(count).items() if (name in arms.column_names or name in self._own) and text}
         modality = cells.get("modality", "")
         if not cells.get("modality_class"):
             cells["modality_class"] = self._groups.get(modality, modality)
         return {**cells, "study_id": key}
 
     def _all(self, count: Count) -> Cells:
-        return {**self.constants, **{name: text for name, text in count.cells.items() if text}}
+        own = {name: self._written.get(name, {}).get(text, text) for name, text in count.own.items()}
+        return {**self.constants, **{name: text for name, text in {**own, **count.cells}.items() if text}}
 
     def _put(
         self, file: str, key: tuple[str, ...], cells: Cells, count: Count, old: Mapping[str, Mapping[tuple[str, ...], Row]]
@@ -435,6 +475,8 @@ class Merger:
         if self._grown and (draft := self._open(sizes, present)) is not None:
             for line, size in self._grown.items():
                 draft.set(line - sum(gone_line < line for gone_line in gone.get(sizes, ())), "n", str(size))
+        if self._own and self._new.get(sizes) and (draft := self._open(sizes, present)) is not None:
+            draft.widen([name for name in self._own if name not in draft.columns])
         for file, rows in self._new.items():
             if rows and (draft := self._open(file, present)) is not None:
                 fitting = []
@@ -449,10 +491,15 @@ class Merger:
                 draft.add(fitting)
                 self.merged.added[file] = len(fitting)
         resources = [what for what in self._files.values() if isinstance(what, NewOutcome)]
-        if resources and not findings.faults:
-            described: dict[str, Any] = json.loads(self.contract.content.decode("utf-8-sig"))
-            described["resources"] += [outcome_resource(outcome) for outcome in resources]
-            self.merged.descriptor = descriptor_text(described).encode()
+        own = list(self._own.values()) if self._new.get(sizes) else []
+        if (resources or own) and not findings.faults:
+            content: dict[str, Any] = json.loads(self.contract.content.decode("utf-8-sig"))
+            for resource in content["resources"]:
+                if resource.get("path") == sizes:
+                    resource["schema"]["fields"] += own
+            content["resources"] += [outcome_resource(outcome) for outcome in resources]
+            self.merged.descriptor = descriptor_text(content).encode()
+            self.merged.new_columns = [str(each["name"]) for each in own]
             self.merged.new_outcomes = [outcome.name for outcome in resources]
 
     def _open(self, file: str, present: Mapping[str, TableContract]) -> Draft | None:

@@ -289,6 +289,12 @@ def _typed(name: str, title: str, cells: Sequence[str], semicolons: bool) -> _Co
     return _Column(name, "string", title, [cell("" if text.strip() in TEXT_PLACEHOLDERS else text) for text in cells])
 
 
+def described(name: str, cells: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """A column of a table's own as a descriptor has it (name, type by its cells, title), and what each of its cells is written as."""
+    column = _typed(name, name, cells, semicolons=False)
+    return column.described(), dict(zip(cells, column.cells, strict=True))
+
+
 def _firsts(arms: Sequence[Arm]) -> list[int]:
     """The first row of every study."""
     seen: dict[str, int] = {}

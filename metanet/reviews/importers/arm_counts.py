@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from metanet.base.errors import ArgumentError
@@ -297,6 +297,7 @@ class _Rows:
                 self.found.refuse(*fault, row=line.number, column=visible(place.columns.get(name, name)), value=text)
                 return
         about = self._about(cells, study, line)
+        own = {name: "" if is_gap(text := line.cells.get(name, "")) else cell(text) for name in self.columns.own}
         for suffix in self.suffixes:
             where = _where(line, study, cells.get(f"modality{suffix}") or _DEFAULT.get(suffix, "") if suffix else "")
             if not self._has(cells, suffix):
@@ -306,7 +307,7 @@ class _Rows:
             elif (gap := self._gap(cells, suffix)) is not None:
                 self.out.gaps.append(self._gap_at(gap, line, where))
             elif (figures := self._figures(cells, suffix, place)) is not None:
-                self.found.counts.append(self._arm(cells, suffix, about, place, study, outcome, figures))
+                self.found.counts.append(replace(self._arm(cells, suffix, about, place, study, outcome, figures), own=own))
 
     def _without_patients(self, cells: Mapping[str, str], suffix: str) -> bool:
         events = count_cell(cells.get(f"events{suffix}", ""))

@@ -27,14 +27,17 @@ OWN = (
 _NUMBERED = re.compile(rf"(?:{'|'.join(GROUP)})(?P<suffix>_[2-9])")
 #: The word after the equals sign that leaves a column out; empty does the same.
 _REST = "*"
+#: In place of a field: the column is kept under its own name, as one of the arms.
+KEEP = "+"
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Field -> column, and the columns that are left out."""
+    """Field -> column, the columns that are left out, and those that are kept under their own names."""
 
     fields: Mapping[str, str]
     left_out: tuple[str, ...]
+    own: tuple[str, ...] = ()
 
 
 def fields_of(contract: Contract) -> tuple[str, ...]:
@@ -82,21 +85,31 @@ def find_columns(
             near = nearest(name, names)
             hint = f"Did you mean {visible(near)!r}?" if near else f"The columns are {listing(names, 12)}."
             raise ArgumentError(f"columns={visible(shorten(name))!r} is not a column of {file}. {hint}")
-    if mapping.get(_REST):
-        raise ArgumentError("columns='*' stands for all other columns and cannot be a field. Fix: write '*=' to leave them out.")
-    check_fields("columns", (field for field in mapping.values() if field and not is_numbered(field)), fields)
+    if mapping.get(_REST, "") not in ("", KEEP):
+        raise ArgumentError(
+            f"columns='*' stands for all other columns and cannot be a field. Fix: write '*=' to leave them out, or '*={KEEP}' to "
+            "keep them under their names."
+        )
+    check_fields("columns", (field for field in mapping.values() if field not in ("", KEEP) and not is_numbered(field)), fields)
     taken: dict[str, str] = {}
     left_out: list[str] = []
+    own: list[str] = []
     said = {name: field for name, field in mapping.items() if name != _REST}
     for name, field in said.items():
+        if field == KEEP:
+            _check_own(name, fields)
+            if name in fields:
+                # The review has this column already.
+                taken[name] = name
+            continue
         if field and field in taken:
             raise ArgumentError(f"columns={field!r} is given to two columns, {taken[field]!r} and {name!r}. Fix: name one.")
         if field:
             taken[field] = name
     for name in names:
         if name in said:
-            if not said[name]:
-                left_out.append(name)
+            if said[name] in ("", KEEP) and name not in taken.values():
+                (own if said[name] else left_out).append(name)
             continue
         # A dose names an arm, so a program's own column of doses is taken where the caller says so.
         meant = known.get(name) or known_field(name, fields if strict else [field for field in fields if field != "dose"])
@@ -105,13 +118,28 @@ def find_columns(
         # Two columns of one meaning are never chosen between, not even where all others are left out.
         elif strict and (_REST not in mapping or (meant is not None and taken[meant] not in said)):
             _unknown(name, meant, taken, fields, file, line, findings)
+        elif mapping.get(_REST) == KEEP and meant is None:
+            own.append(name)
         else:
             left_out.append(name)
-    return Columns(taken, tuple(left_out))
+    return Columns(taken, tuple(left_out), tuple(own))
+
+
+def _check_own(name: str, fields: Sequence[str]) -> None:
+    """Refuse to keep a column under a name that is that of a field."""
+    meant = known_field(name, fields)
+    if meant is not None and meant != name:
+        raise ArgumentError(
+            f"columns={visible(shorten(f'{name}={KEEP}'))!r} keeps a column under a name that is that of the field {meant!r}. "
+            f"Fix: {spelled('columns', f'{name}={meant}')}, or rename the column."
+        )
 
 
 def known_field(name: str, fields: Collection[str]) -> str | None:
     """The field that a name of a column means, or None."""
+    if name in fields and name != "n":
+        # A column that a review added keeps its capitals and spaces.
+        return name
     folded = folded_name(name)
     # `n` is the size of an arm in our tables and the total in those of others: a table with an own `total` means the first.
     if folded in fields and folded != "n":
@@ -129,8 +157,10 @@ def _unknown(
     else:
         wrong = "is a column that cannot be mapped"
         near = [*difflib.get_close_matches(name.casefold(), fields, n=1, cutoff=0.75), "FIELD"][0]
+        ways = (f"{shown}={near}", f"{shown}=", f"{shown}={KEEP}", "*=")
+        named, gone, kept, others = (spelled("columns", way) for way in ways)
         fix = (
-            f"Name its field with {spelled('columns', f'{shown}={near}')}, leave it out with {spelled('columns', f'{shown}=')}, or "
-            f"leave out all others with {spelled('columns', '*=')}"
+            f"Name its field with {named}, leave it out with {gone}, keep it under its name with {kept}, or leave out all others with "
         )
+        fix += others
     findings.cannot_read(file, wrong, fix, row=line, value=name)

@@ -45,6 +45,8 @@ class Count:
     cells: Mapping[str, str]
     #: Columns of these cells that a table may lack.
     spare: frozenset[str] = frozenset()
+    #: Cells of columns that are kept under their own names.
+    own: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
