@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metanet.base.arguments import checked
-from metanet.base.display import ABSENT, RATE, count, level_text, number, plural, title_of
+from metanet.base.display import ABSENT, RATE, count, in_sentence, level_text, number, plural, title_of
 from metanet.base.groups import natural
 from metanet.base.results import plain
 from metanet.base.untrusted import listing
@@ -258,7 +258,8 @@ def characteristics_table(rates: Rates) -> Table:
         if not any(name in rates.columns for name in column.names):
             return
         if all(all(value is None or value == "" for value in cell.values) for cell in filled):
-            dropped.append(column.label[0].lower() + column.label[1:])
+            # The unit behind a comma would read as one more characteristic.
+            dropped.append(in_sentence(column.label.split(",")[0]))
         else:
             columns.append(column)
             cells.append(list(filled))
