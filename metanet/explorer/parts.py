@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
+from importlib.resources import files
 
 from metanet.base.cards import card
 from metanet.base.display import in_sentence
@@ -22,27 +23,7 @@ _SHRUNK = 0.55
 _LOW = 0.68
 #: Where the parts are: the numbers above, choices beside the figure, or one below the other where both would be too narrow. A long
 #: list of studies and a long figure scroll in their place; the figure has the height that a window leaves beside JupyterLab's bars.
-SHEET = """
-.metanet-explorer { container-type: inline-size; display: block; overflow: visible }
-.metanet-explorer .metanet-result { --metanet-height: max(22em, calc(100vh - 33em)) }
-.metanet-explorer .metanet-parts { display: grid; overflow: visible; gap: .4em 1em; grid-template-columns: 27em minmax(0, 1fr);
-  grid-template-rows: auto auto 1fr; grid-template-areas: "numbers numbers" "menus figure" "studies figure" }
-.metanet-explorer .metanet-top { grid-area: numbers; display: block; overflow: visible }
-.metanet-explorer .metanet-menus { grid-area: menus; display: grid; align-content: start; overflow: visible; column-gap: 1em;
-  grid-template-columns: repeat(auto-fill, minmax(min(24em, 100%), 1fr)) }
-.metanet-explorer .metanet-studies { grid-area: studies; display: block; overflow: visible }
-.metanet-explorer .metanet-list { display: grid; align-content: start; overflow: auto; max-height: 14em; padding-bottom: 8px;
-  grid-template-columns: repeat(auto-fill, minmax(min(18em, 100%), 1fr)) }
-.metanet-explorer .metanet-buttons { display: flex; flex-flow: row wrap; overflow: visible }
-.metanet-explorer .metanet-result { grid-area: figure; display: block; overflow: visible }
-.metanet-explorer .metanet-figure { overflow: auto; max-height: var(--metanet-height); background: white }
-.metanet-explorer select { text-overflow: ellipsis }
-@container (max-width: 54em) {
-  .metanet-explorer .metanet-parts { grid-template-columns: minmax(0, 1fr); grid-template-rows: auto;
-    grid-template-areas: "menus" "numbers" "figure" "studies" }
-  .metanet-explorer .metanet-result { --metanet-height: max(30em, calc(100vh - 16em)) }
-}
-"""
+SHEET = files("metanet.explorer").joinpath("explorer.css").read_text(encoding="utf-8")
 _CARD = "border:1px solid rgba(128,128,128,.45);border-left:4px solid #0072B2;border-radius:4px;padding:.3em .8em"
 _PAIRS = "display:flex;flex-flow:row wrap;gap:.1em 1.8em"
 _NOTES = "border-left:3px solid #D55E00;margin:.3em 0 .1em;padding:0 0 0 1.4em;max-height:5.6em;overflow-y:auto"

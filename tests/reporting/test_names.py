@@ -32,7 +32,7 @@ def _visible(page: str) -> str:
     page = re.sub(r"(?s)<(script|style)\b.*?</\1>", " ", page)
     said = " ".join(re.findall(r'\b(?:alt|title|aria-label)="([^"]*)"', page))
     # Names of files to download are names.
-    return re.sub(r"\b[\w./]+\.(?:csv|json|ipynb|png|svg|pdf|docx)\b", "", unescape(re.sub(r"<[^>]*>", " ", page) + said))
+    return re.sub(r"\b[\w./]+\.(?:csv|json|ipynb|png|svg|pdf|docx|R)\b", "", unescape(re.sub(r"<[^>]*>", " ", page) + said))
 
 
 def _codes() -> set[str]:

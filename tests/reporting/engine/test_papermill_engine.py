@@ -15,6 +15,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
+from metanet.base.progress import QUIET
 from metanet.reporting.engine import forks
 from metanet.reporting.engine.papermill_engine import MetanetEngine
 from tests.work import HANG, wait_until
@@ -99,6 +100,8 @@ def run(path, tmp_path, engine, **options):
 def test_cells_put_out_the_same_as_by_the_stock_engine(book, tmp_path, monkeypatch):
     # Under pytest a kernel does not read what programs write past Python; elsewhere it does.
     monkeypatch.delenv("PYTEST_CURRENT_TEST", raising=False)
+    # What only a reader at a screen sees, such as the small picture beside a card, stays out of both.
+    monkeypatch.setenv(QUIET, "1")
     path = book(*CELLS)
     ours, stock = (run(path, tmp_path, name, parameters={"word": "b"}) for name in ("metanet", None))
     for source, mine, theirs in zip(
