@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from metanet.base.groups import natural
+from metanet.evidence.rates import OTHER_DEFINITIONS, overlap_notes, unit_notes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +28,7 @@ class Selection:
     left_out
         What the selection left out, with its reasons.
     notes
-        Its notes.
+        Its notes, as they are true of the rows of the frame.
     rows
         Number of its rows.
     removed
@@ -62,7 +66,10 @@ def selection_of(frame: pd.DataFrame | None) -> Selection | None:
     gone = came - now
     why = attrs.get("removed", {})
     removed = {str(name): str(why.get(str(name), "")) for name in names if any(row[0] == str(name) for row in gone)}
-    return Selection(attrs["selection"], attrs.get("left_out", ()), attrs.get("notes", ()), len(names), removed)
+    left_out, notes = attrs.get("left_out", ()), attrs.get("notes", ())
+    if removed:
+        left_out, notes = _left_out_still(left_out, frame, removed), _notes_still(notes, frame)
+    return Selection(attrs["selection"], left_out, notes, len(names), removed)
 
 
 def removed_by(frame: pd.DataFrame, keep: NDArray[np.bool_], reason: str) -> pd.DataFrame:
@@ -72,6 +79,43 @@ def removed_by(frame: pd.DataFrame, keep: NDArray[np.bool_], reason: str) -> pd.
         gone = {str(name): reason for name, kept in zip(frame["study"].tolist(), keep.tolist(), strict=True) if not kept}
         part.attrs = {**frame.attrs, "removed": {**frame.attrs.get("removed", {}), **gone}}
     return part
+
+
+#: The reason of a report that gave way to another one of the same cohort; the name is that of the study.
+_GAVE_WAY = re.compile(r"(?P<why>shares patients .* with (?P<study>.+)), which is kept")
+
+
+def _left_out_still(
+    left_out: Sequence[Mapping[str, Any]], frame: pd.DataFrame, removed: Mapping[str, str]
+) -> Sequence[Mapping[str, Any]]:
+    """What was left out, where the report that was kept instead may have been removed since."""
+
+    def is_among(study: str, names: Sequence[str]) -> bool:
+        # A study with several arms has the arm behind its name.
+        return any(name == study or name.startswith((f"{study} (", f"{study} [")) for name in names)
+
+    here, gone = [str(name) for name in frame["study"].tolist()], list(removed)
+    told = []
+    for entry in left_out:
+        found = _GAVE_WAY.fullmatch(str(entry.get("reason", "")))
+        if found is not None and is_among(found["study"], gone) and not is_among(found["study"], here):
+            entry = {**entry, "reason": f"{found['why']}, which was kept at first and removed afterwards"}
+        told.append(entry)
+    return told
+
+
+def _notes_still(notes: Sequence[str], frame: pd.DataFrame) -> list[str]:
+    """The notes of a selection, made anew from the rows that are left of it."""
+    still = [note for note in notes if note.startswith(OTHER_DEFINITIONS)]
+    if any(note.startswith("Patients may be counted twice") for note in notes) and {"overlap_group", "study_id"} <= set(frame.columns):
+        reports: dict[str, set[str]] = defaultdict(set)
+        for group, study in zip(frame["overlap_group"].tolist(), frame["study_id"].tolist(), strict=True):
+            if isinstance(group, str) and group:
+                reports[group].add(str(study))
+        still += overlap_notes(sorted((group for group, members in reports.items() if len(members) > 1), key=natural))
+    if "unit" in frame.columns and frame["unit"].ndim == 1:
+        still += unit_notes(unit if isinstance(unit, str) else None for unit in frame["unit"].tolist())
+    return still
 
 
 def _rows(frame: pd.DataFrame) -> Counter[tuple[str, float, float]] | None:

@@ -51,7 +51,7 @@ def _without(rows: pd.DataFrame, fit: Pooled, without: str | Sequence[str]) -> p
     keep = np.array([label not in set(names) for label in labels])
     if not keep.any():
         raise ArgumentError("without names every study. Fix: keep at least one.")
-    return removed_by(rows, keep, "left out by name")
+    return removed_by(rows, keep, "by name")
 
 
 def _mask(rows: pd.DataFrame, condition: object, names: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -294,9 +294,7 @@ class Pooled(Result):
 
         The record of a selection by `Evidence.rates` travels along, as far as it holds for these rows.
         """
-        frame = self.studies
-        made = ("rate", "effect", "ci_lower", "ci_upper", "weight", "shrunken")
-        return frame.drop(columns=[name for name in made if name in frame.columns])
+        return self._table.rows()
 
     @property
     def options(self) -> Options:
