@@ -112,7 +112,10 @@ def _kept(fit: Pooled, choices: dict[str, Any]) -> dict[str, Any]:
             if field.name not in ("model", "measure", "level", "preset") and getattr(own, field.name) != getattr(plain, field.name)
         }
         return kept if own.preset is None else {**kept, "preset": own.preset}
-    # Another model of the same measure, or another measure of the same model: whichever is not named stays, where it can.
+    # Another model of the same measure, or another measure of the same model: whichever is not named stays, where it can. The rules of
+    # a preset stay as well.
+    if own.preset is not None:
+        kept["preset"] = own.preset
     if "measure" not in choices and own.measure != "GEN":
         return {**kept, "measure": own.measure}
     return kept
