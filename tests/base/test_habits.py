@@ -214,3 +214,13 @@ def test_what_is_said_of_models_and_estimates_is_true_of_every_result(space):
     for name in ("pval", "pvalue", "zval"):
         with pytest.raises(AttributeError, match="not tested against a value"):
             getattr(mn.pool(space["trials"]), name)
+
+
+def test_an_unknown_name_is_an_error_of_metanet_and_shows_itself_as_one(space):
+    for get in (lambda: mn.metaprop, lambda: mn.nothing, lambda: space["fit"].ci_lb):
+        with pytest.raises(mn.MetanetError) as caught:
+            get()
+        assert isinstance(caught.value, AttributeError)
+        assert len(caught.value._render_traceback_()) <= 2
+    assert not hasattr(mn, "metaprop")
+    assert getattr(space["fit"], "ci_lb", None) is None

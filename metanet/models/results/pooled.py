@@ -31,6 +31,7 @@ from metanet.base.display import (
     sentence_case,
 )
 from metanet.base.drawing import draw, picture
+from metanet.base.errors import UnknownNameError
 from metanet.base.habits import attribute_hint
 from metanet.base.progress import interactive
 from metanet.base.results import Method, Result, Test, aligned, plain
@@ -180,7 +181,7 @@ class Pooled(Result):
 
     def __getattr__(self, name: str) -> Any:
         hint = "" if name.startswith("_") else attribute_hint(name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}.{f' {hint}' if hint else ''}")
+        raise UnknownNameError(f"{type(self).__name__!r} object has no attribute {name!r}.{f' {hint}' if hint else ''}")
 
     @property
     def response(self) -> str:
