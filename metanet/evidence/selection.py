@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -50,7 +51,7 @@ class Selection:
 def selection_of(frame: pd.DataFrame | None) -> Selection | None:
     """The selection that a frame is, or is a part of; None where it records none, or has rows that are not of it.
 
-    Rows are known by study, events and total. A frame that was changed keeps the record of what it came from, and a frame that was
+    Rows are known by study and counts. A frame that was changed keeps the record of what it came from, and a frame that was
     written to a file, joined with another or made anew has none.
     """
     if frame is None or not isinstance(frame.attrs.get("selection"), Mapping):
@@ -59,8 +60,8 @@ def selection_of(frame: pd.DataFrame | None) -> Selection | None:
     names, counts = attrs.get("studies"), attrs.get("counts")
     if not isinstance(names, Sequence) or not isinstance(counts, Sequence) or len(names) != len(counts):
         return None
-    came = Counter((str(name), *_pair(pair)) for name, pair in zip(names, counts, strict=True))
-    now = _rows(frame)
+    came = Counter((str(name), *map(_number, own)) for name, own in zip(names, counts, strict=True))
+    now = _rows(frame, max((len(own) for own in counts), default=2))
     if now is None or now - came:
         return None
     gone = came - now
@@ -118,22 +119,27 @@ def _notes_still(notes: Sequence[str], frame: pd.DataFrame) -> list[str]:
     return still
 
 
-def _rows(frame: pd.DataFrame) -> Counter[tuple[str, float, float]] | None:
-    """Study, events and total of every row; None without these columns."""
+def _rows(frame: pd.DataFrame, width: int) -> Counter[tuple[Any, ...]] | None:
+    """Study and the first counts of every row, as many as `width`; None without these columns."""
     columns = []
-    for name in ("study", "events", "total"):
+    for name in ("study", *COUNTS[:width]):
         if name not in frame.columns or frame[name].ndim != 1:
             return None
         columns.append(frame[name].tolist())
-    return Counter((str(study), *_pair((events, total))) for study, events, total in zip(*columns, strict=True))
+    return Counter((str(study), *map(_number, own)) for study, *own in zip(*columns, strict=True))
 
 
-def _pair(pair: Any) -> tuple[float, float]:
-    """Two counts as numbers; what is none is not equal to any."""
+def _number(value: Any) -> float | None:
+    """A count as a number; None for a gap and for what is no number."""
     try:
-        return float(pair[0]), float(pair[1])
-    except (TypeError, ValueError, IndexError):
-        return float("nan"), float("nan")
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return None if math.isnan(found) else found
+
+
+#: The columns of counts by which a row is known; the last two where there is a control group.
+COUNTS = ("events", "total", "events_control", "total_control")
 
 
 #: The note of an imported count. Nobody has judged its certainty: the word that the import wrote is a default.

@@ -236,8 +236,11 @@ def _studies(fit: Pooled, rates: pd.DataFrame) -> str:
         first, last = min(years), max(years)
         text += f" (published {first})" if first == last else f" (published {first} to {last})"
     parts = [f"{text}."]
-    if fit.n is not None and "total" in rates.columns:
-        least, most = int(rates["total"].min()), int(rates["total"].max())
+    # Of the rows that were pooled: a frame may have the control group under another name.
+    own = fit.rates()
+    sizes = [own[name] for name in ("total", "total_control") if name in own.columns]
+    if fit.n is not None and sizes:
+        least, most = (int(end) for end in (min(column.min() for column in sizes), max(column.max() for column in sizes)))
         size = counted_units(most, fit.units)
         parts.append(f"Arms had {least} to {size}." if least != most else f"Each arm had {size}.")
     for column, what in (("design", "Designs"), ("certainty", "Certainty of the counts")):
