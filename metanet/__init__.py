@@ -171,10 +171,11 @@ _settle_in_notebook()
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
+        from metanet.base.errors import UnknownNameError
         from metanet.base.habits import function_hint
 
         hint = function_hint(name)
-        raise AttributeError(f"module 'metanet' has no attribute {name!r}.{f' {hint}' if hint else ''}")
+        raise UnknownNameError(f"module 'metanet' has no attribute {name!r}.{f' {hint}' if hint else ''}")
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -248,10 +249,12 @@ def report(
 def validate(path: str | None, problems: bool, as_json: bool) -> None:
     """Check the evidence in PATH (default: the tables of this folder or of one above it, otherwise the curated ones)."""
     from metanet.evidence import validate as check
-    from metanet.evidence.folders import own_tables
+    from metanet.evidence.folders import VARIABLE, is_curated, own_tables, used_folder
 
     found = check(path)
-    if path is None and own_tables() is None:
+    if path is None and os.environ.get(VARIABLE, "").strip():
+        click.echo(f"Evidence: {_whose(None)}, as the environment variable {VARIABLE} says.", err=True)
+    elif path is None and own_tables() is None and is_curated(used_folder()):
         click.echo("This folder has no tables of its own, nor has one above it: the curated tables of metanet are checked.", err=True)
     click.echo(_json(found.to_dict()) if as_json else found.summary(notices=not problems))
     if not found.ok:

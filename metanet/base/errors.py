@@ -40,6 +40,10 @@ class DataError(MetanetError, ValueError):
         self.problems: tuple[Problem, ...] = tuple(problems)
 
 
+class UnknownNameError(MetanetError, AttributeError):
+    """A name that the package or a result does not have; the message gives the name here where another program has it."""
+
+
 class ReportError(MetanetError, RuntimeError):
     """A report that could not be made."""
 

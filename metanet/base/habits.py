@@ -24,8 +24,9 @@ class Habit:
 
 
 #: Names in the lines: `table` is a frame with study, events, total, year, dose and country, `trials` one with ai, n1i, ci and n2i,
-#: `effects` one with yi and vi, `persons` one with events and person_time, `evidence` is `mn.read(table, by="country")`, and `fit` is
-#: `mn.pool(table)`.
+#: `effects` one with yi and vi, `persons` one with events and person_time, `evidence` is `mn.read(table, by="country")`, and `fit`
+#: is a result, such as `mn.pool(table)`. A line with `fit` takes its model, so that it gives the numbers of the other program for a
+#: result with the preset of that program.
 HABITS: tuple[Habit, ...] = (
     # meta
     Habit(
@@ -35,92 +36,198 @@ HABITS: tuple[Habit, ...] = (
         ("metaprop",),
         "the defaults of meta; without preset those of metanet",
     ),
-    Habit("meta", 'metaprop(event, n, sm = "PFT")', 'mn.pool(table, measure="PFT")'),
-    Habit("meta", 'metaprop(event, n, method = "Inverse")', 'mn.pool(table, model="inverse_variance")'),
-    Habit("meta", 'metaprop(event, n, method.tau = "DL")', 'mn.pool(table, model="inverse_variance", tau2="DL")'),
-    Habit("meta", "metaprop(event, n, common = FALSE, random = TRUE)", "mn.pool(table)", remark="random effects are the default"),
-    Habit("meta", "metaprop(event, n, common = TRUE)", 'mn.pool(table, model="common")'),
-    Habit("meta", 'metaprop(event, n, method.random.ci = "HK")', 'mn.pool(table, model="inverse_variance", ci="HK")'),
-    Habit("meta", "metaprop(event, n, prediction = TRUE)", "mn.pool(table).pi_lower", remark="a prediction interval is always there"),
-    Habit("meta", "metaprop(event, n, subgroup = country)", 'mn.compare(table, "country")'),
-    Habit("meta", "metaprop(event, n, subset = year > 2010)", 'mn.pool(table).subset("year > 2010")'),
-    Habit("meta", "metabin(event.e, n.e, event.c, n.c, data = d)", 'mn.pool(trials, preset="meta")', ("metabin",)),
+    Habit("meta", 'metaprop(event, n, sm = "PFT")', 'mn.pool(table, measure="PFT", preset="meta")'),
+    Habit("meta", 'metaprop(event, n, method = "Inverse")', 'mn.pool(table, model="inverse_variance", preset="meta")'),
+    Habit(
+        "meta",
+        'metaprop(event, n, method = "Inverse", method.tau = "DL")',
+        'mn.pool(table, model="inverse_variance", tau2="DL", preset="meta")',
+    ),
+    Habit(
+        "meta",
+        "metaprop(event, n, common = FALSE, random = TRUE)",
+        'mn.pool(table, preset="meta")',
+        remark="a result is of one model, by default with random effects",
+    ),
+    Habit(
+        "meta",
+        'metaprop(event, n, method = "Inverse", common = TRUE, random = FALSE)',
+        'mn.pool(table, model="common", preset="meta")',
+    ),
+    Habit(
+        "meta",
+        'metaprop(event, n, method = "Inverse", method.random.ci = "HK")',
+        'mn.pool(table, model="inverse_variance", ci="HK", preset="meta")',
+    ),
+    Habit(
+        "meta",
+        "metaprop(event, n, prediction = TRUE)",
+        'mn.pool(table, preset="meta").pi_lower',
+        remark="and pi_upper; the interval is always calculated",
+    ),
+    Habit(
+        "meta",
+        "metaprop(event, n, subgroup = country)",
+        'mn.compare(table, "country", preset="meta", heterogeneity="separate")',
+        remark="the groups are tested by the likelihood ratio; meta takes Wald's test",
+    ),
+    Habit("meta", "metaprop(event, n, subset = year > 2010)", 'mn.pool(table, preset="meta").subset("year > 2010")'),
+    Habit(
+        "meta",
+        "metabin(event.e, n.e, event.c, n.c, data = d)",
+        'mn.pool(trials, preset="meta")',
+        ("metabin",),
+        'the result with random effects; model="mantel_haenszel" gives the common effect that meta prints beside it',
+    ),
     Habit(
         "meta",
         "metainc(event.e, time.e, event.c, time.c)",
-        "mn.pool(events=[3, 5], person_time=[10, 20], events_control=[4, 9], person_time_control=[11, 19])",
+        'mn.pool(events=[3, 5], person_time=[10, 20], events_control=[4, 9], person_time_control=[11, 19], preset="meta")',
         ("metainc",),
+        "the result with random effects",
     ),
-    Habit("meta", "metarate(event, time)", "mn.pool(persons)", ("metarate",)),
+    Habit("meta", "metarate(event, time)", 'mn.pool(persons, preset="meta")', ("metarate",), "the result with random effects"),
     Habit(
         "meta",
         "metagen(TE, seTE)",
-        'mn.pool(yi=effects["yi"], vi=effects["vi"])',
+        'mn.pool(yi=effects["yi"], vi=effects["vi"], preset="meta")',
         ("metagen", "metamean", "metacont"),
         "vi is seTE squared; means and mean differences are pooled as effects with their variances",
     ),
-    Habit("meta", 'update(m, method.tau = "PM")', 'fit.update(model="inverse_variance", tau2="PM")'),
+    Habit("meta", 'update(m, method = "Inverse", method.tau = "PM")', 'fit.update(model="inverse_variance", tau2="PM")'),
     Habit("meta", "forest(m)", "fit.forest()", ("forest_meta", "forestplot")),
     Habit("meta", "forest(m, sortvar = year)", 'fit.forest(sort="year")'),
     Habit("meta", 'forest(m, layout = "RevMan5")', 'fit.forest(preset="revman")'),
     Habit("meta", "funnel(m)", "fit.funnel()", ("funnel",)),
     Habit(
-        "meta", 'metabias(m, method.bias = "Peters")', "mn.small_study_effects(fit)", ("metabias", "regtest", "ranktest", "radialtest")
+        "meta",
+        'metabias(m, method.bias = "Peters")',
+        'mn.small_study_effects(fit, "peters")',
+        ("metabias", "regtest", "ranktest", "radialtest"),
+        "for rates with weights n, where meta has x(n − x)/n",
     ),
-    Habit("meta", "trimfill(m)", "mn.trim_and_fill(fit, allow_biased=True)", ("trimfill",)),
+    Habit(
+        "meta",
+        "trimfill(m, ma.common = FALSE)",
+        "mn.trim_and_fill(fit, allow_biased=True)",
+        ("trimfill",),
+        "without ma.common = FALSE meta fills about the mean of the common-effect model",
+    ),
     Habit("meta", "metainf(m)", "mn.leave_one_out(fit)", ("metainf", "leave1out")),
     Habit("meta", "metacum(m, sortvar = year)", 'mn.cumulative(fit, "year")', ("metacum", "cumul")),
-    Habit("meta", "metareg(m, ~ dose)", 'mn.meta_regression(fit, "~ dose")', ("metareg",)),
+    Habit("meta", "metareg(m, ~ dose)", 'mn.meta_regression(fit, "~ dose")', ("metareg",), 'for the intervals of meta with ci="z"'),
     Habit("meta", "bubble(metareg(m, ~ dose))", 'mn.meta_regression(fit, "~ dose").bubble()', ("bubble",)),
     Habit("meta", "limitmeta(m)", "mn.limit_meta_analysis(fit, allow_biased=True)", ("limitmeta",)),
-    Habit("meta", "copas(m)", "mn.selection_model(fit)", ("copas", "selmodel")),
+    Habit(
+        "meta",
+        "copas(m)",
+        "mn.selection_model(mn.pool(effects))",
+        ("copas", "selmodel"),
+        "a model of selection by the p-value, as metafor's selmodel; that of Copas is not here",
+    ),
     # metafor
     Habit("metafor", 'escalc(measure = "PLO", xi, ni, data = d)', 'mn.effect_sizes(table, measure="PLO")', ("escalc",)),
     Habit("metafor", "rma(yi, vi, data = d)", 'mn.pool(effects, preset="metafor")', ("rma", "rma_uni")),
     Habit(
         "metafor",
         'rma(measure = "PLO", xi, ni, method = "REML", test = "knha")',
-        'mn.pool(table, model="inverse_variance", tau2="REML", ci="HK")',
+        'mn.pool(table, model="inverse_variance", tau2="REML", ci="HK", preset="metafor")',
     ),
     Habit(
-        "metafor", 'rma.glmm(measure = "PLO", xi, ni, data = d)', 'mn.pool(table, model="glmm", ci="z")', ("rma_glmm", "glmm", "glmer")
+        "metafor",
+        'rma.glmm(measure = "PLO", xi, ni, data = d)',
+        'mn.pool(table, model="glmm", preset="metafor")',
+        ("rma_glmm", "glmm", "glmer"),
     ),
     Habit("metafor", 'rma.mh(measure = "OR", ai, n1i, ci, n2i)', 'mn.pool(trials, model="mantel_haenszel")', ("rma_mh",)),
     Habit("metafor", "rma.peto(ai, n1i, ci, n2i)", 'mn.pool(trials, model="peto")', ("rma_peto",)),
-    Habit("metafor", "rma(yi, vi, mods = ~ dose)", 'mn.meta_regression(table, "~ dose", model="inverse_variance")'),
-    Habit("metafor", "rma.mv(yi, vi, random = ~ 1 | study/arm)", 'mn.three_level(table, cluster="study")', ("rma_mv",)),
-    Habit("metafor", "robust(m, cluster = study)", 'mn.cluster_robust(fit, cluster="study")', ("robust", "coef_test")),
-    Habit("metafor", "predict(m, transf = transf.ilogit)", "fit.predict()", ("predict", "transf_ilogit"), "results are rates already"),
-    Habit("metafor", "confint(m)", "fit.tau2_lower, fit.tau2_upper", ("confint",)),
-    Habit("metafor", "weights(m)", "fit.weights", ("weights",)),
-    Habit("metafor", "blup(m)", 'fit.studies["shrunken"]', ("blup", "ranef")),
-    Habit("metafor", "influence(m)", 'mn.influence(mn.pool(table, model="glmm"))', ("cooks_distance", "rstudent", "hatvalues")),
+    Habit(
+        "metafor",
+        'rma(measure = "PLO", xi, ni, mods = ~ dose)',
+        'mn.meta_regression(table, "~ dose", model="inverse_variance", ci="z")',
+    ),
+    Habit("metafor", "rma.mv(yi, vi, random = ~ 1 | study/arm)", 'mn.three_level(table, cluster="study", ci="z")', ("rma_mv",)),
+    Habit(
+        "metafor",
+        "robust(m, cluster = study, clubSandwich = TRUE)",
+        'mn.cluster_robust(fit, cluster="study")',
+        ("robust", "coef_test"),
+        "by CR2; without clubSandwich = TRUE metafor takes CR1",
+    ),
+    Habit(
+        "metafor",
+        "predict(m, transf = transf.ilogit)",
+        "fit.predict()",
+        ("predict", "transf_ilogit"),
+        "results are back-transformed already",
+    ),
+    Habit(
+        "metafor",
+        "confint(m)",
+        "fit.tau2_lower, fit.tau2_upper",
+        ("confint",),
+        "the limits of tau2, and i2_lower and i2_upper those of I2; for the intervals of metafor of a result with its preset",
+    ),
+    Habit("metafor", "weights(m)", "fit.weights", ("weights",), "as fractions of 1; metafor prints per cent"),
+    Habit("metafor", "blup(m)", 'fit.studies["shrunken"]', ("blup", "ranef"), "back-transformed, such as rates; metafor gives logits"),
+    Habit("metafor", "influence(m)", 'mn.influence(mn.pool(table, preset="metafor"))', ("cooks_distance", "rstudent", "hatvalues")),
     Habit("metafor", "baujat(m)", "fit.baujat()", ("baujat",)),
     Habit("metafor", "labbe(m)", "mn.pool(trials).labbe()", ("labbe",)),
-    Habit("metafor", "permutest(m)", "mn.permutation_test(mn.pool(effects), null=0.0)", ("permutest",)),
+    Habit("metafor", "permutest(m)", 'mn.permutation_test(mn.pool(effects, preset="metafor"), null=0.0)', ("permutest",)),
     # RevMan
-    Habit("RevMan", "Dichotomous, Mantel-Haenszel, random effects, risk ratio", 'mn.pool(trials, preset="revman5")'),
+    Habit("RevMan", "Dichotomous, Mantel-Haenszel, random effects, risk ratio (RevMan 5)", 'mn.pool(trials, preset="revman5")'),
     Habit("RevMan", "Inverse variance, REML, prediction interval (since 2025)", 'mn.pool(trials, preset="revman", measure="OR")'),
-    Habit("RevMan", "Test for subgroup differences", "mn.compare(evidence).test_sentence()"),
+    Habit(
+        "RevMan",
+        "Test for subgroup differences",
+        'mn.compare(evidence, preset="revman", heterogeneity="separate").test_sentence()',
+        remark="by the likelihood ratio; RevMan takes Q between the groups",
+    ),
     Habit("RevMan", "Summary of findings table", 'mn.summary_of_findings(evidence, modality="Italy")'),
     # Stata
-    Habit("Stata", "meta set / meta esize", "mn.read(table)", ("meta",)),
+    Habit("Stata", "meta set / meta esize", "mn.read(table)", ("meta",), "effect sizes are calculated when the rows are pooled"),
     Habit(
         "Stata", "metaprop events total, random ftt", 'mn.pool(table, measure="PFT", tau2="DL", ci="z")', ("metaprop_one", "metapreg")
     ),
-    Habit("Stata", "metan ai bi ci di, random or", 'mn.pool(trials, model="inverse_variance", tau2="DL", ci="z")', ("metan",)),
+    Habit(
+        "Stata",
+        "metan ai bi ci di, randomi or",
+        'mn.pool(trials, model="inverse_variance", tau2="DL", ci="z")',
+        ("metan",),
+        'with random for randomi tau2 is from Q about the Mantel-Haenszel mean: model="mantel_haenszel_random", measure="OR"',
+    ),
     Habit("Stata", "meta forestplot", "fit.forest()"),
     Habit("Stata", "meta summarize, leaveoneout", "mn.leave_one_out(fit)"),
-    Habit("Stata", "meta regress dose", 'mn.meta_regression(table, "~ dose")'),
-    Habit("Stata", "meta bias, egger", 'mn.small_study_effects(mn.pool(trials), "peters", allow_biased=True)'),
+    Habit("Stata", "meta regress dose", 'mn.meta_regression(table, "~ dose", model="inverse_variance", ci="z")'),
+    Habit(
+        "Stata",
+        "meta bias, egger traditional",
+        'mn.small_study_effects(mn.pool(trials), "egger")',
+        remark="without traditional Stata adds a tau2 to the regression",
+    ),
     # JASP
-    Habit("JASP", "Classical meta-analysis, Restricted ML", 'mn.pool(effects, tau2="REML", ci="z")'),
-    Habit("JASP", "Bayesian meta-analysis", "mn.bayes_pool(table)"),
+    Habit(
+        "JASP",
+        "Classical meta-analysis, Restricted ML",
+        'mn.pool(effects, preset="metafor")',
+        remark='with the z test; ci="HK" for the Knapp-Hartung test',
+    ),
+    Habit(
+        "JASP",
+        "Bayesian meta-analysis",
+        "mn.bayes_pool(table)",
+        remark="one model with random effects and priors for rates; JASP has priors of its own and can average models",
+    ),
     Habit("JASP", "Estimates: tau, I², prediction interval", "fit.summary()"),
 )
 
 #: Function of another program (dots as underscores) -> its habit.
 FUNCTIONS: Mapping[str, Habit] = MappingProxyType({name: habit for habit in HABITS for name in habit.names})
+
+#: Which models have random effects.
+_RANDOM = "nothing: every model but 'common', 'mantel_haenszel' and 'peto' has random effects"
+#: A p-value of the effect.
+_UNTESTED = "none: the estimate is not tested against a value; the test of equal rates or effects is"
 
 #: Argument of another program -> what is written here.
 ARGUMENTS: Mapping[str, str] = MappingProxyType(
@@ -135,7 +242,7 @@ ARGUMENTS: Mapping[str, str] = MappingProxyType(
         "studlab": "study='COLUMN'",
         "slab": "study='COLUMN'",
         "hakn": "ci='HK', with model='inverse_variance'",
-        "test": "ci='HK', with model='inverse_variance'",
+        "test": "ci='HK', with model='inverse_variance', for test='knha'; ci='z' for test='z'",
         "mods": "mn.meta_regression(data, '~ COLUMN')",
         "sortvar": "fit.forest(sort='COLUMN'), or mn.cumulative(fit, 'COLUMN')",
         "xi": "events='COLUMN'",
@@ -148,16 +255,16 @@ ARGUMENTS: Mapping[str, str] = MappingProxyType(
         "TE": "yi='COLUMN'",
         "seTE": "vi, which is the square of seTE",
         "sei": "vi, which is the square of sei",
-        "random": "nothing: models have random effects unless model='common'",
+        "random": _RANDOM,
         "common": "model='common'",
         "fixed": "model='common'",
         "comb_fixed": "model='common'",
-        "comb_random": "nothing: models have random effects unless model='common'",
+        "comb_random": _RANDOM,
         "incr": "add=0.5",
         "drop00": "drop00=True, with a measure of two groups",
         "conf_level": "level=0.95",
-        "transf": "nothing: results are rates already",
-        "random_effects": "nothing: models have random effects unless model='common'",
+        "transf": "nothing: results are back-transformed already",
+        "random_effects": _RANDOM,
         "model_type": "model='glmm'",
         "cluster": "mn.cluster_robust(fit, 'COLUMN'), or mn.three_level(data, cluster='COLUMN')",
         "prior_tau": "tau_prior of mn.bayes_pool",
@@ -168,7 +275,7 @@ ARGUMENTS: Mapping[str, str] = MappingProxyType(
 WORDS: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         **{
-            ("model", word): "leave model out: every model but 'common' has random effects"
+            ("model", word): f"leave model out: {_RANDOM.partition(': ')[2]}"
             for word in ("random", "random effects", "RE", "re", "REM")
         },
         **{("model", word): "model='common'" for word in ("fixed", "FE", "fe", "EE", "CE", "fixed effect", "fixed effects", "equal")},
@@ -195,7 +302,7 @@ WORDS: Mapping[tuple[str, str], str] = MappingProxyType(
         ("ci", "normal"): "ci='z'",
         ("tau2", "DerSimonian-Laird"): "tau2='DL'",
         ("tau2", "paule-mandel"): "tau2='PM'",
-        ("tau2", "random"): "leave tau2 out: every model but 'common' has random effects",
+        ("tau2", "random"): f"leave tau2 out: {_RANDOM.partition(': ')[2]}",
         ("tau2", "FE"): "model='common'",
         ("prediction", "True"): "leave prediction out: the interval is always there",
     }
@@ -265,9 +372,9 @@ ATTRIBUTES: Mapping[str, str] = MappingProxyType(
         "QEp": "q_pvalue",
         "Q": "q",
         "pval_Q": "q_pvalue",
-        "pval": "none: a rate is not tested against zero; the test of equal rates is lrt_pvalue or q_pvalue",
-        "pvalue": "none: a rate is not tested against zero; the test of equal rates is lrt_pvalue or q_pvalue",
-        "zval": "none: a rate is not tested against zero",
+        "pval": f"{_UNTESTED} lrt_pvalue or q_pvalue",
+        "pvalue": f"{_UNTESTED} lrt_pvalue or q_pvalue",
+        "zval": f"{_UNTESTED} lrt or q",
         "se_tau2": "tau2_lower and tau2_upper",
         "tau_squared": "tau2",
         "k_study": "study_count",

@@ -22,6 +22,7 @@ from metanet.evidence.findings import Findings, data_error
 from metanet.evidence.folders import DESCRIPTOR, given_path, is_curated, used_folder, whose
 from metanet.evidence.rates import POLICIES, row_labels, study_labels
 from metanet.evidence.reading.cells import Table
+from metanet.evidence.selection import COUNTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,7 +198,8 @@ class Evidence:
             rest of the row, then what the study and the arm say about the patients. ``study`` is a unique label.
             ``.attrs``: outcome, label, direction, definition, policy, selection (the arguments), titles (of columns and
             definitions), notes (sentences), studies and counts (the labels of
-            the rows, their events and totals), and left_out (study, study_id, arm, events, total, reason).
+            the rows, their events and totals, and those of a control group), and left_out (study, study_id, arm,
+            events, total, reason).
 
         Raises
         ------
@@ -245,7 +247,7 @@ class Evidence:
             },
             "notes": notes,
             "studies": list(names),
-            "counts": [[row["events"], row["total"]] for row in rows],
+            "counts": [[row[name] for name in COUNTS if name in frame.columns] for row in rows],
             "left_out": self._left_out(outcome, selection),
             "evidence": self.name,
             "aliases": list(self._aliases),

@@ -66,10 +66,17 @@ def own_tables(start: Path | None = None) -> Path | None:
 
 def used_folder() -> Path:
     """The tables that None stands for: those of the folder one works in, or else the curated ones."""
-    fixed = os.environ.get(VARIABLE, "")
+    fixed = os.environ.get(VARIABLE, "").strip()
     if fixed:
-        return curated_folder() if fixed == CURATED else Path(fixed)
+        return curated_folder() if fixed == CURATED else _tables_in(Path(fixed).expanduser())
     return own_tables() or curated_folder()
+
+
+def _tables_in(place: Path) -> Path:
+    """A folder of tables, or the tables in the folder of a review."""
+    inside = place / TABLES
+    has_own = any((place / name).is_file() for name in (DESCRIPTOR, _STUDIES))
+    return inside if not has_own and any((inside / name).is_file() for name in (DESCRIPTOR, _STUDIES)) else place
 
 
 @contextmanager
@@ -89,14 +96,16 @@ def fixed(folder: str | Path | None) -> Iterator[None]:
 def given_path(path: object) -> Path:
     """The path that a caller gave, or the tables that None stands for; of the folder of a review the tables in it."""
     if path is None:
-        return used_folder()
+        folder = used_folder()
+        if os.environ.get(VARIABLE, "").strip() and not folder.is_dir():
+            named = f"The environment variable {VARIABLE} names {visible(folder)}"
+            fix = f"Unset it, or write the folder of the tables or {CURATED!r}"
+            raise DataError(f"{named}, which is not a folder. {fix}.", [Problem(visible(folder), wrong="is not a folder", fix=fix)])
+        return folder
     if isinstance(path, str | os.PathLike):
         text = os.fspath(path)
         if isinstance(text, str) and text.strip() and "\x00" not in text:
-            place = Path(text).expanduser()
-            inside = place / TABLES
-            has_own = any((place / name).is_file() for name in (DESCRIPTOR, _STUDIES))
-            return inside if not has_own and any((inside / name).is_file() for name in (DESCRIPTOR, _STUDIES)) else place
+            return _tables_in(Path(text).expanduser())
     raise ArgumentError(
         f"path={shorten(repr(path))} is not a path. Give the folder that contains studies.csv and arms.csv, or None for "
         f"the tables of the folder you work in ({TABLES}) or, where there are none, the curated ones."
@@ -107,7 +116,9 @@ def from_here(folder: Path) -> str:
     """The tables of the folder one works in as they are seen from there, such as extracted_data; other folders as they are."""
     if is_curated(folder) or folder != own_tables():
         return str(folder)
-    return os.path.relpath(folder)
+    shown = os.path.relpath(folder)
+    # A point names nothing.
+    return os.path.join(os.pardir, folder.name) if shown == os.curdir else shown
 
 
 def whose(folder: Path) -> str:

@@ -148,6 +148,8 @@ def _choose_within(
 
 # Patients are what a rate is about; where an arm was counted in several units, the first of these is taken.
 UNITS = ("patients", "procedures", "lesions")
+#: The begin of the note on rows of other definitions.
+OTHER_DEFINITIONS = "Rows with other definitions are not part of this selection:"
 #: The group of a table whose studies are not divided by treatment.
 ALL_STUDIES = "All studies"
 
@@ -202,7 +204,7 @@ def select(
         rows = [row for row in rows if row["definition"] in definitions]
         if elsewhere:
             parts = listing(f"{outcome.title_of(name)} ({number})" for name, number in sorted(elsewhere.items()))
-            notes.append(f"Rows with other definitions are not part of this selection: {parts}.")
+            notes.append(f"{OTHER_DEFINITIONS} {parts}.")
     sieve = _Sieve(list(rows))
     if poolable_only:
         sieve.keep({i: _not_poolable(row) for i, row in enumerate(sieve.rows) if row.get("poolable") is False})
@@ -221,12 +223,8 @@ def select(
         (row, f"shares patients ({visible(row['overlap_group']).replace('_', ' ')}) with {labels[instead]}, which is kept")
         for row, instead in displaced
     ]
-    if overlap == "keep_all" and crowded:
-        notes.append(
-            f"Patients may be counted twice: {counted(len(crowded), 'group')} of overlapping cohorts "
-            f"with several reports each ({listing((name.replace('_', ' ') for name in crowded), 20)})."
-        )
-    notes += _unit_notes(kept)
+    notes += overlap_notes(crowded) if overlap == "keep_all" else []
+    notes += unit_notes(row.get("unit") for row in kept)
     return Selection(
         rows=sorted(
             kept, key=lambda row: (row["year"] is None, row["year"] or 0, natural(labels[row["study_id"]]), natural(row["arm"]))
@@ -317,8 +315,19 @@ def _one_row_per_arm(rows: Sequence[Record], outcome: Outcome, definitions: tupl
     return fate
 
 
-def _unit_notes(rows: Sequence[Record]) -> list[str]:
-    units = Counter(row.get("unit") for row in rows if row.get("unit"))
+def overlap_notes(crowded: Collection[str]) -> list[str]:
+    """The note on overlapping cohorts of which several reports are pooled."""
+    if not crowded:
+        return []
+    return [
+        f"Patients may be counted twice: {counted(len(crowded), 'group')} of overlapping cohorts "
+        f"with several reports each ({listing((name.replace('_', ' ') for name in crowded), 20)})."
+    ]
+
+
+def unit_notes(each: Iterable[str | None]) -> list[str]:
+    """The note on rows that do not count patients, from the unit of each row; empty where none is given."""
+    units = Counter(unit for unit in each if unit)
     if len(units) > 1:
         parts = listing(f"{counted(number, 'row')} of {unit}" for unit, number in units.most_common())
         return [f"Units are mixed: {parts}."]

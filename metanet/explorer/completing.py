@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from metanet.evidence.sources import is_frame, is_result
+from metanet.evidence.sources import is_result
 
 #: Arguments of public functions that name a column.
 ARGUMENTS = (
@@ -20,16 +20,41 @@ _CALL = re.compile(
     re.DOTALL,
 )
 #: The same for a method of a result: ``fit.subset("ye``.
-_METHOD = re.compile(r"\b(?P<data>[A-Za-z_]\w*)\.subset\(\s*(?P<quote>['\"])(?:[^'\"]*[\s(&|~!])?`?(?P<begun>\w*)$", re.DOTALL)
+_METHOD = re.compile(r"\b(?P<data>[A-Za-z_]\w*)\.subset\(\s*['\"](?:[^'\"]*[\s(&|~!])?(?P<begun>\w*)$", re.DOTALL)
+#: A name in backticks that is being written in a condition.
+_TICKED = re.compile(r"\b(?P<data>[A-Za-z_]\w*)\.subset\(\s*['\"](?:[^'\"`]*`[^'\"`]*`)*[^'\"`]*`(?P<begun>[^'\"`]*)$", re.DOTALL)
+#: Where the name of an outcome belongs: ``mn.explore(evidence, "obj``, ``outcome="obj`` and ``evidence.rates("obj``.
+_OUTCOME = re.compile(
+    r"(?:\b(?:mn|metanet)\.(?:\w+\(\s*(?P<data>[A-Za-z_]\w*)\s*,[^()]*?\b(?:outcome|benefit|risk)\s*=\s*"
+    r"|(?:explore|multiverse|summary_table|summary_of_findings|published_table|benefit_risk)\(\s*(?P<first>[A-Za-z_]\w*)\s*,\s*)"
+    r"|\b(?P<own>[A-Za-z_]\w*)\.rates\(\s*)['\"](?P<begun>[^'\"]*)$",
+    re.DOTALL,
+)
 
 
 def columns_for(text: str, names: Mapping[str, Any]) -> tuple[str, list[str]]:
     """What is begun, and the columns that could follow, for a text up to the cursor and the variables of the user."""
-    found = _CALL.search(text) or _METHOD.search(text)
-    if found is None:
+    if (found := _OUTCOME.search(text)) is not None:
+        outcomes = _outcomes(names.get(found["data"] or found["first"] or found["own"]))
+        return found["begun"], [name for name in outcomes if name.startswith(found["begun"])]
+    if (found := _CALL.search(text)) is not None:
+        return found["begun"], [column for column in _columns(names.get(found["data"])) if column.startswith(found["begun"])]
+    if (found := _TICKED.search(text)) is not None:
+        known = [column for column in _columns(names.get(found["data"])) if "`" not in column]
+        return found["begun"], [f"{column}`" for column in known if column.startswith(found["begun"])]
+    if (found := _METHOD.search(text)) is None:
         return "", []
-    begun = found["begun"]
-    return begun, [column for column in _columns(names.get(found["data"])) if column.startswith(begun)]
+    columns = _columns(names.get(found["data"]))
+    # In a condition a name with spaces is written in backticks.
+    shown = [(column, column if column.isidentifier() else f"`{column}`") for column in columns if "`" not in column]
+    return found["begun"], [text for column, text in shown if column.startswith(found["begun"])]
+
+
+def _outcomes(value: Any) -> Iterable[str]:
+    """The outcomes of evidence that a variable holds."""
+    from metanet.evidence.evidence import Evidence
+
+    return value.outcome_names if isinstance(value, Evidence) else ()
 
 
 def _columns(value: Any) -> Iterable[str]:
@@ -41,7 +66,8 @@ def _columns(value: Any) -> Iterable[str]:
     elif is_result(value):
         frames = [value.rates()]
     else:
-        frames = [value] if is_frame(value) else []
+        # By its class: to look for attributes of a stranger's object would run code of it.
+        frames = [value] if any(each.__name__ == "DataFrame" for each in type(value).__mro__) else []
     return [column for frame in frames for column in frame.columns if isinstance(column, str)]
 
 
@@ -57,7 +83,11 @@ def install(shell: Any) -> None:
             text = "\n".join(
                 [*context.full_text.split("\n")[: context.cursor_line], context.line_with_cursor[: context.cursor_position]]
             )
-            begun, found = columns_for(text, shell.user_ns)
+            try:
+                begun, found = columns_for(text, shell.user_ns)
+            except Exception:
+                # Whatever a variable holds, Tab goes on to complete the rest.
+                begun, found = "", []
             made = [SimpleCompletion(text=name, type="column") for name in found]
             return {"completions": made, "matched_fragment": begun, "suppress": bool(made)}
 

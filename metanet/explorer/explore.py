@@ -69,7 +69,7 @@ class Explorer:
         view = self.view
         shown = view.trouble if view.fit is None else repr(view.fit)
         whole = ", all modalities" if view.modality is None and len(modalities_of(view.evidence, view.outcome)) > 1 else ""
-        return f"Explorer: {view.title}{whole}\n{shown}"
+        return f"Explorer: {view.title}{whole} (evidence: {view.evidence.name})\n{shown}"
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = self._panel.widget._repr_mimebundle_(**options)

@@ -32,13 +32,13 @@ _NOTES = "border-left:3px solid #D55E00;margin:.3em 0 .1em;padding:0 0 0 1.4em;m
 def numbers(view: View, whole: Pooled | None) -> str:
     """The result as a card; `whole` is the result before studies were excluded by hand."""
     if view.fit is None:
-        shown = card(view.title, view.trouble)
+        shown = card(f"{view.title} (evidence: {view.evidence.name})", view.trouble)
     else:
         (_, data), *pairs = view.fit.rows()
         notes = "".join(f"<li>{html_text(note)}</li>" for note in view.fit.notes)
         listed = f"<ul class='metanet-notes' style='{_NOTES}' tabindex='0'>{notes}</ul>" if notes else ""
         title = f"<strong class='metanet-title'>{html_text(view.title)}</strong>: <span>{html_text(data)}</span>"
-        title += f" <small class='metanet-whose'>Evidence: {html_text(view.evidence.name)}</small>"
+        title += f" <small class='metanet-evidence'>(evidence: {html_text(view.evidence.name)})</small>"
         shown = (
             f"<div class='metanet metanet-card {NO_MATH}' style='{_CARD}'><div>{title}</div>"
             f"<div class='metanet-pairs' style='{_PAIRS}'>{''.join(map(_pair, *zip(*pairs, strict=True)))}</div>{listed}"

@@ -14,10 +14,11 @@ from metanet.base.whole_files import write_csv
 from metanet.diagnostics.studies.count_bounds import CountBounds
 from metanet.diagnostics.studies.series import LeaveOneOut
 from metanet.evidence.selection import selection_of
-from metanet.evidence.sources import Rates, rates_of
+from metanet.evidence.sources import Rates
 from metanet.models.comparison.result import Comparison
 from metanet.models.regression.result import Regression
 from metanet.models.results.pooled import Pooled
+from metanet.models.results.rows import pooled_rows
 from metanet.reporting.files import slug, write_json
 from metanet.reporting.plan.registry import titles
 from metanet.reporting.r_check import SCRIPT
@@ -64,7 +65,7 @@ def save_results(
     if not isinstance(fit, Pooled):
         raise ArgumentError(f"fit must be a result of pool, not {type(fit).__name__}.")
     to = Path(folder)
-    frame = fit.rates() if rates is None else rates_of(rates, "rates")
+    frame = pooled_rows(fit, rates)
     attrs: dict[str, Any] = {str(key): value for key, value in frame.attrs.items()}
     # What is said of the selection holds for the rows that were pooled, or is not said.
     record = selection_of(frame)
@@ -85,7 +86,7 @@ def save_results(
         "removed": {} if record is None else dict(record.removed),
         "notes": [] if record is None else list(record.notes),
         "evidence": attrs.get("fingerprint") if whole else None,
-        "evidence_name": attrs.get("evidence"),
+        "evidence_name": None if record is None else attrs.get("evidence"),
     }
     files = [to / "numbers.json", to / "numbers.csv", to / "studies.csv"]
     write_json(files[0], plain_tree(content))

@@ -14,6 +14,7 @@ from metanet.evidence.selection import selection_of
 from metanet.models.options import PRESET_TITLE
 from metanet.models.registry import MODELS, TAU2, model_row
 from metanet.models.results.pooled import Pooled
+from metanet.models.results.rows import pooled_rows
 from metanet.writing.table.table import Cell, Column, Table, count_cell, made, number_cell, text_cell
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Text:
 def heading(rates: pd.DataFrame, modality_class: str, fit: Pooled) -> Text:
     """Outcome, modality class and the result in one sentence, with the notes of the selection."""
     attrs = rates.attrs
-    record = selection_of(rates)
+    record = selection_of(pooled_rows(fit, rates))
     title = f"{attrs.get('label', 'Rate')}: {modality_class}"
     if attrs.get("definition_title"):
         title += f" (definition: {in_sentence(attrs['definition_title'])})"

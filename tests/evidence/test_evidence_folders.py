@@ -28,6 +28,7 @@ def review(tmp_path):
 def test_the_tables_of_the_folder_or_of_one_above_it_are_used_everywhere(review, below):
     (review / "reports").mkdir()
     with contextlib.chdir(review / below):
+        shown = f"../{TABLES}" if below == TABLES else os.path.relpath(review / TABLES)
         assert used_folder() == review / TABLES
         evidence = mn.load_evidence()
         assert evidence.name == "Liver review"
@@ -36,11 +37,11 @@ def test_the_tables_of_the_folder_or_of_one_above_it_are_used_everywhere(review,
         assert str(review) not in mn.validate().summary()
         assert folder_of(None) == str(review / TABLES)
         checked = CliRunner().invoke(cli, ["validate"])
-        assert checked.output.startswith(f"{os.path.relpath(review / TABLES)}: no problems")
+        assert checked.output.startswith(f"{shown}: no problems")
         dry = CliRunner().invoke(cli, ["report", "--dry-run"])
         assert "Drug A" in dry.output
         assert "TARE" not in dry.output
-        assert f"Evidence: {os.path.relpath(review / TABLES)}\n" in dry.output
+        assert f"Evidence: {shown}\n" in dry.output
 
 
 def test_explorer_and_lab_show_the_tables_of_the_folder(review):
@@ -49,6 +50,8 @@ def test_explorer_and_lab_show_the_tables_of_the_folder(review):
         assert "Drug" in repr(explorer) or explorer.rates["modality_class"].str.startswith("Drug").all()
         # The code of a view names the folder, so that it gives the same numbers elsewhere.
         shown = explorer.code
+        assert repr(explorer).splitlines()[0].endswith("(evidence: Liver review)")
+        assert "(evidence: Liver review)" in explorer._repr_mimebundle_()["text/html"]
     space: dict = {}
     with contextlib.chdir(review.parent):
         exec(shown, space)
@@ -134,3 +137,32 @@ def test_reports_and_own_notebooks_read_the_tables_of_their_run(review, tmp_path
         assert str(tmp_path) not in page
     index = (elsewhere / "made" / "index.html").read_text(encoding="utf-8")
     assert "Evidence: Liver review" in index
+
+
+def test_the_variable_names_a_review_or_its_tables(review, tmp_path, monkeypatch):
+    for value in (review, review / TABLES, f" {review} ", f"~/{review.name}"):
+        monkeypatch.setenv("HOME", str(review.parent))
+        monkeypatch.setenv(VARIABLE, str(value))
+        with contextlib.chdir(tmp_path):
+            assert mn.load_evidence().name == "Liver review"
+            assert "Liver review" in repr(mn.explore())
+            said = CliRunner().invoke(cli, ["validate"]).output
+            assert f"as the environment variable {VARIABLE} says" in said
+            assert "curated" not in said
+            assert folder_of(None) == str(review / TABLES)
+
+
+@pytest.mark.parametrize("value", ["nonsense", "/no/such/folder", "a\nb", "Curated"])
+def test_a_variable_that_names_no_folder_is_told_by_its_name(review, value, monkeypatch):
+    monkeypatch.setenv(VARIABLE, value)
+    with contextlib.chdir(review):
+        for call in (mn.load_evidence, mn.explore, mn.validate, mn.report):
+            with pytest.raises(mn.DataError, match=rf"environment variable {VARIABLE} names .*Unset it") as caught:
+                call()
+            assert "\n" not in str(caught.value)
+        for command in ("validate", "report"):
+            said = CliRunner().invoke(cli, [command])
+            assert said.exit_code != 0
+            assert "curated tables of metanet are checked" not in said.output
+        # Evidence that is named is read.
+        assert mn.load_evidence(review).name == "Liver review"

@@ -57,9 +57,9 @@ def test_rows_removed_by_hand_are_counted(rates, how, tmp_path):
 def test_the_reason_of_update_and_subset_is_recorded(rates):
     fit = mn.pool(rates)
     name = rates["study"].iloc[0]
-    assert "1 was left out afterwards (left out by name)" in mn.report_text(fit.update(without=name)).items["13a"]
+    assert "1 was left out afterwards (by name)" in mn.report_text(fit.update(without=name)).items["13a"]
     text = mn.report_text(fit.subset("year > 2012").update(without="Fan 2016")).items["13a"]
-    assert "by the condition year > 2012, 11; left out by name, 1" in text
+    assert "by the condition year > 2012, 11; by name, 1" in text
 
 
 def test_rows_that_are_not_of_the_selection_claim_nothing(rates, tmp_path):
@@ -112,3 +112,68 @@ def test_the_certainty_that_an_import_wrote_is_not_called_a_judgement(tmp_path):
     assert "moderate" not in results
     assert "moderate" not in mn.study_table(rates).summary()
     assert "moderate" not in mn.characteristics_table(rates).summary()
+
+
+def test_notes_of_a_selection_are_true_of_the_rows_that_are_left(rates, tmp_path):
+    assert rates.attrs["notes"] == ["Units are mixed: 12 rows of procedures and 6 rows of patients."]
+    for unit, note in {"patients": [], "procedures": ["Every row counts procedures, not patients."]}.items():
+        part = rates[rates["unit"] == unit]
+        assert selection_of(part).notes == note
+        assert _numbers(part, tmp_path / unit)["notes"] == note
+        assert "mixed" not in repr(mn.heading(part, "TARE", mn.pool(part)))
+    part = rates[(rates["unit"] == "procedures") | (rates["study"] == "Fan 2016")]
+    assert selection_of(part).notes == ["Units are mixed: 12 rows of procedures and 1 row of patients."]
+    every = mn.load_evidence().rates("objective_response", modality="PRRT", overlap="keep_all")
+    assert any("Patients may be counted twice" in note for note in every.attrs["notes"])
+    assert selection_of(every.drop_duplicates("overlap_group")).notes == []
+    warsaw = every[every["overlap_group"] == "Warsaw_PRRT"]
+    assert len(warsaw) > 1
+    assert selection_of(warsaw).notes == [
+        "Patients may be counted twice: 1 group of overlapping cohorts with several reports each (Warsaw PRRT)."
+    ]
+
+
+def test_a_report_that_gave_way_to_one_that_was_removed_says_so():
+    prrt = mn.load_evidence().rates("objective_response", modality="PRRT")
+    kept = prrt[prrt["study_id"] == "Kunikowska2011"]
+    assert len(kept) == 2
+    reasons = {entry["study"]: entry["reason"] for entry in selection_of(prrt.drop(index=kept.index)).left_out}
+    assert reasons["Cwikla 2008"] == (
+        "shares patients (Warsaw PRRT) with Kunikowska 2011, which was kept at first and removed afterwards"
+    )
+    # One of its arms still counts.
+    reasons = {entry["study"]: entry["reason"] for entry in selection_of(prrt.drop(index=kept.index[0])).left_out}
+    assert reasons["Cwikla 2008"].endswith("which is kept")
+
+
+def test_rows_that_were_not_pooled_are_refused_wherever_they_are_given(rates, tmp_path):
+    fit = mn.pool(rates)
+    part = fit.subset("year > 2012")
+    other = mn.load_evidence().rates("objective_response", modality="PRRT")
+    changed = rates.assign(study=[f"Study {place}" for place in range(len(rates))], events=rates["events"] // 2)
+    for result, frame in ((part, rates), (fit, other), (fit, changed)):
+        for call in (
+            lambda result=result, frame=frame: mn.report_text(result, rates=frame),
+            lambda result=result, frame=frame: mn.save_results(tmp_path, result, rates=frame),
+            lambda result=result, frame=frame: mn.heading(frame, "TARE", result),
+        ):
+            with pytest.raises(mn.ArgumentError, match="Fix: give the frame that was pooled, or leave rates out"):
+                call()
+    # Rows in another order, and counts that were given as sequences, are those that were pooled.
+    assert "13a" in mn.report_text(fit, rates=rates.sample(frac=1, random_state=1)).items
+    assert "13a" in mn.report_text(mn.pool(events=rates["events"], total=rates["total"]), rates=rates).items
+
+
+def test_the_outcome_of_a_selection_is_not_claimed_of_other_counts_of_its_frame(rates, tmp_path):
+    frame = rates.assign(others=rates["total"] - rates["events"])
+    fit = mn.pool(frame, events="others", total="total")
+    assert "13a" not in mn.report_text(fit, rates=frame).items
+    mn.save_results(tmp_path, fit, rates=frame)
+    saved = json.loads((tmp_path / "numbers.json").read_text(encoding="utf-8"))
+    assert (saved["selection"], saved["evidence"], saved["evidence_name"]) == (None, None, None)
+
+
+def test_edited_rows_are_not_said_to_be_of_the_evidence(rates, tmp_path):
+    assert _numbers(rates, tmp_path / "a")["evidence_name"] == "the curated tables of metanet"
+    changed = rates.assign(events=rates["events"].where(rates.index != 0, rates["events"] + 1))
+    assert _numbers(changed, tmp_path / "b")["evidence_name"] is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import pandas as pd
 import pytest
@@ -73,7 +74,8 @@ def test_every_function_of_evidence_takes_a_frame_a_file_a_folder_and_a_result(n
         # A frame is one selection, whose groups are not analysed alone; evidence is a question.
         forms = [evidence, tmp_path / "table.csv", str(tmp_path / "folder")]
     said = {str(_shown(function(source, *MORE.get(name, ()), **OPTIONS.get(name, {})))) for source in forms}
-    assert len(said) == 1, said
+    # The explorer names the evidence, which each form calls otherwise.
+    assert len({re.sub(r" \(evidence: [^)]*\)", "", each) for each in said}) == 1, said
 
 
 def test_a_path_given_as_rates_is_told_to_be_read():
@@ -89,3 +91,45 @@ def test_a_result_hands_on_its_model_measure_and_level():
     assert mn.meta_regression(fit, "~ dose").model == "inverse_variance"
     # A model that compare does not have leaves its default.
     assert mn.compare(mn.pool(FRAME, model="beta_binomial")).method["model"] == "bayes"
+
+
+TRIALS = pd.DataFrame(
+    {
+        "study": list("ABCDEF"),
+        "ai": [4, 6, 2, 8, 1, 5],
+        "n1i": [20, 40, 15, 30, 22, 30],
+        "ci": [1, 9, 5, 3, 2, 4],
+        "n2i": [21, 38, 16, 29, 60, 31],
+        "country": list("xyxyxy"),
+        "year": range(2000, 2006),
+    }
+)
+
+
+def test_two_groups_stay_two_groups_in_every_form():
+    """One table with a control group: evidence, its result and the frame are analysed as the comparison that they are."""
+    evidence = mn.read(TRIALS)
+    fit = mn.pool(evidence)
+    assert fit.measure == "OR"
+    said = {mn.compare(source, "country").sentence() for source in (evidence, fit, TRIALS)}
+    assert len(said) == 1, said
+    said = {mn.meta_regression(source, "~ year").sentence() for source in (evidence, fit, TRIALS)}
+    assert len(said) == 1, said
+    for source in (evidence, fit):
+        frame = mn.multiverse(source).to_frame()
+        assert frame["estimate"].between(0.5, 2).all()
+        assert mn.multiverse(source, measure="PLO").to_frame()["estimate"].between(0.1, 0.3).all()
+    # One group is analysed where its measure is named.
+    assert mn.compare(evidence, "country", measure="PLO").groups["x"].measure == "PLO"
+
+
+def test_sizes_of_arms_are_those_of_both_groups():
+    assert "Arms had 15 to 60 patients" in mn.report_text(mn.pool(mn.read(TRIALS))).results
+
+
+def test_changed_counts_of_the_control_group_are_not_of_the_selection():
+    rates = mn.read(TRIALS).rates("events")
+    named = {name: name for name in ("events", "total", "events_control", "total_control")}
+    assert "13a" in mn.report_text(mn.pool(rates, **named)).items
+    changed = rates.assign(events_control=1)
+    assert "13a" not in mn.report_text(mn.pool(changed, **named)).items

@@ -15,9 +15,22 @@ from metanet.explorer.completing import columns_for
 FRAME = pd.DataFrame({"author": ["A", "B"], "responders": [1, 2], "n patients": [9, 8], "year": [2001, 2002]})
 
 
+class Hostile:
+    """Something whose attributes must not be looked at by Tab."""
+
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+
+
 @pytest.fixture(scope="module")
 def names():
-    return {"d": FRAME, "fit": mn.pool(FRAME, "responders", "n patients"), "e": mn.read(FRAME, "responders", "n patients"), "x": 3}
+    return {
+        "d": FRAME,
+        "fit": mn.pool(FRAME, "responders", "n patients"),
+        "e": mn.read(FRAME, "responders", "n patients"),
+        "x": 3,
+        "hostile": Hostile(),
+    }
 
 
 @pytest.mark.parametrize(
@@ -31,6 +44,14 @@ def names():
         ('mn.cumulative(fit, "ye', "ye", ["year"]),
         ('fit.subset("ye', "ye", ["year"]),
         ('fit.subset("year > 2000 and au', "au", ["author"]),
+        ('fit.subset("n p', "p", []),
+        ('fit.subset("`n p', "n p", ["n patients`"]),
+        ('fit.subset("year > 2000 & n', "n", ["`n patients`"]),
+        ('mn.explore(e, "res', "res", ["responders"]),
+        ('mn.multiverse(e, outcome="res', "res", ["responders"]),
+        ('e.rates("re', "re", ["responders"]),
+        ('mn.explore(e, "mod', "mod", []),
+        ('mn.pool(hostile, "re', "re", []),
         ('mn.pool(x, events="re', "re", []),
         ('mn.pool(unknown, events="re', "re", []),
         ('print("re', "", []),

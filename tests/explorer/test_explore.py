@@ -32,7 +32,7 @@ def test_without_arguments_it_opens_on_the_outcome_and_the_modality_with_the_mos
 def test_all_modalities_are_one_word(with_widgets):
     explorer = mn.explore(outcome="objective_response", modality="all")
     assert explorer.view.modality is None
-    assert repr(explorer).startswith("Explorer: Objective response, all modalities\n")
+    assert repr(explorer).startswith("Explorer: Objective response, all modalities (evidence: the curated tables of metanet)\n")
 
 
 @pytest.mark.parametrize("form", ["frame", "evidence", "file", "result", "folder"])
@@ -151,7 +151,7 @@ def test_a_notebook_is_given_the_widgets_and_a_page_without_them_the_numbers(exp
 
 def test_the_text_names_the_view_and_is_short(explorer):
     lines = repr(explorer).splitlines()
-    assert lines[0] == "Explorer: Objective response, TARE"
+    assert lines[0] == "Explorer: Objective response, TARE (evidence: the curated tables of metanet)"
     assert len(lines) < 15
     for box in explorer._panel.studies.children:
         box.value = False
@@ -164,4 +164,4 @@ def test_completion_lists_the_public_names_only(explorer):
 
 
 def test_the_explorer_says_whose_evidence_it_shows(explorer):
-    assert "Evidence: the curated tables of metanet" in explorer._panel.numbers.value
+    assert "evidence: the curated tables of metanet" in explorer._panel.numbers.value

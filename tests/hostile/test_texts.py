@@ -135,7 +135,7 @@ def test_sentences_summaries_and_reprs_act_on_no_terminal(fit, taken):
         omitted = mn.leave_one_out(fit)
         of_rates = mn.pool(rates)
     shown = [fit, omitted, of_rates, study_table(fit), mn.study_table(rates), mn.source_table(rates), mn.characteristics_table(rates)]
-    shown += [mn.heading(rates, EVERY[0], fit), mn.paragraph(" ".join(EVERY)), mn.report_text(fit, second, omitted)]
+    shown += [mn.heading(rates, EVERY[0], of_rates), mn.paragraph(" ".join(EVERY)), mn.report_text(fit, second, omitted)]
     for one in shown:
         assert not acting(repr(one)), type(one)
         assert not acting(str(one)), type(one)

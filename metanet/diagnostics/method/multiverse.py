@@ -26,7 +26,7 @@ from metanet.evidence.sources import Tables, evidence_of, outcome_of, rates_of
 from metanet.models.options import Options, check_options, lean, method_label, model_label
 from metanet.models.pooling.batch import Data, pool_batch
 from metanet.models.pooling.inputs import Studies, read_studies
-from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, options_for, pad, takes_of, with_columns
+from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, options_for, pad, takes_of, with_columns, with_control
 from metanet.models.results.method import versions
 
 if TYPE_CHECKING:
@@ -469,12 +469,15 @@ def multiverse(
     """
     import pandas as pd
 
+    source = data
     data = (
         evidence_of(data, "data") if isinstance(data, (str, os.PathLike)) else data if isinstance(data, Evidence) else rates_of(data)
     )
     study, given, base = _columns(columns)
-    if not isinstance(data, Evidence):
-        given = with_columns(given, data, base["measure"])
+    if isinstance(data, Evidence):
+        given = with_control(given, source, data.rates(outcome_of(data, outcome)), base["measure"])
+    else:
+        given = with_columns(with_control(given, source, data, base["measure"]), data, base["measure"])
     choices = check_choices(overlap=overlap, certainty=certainty, unit=unit, derived=derived, grouping=grouping)
     chosen = _analyses(analyses, base, given, level)
     if threshold is not None and chosen[0].scale == "rate":

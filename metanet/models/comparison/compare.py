@@ -27,7 +27,16 @@ from metanet.models.comparison.result import OBSERVATIONAL, Comparison
 from metanet.models.options import Options, lean
 from metanet.models.pooling.batch import Data, pool_batch
 from metanet.models.pooling.inputs import Studies, gap_note, no_groups, read_studies
-from metanet.models.pooling.pool import CHOICES, DATA_ARGUMENTS, inherited, options_for, pool_studies, takes_of, with_columns
+from metanet.models.pooling.pool import (
+    CHOICES,
+    DATA_ARGUMENTS,
+    inherited,
+    options_for,
+    pool_studies,
+    takes_of,
+    with_columns,
+    with_control,
+)
 from metanet.models.pooling.simulate import Truth, draw
 from metanet.models.results.method import joint_sentence, posterior_sentence
 from metanet.models.results.pooled import Pooled, edges_at, responses_at
@@ -121,7 +130,7 @@ def compare(
     doi:10.1177/0962280210383082; Holm (1979), Scandinavian Journal of Statistics 6:65-70; Fisher (1922), doi:10.2307/2340521.
     """
     rows = rates_of(data)
-    given, options = _options(rows, inherited(data, {**choices, "preset": preset}, MODELS), tau2)
+    given, options = _options(data, rows, inherited(data, {**choices, "preset": preset}, MODELS), tau2)
     frame, names, group, notes = _groups(rows, by)
     record = selection_of(rows)
     left_out = () if record is None or record.chosen.get("within") is not None else record.left_out
@@ -257,12 +266,13 @@ def _by_posterior(
     )
 
 
-def _options(data: object, choices: Mapping[str, Any], tau2: str | None) -> tuple[dict[str, Any], Options]:
+def _options(data: object, rows: object, choices: Mapping[str, Any], tau2: str | None) -> tuple[dict[str, Any], Options]:
     known = (*(name for name in CHOICES if name != "tau2"), *DATA_ARGUMENTS)
     for name in choices:
         check_choice("argument", name, known, where="to compare")
     preset = choices.get("preset")
-    given = with_columns({name: choices.get(name) for name in DATA_ARGUMENTS}, data, choices.get("measure"))
+    measure = choices.get("measure")
+    given = with_columns(with_control({name: choices.get(name) for name in DATA_ARGUMENTS}, data, rows, measure), rows, measure)
     named = {name: value for name, value in choices.items() if name not in DATA_ARGUMENTS}
     if named.get("model") is not None:
         check_choice("model", named["model"], MODELS, where="for compare")

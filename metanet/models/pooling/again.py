@@ -51,7 +51,7 @@ def _without(rows: pd.DataFrame, fit: Pooled, without: str | Sequence[str]) -> p
     keep = np.array([label not in set(names) for label in labels])
     if not keep.any():
         raise ArgumentError("without names every study. Fix: keep at least one.")
-    return removed_by(rows, keep, "left out by name")
+    return removed_by(rows, keep, "by name")
 
 
 def _mask(rows: pd.DataFrame, condition: object, names: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -112,7 +112,10 @@ def _kept(fit: Pooled, choices: dict[str, Any]) -> dict[str, Any]:
             if field.name not in ("model", "measure", "level", "preset") and getattr(own, field.name) != getattr(plain, field.name)
         }
         return kept if own.preset is None else {**kept, "preset": own.preset}
-    # Another model of the same measure, or another measure of the same model: whichever is not named stays, where it can.
+    # Another model of the same measure, or another measure of the same model: whichever is not named stays, where it can. The rules of
+    # a preset stay as well.
+    if own.preset is not None:
+        kept["preset"] = own.preset
     if "measure" not in choices and own.measure != "GEN":
         return {**kept, "measure": own.measure}
     return kept

@@ -22,7 +22,7 @@ from metanet.kernels.inverse_variance.regression_tau2 import gram_schmidt
 from metanet.models.options import Options
 from metanet.models.pooling.batch import Data
 from metanet.models.pooling.inputs import Studies, read_studies
-from metanet.models.pooling.pool import DATA_ARGUMENTS, inherited, options_for, with_columns
+from metanet.models.pooling.pool import DATA_ARGUMENTS, inherited, options_for, with_columns, with_control
 from metanet.models.regression.fit import fit_counts, fit_two_step, permute, usable
 from metanet.models.regression.formulas import Design, read_formula
 from metanet.models.regression.notes import notes_for, reference_notes, stamp
@@ -150,7 +150,8 @@ def meta_regression(
         raise ArgumentError("data is missing: the moderators of the formula are columns of a DataFrame.")
     rows_given = rates_of(data)
     arguments = inherited(data, arguments, MODELS)
-    given = with_columns({name: arguments[name] for name in DATA_ARGUMENTS}, rows_given, arguments["measure"])
+    own = with_control({name: arguments[name] for name in DATA_ARGUMENTS}, data, rows_given, arguments["measure"])
+    given = with_columns(own, rows_given, arguments["measure"])
     options = _options(given, {name: arguments[name] for name in _CHOICES})
     if permutations is not None and options.model == "bayes":
         raise ArgumentError(

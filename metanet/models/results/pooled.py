@@ -31,6 +31,7 @@ from metanet.base.display import (
     sentence_case,
 )
 from metanet.base.drawing import draw, picture
+from metanet.base.errors import UnknownNameError
 from metanet.base.habits import attribute_hint
 from metanet.base.progress import interactive
 from metanet.base.results import Method, Result, Test, aligned, plain
@@ -180,7 +181,7 @@ class Pooled(Result):
 
     def __getattr__(self, name: str) -> Any:
         hint = "" if name.startswith("_") else attribute_hint(name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}.{f' {hint}' if hint else ''}")
+        raise UnknownNameError(f"{type(self).__name__!r} object has no attribute {name!r}.{f' {hint}' if hint else ''}")
 
     @property
     def response(self) -> str:
@@ -294,9 +295,7 @@ class Pooled(Result):
 
         The record of a selection by `Evidence.rates` travels along, as far as it holds for these rows.
         """
-        frame = self.studies
-        made = ("rate", "effect", "ci_lower", "ci_upper", "weight", "shrunken")
-        return frame.drop(columns=[name for name in made if name in frame.columns])
+        return self._table.rows()
 
     @property
     def options(self) -> Options:

@@ -39,12 +39,29 @@ class StudyTable:
             self._made.append(self._make())
         return self._made[0]
 
-    def _make(self) -> pd.DataFrame:
+    def rows(self) -> pd.DataFrame:
+        """What was read: study, counts or effects, and the other columns of the data under their own names."""
         import pandas as pd
 
+        frame, extra = pd.DataFrame(self._read()), self.studies.extra
+        if extra is None:
+            return frame
+        unique = extra.loc[:, ~extra.columns.duplicated()]
+        made = pd.concat([frame, unique[[c for c in unique.columns if c not in frame.columns]]], axis=1)
+        made.attrs = dict(extra.attrs)
+        return made
+
+    def _read(self) -> dict[str, Any]:
+        """Study, and counts or effects."""
         columns: dict[str, Any] = {"study": list(self.studies.labels)}
         for name, values in self.studies.columns.items():
             columns[name] = values.astype(np.int64) if name in _COUNTS else values
+        return columns
+
+    def _make(self) -> pd.DataFrame:
+        import pandas as pd
+
+        columns = self._read()
         own, value, lower, upper = self._own()
         if own is not None:
             columns[own] = value

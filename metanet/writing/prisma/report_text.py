@@ -14,9 +14,10 @@ from metanet.base.untrusted import listing, visible
 from metanet.diagnostics.method.multiverse import Multiverse
 from metanet.diagnostics.studies.count_bounds import CountBounds
 from metanet.evidence.selection import certainties
-from metanet.evidence.sources import Rates, rates_of
+from metanet.evidence.sources import Rates
 from metanet.models.comparison.result import Comparison
 from metanet.models.results.pooled import Pooled
+from metanet.models.results.rows import pooled_rows
 from metanet.models.results.units import counted_units
 from metanet.writing.prisma import paragraphs
 from metanet.writing.prisma.paragraphs import CAUSES, ROBUST, kind_of
@@ -155,7 +156,7 @@ def report_text(fit: Pooled, *analyses: object, rates: Rates | None = None) -> R
     """
     if not isinstance(fit, Pooled):
         raise ArgumentError(f"fit must be a result of pool, not {type(fit).__name__}.")
-    rows = _rows(fit, rates)
+    rows = pooled_rows(fit, rates)
     found = {
         "13a": [paragraphs.selection(fit, rows)],
         "13b": [paragraphs.preparation(fit, rows)],
@@ -184,19 +185,6 @@ def report_text(fit: Pooled, *analyses: object, rates: Rates | None = None) -> R
     pairs = {CAUSES[1]: CAUSES[0], ROBUST[1]: ROBUST[0], "21": "14"}
     missing = tuple(f"{item} (needs {_NEEDS[item]})" for item in TOPICS if item not in items and item not in pairs and item in _NEEDS)
     return ReportText(items, missing, tuple(dict.fromkeys(sources)), fit.method, fit.sentence())
-
-
-def _rows(fit: Pooled, rates: Rates | None) -> pd.DataFrame:
-    """The rows that were pooled; a frame whose counts have other names is the one that `fit` read them from."""
-    own = fit.rates()
-    if rates is None:
-        return own
-    frame = rates_of(rates, "rates")
-    if len(frame) != fit.k:
-        raise ArgumentError(
-            f"rates has {len(frame)} rows, but fit pooled {fit.k}. Fix: give the frame that was pooled, or leave it out."
-        )
-    return frame if {"study", "events", "total"} <= set(frame.columns) else own
 
 
 def _check_same(fit: Pooled, analysis: Any, place: int) -> None:
@@ -248,8 +236,11 @@ def _studies(fit: Pooled, rates: pd.DataFrame) -> str:
         first, last = min(years), max(years)
         text += f" (published {first})" if first == last else f" (published {first} to {last})"
     parts = [f"{text}."]
-    if fit.n is not None and "total" in rates.columns:
-        least, most = int(rates["total"].min()), int(rates["total"].max())
+    # Of the rows that were pooled: a frame may have the control group under another name.
+    own = fit.rates()
+    sizes = [own[name] for name in ("total", "total_control") if name in own.columns]
+    if fit.n is not None and sizes:
+        least, most = (int(end) for end in (min(column.min() for column in sizes), max(column.max() for column in sizes)))
         size = counted_units(most, fit.units)
         parts.append(f"Arms had {least} to {size}." if least != most else f"Each arm had {size}.")
     for column, what in (("design", "Designs"), ("certainty", "Certainty of the counts")):

@@ -115,3 +115,13 @@ def test_prediction_is_the_row_of_the_result():
 def test_columns_are_taken_by_position():
     assert mn.pool(FRAME, "resp", "n").n == FRAME["n"].sum()
     assert np.isclose(mn.pool(FRAME, "resp", "n", model="glmm").estimate, mn.pool(FRAME, **GIVEN, model="glmm").estimate, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["weight", "rate", "effect", "ci_lower", "shrunken"])
+def test_a_column_with_the_name_of_one_of_ours_keeps_its_name_in_the_rows(name):
+    frame = pd.DataFrame({"study": list("ABCDEF"), "events": [1, 2, 3, 4, 5, 6], "total": [12] * 6, name: [6.0, 5, 4, 3, 2, 1]})
+    fit = mn.pool(frame)
+    assert list(fit.rates().columns) == ["study", "events", "total", name]
+    assert fit.rates()[name].tolist() == frame[name].tolist()
+    assert fit.subset(f"{name} > 3").studies["study"].tolist() == ["A", "B", "C"]
+    assert mn.meta_regression(fit, f"~ {name}").sentence() == mn.meta_regression(frame, f"~ {name}").sentence()
