@@ -270,3 +270,156 @@ def test_years_and_treatments_keep_the_names_of_the_table():
     assert mn.cumulative(mn.pool(evidence), "Year").order == "Year"
     # Once in the characteristics.
     assert mn.characteristics_table(evidence).summary().count("2012") == 1
+
+
+def _text(tmp_path, text, *given, name="a.csv", **named):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return mn.read(tmp_path / name, *given, **named)
+
+
+def _counts(evidence):
+    rates = evidence.rates(evidence.outcome_names[0])
+    return rates[["study", "events", "total"]].to_numpy().tolist()
+
+
+def _notes(evidence):
+    return " ".join(map(str, evidence.rates(evidence.outcome_names[0]).attrs["notes"]))
+
+
+@pytest.mark.parametrize(
+    ("events", "total"),
+    [
+        ("Events (n)", "Total (N)"),
+        ("n", "N"),
+        ("N", "n"),
+        ("r", "n"),
+        ("x", "size"),
+        ("cases", "sample_size"),
+        ("events_n", "total_n"),
+        ("No. of events", "No. of patients"),
+        ("num", "denom"),
+        ("Ereignisse", "Gesamt"),
+        ("事件", "总数"),
+    ],
+)
+def test_names_that_reviews_use_are_found_and_doubtful_ones_are_noted(events, total):
+    evidence = mn.read(
+        {
+            "study": ["A", "B"],
+            "group": ["x", "y"],
+            total: [20, 31] if events != "N" else [4, 9],
+            events: [4, 9] if events != "N" else [20, 31],
+        }
+    )
+    assert _counts(evidence) == [["A", 4, 20], ["B", 9, 31]]
+    assert (events in _notes(evidence)) == (events not in ("Events (n)", "n", "N"))
+    assert evidence.label(evidence.outcome_names[0]) == "Events"
+
+
+def test_a_column_whose_name_may_mean_patients_is_taken_only_where_its_cells_fit():
+    with pytest.raises(ArgumentError, match="total is missing"):
+        mn.read({"study": ["A", "B"], "resp": [4, 9], "size": [3, 31]}, "resp")
+    with pytest.raises(ArgumentError, match="events is missing"):
+        mn.read({"study": ["A", "B"], "r": [0.4, 0.9], "n": [3, 31]})
+
+
+@pytest.mark.parametrize(("author", "year"), [("First Author", "Publication year"), ("authorName", "yr"), ("Author(s)", "Jahr")])
+def test_authors_and_years_of_any_common_name_are_the_names_of_studies(author, year):
+    frame = {author: ["Adam et al.", "Adam et al.", "Baker"], year: [2001, 2004, 2003], "e": [1, 2, 3], "n": [9, 9, 9]}
+    rates = mn.read(frame, "e", "n").rates("e")
+    assert sorted(rates["study_id"]) == ["Adam 2001", "Adam 2004", "Baker 2003"]
+
+
+def test_authors_who_would_get_one_name_stay_two_studies():
+    frame = {"authors": ["Adam and Baker", "Adam et al.", "Clark [3]"], "year": [2001, 2001, 2003], "e": [1, 2, 3], "n": [9, 9, 9]}
+    assert mn.read(frame, "e", "n").rates("e")["study_id"].nunique() == 3
+    same = {"author": ["Adam et al. [1]", "Adam et al. [2]"], "year": [2001, 2001], "e": [1, 2], "n": [9, 9]}
+    assert mn.read(same, "e", "n").rates("e")["study_id"].nunique() == 2
+
+
+def test_numbered_studies_are_called_after_their_authors_where_these_tell_them_apart():
+    frame = {"trial": [1, 2, 2], "author": ["Adam", "Baker", "Baker"], "year": [2001, 2003, 2003], "ai": [1, 2, 3], "n1i": [9, 9, 9]}
+    assert mn.read(frame).rates("events")["study_id"].tolist() == ["Adam 2001", "Baker 2003", "Baker 2003"]
+    other = frame | {"trial": [1, 2, 3]}
+    assert mn.read(other).rates("events")["study_id"].tolist() == ["1", "2", "3"]
+    assert mn.read(frame, study="trial").rates("events")["study_id"].tolist() == ["1", "2", "2"]
+
+
+def test_a_table_without_names_of_studies_says_so():
+    evidence = mn.read({"centre": ["A", "B"], "e": [1, 2], "n": [9, 9]}, "e", "n")
+    assert "numbered by their rows" in _notes(evidence)
+    assert "study=" in _notes(evidence)
+    assert mn.read({"id": [7, 7], "e": [1, 2], "n": [9, 9]}, "e", "n").rates("e")["study_id"].tolist() == ["7", "7"]
+
+
+def test_names_with_line_breaks_are_given_as_pandas_shows_them(tmp_path):
+    text = '"Study\nname","Responders\n(n)","Patients\n(n)"\nA,4,20\nB,9,31\n'
+    evidence = _text(tmp_path, text, "Responders\n(n)", "Patients\n(n)", study="Study\nname")
+    assert _counts(evidence) == [["A", 4, 20], ["B", 9, 31]]
+    assert evidence.label(evidence.outcome_names[0]) == "Responders"
+
+
+def test_one_name_of_two_columns_is_refused_and_chosen_by_number(tmp_path):
+    text = "study,e,n,e\nA,1,9,5\nB,2,9,6\n"
+    with pytest.raises(ArgumentError, match=r"events='e \(1\)' for the first, events='e \(2\)' for the second"):
+        _text(tmp_path, text, "e", "n")
+    assert _counts(_text(tmp_path, text, "e (1)", "n")) == [["A", 1, 9], ["B", 2, 9]]
+    assert _counts(_text(tmp_path, text, "e (2)", "n")) == [["A", 5, 9], ["B", 6, 9]]
+    with pytest.raises(ArgumentError, match=r"events='Events \(1\)'"):
+        _text(tmp_path, text.replace("e,n,e", "Events,n,Events"))
+    assert len(_counts(_text(tmp_path, "study,e,n,e\nA,1,9,1\nB,2,9,2\n", "e", "n"))) == 2
+
+
+def test_percentages_named_in_the_heading_are_no_counts(tmp_path):
+    evidence = _text(tmp_path, "study,ORR (%),n\nA,20.0,20\nB,29.0,31\nC,16,56\n", "ORR (%)", "n")
+    assert _counts(evidence) == [["A", 4, 20], ["B", 9, 31], ["C", 9, 56]]
+    assert evidence.label("orr") == "ORR"
+    for heading in ("Responders, n (%)", "n/N (%)"):
+        cells = mn.read({"study": ["A", "B"], heading: ["4 (20.0%)", "9 (29.0%)"], "of": [20, 31]}, heading, "of")
+        assert _counts(cells) == [["A", 4, 20], ["B", 9, 31]]
+    assert _counts(mn.read({"study": ["A"], "n (%)": [4], "of": [20]}, "n (%)", "of")) == [["A", 4, 20]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'study,events,total\nA,"1,204","12,431"\nB,15,300\n',
+        "study;events;total\nA;1.204;12.431\nB;15;300\n",
+        "study;events;total\nA;1 204;12 431\nB;15;300\n",
+        "study\tevents\ttotal\nA\t1'204\t12’431\nB\t15\t300\n",
+    ],
+)
+def test_thousands_of_counts_are_read_and_noted(tmp_path, text):
+    evidence = _text(tmp_path, text)
+    assert _counts(evidence) == [["A", 1204, 12431], ["B", 15, 300]]
+    assert "2 counts of a.csv with a separator of thousands" in _notes(evidence)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "study,events,total\nA,354.071,1000\nB,202.91,300\n",
+        'study,events,total\nA,"354,071",1000\nB,"202,91",300\n',
+        "study;events;total;dose\nA;1.204;12431;1.5\nB;15;300;2.25\n",
+        "study\tevents\ttotal\nA\t1.204\t12431\nB\t15\t300\n",
+    ],
+)
+def test_a_decimal_is_never_taken_for_thousands(tmp_path, text):
+    with pytest.raises(DataError, match="events"):
+        _text(tmp_path, text)
+
+
+def test_a_year_that_is_none_stops_nothing_and_is_noted(tmp_path):
+    evidence = _text(tmp_path, "author,year,e,n\nA,2001a,1,9\nB,2003-2005,2,9\nC,in press,3,9\n", "e", "n")
+    rates = evidence.rates("e")
+    assert rates["year"].isna().tolist() == [False, True, True]
+    assert "line 3 (2003-2005)" in _notes(evidence)
+
+
+def test_what_all_outcomes_lack_is_noted_once():
+    frame = pd.DataFrame(
+        {"trial": ["A", "B", "C"], "ai": [4, None, 2], "n1i": [20, None, 15], "ci": [1, None, 5], "n2i": [21, None, 16]}
+    )
+    notes = [note for note in mn.read(frame).rates("events").attrs["notes"] if "Left out" in note]
+    assert len(notes) == 1
+    assert "(Events)" not in notes[0]
