@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from metanet.base.arguments import checked, choice
 from metanet.base.errors import ArgumentError, Problem, as_given, check_choice, shorten
 from metanet.base.gaps import is_gap, names_sum
-from metanet.base.untrusted import listing, literal, visible
+from metanet.base.untrusted import counted, listing, literal, visible
 from metanet.evidence.evidence import Evidence
 from metanet.evidence.rates import ALL_STUDIES
+from metanet.evidence.reading.cells import TEXT_PLACEHOLDERS
 from metanet.reviews.importers.arm_counts import counts_of, figures_of
 from metanet.reviews.importers.columns import Columns
-from metanet.reviews.importers.extracted_counts import SPACES, Count, Found, Renames, Request, count_cell
+from metanet.reviews.importers.extracted_counts import SPACES, UNKNOWN, Count, Found, Renames, Request, count_cell
 from metanet.reviews.importers.tabular import Line
 from metanet.reviews.names import outcome_fault, outcome_file, year_of
 from metanet.reviews.table_columns import TableColumns, columns_of_table, label_of, no_label, study_names
@@ -73,7 +74,7 @@ def read(
     events_control, total_control : str, optional
         Columns of a control group: `pool` then compares the two groups. Columns called event.c and n.c, ci and n2i are found.
     missing : {"skip"}, optional
-        "skip" leaves rows without events or total out and says which; by default they are one fault that names them.
+        "skip" leaves rows without events, total or group out and says which; by default they are one fault that names them.
     sheet : str, optional
         The sheet of a workbook, or the data frame of a file of R; None takes the one that has the columns.
 
@@ -174,6 +175,14 @@ def _counts(
     if not {"study", "study_id", "first_author"} & fields.keys():
         names = [f"Study {place + 1}" for place in range(len(table.lines.rows))]
     rows = _rows(table, columns, names, notes)
+    faults: list[Problem] = _unknown(table, columns, rows, notes)
+    left_out: dict[str, list[str]] = {text: [] for text in table.found.left_out}
+    if without := [line for line in rows if _lacks_group(line, columns)]:
+        where = [f"{line.place} ({visible(name)})" if (name := _name(line, columns)) else line.place for line in without]
+        rows = [line for line in rows if not _lacks_group(line, columns)]
+        left_out[f"{counted(len(where), 'row')} without {columns.fields['modality_class']!r}: {listing(where, 200)}"] = []
+        if not skip:
+            faults.append(_no_group(table, columns, without, where))
     if names is not None:
         fields["study"] = _NAME
     about: dict[str, str] = {name: fields[name] for name in ("study", "study_id", "first_author", "year") if name in fields}
@@ -188,8 +197,6 @@ def _counts(
         control = {name: fields.get(f"{name}_control") for name in ("events", "total", "nonevents")}
         wanted.append((OneOutcome("", "the control group"), control))
     made: dict[str, list[Count]] = {}
-    faults: list[Problem] = []
-    left_out: dict[str, list[str]] = {text: [] for text in table.found.left_out}
     for one, named in wanted:
         found = Found(table.name, table.name)
         used = {name: column for name, column in named.items() if column}
@@ -198,7 +205,7 @@ def _counts(
         request = Request(plain_contract(), Renames({}), {}, {"modality": ALL_STUDIES}, (one.label,), (), skip)
         chosen = Columns({**about, **used}, ())
         counts_of(rows, chosen, request, found, figures_of(replace(table.lines, rows=tuple(rows)), chosen, found))
-        faults += found.findings.faults
+        faults += [_of_fractions(fault, used) for fault in found.findings.faults]
         notes += [note for note in found.notes if note not in notes]
         for text in found.left_out:
             left_out.setdefault(text, []).append(one.label)
@@ -210,6 +217,15 @@ def _counts(
         of_ = f" ({' and '.join(labels)})" if labels and len(labels) < len(wanted) else ""
         notes.append(f"Left out of {table.name}: {text}{of_}.")
     return made, tuple(notes)
+
+
+def _of_fractions(fault: Problem, used: Mapping[str, str]) -> Problem:
+    """A fault of a total at the column of the events where these have their totals, as in 9/56."""
+    if fault.column != "total" or "total" in used or "events" not in used:
+        return fault
+    wrong = fault.wrong.replace("is empty", "is a count without its total").replace("is missing", "has no total")
+    fix = fault.fix.replace("Write the numbers", "Write both").replace("Write the number", "Write both")
+    return replace(fault, column=visible(used["events"]), wrong=wrong, fix=fix.replace("Write both", "Write both, as in 9/56"))
 
 
 def _rows(table: Table, columns: TableColumns, names: Sequence[str] | None, notes: list[str]) -> list[Line]:
@@ -226,12 +242,56 @@ def _rows(table: Table, columns: TableColumns, names: Sequence[str] | None, note
             cells[name] = whole.get(cells.get(name, ""), cells.get(name, ""))
         text = cells.get(year, "").strip()
         if _is_odd_year(text):
-            odd.append(f"{table.at(line)} ({visible(shorten(text, 30))})")
+            odd.append(f"{line.place} ({visible(shorten(text, 30))})")
             cells[year] = ""
         rows.append(replace(line, cells=cells))
     if odd:
         notes.append(f"The {year!r} of {listing(odd, 12)} is no single year, so the study has none.")
     return rows
+
+
+def _name(line: Line, columns: TableColumns) -> str:
+    """The name of the study of a row as it is written."""
+    column = next((columns.fields[name] for name in ("study", "study_id", "first_author") if name in columns.fields), "")
+    return SPACES.sub(" ", line.cells.get(column, "")).strip()
+
+
+def _lacks_group(line: Line, columns: TableColumns) -> bool:
+    """Whether a row has counts of a study and no group, where the table has groups."""
+    group = columns.fields.get("modality_class")
+    if group is None or (line.cells.get(group, "").strip() and line.cells[group].strip() not in TEXT_PLACEHOLDERS):
+        return False
+    name = _name(line, columns)
+    numbers = [line.cells.get(column, "") for _, *pair in columns.outcomes for column in pair if column]
+    return bool(name) and not names_sum(name) and not all(map(is_gap, numbers))
+
+
+def _no_group(table: Table, columns: TableColumns, without: Sequence[Line], where: Sequence[str]) -> Problem:
+    column = columns.fields["modality_class"]
+    if len(without) == 1:
+        text = without[0].cells.get(column, "").strip()
+        wrong = "is a word for a missing value" if text else "is empty"
+        fix = f"Write the group of {visible(_name(without[0], columns))}, or leave the row out with missing='skip'"
+        return Problem(table.name, without[0].number, visible(column), visible(text) or None, wrong, fix)
+    wrong = f"is missing in {counted(len(where), 'row')}: {listing(where, 200)}"
+    return Problem(table.name, None, visible(column), None, wrong, "Write the groups, or leave these rows out with missing='skip'")
+
+
+def _unknown(table: Table, columns: TableColumns, rows: Sequence[Line], notes: list[str]) -> list[Problem]:
+    """A fault for each count that is a formula without its result; other such cells are empty, with a note."""
+    if not table.found.has_unknown:
+        return []
+    wrong, fix = "is a formula without its result", "Open the workbook in the spreadsheet program, save it there, and read it again"
+    others = [name for name in table.lines.columns if name not in columns.used]
+    empty = [name for name in others if any(line.cells.get(name) == UNKNOWN for line in rows)]
+    if empty:
+        notes.append(f"Formulas of {table.name} without their results read as empty, in {listing(map(repr, empty), 12)}.")
+    return [
+        Problem(table.name, line.number, visible(name), None, wrong, fix)
+        for line in rows
+        for name in sorted(columns.used)
+        if line.cells.get(name) == UNKNOWN and not names_sum(_name(line, columns))
+    ]
 
 
 def _is_odd_year(text: str) -> bool:
@@ -254,7 +314,7 @@ def _given(table: Table, columns: TableColumns, outcomes: Sequence[OneOutcome], 
     # The columns of years and treatments are there under their own names as well, so that whoever writes them is understood.
     again = {fields[name]: name for name in ("year", "modality_class", "modality", "arm") if name in fields}
     again = {column: field for column, field in again.items() if column not in (*TAKEN, field)}
-    control, year = "" in found, fields.get("year", "")
+    control, year, unknown = "" in found, fields.get("year", ""), table.found.has_unknown
     arms = []
     for place in sorted(numbers):
         if not any(one.name in numbers[place] for one in outcomes) or (control and "" not in numbers[place]):
@@ -275,7 +335,7 @@ def _given(table: Table, columns: TableColumns, outcomes: Sequence[OneOutcome], 
                 detail=detail,
                 year="" if _is_odd_year(cells.get(year, "")) else next(iter(numbers[place].values())).get("year", ""),
                 counts={name: numbers[place][name] for name in numbers[place]},
-                cells={name: cells.get(name, "") for name in (*own, *again)},
+                cells={name: "" if unknown and cells.get(name) == UNKNOWN else cells.get(name, "") for name in (*own, *again)},
                 locator=lines[place].locator or f"line {lines[place].number}",
             )
         )
@@ -316,7 +376,9 @@ def _dropped(
             if study == columns.fields.get("first_author") and line.cells.get(year):
                 name = f"{name} {line.cells[year]}"
             missing = [word for word, text in zip(("events", "total"), texts, strict=True) if is_gap(text)]
-            if names_sum(line.cells.get(study, "")):
+            if _lacks_group(line, columns):
+                reason = f"{group} not given"
+            elif names_sum(line.cells.get(study, "")):
                 reason = "the row sums the others"
             else:
                 reason = f"{' and '.join(missing)} not given" if missing else "no patients, or a row that sums the others"

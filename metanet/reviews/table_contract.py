@@ -48,6 +48,18 @@ _YES, _NO = frozenset({"true", "yes", "ja", "oui"}), frozenset({"false", "no", "
 _PERCENT = re.compile(r"(-?\d+(?:[.,]\d+)?)\s*%")
 
 
+#: A title of a column of ours in a fix, which the owner of a table does not know.
+_OF_OURS = re.compile(r"(?<=Check it): .*|(?<=Fill it in): .*")
+_DECIMAL = "Write the count; where the cells are percentages of the total, write their per cent sign: 12.5%"
+#: Column of ours and what is wrong -> the fix of a count.
+_FIXES: Mapping[tuple[str, str], str] = {
+    ("events", "is not a whole number"): _DECIMAL,
+    ("events", "can be read as thousands or as decimals"): _DECIMAL,
+    ("total", "is not a whole number"): "Write the number of patients, a whole number",
+    ("total", "can be read as thousands or as decimals"): "Write the number of patients in digits alone",
+}
+
+
 @dataclass(frozen=True)
 class OneOutcome:
     """An outcome: its name, its label and its direction."""
@@ -185,7 +197,8 @@ def _in_the_table(fault: Problem, sheets: Mapping[str, _Sheet], given: Given) ->
         row = sheet.places[fault.row - 2]
     counts = given.counts.get(sheet.name, {}) if sheet is not None else {}
     column = counts.get(fault.column or "") or given.places.get(fault.column or "") or fault.column
-    return replace(fault, file=given.name, row=row, column=None if column is None else visible(column))
+    fix = _FIXES.get((fault.column or "", fault.wrong)) or _OF_OURS.sub("", fault.fix)
+    return replace(fault, file=given.name, row=row, column=None if column is None else visible(column), fix=fix)
 
 
 def _arm_names(arms: Sequence[Arm]) -> list[Arm]:

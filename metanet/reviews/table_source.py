@@ -38,10 +38,6 @@ class Table:
     titles: Mapping[str, str] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
 
-    def at(self, line: Line) -> str:
-        """The place of a row, as a message names it: a text file has lines, a frame and a workbook rows."""
-        return f"{'row' if line.locator else 'line'} {line.number}"
-
 
 def plain_names(given: Any) -> Any:
     """The names of columns of an argument as the table has them: with one space for a line break or several spaces."""
@@ -95,11 +91,28 @@ def read_source(
     if sheet is not None and not chosen.has_sheets:
         raise ArgumentError(f"sheet={as_given(sheet)} is given, and {chosen.title} has no sheets. Fix: leave it out.")
     named = {plain_names(column): "" for column in (*named_in(events), *named_in(total), study, by) if column is not None}
-    request = Request(plain_contract(), Renames({}), {**named, "*": ""}, skip_missing=skip, sheet=sheet)
+    request = Request(plain_contract(), Renames({}), {**named, "*": ""}, skip_missing=skip, sheet=sheet, whole=True)
     lines = chosen.lines(data, name, request, found)
     if lines is None or found.findings.faults:
         raise table_error(visible(str(source)), found.findings.faults)
-    return Table(lines, name, place, found)
+    return Table(_without_blanks(lines), name, place, found)
+
+
+#: Characters of no width that come along from web pages and Word: two equal names would differ.
+_NO_WIDTH = str.maketrans("", "", "\u200b\u2060\ufeff\u00ad")
+
+
+def _without_blanks(lines: Lines) -> Lines:
+    """The lines without characters of no width in their cells."""
+    return replace(
+        lines,
+        rows=tuple(
+            line
+            if all(map(str.isascii, line.cells.values()))
+            else replace(line, cells={name: text.translate(_NO_WIDTH) for name, text in line.cells.items()})
+            for line in lines.rows
+        ),
+    )
 
 
 def named_in(given: object) -> list[str]:
@@ -111,9 +124,15 @@ def named_in(given: object) -> list[str]:
 
 
 def _of_frame(frame: Any) -> Table:
-    """A frame as lines; a named index is a column."""
+    """A frame as lines; an index with a name, or of texts, is a column, and one of numbers the numbers of the rows."""
+    numbers: Sequence[int] = range(len(frame))
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
+    elif frame.index.nlevels == 1 and frame.index.map(lambda label: isinstance(label, str)).all() and len(frame):
+        named = "study" if "study" not in {str(column).strip().casefold() for column in frame.columns} else "row name"
+        frame = frame.reset_index(names=named)
+    elif frame.index.is_unique and frame.index.dtype.kind in "iu":
+        numbers = [int(label) for label in frame.index]
     names = [SPACES.sub(" ", str(column)).strip() for column in frame.columns]
     if twice := [name for name, times in Counter(names).items() if times > 1]:
         raise ArgumentError(f"source has two columns called {as_given(twice[0])}. Fix: rename one.")
@@ -121,12 +140,12 @@ def _of_frame(frame: Any) -> Table:
         raise ArgumentError("source has no rows. Fix: give at least one.")
     texts = [[as_text(value) for value in frame.iloc[:, place].tolist()] for place in range(len(names))]
     rows = tuple(
-        Line(number, {name: column[number] for name, column in zip(names, texts, strict=True) if name}, locator=f"row {number}")
-        for number in range(len(frame))
+        Line(number, {name: column[place] for name, column in zip(names, texts, strict=True) if name}, locator=f"row {number}")
+        for place, number in enumerate(numbers)
     )
     about = {key: value for key, value in frame.attrs.items() if key in ("label", "direction")}
     lines = Lines(None, tuple(name for name in names if name), rows)
-    return Table(lines, "data", Path("data"), Found("data", "data"), dict(frame.attrs.get("titles", {})), about)
+    return Table(_without_blanks(lines), "data", Path("data"), Found("data", "data"), dict(frame.attrs.get("titles", {})), about)
 
 
 def table_error(source: str, faults: Collection[Problem]) -> DataError:

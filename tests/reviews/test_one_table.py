@@ -423,3 +423,119 @@ def test_what_all_outcomes_lack_is_noted_once():
     notes = [note for note in mn.read(frame).rates("events").attrs["notes"] if "Left out" in note]
     assert len(notes) == 1
     assert "(Events)" not in notes[0]
+
+
+def _workbook(tmp_path, rows, merged=()):
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    for area in merged:
+        book.active.merge_cells(area)
+    book.save(tmp_path / "a.xlsx")
+    return tmp_path / "a.xlsx"
+
+
+_TWO_LINES = [["Study", "Response", None, "Toxicity", None], [None, "n", "N", "n", "N"], ["A", 4, 20, 1, 19], ["B", 9, 31, 2, 30]]
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv with title", "xlsx", "xlsx with title", "merged"])
+def test_names_in_two_lines_are_joined(tmp_path, kind):
+    title = [["Table 2. Outcomes", None, None, None, None]] if "title" in kind else []
+    rows = [*title, *_TWO_LINES]
+    if kind.startswith("csv"):
+        path = tmp_path / "a.csv"
+        path.write_text("\n".join(",".join("" if cell is None else str(cell) for cell in row) for row in rows), encoding="utf-8")
+    else:
+        path = _workbook(tmp_path, rows, ["B1:C1", "D1:E1"] if kind == "merged" else ())
+    evidence = mn.read(path, "Response n", "Response N")
+    assert _counts(evidence) == [["A", 4, 20], ["B", 9, 31]]
+    assert evidence.rates("response_n")["Toxicity N"].tolist() == [19, 30]
+    assert ("Table 2" in _notes(evidence)) == bool(title)
+
+
+def test_a_first_row_of_words_is_no_second_line_of_names(tmp_path):
+    evidence = _text(tmp_path, "study,drug,events,total\n,note,,\nA,x,4,20\nB,y,9,31\n")
+    assert len(_counts(evidence)) == 2
+    evidence = _text(tmp_path, "study,events,total,note\nA,4,20,fine\nB,9,31,\n")
+    assert len(_counts(evidence)) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"study" "events" "total"\n"1" "Adam et al" 4 20\n"2" "Baker" 9 31\n',
+        '"events" "total"\n"Adam et al" 4 20\n"Baker" 9 31\n',
+        '"","events","total"\n"Adam et al",4,20\n"Baker",9,31\n',
+        "study|events|total\nAdam et al|4|20\nBaker|9|31\n",
+        "| study | events | total |\n|---|---|--:|\n| Adam et al | 4 | 20 |\n| Baker | 9 | 31 |\n",
+        'study   events  total\n"Adam et al"   4     20\nBaker        9     31\n',
+    ],
+)
+def test_cells_between_bars_or_spaces_and_names_of_rows_are_read(tmp_path, text):
+    assert _counts(_text(tmp_path, text)) == [["Adam et al", 4, 20], ["Baker", 9, 31]]
+
+
+def test_an_index_of_texts_names_the_studies_and_one_of_numbers_the_rows():
+    frame = pd.DataFrame({"e": [1, 2], "n": [9, 9]}, index=["Adam 2001", "Baker 2003"])
+    assert mn.read(frame, "e", "n").rates("e")["study"].tolist() == ["Adam 2001", "Baker 2003"]
+    with pytest.raises(DataError, match="data:17:e"):
+        mn.read(pd.DataFrame({"study": ["A", "B"], "e": [1, 20], "n": [9, 9]}, index=[4, 17]), "e", "n")
+
+
+def test_columns_without_a_name_beside_an_even_table_are_left_out(tmp_path):
+    evidence = _text(tmp_path, "study,e,n,,\nA,1,9,,\nB,2,9,,a remark\n", "e", "n")
+    assert _counts(evidence) == [["A", 1, 9], ["B", 2, 9]]
+    assert "without a name" in _notes(evidence)
+    # A comma that nobody quoted makes a row longer, or moves its numbers.
+    with pytest.raises(DataError, match="more cells than the 3 columns"):
+        _text(tmp_path, "study,e,n,,\nA,1,9,,\nB,1,234,2000\n", "e", "n")
+
+
+def test_a_formula_without_its_result_is_a_fault_only_where_a_number_is_needed(tmp_path):
+    rows = [["study", "e", "n", "rate"], ["A", 4, 20, "=B2/C2"], ["B", 9, 31, "=B3/C3"], ["Total", "=SUM(B2:B3)", "=SUM(C2:C3)", None]]
+    evidence = mn.read(_workbook(tmp_path, rows), "e", "n")
+    assert _counts(evidence) == [["A", 4, 20], ["B", 9, 31]]
+    assert "'rate'" in _notes(evidence)
+    rows[1][1] = "=2+2"
+    with pytest.raises(DataError, match=r"a\.xlsx:2:e: is a formula without its result.*save it there, and read it again"):
+        mn.read(_workbook(tmp_path, rows), "e", "n")
+
+
+def test_a_study_without_a_group_is_refused_by_name_or_left_out(tmp_path):
+    text = "study,e,n,drug\nA,1,9,x\nB,2,9,NA\nC,3,9,\nTotal,6,27,\n"
+    with pytest.raises(DataError, match=r"drug: is missing in 2 rows: line 3 \(B\) and line 4 \(C\).*missing='skip'") as caught:
+        _text(tmp_path, text, "e", "n", by="drug")
+    assert len(caught.value.problems) == 1
+    evidence = _text(tmp_path, text, "e", "n", by="drug", missing="skip")
+    assert _counts(evidence) == [["A", 1, 9]]
+    reasons = {row["study"]: row["reason"] for row in evidence.rates("e").attrs["left_out"]}
+    assert reasons == {"B": "drug not given", "C": "drug not given", "Total": "the row sums the others"}
+    with pytest.raises(DataError, match=r"4:drug: is empty\. Fix: Write the group of C, or"):
+        _text(tmp_path, text.replace("NA", "y"), "e", "n", by="drug")
+
+
+def test_characters_without_width_are_no_part_of_a_name(tmp_path):
+    evidence = _text(tmp_path, "study,e,n,drug\nA\u200b,1,9,x\nB,2,9,x\u200b\n", "e", "n", by="drug")
+    assert _counts(evidence) == [["A", 1, 9], ["B", 2, 9]]
+    assert evidence.rates("e")["modality_class"].nunique() == 1
+
+
+@pytest.mark.parametrize(
+    ("cells", "total", "words"),
+    [
+        ("16.1", "56", r"is not a whole number\. Fix: Write the count; where the cells are percentages.*12\.5%"),
+        ("354.071", "1000", r"Fix: Write the count; where"),
+        ("-1", "56", r"is below 0\. Fix: Check it$"),
+        ("1", "56.5", r"Fix: Write the number of patients"),
+        ("3", "", r"resp: is a count without its total \(A\)\. Fix: Write both, as in 9/56"),
+    ],
+)
+def test_fixes_of_counts_name_no_column_of_ours_and_work_when_followed(tmp_path, cells, total, words):
+    head = "study,resp,n\n" if total else "study,resp\n"
+    row = f"A,{cells},{total}\n" if total else f"A,{cells}\nB,9/56\n"
+    with pytest.raises(DataError, match=words):
+        _text(tmp_path, head + row, "resp", "n" if total else None)
+    if cells == "16.1":
+        assert _counts(_text(tmp_path, head + "A,16.1%,56\n", "resp", "n")) == [["A", 9, 56]]

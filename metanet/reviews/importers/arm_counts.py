@@ -485,9 +485,9 @@ _DEFAULT = {"": "Experimental", "_control": "Control"}
 
 
 def _where(line: Line, study: str, group: str = "") -> str:
-    """A row as a list names it: its line, its study, and its group where it has several."""
+    """A row as a list names it: its place, its study, and its group where it has several."""
     words = ", ".join(part for part in (study, group) if part)
-    return f"line {line.number} ({visible(words)})" if words else f"line {line.number}"
+    return f"{line.place} ({visible(words)})" if words else line.place
 
 
 def _numeric(contract: Contract) -> frozenset[str]:

@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from metanet.reviews.importers.arm_counts import is_column
-from metanet.reviews.importers.extracted_counts import Found, Request
+from metanet.reviews.importers.extracted_counts import UNKNOWN, Found, Request
 from metanet.reviews.importers.kinds import is_of
 from metanet.reviews.importers.libraries import library
 from metanet.reviews.importers.registry import table_importer
@@ -119,7 +119,7 @@ def _sheet(given: Any, formulas: Any) -> Sheet:
     for (row, column), cell in formulas._cells.items() if formulas is not None else ():
         if cell.data_type == "f" and given._cells[row, column].value is None:
             unknown.append((row, column))
-            cells[row, column] = "="
+            cells[row, column] = UNKNOWN
     return Sheet(
         given.title,
         cells,
