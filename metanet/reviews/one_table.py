@@ -114,6 +114,9 @@ def read(
         source, events=events, total=total, study=study, by=by, outcome=outcome, direction=direction, events_control=events_control,
         total_control=total_control, missing=missing, sheet=sheet,
     )  # fmt: skip
+    if given.odd:
+        few = [f"{visible(name)} ({listing(map(repr, map(visible, words)), 3)})" for name, words in given.odd.items()]
+        notes = (*notes, f"Columns of {table.name} that are texts, for a few cells that are no numbers: {listing(few, 8)}.")
     dropped = _dropped(table, columns, outcomes, found)
     return replace(evidence, path=table.path, name=table.name, code=call, _notes=notes, _dropped=dropped)
 

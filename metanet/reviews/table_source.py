@@ -15,7 +15,7 @@ from metanet.base.untrusted import counted, visible
 from metanet.evidence.findings import data_error, in_order
 from metanet.evidence.reading.text import read_bytes
 from metanet.evidence.sources import is_frame
-from metanet.reviews.importers.data_frames import as_text
+from metanet.reviews.importers.data_frames import texts_of
 from metanet.reviews.importers.extracted_counts import SPACES, Found, Renames, Request
 from metanet.reviews.importers.kinds import kind_of
 from metanet.reviews.importers.registry import importers
@@ -138,7 +138,7 @@ def _of_frame(frame: Any) -> Table:
         raise ArgumentError(f"source has two columns called {as_given(twice[0])}. Fix: rename one.")
     if not len(frame):
         raise ArgumentError("source has no rows. Fix: give at least one.")
-    texts = [[as_text(value) for value in frame.iloc[:, place].tolist()] for place in range(len(names))]
+    texts = [texts_of(frame.iloc[:, place]) for place in range(len(names))]
     rows = tuple(
         Line(number, {name: column[place] for name, column in zip(names, texts, strict=True) if name}, locator=f"row {number}")
         for place, number in enumerate(numbers)

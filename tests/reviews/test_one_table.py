@@ -539,3 +539,56 @@ def test_fixes_of_counts_name_no_column_of_ours_and_work_when_followed(tmp_path,
         _text(tmp_path, head + row, "resp", "n" if total else None)
     if cells == "16.1":
         assert _counts(_text(tmp_path, head + "A,16.1%,56\n", "resp", "n")) == [["A", 9, 56]]
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["0.42616218328476", "0.33871731162071234", "1"], [0.42616218328476, 0.33871731162071234, 1.0]),
+        (["1e-05", "2.5E+02", "3"], [1e-05, 250.0, 3.0]),
+        (["\u22120.5", "+2", "1.5"], [-0.5, 2.0, 1.5]),
+        (["12,431", "800", "1,200.5"], [12431.0, 800.0, 1200.5]),
+        (["58,5", "61", "60,125"], [58.5, 61.0, 60.125]),
+        (["#DIV/0!", "####", "3"], [np.nan, np.nan, 3.0]),
+        (["not stated", "n.r.", "3"], [np.nan, np.nan, 3.0]),
+    ],
+)
+def test_numbers_of_other_columns_are_numbers_however_they_are_written(cells, numbers):
+    rates = mn.read({"study": ["A", "B", "C"], "e": [1, 2, 3], "n": [9, 9, 9], "x": cells}, "e", "n").rates("e")
+    np.testing.assert_array_equal(rates["x"].to_numpy(dtype=float), numbers)
+
+
+@pytest.mark.parametrize("cells", [["007", "012", "1"], ["1234567890123456", "1", "2"], ["1e5", "2e3", "12"], ["1/2", "3", "4"]])
+def test_codes_and_doubtful_numbers_stay_as_they_are_written(cells):
+    rates = mn.read({"study": ["A", "B", "C"], "e": [1, 2, 3], "n": [9, 9, 9], "x": cells}, "e", "n").rates("e")
+    assert rates["x"].tolist() == cells
+
+
+def test_point_or_comma_of_a_file_with_semicolons_is_taken_where_it_is_sure(tmp_path):
+    head = "study;e;n;a;b;c\n"
+    rates = _text(tmp_path, head + "A;1;9;1.125;1.125;1,125\nB;2;9;2.250;2.5;2,5\n", "e", "n").rates("e")
+    assert rates["a"].tolist() == ["1.125", "2.250"]
+    assert rates["b"].tolist() == [1.125, 2.5]
+    assert rates["c"].tolist() == [1.125, 2.5]
+
+
+def test_single_precision_of_stata_has_the_digits_that_were_typed(tmp_path):
+    frame = pd.DataFrame({"study": ["A", "B"], "e": [1, 2], "n": [9, 9], "se": np.array([0.0157, 1e-7], dtype="float32")})
+    frame.to_stata(tmp_path / "a.dta", write_index=False)
+    for source in (frame, tmp_path / "a.dta"):
+        assert mn.read(source, "e", "n").rates("e")["se"].tolist() == [0.0157, 1e-7]
+
+
+def test_a_few_words_that_make_a_column_of_numbers_a_text_are_noted():
+    frame = pd.DataFrame(
+        {"study": list("ABCDEF"), "e": 1, "n": 9, "age": ["60", "61", "ca. 60", "58", "57", "55"], "design": list("abcde2")}
+    )
+    notes = _notes(mn.read(frame, "e", "n"))
+    assert "age ('ca. 60')" in notes
+    assert "design" not in notes
+
+
+@pytest.mark.parametrize("text", ["#REF!", "M\u00c3\u00bcller", "\x01x", "a\u200db", "\u202eabc", "lost \ufffd"])
+def test_no_cell_of_another_column_stops_a_table(text):
+    frame = pd.DataFrame({"study": ["A", "B"], "e": [1, 2], "n": [9, 9], "remark": [text, "b"]})
+    assert mn.read(frame, "e", "n").rates("e")["remark"].tolist()[1] == "b"
