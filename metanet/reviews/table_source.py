@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from metanet.base.errors import ArgumentError, DataError, Problem, as_given
-from metanet.base.untrusted import counted, visible
+from metanet.base.untrusted import counted, listing, visible
 from metanet.evidence.findings import data_error, in_order
 from metanet.evidence.reading.text import read_bytes
 from metanet.evidence.sources import is_frame
@@ -25,6 +25,10 @@ from metanet.reviews.table_contract import plain_contract
 #: Arguments of an import as its messages write them, and what `read` has in their place.
 _COLUMN_WORDS = re.compile(r"columns=\[(['\"])(?P<column>.*?)=(?P<field>\w*)\1\]")
 _OTHER_WORDS = re.compile(r"(?:,? or )?(?:rename it|renames? (?:it )?)?\s*(?:with )?(?:renames|values|outcomes)=\[(['\"]).*?\1\]")
+
+
+#: Rows that have one fault in a report of their own each.
+_MOST_ALIKE = 3
 
 
 @dataclass(frozen=True)
@@ -149,8 +153,24 @@ def _of_frame(frame: Any) -> Table:
 
 
 def table_error(source: str, faults: Collection[Problem]) -> DataError:
-    """The faults of a table, in the words of `read` where they name arguments of an import."""
+    """The faults of a table, in the words of `read` where they name arguments of an import; one that many rows have is one fault."""
+    faults = _together(faults)
     return data_error(source, in_order([replace(fault, wrong=_worded(fault.wrong), fix=_worded(fault.fix)) for fault in faults]))
+
+
+def _together(faults: Collection[Problem]) -> list[Problem]:
+    """Faults with those that differ only in their row as one, which names the rows."""
+    by: dict[tuple[object, ...], list[Problem]] = {}
+    for fault in faults:
+        by.setdefault((fault.file, fault.column, fault.value, fault.wrong, fault.fix), []).append(fault)
+    made = []
+    for same in by.values():
+        rows = sorted({fault.row for fault in same if fault.row is not None})
+        if len(rows) > _MOST_ALIKE:
+            made.append(replace(same[0], row=None, wrong=f"{same[0].wrong} (rows {listing(map(str, rows), 40)})"))
+        else:
+            made += same
+    return made
 
 
 def _worded(text: str) -> str:

@@ -455,6 +455,41 @@ def test_names_in_two_lines_are_joined(tmp_path, kind):
     assert ("Table 2" in _notes(evidence)) == bool(title)
 
 
+def test_groups_above_repeated_names_tell_them_apart_where_they_begin_with_them(tmp_path):
+    head = ["Study", "n", "N", "n", "N", "Setting"]
+    rows = [[None, "Response", None, "Toxicity", None, None], head, ["A", 4, 20, 1, 19, "DE"], ["B", 9, 31, 2, 30, "FR"]]
+    evidence = mn.read(_workbook(tmp_path, rows), "Toxicity n", "Toxicity N")
+    assert _counts(evidence) == [["A", 1, 19], ["B", 2, 30]]
+    assert evidence.rates("toxicity_n")["Setting"].tolist() == ["DE", "FR"]
+    # In the middle of their columns they do not.
+    rows[0] = [None, None, "Response", None, "Toxicity", None]
+    with pytest.raises(ArgumentError, match=r"events='n \(1\)'"):
+        mn.read(_workbook(tmp_path, rows), "n", "N (1)")
+    assert _counts(mn.read(_workbook(tmp_path, rows), "n (2)", "N (2)")) == [["A", 1, 19], ["B", 2, 30]]
+
+
+def test_a_name_merged_over_one_line_stands_beside_merged_groups(tmp_path):
+    rows = [["Study", "Response", None, "Age"], [None, "n", "N", None], ["A", 4, 20, 60], ["B", 9, 31, 61]]
+    evidence = mn.read(_workbook(tmp_path, rows, ["B1:C1"]), "Response n", "Response N")
+    assert _counts(evidence) == [["A", 4, 20], ["B", 9, 31]]
+    assert evidence.rates("response_n")["Age"].tolist() == [60, 61]
+
+
+def test_labels_that_an_office_adds_to_a_workbook_are_not_read(tmp_path):
+    import zipfile
+
+    path = _workbook(tmp_path, [["study", "e", "n"], ["A", 4, 20]])
+    with zipfile.ZipFile(path, "a") as package:
+        package.writestr("customXml/item1.xml", '<?xml version="1.0" encoding="utf-16"?><a/>'.encode("utf-16"))
+    assert _counts(mn.read(path, "e", "n")) == [["A", 4, 20]]
+
+
+def test_one_fault_of_many_rows_is_one_that_names_them(tmp_path):
+    with pytest.raises(DataError, match=r"study: is empty, and the row has counts \(rows 3, 4, 5 and 6\)") as caught:
+        _text(tmp_path, "study,e,n\nA,1,9\n,2,9\n,3,9\n,4,9\n,5,9\n", "e", "n")
+    assert len(caught.value.problems) == 1
+
+
 def test_a_first_row_of_words_is_no_second_line_of_names(tmp_path):
     evidence = _text(tmp_path, "study,drug,events,total\n,note,,\nA,x,4,20\nB,y,9,31\n")
     assert len(_counts(evidence)) == 2

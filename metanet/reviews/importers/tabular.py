@@ -157,28 +157,38 @@ def named_lines(
         return None
     if beside is not None and aside:
         lines = listing(map(str, sorted(set(aside))), 12)
-        beside.append(f"cells in columns without a name, first in {'line' if len(set(aside)) == 1 else 'lines'} {lines}")
+        noun = f"{'row' if locator else 'line'}{'' if len(set(aside)) == 1 else 's'}"
+        beside.append(f"cells in columns without a name, first in {noun} {lines}")
     return Lines(line, tuple(name for name in names if name), tuple(rows), separator, repeated)
 
 
 def names_of_two_lines(upper: Record, lower: Record) -> list[str] | None:
-    """The names of columns that stand in two lines, such as Response over n and N; None where the second line is no part of them.
+    """The names of columns that stand in two lines, such as Response over n and N; None where they do not.
 
-    The upper line names single columns, with nothing below, and groups of columns, with nothing above the others of the group.
+    Either the upper line has the names of single columns as well, with nothing below them; or the lower line has all names, and the
+    groups above tell those apart that occur more than once.
     """
     width = max(len(upper.cells), len(lower.cells))
     tops, names = ([SPACES.sub(" ", cell).strip() for cell in (record.cells + [""] * width)[:width]] for record in (upper, lower))
-    if lower.line != upper.line + 1 or not tops[0] or names[0] or sum(map(bool, names)) < 2 or not any(map(bool, tops[1:])):
+    if lower.line != upper.line + 1 or sum(map(bool, names)) < 2 or not any(map(bool, tops[1:])) or bool(tops[0]) == bool(names[0]):
         return None
     if any(name and not any(letter.isalpha() or letter in "%#" for letter in name) for name in names):
         return None
     if not any(name and not top for top, name in zip(tops, names, strict=True)):
         return None
-    made, group = [], ""
-    for top, name in zip(tops, names, strict=True):
-        group = top or (group if name else "")
-        made.append(" ".join(part for part in (group, name) if part))
-    return made
+    pairs = list(zip(tops, names, strict=True))
+    times = Counter(names)
+    if not tops[0] and (not any(name and times[name] > 1 for name in names) or any(top and not name for top, name in pairs)):
+        return None
+    made: list[str] = []
+    sure, group = True, ""
+    for top, name in pairs:
+        group = (top if name else "") or (group if name and not top else "")
+        whole = bool(name) and (bool(tops[0]) or times[name] > 1)
+        # A heading in the middle of its columns, without merged cells, does not say which are its own.
+        sure = sure and (bool(group) or not whole)
+        made.append(" ".join(part for part in (group if whole else "", name or top) if part))
+    return made if sure else [name or top for top, name in pairs]
 
 
 def _names_rows(column: Sequence[Sequence[str]]) -> bool:

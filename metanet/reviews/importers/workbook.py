@@ -201,6 +201,10 @@ def _joined(sheet: Sheet, rows: Sequence[Record], place: int, wide: Sequence[Are
                 for column in range(area.left, min(area.right, len(names)) + 1):
                     if names[column - 1]:
                         names[column - 1].insert(0, SPACES.sub(" ", text).strip())
+        for column, text in enumerate(rows[above].cells, 1):
+            # The name of a single column stands beside the headings, with nothing below it.
+            if text and not names[column - 1] and not any(area.left <= column <= area.right for area in wide if area.top == line):
+                names[column - 1].append(SPACES.sub(" ", text).strip())
         above -= 1
     if place and line == record.line and (two := names_of_two_lines(rows[place - 1], record)) is not None:
         return two
