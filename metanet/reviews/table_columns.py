@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from metanet.base.errors import ArgumentError, as_given, check_choice, no_column
@@ -125,6 +125,7 @@ def columns_of_table(
     ]:
         if column not in chosen:
             _one_column(field, column, table)
+    _note_outcomes(table, {*fields.values(), *(name for _, *pair in pairs for name in pair)}, notes)
     percents = frozenset(column for _, column, own in pairs if own is not None and _is_percent(table, column))
     return TableColumns(fields, pairs, percents, tuple(notes))
 
@@ -310,6 +311,17 @@ def _tell_studies(table: Table, fields: dict[str, str], study: str | None, notes
             f"No column of {table.name} is known to name the studies, so they are numbered by their rows. Name it with study=; the "
             f"columns are {listing(map(visible, names), 40)}."
         )
+
+
+def _note_outcomes(table: Table, used: Collection[str | None], notes: list[str]) -> None:
+    """Say that the rows of several outcomes are read as those of one."""
+    for name in table.lines.columns:
+        values = {text for line in table.lines.rows if (text := _plain(line.cells.get(name, "")))}
+        if _key(name) in ("outcome", "outcomes", "endpoint") and name not in used and len(values) > 1:
+            notes.append(
+                f"The rows of {table.name} have {len(values)} values of {name!r} and are read as counts of one outcome. To pool one, "
+                "read its rows alone."
+            )
 
 
 def _numbers_studies(table: Table, number: str, author: str, year: str) -> bool:

@@ -232,13 +232,15 @@ def _own_columns(given: Given, arms: Sequence[Arm]) -> dict[str, dict[str, _Colu
         column = None
         if meant in _STUDY:
             column = _known(meant, _STUDY[meant], title, cells)
-            if column is not None and _same_in_each_study(arms, column.cells):
-                made["studies"].setdefault(meant, column)
+            if column is not None and meant not in made["studies"] and _same_in_each_study(arms, column.cells):
+                made["studies"][meant] = column
+                _keep_name(made["arms"], name, title, cells, given, meant)
                 continue
         elif meant in _COUNT:
             column = _known(meant, _COUNT[meant], title, cells)
-            if column is not None:
-                made["outcome"].setdefault(meant, column)
+            if column is not None and meant not in made["outcome"]:
+                made["outcome"][meant] = column
+                _keep_name(made["arms"], name, title, cells, given, meant)
                 continue
         key = visible(name)
         sizes = [_number(text) for text in cells]
@@ -251,6 +253,13 @@ def _own_columns(given: Given, arms: Sequence[Arm]) -> dict[str, dict[str, _Colu
             key += "'"
         made["arms"][key] = _typed(key, title, cells, given)
     return made
+
+
+def _keep_name(arms: dict[str, _Column], name: str, title: str, cells: Sequence[str], given: Given, meant: str) -> None:
+    """A column that evidence has under a name of ours, under its own as well, so that whoever writes it is understood."""
+    key = visible(name)
+    if key not in TAKEN and key not in arms:
+        arms[key] = replace(_typed(key, title, cells, given), alias=meant)
 
 
 def _number(text: str) -> float | None:

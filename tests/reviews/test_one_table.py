@@ -627,3 +627,21 @@ def test_a_few_words_that_make_a_column_of_numbers_a_text_are_noted():
 def test_no_cell_of_another_column_stops_a_table(text):
     frame = pd.DataFrame({"study": ["A", "B"], "e": [1, 2], "n": [9, 9], "remark": [text, "b"]})
     assert mn.read(frame, "e", "n").rates("e")["remark"].tolist()[1] == "b"
+
+
+def test_columns_that_evidence_knows_keep_the_names_of_the_table():
+    frame = pd.DataFrame(
+        {"Study": list("ABCD"), "Country": ["DE", "FR"] * 2, "Design": list("xyxy"), "Timepoint months": [1, 2, 3, 4]}
+    )
+    evidence = mn.read(frame.assign(e=[1, 2, 3, 4], n=9), "e", "n")
+    assert set(mn.compare(evidence, "Country").groups) == set(mn.compare(evidence, "country").groups) == {"DE", "FR"}
+    assert mn.meta_regression(evidence, "~ Design").k == 4
+    assert mn.pool(evidence).subset('Country == "DE"').k == 2
+    assert mn.characteristics_table(evidence).summary().count("Country") == 1
+    assert evidence.rates("e")["Timepoint months"].tolist() == [1, 2, 3, 4]
+
+
+def test_rows_of_several_outcomes_are_noted():
+    frame = pd.DataFrame({"study": ["A", "A"], "Outcome": ["response", "harm"], "e": [1, 2], "n": [9, 9]})
+    assert "2 values of 'Outcome'" in _notes(mn.read(frame, "e", "n"))
+    assert "values of" not in _notes(mn.read(frame.iloc[:1], "e", "n"))
