@@ -186,6 +186,8 @@ def _counts(
         left_out[f"{counted(len(where), 'row')} without {columns.fields['modality_class']!r}: {listing(where, 200)}"] = []
         if not skip:
             faults.append(_no_group(table, columns, without, where))
+        if faults and not rows:
+            raise table_error(table.name, faults)
     if names is not None:
         fields["study"] = _NAME
     about: dict[str, str] = {name: fields[name] for name in ("study", "study_id", "first_author", "year") if name in fields}

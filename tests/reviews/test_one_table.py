@@ -12,6 +12,7 @@ import metanet as mn
 from metanet.base.errors import ArgumentError, DataError
 from metanet.reviews.importers.registry import importers
 from tests.hostile.corpus import TEXTS
+from tests.work import counted
 
 TABLE = pd.DataFrame(
     {
@@ -645,3 +646,19 @@ def test_rows_of_several_outcomes_are_noted():
     frame = pd.DataFrame({"study": ["A", "A"], "Outcome": ["response", "harm"], "e": [1, 2], "n": [9, 9]})
     assert "2 values of 'Outcome'" in _notes(mn.read(frame, "e", "n"))
     assert "values of" not in _notes(mn.read(frame.iloc[:1], "e", "n"))
+
+
+def test_rows_without_a_study_are_compared_with_the_sums_once():
+    work = []
+    for rows in (500, 1000):
+        frame = pd.DataFrame({"study": ["A"] * rows + [""] * rows, "e": 1, "n": 9})
+        with counted() as calls, pytest.raises(DataError, match="is empty, and the row has counts"):
+            mn.read(frame, "e", "n")
+        work.append(calls.calls)
+    assert work[1] < 2.3 * work[0]
+
+
+def test_a_column_of_groups_without_any_is_one_fault():
+    with pytest.raises(DataError) as caught:
+        mn.read({"study": ["A", "B"], "e": [1, 2], "n": [9, 9], "g": [None, None]}, "e", "n", by="g")
+    assert [problem.column for problem in caught.value.problems] == ["g"]

@@ -173,6 +173,8 @@ _RENAME = spelled("renames", "NAME=OTHER")
 
 def cell(text: str) -> str:
     """A text of a foreign file as a cell of a table: on one line, and nothing that a spreadsheet runs."""
+    if text.isalnum():
+        return text
     return str(harmless_cell(SPACES.sub(" ", text).strip()))
 
 
