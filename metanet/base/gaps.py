@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _MISSING = frozenset(
     {"na", "n/a", "n.a.", "n.a", "<na>", "nan", "null", "nr", "n/r", "n.r.", "nd", "n/d", "n.d.", "k.a.", "k. a."}
     | {"-", "--", "---", "–", "—", ".", "..", "?", "not reported", "not available", "missing", "unknown"}
+    | {"not stated", "not given", "not specified", "not applicable", "no data", "#n/a", "#na", "-nan"}
 )
 #: Words of a cell that names a sum of the rows above it, in full.
 _SUM = re.compile(

@@ -23,6 +23,7 @@ from metanet.evidence.rates import UNITS
 from metanet.evidence.reading.cells import TEXT_PLACEHOLDERS, plain_number
 from metanet.reviews.importers.columns import known_field
 from metanet.reviews.importers.extracted_counts import cell
+from metanet.reviews.table_cells import odd_words, plain_text, typed
 from metanet.reviews.template import NewOutcome, descriptor, descriptor_text
 
 #: Columns that say something of a study, an arm or a count in every table of evidence, with their types.
@@ -45,7 +46,18 @@ TAKEN = frozenset(
 )  # fmt: skip
 _WORDS: Mapping[str, tuple[str, ...]] = {"certainty": CERTAINTIES, "unit": UNITS}
 _YES, _NO = frozenset({"true", "yes", "ja", "oui"}), frozenset({"false", "no", "nein", "non"})
-_PERCENT = re.compile(r"(-?\d+(?:[.,]\d+)?)\s*%")
+
+
+#: A title of a column of ours in a fix, which the owner of a table does not know.
+_OF_OURS = re.compile(r"(?<=Check it): .*|(?<=Fill it in): .*")
+_DECIMAL = "Write the count; where the cells are percentages of the total, write their per cent sign: 12.5%"
+#: Column of ours and what is wrong -> the fix of a count.
+_FIXES: Mapping[tuple[str, str], str] = {
+    ("events", "is not a whole number"): _DECIMAL,
+    ("events", "can be read as thousands or as decimals"): _DECIMAL,
+    ("total", "is not a whole number"): "Write the number of patients, a whole number",
+    ("total", "can be read as thousands or as decimals"): "Write the number of patients in digits alone",
+}
 
 
 @dataclass(frozen=True)
@@ -87,6 +99,8 @@ class Given:
     #: Columns that are in the tables under a name of ours as well -> that name.
     again: Mapping[str, str] = field(default_factory=dict)
     semicolons: bool = False
+    #: Columns of numbers that are texts for a few cells -> these.
+    odd: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -185,7 +199,8 @@ def _in_the_table(fault: Problem, sheets: Mapping[str, _Sheet], given: Given) ->
         row = sheet.places[fault.row - 2]
     counts = given.counts.get(sheet.name, {}) if sheet is not None else {}
     column = counts.get(fault.column or "") or given.places.get(fault.column or "") or fault.column
-    return replace(fault, file=given.name, row=row, column=None if column is None else visible(column))
+    fix = _FIXES.get((fault.column or "", fault.wrong)) or _OF_OURS.sub("", fault.fix)
+    return replace(fault, file=given.name, row=row, column=None if column is None else visible(column), fix=fix)
 
 
 def _arm_names(arms: Sequence[Arm]) -> list[Arm]:
@@ -211,19 +226,21 @@ def _own_columns(given: Given, arms: Sequence[Arm]) -> dict[str, dict[str, _Colu
     for name, title in given.titles.items():
         cells = [arm.cells.get(name, "") for arm in arms]
         if name in given.again:
-            made["arms"][visible(name)] = replace(_typed(visible(name), title, cells, given.semicolons), alias=given.again[name])
+            made["arms"][visible(name)] = replace(_typed(visible(name), title, cells, given), alias=given.again[name])
             continue
         meant = known_field(name, (*_STUDY, *_COUNT))
         column = None
         if meant in _STUDY:
             column = _known(meant, _STUDY[meant], title, cells)
-            if column is not None and _same_in_each_study(arms, column.cells):
-                made["studies"].setdefault(meant, column)
+            if column is not None and meant not in made["studies"] and _same_in_each_study(arms, column.cells):
+                made["studies"][meant] = column
+                _keep_name(made["arms"], name, title, cells, given, meant)
                 continue
         elif meant in _COUNT:
             column = _known(meant, _COUNT[meant], title, cells)
-            if column is not None:
-                made["outcome"].setdefault(meant, column)
+            if column is not None and meant not in made["outcome"]:
+                made["outcome"][meant] = column
+                _keep_name(made["arms"], name, title, cells, given, meant)
                 continue
         key = visible(name)
         sizes = [_number(text) for text in cells]
@@ -234,8 +251,15 @@ def _own_columns(given: Given, arms: Sequence[Arm]) -> dict[str, dict[str, _Colu
         key = f"{key} (data)" if key in TAKEN else key
         while key in made["arms"]:
             key += "'"
-        made["arms"][key] = _typed(key, title, cells, given.semicolons)
+        made["arms"][key] = _typed(key, title, cells, given)
     return made
+
+
+def _keep_name(arms: dict[str, _Column], name: str, title: str, cells: Sequence[str], given: Given, meant: str) -> None:
+    """A column that evidence has under a name of ours, under its own as well, so that whoever writes it is understood."""
+    key = visible(name)
+    if key not in TAKEN and key not in arms:
+        arms[key] = replace(_typed(key, title, cells, given), alias=meant)
 
 
 def _number(text: str) -> float | None:
@@ -269,24 +293,15 @@ def _known(name: str, kind: str, title: str, cells: Sequence[str]) -> _Column | 
         if not set(texts) <= set(_WORDS[name]):
             return None
         return _Column(name, kind, title, texts, _WORDS[name], required=True)
-    return _Column(name, kind, title, [cell(text) for text in texts])
+    return _Column(name, kind, title, [plain_text(text) for text in texts])
 
 
-def _typed(name: str, title: str, cells: Sequence[str], semicolons: bool) -> _Column:
+def _typed(name: str, title: str, cells: Sequence[str], given: Given) -> _Column:
     """A column of the table's own: numbers, percentages, truth values, or texts."""
-    known = ["" if is_gap(text) else text.strip() for text in cells]
-    filled = [text for text in known if text]
-    comma = semicolons and any("," in text for text in filled) and not any("." in text for text in filled)
-    if filled and all(_PERCENT.fullmatch(text) for text in filled):
-        shown = title if "%" in title else f"{title} (%)"
-        return _Column(name, "number", shown, [text.rstrip("% ").replace(",", ".") for text in known])
-    numbers = [plain_number(text, whole=False, comma=comma, foreign=semicolons) if text else "" for text in known]
-    if filled and all(number is not None and len(number) < 16 for number in numbers):
-        whole = all("." not in str(number) for number in numbers)
-        return _Column(name, "integer" if whole else "number", title, [str(number) for number in numbers])
-    if filled and {text.casefold() for text in filled} <= {"true", "false"}:
-        return _Column(name, "boolean", title, [text.casefold() for text in known])
-    return _Column(name, "string", title, [cell("" if text.strip() in TEXT_PLACEHOLDERS else text) for text in cells])
+    kind, texts, percent = typed(cells, given.semicolons)
+    if kind == "string" and (odd := odd_words(cells, given.semicolons)):
+        given.odd[title] = odd
+    return _Column(name, kind, title if not percent or "%" in title else f"{title} (%)", texts)
 
 
 def described(name: str, cells: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:

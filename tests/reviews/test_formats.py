@@ -211,7 +211,7 @@ def test_value_labels_of_stata_are_words(review):
     content = dta(labelled(), value_labels={"modality": {1: "Drug A", 2: "Placebo"}})
     made = review.take("stata", content, "x.dta", **ONE, missing="skip")
     assert review.counts("response") == COUNTS[:1]
-    assert "1 row without events or total: line 2 (Baker 2011)" in made.left_out
+    assert "1 row without events or total: row 2 (Baker 2011)" in made.left_out
 
 
 def test_value_labels_of_spss_are_words(review):

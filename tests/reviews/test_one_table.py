@@ -12,6 +12,7 @@ import metanet as mn
 from metanet.base.errors import ArgumentError, DataError
 from metanet.reviews.importers.registry import importers
 from tests.hostile.corpus import TEXTS
+from tests.work import counted
 
 TABLE = pd.DataFrame(
     {
@@ -270,3 +271,394 @@ def test_years_and_treatments_keep_the_names_of_the_table():
     assert mn.cumulative(mn.pool(evidence), "Year").order == "Year"
     # Once in the characteristics.
     assert mn.characteristics_table(evidence).summary().count("2012") == 1
+
+
+def _text(tmp_path, text, *given, name="a.csv", **named):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return mn.read(tmp_path / name, *given, **named)
+
+
+def _counts(evidence):
+    rates = evidence.rates(evidence.outcome_names[0])
+    return rates[["study", "events", "total"]].to_numpy().tolist()
+
+
+def _notes(evidence):
+    return " ".join(map(str, evidence.rates(evidence.outcome_names[0]).attrs["notes"]))
+
+
+@pytest.mark.parametrize(
+    ("events", "total"),
+    [
+        ("Events (n)", "Total (N)"),
+        ("n", "N"),
+        ("N", "n"),
+        ("r", "n"),
+        ("x", "size"),
+        ("cases", "sample_size"),
+        ("events_n", "total_n"),
+        ("No. of events", "No. of patients"),
+        ("num", "denom"),
+        ("Ereignisse", "Gesamt"),
+        ("事件", "总数"),
+    ],
+)
+def test_names_that_reviews_use_are_found_and_doubtful_ones_are_noted(events, total):
+    evidence = mn.read(
+        {
+            "study": ["A", "B"],
+            "group": ["x", "y"],
+            total: [20, 31] if events != "N" else [4, 9],
+            events: [4, 9] if events != "N" else [20, 31],
+        }
+    )
+    assert _counts(evidence) == [["A", 4, 20], ["B", 9, 31]]
+    assert (events in _notes(evidence)) == (events not in ("Events (n)", "n", "N"))
+    assert evidence.label(evidence.outcome_names[0]) == "Events"
+
+
+def test_a_column_whose_name_may_mean_patients_is_taken_only_where_its_cells_fit():
+    with pytest.raises(ArgumentError, match="total is missing"):
+        mn.read({"study": ["A", "B"], "resp": [4, 9], "size": [3, 31]}, "resp")
+    with pytest.raises(ArgumentError, match="events is missing"):
+        mn.read({"study": ["A", "B"], "r": [0.4, 0.9], "n": [3, 31]})
+
+
+@pytest.mark.parametrize(("author", "year"), [("First Author", "Publication year"), ("authorName", "yr"), ("Author(s)", "Jahr")])
+def test_authors_and_years_of_any_common_name_are_the_names_of_studies(author, year):
+    frame = {author: ["Adam et al.", "Adam et al.", "Baker"], year: [2001, 2004, 2003], "e": [1, 2, 3], "n": [9, 9, 9]}
+    rates = mn.read(frame, "e", "n").rates("e")
+    assert sorted(rates["study_id"]) == ["Adam 2001", "Adam 2004", "Baker 2003"]
+
+
+def test_authors_who_would_get_one_name_stay_two_studies():
+    frame = {"authors": ["Adam and Baker", "Adam et al.", "Clark [3]"], "year": [2001, 2001, 2003], "e": [1, 2, 3], "n": [9, 9, 9]}
+    assert mn.read(frame, "e", "n").rates("e")["study_id"].nunique() == 3
+    same = {"author": ["Adam et al. [1]", "Adam et al. [2]"], "year": [2001, 2001], "e": [1, 2], "n": [9, 9]}
+    assert mn.read(same, "e", "n").rates("e")["study_id"].nunique() == 2
+
+
+def test_numbered_studies_are_called_after_their_authors_where_these_tell_them_apart():
+    frame = {"trial": [1, 2, 2], "author": ["Adam", "Baker", "Baker"], "year": [2001, 2003, 2003], "ai": [1, 2, 3], "n1i": [9, 9, 9]}
+    assert mn.read(frame).rates("events")["study_id"].tolist() == ["Adam 2001", "Baker 2003", "Baker 2003"]
+    other = frame | {"trial": [1, 2, 3]}
+    assert mn.read(other).rates("events")["study_id"].tolist() == ["1", "2", "3"]
+    assert mn.read(frame, study="trial").rates("events")["study_id"].tolist() == ["1", "2", "2"]
+
+
+def test_a_table_without_names_of_studies_says_so():
+    evidence = mn.read({"centre": ["A", "B"], "e": [1, 2], "n": [9, 9]}, "e", "n")
+    assert "numbered by their rows" in _notes(evidence)
+    assert "study=" in _notes(evidence)
+    assert mn.read({"id": [7, 7], "e": [1, 2], "n": [9, 9]}, "e", "n").rates("e")["study_id"].tolist() == ["7", "7"]
+
+
+def test_names_with_line_breaks_are_given_as_pandas_shows_them(tmp_path):
+    text = '"Study\nname","Responders\n(n)","Patients\n(n)"\nA,4,20\nB,9,31\n'
+    evidence = _text(tmp_path, text, "Responders\n(n)", "Patients\n(n)", study="Study\nname")
+    assert _counts(evidence) == [["A", 4, 20], ["B", 9, 31]]
+    assert evidence.label(evidence.outcome_names[0]) == "Responders"
+
+
+def test_one_name_of_two_columns_is_refused_and_chosen_by_number(tmp_path):
+    text = "study,e,n,e\nA,1,9,5\nB,2,9,6\n"
+    with pytest.raises(ArgumentError, match=r"events='e \(1\)' for the first, events='e \(2\)' for the second"):
+        _text(tmp_path, text, "e", "n")
+    assert _counts(_text(tmp_path, text, "e (1)", "n")) == [["A", 1, 9], ["B", 2, 9]]
+    assert _counts(_text(tmp_path, text, "e (2)", "n")) == [["A", 5, 9], ["B", 6, 9]]
+    with pytest.raises(ArgumentError, match=r"events='Events \(1\)'"):
+        _text(tmp_path, text.replace("e,n,e", "Events,n,Events"))
+    assert len(_counts(_text(tmp_path, "study,e,n,e\nA,1,9,1\nB,2,9,2\n", "e", "n"))) == 2
+
+
+def test_percentages_named_in_the_heading_are_no_counts(tmp_path):
+    evidence = _text(tmp_path, "study,ORR (%),n\nA,20.0,20\nB,29.0,31\nC,16,56\n", "ORR (%)", "n")
+    assert _counts(evidence) == [["A", 4, 20], ["B", 9, 31], ["C", 9, 56]]
+    assert evidence.label("orr") == "ORR"
+    for heading in ("Responders, n (%)", "n/N (%)"):
+        cells = mn.read({"study": ["A", "B"], heading: ["4 (20.0%)", "9 (29.0%)"], "of": [20, 31]}, heading, "of")
+        assert _counts(cells) == [["A", 4, 20], ["B", 9, 31]]
+    assert _counts(mn.read({"study": ["A"], "n (%)": [4], "of": [20]}, "n (%)", "of")) == [["A", 4, 20]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'study,events,total\nA,"1,204","12,431"\nB,15,300\n',
+        "study;events;total\nA;1.204;12.431\nB;15;300\n",
+        "study;events;total\nA;1 204;12 431\nB;15;300\n",
+        "study\tevents\ttotal\nA\t1'204\t12’431\nB\t15\t300\n",
+    ],
+)
+def test_thousands_of_counts_are_read_and_noted(tmp_path, text):
+    evidence = _text(tmp_path, text)
+    assert _counts(evidence) == [["A", 1204, 12431], ["B", 15, 300]]
+    assert "2 counts of a.csv with a separator of thousands" in _notes(evidence)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "study,events,total\nA,354.071,1000\nB,202.91,300\n",
+        'study,events,total\nA,"354,071",1000\nB,"202,91",300\n',
+        "study;events;total;dose\nA;1.204;12431;1.5\nB;15;300;2.25\n",
+        "study\tevents\ttotal\nA\t1.204\t12431\nB\t15\t300\n",
+    ],
+)
+def test_a_decimal_is_never_taken_for_thousands(tmp_path, text):
+    with pytest.raises(DataError, match="events"):
+        _text(tmp_path, text)
+
+
+def test_a_year_that_is_none_stops_nothing_and_is_noted(tmp_path):
+    evidence = _text(tmp_path, "author,year,e,n\nA,2001a,1,9\nB,2003-2005,2,9\nC,in press,3,9\n", "e", "n")
+    rates = evidence.rates("e")
+    assert rates["year"].isna().tolist() == [False, True, True]
+    assert "line 3 (2003-2005)" in _notes(evidence)
+
+
+def test_what_all_outcomes_lack_is_noted_once():
+    frame = pd.DataFrame(
+        {"trial": ["A", "B", "C"], "ai": [4, None, 2], "n1i": [20, None, 15], "ci": [1, None, 5], "n2i": [21, None, 16]}
+    )
+    notes = [note for note in mn.read(frame).rates("events").attrs["notes"] if "Left out" in note]
+    assert len(notes) == 1
+    assert "(Events)" not in notes[0]
+
+
+def _workbook(tmp_path, rows, merged=()):
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    for area in merged:
+        book.active.merge_cells(area)
+    book.save(tmp_path / "a.xlsx")
+    return tmp_path / "a.xlsx"
+
+
+_TWO_LINES = [["Study", "Response", None, "Toxicity", None], [None, "n", "N", "n", "N"], ["A", 4, 20, 1, 19], ["B", 9, 31, 2, 30]]
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv with title", "xlsx", "xlsx with title", "merged"])
+def test_names_in_two_lines_are_joined(tmp_path, kind):
+    title = [["Table 2. Outcomes", None, None, None, None]] if "title" in kind else []
+    rows = [*title, *_TWO_LINES]
+    if kind.startswith("csv"):
+        path = tmp_path / "a.csv"
+        path.write_text("\n".join(",".join("" if cell is None else str(cell) for cell in row) for row in rows), encoding="utf-8")
+    else:
+        path = _workbook(tmp_path, rows, ["B1:C1", "D1:E1"] if kind == "merged" else ())
+    evidence = mn.read(path, "Response n", "Response N")
+    assert _counts(evidence) == [["A", 4, 20], ["B", 9, 31]]
+    assert evidence.rates("response_n")["Toxicity N"].tolist() == [19, 30]
+    assert ("Table 2" in _notes(evidence)) == bool(title)
+
+
+def test_groups_above_repeated_names_tell_them_apart_where_they_begin_with_them(tmp_path):
+    head = ["Study", "n", "N", "n", "N", "Setting"]
+    rows = [[None, "Response", None, "Toxicity", None, None], head, ["A", 4, 20, 1, 19, "DE"], ["B", 9, 31, 2, 30, "FR"]]
+    evidence = mn.read(_workbook(tmp_path, rows), "Toxicity n", "Toxicity N")
+    assert _counts(evidence) == [["A", 1, 19], ["B", 2, 30]]
+    assert evidence.rates("toxicity_n")["Setting"].tolist() == ["DE", "FR"]
+    # In the middle of their columns they do not.
+    rows[0] = [None, None, "Response", None, "Toxicity", None]
+    with pytest.raises(ArgumentError, match=r"events='n \(1\)'"):
+        mn.read(_workbook(tmp_path, rows), "n", "N (1)")
+    assert _counts(mn.read(_workbook(tmp_path, rows), "n (2)", "N (2)")) == [["A", 1, 19], ["B", 2, 30]]
+
+
+def test_a_name_merged_over_one_line_stands_beside_merged_groups(tmp_path):
+    rows = [["Study", "Response", None, "Age"], [None, "n", "N", None], ["A", 4, 20, 60], ["B", 9, 31, 61]]
+    evidence = mn.read(_workbook(tmp_path, rows, ["B1:C1"]), "Response n", "Response N")
+    assert _counts(evidence) == [["A", 4, 20], ["B", 9, 31]]
+    assert evidence.rates("response_n")["Age"].tolist() == [60, 61]
+
+
+def test_labels_that_an_office_adds_to_a_workbook_are_not_read(tmp_path):
+    import zipfile
+
+    path = _workbook(tmp_path, [["study", "e", "n"], ["A", 4, 20]])
+    with zipfile.ZipFile(path, "a") as package:
+        package.writestr("customXml/item1.xml", '<?xml version="1.0" encoding="utf-16"?><a/>'.encode("utf-16"))
+    assert _counts(mn.read(path, "e", "n")) == [["A", 4, 20]]
+
+
+def test_one_fault_of_many_rows_is_one_that_names_them(tmp_path):
+    with pytest.raises(DataError, match=r"study: is empty, and the row has counts \(rows 3, 4, 5 and 6\)") as caught:
+        _text(tmp_path, "study,e,n\nA,1,9\n,2,9\n,3,9\n,4,9\n,5,9\n", "e", "n")
+    assert len(caught.value.problems) == 1
+
+
+def test_a_first_row_of_words_is_no_second_line_of_names(tmp_path):
+    evidence = _text(tmp_path, "study,drug,events,total\n,note,,\nA,x,4,20\nB,y,9,31\n")
+    assert len(_counts(evidence)) == 2
+    evidence = _text(tmp_path, "study,events,total,note\nA,4,20,fine\nB,9,31,\n")
+    assert len(_counts(evidence)) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"study" "events" "total"\n"1" "Adam et al" 4 20\n"2" "Baker" 9 31\n',
+        '"events" "total"\n"Adam et al" 4 20\n"Baker" 9 31\n',
+        '"","events","total"\n"Adam et al",4,20\n"Baker",9,31\n',
+        "study|events|total\nAdam et al|4|20\nBaker|9|31\n",
+        "| study | events | total |\n|---|---|--:|\n| Adam et al | 4 | 20 |\n| Baker | 9 | 31 |\n",
+        'study   events  total\n"Adam et al"   4     20\nBaker        9     31\n',
+    ],
+)
+def test_cells_between_bars_or_spaces_and_names_of_rows_are_read(tmp_path, text):
+    assert _counts(_text(tmp_path, text)) == [["Adam et al", 4, 20], ["Baker", 9, 31]]
+
+
+def test_an_index_of_texts_names_the_studies_and_one_of_numbers_the_rows():
+    frame = pd.DataFrame({"e": [1, 2], "n": [9, 9]}, index=["Adam 2001", "Baker 2003"])
+    assert mn.read(frame, "e", "n").rates("e")["study"].tolist() == ["Adam 2001", "Baker 2003"]
+    with pytest.raises(DataError, match="data:17:e"):
+        mn.read(pd.DataFrame({"study": ["A", "B"], "e": [1, 20], "n": [9, 9]}, index=[4, 17]), "e", "n")
+
+
+def test_columns_without_a_name_beside_an_even_table_are_left_out(tmp_path):
+    evidence = _text(tmp_path, "study,e,n,,\nA,1,9,,\nB,2,9,,a remark\n", "e", "n")
+    assert _counts(evidence) == [["A", 1, 9], ["B", 2, 9]]
+    assert "without a name" in _notes(evidence)
+    # A comma that nobody quoted makes a row longer, or moves its numbers.
+    with pytest.raises(DataError, match="more cells than the 3 columns"):
+        _text(tmp_path, "study,e,n,,\nA,1,9,,\nB,1,234,2000\n", "e", "n")
+
+
+def test_a_formula_without_its_result_is_a_fault_only_where_a_number_is_needed(tmp_path):
+    rows = [["study", "e", "n", "rate"], ["A", 4, 20, "=B2/C2"], ["B", 9, 31, "=B3/C3"], ["Total", "=SUM(B2:B3)", "=SUM(C2:C3)", None]]
+    evidence = mn.read(_workbook(tmp_path, rows), "e", "n")
+    assert _counts(evidence) == [["A", 4, 20], ["B", 9, 31]]
+    assert "'rate'" in _notes(evidence)
+    rows[1][1] = "=2+2"
+    with pytest.raises(DataError, match=r"a\.xlsx:2:e: is a formula without its result.*save it there, and read it again"):
+        mn.read(_workbook(tmp_path, rows), "e", "n")
+
+
+def test_a_study_without_a_group_is_refused_by_name_or_left_out(tmp_path):
+    text = "study,e,n,drug\nA,1,9,x\nB,2,9,NA\nC,3,9,\nTotal,6,27,\n"
+    with pytest.raises(DataError, match=r"drug: is missing in 2 rows: line 3 \(B\) and line 4 \(C\).*missing='skip'") as caught:
+        _text(tmp_path, text, "e", "n", by="drug")
+    assert len(caught.value.problems) == 1
+    evidence = _text(tmp_path, text, "e", "n", by="drug", missing="skip")
+    assert _counts(evidence) == [["A", 1, 9]]
+    reasons = {row["study"]: row["reason"] for row in evidence.rates("e").attrs["left_out"]}
+    assert reasons == {"B": "drug not given", "C": "drug not given", "Total": "the row sums the others"}
+    with pytest.raises(DataError, match=r"4:drug: is empty\. Fix: Write the group of C, or"):
+        _text(tmp_path, text.replace("NA", "y"), "e", "n", by="drug")
+
+
+def test_characters_without_width_are_no_part_of_a_name(tmp_path):
+    evidence = _text(tmp_path, "study,e,n,drug\nA\u200b,1,9,x\nB,2,9,x\u200b\n", "e", "n", by="drug")
+    assert _counts(evidence) == [["A", 1, 9], ["B", 2, 9]]
+    assert evidence.rates("e")["modality_class"].nunique() == 1
+
+
+@pytest.mark.parametrize(
+    ("cells", "total", "words"),
+    [
+        ("16.1", "56", r"is not a whole number\. Fix: Write the count; where the cells are percentages.*12\.5%"),
+        ("354.071", "1000", r"Fix: Write the count; where"),
+        ("-1", "56", r"is below 0\. Fix: Check it$"),
+        ("1", "56.5", r"Fix: Write the number of patients"),
+        ("3", "", r"resp: is a count without its total \(A\)\. Fix: Write both, as in 9/56"),
+    ],
+)
+def test_fixes_of_counts_name_no_column_of_ours_and_work_when_followed(tmp_path, cells, total, words):
+    head = "study,resp,n\n" if total else "study,resp\n"
+    row = f"A,{cells},{total}\n" if total else f"A,{cells}\nB,9/56\n"
+    with pytest.raises(DataError, match=words):
+        _text(tmp_path, head + row, "resp", "n" if total else None)
+    if cells == "16.1":
+        assert _counts(_text(tmp_path, head + "A,16.1%,56\n", "resp", "n")) == [["A", 9, 56]]
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["0.42616218328476", "0.33871731162071234", "1"], [0.42616218328476, 0.33871731162071234, 1.0]),
+        (["1e-05", "2.5E+02", "3"], [1e-05, 250.0, 3.0]),
+        (["\u22120.5", "+2", "1.5"], [-0.5, 2.0, 1.5]),
+        (["12,431", "800", "1,200.5"], [12431.0, 800.0, 1200.5]),
+        (["58,5", "61", "60,125"], [58.5, 61.0, 60.125]),
+        (["#DIV/0!", "####", "3"], [np.nan, np.nan, 3.0]),
+        (["not stated", "n.r.", "3"], [np.nan, np.nan, 3.0]),
+    ],
+)
+def test_numbers_of_other_columns_are_numbers_however_they_are_written(cells, numbers):
+    rates = mn.read({"study": ["A", "B", "C"], "e": [1, 2, 3], "n": [9, 9, 9], "x": cells}, "e", "n").rates("e")
+    np.testing.assert_array_equal(rates["x"].to_numpy(dtype=float), numbers)
+
+
+@pytest.mark.parametrize("cells", [["007", "012", "1"], ["1234567890123456", "1", "2"], ["1e5", "2e3", "12"], ["1/2", "3", "4"]])
+def test_codes_and_doubtful_numbers_stay_as_they_are_written(cells):
+    rates = mn.read({"study": ["A", "B", "C"], "e": [1, 2, 3], "n": [9, 9, 9], "x": cells}, "e", "n").rates("e")
+    assert rates["x"].tolist() == cells
+
+
+def test_point_or_comma_of_a_file_with_semicolons_is_taken_where_it_is_sure(tmp_path):
+    head = "study;e;n;a;b;c\n"
+    rates = _text(tmp_path, head + "A;1;9;1.125;1.125;1,125\nB;2;9;2.250;2.5;2,5\n", "e", "n").rates("e")
+    assert rates["a"].tolist() == ["1.125", "2.250"]
+    assert rates["b"].tolist() == [1.125, 2.5]
+    assert rates["c"].tolist() == [1.125, 2.5]
+
+
+def test_single_precision_of_stata_has_the_digits_that_were_typed(tmp_path):
+    frame = pd.DataFrame({"study": ["A", "B"], "e": [1, 2], "n": [9, 9], "se": np.array([0.0157, 1e-7], dtype="float32")})
+    frame.to_stata(tmp_path / "a.dta", write_index=False)
+    for source in (frame, tmp_path / "a.dta"):
+        assert mn.read(source, "e", "n").rates("e")["se"].tolist() == [0.0157, 1e-7]
+
+
+def test_a_few_words_that_make_a_column_of_numbers_a_text_are_noted():
+    frame = pd.DataFrame(
+        {"study": list("ABCDEF"), "e": 1, "n": 9, "age": ["60", "61", "ca. 60", "58", "57", "55"], "design": list("abcde2")}
+    )
+    notes = _notes(mn.read(frame, "e", "n"))
+    assert "age ('ca. 60')" in notes
+    assert "design" not in notes
+
+
+@pytest.mark.parametrize("text", ["#REF!", "M\u00c3\u00bcller", "\x01x", "a\u200db", "\u202eabc", "lost \ufffd"])
+def test_no_cell_of_another_column_stops_a_table(text):
+    frame = pd.DataFrame({"study": ["A", "B"], "e": [1, 2], "n": [9, 9], "remark": [text, "b"]})
+    assert mn.read(frame, "e", "n").rates("e")["remark"].tolist()[1] == "b"
+
+
+def test_columns_that_evidence_knows_keep_the_names_of_the_table():
+    frame = pd.DataFrame(
+        {"Study": list("ABCD"), "Country": ["DE", "FR"] * 2, "Design": list("xyxy"), "Timepoint months": [1, 2, 3, 4]}
+    )
+    evidence = mn.read(frame.assign(e=[1, 2, 3, 4], n=9), "e", "n")
+    assert set(mn.compare(evidence, "Country").groups) == set(mn.compare(evidence, "country").groups) == {"DE", "FR"}
+    assert mn.meta_regression(evidence, "~ Design").k == 4
+    assert mn.pool(evidence).subset('Country == "DE"').k == 2
+    assert mn.characteristics_table(evidence).summary().count("Country") == 1
+    assert evidence.rates("e")["Timepoint months"].tolist() == [1, 2, 3, 4]
+
+
+def test_rows_of_several_outcomes_are_noted():
+    frame = pd.DataFrame({"study": ["A", "A"], "Outcome": ["response", "harm"], "e": [1, 2], "n": [9, 9]})
+    assert "2 values of 'Outcome'" in _notes(mn.read(frame, "e", "n"))
+    assert "values of" not in _notes(mn.read(frame.iloc[:1], "e", "n"))
+
+
+def test_rows_without_a_study_are_compared_with_the_sums_once():
+    work = []
+    for rows in (500, 1000):
+        frame = pd.DataFrame({"study": ["A"] * rows + [""] * rows, "e": 1, "n": 9})
+        with counted() as calls, pytest.raises(DataError, match="is empty, and the row has counts"):
+            mn.read(frame, "e", "n")
+        work.append(calls.calls)
+    assert work[1] < 2.3 * work[0]
+
+
+def test_a_column_of_groups_without_any_is_one_fault():
+    with pytest.raises(DataError) as caught:
+        mn.read({"study": ["A", "B"], "e": [1, 2], "n": [9, 9], "g": [None, None]}, "e", "n", by="g")
+    assert [problem.column for problem in caught.value.problems] == ["g"]

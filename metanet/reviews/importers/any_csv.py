@@ -23,4 +23,6 @@ def csv_lines(data: bytes, file: str, request: Request, found: Found) -> Lines |
         return None
     known = (*request.columns, *fields_of(request.contract))
     beside = beside_of(request, found)
-    return read_lines(data, file, known, found.findings, is_known=is_column(request), notes=found.notes, beside=beside)
+    return read_lines(
+        data, file, known, found.findings, is_known=is_column(request), notes=found.notes, beside=beside, row_names=request.whole
+    )

@@ -383,11 +383,15 @@ class _Rows:
 
     def _nameless(self) -> None:
         """A row of numbers without a study is the sum of the others, or a fault."""
+        by: dict[tuple[str, str | None], list[Mapping[str, str]]] = defaultdict(list)
+        for count in self.found.counts if self.nameless else ():
+            by[count.outcome, None].append(count.cells)
+            by[count.outcome, count.cells["modality"]].append(count.cells)
+        sums = {key: _sums(group) for key, group in by.items() if len(group) > 1}
         for line, cells, outcome in self.nameless:
-            events, total = count_cell(cells.get("events", "")), count_cell(cells.get("total", ""))
-            others = [count.cells for count in self.found.counts if count.outcome == self.request.renames(outcome)]
-            groups = [others, [each for each in others if each["modality"] == cells.get("modality")]]
-            if any(len(group) > 1 and (events, total) == _sums(group) for group in groups):
+            numbers = count_cell(cells.get("events", "")), count_cell(cells.get("total", ""))
+            name = self.request.renames(outcome)
+            if numbers in (sums.get((name, None)), sums.get((name, cells.get("modality", "")))):
                 self.out.sums.append(_where(line, ""))
             else:
                 fields = self.columns.fields
@@ -486,9 +490,9 @@ _DEFAULT = {"": "Experimental", "_control": "Control"}
 
 
 def _where(line: Line, study: str, group: str = "") -> str:
-    """A row as a list names it: its line, its study, and its group where it has several."""
+    """A row as a list names it: its place, its study, and its group where it has several."""
     words = ", ".join(part for part in (study, group) if part)
-    return f"line {line.number} ({visible(words)})" if words else f"line {line.number}"
+    return f"{line.place} ({visible(words)})" if words else line.place
 
 
 def _numeric(contract: Contract) -> frozenset[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from metanet.reviews.importers.arm_counts import is_column
 from metanet.reviews.importers.extracted_counts import MOST_ROWS, Found, Request
@@ -30,10 +31,17 @@ def _sheet(name: str, frame: pd.DataFrame, found: Found) -> Sheet | None:
         return None
     cells = {(0, place): str(column) for place, column in enumerate(frame.columns, 1)}
     for place in range(len(frame.columns)):
-        for row, value in enumerate(frame.iloc[:, place].tolist(), 1):
-            if text := as_text(value):
+        for row, text in enumerate(texts_of(frame.iloc[:, place]), 1):
+            if text:
                 cells[row, place + 1] = text
     return Sheet(name, cells)
+
+
+def texts_of(column: pd.Series[Any]) -> list[str]:
+    """The values of a column as a person would write them; numbers of single precision with the digits that they have."""
+    if str(column.dtype) == "float32":
+        return [as_text(float(str(value))) for value in column.to_numpy()]
+    return [as_text(value) for value in column.tolist()]
 
 
 def as_text(value: object) -> str:
@@ -44,7 +52,13 @@ def as_text(value: object) -> str:
         return value.decode("utf-8", "replace")
     if isinstance(value, float):
         # A number from a calculation has fifteen digits; what is left of 28.999999999999996 is 29.
-        return "" if value != value else str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.15g}"
+        return "" if value != value else str(int(value)) if value.is_integer() and abs(value) < 1e15 else _decimal(value)
     if isinstance(value, datetime.datetime):
         return value.date().isoformat() if value.time() == datetime.time() else value.isoformat(sep=" ", timespec="minutes")
     return str(value)
+
+
+def _decimal(value: float) -> str:
+    """A number with fifteen digits and without an exponent."""
+    text = f"{value:.15g}"
+    return f"{Decimal(text):f}" if "e" in text else text

@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from metanet.reviews.importers.arm_counts import is_column
-from metanet.reviews.importers.extracted_counts import Found, Request
+from metanet.reviews.importers.extracted_counts import UNKNOWN, Found, Request
 from metanet.reviews.importers.kinds import is_of
 from metanet.reviews.importers.libraries import library
 from metanet.reviews.importers.registry import table_importer
@@ -57,7 +57,8 @@ def _harmless(data: bytes, found: Found) -> bool:
                 found.refuse(f"unpacks to more than {_LARGEST_SUM // 1024**2} MB", "Give the table of the counts alone, or divide it")
                 return False
             for member in members:
-                if not member.filename.endswith((".xml", ".rels", ".vml")):
+                # Labels of an office, which nothing here reads, may be in UTF-16.
+                if not member.filename.endswith((".xml", ".rels", ".vml")) or member.filename.startswith("customXml/"):
                     continue
                 content = package.read(member)
                 if b"<!DOCTYPE" in content or b"<!ENTITY" in content or content.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -119,7 +120,7 @@ def _sheet(given: Any, formulas: Any) -> Sheet:
     for (row, column), cell in formulas._cells.items() if formulas is not None else ():
         if cell.data_type == "f" and given._cells[row, column].value is None:
             unknown.append((row, column))
-            cells[row, column] = "="
+            cells[row, column] = UNKNOWN
     return Sheet(
         given.title,
         cells,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Rows of one file. The largest reviews have some thousands; what has more is another kind of table.
 MOST_ROWS = 50_000
+#: The text of a cell whose formula has no result in the file.
+UNKNOWN = "="
 _PATH = re.compile(r"\.\.[/\\]|^[/\\~]|^[A-Za-z]:[/\\]")
 #: Blanks and line ends of a foreign cell.
 SPACES = re.compile(r"[ \t\r\n\u00a0]+")
@@ -76,6 +78,9 @@ class Found:
     #: The analyses of two groups, chosen or not, with the results that the file states.
     analyses: Sequence[Analysis] = ()
 
+    #: Whether cells are formulas without their results, which are then UNKNOWN.
+    has_unknown: bool = False
+
     #: The file that was given; `file` is where the rows are, which may be inside of it.
     source_file: str = ""
 
@@ -117,7 +122,8 @@ class Request:
     """What the caller asks of an importer: column -> field, field -> value for all rows, the outcomes and the renames.
 
     `treatments` are those that the review has, in the spelling that is kept. `skip_missing` leaves rows without events or total out,
-    and `sheet` is the sheet of a workbook, or the data frame of a file of R.
+    and `sheet` is the sheet of a workbook, or the data frame of a file of R. `whole` takes every column of the table along, so that
+    those which are no counts may lack a name or the result of a formula.
     """
 
     contract: Contract
@@ -128,6 +134,7 @@ class Request:
     treatments: tuple[str, ...] = ()
     skip_missing: bool = False
     sheet: str | None = None
+    whole: bool = False
 
 
 def beside_of(request: Request, found: Found) -> list[str] | None:
@@ -168,6 +175,8 @@ _RENAME = spelled("renames", "NAME=OTHER")
 
 def cell(text: str) -> str:
     """A text of a foreign file as a cell of a table: on one line, and nothing that a spreadsheet runs."""
+    if text.isalnum():
+        return text
     return str(harmless_cell(SPACES.sub(" ", text).strip()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,11 @@ class Line:
     agreed: bool = False
     locator: str = ""
 
+    @property
+    def place(self) -> str:
+        """The row as a message names it: a text file has lines; workbooks and frames have rows."""
+        return f"{'row' if 'row ' in self.locator else 'line'} {self.number}"
+
 
 @dataclass(frozen=True)
 class Lines:
@@ -54,11 +60,13 @@ def read_lines(
     is_known: Callable[[str], bool] | None = None,
     notes: list[str] | None = None,
     beside: list[str] | None = None,
+    row_names: bool = False,
 ) -> Lines | None:
     """The rows of a CSV, or None with every reason in `findings`.
 
     The separator is the one that finds most of the `known` columns. With `is_known`, which says whether a name is that of a column,
-    lines above the column names are left out, and `notes` says so. `beside` is that of `named_lines`.
+    lines above the column names are left out, and `notes` says so. `beside` and `row_names` are those of `named_lines`. Bars or
+    spaces between the cells are read where every row has the same number of cells.
     """
     text = decode(data, file, findings)
     if text is None:
@@ -66,12 +74,17 @@ def read_lines(
     if (wrong := _beyond(text)) is not None:
         findings.cannot_read(file, wrong, "Give the table of the counts alone, or divide it")
         return None
+    if is_known is not None:
+        text = _with_commas(text)
     if is_known is not None and notes is not None:
         text = _without_title(text, is_known, notes)
     sheet = split(text, file, known, findings)
     if sheet is None or findings.faults:
         return None
-    return named_lines(sheet.header, sheet.records, file, findings, separator=sheet.separator, beside=beside)
+    header, records = sheet.header, sheet.records
+    if is_known is not None and records and (two := names_of_two_lines(header, records[0])) is not None:
+        header, records = Record(records[0].line, two), records[1:]
+    return named_lines(header, records, file, findings, separator=sheet.separator, beside=beside, row_names=row_names)
 
 
 def named_lines(
@@ -83,13 +96,18 @@ def named_lines(
     separator: str = ",",
     locator: str = "",
     beside: list[str] | None = None,
+    row_names: bool = False,
 ) -> Lines | None:
     """The rows below `header`, or None with every reason in `findings`; `locator` is what precedes the number of a row.
 
     Cells without a column name are a fault. Where the caller leaves out all other columns, they are listed in `beside` instead; not
-    the cells that a row of a text file has too many of, because a comma in a name may have moved the numbers.
+    the cells that a row of a text file has too many of, because a comma in a name may have moved the numbers; a file of which every
+    row is as long as its header has none. With `row_names` a first column without a name that has a text in every row is "study".
     """
     names = [SPACES.sub(" ", name).strip() for name in header.cells]
+    even = all(len(record.cells) == len(names) for record in records)
+    if row_names and len(names) > 1 and not names[0] and _names_rows([record.cells[:1] for record in records]):
+        names[0] = "study" if "study" not in map(str.casefold, names) else "row name"
     while names and not names[-1]:
         names.pop()
     line = header.line or None
@@ -107,7 +125,7 @@ def named_lines(
     numbering = {place for place in unnamed if _numbers_rows([record.cells[place : place + 1] for record in records])}
     for record in records:
         cells = record.cells + [""] * (width - len(record.cells))
-        if any(cells[width:]) and beside is not None and locator:
+        if any(cells[width:]) and beside is not None and (locator or even):
             aside.append(record.line)
         elif any(cells[width:]):
             wrong = f"has more cells than the {width} columns"
@@ -139,8 +157,43 @@ def named_lines(
         return None
     if beside is not None and aside:
         lines = listing(map(str, sorted(set(aside))), 12)
-        beside.append(f"cells in columns without a name, first in {'line' if len(set(aside)) == 1 else 'lines'} {lines}")
+        noun = f"{'row' if locator else 'line'}{'' if len(set(aside)) == 1 else 's'}"
+        beside.append(f"cells in columns without a name, first in {noun} {lines}")
     return Lines(line, tuple(name for name in names if name), tuple(rows), separator, repeated)
+
+
+def names_of_two_lines(upper: Record, lower: Record) -> list[str] | None:
+    """The names of columns that stand in two lines, such as Response over n and N; None where they do not.
+
+    Either the upper line has the names of single columns as well, with nothing below them; or the lower line has all names, and the
+    groups above tell those apart that occur more than once.
+    """
+    width = max(len(upper.cells), len(lower.cells))
+    tops, names = ([SPACES.sub(" ", cell).strip() for cell in (record.cells + [""] * width)[:width]] for record in (upper, lower))
+    if lower.line != upper.line + 1 or sum(map(bool, names)) < 2 or not any(map(bool, tops[1:])) or bool(tops[0]) == bool(names[0]):
+        return None
+    if any(name and not any(letter.isalpha() or letter in "%#" for letter in name) for name in names):
+        return None
+    if not any(name and not top for top, name in zip(tops, names, strict=True)):
+        return None
+    pairs = list(zip(tops, names, strict=True))
+    times = Counter(names)
+    if not tops[0] and (not any(name and times[name] > 1 for name in names) or any(top and not name for top, name in pairs)):
+        return None
+    made: list[str] = []
+    sure, group = True, ""
+    for top, name in pairs:
+        group = (top if name else "") or (group if name and not top else "")
+        whole = bool(name) and (bool(tops[0]) or times[name] > 1)
+        # A heading in the middle of its columns, without merged cells, does not say which are its own.
+        sure = sure and (bool(group) or not whole)
+        made.append(" ".join(part for part in (group if whole else "", name or top) if part))
+    return made if sure else [name or top for top, name in pairs]
+
+
+def _names_rows(column: Sequence[Sequence[str]]) -> bool:
+    """Whether every row has a text with a letter, as R and pandas write the names of rows beside a table."""
+    return len(column) > 0 and all(cell and any(letter.isalpha() for letter in cell[0]) for cell in column)
 
 
 def _numbers_rows(column: Sequence[Sequence[str]]) -> bool:
@@ -171,6 +224,40 @@ def _numbered(names: Sequence[str]) -> tuple[list[str], dict[str, tuple[str, ...
     return given, {name: tuple(members) for name, members in repeated.items()}
 
 
+def _with_commas(text: str) -> str:
+    """A text whose cells are separated by bars or spaces, as R writes them, with commas; any other text as it is."""
+    first = next((line for line in text.split("\n", _MOST_ABOVE)[:_MOST_ABOVE] if line.strip(BLANKS)), "")
+    if any(separator in first for separator in _SEPARATORS) or first.lower().startswith("sep="):
+        return text
+    for separator in ("|", " "):
+        if separator in first.strip(BLANKS) and (rows := _cells(text, separator)) is not None:
+            out = io.StringIO(newline="")
+            csv.writer(out, lineterminator="\n").writerows(rows)
+            return out.getvalue()
+    return text
+
+
+def _cells(text: str, separator: str) -> list[list[str]] | None:
+    """The cells of each line of a text; None where rows differ in length. R writes one name less than there are columns."""
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True))
+    except csv.Error:
+        return None
+    if separator == "|" and all(not row or (not row[0].strip() and not row[-1].strip()) for row in rows):
+        rows = [row[1:-1] for row in rows]
+    rows = [[] if all(not cell.strip(BLANKS + "-:") for cell in row) else [cell.strip(BLANKS) for cell in row] for row in rows]
+    if separator == " ":
+        rows = [row[:-1] if row and not row[-1] else row for row in rows]
+    filled = [row for row in rows if row]
+    width = len(filled[0]) if filled else 0
+    lengths = {len(row) for row in filled[1:]}
+    if width < 2 or lengths not in ({width}, {width + 1}):
+        return None
+    if lengths == {width + 1}:
+        filled[0].insert(0, "")
+    return rows
+
+
 def _without_title(text: str, is_known: Callable[[str], bool], notes: list[str]) -> str:
     """The text with the lines above its column names blank, so that the others keep their numbers."""
     lines = text.split("\n", _MOST_ABOVE + 1)[: _MOST_ABOVE + 1]
@@ -179,10 +266,21 @@ def _without_title(text: str, is_known: Callable[[str], bool], notes: list[str])
     scores = [max(_score(line, separator, is_known) for separator in _SEPARATORS) for line in lines]
     first = next((place for place, line in enumerate(lines) if line.strip(BLANKS + _SEPARATORS)), 0)
     best = scores.index(max(scores))
+    if best and any(_are_two_lines(lines[best - 1], lines[best], separator) for separator in _SEPARATORS):
+        best -= 1
+        scores[best] = scores[best + 1]
     if best <= first or scores[best] < scores[first] + 2:
         return text
     note_above(lines[first:best], notes)
     return "\n" * best + text.split("\n", best)[best]
+
+
+def _are_two_lines(upper: str, lower: str, separator: str) -> bool:
+    try:
+        one, two = (next(csv.reader([line.rstrip("\r")], delimiter=separator), []) for line in (upper, lower))
+    except csv.Error:
+        return False
+    return names_of_two_lines(Record(1, one), Record(2, two)) is not None
 
 
 def note_above(lines: Sequence[str], notes: list[str]) -> None:

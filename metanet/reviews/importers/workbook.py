@@ -11,7 +11,7 @@ from metanet.base.untrusted import counted, listing, visible
 from metanet.evidence.findings import Findings
 from metanet.evidence.reading.text import BLANKS, Record
 from metanet.reviews.importers.extracted_counts import SPACES, Found, Request, beside_of
-from metanet.reviews.importers.tabular import MOST_CELLS, Lines, named_lines, note_above
+from metanet.reviews.importers.tabular import MOST_CELLS, Lines, named_lines, names_of_two_lines, note_above
 
 #: Rows at the top among which the column names are looked for.
 _MOST_ABOVE = 50
@@ -73,7 +73,9 @@ def lines_of_sheets(
     hidden = [row.line for row in table.rows if row.line in sheet.hidden_rows]
     if hidden:
         found.notes.append(f"{counted(len(hidden), 'hidden row')} of the sheet read as the others: {listing(hidden, 20)}.")
-    if sheet.unknown:
+    if sheet.unknown and request.whole:
+        found.has_unknown = True
+    elif sheet.unknown:
         cells = listing((cell_name(*place) for place in sheet.unknown), 12)
         found.refuse(
             f"contains formulas without their results ({cells})",
@@ -82,7 +84,8 @@ def lines_of_sheets(
         )
         return None
     locator = f"sheet {sheet.name}, row" if len(sheets) > 1 else "row"
-    return named_lines(table.header, table.rows, found.file, found.findings, locator=locator, beside=beside_of(request, found))
+    beside = beside_of(request, found)
+    return named_lines(table.header, table.rows, found.file, found.findings, locator=locator, beside=beside, row_names=request.whole)
 
 
 def cell_name(row: int, column: int) -> str:
@@ -141,15 +144,21 @@ def _named(sheet: Sheet, is_known: Callable[[str], bool]) -> _Named:
     for place, record in enumerate(rows[:_MOST_ABOVE]):
         joined = _joined(sheet, rows, place, wide)
         score = len({name for name in joined if name and is_known(name)})
-        # A row with merged cells is the heading of the names below it.
-        heading = any(area.top <= record.line <= area.bottom for area in wide)
+        # A row with merged cells is the heading of the names below it, and so is one with names over some of the names below.
+        below = rows[place + 1] if place + 1 < len(rows) else None
+        merged = any(area.top <= record.line <= area.bottom for area in wide)
+        heading = merged or (below is not None and names_of_two_lines(record, below) is not None)
         texts = sum(1 for text in record.cells if text)
         key = (2 * score - heading if score else 0, int(score == 0 and texts > 1 and not heading and best_key[1] < 1))
         if key > best_key:
             best, best_key, names = place, key, joined
     score = len({name for name in names if name and is_known(name)})
     start = best
-    while start and _is_heading(rows[start - 1], wide) and rows[start - 1].line == rows[start].line - 1:
+    while (
+        start
+        and rows[start - 1].line == rows[start].line - 1
+        and (_is_heading(rows[start - 1], wide) or names_of_two_lines(rows[start - 1], rows[start]) is not None)
+    ):
         start -= 1
     header = replace(rows[best], cells=names)
     return _Named(header, tuple(rows[:start]), tuple(_filled(sheet, rows[best + 1 :])), score)
@@ -192,7 +201,13 @@ def _joined(sheet: Sheet, rows: Sequence[Record], place: int, wide: Sequence[Are
                 for column in range(area.left, min(area.right, len(names)) + 1):
                     if names[column - 1]:
                         names[column - 1].insert(0, SPACES.sub(" ", text).strip())
+        for column, text in enumerate(rows[above].cells, 1):
+            # The name of a single column stands beside the headings, with nothing below it.
+            if text and not names[column - 1] and not any(area.left <= column <= area.right for area in wide if area.top == line):
+                names[column - 1].append(SPACES.sub(" ", text).strip())
         above -= 1
+    if place and line == record.line and (two := names_of_two_lines(rows[place - 1], record)) is not None:
+        return two
     return [" ".join(parts) for parts in names]
 
 
