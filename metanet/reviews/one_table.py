@@ -320,7 +320,7 @@ def _given(table: Table, columns: TableColumns, outcomes: Sequence[OneOutcome], 
     again = {fields[name]: name for name in ("year", "modality_class", "modality", "arm") if name in fields}
     if len(columns.outcomes) == 1:
         again |= {name: field for name, field in zip(columns.outcomes[0][1:], ("events", "total"), strict=True) if name}
-    again = {column: field for column, field in again.items() if column not in (*TAKEN, field)}
+    again = {column: field for column, field in again.items() if column not in (*TAKEN, "n", field)}
     control, year, unknown = "" in found, fields.get("year", ""), table.found.has_unknown
     arms = []
     for place in sorted(numbers):

@@ -306,7 +306,8 @@ def _typed(name: str, title: str, cells: Sequence[str], given: Given) -> _Column
 
 def described(name: str, cells: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
     """A column of a table's own as a descriptor has it (name, type by its cells, title), and what each of its cells is written as."""
-    column = _typed(name, name, cells, semicolons=False)
+    kind, texts, percent = typed(cells, False)
+    column = _Column(name, kind, f"{name} (%)" if percent and "%" not in name else name, texts)
     return column.described(), dict(zip(cells, column.cells, strict=True))
 
 
