@@ -13,10 +13,10 @@ export OPENBLAS_NUM_THREADS = 1
 unexport VIRTUAL_ENV
 BIOME := npx --yes @biomejs/biome@2.3.8
 
-.PHONY: help setup report test check docs lab lock clean
+.PHONY: help setup report test test-all check docs lab lock clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*##/\t/'
 
 setup: $(READY)  ## virtual environment, locked packages, editable install
 
@@ -45,7 +45,10 @@ $(LOCKED): requirements.lock
 report: $(READY)  ## pool every outcome in every modality class; reports/index.html lists the reports
 	@$(BIN)/metanet report
 
-test: $(READY)  ## the test suite
+test: $(READY)  ## the tests that take a few minutes together
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --quick
+
+test-all: $(READY)  ## all tests: also browsers, R, every figure, simulations
 	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(READY)  ## lint, format, types, import contracts, style sheets and script

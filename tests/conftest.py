@@ -33,11 +33,43 @@ LONGEST = (
     "kernels/bayes/test_bayes.py",
     "reporting/documents/test_formats.py",
 )
+#: Further files that `make test` leaves to `make test-all`: browsers, every figure, simulations, sweeps over reference values.
+SLOW = (
+    "browser/test_own_sheet.py",
+    "browser/test_pages.py",
+    "diagnostics/studies/test_gosh.py",
+    "docs/test_gallery.py",
+    "effects/test_measures.py",
+    "explorer/test_view.py",
+    "figures/test_chart_layout.py",
+    "figures/test_editing.py",
+    "hostile/test_commands.py",
+    "hostile/test_files.py",
+    "kernels/bayes/test_batch.py",
+    "kernels/bayes/test_regression.py",
+    "kernels/bias/test_selection_and_filling.py",
+    "models/test_groups.py",
+    "reporting/index/test_index.py",
+    "reporting/test_analyses.py",
+    "reporting/test_names.py",
+    "reporting/test_one_answer.py",
+    "reporting/test_r_check.py",
+    "reviews/test_hostile.py",
+)
 TESTS = Path(__file__).parent
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+    """The option of `make test`."""
+    parser.addoption("--quick", action="store_true", help="leave the files of LONGEST and SLOW to a run without this option")
+
+
+def pytest_collection_modifyitems(config, items):
     """The longest files first; the order within a file stays."""
+    if config.getoption("quick"):
+        slow = {TESTS / name for name in (*LONGEST, *SLOW)}
+        config.hook.pytest_deselected(items=[item for item in items if item.path in slow])
+        items[:] = [item for item in items if item.path not in slow]
     place = {TESTS / name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
 

@@ -41,7 +41,7 @@ def test_other_columns_are_kept_with_type_and_title(review, tmp_path):
     # A cell that a spreadsheet would run is a text.
     assert rates["Funding source"].tolist() == ["industry, public", "'=cmd()", ""]
     assert rates["share"].tolist()[:2] == [45.0, 30.0]
-    assert rates["Registered"].tolist()[:2] == [True, False]
+    assert rates["Registered"].tolist()[:2] == ["TRUE", "FALSE"]
     assert rates.attrs["titles"]["share"] == "share (%)"
     assert "Funding source" in mn.characteristics_table(rates).summary()
     assert mn.pool(rates).subset("share > 40").k == 1
