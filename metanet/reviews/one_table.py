@@ -59,11 +59,14 @@ def read(
         A CSV, an Excel workbook, a data file of Stata, SPSS or R, a frame, or columns by name.
     events : str, sequence of str or mapping, optional
         The column of the events. Several outcomes of one table are several columns, or label -> column. None finds a column by what it
-        is called: events, event, event.e, xi, ai.
+        is called: events, event, event.e, xi, ai; where none is, by a name such as cases or r, if its cells fit, with a note. A column
+        whose heading has a per cent sign or the word percent, and no n, has percentages of the total.
     total : str or mapping, optional
-        The column of the patients; for several outcomes one for all, or label -> column. None finds total, n, n.e, ni, n1i.
+        The column of the patients; for several outcomes one for all, or label -> column. None finds total, n, n.e, ni, n1i; where none
+        is, a name such as sample size or patients, if its cells fit, with a note.
     study : str, optional
-        The column of the names of the studies. None finds study, studlab, trial, or author and year. Names stay as they are written.
+        The column of the names of the studies. None finds study, studlab, trial, or author and year. Names stay as they are written;
+        studies that are only numbered are called after their authors and years where these tell them apart.
     by : str, optional
         The column of the treatments (or other groups), which become the modality classes. None finds modality_class, modality,
         treatment or intervention; without such a column all studies are one group.
@@ -94,6 +97,9 @@ def read(
 
     Notes
     -----
+    Names of columns may stand in two lines (Response over n and N: "Response n"), and a name that two columns have is chosen as
+    "Events (1)" or "Events (2)".
+
     Cells are read as an import reads them: ``9/56``, ``9 (16.1%)`` and ``16.1%`` beside a total become counts where exactly one whole
     number fits; rows that sum the others are left out and named.
 
