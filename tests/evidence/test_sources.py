@@ -116,6 +116,8 @@ def test_two_groups_stay_two_groups_in_every_form():
     said = {mn.meta_regression(source, "~ year").sentence() for source in (evidence, fit, TRIALS)}
     assert len(said) == 1, said
     for source in (evidence, fit):
+        assert mn.pool_many(source, "country")["measure"].tolist() == ["OR", "OR"]
+        assert mn.pool_many(source, "country", measure="PLO")["measure"].tolist() == ["PLO", "PLO"]
         frame = mn.multiverse(source).to_frame()
         assert frame["estimate"].between(0.5, 2).all()
         assert mn.multiverse(source, measure="PLO").to_frame()["estimate"].between(0.1, 0.3).all()

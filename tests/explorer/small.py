@@ -12,6 +12,8 @@ class SmallEvidence:
     counts that differ. `columns` are further columns, `titles` their titles.
     """
 
+    name = "small"
+
     outcome_names = (OUTCOME,)
     modality_classes = ()
     path = Path("no such folder")

@@ -373,7 +373,9 @@ def pool_many(
     rows = rates_of(data)
     keys = _keys(rows, by)
     _check_names(choices, "pool_many")
-    given = with_columns({name: choices.pop(name, None) for name in DATA_ARGUMENTS}, rows, choices.get("measure"))
+    measure: Any = choices.get("measure")
+    named = {name: choices.pop(name, None) for name in DATA_ARGUMENTS}
+    given = with_columns(with_control(named, data, rows, measure), rows, measure)
     options = options_for(given, choices)
     groups: list[tuple[tuple[object, ...], Studies]] = []
     frame = rows.reset_index(drop=True)

@@ -183,7 +183,7 @@ def test_studies_without_an_effect_are_left_out_and_named():
         (made(), "~ year", {"model": "beta_binomial"}, "not known for meta_regression"),
         (made(), "~ year", {"ci": "profile", "model": "glmm"}, "Known: 't', 'z'"),
         (made(), "~ year", {"measure": "PR", "ci": "KR"}, "Did you mean 'HK'"),
-        (made(), "~ year", {"tau2": "DL", "model": "glmm"}, "model='inverse_variance'"),
+        (made(), "~ year", {"tau2": "DL", "model": "glmm"}, "Fix: name the model as well, such as model='inverse_variance'"),
         (made(), "~ year", {"permutations": 1}, "permutations=1 "),
         (made(), "~ year", {"permutations": 100, "seed": -1}, "seed=-1 "),
         (made(), "~ year", {"level": 95}, "Did you mean 0.95"),
