@@ -178,7 +178,7 @@ def tables_of(given: Given) -> Evidence:
     """
     arms = _arm_names(given.arms)
     own = _own_columns(given, arms)
-    sheets = [_studies(arms, own), _arms(arms, own), *(_outcome(one, given, arms, own) for one in given.outcomes)]
+    sheets = [_studies(arms, own), _arms(arms, given, own), *(_outcome(one, given, arms, own) for one in given.outcomes)]
     content = descriptor_text(
         {"name": "table", "title": given.name, "metanet": {"one_table": True}, "resources": [sheet.described() for sheet in sheets]}
     ).encode()
@@ -340,12 +340,13 @@ def _label(arm: Arm) -> str:
     return cell(arm.label.removesuffix(f" ({arm.name})"))
 
 
-def _arms(arms: Sequence[Arm], own: Mapping[str, Mapping[str, _Column]]) -> _Sheet:
+def _arms(arms: Sequence[Arm], given: Given, own: Mapping[str, Mapping[str, _Column]]) -> _Sheet:
+    groups = given.titles.get(given.places["modality_class"], "Modality class")
     columns = [
         _Column("study_id", "string", "Study", [cell(arm.study) for arm in arms], required=True),
         _Column("arm", "string", "Arm", [cell(arm.name) for arm in arms], required=True),
         _Column("modality", "string", "Modality", [cell(arm.detail) for arm in arms], required=True),
-        _Column("modality_class", "string", "Modality class", [cell(arm.group) for arm in arms], required=True),
+        _Column("modality_class", "string", groups, [cell(arm.group) for arm in arms], required=True),
         *own["arms"].values(),
     ]
     return _Sheet("arms", "Arms", {"role": "arms"}, columns, ["study_id", "arm"], [arm.row for arm in arms])

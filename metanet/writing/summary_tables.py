@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from metanet.base.arguments import checked, choice, level
-from metanet.base.display import PARTED, RATE, TOO_WIDE, in_sentence, interval_kind, level_text, parted, sentence_case
+from metanet.base.display import PARTED, RATE, TOO_WIDE, in_sentence, interval_kind, level_text, parted, sentence_case, title_of
 from metanet.base.errors import ArgumentError
 from metanet.base.untrusted import listing
 from metanet.evidence.sources import Tables, evidence_of, outcome_of
@@ -211,8 +211,9 @@ def summary_table(
     absent += gone
     closing = [f"No study: {listing(absent, 20)}."] if absent and rows else []
     common = any(fit.status == "pooled" and fit.average == "common" for fit in fits)
+    words = title_of(by, everything)
     columns = [
-        Column("Modality", (by,)),
+        Column("Modality" if words == "Modality class" else words, (by,)),
         Column("Studies (arms)", ("studies", "arms"), "count"),
         Column("Events/total", ("events", "total"), "count"),
         *rate_columns(fits, "Common rate" if common else "Median rate"),
@@ -221,9 +222,8 @@ def summary_table(
     title = str(everything.attrs["label"])
     if everything.attrs["definition"]:
         title += f" (definition: {in_sentence(everything.attrs['definition_title'])})"
-    words = "modality class" if by == "modality_class" else "modality"
     return made(
-        f"{title} by {words}",
+        f"{title} by {in_sentence(words)}",
         f"{title}: no study fits this selection.",
         columns,
         rows,

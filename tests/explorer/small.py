@@ -17,7 +17,6 @@ class SmallEvidence:
     outcome_names = (OUTCOME,)
     modality_classes = ()
     path = Path("no such folder")
-    name = "a small table"
     code = "evidence"
 
     def __init__(self, names, titles=None, **columns):
