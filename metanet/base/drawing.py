@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+#: Where an output of a notebook keeps what its picture shows, beside the picture.
+FIGURE_MARK = "metanet"
+
 _providers: list[Callable[[], Callable[..., Any]]] = []
 
 

@@ -79,6 +79,9 @@ def check_extra(table: TableContract) -> None:
         isinstance(members, list) and all(isinstance(member, str) for member in members) for members in classes.values()
     ):
         raise ValueError("modality_classes must give a list of modalities for each class")
+    titles = table.extra.get("modality_titles", {})
+    if not isinstance(titles, dict) or not all(isinstance(title, str) for title in titles.values()):
+        raise ValueError("modality_titles must give the full name of each modality class, a text")
     shares = table.extra.get("at_most_100", [])
     numbers = {column.name for column in table.columns if column.type in ("number", "integer")}
     if not isinstance(shares, list) or not all(isinstance(group, list) and set(group) <= numbers for group in shares):

@@ -125,6 +125,8 @@ class Evidence:
         SHA-256 over the descriptor and the bytes of every table: equal for equal evidence.
     outcome_names, modality_classes : tuple of str
         What `rates` knows.
+    modality_titles : mapping of str to str
+        Full names of modality classes, where the descriptor of the tables has them.
     """
 
     path: Path
@@ -137,6 +139,7 @@ class Evidence:
     fingerprint: str
     outcome_names: tuple[str, ...]
     modality_classes: tuple[str, ...]
+    modality_titles: Mapping[str, str]
     _rows: Mapping[str, tuple[Mapping[str, Any], ...]] = field(repr=False)
     _outcomes: Mapping[str, Outcome] = field(repr=False)
     _labels: Mapping[str, str] = field(repr=False)
@@ -331,6 +334,11 @@ class Evidence:
     def has_certainty(self, outcome: str) -> bool:
         """Whether the table of an outcome states how certain its counts are."""
         return self._outcomes[self.outcome(outcome)].has_certainty
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The name of each study (by its study_id) in tables and figures, such as "Kennedy 2008"."""
+        return dict(self._labels)
 
     @checked()
     def fingerprint_of(self, outcome: str | Iterable[str] | None = None, modality: str | Iterable[str] | None = None) -> str:
@@ -602,6 +610,7 @@ def assemble(reading: Reading) -> Evidence:
         fingerprint=reading.digest,
         outcome_names=tuple(rows),
         modality_classes=tuple(modalities),
+        modality_titles={name: str(title) for name, title in arms.contract.extra.get("modality_titles", {}).items()},
         _rows=rows,
         _outcomes={name: contract.as_outcome() for name, contract in contracts.items()},
         _labels=study_labels(study_rows.values()),

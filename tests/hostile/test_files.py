@@ -152,6 +152,7 @@ REFUSED: dict[str, tuple[Callable[[Folder], object], str]] = {
     "a label with half a letter": (about(2, label="\ud800"), "control character"),
     "classes that are a list": (about(1, modality_classes=[1]), "modality_classes"),
     "classes of numbers": (about(1, modality_classes={"A": [1]}), "modality_classes"),
+    "titles that are numbers": (about(1, modality_titles={"A": 1}), "modality_titles"),
     "shares that are a number": (about(1, at_most_100=5), "at_most_100"),
     "shares of words": (about(1, at_most_100=[["arm", "n"]]), "at_most_100"),
     "an unknown role": (about(1, role="__init__"), "unknown role"),

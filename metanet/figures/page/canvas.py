@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 
 from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, MetanetWarning, as_given, check_choice
-from metanet.figures.page import style
+from metanet.figures.page import notebook, style
 from metanet.figures.page.save import DescribedFigure
 
 # Where a new figure lives: on its own, or with pyplot when a notebook or an interactive session shows pyplot's figures.
@@ -65,6 +65,7 @@ def new_figure(width: float, height: float) -> Figure:
     if shown_by_pyplot():
         import matplotlib.pyplot as plt
 
+        notebook.settle()
         figure = plt.figure(figsize=(width, height), dpi=SCREEN_DPI, layout="none", FigureClass=DescribedFigure, **white)
     else:
         with style.settings():

@@ -38,7 +38,7 @@ def describe(axes: Axes, title: str, text: str) -> None:
     _DESCRIBED.setdefault(figure, []).append((title, text))
     # A notebook draws a figure when it shows it, at the end of the cell; pyplot's own drawing of what is stale would come
     # before that and be thrown away.
-    if "inline" in str(matplotlib.get_backend(auto_select=False)).lower():
+    if _is_inline():
         figure.stale = False
 
 
@@ -129,7 +129,10 @@ def _save(figure: Figure, path: Path, form: str, dpi: int) -> Path:
     partial = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         with partial.open("xb") as file:
-            _write(figure, file, form, dpi)
+            if form == "svg":
+                file.write(_svg(figure))
+            else:
+                _write(figure, file, form, dpi)
         os.replace(partial, path)
     except BaseException:
         with suppress(OSError):
@@ -150,29 +153,55 @@ def _write(figure: Figure, file: BinaryIO, form: str, dpi: int) -> None:
         figure.savefig(file, dpi=dpi, facecolor="white", **options)
 
 
+#: Beyond this level a line drawing grows little smaller, and each level takes its time in every report.
+_LEVEL = 6
+
+
 def _write_png(figure: Figure, file: BinaryIO, dpi: int) -> None:
     """A bitmap on white, without the channel for transparency that Matplotlib writes and nobody needs: smaller, and sooner written."""
     from PIL import Image, PngImagePlugin
+
+    from metanet.figures.page.bitmap import with_palette
 
     raw = BytesIO()
     with matplotlib.rc_context({**style.defaults(), **_SETTINGS}):
         figure.savefig(raw, format="rgba", dpi=dpi, facecolor="white")
     width = int(figure.get_figwidth() * dpi)
     content = raw.getvalue()
-    image = Image.frombuffer("RGBA", (width, len(content) // (4 * width)), content, "raw", "RGBA", 0, 1).convert("RGB")
+    image = Image.frombuffer("RGBA", (width, len(content) // (4 * width)), content, "raw", "RGBA", 0, 1)
     about = PngImagePlugin.PngInfo()
     for name, text in _metadata(figure, "png").items():
         about.add_text(name, text or "")
-    # Beyond this level a line drawing grows no smaller, and each level takes its time in every report.
-    image.save(file, "png", compress_level=3, dpi=(dpi, dpi), pnginfo=about)
+    with_palette(image).save(file, "png", compress_level=_LEVEL, dpi=(dpi, dpi), pnginfo=about)
 
 
 def svg_image(ax_or_figure: Axes | Figure | SubFigure) -> tuple[bytes, str]:
     """A figure as SVG, and its alternative text."""
     figure = _figure_of(ax_or_figure)
+    return _svg(figure), (description_of(figure) or ("", ""))[1]
+
+
+#: The drawings that notebooks have shown, each with the description that is in it.
+_SHOWN: WeakKeyDictionary[Figure, tuple[object, bytes]] = WeakKeyDictionary()
+
+
+def _svg(figure: Figure) -> bytes:
+    """A figure as SVG. A report shows it and then saves it: it is drawn once, as long as nothing in it has changed."""
+    about = description_of(figure)
+    known = _SHOWN.get(figure)
+    if known is not None and known[0] == about and not figure.stale:
+        return known[1]
     file = BytesIO()
     _write(figure, file, "svg", LEAST_DPI)
-    return file.getvalue(), (description_of(figure) or ("", ""))[1]
+    if _is_inline():
+        _SHOWN[figure] = about, file.getvalue()
+        figure.stale = False
+    return file.getvalue()
+
+
+def _is_inline() -> bool:
+    """Whether notebooks show figures when a cell has ended: nothing else waits for a figure to change."""
+    return "inline" in str(matplotlib.get_backend(auto_select=False)).lower()
 
 
 def _metadata(figure: Figure, form: str) -> dict[str, str | None]:

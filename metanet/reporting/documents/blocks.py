@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from metanet.writing.table.table import Table
 #: Dots in an inch where a picture does not say how many it has.
 _DPI = 144.0
 _CM = 2.54
+#: Characters of an alternative text, at the most.
+_SHORT = 300
 
 
 @dataclass(frozen=True)
@@ -40,21 +43,61 @@ class Listing:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture (PNG or JPEG) and its description in text."""
+    """A picture (SVG, PNG or JPEG), its description in text, its title, and whether a figure of ours drew it."""
 
     image: bytes
     alt: str
+    title: str = ""
+    drawn: bool = False
 
     @property
-    def suffix(self) -> str:
+    def short(self) -> str:
+        """What a reader hears in place of the picture; the rest of the description is beside it."""
+        if len(self.alt) <= _SHORT:
+            return self.alt
+        cut = self.alt[:_SHORT]
+        sentence = cut.rfind(". ")
+        return cut[: sentence + 1] if sentence > 0 else f"{cut.rstrip()}…"
+
+    @property
+    def suffix(self) -> Literal["svg", "png", "jpg"]:
         """Of a file with this picture."""
+        if b"<svg" in self.image[:_PROLOGUE]:
+            return "svg"
         return "png" if self.image.startswith(b"\x89PNG") else "jpg"
 
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in centimetres, as the picture was drawn."""
-        width, height, dpi = _png_size(self.image) if self.suffix == "png" else _jpeg_size(self.image)
+        read = {"svg": _svg_size, "png": _png_size, "jpg": _jpeg_size}[self.suffix]
+        width, height, dpi = read(self.image)
         return width / dpi * _CM, height / dpi * _CM
+
+
+@dataclass(frozen=True)
+class Caption:
+    """The number and the title of a figure, which stands above it, or of a table, which stands below."""
+
+    kind: Literal["Figure", "Table"]
+    number: int
+    text: str
+
+    @property
+    def label(self) -> str:
+        """What a text calls it."""
+        return f"{self.kind} {self.number}"
+
+    @property
+    def key(self) -> str:
+        """The target of a link."""
+        return f"{self.kind}-{self.number}".lower()
+
+
+@dataclass(frozen=True)
+class Pointers:
+    """Where the figures and tables of a document are said, each with a link to it."""
+
+    captions: tuple[Caption, ...]
 
 
 @dataclass(frozen=True)
@@ -64,7 +107,7 @@ class Preformatted:
     text: str
 
 
-Block = Heading | Paragraph | Listing | Table | Figure | Preformatted
+Block = Heading | Paragraph | Listing | Table | Figure | Caption | Pointers | Preformatted
 
 
 @dataclass(frozen=True)
@@ -85,6 +128,21 @@ class Document:
     def figures(self) -> tuple[Figure, ...]:
         """Its figures, in their order."""
         return tuple(block for block in self.blocks if isinstance(block, Figure))
+
+
+#: So many bytes of an SVG come before its first element, at the most.
+_PROLOGUE = 2000
+_LENGTH = re.compile(rb"<svg\b[^>]*?\bwidth=[\"']([0-9.]+)(pt|px|)[\"'][^>]*?\bheight=[\"']([0-9.]+)(pt|px|)[\"']", re.DOTALL)
+_BOX = re.compile(rb"<svg\b[^>]*?\bviewBox=[\"'][-0-9.]+[ ,]+[-0-9.]+[ ,]+([0-9.]+)[ ,]+([0-9.]+)[\"']", re.DOTALL)
+
+
+def _svg_size(image: bytes) -> tuple[float, float, float]:
+    head = image[: 2 * _PROLOGUE]
+    if found := _LENGTH.search(head):
+        return max(1.0, float(found[1])), max(1.0, float(found[3])), 72.0 if found[2] == b"pt" else 96.0
+    if found := _BOX.search(head):
+        return max(1.0, float(found[1])), max(1.0, float(found[2])), 96.0
+    return 640.0, 480.0, 96.0
 
 
 def _png_size(image: bytes) -> tuple[int, int, float]:

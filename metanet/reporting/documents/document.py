@@ -6,15 +6,19 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from metanet.reporting.documents.blocks import Block, Document, Figure, Heading, Paragraph, Preformatted
+from metanet.base.drawing import FIGURE_MARK
+from metanet.reporting.documents.blocks import Block, Caption, Document, Figure, Heading, Paragraph, Pointers, Preformatted
 from metanet.reporting.documents.html import blocks_of
+from metanet.writing.table.table import Table
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 #: What a figure of ours says of itself in text, see `metanet.figures.page.save`.
 _DESCRIBED = re.compile(r"<Figure: (.*)>", re.DOTALL)
-_IMAGES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
+_SVG = "image/svg+xml"
+_BITMAPS = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 
 
 def document_of(book: Any, title: str, origin: str = "") -> Document:
@@ -58,8 +62,27 @@ def _titled(blocks: list[Block], title: str, origin: str) -> Document:
     levels = sorted({block.level for block in blocks if isinstance(block, Heading)})
     # No level is skipped, so screen readers can go from heading to heading.
     ranks = {level: rank for rank, level in enumerate(levels, start=1)}
-    placed = (Heading(ranks[b.level], b.text) if isinstance(b, Heading) else b for b in blocks)
-    return Document(title, below, tuple(placed), origin)
+    placed = [Heading(ranks[b.level], b.text) if isinstance(b, Heading) else b for b in blocks]
+    return Document(title, below, tuple(_numbered(placed)), origin)
+
+
+def _numbered(blocks: list[Block]) -> list[Block]:
+    """Blocks with the captions of figures and tables, and a paragraph that leads to them before the first heading."""
+    found: list[Block] = []
+    captions: list[Caption] = []
+    for block in blocks:
+        if isinstance(block, Figure):
+            captions.append(Caption("Figure", 1 + sum(c.kind == "Figure" for c in captions), block.title))
+            found += [block, captions[-1]]
+        elif isinstance(block, Table) and block.title and block.rows:
+            captions.append(Caption("Table", 1 + sum(c.kind == "Table" for c in captions), block.title))
+            found += [captions[-1], replace(block, title="")]
+        else:
+            found.append(block)
+    if len(captions) > 1:
+        first = next((place for place, block in enumerate(found) if isinstance(block, Heading)), 0)
+        found.insert(first, Pointers(tuple(captions)))
+    return found
 
 
 def _rendered(source: str) -> str:
@@ -75,29 +98,41 @@ def _shown(output: Mapping[str, Any], above: str) -> Iterator[Block]:
     elif kind == "error":
         yield from _lines("\n".join(output["traceback"]) or f"{output['ename']}: {output['evalue']}")
     else:
-        yield from _data(output["data"], above)
+        yield from _data(output, above)
 
 
-def _data(data: Mapping[str, Any], above: str) -> Iterator[Block]:
-    plain = "".join(data.get("text/plain", ""))
+def _data(output: Mapping[str, Any], above: str) -> Iterator[Block]:
+    data = output["data"]
     if "text/html" in data:
         yield from blocks_of("".join(data["text/html"]))
         return
-    for kind, begin in _IMAGES.items():
+    if (figure := figure_of(output, above)) is not None:
+        yield figure
+    elif "text/markdown" in data:
+        yield from blocks_of(_rendered("".join(data["text/markdown"])))
+    else:
+        yield from _lines("".join(data.get("text/plain", "")))
+
+
+def figure_of(output: Mapping[str, Any], above: str) -> Figure | None:
+    """The picture that an output of a cell shows, without a number; None where it shows none."""
+    data = output.get("data", {})
+    about = output.get("metadata", {}).get(_SVG, {})
+    known = about.get(FIGURE_MARK, {}) if isinstance(about, dict) else {}
+    title = (str(known.get("title", "")) if isinstance(known, dict) else "") or above
+    alt = alternative("".join(data.get("text/plain", ""))) or f"Figure: {above or 'no title'}"
+    if _SVG in data:
+        image = "".join(data[_SVG]).encode("utf-8", "replace")
+        return Figure(image, alt, title=title, drawn=bool(known)) if b"<svg" in image else None
+    for kind, begin in _BITMAPS.items():
         if kind in data:
             try:
                 image = base64.b64decode("".join(data[kind]))
             except (binascii.Error, ValueError):
                 continue
             if image.startswith(begin):
-                yield Figure(image, alternative(plain) or f"Figure: {above}")
-                return
-    if "text/markdown" in data:
-        yield from blocks_of(_rendered("".join(data["text/markdown"])))
-    elif "image/svg+xml" in data:
-        yield Paragraph(alternative(plain) or "This format cannot show the figure; it is in the HTML report.", "small")
-    else:
-        yield from _lines(plain)
+                return Figure(image, alt, title=title)
+    return None
 
 
 def alternative(plain: str) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from metanet._version import __version__
 from metanet.base.untrusted import html_text
 from metanet.base.whole_files import write_bytes, write_text
-from metanet.reporting.documents.document import alternative, document_of
+from metanet.reporting.documents.document import document_of, figure_of
+from metanet.reporting.documents.html_figure import html_figure
 from metanet.reporting.page import file_links, page
 from metanet.reporting.plan.jobs import Job
 
@@ -36,10 +38,21 @@ def export(job: Job, book: Any, staged: Path, formats: Sequence[str]) -> None:
             from metanet.reporting.documents.pdf import pdf_of
 
             write_bytes(staged / "report.pdf", pdf_of(document))
-    body, _ = exporter().from_notebook_node(described(book))
-    beside = (p for p in staged.rglob("*") if p.is_file() and not p.name.startswith("."))
+    beside = [p for p in staged.rglob("*") if p.is_file() and not p.name.startswith(".")]
     names = sorted(p.relative_to(staged).as_posix() for p in beside if p.name not in _OWN)
-    write_text(staged / "report.html", page(job.title, f"{navigation(job)}{_source(job)}{file_links(names)}<main>{body}</main>"))
+    body, _ = exporter().from_notebook_node(described(book, _drawings(staged, names)))
+    whole = f'{navigation(job)}{_source(job)}{file_links(names)}<main id="main">{body}</main>'
+    write_text(staged / "report.html", page(job.title, whole))
+
+
+def _drawings(staged: Path, names: Sequence[str]) -> dict[bytes, list[str]]:
+    """The figures among the files of a report: the digest of the drawing -> its files, by which the page finds those of a figure."""
+    found = {}
+    for name in names:
+        if name.endswith(".svg"):
+            others = [other for other in (name.removesuffix("svg") + "png",) if other in names]
+            found[hashlib.sha256((staged / name).read_bytes()).digest()] = [name, *others]
+    return found
 
 
 def evidence_of(job: Job) -> str:
@@ -54,20 +67,23 @@ def _source(job: Job) -> str:
     return f'<p class="source tex2jax_ignore">{html_text(text)}</p>' if text else ""
 
 
-def described(book: Any) -> Any:
-    """The notebook with the descriptions of its figures where the page expects them."""
+def described(book: Any, drawings: Mapping[bytes, list[str]] | None = None) -> Any:
+    """The notebook with its figures as numbered parts of a page, each with its description in words and links to its files."""
     import nbformat
 
     made = nbformat.from_dict(book)
-    above = ""
+    above, number = "", 0
     for cell in made.cells:
         if cell.cell_type == "markdown" and str(cell.source).startswith("#"):
             above = str(cell.source).splitlines()[0].strip("# ")
         for output in cell.get("outputs", ()):
-            for kind in ("image/png", "image/jpeg"):
-                if kind in output.get("data", {}):
-                    alt = alternative("".join(output["data"].get("text/plain", ""))) or f"Figure: {above or 'no title'}"
-                    output["metadata"] = {**output["metadata"], kind: {**output["metadata"].get(kind, {}), "alt": alt}}
+            if "text/html" in output.get("data", {}):
+                continue
+            if (figure := figure_of(output, above)) is not None:
+                number += 1
+                files = (drawings or {}).get(hashlib.sha256(figure.image).digest(), [])
+                output["data"] = nbformat.from_dict({"text/html": html_figure(figure, number, files)})
+                output["metadata"] = nbformat.from_dict({})
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from metanet.reporting.documents.blocks import Block, Document, Figure, Heading, Paragraph
+from metanet.reporting.documents.blocks import Block, Caption, Document, Figure, Heading, Paragraph
 from metanet.writing.table.table import Table
 
 #: Text on A4 in centimetres: width and height of a portrait page; landscape swaps them.
@@ -32,6 +32,9 @@ def sections(document: Document, is_wide: Callable[[Table], bool]) -> list[Secti
     for place in range(len(marks) - 2, -1, -1):
         if marks[place + 1] and _leads(document.blocks[place]):
             marks[place] = True
+    for place, (above, block) in enumerate(zip(document.blocks, document.blocks[1:], strict=False)):
+        if isinstance(above, Figure) and isinstance(block, Caption):
+            marks[place + 1] = marks[place]
     _fill_gaps(marks, document.blocks)
     found: list[Section] = []
     for mark, block in zip(marks, document.blocks, strict=True):
@@ -52,6 +55,8 @@ def _wide(block: Block, is_wide: Callable[[Table], bool]) -> bool:
 
 def _leads(block: Block) -> bool:
     """Whether a block belongs to the one after it."""
+    if isinstance(block, Caption):
+        return block.kind == "Table"
     return isinstance(block, Heading) or (isinstance(block, Paragraph) and block.kind != "small" and len(block.text) < 400)
 
 
@@ -81,9 +86,14 @@ def _rows(blocks: tuple[Block, ...]) -> int:
 
 def held_by_next(blocks: tuple[Block, ...]) -> list[bool]:
     """For each block, whether it must not be the last on its page, because it introduces a figure or a table."""
-    held = [isinstance(block, Heading) or (isinstance(block, Paragraph) and block.kind == "strong") for block in blocks]
+    held = [
+        isinstance(block, (Heading, Figure))
+        or (isinstance(block, Caption) and block.kind == "Table")
+        or (isinstance(block, Paragraph) and block.kind == "strong")
+        for block in blocks
+    ]
     for place in range(len(blocks) - 2, -1, -1):
         after = blocks[place + 1]
-        leads = isinstance(after, (Figure, Table)) or (held[place + 1] and isinstance(after, Paragraph))
+        leads = isinstance(after, (Figure, Table)) or (held[place + 1] and isinstance(after, (Caption, Paragraph)))
         held[place] = held[place] or (leads and _leads(blocks[place]))
     return held

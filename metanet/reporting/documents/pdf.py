@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import tempfile
-from functools import cache
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from metanet.base.untrusted import visible
-from metanet.reporting.documents.blocks import Block, Document, Figure, Heading, Listing, Paragraph
+from metanet.reporting.documents.blocks import Block, Caption, Document, Figure, Heading, Listing, Paragraph, Pointers
+from metanet.reporting.documents.fonts import FAMILIES, fonts
 from metanet.reporting.documents.layout import SIDE, UPRIGHT, held_by_next, scale_of, sections
 from metanet.writing.table.html import aligned, closing_lines, filled, spans, widths
 from metanet.writing.table.table import Table
 
 #: The page as typst sets it: fixed source that reads every text from a JSON file, so no text is ever source.
 _SOURCE = files("metanet.reporting.documents").joinpath("document.typ").read_bytes()
-#: The first comes with typst, the second with Matplotlib; both draw the same everywhere.
-_FONTS = ("Libertinus Serif", "DejaVu Sans")
 #: Centimetres of a character in a table of these points, with some to spare; characters in the space around a cell.
 _CHARACTER, _POINTS, _AROUND = 0.129, 8.0, 1.9
 #: Smallest legible font size; a table with more columns breaks its words.
@@ -51,7 +48,7 @@ def pdf_of(document: Document) -> bytes:
         packages.mkdir()
         options: dict[str, Any] = {
             "root": root,
-            "font_paths": _fonts(),
+            "font_paths": fonts(),
             "format": "pdf",
             "timestamp": 0,
             "package_path": packages,
@@ -63,22 +60,12 @@ def pdf_of(document: Document) -> bytes:
             return bytes(typst.compile(_SOURCE, **options))
 
 
-@cache
-def _fonts() -> Any:
-    """The fonts: those of typst and Matplotlib, and those of the system for missing characters."""
-    import typst
-
-    found = find_spec("matplotlib")
-    folders = [] if found is None or found.origin is None else [Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"]
-    return typst.Fonts(True, True, [folder for folder in folders if folder.is_dir()])
-
-
 def _content(document: Document, root: Path) -> dict[str, Any]:
     return {
         "title": visible(document.title),
         "below": visible(document.below),
         "origin": visible(document.origin),
-        "fonts": list(_FONTS),
+        "fonts": list(FAMILIES),
         "sections": [
             {
                 "wide": part.wide,
@@ -104,6 +91,10 @@ def _block(block: Block, wide: bool, root: Path) -> dict[str, Any]:
         (root / file).write_bytes(block.image)
         width = block.size[0] * scale_of(block, wide=wide)
         return {"kind": "figure", "file": file, "alt": visible(block.alt), "width": round(width, 3)}
+    if isinstance(block, Caption):
+        return {"kind": "caption", "key": block.key, "label": block.label, "text": visible(block.text), "above": block.kind == "Table"}
+    if isinstance(block, Pointers):
+        return {"kind": "pointers", "to": [{"key": c.key, "label": c.label, "text": visible(c.text)} for c in block.captions]}
     if isinstance(block, Table):
         return _table(block)
     return {"kind": "output", "text": "\n".join(map(visible, block.text.split("\n")))}

@@ -6,7 +6,8 @@ from io import BytesIO
 from typing import Any
 
 from metanet.base.untrusted import xml_text
-from metanet.reporting.documents.blocks import Block, Document, Figure, Heading, Listing, Paragraph, Preformatted
+from metanet.reporting.documents.bitmap import bitmap_of
+from metanet.reporting.documents.blocks import Block, Caption, Document, Figure, Heading, Listing, Paragraph, Pointers, Preformatted
 from metanet.reporting.documents.layout import held_by_next, scale_of, sections
 from metanet.writing.table.table import Table
 from metanet.writing.table.word import fill, lay, room_of, saved
@@ -68,6 +69,9 @@ def _styles(made: Any) -> None:
         title.element.pPr.remove(borders)
     below = font(styles["Subtitle"], 12)
     below.font.color.rgb = RGBColor(0x40, 0x40, 0x40)
+    caption = font(styles["Caption"], 9, bold=False, italic=False)
+    caption.font.color.rgb = RGBColor(0, 0, 0)
+    caption.paragraph_format.space_before, caption.paragraph_format.space_after = Pt(6), Pt(4)
     for name, points, mono in (("Table notes", _SMALL, False), ("Output", 8.0, True)):
         style = styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH)
         style.base_style = styles["Normal"]
@@ -108,6 +112,10 @@ def _add(made: Any, block: Block, wide: bool) -> None:
             made.add_paragraph(xml_text(line), style="Output")
     elif isinstance(block, Figure):
         _figure(made, block, wide)
+    elif isinstance(block, Caption):
+        _caption(made, block)
+    elif isinstance(block, Pointers):
+        _pointers(made, block)
     else:
         _table(made, block)
 
@@ -115,6 +123,58 @@ def _add(made: Any, block: Block, wide: bool) -> None:
 def _paragraph(made: Any, block: Paragraph) -> None:
     line = made.add_paragraph(style="Table notes" if block.kind == "small" else None)
     line.add_run(xml_text(block.text)).bold = block.kind == "strong" or None
+
+
+def _caption(made: Any, caption: Caption) -> None:
+    """Number and title; Word counts the numbers itself, and the bookmark is what texts refer to."""
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+
+    line = made.add_paragraph(style="Caption")
+    mark = str(sum(1 for _ in made.element.body.iter(qn("w:bookmarkStart"))) + 1)
+    begin, end = OxmlElement("w:bookmarkStart"), OxmlElement("w:bookmarkEnd")
+    begin.set(qn("w:id"), mark)
+    begin.set(qn("w:name"), _bookmark(caption))
+    end.set(qn("w:id"), mark)
+    line._p.append(begin)
+    line.add_run(f"{caption.kind} ").bold = True
+    _field(line, f"SEQ {caption.kind} \\* ARABIC", str(caption.number)).bold = True
+    line._p.append(end)
+    line.add_run("." if caption.text else "").bold = True
+    line.add_run(f" {xml_text(caption.text)}" if caption.text else "")
+
+
+def _bookmark(caption: Caption) -> str:
+    return f"_Ref_{caption.kind}_{caption.number}"
+
+
+def _pointers(made: Any, pointers: Pointers) -> None:
+    line = made.add_paragraph("Figures and tables: ", style="Table notes")
+    for place, caption in enumerate(pointers.captions):
+        _field(line, f"REF {_bookmark(caption)} \\h", caption.label)
+        line.add_run(f" ({xml_text(caption.text)}){'.' if place == len(pointers.captions) - 1 else '; '}")
+
+
+def _field(line: Any, code: str, shown: str) -> Any:
+    """A field of Word with what it shows until Word counts anew; the run of what is shown."""
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+
+    run = None
+    for kind, text in (("begin", ""), ("", f" {code} "), ("separate", ""), ("shown", shown), ("end", "")):
+        part = line.add_run(text if kind == "shown" else "")
+        if kind == "shown":
+            run = part
+        elif kind:
+            element = OxmlElement("w:fldChar")
+            element.set(qn("w:fldCharType"), kind)
+            part._r.append(element)
+        else:
+            element = OxmlElement("w:instrText")
+            element.set(qn("xml:space"), "preserve")
+            element.text = text
+            part._r.append(element)
+    return run
 
 
 def _table(made: Any, table: Table) -> None:
@@ -137,5 +197,10 @@ def _figure(made: Any, figure: Figure, wide: bool) -> None:
     from docx.shared import Cm
 
     width, _ = figure.size
-    shown = made.add_picture(BytesIO(figure.image), width=Cm(width * scale_of(figure, wide=wide)))
+    image = figure.image if figure.suffix != "svg" else bitmap_of(figure)
+    if image is None:
+        made.add_paragraph(xml_text(figure.alt), style="Table notes")
+        return
+    shown = made.add_picture(BytesIO(image), width=Cm(width * scale_of(figure, wide=wide)))
     shown._inline.docPr.set("descr", xml_text(figure.alt))
+    made.paragraphs[-1].paragraph_format.keep_with_next = True
