@@ -131,7 +131,7 @@ def evidence_map_svg(cells: Sequence[Cell], **options: Any) -> tuple[bytes, str]
         data, text = svg_image(axes)
     root = axes.get_figure(root=True)
     assert root is not None
-    names = {patch.get_gid(): patch.get_label() for patch in axes.patches if patch.get_gid()}
+    names = {patch.get_gid(): str(patch.get_label()) for patch in axes.patches if patch.get_gid()}
     svg = data.decode("utf-8")
     for gid, name in names.items():
         named = f'aria-label="{html_text(name[1:])}" '.replace("\\", r"\\")
