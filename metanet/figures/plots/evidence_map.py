@@ -21,6 +21,7 @@ from metanet.figures.page.canvas import bare_figures, wanted_width
 from metanet.figures.page.label_places import LETTER
 from metanet.figures.page.page import MARGIN, bold_if, page, saying
 from metanet.figures.page.save import describe, svg_image
+from metanet.figures.page.subject import Subject, alternative
 from metanet.figures.page.text import BASELINE, LINE, Label, harmless, width_of, wrap
 from metanet.figures.registry import chart
 from metanet.models.pooling.evidence_cells import Cell, evidence_cells
@@ -120,7 +121,11 @@ def evidence_map(
     columns = sorted(columns, key=natural) if modalities is None else columns
     grid = _Grid(tuple(cells), tuple(rows), tuple(columns), narrow, label, across == "outcome")
     axes = grid.draw(ax, title, level)
-    describe(axes, harmless(title, 300) if title else "Evidence map", _words(grid))
+    told = _summary(grid)
+    alt = alternative(
+        "Evidence map", Subject(), len(cells), *told, of=("pair of outcome and modality", "pairs of outcome and modality")
+    )
+    describe(axes, harmless(title, 300) if title else "Evidence map", _words(grid, told), alt)
     return axes
 
 
@@ -457,15 +462,19 @@ class _Drawing:
         self.axes.add_line(line)
 
 
-def _words(grid: _Grid) -> str:
-    """What the map tells, the fullest cells first."""
-    whole = sum(cell.studies > 0 for cell in grid.cells)
-    by_fill = [grid.fill(cell) for cell in grid.cells]
-    told = [
-        f"{plural(whole, 'pair')} of {plural(len(grid.outcomes), 'outcome')} and "
-        f"{plural(len(grid.modalities), 'modality', 'modalities')} with studies",
-        f"{by_fill.count('full')} with an interval of at most {100 * grid.narrow:g} percentage points",
-        f"{by_fill.count('cross')} with one study",
+def _summary(grid: _Grid) -> list[str]:
+    """What the map shows at a glance."""
+    fills = [grid.fill(cell) for cell in grid.cells]
+    most = max(grid.cells, key=lambda cell: cell.studies)
+    return [
+        f"{plural(len(grid.outcomes), 'outcome')} by {plural(len(grid.modalities), 'modality', 'modalities')}",
+        f"{fills.count('full')} with an interval of at most {100 * grid.narrow:g} percentage points",
+        f"{fills.count('cross')} with one study",
+        f"most studies: {cell_words(most)}",
     ]
+
+
+def _words(grid: _Grid, told: Sequence[str]) -> str:
+    """What the map tells, the fullest cells first."""
     cells = sorted(grid.cells, key=lambda cell: -cell.studies)
     return f"Evidence map: {'; '.join(told)}. {'; '.join(map(cell_words, cells))}."

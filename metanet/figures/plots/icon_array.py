@@ -10,12 +10,13 @@ from matplotlib.collections import PathCollection
 from matplotlib.path import Path
 from matplotlib.transforms import IdentityTransform
 
-from metanet.base.display import RATE, level_text, plural
+from metanet.base.display import RATE, level_text, plural, sentence_case
 from metanet.base.errors import ArgumentError, as_given
 from metanet.figures.page import style
 from metanet.figures.page.canvas import wanted_width
 from metanet.figures.page.page import MARGIN, page, saying
 from metanet.figures.page.save import describe
+from metanet.figures.page.subject import alternative, subject_of_fit
 from metanet.figures.page.text import LINE, Label, harmless, wrap
 from metanet.figures.registry import chart
 from metanet.models.results.pooled import Pooled
@@ -85,7 +86,7 @@ def icon_array(fit: Pooled, *, of: int = 100, average: bool = False, ax: Axes | 
     if of not in _GRIDS or isinstance(of, bool):
         raise ArgumentError(f"of={as_given(of)} must be 100 or 1000.")
     if fit.response != "rate":
-        raise ArgumentError(f"fit has response={fit.response!r}: an icon array needs the rate of one group. Fix: mn.pool(events=, total=).")
+        raise ArgumentError(f"fit has response={fit.response!r}: an icon array needs the counts of one group.")
     own, averaged = fit.rates_shown
     value, lower, upper = averaged if average and averaged[0] is not None else own
     if value is None:
@@ -93,15 +94,21 @@ def icon_array(fit: Pooled, *, of: int = 100, average: bool = False, ax: Axes | 
     across, down, pitch = _GRIDS[of]
     known = lower is not None and upper is not None
     low, high = (lower, upper) if lower is not None and upper is not None else (value, value)
-    said = f"{patients(value, of)} of {of:,}"
+    subject = subject_of_fit(fit)
+    said = f"{patients(value, of)} of {of:,} {subject.units}"
+    ends = f"{level_text(fit.level)} interval: {limits(low, high, of)} of {of:,}" if known else ""
     line = f"{said}; {limits(low, high, of)} of {of:,}" if known else said
     unit = style.TEXT_SIZE
     width = _WIDTH * unit if ax is not None else (wanted_width() or _WIDTH * unit)
     inner = width - 2 * MARGIN * unit
-    head = wrap(line, inner, _LARGE * unit, bold=True, lines=3)
+    about = wrap(subject.name, inner, unit, lines=3)
+    head = wrap(sentence_case(said), inner, _LARGE * unit, bold=True, lines=3)
     key = [(shade, wrap(text, inner - 2.2 * unit, unit, lines=3)) for shade, text in _key(fit, value, low, high, of, known)]
     tall = [_KEY + text.count("\n") * LINE for _, text in key]
-    top = _HEAD + head.count("\n") * LINE * _LARGE
+    over = (1 + about.count("\n")) * LINE if about else 0.0
+    ends = wrap(ends, inner, unit, lines=2)
+    between = (1 + ends.count("\n")) * LINE + 0.2 if ends else 0.0
+    top = over + between + _HEAD + head.count("\n") * LINE * _LARGE
     height = (top + down * pitch * min(1.0, inner / (across * pitch * unit)) + 0.9 + sum(tall)) * unit
     notes = [_note(fit, average), harmless(fit.method.sentence(), 2000)]
     with page(ax, width=width, height=height, least=(width, height), title=title, notes=notes) as sheet:
@@ -111,20 +118,25 @@ def icon_array(fit: Pooled, *, of: int = 100, average: bool = False, ax: Axes | 
         axes.set_xlim(0, sheet.width)
         axes.set_ylim(0, sheet.height)
         each = min(pitch * s, (sheet.width - 2 * MARGIN * s) / across)
-        start, over = MARGIN * s, sheet.height - top * s
-        _write(axes, head, start, sheet.height - 1.75 * s - head.count("\n") * LINE * _LARGE * s, _LARGE * s, bold=True)
+        start, under = MARGIN * s, sheet.height - top * s
+        if about:
+            _write(axes, about, start, sheet.height - over * s, s)
+        _write(axes, head, start, sheet.height - (over + 1.75) * s - head.count("\n") * LINE * _LARGE * s, _LARGE * s, bold=True)
+        if ends:
+            _write(axes, ends, start, under + 0.9 * s, s)
         shades = shades_of(value, low, high, of)
         for shade in _SHADES:
             at = [i for i, one in enumerate(shades) if one == shade]
-            places = [(start + (i % across + 0.5) * each, over - (i // across + 0.5) * each) for i in at]
+            places = [(start + (i % across + 0.5) * each, under - (i // across + 0.5) * each) for i in at]
             if places:
                 _icons(axes, places, shade, 0.9 * each)
-        y = over - down * each - 0.9 * s
+        y = under - down * each - 0.9 * s
         for (shade, text), lines in zip(key, tall, strict=True):
             _icons(axes, [(start + 0.8 * s, y - _KEY * s / 2)], shade, 1.5 * s)
             _write(axes, text, start + 2.2 * s, y - (_KEY / 2 + 0.36) * s - text.count("\n") * LINE * s, s)
             y -= lines * s
-    describe(axes, harmless(title, 300) if title else "Icon array", f"Icon array: {line}. {fit.sentence()}")
+    alt = alternative("Icon array", subject, fit.k, line)
+    describe(axes, harmless(title, 300) if title else "Icon array", f"Icon array: {line}. {fit.sentence()}", alt)
     return axes
 
 
@@ -149,7 +161,7 @@ def shades_of(value: float, lower: float, upper: float, of: int) -> list[str]:
 
     def whole(rate: float) -> int:
         count = math.floor(rate * of + 0.5)
-        return max(1, count) if 0 < rate else 0
+        return max(1, count) if rate > 0 else 0
 
     filled = min(whole(value), of - (value < 1))
     sure = min(math.floor(lower * of + 0.5), filled - (0 < value * of < 0.5))
@@ -196,8 +208,9 @@ def _icons(axes: Axes, places: list[tuple[float, float]], shade: str, height: fl
     """Persons of this height (points) at these places (points)."""
     face, edge = _SHADES[shade]
     # Sizes of a scatter are areas in points, measured on a path of one unit.
+    wide = min(0.8, 0.06 * height)
     icons = PathCollection([_person()], sizes=[height**2], offsets=np.array(places), offset_transform=axes.transData,
-                           facecolors=face, edgecolors=edge, linewidths=min(0.8, 0.06 * height), zorder=2, label=f"_{shade}")  # fmt: skip
+                           facecolors=face, edgecolors=edge, linewidths=wide, zorder=2, label=f"_{shade}")  # fmt: skip
     icons.set_transform(IdentityTransform())
     icons.set_clip_on(False)
     axes.add_collection(icons, autolim=False)
