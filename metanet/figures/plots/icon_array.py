@@ -172,13 +172,12 @@ def shades_of(value: float, lower: float, upper: float, of: int) -> list[str]:
 
 def _key(fit: Pooled, value: float, low: float, high: float, of: int, known: bool) -> list[tuple[str, str]]:
     found = set(shades_of(value, low, high, of))
-    name = f"{level_text(fit.level)} interval"
     with_event = f"with the outcome: {patients(value, of)} of {of:,}"
     texts = {
-        "sure": f"up to the lower limit of the {name}: {patients(low, of)}" if known and "rate" in found else with_event,
-        "rate": f"up to the rate: {patients(value, of)}",
-        "upper": f"up to the upper limit: {patients(high, of)}",
-        "rest": "beyond the interval: without the outcome" if known else "without the outcome",
+        "sure": f"with the outcome even at the lower limit: {patients(low, of)}" if known and "rate" in found else with_event,
+        "rate": f"with the outcome at the rate: {patients(value, of)}",
+        "upper": f"with the outcome only at the upper limit: {patients(high, of)}",
+        "rest": "without the outcome",
     }
     return [(shade, text) for shade, text in texts.items() if shade in found]
 

@@ -149,11 +149,7 @@ def _ours(fit: Pooled | None, scale: Scale) -> list[Row]:
     (value, lower, upper), average = fit.rates_shown
     cells: dict[str, Cell] = {"studies": count(_reports(fit)), "patients": count(fit.n), "model": fit.title}
     rows: list[Row] = []
-    names = {
-        "median": "Present evidence: median rate",
-        "mean": "Present evidence: median rate",
-        "common": "Present evidence: common rate",
-    }
+    common = fit.average == "common"
     if value is not None:
         low, high = (float("nan") if end is None else end for end in (lower, upper))
         first = cells | {"rate": estimate_cell(scale, value, low, high, strong=True)}
