@@ -45,6 +45,11 @@ if TYPE_CHECKING:
     from metanet.figures.forest.presets import FOREST_PRESETS as FOREST_PRESETS, ForestPreset as ForestPreset
     from metanet.figures.page.canvas import column_width as column_width
     from metanet.figures.page.save import save_figure as save_figure
+    from metanet.figures.plots.evidence_map import evidence_map as evidence_map
+    from metanet.figures.plots.icon_array import icon_array as icon_array
+    from metanet.figures.plots.outcome_forest import outcome_forest as outcome_forest
+    from metanet.figures.plots.published_rates import published_rates as published_rates
+    from metanet.figures.plots.timeline import timeline as timeline
     from metanet.models.bayes.bayes_pool import bayes_pool as bayes_pool
     from metanet.models.comparison.benefit_risk import benefit_risk as benefit_risk
     from metanet.models.comparison.compare import compare as compare
@@ -130,6 +135,11 @@ _NAMES = {
     "metanet.figures.page.canvas": "column_width",
     "metanet.figures.forest.presets": "ForestPreset FOREST_PRESETS",
     "metanet.figures.page.save": "save_figure",
+    "metanet.figures.plots.evidence_map": "evidence_map",
+    "metanet.figures.plots.icon_array": "icon_array",
+    "metanet.figures.plots.outcome_forest": "outcome_forest",
+    "metanet.figures.plots.published_rates": "published_rates",
+    "metanet.figures.plots.timeline": "timeline",
     "metanet.writing.prisma.report_text": "report_text ReportText",
     "metanet.writing.table.table": "Table",
     "metanet.writing.summary_tables": "summary_table model_table",

@@ -44,7 +44,19 @@ CASES: dict[str, Callable[[], pd.DataFrame]] = {
     "all zero": lambda: _frame([0] * 5, [10, 20, 30, 15, 40]),
     "rates 0 and 1": lambda: _frame([0, 10, 0, 9, 5, 14], [10, 10, 9, 9, 12, 14]),
     "one study of 9,000": lambda: _frame([4100, 3, 7, 2, 10], [9000, 12, 15, 9, 19]),
+    "a long outcome": lambda: _about(_frame(EVENTS, TOTAL, NAMES)),
 }
+
+
+def _about(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame that says what it is about, in the longest words that the evidence has."""
+    frame = frame.assign(modality_class="Embolisation", unit=["patients", "procedures"] * (len(frame) // 2))
+    frame.attrs = {
+        "label": "Treatment-related mortality",
+        "direction": "lower_is_better",
+        "definition_title": "Within 30 days or around the procedure",
+    }
+    return frame
 
 
 @cache
@@ -52,19 +64,27 @@ def data_of(case: str) -> pd.DataFrame:
     """The studies of a case, in three groups and with a moderator."""
     data = CASES[case]()
     k = len(data)
-    return data.assign(dose=np.linspace(1, 50, k), group=[f"Group {'ABC'[i % 3]}" for i in range(k)])
+    made = data.assign(dose=np.linspace(1, 50, k), group=[f"Group {'ABC'[i % 3]}" for i in range(k)])
+    made.attrs = data.attrs
+    return made
+
+
+def _read(case: str) -> pd.DataFrame:
+    """The columns that a review reads."""
+    data = data_of(case)
+    return data[[name for name in ("study", "events", "total", "modality_class", "unit") if name in data]]
 
 
 @cache
 def fit_of(case: str) -> mn.Pooled:
     """The pooled rate of a case."""
-    return mn.pool(data_of(case)[["study", "events", "total"]])
+    return mn.pool(_read(case))
 
 
 @cache
 def ratio_of(case: str) -> mn.Pooled:
     """The pooled odds ratio of a case: its studies as the treated, the same in another order as the controls."""
-    data = data_of(case)[["study", "events", "total"]]
+    data = _read(case)
     turned = data[["events", "total"]].iloc[::-1].reset_index(drop=True)
     both = data.assign(events_control=turned["events"], total_control=turned["total"])
     return mn.pool(both, measure="OR", model="inverse_variance")
@@ -88,8 +108,7 @@ def result_of(kind: str, case: str) -> Any:
         "GOSH": lambda: mn.gosh(fit, subsets=200),
         "bubble": lambda: mn.meta_regression(data_of(case).drop(columns="group"), "~ dose"),
         "specification curve": lambda: mn.multiverse(
-            data_of(case)[["study", "events", "total"]],
-            analyses=[{"model": "glmm"}, *({"measure": m, "model": "inverse_variance"} for m in ("PFT", "PLO"))],
+            _read(case), analyses=[{"model": "glmm"}, *({"measure": m, "model": "inverse_variance"} for m in ("PFT", "PLO"))]
         ),
         "calibration": lambda: mn.calibrate(fit, 40),
         "plane": lambda: _plane(fit),

@@ -499,6 +499,10 @@ def multiverse(
     if isinstance(data, Evidence):
         outcome = outcome_of(data, outcome)
         stamp |= {"outcome": outcome, "modality": plain(modality), "fingerprint": data.fingerprint_of(outcome, modality)}
+        stamp |= {"label": data.label(outcome), "direction": data.direction(outcome)}
+    elif data is not None:
+        stamp |= {name: data.attrs[name] for name in ("label", "direction") if data.attrs.get(name)}
+        stamp |= {"modality": plain((data.attrs.get("selection") or {}).get("modality"))}
     return Multiverse(None, chosen[0].scale, level, threshold, Method(stamp), frame, drivers, _same_rows(sets, owner, frame))
 
 

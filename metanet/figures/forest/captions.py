@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from metanet.base.display import TOO_WIDE, count, in_sentence, level_text, number, p_value, per_cent, plural, sentence_case
 from metanet.base.untrusted import listing
 from metanet.figures.page.scale import Scale, effect_scale, is_rate, rows_of, value_column
+from metanet.figures.page.subject import Subject, alternative, subject_of_fit
 from metanet.figures.page.text import harmless
 from metanet.models.comparison.result import OBSERVATIONAL
 
@@ -164,6 +165,20 @@ def groups_legend(
     method = harmless(comparison.method.sentence(), 2000)
     out = " ".join(part for part in (f"{text[0].upper()}{text[1:]}.", vague_note(*fits), label, method) if part)
     return out if overall is None else f"{out} All studies: {harmless(overall.method.sentence(), 2000)}"
+
+
+def subject_of_comparison(comparison: Comparison) -> Subject:
+    """What the groups have in common; what they are grouped by is told by their names."""
+    return subject_of_fit(*comparison.groups.values(), by=comparison.by)
+
+
+def groups_alternative(kind: str, subject: Subject, comparison: Comparison) -> str:
+    """The alternative text of a comparison: the groups with their estimates, as many as there is room for."""
+    told = [
+        f"{harmless(name, 40)} {fit.scale.estimate(fit.estimate, fit.ci_lower, fit.ci_upper, fit.level, fit.interval_name)}"
+        for name, fit in comparison.groups.items()
+    ]
+    return alternative(kind, subject, len(comparison.groups), *told, of=("group", "groups"))
 
 
 def groups_alt_text(comparison: Comparison) -> str:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Literal
 
 from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, as_given, check_choice
-from metanet.figures.forest.captions import alt_text, doubts, groups_alt_text, groups_legend, heterogeneity, legend, reasons
+from metanet.figures.forest.captions import (
+    alt_text,
+    doubts,
+    groups_alt_text,
+    groups_alternative,
+    groups_legend,
+    heterogeneity,
+    legend,
+    reasons,
+    subject_of_comparison,
+)
 from metanet.figures.forest.presets import ForestPreset, preset_of
 from metanet.figures.forest.render import draw_table
 from metanet.figures.forest.rows import (
@@ -27,6 +37,7 @@ from metanet.figures.forest.rows import (
 from metanet.figures.forest.table import Row, Table
 from metanet.figures.page.save import describe
 from metanet.figures.page.scale import Scale, effect_scale, rows_of
+from metanet.figures.page.subject import alternative_of, subject_of_fit
 from metanet.figures.page.text import harmless
 from metanet.figures.registry import chart
 from metanet.models.comparison.result import Comparison
@@ -138,6 +149,7 @@ def forest(
         show_prediction=show_prediction,
     )
     table = _table(fit, second, overall, plan)
+    subject = subject_of_comparison(fit) if isinstance(fit, Comparison) else subject_of_fit(fit)
     table = replace(
         table,
         columns=(
@@ -150,6 +162,7 @@ def forest(
         xlim=xlim,
         favours=_favours(favours),
         preset=style,
+        axis_name=style.written(subject.axis(fit.response, _measure(fit), per, log=plan.scale.log, bare=favours is not None)),
     )
     if backend == "forestplot":
         from metanet.figures.forest.forestplot_backend import draw_with_forestplot
@@ -163,7 +176,12 @@ def forest(
         axes = draw_with_forestplot(table)
     else:
         axes = draw_table(table, ax)
-    describe(axes, table.title or "Forest plot", groups_alt_text(fit) if isinstance(fit, Comparison) else alt_text(fit))
+    if isinstance(fit, Comparison):
+        told = groups_alternative("Forest plot", subject, fit)
+        describe(axes, table.title or "Forest plot", groups_alt_text(fit), told, axis=table.axis_name)
+    else:
+        told = alternative_of("Forest plot", subject, fit)
+        describe(axes, table.title or "Forest plot", alt_text(fit), told, axis=table.axis_name)
     return axes
 
 
@@ -175,7 +193,12 @@ def single_table(fit: Pooled, columns: Sequence[str] | None = None) -> Table:
         frame, scale, style, columns=columns, risk_of_bias=(), headings=None, sort="rate", ascending=None, show_prediction=True
     )
     chosen = table_columns(plan.names, frame, plan.scale, fit.level, style, plan.headings, _kind(fit, None))
-    return replace(_single(fit, None, plan), columns=tuple(chosen), preset=style)
+    name = subject_of_fit(fit).axis(fit.response, fit.measure, log=plan.scale.log)
+    return replace(_single(fit, None, plan), columns=tuple(chosen), preset=style, axis_name=name)
+
+
+def _measure(fit: Pooled | Comparison) -> str:
+    return next(iter(fit.groups.values())).measure if isinstance(fit, Comparison) else fit.measure
 
 
 def _kind(fit: Pooled | Comparison, second: Pooled | None) -> str:

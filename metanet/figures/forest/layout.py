@@ -23,6 +23,9 @@ _ROW_TIGHT = 1.62
 _TIGHT_FROM = 26
 _RULE_GAP = 0.45
 _AXIS = 3.6
+_AXIS_LINES = 4
+#: Matplotlib draws the name itself, by the hinting of whoever shows the figure.
+_AXIS_SLACK = 1.06
 _PARAGRAPH_GAP = 0.55
 #: How far the rows of a group are set in; a column of judgements and its discs.
 _INDENT = 1.0
@@ -71,6 +74,7 @@ class Layout:
     rules: tuple[float, ...]
     texts: tuple[Placed, ...]
     discs: tuple[Disc, ...]
+    axis_name: str
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,10 @@ def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = N
             if isinstance(cell := row.cells.get(c.column.key), Judgement)
         ]
 
-    y = panel_height + _AXIS * size
+    # The name of the axis may reach beyond the panel, as far on both sides, but not so far that it no longer stands under it.
+    beyond = min(panel_left - _MARGIN * size, canvas - panel_left - panel - _MARGIN * size, 0.35 * panel)
+    axis_name = wrap(table.axis_name or table.scale.name, (panel + 2 * max(0.0, beyond)) / _AXIS_SLACK, size, lines=_AXIS_LINES)
+    y = panel_height + (_AXIS + axis_name.count("\n") * LINE) * size
     if table.favours is not None:
         y += 1.1 * size
         texts += _favours(table.favours, panel, y - 0.75 * size, size)
@@ -149,6 +156,7 @@ def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = N
         rules=tuple(rules),
         texts=tuple(texts),
         discs=tuple(discs),
+        axis_name=axis_name,
     )
 
 

@@ -21,7 +21,7 @@ from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, axis_for
 from metanet.figures.page.canvas import discard, new_figure, wanted_width, warn_if_unreadable
 from metanet.figures.page.scale import Scale
-from metanet.figures.page.text import AlignedLabel, Label
+from metanet.figures.page.text import LINE, AlignedLabel, Label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -245,7 +245,7 @@ def _draw(table: Table, axis: Axis, layout: Layout, ax: Axes, left: float, top: 
     ax.set_xscale("log" if axis.log else "linear")
     ax.set_xlim(axis.lower, axis.upper)
     ax.set_ylim(layout.panel_height, 0.0)
-    _dress(ax, table, axis, layout)
+    _dress(ax, axis, layout)
     Panel(ax, table.scale, axis, layout, table.preset).draw(table)
     # Across in shares of the figure, so that text and panel stay together whatever is done to the figure; down in points.
     transform = blended_transform_factory(parent.transSubfigure, ax.transData)
@@ -280,7 +280,7 @@ def _draw(table: Table, axis: Axis, layout: Layout, ax: Axes, left: float, top: 
     return ax
 
 
-def _dress(ax: Axes, table: Table, axis: Axis, layout: Layout) -> None:
+def _dress(ax: Axes, axis: Axis, layout: Layout) -> None:
     """Spines, ticks and the name of the axis."""
     size = layout.size
     ax.set_facecolor("none")
@@ -310,4 +310,9 @@ def _dress(ax: Axes, table: Table, axis: Axis, layout: Layout) -> None:
     )
     # Ticks made later, by the first drawing, would take the caller's settings.
     ax.xaxis.get_major_ticks(len(axis.ticks))
-    ax.set_xlabel(table.scale.name, fontproperties=style.font(size, False), color=style.INK, labelpad=0.3 * size)
+    families, _ = style.families_for(layout.axis_name)
+    label = ax.set_xlabel(
+        layout.axis_name, fontproperties=style.font(size, False, families), color=style.INK, labelpad=0.3 * size, linespacing=LINE
+    )
+    label.set_parse_math(False)
+    label.set_usetex(False)

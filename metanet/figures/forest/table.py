@@ -116,6 +116,8 @@ class Table:
     xlim: tuple[float, float] | None = None
     favours: tuple[str, str] | None = None
     preset: ForestPreset = FOREST_PRESETS["metanet"]
+    #: The title of the axis; empty takes that of the scale.
+    axis_name: str = ""
 
     @property
     def rows(self) -> tuple[Row, ...]:

@@ -31,5 +31,6 @@ def _shown(formatter: Any, figure: Figure) -> tuple[str, dict[str, Any]] | None:
     if Figure not in formatter.type_printers:
         return None
     svg, _ = svg_image(figure)
-    title, text = description_of(figure) or ("", "")
-    return svg.decode("utf-8"), {FIGURE_MARK: {"title": title, "description": text}}
+    known = description_of(figure)
+    about = {} if known is None else {"title": known.title, "alt": known.alt, "words": known.text}
+    return svg.decode("utf-8"), {FIGURE_MARK: about}

@@ -31,6 +31,8 @@ _SLACK = 1.02
 _SMALLEST = 1.0
 #: The paragraph of a figure that has nothing to draw.
 _SAYING = 34.0
+#: Lines of the name of an axis, at the most.
+MOST_LINES = 3
 
 
 @dataclass
@@ -195,16 +197,37 @@ def _around(size: float, width: float, title: str, notes: Sequence[str]) -> tupl
 def framed(page: Page, x: Axis, y: Axis, names: tuple[str, str], *, right: float = 0.0, top: float = 0.0) -> Axes:
     """One panel with two labelled axes that fills the page; `right` and `top` (points) are kept free beside it."""
     s = page.size
-    left = MARGIN * s + depth(y.labels, s, across=True) + (1.55 * s if names[1] else 0.0)
-    bottom = depth(x.labels, s, across=False) + (1.6 * s if names[0] else 0.3 * s)
     end = max(MARGIN * s, width_of(x.labels[-1], TICK_SIZE * s) / 2 + 0.4 * s if x.labels else 0.0)
     # The topmost tick label stands half above its tick.
     over = max(top, 0.5 * s)
+    left, bottom = beside(page, x, y, names, right + end, over)
     panel = page.panel(left, bottom, max(1.0, page.width - left - end - right), max(1.0, page.height - bottom - over))
     dress(panel, s, ("left", "bottom"))
     set_axis(panel, "x", x, s, names[0])
     set_axis(panel, "y", y, s, names[1])
     return panel
+
+
+def beside(page: Page, x: Axis, y: Axis, names: tuple[str, str], right: float, top: float) -> tuple[float, float]:
+    """What ticks and names of two axes take left of a panel and below it, where `right` and `top` are kept free on the other sides."""
+    s = page.size
+    left, bottom = MARGIN * s + depth(y.labels, s, across=True), depth(x.labels, s, across=False)
+    # Each name wraps into what the other leaves; with the most lines first, neither meets the end of its panel.
+    lines = [MOST_LINES if name else 0 for name in names]
+    for which, length in ((1, page.height - bottom - top), (0, page.width - left - right)):
+        other = _named(lines[1 - which], s, 0.3 if which == 0 else 0.0) if lines[1 - which] else 0.0
+        lines[which] = 1 + axis_name(names[which], length - other, s).count("\n") if names[which] else 0
+    return left + _named(lines[1], s, 0.0), bottom + _named(lines[0], s, 0.3)
+
+
+def _named(lines: int, size: float, bare: float) -> float:
+    """The depth of a name of so many lines; of none `bare` text sizes."""
+    return (1.58 + (lines - 1) * LINE) * size if lines else bare * size
+
+
+def axis_name(name: str, room: float, size: float) -> str:
+    """The name of an axis in lines of `room` points."""
+    return wrap(name, max(room, 4 * size), size, lines=MOST_LINES)
 
 
 def depth(labels: Sequence[str], size: float, *, across: bool) -> float:
@@ -252,9 +275,13 @@ def set_axis(ax: Axes, which: Literal["x", "y"], axis: Axis, size: float, name: 
     root = ax.get_figure(root=True)
     assert root is not None
     extent = (ax.bbox.width if which == "x" else ax.bbox.height) / root.dpi * 72
-    text = "".join(c if not style.families_for(c)[1] else "\ufffd" for c in wrap(name, extent, size, lines=1))
+    text = "".join(c if not style.families_for(c)[1] else "\ufffd" for c in axis_name(name, extent, size))
     label = (ax.set_xlabel if which == "x" else ax.set_ylabel)(
-        text, fontproperties=style.font(size, False, style.families_for(text)[0]), color=style.INK, labelpad=0.2 * size
+        text,
+        fontproperties=style.font(size, False, style.families_for(text)[0]),
+        color=style.INK,
+        labelpad=0.2 * size,
+        linespacing=LINE,
     )
     label.set_parse_math(False)
     label.set_usetex(False)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
@@ -20,7 +20,18 @@ from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.figures.page import style
 
-_DESCRIBED: WeakKeyDictionary[Figure, list[tuple[str, str]]] = WeakKeyDictionary()
+
+class Description(NamedTuple):
+    """What a figure shows: its title, the alternative text (short enough to be read aloud at once) and the whole in words."""
+
+    title: str
+    alt: str
+    text: str
+
+
+_DESCRIBED: WeakKeyDictionary[Figure, list[Description]] = WeakKeyDictionary()
+#: Alternative texts are shorter than this; what is longer stands in the description.
+ALT_MOST = 300
 
 
 class DescribedFigure(Figure):
@@ -28,26 +39,40 @@ class DescribedFigure(Figure):
 
     def __repr__(self) -> str:
         known = description_of(self)
-        return f"<Figure: {known[1]}>" if known and known[1] else super().__repr__()
+        return f"<Figure: {known.alt}>" if known and known.alt else super().__repr__()
 
 
-def describe(axes: Axes, title: str, text: str) -> None:
-    """Remember what `axes` show; several axes of one figure are described in the order in which they were drawn."""
+def describe(axes: Axes, title: str, text: str, alt: str = "", *, axis: str = "") -> None:
+    """Remember what `axes` show; several axes of one figure are described in the order in which they were drawn.
+
+    `text` is the whole, with the name of the `axis` of the values, if there is one; `alt` is the alternative text. Without one the
+    text itself serves, as far as it may be long.
+    """
     figure = axes.get_figure(root=True)
     assert figure is not None  # axes without a figure cannot be drawn into
-    _DESCRIBED.setdefault(figure, []).append((title, text))
+    whole = f"{text} The axis shows: {axis}." if axis else text
+    _DESCRIBED.setdefault(figure, []).append(Description(title, _shortened(alt or text), whole))
     # A notebook draws a figure when it shows it, at the end of the cell; pyplot's own drawing of what is stale would come
     # before that and be thrown away.
     if _is_inline():
         figure.stale = False
 
 
-def description_of(figure: Figure) -> tuple[str, str] | None:
-    """Title and text of a figure; None where nothing of ours was drawn in it."""
+def description_of(figure: Figure) -> Description | None:
+    """Title, alternative text and description of a figure; None where nothing of ours was drawn in it."""
     known = _DESCRIBED.get(figure)
     if not known:
         return None
-    return known[0][0], " ".join(text for _, text in known)
+    return Description(known[0].title, _shortened(" ".join(one.alt for one in known)), " ".join(one.text for one in known))
+
+
+def _shortened(text: str) -> str:
+    """A text that ends with a whole sentence, or else a whole word, before it is too long."""
+    if len(text) < ALT_MOST:
+        return text
+    head = text[: ALT_MOST - 2]
+    end = head.rfind(". ")
+    return head[: end + 1] if end > ALT_MOST // 3 else head.rsplit(" ", 1)[0].rstrip(",;:") + "…"
 
 
 FORMATS = ("svg", "png", "pdf", "tiff")
@@ -178,7 +203,8 @@ def _write_png(figure: Figure, file: BinaryIO, dpi: int) -> None:
 def svg_image(ax_or_figure: Axes | Figure | SubFigure) -> tuple[bytes, str]:
     """A figure as SVG, and its alternative text."""
     figure = _figure_of(ax_or_figure)
-    return _svg(figure), (description_of(figure) or ("", ""))[1]
+    known = description_of(figure)
+    return _svg(figure), known.alt if known else ""
 
 
 #: The drawings that notebooks have shown, each with the description that is in it.
@@ -206,7 +232,7 @@ def _is_inline() -> bool:
 
 def _metadata(figure: Figure, form: str) -> dict[str, str | None]:
     """What each format can hold of title, description and origin; no date, so that the bytes repeat."""
-    title, text = description_of(figure) or ("", "")
+    title, _, text = description_of(figure) or ("", "", "")
     origin = f"metanet {__version__}, Matplotlib {matplotlib.__version__}"
     known: dict[str, str | None]
     if form == "svg":

@@ -15,6 +15,7 @@ from metanet.figures.page.axis import number_axis
 from metanet.figures.page.label_places import Wanted, boxes_of, in_points, label_points, not_named
 from metanet.figures.page.page import framed, page, saying
 from metanet.figures.page.save import describe
+from metanet.figures.page.subject import alternative, result_of, subject_of_fit
 from metanet.figures.page.text import harmless
 from metanet.figures.registry import chart
 from metanet.models.options import options_of
@@ -105,7 +106,11 @@ def baujat_plot(result: Influence | Pooled, *, ax: Axes | None = None, title: st
     text = f"{drawn} {influence.sentence()}"
     if outer:
         text += f" Largest contributions to heterogeneity and shift: {outer}."
-    describe(axes, harmless(title, 300) if title else "Baujat plot", f"{text} {not_named(lost)}".rstrip())
+    subject, fit = subject_of_fit(influence.fit), influence.fit
+    told = f"largest contributions: {', '.join(names[i][:40] for i in chosen[:3])}" if chosen else "no study stands out"
+    alt = alternative("Baujat plot", subject, int(there.sum()), told, result_of(fit))
+    axis = subject.axis(fit.response, fit.measure)
+    describe(axes, harmless(title, 300) if title else "Baujat plot", f"{text} {not_named(lost)} The estimate is of: {axis}.", alt)
     return axes
 
 

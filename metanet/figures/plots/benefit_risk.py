@@ -22,6 +22,7 @@ from metanet.figures.page.axis import Axis, number_axis
 from metanet.figures.page.label_places import LETTER, Wanted, boxes_along, boxes_of, in_points, label_points, panel_size
 from metanet.figures.page.page import framed, page, saying
 from metanet.figures.page.save import describe
+from metanet.figures.page.subject import Subject, alternative
 from metanet.figures.page.text import Label, harmless, width_of, wrap
 from metanet.figures.registry import chart
 
@@ -94,7 +95,12 @@ def benefit_risk_plane(frame: pd.DataFrame, *, benefit: str, risk: str, ax: Axes
         for name, row in list(zip(drawing.names, values[there], strict=True))[:20]
     )
     text = f"{harmless(benefit, 100)} against {harmless(risk, 100)} of {plural(len(drawing.names), 'group')}: {told}. {lacking}"
-    describe(axes, harmless(title, 300) if title else "Benefit and risk", text.strip())
+    each = [
+        f"{name[:40]} {_interval(row[:3])} and {_interval(row[3:])}" for name, row in zip(drawing.names, values[there], strict=True)
+    ]
+    kind = f"{harmless(benefit, 60)} against {harmless(risk, 60)}, % of patients,"
+    alt = alternative(kind, Subject(), len(drawing.names), *each, of=("group", "groups"))
+    describe(axes, harmless(title, 300) if title else "Benefit and risk", text.strip(), alt)
     return axes
 
 
@@ -115,7 +121,7 @@ def _legend(vague: list[str]) -> str:
 
 def _axis_name(outcome: str) -> str:
     name = harmless(outcome, 100)
-    return f"{name[0].upper()}{name[1:]}, %"
+    return f"{name[0].upper()}{name[1:]}, % of patients"
 
 
 def _interval(row: Array) -> str:

@@ -15,6 +15,7 @@ from metanet.figures.page.label_places import panel_size
 from metanet.figures.page.page import framed, page
 from metanet.figures.page.save import describe
 from metanet.figures.page.scale import scale_of
+from metanet.figures.page.subject import alternative, subject_of
 from metanet.figures.page.text import harmless
 from metanet.figures.registry import chart
 from metanet.models.regression.result import Regression
@@ -83,7 +84,8 @@ def bubble(
         harmless(regression.sentence(), 1500),
         harmless(regression.method.sentence(), 2000),
     ]
-    label = {"rate": scale.name, "rate per person-time": "Rate"}.get(rate, f"{rate[0].upper()}{rate[1:]}")
+    subject = subject_of(regression._frame)
+    label = subject.axis(rate, regression.measure, log=False)
     with page(ax, width=_WIDTH, height=_HEIGHT, least=_LEAST, title=title, notes=notes) as sheet:
         room = 0.8 * sheet.width
         spread = float(x.max() - x.min()) or abs(float(x.max())) or 1.0
@@ -109,7 +111,9 @@ def bubble(
     if fitted:
         ends = [scale.show(float(line["value"].iloc[i])) for i in (0, -1)]
         text += f" The line goes from {ends[0]}{unit} at {t[0]:g} to {ends[1]}{unit} at {t[-1]:g}."
-    describe(axes, harmless(title, 300) if title else "Bubble plot", text)
+    told = f"the line goes from {ends[0]}{unit} at {t[0]:g} to {ends[1]}{unit} at {t[-1]:g}" if fitted else "no line"
+    alt = alternative("Bubble plot", subject, len(x), f"against {over[:80]}", told)
+    describe(axes, harmless(title, 300) if title else "Bubble plot", text, alt, axis=label)
     return axes
 
 

@@ -16,6 +16,7 @@ from metanet.figures.page import style
 from metanet.figures.page.page import saying
 from metanet.figures.page.save import describe
 from metanet.figures.page.scale import Scale
+from metanet.figures.page.subject import alternative, subject_of_fit
 from metanet.figures.page.text import harmless
 from metanet.figures.registry import chart
 from metanet.kernels.numerics.distributions import two_sided_z
@@ -81,6 +82,7 @@ def calibration_plot(calibration: Calibration, *, ax: Axes | None = None, title:
         method=_legend(calibration),
         title=harmless(title, 300) if title else "",
         xlim=_limits(points, predicted, level),
+        axis_name=f"Simulated data sets whose {level_text(level)} interval contains the true value, % (nominal: {100 * level:g} %)",
     )
     axes = draw_table(table, ax)
     places = _places(axes, points)
@@ -92,7 +94,10 @@ def calibration_plot(calibration: Calibration, *, ax: Axes | None = None, title:
                 # Hollow indeed: a dot at the same place must be seen in it.
                 mark.set(markerfacecolor="none", markeredgewidth=1.1, clip_on=False, zorder=3.3, label="_prediction coverage")
                 axes.add_line(mark)
-    describe(axes, table.title or "Calibration plot", _words(calibration, rows, rate))
+    subject = subject_of_fit(calibration.fit)
+    told = (f"{harmless(row['label'], 60)} {per_cent(row['coverage'])} %" for row in rows)
+    alt = alternative("Calibration plot", subject, len(rows), "coverage", *told, of=("method", "methods"))
+    describe(axes, table.title or "Calibration plot", _words(calibration, rows, rate), alt, axis=table.axis_name)
     return axes
 
 

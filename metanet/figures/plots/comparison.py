@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from metanet.base import display
 from metanet.base.errors import ArgumentError
-from metanet.figures.forest.captions import doubts, groups_alt_text, groups_legend
+from metanet.figures.forest.captions import doubts, groups_alt_text, groups_alternative, groups_legend, subject_of_comparison
 from metanet.figures.forest.forest import forest
 from metanet.figures.forest.render import draw_table
 from metanet.figures.forest.table import (
@@ -85,6 +85,7 @@ def comparison_forest(
     measure = next(iter(fits.values())).measure
     scale = effect_scale(comparison.response, measure, "cent", [(fit.estimate, fit.ci_lower, fit.ci_upper) for fit in fits.values()])
     counts = comparison.response == "rate"
+    subject = subject_of_comparison(comparison)
     rows = [row for name, fit in fits.items() for row in (_group_row(name, fit, scale), *_prediction_row(fit, scale))]
     tau = any(fit.tau is not None and fit.status == "pooled" for fit in fits.values())
     columns = [Column("study", "Group"), Column("arms", "Arms", "right")]
@@ -105,9 +106,11 @@ def comparison_forest(
         method=groups_legend(comparison, studies=False, prediction=True),
         title=harmless(title, 300) if title else "",
         xlim=xlim,
+        axis_name=subject.axis(comparison.response, measure, log=scale.log),
     )
     axes = draw_table(table, ax)
-    describe(axes, table.title or "Comparison of groups", groups_alt_text(comparison))
+    told = groups_alternative("Comparison", subject, comparison)
+    describe(axes, table.title or "Comparison of groups", groups_alt_text(comparison), told, axis=table.axis_name)
     return axes
 
 

@@ -14,7 +14,8 @@ from metanet.figures.page.axis import Axis, log_axis, number_axis
 from metanet.figures.page.label_places import panel_size
 from metanet.figures.page.page import MARGIN, framed, page, saying, set_axis
 from metanet.figures.page.save import describe
-from metanet.figures.page.scale import response_name, scale_of
+from metanet.figures.page.scale import scale_of
+from metanet.figures.page.subject import alternative_of, subject_of_fit
 from metanet.figures.page.text import Label, harmless, width_of
 from metanet.figures.registry import chart
 from metanet.models.results.pooled import Pooled
@@ -84,7 +85,8 @@ def drapery(fit: Pooled, *, ax: Axes | None = None, title: str | None = None) ->
         # A spread of rates that nearly fills 0 to 100 % is shown as that.
         low, high = (0.0 if low < 0.15 * high else low), (100.0 if 100 - high < 0.15 * (100 - low) else high)
     notes = [_legend(pooled, predicted, scale.is_rate, fit.model == "bayes"), harmless(fit.method.sentence(), 2000)]
-    logs = fit.response == "ratio"
+    logs, subject = fit.response == "ratio", subject_of_fit(fit)
+    name = subject.axis(fit.response, fit.measure, log=logs)
     with page(ax, width=_WIDTH, height=_HEIGHT, least=_LEAST, title=title, notes=notes) as sheet:
         s = sheet.size
         room = 0.75 * sheet.width
@@ -94,12 +96,7 @@ def drapery(fit: Pooled, *, ax: Axes | None = None, title: str | None = None) ->
         texts = [f"{p:.2f}" for p in LINES]
         wide = max(width_of(t, 0.8 * s) for t in texts)
         axes = framed(
-            sheet,
-            axis_x,
-            axis_y,
-            (response_name(fit), "p-value (two-sided)"),
-            right=max(0.0, wide + 0.9 * s - MARGIN * s + 0.5 * s),
-            top=0.8 * s,
+            sheet, axis_x, axis_y, (name, "p-value (two-sided)"), right=max(0.0, wide + 0.9 * s - MARGIN * s + 0.5 * s), top=0.8 * s
         )
         if logs:
             axes.set_xscale("log")
@@ -138,7 +135,7 @@ def drapery(fit: Pooled, *, ax: Axes | None = None, title: str | None = None) ->
     if pooled:
         low_end, high_end = (_end(x, strong[:, 0], side) for side in (0, -1))
         text += f" The pooled p-value is 0.05 or more from {low_end} to {high_end}{' %' if scale.is_rate else ''}."
-    describe(axes, harmless(title, 300) if title else "Drapery plot", text)
+    describe(axes, harmless(title, 300) if title else "Drapery plot", text, alternative_of("Drapery plot", subject, fit), axis=name)
     return axes
 
 

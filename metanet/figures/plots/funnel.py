@@ -18,7 +18,8 @@ from metanet.figures.page.axis import Axis, apart, log_axis, number_axis, respon
 from metanet.figures.page.label_places import Wanted, boxes_along, boxes_of, in_points, label_points, not_named
 from metanet.figures.page.page import Page, framed, page, saying, set_axis
 from metanet.figures.page.save import describe
-from metanet.figures.page.scale import response_name, scale_of, value_column
+from metanet.figures.page.scale import scale_of, value_column
+from metanet.figures.page.subject import alternative_of, subject_of_fit
 from metanet.figures.page.text import harmless
 from metanet.figures.registry import chart
 from metanet.kernels.numerics.distributions import two_sided_z
@@ -168,6 +169,8 @@ def _rates(fit: Pooled, ax: Axes | None, title: str | None, limits: tuple[float,
     if pooled is not None and limits:
         ends = chance_limits(size, pooled, limits[-1], timed=timed)
         outside = there & ((rate < ends[0] - 1e-12) | (rate > ends[1] + 1e-12))
+    subject = subject_of_fit(fit)
+    name = subject.axis(fit.response)
     notes = [_rate_legend(fit, limits if pooled is not None else (), timed), harmless(fit.method.sentence(), 2000)]
     with page(ax, width=_WIDTH, height=_HEIGHT, least=_LEAST, title=title, notes=notes) as sheet:
         low, high = float(size[there].min()), float(size[there].max())
@@ -183,8 +186,8 @@ def _rates(fit: Pooled, ax: Axes | None, title: str | None, limits: tuple[float,
         near += [scale.factor * fit.ci_lower] if pooled == 1 and fit.ci_lower is not None else []
         most = 100.0 if scale.is_rate else np.inf
         axis_x = number_axis(min(near), min(most, max(reach)), room=0.78 * sheet.width, size=sheet.size, least=0.0, most=most)
-        unit = "Person-time (log scale)" if timed else "Study size, patients (log scale)"
-        axes = framed(sheet, axis_x, Axis(0, 1, (), axis_y.labels), (scale.name if scale.is_rate else "Rate", unit))
+        unit = "Person-time (log scale)" if timed else f"Study size, {subject.units} (log scale)"
+        axes = framed(sheet, axis_x, Axis(0, 1, (), axis_y.labels), (name, unit))
         axes.set_yscale("log")
         set_axis(axes, "y", axis_y, sheet.size)
         taken = []
@@ -200,7 +203,9 @@ def _rates(fit: Pooled, ax: Axes | None, title: str | None, limits: tuple[float,
     if pooled is not None and limits:
         who = [names[i][:120] for i in np.flatnonzero(outside)]
         text += f" Outside the {level_text(1 - limits[-1])} limits of sampling variation: {listing(who) if who else 'none'}."
-    describe(axes, harmless(title, 300) if title else "Funnel plot", f"{text} {not_named(lost)}".rstrip())
+    beyond = f"{int(outside.sum())} outside the {level_text(1 - limits[-1])} limits of sampling variation" if limits else ""
+    alt = alternative_of("Funnel plot", subject, fit, beyond)
+    describe(axes, harmless(title, 300) if title else "Funnel plot", f"{text} {not_named(lost)}".rstrip(), alt, axis=name)
     return axes
 
 
@@ -219,7 +224,7 @@ def _effects(fit: Pooled, ax: Axes | None, title: str | None, contours: tuple[fl
     from metanet.diagnostics.study_effects import two_step_twin
 
     twin = two_step_twin(fit)
-    names = [harmless(name) for name in fit.studies["study"]]
+    names, subject = [harmless(name) for name in fit.studies["study"]], subject_of_fit(fit)
     x, se = twin.yi[0], np.sqrt(twin.vi[0])
     there = np.isfinite(x) & np.isfinite(se)
     if not there.any():
@@ -246,7 +251,9 @@ def _effects(fit: Pooled, ax: Axes | None, title: str | None, contours: tuple[fl
         more = 0.04 * (ends[1] - ends[0]) or 0.5
         axis_x = _effect_axis(fit, twin, ends[0] - more, ends[1] + more, 0.78 * sheet.width, sheet.size)
         scaled = {"rate": "logit" if twin.options.measure == "PLO" else "", "ratio": "log"}.get(fit.response)
-        name = response_name(fit) + (f" ({scaled} scale)" if scaled else "")
+        name = subject.axis(fit.response, fit.measure, log=fit.response == "ratio")
+        if scaled == "logit":
+            name += ", logit scale"
         axes = framed(sheet, axis_x, axis_y, (name, "Standard error"))
         axes.set_ylim(deep, 0.0)
         if null:
@@ -285,7 +292,8 @@ def _effects(fit: Pooled, ax: Axes | None, title: str | None, contours: tuple[fl
     text = f"Funnel plot of {plural(int(there.sum()), 'study', 'studies')}, effects against standard errors. {fit.sentence()}"
     if filled is not None:
         text += f" {harmless(filled.sentence(), 600)}"
-    describe(axes, harmless(title, 300) if title else "Funnel plot", f"{text} {not_named(lost)}".rstrip())
+    alt = alternative_of("Funnel plot", subject, fit, f"{int(outside.sum())} outside the dashed limits" if pooled is not None else "")
+    describe(axes, harmless(title, 300) if title else "Funnel plot", f"{text} {not_named(lost)}".rstrip(), alt, axis=name)
     return axes
 
 

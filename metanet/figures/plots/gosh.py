@@ -15,9 +15,10 @@ from metanet.base.errors import check_choice
 from metanet.diagnostics.studies.gosh import Gosh
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, number_axis
-from metanet.figures.page.page import MARGIN, depth, dress, page, saying, set_axis
+from metanet.figures.page.page import MARGIN, beside, dress, page, saying, set_axis
 from metanet.figures.page.save import describe
-from metanet.figures.page.scale import response_name, scale_of
+from metanet.figures.page.scale import scale_of
+from metanet.figures.page.subject import alternative, subject_of_fit
 from metanet.figures.page.text import Label, harmless, width_of, wrap
 from metanet.figures.registry import chart
 
@@ -95,6 +96,8 @@ def gosh_plot(gosh: Gosh, *, ax: Axes | None = None, study: str | None = None, p
         harmless(gosh.sentence(), 800),
         harmless(gosh.method.sentence(), 2000),
     ]
+    subject = subject_of_fit(gosh.fit)
+    name = subject.axis(gosh.fit.response, gosh.fit.measure)
     with page(ax, width=_WIDTH, height=_HEIGHT, least=_LEAST, title=title, notes=notes) as sheet:
         s = sheet.size
         most = 100.0 if scale.is_rate else np.inf
@@ -105,15 +108,15 @@ def gosh_plot(gosh: Gosh, *, ax: Axes | None = None, study: str | None = None, p
         axis_y = number_axis(0.0, top, least=0.0, most=100.0 if shares else np.inf)
         # Subsets without heterogeneity stand free of the spine.
         axis_y = replace(axis_y, lower=-0.02 * axis_y.upper)
-        left = MARGIN * s + depth(axis_y.labels, s, across=True) + 1.55 * s
-        bottom = depth(axis_x.labels, s, across=False) + 1.6 * s
         above = 1.6 * s if study is not None else 0.5 * s
+        second = "I², %" if shares else "τ"
+        left, bottom = beside(sheet, axis_x, axis_y, (name, second), (_SIDE + _BETWEEN + MARGIN) * s, (_SIDE + _BETWEEN) * s + above)
         width = sheet.width - left - (_SIDE + _BETWEEN + MARGIN) * s
         height = sheet.height - bottom - (_SIDE + _BETWEEN) * s - above
         axes = sheet.panel(left, bottom, width, height)
         dress(axes, s, ("left", "bottom"))
-        set_axis(axes, "x", axis_x, s, response_name(gosh.fit))
-        set_axis(axes, "y", axis_y, s, "I², %" if shares else "τ")
+        set_axis(axes, "x", axis_x, s, name)
+        set_axis(axes, "y", axis_y, s, second)
         _cloud(axes, x[drawn], y[drawn], None if marked is None else marked[drawn], s)
         full = (gosh.fit.estimate, gosh.fit.i2 if shares else gosh.fit.tau)
         if None not in full:
@@ -123,12 +126,14 @@ def gosh_plot(gosh: Gosh, *, ax: Axes | None = None, study: str | None = None, p
             )
             cross.set(markeredgecolor="white", markeredgewidth=0.8, clip_on=False, zorder=4)
         over = sheet.panel(left, bottom + height + _BETWEEN * s, width, _SIDE * s)
-        beside = sheet.panel(left + width + _BETWEEN * s, bottom, _SIDE * s, height)
+        side = sheet.panel(left + width + _BETWEEN * s, bottom, _SIDE * s, height)
         _histogram(over, x, marked, axis_x, upright=True)
-        _histogram(beside, y, marked, axis_y, upright=False)
+        _histogram(side, y, marked, axis_y, upright=False)
         if study is not None:
             _key(over, study, s, width)
-    describe(axes, harmless(title, 300) if title else "GOSH plot", _words(gosh, x, y, shares, study, marked, scale.is_rate))
+    told = _words(gosh, x, y, shares, study, marked, scale.is_rate)
+    alt = alternative("GOSH plot", subject, x.size, _span(y, shares), of=("subset", "subsets"))
+    describe(axes, harmless(title, 300) if title else "GOSH plot", told, alt, axis=name)
     return axes
 
 
@@ -223,10 +228,14 @@ def _legend(gosh: Gosh, used: int, drawn: int, study: str | None, shares: bool) 
     return text if shares else f"{text} The model has no I²; τ is shown instead."
 
 
+def _span(y: Array, shares: bool) -> str:
+    low, high = (number(float(np.quantile(y, q)), 1 if shares else 2) for q in (0.05, 0.95))
+    return f"{'I²' if shares else 'τ'} lies between {low} and {high}{' %' if shares else ''} in 90 % of the subsets"
+
+
 def _words(gosh: Gosh, x: Array, y: Array, shares: bool, study: str | None, marked: Mask | None, rate: bool) -> str:
     text = f"GOSH plot of {x.size:,} subsets. {gosh.sentence()}"
-    low, high = (number(float(np.quantile(y, q)), 1 if shares else 2) for q in (0.05, 0.95))
-    text += f" {'I²' if shares else 'τ'} lies between {low} and {high}{' %' if shares else ''} in 90 % of the subsets."
+    text += f" {_span(y, shares)}."
     if study is not None and marked is not None:
         means = [float(x[m].mean()) if m.any() else float("nan") for m in (marked, ~marked)]
         shown = [per_cent(m / 100) + " %" if rate else number(m, 3) for m in means]

@@ -16,14 +16,14 @@ from metanet.base.errors import ArgumentError
 from metanet.diagnostics.spread.heterogeneity import _certainty, _spread, heterogeneity_text
 from metanet.diagnostics.spread.heterogeneity_report import HeterogeneityReport
 from metanet.diagnostics.spread.share_beyond import ShareBeyond, shares_beyond
-from metanet.effects.measures import MEASURES
 from metanet.figures.forest.captions import heterogeneity, no_prediction, summary_label
 from metanet.figures.page import style
 from metanet.figures.page.axis import finite, number_axis
 from metanet.figures.page.label_places import LETTER, panel_size
-from metanet.figures.page.page import MARGIN, Page, depth, dress, page, saying, set_axis
+from metanet.figures.page.page import MARGIN, Page, axis_name, depth, dress, page, saying, set_axis
 from metanet.figures.page.save import describe
 from metanet.figures.page.scale import scale_of, value_column
+from metanet.figures.page.subject import alternative_of, subject_of_fit
 from metanet.figures.page.text import BASELINE, LINE, Label, Side, harmless, width_of, wrap
 from metanet.figures.plots.true_values import Sight, TrueValues, axis_of, draw_panel, true_values
 from metanet.figures.registry import chart
@@ -219,7 +219,8 @@ def heterogeneity_plot(
     left = MARGIN * unit + max(_widest(text, unit) for text in labels) + _GAP * unit
     right = _GAP * unit + max(_widest(text, unit) for text in words) + MARGIN * unit
     flexible = (_TALL, max(_BLOCK[0], 0.6 + LINE * lines[3], min(_BLOCK[1], _STUDY * len(known))))
-    under = depth(("0",), unit, across=False) / unit + 1.6 + _APART
+    deep = axis_name(sight.name, _LEAST_PANEL * unit, unit).count("\n")
+    under = depth(("0",), unit, across=False) / unit + 1.6 + deep * LINE + _APART
     fixed = 2 * row + under + row * len(figures) + 0.5
     width, height = left + _PANEL * unit + right, (sum(flexible) + fixed) * unit
     least = (left + _LEAST_PANEL * unit + right, height)
@@ -252,7 +253,16 @@ def heterogeneity_plot(
             mini_axis(lower, figures, s, row, right * share - MARGIN * s)
             at = [floor - under * s - (i + 0.5) * row * s for i in range(len(figures))]
             _column(axes, sheet, labels[4:], words[4:], at, left * share, across)
-    describe(axes, harmless(title, 300) if title else "Heterogeneity", _alternative(fit, sight, known, rows, figures))
+    told = [f"{figure.label} {figure.text}" for figure in figures if figure.scale][:2]
+    alt = alternative_of(
+        "Distribution of the true rates" if sight.scale.is_rate else "Distribution of the true effects",
+        subject_of_fit(fit),
+        fit,
+        *told,
+    )
+    describe(
+        axes, harmless(title, 300) if title else "Heterogeneity", _alternative(fit, sight, known, rows, figures), alt, axis=sight.name
+    )
     return axes
 
 
@@ -275,10 +285,9 @@ def _read(value: object, thresholds: Sequence[float]) -> tuple[Pooled, tuple[Sha
 def _sight(fit: Pooled) -> Sight:
     scale = scale_of(fit.response, "cent", fit.estimate)
     if scale.is_rate:
-        return Sight(scale, False, scale.name)
-    title = MEASURES[fit.measure].title if fit.measure in MEASURES else "effect"
-    title = "rate per unit of time" if fit.response == "rate per person-time" else title
-    return Sight(scale, fit.response == "ratio", f"{title[0].upper()}{title[1:]}")
+        return Sight(scale, False, subject_of_fit(fit).axis(fit.response))
+    log = fit.response == "ratio"
+    return Sight(scale, log, subject_of_fit(fit).axis(fit.response, fit.measure, log=log))
 
 
 def _plural(fit: Pooled) -> str:

@@ -17,6 +17,7 @@ from metanet.figures.page.axis import Axis, finite, number_axis
 from metanet.figures.page.label_places import LETTER, panel_size
 from metanet.figures.page.page import MARGIN, TICK_SIZE, Page, bold_if, depth, dress, page, saying, set_axis
 from metanet.figures.page.save import describe
+from metanet.figures.page.subject import alternative, result_of, subject_of_fit
 from metanet.figures.page.text import BASELINE, Label, harmless, width_of, wrap
 from metanet.figures.registry import chart
 from metanet.kernels.numerics.distributions import chi2_quantile, two_sided_z
@@ -116,7 +117,12 @@ def influence_plot(influence: Influence, *, title: str | None = None) -> NDArray
         _names(out[0], sheet, names, heavy, row, below)
     text = f"Influence plot of {plural(len(names), 'study', 'studies')}: {', '.join(p.title for p in panels)}. {influence.sentence()}"
     text += f" Farthest: {'; '.join(_farthest(panels, labels))}."
-    describe(out[0], harmless(title, 300) if title else "Influence plot", text)
+    subject = subject_of_fit(fit)
+    many = int(strong.sum())
+    told = f"{many} influential: {', '.join(np.array(labels)[strong][:3])}"[:120] if many else "no study is influential"
+    alt = alternative("Influence plot", subject, len(names), told, result_of(fit))
+    axis = subject.axis(fit.response, fit.measure)
+    describe(out[0], harmless(title, 300) if title else "Influence plot", f"{text} The estimate is of: {axis}.", alt)
     return out
 
 

@@ -9,14 +9,15 @@ import numpy as np
 from scipy import special
 
 from metanet.base.arrays import Array
-from metanet.base.display import level_text, per_cent, plural
+from metanet.base.display import in_sentence, level_text, per_cent, plural
 from metanet.base.errors import ArgumentError, check_choice
 from metanet.figures.forest.captions import reasons
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, number_axis
 from metanet.figures.page.label_places import Wanted, boxes_along, boxes_of, in_points, label_points, not_named
-from metanet.figures.page.page import MARGIN, TICK_SIZE, depth, framed, page
+from metanet.figures.page.page import MARGIN, TICK_SIZE, beside, framed, page
 from metanet.figures.page.save import describe
+from metanet.figures.page.subject import Subject, alternative_of, subject_of_fit
 from metanet.figures.page.text import harmless, width_of
 from metanet.figures.registry import chart
 from metanet.models.results.pooled import Pooled
@@ -88,6 +89,8 @@ def labbe(fit: Pooled, *, ax: Axes | None = None, title: str | None = None, labe
     effect = fit.estimate if fit.status == "pooled" else None
     chosen = _chosen(fit, studies, effect, wanted)
     notes = [_legend(fit, effect, by, wanted), *reasons(fit), harmless(fit.sentence(), 1500), harmless(fit.method.sentence(), 2000)]
+    subject = subject_of_fit(fit)
+    names_of_axes = _axes(subject)
     with page(ax, width=_WIDTH, height=_HEIGHT, least=_LEAST, title=title, notes=notes) as sheet:
         s = sheet.size
         largest = _LARGEST * min(1.0, (_MANY / len(x)) ** 0.5)
@@ -97,17 +100,11 @@ def labbe(fit: Pooled, *, ax: Axes | None = None, title: str | None = None, labe
         for _ in range(2):
             axis = _axis(x, y, radius + 0.15 * s, side, s)
             ends = max(MARGIN * s, width_of(axis.labels[-1], TICK_SIZE * s) / 2 + 0.4 * s)
-            across = sheet.width - MARGIN * s - depth(axis.labels, s, across=True) - 1.55 * s - ends
-            up = sheet.height - depth(axis.labels, s, across=False) - 1.6 * s
+            left, bottom = beside(sheet, axis, axis, names_of_axes, ends, max(0.5 * s, sheet.height - side - 4 * s))
+            across = sheet.width - left - ends
+            up = sheet.height - bottom
             side = max(1.0, min(across, up - 0.5 * s))
-        axes = framed(
-            sheet,
-            axis,
-            axis,
-            ("Events in the control group, %", "Events in the treated group, %"),
-            right=max(0.0, across - side),
-            top=max(0.0, up - side),
-        )
+        axes = framed(sheet, axis, axis, names_of_axes, right=max(0.0, across - side), top=max(0.0, up - side))
         obstacles = _lines(axes, fit, effect, axis)
         order = np.argsort(-radius, kind="stable")
         dots = axes.scatter(
@@ -121,8 +118,19 @@ def labbe(fit: Pooled, *, ax: Axes | None = None, title: str | None = None, labe
     text = f"L'Abbé plot of {plural(len(x), 'study', 'studies')}. {_told(names, x, y)} {harmless(fit.sentence(), 1500)}"
     if effect is not None:
         text += f" {_pairs(fit, effect)}"
-    describe(axes, harmless(title, 300) if title else "L'Abbé plot", f"{text} {not_named(lost)}".rstrip())
+    where = f"{int((y > x).sum())} above the line of equal rates, {int((y < x).sum())} below it"
+    alt = alternative_of("L'Abbé plot", subject, fit, where)
+    axis_text = f"{names_of_axes[1]} against {in_sentence(names_of_axes[0])}"
+    describe(axes, harmless(title, 300) if title else "L'Abbé plot", f"{text} {not_named(lost)}".rstrip(), alt, axis=axis_text)
     return axes
+
+
+def _axes(subject: Subject) -> tuple[str, str]:
+    """The names of the two axes: the same outcome in both groups."""
+    outcome, unit = subject.outcome or "Events", f"% of {subject.units}"
+    better = f" ({subject.direction})" if subject.direction else ""
+    groups = (f"in the control group{f' ({subject.control})' if subject.control else ''}", f"after {subject.treatment}")
+    return f"{outcome} {groups[0]}, {unit}", f"{outcome} {groups[1] if subject.treatment else 'in the treated group'}, {unit}{better}"
 
 
 def _check(fit: Pooled, studies: pd.DataFrame) -> None:

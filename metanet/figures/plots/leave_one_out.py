@@ -16,6 +16,7 @@ from metanet.figures.forest.table import ESTIMATE_SIDES, PIECE_GAP, Cell, Column
 from metanet.figures.page.page import saying
 from metanet.figures.page.save import describe
 from metanet.figures.page.scale import Scale, effect_scale
+from metanet.figures.page.subject import Subject, alternative, result_of, subject_of_fit
 from metanet.figures.page.text import harmless
 from metanet.figures.registry import chart
 
@@ -77,7 +78,9 @@ def leave_one_out_plot(
     _check(frame, _NEEDED)
     table = _table(frame, fit, per, title, xlim, response, level, heading="Study left out", each="without that study")
     axes = draw_table(table, ax)
-    describe(axes, table.title or "Leave-one-out plot", _words(table))
+    describe(
+        axes, table.title or "Leave-one-out plot", _words(table), _alternative("Leave-one-out plot", table, fit), axis=table.axis_name
+    )
     return axes
 
 
@@ -128,7 +131,13 @@ def cumulative_plot(
         left = (Column("added", _order_heading(order, fit) if order else _sorted_by(frame, fit), "right"), *left)
     table = _table(frame, fit, per, title, xlim, response, level, heading="Study added", each="of the studies so far", left=left)
     axes = draw_table(table, ax)
-    describe(axes, table.title or "Cumulative plot", _course(table, frame))
+    describe(
+        axes,
+        table.title or "Cumulative plot",
+        _course(table, frame),
+        _alternative("Cumulative plot", table, fit),
+        axis=table.axis_name,
+    )
     return axes
 
 
@@ -188,7 +197,20 @@ def _table(
         method=_small_print(fit, level, each),
         title=harmless(title, 300) if title else "",
         xlim=xlim,
+        axis_name=_subject(fit).axis(response, "GEN" if fit is None else fit.measure, per),
     )
+
+
+def _subject(fit: Pooled | None) -> Subject:
+    return Subject() if fit is None else subject_of_fit(fit)
+
+
+def _alternative(kind: str, table: Table, fit: Pooled | None) -> str:
+    """The alternative text: the least and the largest estimate, and that of all studies."""
+    known = [row.mark.value for row in table.studies if isinstance(row.mark, Point)]
+    told = f"estimates from {table.scale.shown(min(known))} to {table.scale.shown(max(known))}" if known else "no estimate exists"
+    whole = "" if fit is None or table.reference is None else f"with all studies {result_of(fit)}"
+    return alternative(kind, _subject(fit), len(table.studies), told, whole)
 
 
 def _order_heading(name: str, fit: Pooled | None) -> str:

@@ -14,6 +14,7 @@ from metanet.figures.page import style
 from metanet.figures.page.axis import number_axis
 from metanet.figures.page.page import MARGIN, Page, bold_if, depth, dress, page, saying, set_axis
 from metanet.figures.page.save import describe
+from metanet.figures.page.subject import Subject, alternative
 from metanet.figures.page.text import harmless, width_of, wrap
 from metanet.figures.registry import chart
 
@@ -121,7 +122,14 @@ def overview(rows: Sequence[OverviewRow], *, ax: Axes | None = None, title: str 
             top -= height * share
         axes = sheet.main
         assert axes is not None  # there is at least one panel
-    describe(axes, harmless(title, 300) if title else "Overview of pooled rates", _words(groups, outcomes, more))
+    alt = alternative(
+        "Overview of pooled rates in % of patients",
+        Subject(),
+        len(kept),
+        *(f"{harmless(name, 60)} {_range(group)}" for name, group in zip(outcomes, groups, strict=True)),
+        of=("row", "rows"),
+    )
+    describe(axes, harmless(title, 300) if title else "Overview of pooled rates", _words(groups, outcomes, more), alt)
     return axes
 
 
@@ -166,7 +174,7 @@ def _draw(sheet: Page, group: list[OverviewRow], left: float, top: float, share:
         for words, x in zip(_texts(one), edges, strict=True):
             text(words, x, y, "right", colour=colour)
         _marks(ax, one, place + 0.5, size)
-    text("Rate, %", start + panel / 2, bottom - depth(axis.labels, size, across=False) - 1.0 * size, "center")
+    text("Events, %", start + panel / 2, bottom - depth(axis.labels, size, across=False) - 1.0 * size, "center")
 
 
 def _marks(ax: Axes, row: OverviewRow, y: float, size: float) -> None:
@@ -202,6 +210,15 @@ def _legend(rows: Sequence[OverviewRow], more: int) -> str:
     if more > 0:
         parts.append(f"{plural(more, 'more row')} in the list.")
     return " ".join(parts)
+
+
+def _range(group: Sequence[OverviewRow]) -> str:
+    """The rates of one outcome in few words."""
+    known = sorted((row for row in group if row.estimate is not None), key=lambda row: row.estimate or 0.0)
+    if not known:
+        return "no rate"
+    shown = [f"{RATE.value(row.estimate)} ({harmless(row.name, 40)})" for row in (known[0], known[-1])]
+    return shown[0] if len(known) == 1 else f"{shown[0]} to {shown[1]}"
 
 
 def _averaged(row: OverviewRow) -> str:

@@ -15,10 +15,10 @@ from metanet.base.untrusted import listing
 from metanet.figures.page import style
 from metanet.figures.page.axis import number_axis, response_ticks
 from metanet.figures.page.label_places import Wanted, boxes_along, boxes_of, in_points, label_points, not_named, panel_size
-from metanet.figures.page.page import TICK_SIZE, framed, page, saying
+from metanet.figures.page.page import MARGIN, TICK_SIZE, framed, page, saying
 from metanet.figures.page.save import describe
-from metanet.figures.page.scale import response_name
-from metanet.figures.page.text import Label, harmless, width_of
+from metanet.figures.page.subject import alternative_of, subject_of_fit
+from metanet.figures.page.text import LINE, Label, harmless, width_of, wrap
 from metanet.figures.registry import chart
 from metanet.kernels.numerics.distributions import two_sided_z
 from metanet.models.results.pooled import Pooled
@@ -77,6 +77,8 @@ def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None
     there = np.isfinite(x) & np.isfinite(y)
     if not there.any():
         return saying(ax, "Radial plot", title, "No study has an effect with a standard error, so nothing can be drawn.")
+    subject = subject_of_fit(fit)
+    name = subject.axis(fit.response, fit.measure, log=fit.response == "ratio")
     to_response, slope = _scale(fit)
     base = slope if centre and slope is not None else 0.0
     y = y - base * x
@@ -103,10 +105,16 @@ def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None
         def ticks_between(first: float, last: float) -> tuple[tuple[float, ...], tuple[str, ...]]:
             return response_ticks(lambda v: to_response(v + base), first, last, fit.response)
 
+        name = wrap(f"Arc: {name}", sheet.width - 2 * MARGIN * s, TICK_SIZE * s, lines=3)
         # What the whole arc would need; of an arc that the panel cuts, a part is told more finely.
         wide = max(width_of(t, TICK_SIZE * s) for t in (*ticks_between(low, high)[1], "00.0"))
         axes = framed(
-            sheet, axis_x, axis_y, ("Precision (1 / standard error)", "Standardised effect"), right=wide + 3.4 * s, top=2.5 * s
+            sheet,
+            axis_x,
+            axis_y,
+            ("Precision (1 / standard error)", "Standardised effect"),
+            right=wide + 3.4 * s,
+            top=(1.6 + LINE * (1 + name.count("\n"))) * s,
         )
         tips = np.column_stack([[*x[there], far], [*y[there], line]])
         reach, most = _make_room(axes, tips, s)
@@ -122,7 +130,7 @@ def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None
                 dots = axes.scatter(x[mask], y[mask], s=(2 * radius) ** 2, facecolors=face, label=label,
                                     edgecolors=style.SQUARE if label == "_studies" else style.INK)  # fmt: skip
                 dots.set(linewidths=0.9, clip_on=False, zorder=3)
-        arc = _arc(axes, far, (low, high), ticks_between, s, response_name(fit), reach, most, wide + 3.0 * s)
+        arc = _arc(axes, far, (low, high), ticks_between, s, name, reach, most, wide + 3.0 * s)
         taken, marks = [arc], boxes_of(in_points(axes, x[there], y[there]), radius)
         if slope is not None:
             for shift in (0.0, z, -z):
@@ -140,7 +148,10 @@ def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None
             if outside
             else f" No study lies beyond the {level_text(fit.level)} lines."
         )
-    describe(axes, harmless(title, 300) if title else "Radial plot", f"{text} {not_named(lost)}".rstrip())
+    alt = alternative_of(
+        "Radial plot", subject, fit, f"{int(beyond.sum())} beyond the {level_text(fit.level)} lines" if slope is not None else ""
+    )
+    describe(axes, harmless(title, 300) if title else "Radial plot", f"{text} {not_named(lost)}".rstrip(), alt, axis=name)
     return axes
 
 
@@ -223,21 +234,13 @@ def _arc(
                   transform=axes.transAxes, zorder=4, label="_arc label")
         )  # fmt: skip
         taken.append(np.array([[x, y - 0.65 * s, x + width_of(labels[i], TICK_SIZE * s), y + 0.65 * s]]))
-    wide = width_of(name, TICK_SIZE * s)
-    if wide <= room:
-        # Over the upper end of the arc and of its texts.
-        tops = [float(inside[-1, 1]), *(float(spots[fits[j], 1]) + 0.5 * TICK_SIZE * s for j in kept)]
-        y, side, end = max(tops) + 0.7 * s, "left", min(float(inside[-1, 0]), width + room - wide)
-        # Above the panel the name may stand over it; beside the panel it keeps clear of the lines in it.
-        x = end if y >= height else max(width + 0.3 * s, end)
-    else:
-        x, y, side = width + 0.4 * s, height + 1.35 * s, "center"
+    # Over panel and arc, with its last line above the highest text of the arc.
+    y = height + 0.9 * s
     axes.add_artist(
-        Label(x / width, y / height, name, size=TICK_SIZE * s, color=style.INK, horizontalalignment=side,
-              transform=axes.transAxes, zorder=4, label="_arc name")
+        Label((width + room) / width, y / height, name, size=TICK_SIZE * s, color=style.INK, horizontalalignment="right",
+              multialignment="left", transform=axes.transAxes, zorder=4, label="_arc name")
     )  # fmt: skip
-    left = x if side == "left" else x - wide / 2
-    return np.concatenate([*taken, [[left, y - 0.4 * s, left + wide, y + s]]])
+    return np.concatenate([*taken, [[0.0, y - 0.4 * s, width + room, y + 4 * s]]])
 
 
 def _within(spots: Array, most: float, width: float, height: float, s: float) -> NDArray[np.bool_]:

@@ -18,9 +18,10 @@ from metanet.evidence.rates import POLICIES
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, log_axis, number_axis
 from metanet.figures.page.label_places import LETTER, panel_size
-from metanet.figures.page.page import MARGIN, depth, dress, page, saying, set_axis
+from metanet.figures.page.page import MARGIN, axis_name, depth, dress, page, saying, set_axis
 from metanet.figures.page.save import describe
 from metanet.figures.page.scale import Scale, scale_of
+from metanet.figures.page.subject import alternative, subject_of_record
 from metanet.figures.page.text import BASELINE, LINE, Label, harmless, width_of, wrap
 from metanet.figures.registry import chart
 
@@ -135,6 +136,10 @@ def specification_curve(
     several = [d for d in dimensions if frame[d].nunique() > 1]
     scale = scale_of(multiverse.response, "cent", float(frame["estimate"].median()))
     colours = _colours(frame, multiverse.threshold, scale)
+    subject = subject_of_record(multiverse.method)
+    name = subject.axis(
+        multiverse.response, str(frame["measure"].iloc[0]) if _one_measure(frame) else "GEN", log=multiverse.response == "ratio"
+    )
     # The primary analysis, marked where the thinning left it in.
     at = main_row(multiverse, main)
     first = None if at is None else next((place for place, row in enumerate(frame.index) if row == at), None)
@@ -159,19 +164,39 @@ def specification_curve(
         s = sheet.size
         share = s / unit
         axis_y = _axis(frame, multiverse, scale, s)
-        left = max(left * share, MARGIN * s + depth(axis_y.labels, s, across=True) + 1.7 * s)
+        tall = sheet.height - (below + under) * share - _BETWEEN * s - 0.5 * s
+        lines = axis_name(name, tall, s).count("\n")
+        left = max(left * share, MARGIN * s + depth(axis_y.labels, s, across=True) + (1.7 + lines * LINE) * s)
         across = max(1.0, sheet.width - left - beside * share - MARGIN * s)
         floor = (below + under) * share
         axes = sheet.panel(left, floor + _BETWEEN * s, across, max(1.0, sheet.height - floor - _BETWEEN * s - 0.5 * s))
         dots = sheet.panel(left, below * share, across, under * share)
-        _curve(axes, frame, axis_y, scale, colours, multiverse, right, s, first)
+        _curve(axes, frame, axis_y, scale, colours, multiverse, right, s, first, name)
         _choices(dots, rows, len(frame), colours, under, share, s)
     describe(
         axes,
         harmless(title, 300) if title else "Specification curve",
         f"Specification curve. {multiverse.sentence()} {_drivers(multiverse)}".strip(),
+        alternative(
+            "Specification curve",
+            subject,
+            answered,
+            _ends(frame, scale),
+            _drivers(multiverse).rstrip("."),
+            of=("analysis", "analyses"),
+        ),
+        axis=name,
     )
     return axes
+
+
+def _one_measure(frame: pd.DataFrame) -> bool:
+    return "measure" in frame.columns and frame["measure"].nunique() == 1
+
+
+def _ends(frame: pd.DataFrame, scale: Scale) -> str:
+    low, high = (scale.shown(float(v)) for v in (frame["estimate"].min(), frame["estimate"].max()))
+    return f"estimates from {low} to {high}"
 
 
 def _vague(frame: pd.DataFrame, scale: Scale) -> list[bool]:
@@ -246,6 +271,7 @@ def _curve(
     right: str,
     s: float,
     first: int | None,
+    name: str,
 ) -> None:
     """Estimates with their intervals, in order."""
     n = len(frame)
@@ -253,7 +279,6 @@ def _curve(
     axes.set_xlim(-0.7, n - 0.3)
     if multiverse.response == "ratio" and axis.lower > 0:
         axes.set_yscale("log")
-    name = scale.name if scale.is_rate else multiverse.response[0].upper() + multiverse.response[1:]
     set_axis(axes, "y", axis, s, name)
     estimate, lower, upper = (scale.factor * frame[c].to_numpy(dtype=float) for c in ("estimate", "ci_lower", "ci_upper"))
     each = panel_size(axes)[0] / (n + 0.4)

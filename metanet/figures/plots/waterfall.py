@@ -15,6 +15,7 @@ from metanet.figures.page.axis import Axis, number_axis
 from metanet.figures.page.label_places import LETTER
 from metanet.figures.page.page import MARGIN, TICK_SIZE, Page, depth, dress, page, saying, set_axis
 from metanet.figures.page.save import describe
+from metanet.figures.page.subject import Subject, alternative
 from metanet.figures.page.text import BASELINE, LINE, Label, harmless, width_of, wrap
 from metanet.figures.registry import chart
 from metanet.models.comparison.response_categories import CATEGORIES, MEANING, ResponseCategories
@@ -123,13 +124,22 @@ def waterfall(
         axes = sheet.panel(left * share, floor, across, max(1.0, high))
         dress(axes, s, ("bottom",))
         found = number_axis(0.0, 100.0, room=across, size=s, pieces=5, exact=True)
-        set_axis(axes, "x", Axis(0.0, 100.0, found.ticks, found.labels), s, f"Share of {whole}, %")
+        set_axis(axes, "x", Axis(0.0, 100.0, found.ticks, found.labels), s, f"Best response, % of {whole}")
         axes.set_ylim(rows[-1].top + rows[-1].tall, 0.0)
         for row in rows:
             _bar(axes, row, s, across, share * unit * spread)
         _texts(axes, sheet, rows, ends, (left * share, floor, across, high), numbers * share)
         _legend(axes, sheet, entries, sheet.height - 0.2 * s)
-    describe(axes, harmless(title, 300) if title else "Response categories", _alternative(categories, rows))
+    kinds = sorted({arm.modality_class for arm in categories.arms})
+    subject = Subject("Best response", kinds[0] if len(kinds) == 1 else "")
+    alt = alternative(
+        "Waterfall of response categories",
+        subject,
+        len(rows),
+        harmless(categories.sentence(), 1500).rstrip("."),
+        of=("study arm", "study arms"),
+    )
+    describe(axes, harmless(title, 300) if title else "Response categories", _alternative(categories, rows), alt)
     return axes
 
 

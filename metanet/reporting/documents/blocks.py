@@ -13,8 +13,6 @@ from metanet.writing.table.table import Table
 #: Dots in an inch where a picture does not say how many it has.
 _DPI = 144.0
 _CM = 2.54
-#: Characters of an alternative text, at the most.
-_SHORT = 300
 
 
 @dataclass(frozen=True)
@@ -43,21 +41,27 @@ class Listing:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture (SVG, PNG or JPEG), its description in text, its title, and whether a figure of ours drew it."""
+    """A picture.
+
+    Attributes
+    ----------
+    image
+        SVG, PNG or JPEG.
+    alt
+        What a reader hears in place of the picture.
+    title
+        What it is called below.
+    words
+        The whole description; empty where it says no more than `alt`.
+    drawn
+        Whether a figure of ours drew it.
+    """
 
     image: bytes
     alt: str
     title: str = ""
+    words: str = ""
     drawn: bool = False
-
-    @property
-    def short(self) -> str:
-        """What a reader hears in place of the picture; the rest of the description is beside it."""
-        if len(self.alt) <= _SHORT:
-            return self.alt
-        cut = self.alt[:_SHORT]
-        sentence = cut.rfind(". ")
-        return cut[: sentence + 1] if sentence > 0 else f"{cut.rstrip()}…"
 
     @property
     def suffix(self) -> Literal["svg", "png", "jpg"]:

@@ -118,12 +118,13 @@ def figure_of(output: Mapping[str, Any], above: str) -> Figure | None:
     """The picture that an output of a cell shows, without a number; None where it shows none."""
     data = output.get("data", {})
     about = output.get("metadata", {}).get(_SVG, {})
-    known = about.get(FIGURE_MARK, {}) if isinstance(about, dict) else {}
-    title = (str(known.get("title", "")) if isinstance(known, dict) else "") or above
-    alt = alternative("".join(data.get("text/plain", ""))) or f"Figure: {above or 'no title'}"
+    mark = about.get(FIGURE_MARK, {}) if isinstance(about, dict) else {}
+    known = {key: " ".join(text.split()) for key, text in mark.items() if isinstance(text, str)} if isinstance(mark, dict) else {}
+    title = known.get("title") or above
+    alt = known.get("alt") or alternative("".join(data.get("text/plain", ""))) or f"Figure: {above or 'no title'}"
     if _SVG in data:
         image = "".join(data[_SVG]).encode("utf-8", "replace")
-        return Figure(image, alt, title=title, drawn=bool(known)) if b"<svg" in image else None
+        return Figure(image, alt, title, known.get("words", ""), bool(known)) if b"<svg" in image else None
     for kind, begin in _BITMAPS.items():
         if kind in data:
             try:
@@ -131,7 +132,7 @@ def figure_of(output: Mapping[str, Any], above: str) -> Figure | None:
             except (binascii.Error, ValueError):
                 continue
             if image.startswith(begin):
-                return Figure(image, alt, title=title)
+                return Figure(image, alt, title)
     return None
 
 

@@ -20,7 +20,7 @@ _TAG = re.compile(r"<svg\b[^>]*>", re.DOTALL)
 def html_figure(figure: Figure, number: int, files: Sequence[str] = ()) -> str:
     """A `<figure>` with its number, its title, its description in words, and links to its files."""
     links = "".join(f' <a href="{html_text(name)}">{html_text(name.rpartition(".")[2].upper())}</a>' for name in files)
-    words = f"<details><summary>In words</summary> {html_text(figure.alt)}</details>"
+    words = f"<details><summary>In words</summary> {html_text(figure.words or figure.alt)}</details>"
     title = f" {html_text(figure.title)}." if figure.title else ""
     room = f'<div class="scroll" tabindex="0" role="group" aria-label="Figure {number}">{_picture(figure, number)}</div>'
     caption = f"<figcaption><strong>Figure {number}.</strong>{title}{links} {words}</figcaption>"
@@ -37,8 +37,8 @@ def _picture(figure: Figure, number: int) -> str:
             cut = rest.find("<g ")
             rest = _SAID.sub("", rest[:cut]) + rest[cut:] if cut > 0 else rest
             begin = re.sub(r'\s(role|aria-\w+)="[^"]*"', "", begin).removesuffix(">")
-            whole = f'{begin} role="img" aria-label="{html_text(figure.short)}">{rest}'
+            whole = f'{begin} role="img" aria-label="{html_text(figure.alt)}">{rest}'
             return _NAMES.sub(rf"\1f{number}-", whole)
     kind = {"svg": "svg+xml", "png": "png", "jpg": "jpeg"}[figure.suffix]
     source = base64.b64encode(figure.image).decode("ascii")
-    return f'<img src="data:image/{kind};base64,{source}" alt="{html_text(figure.short)}">'
+    return f'<img src="data:image/{kind};base64,{source}" alt="{html_text(figure.alt)}">'
