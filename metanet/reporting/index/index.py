@@ -12,7 +12,8 @@ from metanet.base.display import RATE, TOO_WIDE, interval, per_cent, plural
 from metanet.base.untrusted import html_text, listing
 from metanet.base.whole_files import write_csv, write_text
 from metanet.evidence import Evidence
-from metanet.reporting.index.lines import Picture, Report, picture_of, read_reports
+from metanet.reporting.index.lines import Report, read_reports
+from metanet.reporting.index.pictures import Pictures, inside, pictures_of
 from metanet.reporting.index.rates import DRAWN, FILES, Line, address as address_of, csv_rows, data, line_of, links, table
 from metanet.reporting.page import page
 from metanet.reporting.plan.registry import titles
@@ -41,35 +42,42 @@ def write_index(out: Path, evidence: Evidence | None = None) -> Path:
         write_csv(out / "index.csv", head, rows)
     else:
         (out / "index.csv").unlink(missing_ok=True)
-    write_text(path, _page(lines, analyses, picture_of(out, rates), evidence, gone))
+    write_text(path, _page(lines, analyses, pictures_of(out, rates), evidence, gone))
     return path
 
 
 def _page(
     lines: Sequence[Line],
     analyses: Mapping[str, Sequence[Report]],
-    picture: Picture | None,
+    pictures: Pictures,
     evidence: Evidence | None,
     gone: Sequence[Report],
 ) -> str:
     kinds = {kind: found for kind, found in analyses.items() if found}
     rates = [line.report for line in lines]
     whose = f'<p class="source">Evidence: {html_text(evidence.name)}</p>' if evidence else ""
-    parts = [f"<h1>{_TITLE}</h1>", whose, _findings(rates), _contents(picture, kinds)]
-    if picture is not None:
-        source = "data:image/svg+xml;base64," + base64.b64encode(picture.svg).decode("ascii")
+    parts = [f"<h1>{_TITLE}</h1>", whose, _contents(pictures, kinds), _findings(rates)]
+    if pictures.map is not None:
         parts.append(
-            f'<section class="overview"><h2 id="overview">Overview</h2><figure><div class="scroll" tabindex="0" role="group" '
-            f'aria-labelledby="overview"><img src="{source}" alt="{html_text(picture.alt)}"></div>'
-            '<figcaption>As a file: <a href="overview.svg">SVG</a> <a href="overview.png">PNG</a></figcaption></figure></section>'
+            '<section class="map"><h2 id="map">Evidence map</h2><figure><div class="scroll" tabindex="0" role="group" '
+            f'aria-labelledby="map">{inside(pictures.map, "Evidence map")}</div><figcaption>Each cell leads to its report. As a file: '
+            f'<a href="evidence_map.svg">SVG</a> <a href="evidence_map.png">PNG</a> <details><summary>In words</summary> '
+            f"{html_text(pictures.map.alt)}</details></figcaption></figure></section>"
         )
     parts += ['<h2 id="list">All pooled rates</h2>', _counts(rates), _controls(rates, evidence), table(lines)]
-    inside = "".join(
+    if pictures.overview is not None:
+        source = "data:image/svg+xml;base64," + base64.b64encode(pictures.overview.svg).decode("ascii")
+        parts.append(
+            f'<section class="overview"><h2 id="overview">Overview</h2><figure><div class="scroll" tabindex="0" role="group" '
+            f'aria-labelledby="overview"><img src="{source}" alt="{html_text(pictures.overview.alt)}"></div>'
+            '<figcaption>As a file: <a href="overview.svg">SVG</a> <a href="overview.png">PNG</a></figcaption></figure></section>'
+        )
+    folded = "".join(
         f'<details id="{html_text(kind)}"><summary><h2>{html_text(_heading(kind))}</h2> {plural(len(found), "report")}</summary>'
         f"{_analyses(found)}</details>"
         for kind, found in kinds.items()
     )
-    parts.append(f'<div id="analyses">{inside}</div>')
+    parts.append(f'<div id="analyses">{folded}</div>')
     source = f" Evidence: {html_text(evidence.name)} (sha256 {html_text(evidence.fingerprint[:12])})." if evidence else ""
     if gone:
         one = len(gone) == 1
@@ -116,16 +124,18 @@ def _sentence(outcome: str, found: Sequence[Report]) -> str:
     rest = f" For {vague} more the interval is too wide to tell." if vague and told else ""
     if not told:
         return f"{outcome}: every interval is too wide to tell."
-    return f"{outcome}, median rate with its interval, and average: {text}.{rest}"
+    return f"{outcome}, median rate with its interval, and average, of k study arms: {text}.{rest}"
 
 
 def _heading(kind: str) -> str:
     return titles().get(kind, kind.replace("_", " "))
 
 
-def _contents(picture: Picture | None, kinds: Iterable[str]) -> str:
-    places = [("overview", "Overview")] if picture is not None else []
-    places += [("list", "All pooled rates"), *((kind, _heading(kind)) for kind in kinds)]
+def _contents(pictures: Pictures, kinds: Iterable[str]) -> str:
+    places = [("map", "Evidence map")] if pictures.map is not None else []
+    places += [("list", "All pooled rates")]
+    places += [("overview", "Overview")] if pictures.overview is not None else []
+    places += [(kind, _heading(kind)) for kind in kinds]
     links = " ".join(f'<a href="#{html_text(place)}">{html_text(name)}</a>' for place, name in places)
     return f'<nav class="contents" aria-label="On this page">{links}</nav>'
 

@@ -1,11 +1,9 @@
-"""The lines and the overview figure of the index of reports."""
+"""The reports that the index lists."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,8 @@ from typing import Any
 from metanet.base.errors import MetanetError
 from metanet.base.groups import Key, natural
 from metanet.evidence import Evidence
-from metanet.reporting.files import outcome_folder, read_object, write_json
+from metanet.reporting.files import outcome_folder, read_object
 from metanet.reporting.plan.registry import ANALYSES_FOLDER, NOTEBOOKS, REPLICATION, titles
-from metanet.reporting.run.journal import HOME, versions_digest
 
 
 @dataclass(frozen=True)
@@ -160,89 +157,3 @@ def _stale(about: Mapping[str, Any] | None, evidence: Evidence | None) -> bool:
     except (AssertionError, KeyError, TypeError, MetanetError):
         # A report of a removed outcome, or of an earlier version.
         return True
-
-
-_NAMES = ("overview.svg", "overview.png")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """The overview and its description in text."""
-
-    svg: bytes
-    alt: str
-
-
-def picture_of(out: Path, rates: Sequence[Report]) -> Picture | None:
-    """The overview of all pooled rates, also written to overview.svg and overview.png in `out`; None without rates."""
-    rows = _rows(rates)
-    if not rows:
-        for name in _NAMES:
-            (out / name).unlink(missing_ok=True)
-        return None
-    key = hashlib.sha256(json.dumps([versions_digest(), rows], sort_keys=True).encode()).hexdigest()
-    notes = out / HOME / "overview.json"
-    kept = _kept(out, notes, key)
-    if kept is not None:
-        return kept
-    from metanet.figures.page.canvas import bare_figures
-    from metanet.figures.page.save import description_of, save_figure
-    from metanet.figures.plots.overview import OverviewRow, overview
-
-    with bare_figures():
-        axes = overview([OverviewRow(**row) for row in rows])
-        save_figure(axes, out / "overview")
-    figure = axes.get_figure(root=True)
-    alt = (description_of(figure) or ("", ""))[1] if figure is not None else ""
-    write_json(notes, {"made_from": key, "alt": alt, "files": {name: _digest(out / name) for name in _NAMES}})
-    return Picture((out / _NAMES[0]).read_bytes(), alt)
-
-
-def _kept(out: Path, notes: Path, key: str) -> Picture | None:
-    """The overview of an earlier run, if it shows the same and its files are unchanged."""
-    try:
-        known = json.loads(notes.read_text(encoding="utf-8"))
-        same = known["made_from"] == key and all(_digest(out / name) == known["files"][name] for name in _NAMES)
-        return Picture((out / _NAMES[0]).read_bytes(), str(known["alt"])) if same else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _rows(rates: Sequence[Report]) -> list[dict[str, Any]]:
-    """The rates to draw, without replications and failed reports."""
-    return [
-        {
-            "outcome": report.outcome,
-            "name": report.modality,
-            "k": _whole(report.result.get("k")),
-            **_drawn(report.result),
-            "old": report.stale,
-            "pooled": report.result.get("status") != "not pooled",
-        }
-        for report in rates
-        if not report.failed and not report.folder.startswith(f"{REPLICATION}/") and _number(report.result.get("estimate")) is not None
-    ]
-
-
-def _drawn(result: Mapping[str, Any]) -> dict[str, float | None]:
-    """The median with its interval, the prediction interval and the average of a saved result."""
-    found = {name: _number(result.get(name)) for name in ("estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper")}
-    pooled = result.get("status") == "pooled"
-    if pooled and result.get("model") == "beta_binomial":
-        # Its interval is that of the mean.
-        found |= {"estimate": _number(result.get("median")), "ci_lower": None, "ci_upper": None}
-    return found | {"average": _number(result.get("marginal_estimate")) if pooled else None}
-
-
-def _number(value: object) -> float | None:
-    """A rate between 0 and 1, or None."""
-    known = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
-    return float(value) if known else None  # type: ignore[arg-type]
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
