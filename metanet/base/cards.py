@@ -39,7 +39,8 @@ def card(
         parts.append(f"<ul class='metanet-notes' style='{_NOTES}'>{listed}</ul>")
     if method:
         parts.append(f"<div><small>{html_text(method)}</small></div>")
-    return f"<div class='metanet metanet-card {NO_MATH}' style='{_CARD}'>{''.join(parts)}</div>"
+    group = f"tabindex='0' role='group' aria-label='{html_text(title or 'Result')}'"
+    return f"<div class='metanet metanet-card {NO_MATH}' style='{_CARD}' {group}>{''.join(parts)}</div>"
 
 
 def beside(shown: str, svg: str) -> str:

@@ -91,6 +91,23 @@ def html_text(text: object) -> str:
     return html.escape(visible(text), quote=True)
 
 
+#: An identifier of a publication, or an address, in the text of a page: not in a tag, where it would follow a quote or a sign.
+_ADDRESS = re.compile(
+    r"(?<![\w/\"'=])(?:doi:(?P<doi>10\.\d{4,9}/[\w./:;()-]*\w)|(?P<url>https?://[\w.-]+(?:/(?:[\w./~%:+,=?#-]*[\w/])?)?))(?![\w&/])",
+    re.ASCII,
+)
+
+
+def linked(page: str) -> str:
+    """HTML whose texts are escaped, with its DOIs and web addresses as links; what holds other signs stays text."""
+
+    def link(found: re.Match[str]) -> str:
+        address = f"https://doi.org/{found['doi']}" if found["doi"] else found["url"]
+        return f'<a href="{address}" rel="noreferrer">{found[0]}</a>'
+
+    return _ADDRESS.sub(link, page)
+
+
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """`1 row`, `2 rows`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -12,6 +12,7 @@ from typing import Any
 from metanet.base.drawing import FIGURE_MARK
 from metanet.reporting.documents.blocks import Block, Caption, Document, Figure, Heading, Paragraph, Pointers, Preformatted
 from metanet.reporting.documents.html import blocks_of
+from metanet.reporting.documents.sections import shown_cells
 from metanet.writing.table.table import Table
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -35,7 +36,7 @@ def document_of(book: Any, title: str, origin: str = "") -> Document:
     """
     blocks: list[Block] = []
     above = ""
-    for cell in book.cells:
+    for cell in shown_cells(book):
         if cell.cell_type == "markdown":
             blocks += blocks_of(_rendered(str(cell.source)))
         elif cell.cell_type == "code":

@@ -13,6 +13,7 @@ from metanet.base.untrusted import html_text
 from metanet.base.whole_files import write_bytes, write_text
 from metanet.reporting.documents.document import document_of, figure_of
 from metanet.reporting.documents.html_figure import html_figure
+from metanet.reporting.documents.sections import shown_cells
 from metanet.reporting.page import file_links, page
 from metanet.reporting.plan.jobs import Job
 
@@ -72,6 +73,7 @@ def described(book: Any, drawings: Mapping[bytes, list[str]] | None = None) -> A
     import nbformat
 
     made = nbformat.from_dict(book)
+    made.cells = shown_cells(made)
     above, number = "", 0
     for cell in made.cells:
         if cell.cell_type == "markdown" and str(cell.source).startswith("#"):

@@ -313,7 +313,7 @@ KINDS = (
     Kind(BayesPooled, ROBUST, lambda r: f"The same studies were pooled by a Bayesian model: {_method(r)}."),
     # Its one sentence says what was done as well.
     Kind(CountBounds, ROBUST, lambda r: ""),
-    Kind(LeaveOneOut, ROBUST, lambda r: "A leave-one-out analysis was done."),
+    Kind(LeaveOneOut, ROBUST, lambda r: "" if r.reason else "A leave-one-out analysis was done."),
     Kind(
         Cumulative,
         ROBUST,

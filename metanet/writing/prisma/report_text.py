@@ -10,7 +10,7 @@ from metanet.base.arguments import checked
 from metanet.base.cards import card
 from metanet.base.display import in_sentence, interval, level_text, number, p_value, per_cent, plural
 from metanet.base.errors import ArgumentError, as_given
-from metanet.base.untrusted import listing, visible
+from metanet.base.untrusted import linked, listing, visible
 from metanet.diagnostics.method.multiverse import Multiverse
 from metanet.diagnostics.studies.count_bounds import CountBounds
 from metanet.evidence.selection import certainties
@@ -119,7 +119,7 @@ class ReportText:
 
     def _repr_html_(self) -> str:
         sources = [("", source) for source in self.sources]
-        return card("Methods", self.methods, notes=self.notes) + card("Results", self.results) + card("Sources", pairs=sources)
+        return card("Methods", self.methods, notes=self.notes) + card("Results", self.results) + linked(card("Sources", pairs=sources))
 
 
 @checked()

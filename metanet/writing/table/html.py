@@ -7,7 +7,7 @@ import re
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from metanet.base.untrusted import NO_MATH, html_text, visible
+from metanet.base.untrusted import NO_MATH, html_text, linked, visible
 
 if TYPE_CHECKING:
     from metanet.writing.table.table import Table
@@ -151,7 +151,9 @@ def html_of(table: Table) -> str:
     # Everything from data is escaped by now, so these are great_tables' own tags.
     inner = whole[whole.index("<table") : whole.rindex("</table>") + len("</table>")]
     wide = " metanet-wide" if len(table.columns) > _MANY else ""
-    return f"<div class='metanet metanet-table{wide} {NO_MATH}'><style>{_STYLE}</style>{inner}</div>"
+    # A wide table is moved sideways, also by the keys.
+    group = f"tabindex='0' role='group' aria-label='{html_text(table.title)}'"
+    return f"<div class='metanet metanet-table{wide} {NO_MATH}' {group}><style>{_STYLE}</style>{linked(inner)}</div>"
 
 
 def page_of(title: str, inner: str) -> str:
