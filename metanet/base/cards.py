@@ -54,9 +54,7 @@ def beside(shown: str, svg: str) -> str:
 def html_pairs(pairs: Iterable[tuple[str, str]]) -> str:
     """Names and texts as a table of two columns; empty where there are none."""
     left = "text-align:left;vertical-align:top"
-    cells = "".join(
-        f"<tr><th scope='row' style='{left}'>{html_text(a)}</th><td style='{left}'>{html_text(b)}</td></tr>" for a, b in pairs
-    )
+    cells = "".join(f"<tr>{_name(a, 'row', left)}<td style='{left}'>{html_text(b)}</td></tr>" for a, b in pairs)
     return f"<table class='metanet-numbers'><tbody>{cells}</tbody></table>" if cells else ""
 
 
@@ -66,9 +64,14 @@ def html_rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         return ""
     body = [list(row) for row in rows]
     sides = ["right" if _numbers([row[i] for row in body]) else "left" for i in range(len(head))]
-    top = "".join(f"<th scope='col' style='text-align:{s}'>{html_text(h)}</th>" for h, s in zip(head, sides, strict=True))
+    top = "".join(_name(h, "col", f"text-align:{s}") for h, s in zip(head, sides, strict=True))
     lines = "".join(f"<tr>{''.join(map(_cell, row, sides))}</tr>" for row in body)
     return f"<table class='metanet-rows'><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>"
+
+
+def _name(text: str, scope: str, style: str) -> str:
+    """The heading of a row or a column; one without words heads nothing."""
+    return f"<th scope='{scope}' style='{style}'>{html_text(text)}</th>" if text else f"<td style='{style}'></td>"
 
 
 def _numbers(cells: list[str]) -> bool:

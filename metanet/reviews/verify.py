@@ -396,7 +396,7 @@ def agreement_page(found: Agreement, file: str) -> str:
             f"<h2>{html_text(row.title)}</h2><p>{html_text(what)}. {html_text(row.why[:1].upper() + row.why[1:])}.</p>"
             f"<table><thead><tr><th></th><th>from the counts</th><th>in the file</th></tr></thead><tbody>{cells}</tbody></table>"
         )
-    return page(title, f'<main class="tex2jax_ignore">{"".join(parts)}</main>')
+    return page(title, f'<main id="main" class="tex2jax_ignore">{"".join(parts)}</main>')
 
 
 def _shown(value: float | None) -> str:

@@ -101,7 +101,7 @@ def method_table(fit: Pooled) -> Table:
     rows = [(title, str(entries[key])) for key, title in _CHOICES.items() if entries.get(key) is not None]
     rows += [("Source", source) for source in entries.get("sources", ())]
     columns = [Column("Choice", ("choice",)), Column("Value", ("value",))]
-    return made("Method stamp", "No method.", columns, [[text_cell(a), text_cell(b)] for a, b in rows])
+    return made("Method: every choice that affects a number", "No method.", columns, [[text_cell(a), text_cell(b)] for a, b in rows])
 
 
 @dataclass(frozen=True)

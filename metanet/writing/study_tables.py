@@ -73,7 +73,7 @@ def study_table(studies: Rates) -> Table:
     filled = [place for place, column in enumerate(columns) if place < 3 or any(row[place].text for row in rows)] if rows else range(7)
     columns, rows = [columns[place] for place in filled], [[row[place] for place in filled] for row in rows]
     reports = studies["study_id"].nunique() if "study_id" in studies else len(rows)
-    title = f"{plural(len(rows), 'row')} from {plural(int(reports), 'study', 'studies')}"
+    title = f"Studies: {plural(len(rows), 'row')} from {plural(int(reports), 'study', 'studies')}"
     return made(title, "No study fits this selection.", columns, rows)
 
 

@@ -131,7 +131,7 @@ class Diff:
         to = Path(path)
         if to.is_dir():
             raise ArgumentError(f"path={shorten(str(path))!r} is a folder. Fix: give the name of a file in it.")
-        write_text(to, page("Changes between two runs", f'<main class="tex2jax_ignore">{"".join(parts)}</main>'))
+        write_text(to, page("Changes between two runs", f'<main id="main" class="tex2jax_ignore">{"".join(parts)}</main>'))
         return to
 
 

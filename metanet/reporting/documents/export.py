@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ def export(job: Job, book: Any, staged: Path, formats: Sequence[str]) -> None:
     beside = [p for p in staged.rglob("*") if p.is_file() and not p.name.startswith(".")]
     names = sorted(p.relative_to(staged).as_posix() for p in beside if p.name not in _OWN)
     body, _ = exporter().from_notebook_node(described(book, _drawings(staged, names)))
-    whole = f'{navigation(job)}{_source(job)}{file_links(names)}<main id="main">{body}</main>'
+    whole = f'{navigation(job, body)}<main id="main">{body}</main><footer id="files">{_source(job)}{file_links(names)}</footer>'
     write_text(staged / "report.html", page(job.title, whole))
 
 
@@ -100,7 +101,13 @@ def exporter() -> Any:
     return _THREAD.exporter
 
 
-def navigation(job: Job) -> str:
-    """The link back to the list of reports."""
+#: A heading of the second level as nbconvert writes it.
+_PART = re.compile(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', re.DOTALL)
+
+
+def navigation(job: Job, body: str = "") -> str:
+    """Links to the list of reports, to the parts of the page and to its files."""
     up = "../" * len(Path(job.folder).parts)
-    return f'<nav><a href="{html_text(up)}index.html">All reports</a></nav>'
+    parts = [f'<a href="#{place}">{name}</a>' for place, name in _PART.findall(body)]
+    links = [f'<a href="{html_text(up)}index.html">All reports</a>', *parts, *(['<a href="#files">Files</a>'] if body else [])]
+    return f'<nav aria-label="Reports and parts of this one">{" ".join(links)}</nav>'

@@ -195,4 +195,5 @@ def inside(picture: Picture, label: str) -> str:
     assert head is not None  # a drawing of ours
     rest = _SAID.sub("", svg[head.end() :], count=3)
     attributes = re.sub(r'\s(role|aria-\w+)="[^"]*"', "", head[1])
+    rest = rest.replace("<a aria-label=", '<a role="link" aria-label=')
     return f'<svg{attributes} role="group" aria-label="{label}">{rest}'

@@ -222,9 +222,9 @@ def failure_page(job: Job, staged: Path, error: str, details: str) -> None:
     """A page with the traceback in the place of the report."""
     details = details.replace(str(staged), ".")
     body = (
-        f"{navigation(job)}<h1>{html_text(job.title)}</h1>"
+        f'{navigation(job)}<main id="main"><h1>{html_text(job.title)}</h1>'
         f'<div class="failed tex2jax_ignore"><p><strong>This report failed.</strong> {html_text(error)}</p></div>'
-        f"<h2>Traceback</h2><pre>{traceback_html(details)}</pre>"
+        f'<h2>Traceback</h2><pre tabindex="0">{traceback_html(details)}</pre></main>'
     )
     write_text(staged / "report.html", page(f"Failed: {job.title}", body))
     write_json(staged / "numbers.json", {**job.identity, "error": error})

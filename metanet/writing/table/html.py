@@ -7,6 +7,7 @@ import re
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from metanet.base.display import ABSENT
 from metanet.base.untrusted import NO_MATH, html_text, linked, visible
 
 if TYPE_CHECKING:
@@ -101,8 +102,8 @@ def _style(name: str) -> str:
 
 
 _STYLE, _PAGE_STYLE = _style("table.css"), _style("page.css")
-#: From so many columns on letters and gaps are smaller.
-_MANY = 9
+#: With more columns than this a row becomes a card on a phone; with more than that letters and gaps are smaller.
+_FEW, _MANY = 4, 9
 #: As wide as a digit, as wide as a point: what stands in for digits that a number does not have.
 _DIGIT, _POINT, _NO_BREAK = "\u2007", "\u2008", "\u00a0"
 _NUMBER = re.compile(r"([<>−]?\d+)(\.\d+)?")
@@ -150,10 +151,23 @@ def html_of(table: Table) -> str:
     whole = shown.as_raw_html()
     # Everything from data is escaped by now, so these are great_tables' own tags.
     inner = whole[whole.index("<table") : whole.rindex("</table>") + len("</table>")]
-    wide = " metanet-wide" if len(table.columns) > _MANY else ""
+    labels = [f"{column.spanner}: {column.label}" if column.spanner else column.label for column in table.columns]
+    inner = _CELL.sub(lambda found: _labelled(found, labels), inner)
+    wide = f"{' metanet-cards' if len(table.columns) > _FEW else ''}{' metanet-wide' if len(table.columns) > _MANY else ''}"
     # A wide table is moved sideways, also by the keys.
     group = f"tabindex='0' role='group' aria-label='{html_text(table.title)}'"
     return f"<div class='metanet metanet-table{wide} {NO_MATH}' {group}><style>{_STYLE}</style>{linked(inner)}</div>"
+
+
+#: A cell of the body, which great_tables lets name its headings; `scope` on the headings says the same in less room.
+_CELL = re.compile(r'<td headers="[^"]*-c(\d+)" class="gt_row ([^"]*)"([^>]*)>([^<]*)')
+
+
+def _labelled(found: re.Match[str], labels: list[str]) -> str:
+    """A cell with the heading of its column, which stands beside it where a narrow page has no columns."""
+    column, side, more, text = found.groups()
+    absent = " gt_absent" if text.strip() in ("", ABSENT) else ""
+    return f'<td data-label="{html_text(labels[int(column)])}" class="gt_row {side}{absent}"{more}>{text}'
 
 
 def page_of(title: str, inner: str) -> str:

@@ -62,7 +62,7 @@ def test_the_page_has_every_section(hostile_report):
         "Certainty",
         "excluded",
         "Devcic Z et al",
-        "Method stamp",
+        "Method: every choice",
         "Text for a manuscript",
         "Eligible for the synthesis of objective response",
         "300 of 648 patients or procedures",

@@ -348,7 +348,7 @@ def test_a_difference_that_rounds_to_nothing_has_no_sign():
 def test_a_selection_is_listed_with_its_sources(rates):
     table = mn.study_table(rates)
     frame = table.to_frame()
-    assert table.title == "11 rows from 9 studies"
+    assert table.title == "Studies: 11 rows from 9 studies"
     assert frame["study"].tolist() == rates["study"].tolist()
     assert frame[["events", "total"]].to_numpy().tolist() == rates[["events", "total"]].to_numpy().tolist()
     first = rates.iloc[0]
