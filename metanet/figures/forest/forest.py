@@ -280,7 +280,7 @@ def _single(fit: Pooled, second: Pooled | None, plan: Plan, fold: bool | None) -
         summary=tuple(summary),
         reference=None if fit.status == "not pooled" else fit.estimate,
         notes=(note, heterogeneity(fit, plan.preset.heterogeneity), *reasons(fit)),
-        method=legend(fit, prediction=any(row.mark is not None for row in predicted)),
+        method=legend(fit, prediction=any(row.mark is not None for row in predicted), folded=bool(note)),
     )
 
 
@@ -313,7 +313,7 @@ def _grouped(comparison: Comparison, overall: Pooled | None, plan: Plan, fold: b
         summary=tuple(summary),
         reference=None if overall is None or overall.status == "not pooled" else overall.estimate,
         notes=tuple(notes),
-        method=groups_legend(comparison, overall, shared=bool(shares), prediction=plan.show_prediction),
+        method=groups_legend(comparison, overall, studies=not many, shared=bool(shares), prediction=plan.show_prediction),
     )
 
 

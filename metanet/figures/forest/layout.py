@@ -123,7 +123,7 @@ def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = N
         further = max((label.count("\n") + _lines(under)) * LINE + (_UNDER if under else 0.0), row.tall) * size
         middles.append(y + (pitch + further) / 2)
         y += pitch + further
-        last = middles[-1] + further / 2 + BASELINE * size
+        last = middles[-1] + (0.0 if row.tall else further / 2) + BASELINE * size
         x = edges[0] - panel_left + _indent(row, size)
         texts.append(
             Placed(label, x, last - (_lines(under) * LINE + (_UNDER if under else 0.0)) * size, "left", size, row.bold, _ink(row))
