@@ -105,12 +105,14 @@ def reasons(fit: Pooled) -> tuple[str, ...]:
     return tuple(harmless(note) for note in fit.notes[:1])
 
 
-def legend(fit: Pooled, *, prediction: bool) -> str:
+def legend(fit: Pooled, *, prediction: bool, folded: bool = False) -> str:
     """What the marks mean, and the method: the small print under a figure."""
     kind = fit.method.get("study_interval")
     parts = [f"lines: {level_text(fit.level)} intervals" + (f" ({harmless(kind)})" if kind else "")]
     weighted = fit.weights.size > 0 and not any(math.isnan(w) for w in fit.weights)
-    if weighted and fit.k > 1:
+    if folded:
+        parts.insert(0, "dots: studies")
+    elif weighted and fit.k > 1:
         parts.insert(0, "squares: area by weight")
     if fit.estimate is not None and fit.status != "not pooled":
         what = f"{fit.average} rate" if is_rate(fit) and fit.status == "pooled" else "estimate"

@@ -19,6 +19,7 @@ from metanet._version import __version__
 from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.figures.page import style
+from metanet.figures.page.svg import finished
 
 
 class Description(NamedTuple):
@@ -78,20 +79,26 @@ def _shortened(text: str) -> str:
 FORMATS = ("svg", "png", "pdf", "tiff")
 #: What journals ask of a bitmap of a line drawing, at the least.
 LEAST_DPI = 300
-#: Text as paths: the same everywhere, with no font to install. Ids from a fixed salt: the same on every run.
-_SETTINGS: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": "metanet", "pdf.fonttype": 42, "savefig.bbox": None}
+#: Text as text, with the fonts that it needs in the file. Ids from a fixed salt: the same on every run.
+_SETTINGS: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "metanet", "pdf.fonttype": 42, "savefig.bbox": None}
+TEXTS = ("text", "paths")
 
 
 @checked()
 def save_figure(
-    ax_or_figure: Axes | Figure | SubFigure, path: str | os.PathLike[str], formats: Sequence[str] | None = None, dpi: int = 300
+    ax_or_figure: Axes | Figure | SubFigure | Sequence[Axes],
+    path: str | os.PathLike[str],
+    formats: Sequence[str] | None = None,
+    dpi: int = 300,
+    text: str = "text",
 ) -> list[Path]:
     """Save a figure in one or more formats.
 
     Parameters
     ----------
     ax_or_figure
-        Axes (their whole figure is saved) or a figure.
+        Axes (their whole figure is saved) or a figure; or the list of axes of ``forest(pages=True)``, which becomes one PDF of as many
+        pages, and numbered files in the other formats.
     path
         Where to: with the suffix of a format, such as "forest.png", that one file; without it the suffix of each format is appended.
         Missing folders are made.
@@ -99,6 +106,9 @@ def save_figure(
         Of "svg", "png", "pdf" and "tiff". None takes the suffix of the path, or SVG and PNG where it has none.
     dpi
         Resolution of the bitmaps, at least 300.
+    text
+        What texts are in an SVG file: "text" can be selected, searched and read aloud, and brings its fonts; "paths" is for programs
+        that do not take fonts out of the file, such as Word, LibreOffice and Inkscape. PDF always has text with its fonts.
 
     Returns
     -------
@@ -110,7 +120,7 @@ def save_figure(
     ArgumentError
         Not a figure, an unknown format, a resolution under 300 dpi, a suffix that is not one of `formats`.
     """
-    figure = _figure_of(ax_or_figure)
+    figures = _figures_of(ax_or_figure)
     base, suffix = _named(Path(path))
     if formats is None:
         formats = (suffix,) if suffix else ("svg", "png")
@@ -118,6 +128,7 @@ def save_figure(
         raise ArgumentError(f"formats={as_given(formats)} must be a list of formats, such as ('svg', 'png').")
     for name in formats:
         check_choice("formats", name, FORMATS)
+    check_choice("text", text, TEXTS)
     if suffix and suffix not in formats:
         raise ArgumentError(
             f"path={as_given(str(path))} is a file of {suffix}, and formats={formats!r}. Fix: leave one of the two out."
@@ -125,7 +136,7 @@ def save_figure(
     if isinstance(dpi, bool) or not isinstance(dpi, int) or dpi < LEAST_DPI:
         raise ArgumentError(f"dpi={as_given(dpi)} must be a whole number of at least {LEAST_DPI}.")
     base.parent.mkdir(parents=True, exist_ok=True)
-    return [_save(figure, base.with_name(f"{base.name}.{name}"), name, dpi) for name in formats]
+    return [path for name in formats for path in _files(figures, base, name, dpi, text)]
 
 
 #: Formats that are not written, and what is in their place.
@@ -149,15 +160,27 @@ def _figure_of(value: object) -> Figure:
     return found
 
 
-def _save(figure: Figure, path: Path, form: str, dpi: int) -> Path:
+def _figures_of(value: object) -> list[Figure]:
+    """The figures of one argument, each once."""
+    pages = list(value) if isinstance(value, (list, tuple)) else [value]
+    if not pages:
+        raise ArgumentError("ax_or_figure has no figure in it. Fix: give axes, a figure, or the pages of a forest plot.")
+    return list(dict.fromkeys(_figure_of(page) for page in pages))
+
+
+def _files(figures: list[Figure], base: Path, form: str, dpi: int, text: str) -> list[Path]:
+    """The files of one format: pages are one PDF, or numbered."""
+    if len(figures) == 1 or form == "pdf":
+        return [_save(figures, base.with_name(f"{base.name}.{form}"), form, dpi, text)]
+    return [_save([figure], base.with_name(f"{base.name}-{i}.{form}"), form, dpi, text) for i, figure in enumerate(figures, 1)]
+
+
+def _save(figures: list[Figure], path: Path, form: str, dpi: int, text: str) -> Path:
     # Beside its place, so that the move cannot cross to another file system; opened anew, so that the usual rights apply.
     partial = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         with partial.open("xb") as file:
-            if form == "svg":
-                file.write(_svg(figure))
-            else:
-                _write(figure, file, form, dpi)
+            _write_all(figures, file, form, dpi, text)
         os.replace(partial, path)
     except BaseException:
         with suppress(OSError):
@@ -166,9 +189,23 @@ def _save(figure: Figure, path: Path, form: str, dpi: int) -> Path:
     return path
 
 
-def _write(figure: Figure, file: BinaryIO, form: str, dpi: int) -> None:
+def _write_all(figures: list[Figure], file: BinaryIO, form: str, dpi: int, text: str) -> None:
+    if len(figures) == 1:
+        _write(figures[0], file, form, dpi, text)
+        return
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    with matplotlib.rc_context({**style.defaults(), **_SETTINGS}), PdfPages(file, metadata=_metadata(figures[0], "pdf")) as pages:
+        for figure in figures:
+            pages.savefig(figure, dpi=dpi, facecolor="white")
+
+
+def _write(figure: Figure, file: BinaryIO, form: str, dpi: int, text: str = "text") -> None:
     if form == "png":
         _write_png(figure, file, dpi)
+        return
+    if form == "svg":
+        file.write(_svg(figure, text))
         return
     options: dict[str, Any] = {"format": form, "metadata": _metadata(figure, form)}
     if form == "tiff":
@@ -176,6 +213,35 @@ def _write(figure: Figure, file: BinaryIO, form: str, dpi: int) -> None:
         del options["metadata"]
     with matplotlib.rc_context({**style.defaults(), **_SETTINGS}):
         figure.savefig(file, dpi=dpi, facecolor="white", **options)
+
+
+#: The drawings that notebooks have shown, each with the description that is in it.
+_SHOWN: WeakKeyDictionary[Figure, tuple[object, bytes]] = WeakKeyDictionary()
+
+
+def _svg(figure: Figure, text: str) -> bytes:
+    """A figure as SVG. A report shows it and then saves it: it is drawn once, as long as nothing in it has changed."""
+    about = (description_of(figure), text)
+    known = _SHOWN.get(figure)
+    if known is not None and known[0] == about and not figure.stale:
+        return known[1]
+    made = _drawn_svg(figure, text)
+    if _is_inline():
+        _SHOWN[figure] = about, made
+        figure.stale = False
+    return made
+
+
+def _is_inline() -> bool:
+    """Whether notebooks show figures when a cell has ended: nothing else waits for a figure to change."""
+    return "inline" in str(matplotlib.get_backend(auto_select=False)).lower()
+
+
+def _drawn_svg(figure: Figure, text: str) -> bytes:
+    raw, known = BytesIO(), description_of(figure) or Description("", "", "")
+    with matplotlib.rc_context({**style.defaults(), **_SETTINGS, "svg.fonttype": "path" if text == "paths" else "none"}):
+        figure.savefig(raw, format="svg", facecolor="white", metadata=_metadata(figure, "svg"))
+    return finished(raw.getvalue(), known.alt or known.title, known.text)
 
 
 #: Beyond this level a line drawing grows little smaller, and each level takes its time in every report.
@@ -204,41 +270,19 @@ def svg_image(ax_or_figure: Axes | Figure | SubFigure) -> tuple[bytes, str]:
     """A figure as SVG, and its alternative text."""
     figure = _figure_of(ax_or_figure)
     known = description_of(figure)
-    return _svg(figure), known.alt if known else ""
-
-
-#: The drawings that notebooks have shown, each with the description that is in it.
-_SHOWN: WeakKeyDictionary[Figure, tuple[object, bytes]] = WeakKeyDictionary()
-
-
-def _svg(figure: Figure) -> bytes:
-    """A figure as SVG. A report shows it and then saves it: it is drawn once, as long as nothing in it has changed."""
-    about = description_of(figure)
-    known = _SHOWN.get(figure)
-    if known is not None and known[0] == about and not figure.stale:
-        return known[1]
-    file = BytesIO()
-    _write(figure, file, "svg", LEAST_DPI)
-    if _is_inline():
-        _SHOWN[figure] = about, file.getvalue()
-        figure.stale = False
-    return file.getvalue()
-
-
-def _is_inline() -> bool:
-    """Whether notebooks show figures when a cell has ended: nothing else waits for a figure to change."""
-    return "inline" in str(matplotlib.get_backend(auto_select=False)).lower()
+    return _svg(figure, "text"), known.alt if known else ""
 
 
 def _metadata(figure: Figure, form: str) -> dict[str, str | None]:
     """What each format can hold of title, description and origin; no date, so that the bytes repeat."""
-    title, _, text = description_of(figure) or ("", "", "")
+    title, alt, text = description_of(figure) or ("", "", "")
     origin = f"metanet {__version__}, Matplotlib {matplotlib.__version__}"
     known: dict[str, str | None]
     if form == "svg":
-        known = {"Title": title, "Description": text, "Creator": origin, "Date": None}
+        # Title and description of an SVG file are its own elements.
+        known = {"Creator": origin, "Date": None}
     elif form == "png":
-        known = {"Title": title, "Description": text, "Software": origin}
+        known = {"Title": title, "Alternative": alt, "Description": text, "Software": origin}
     else:
         known = {"Title": title, "Subject": text, "Creator": origin, "CreationDate": None}
     return {key: value for key, value in known.items() if value or key in ("Date", "CreationDate")}

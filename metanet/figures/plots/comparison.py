@@ -78,7 +78,8 @@ def comparison_forest(
     >>> ax = mn.compare(rates, by="modality", bootstrap=0).forest()
     """
     if studies:
-        return forest(comparison, ax=ax, title=title, xlim=xlim, **options)
+        listed: Axes = forest(comparison, ax=ax, title=title, xlim=xlim, **options)
+        return listed
     if options:
         raise ArgumentError(f"{next(iter(options))} has an effect only with studies=True. Fix: add it.")
     fits = {harmless(name): fit for name, fit in comparison.groups.items()}
