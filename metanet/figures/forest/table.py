@@ -86,7 +86,7 @@ class Row:
     """One row; `mark` values are fractions or effects, not places on the axis.
 
     `indent` sets the label in; a `wide` label has no cells beside it and runs on up to the panel; a `vague` row, whose interval says
-    nothing, is grey.
+    nothing, is grey. `under` is a prediction interval in the same row, drawn thin under the mark.
     """
 
     label: str
@@ -96,6 +96,7 @@ class Row:
     indent: bool = False
     wide: bool = False
     vague: bool = False
+    under: Bar | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,11 @@ class Table:
     def rows(self) -> tuple[Row, ...]:
         """Studies, then summary rows."""
         return self.studies + self.summary
+
+    @property
+    def marks(self) -> tuple[Point | Diamond | Bar, ...]:
+        """Everything that is drawn in the panel."""
+        return tuple(mark for row in self.rows for mark in (row.under, row.mark) if mark is not None)
 
 
 #: A space between pieces, in text sizes; a little wide, because hinting widens text on low-resolution screens.

@@ -96,7 +96,7 @@ def _reach(table: Table, turn: Callable[[float], float], *, upwards: bool) -> fl
     Estimates and diamonds are always held, and interval ends up to `_STRETCH` times as far; a longer interval of a study
     of little weight, or a longer prediction interval, does not squeeze the others.
     """
-    marks = [row.mark for row in table.rows]
+    marks = table.marks
     needed = max((turn(v) for v in _extent(marks, whole=False)), default=0.0)
     everything = max((turn(v) for v in _extent(marks, whole=True)), default=0.0)
     if everything <= _STRETCH * needed:
@@ -111,7 +111,7 @@ def _reach(table: Table, turn: Callable[[float], float], *, upwards: bool) -> fl
 def _rate_limits(table: Table) -> tuple[float, float, float]:
     """Limits and tick step for rates: from 0, up to 100, close around narrow rates in the middle, or all."""
     full = table.scale.factor
-    values = _extent((row.mark for row in table.rows), whole=True)
+    values = _extent(table.marks, whole=True)
     if values:
         low, high = min(values), max(values)
         if 0 < high - low < min(0.1, low / 3, (1 - high) / 3):
@@ -129,7 +129,7 @@ def _rate_limits(table: Table) -> tuple[float, float, float]:
 
 def _effect_limits(table: Table) -> tuple[float, float, float]:
     """Limits and tick step for effects, on both sides of the pooled one."""
-    needed = _extent((row.mark for row in table.rows), whole=False)
+    needed = _extent(table.marks, whole=False)
     if not needed:
         return -1.0, 1.0, 0.5
     middle = (min(needed) + max(needed)) / 2 if table.reference is None else table.reference
@@ -153,7 +153,7 @@ def _ratio_axis(table: Table) -> Axis:
         choices = [t for m in _MANTISSAS for t in [_log_ticks(m, lower, upper)] if len(t) <= _MOST_TICKS]
         ticks = choices[0] if choices else _decades(lower, upper)
         return Axis(lower, upper, ticks, tuple(_ratio_label(t, scale) for t in ticks), log=True)
-    marks = [row.mark for row in table.rows]
+    marks = table.marks
     values = [v for v in _extent(marks, whole=False) if v > 0]
     middle = math.log(table.reference) if table.reference is not None and table.reference > 0 else 0.0
     reaching = [abs(math.log(v) - middle) for v in values] + [abs(middle)]
