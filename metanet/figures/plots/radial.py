@@ -80,8 +80,8 @@ def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None
     if not there.any():
         return saying(ax, "Radial plot", title, "No study has an effect with a standard error, so nothing can be drawn.")
     if fit.edge:
-        return saying(ax, "Radial plot", title, f"{_EDGES[fit.edge]}: the standard errors of the studies would come from the continuity "
-                      f"correction alone, so there is no line to draw. {fit.sentence()}")  # fmt: skip
+        reason = "the standard errors of the studies would come from the continuity correction alone, so there is no line to draw"
+        return saying(ax, "Radial plot", title, f"{_EDGES[fit.edge]}: {reason}. {fit.sentence()}")
     subject = subject_of_fit(fit)
     name = subject.axis(fit.response, fit.measure, log=fit.response == "ratio")
     to_response, slope = _scale(fit)
