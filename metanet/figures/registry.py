@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import wraps
 from importlib import import_module
+from inspect import Parameter, signature
 from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
 from metanet.base.arguments import checked
-from metanet.base.errors import ArgumentError
+from metanet.base.errors import ArgumentError, as_given
 from metanet.figures import plots
+from metanet.figures.page.finish import finish
+from metanet.figures.page.options import without_notes
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -78,7 +82,15 @@ def chart(
         def drawn(*args: P.args, **options: P.kwargs) -> R:
             if args or first in options:
                 figure.check(first, args[0] if args else options[first])
-            return inner(*args, **options)
+            notes = options.pop("notes", True)
+            if not isinstance(notes, bool):
+                raise ArgumentError(f"notes={as_given(notes)} must be True or False.")
+            with nullcontext() if notes else without_notes():
+                made = inner(*args, **options)
+                finish(made)
+            return made
+
+        _document_notes(drawn)
 
         kinds = takes if isinstance(takes, tuple) else (takes,)
         figure = Figure(name, title, kinds, (makers,) if isinstance(makers, str) else makers, drawn)
@@ -86,6 +98,24 @@ def chart(
         return drawn
 
     return enter
+
+
+#: The argument that every figure has.
+_NOTES = """    notes
+        False leaves the small print off the picture. The axes have it as text in any case: ``ax.metanet_caption``.
+"""
+
+
+def _document_notes(function: Callable[..., Any]) -> None:
+    """Enter `notes` into the signature and the documentation of a figure."""
+    known = signature(function)
+    parameters = list(known.parameters.values())
+    end = len(parameters) - (parameters[-1].kind is Parameter.VAR_KEYWORD)
+    parameters.insert(end, Parameter("notes", Parameter.KEYWORD_ONLY, default=True, annotation="bool"))
+    function.__signature__ = known.replace(parameters=parameters)  # type: ignore[attr-defined]
+    head, found, tail = (function.__doc__ or "").partition("\n\n    Returns\n")
+    if found:
+        function.__doc__ = f"{head}\n{_NOTES.rstrip()}{found}{tail}"
 
 
 def _load(name: str | None = None) -> None:

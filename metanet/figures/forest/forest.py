@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, as_given, check_choice
@@ -19,6 +19,7 @@ from metanet.figures.forest.captions import (
     reasons,
     subject_of_comparison,
 )
+from metanet.figures.forest.pages import folded_groups, folded_studies, folds, in_pages
 from metanet.figures.forest.presets import ForestPreset, preset_of
 from metanet.figures.forest.render import draw_table
 from metanet.figures.forest.rows import (
@@ -35,9 +36,10 @@ from metanet.figures.forest.rows import (
     weights_of,
 )
 from metanet.figures.forest.table import Row, Table
+from metanet.figures.page.page import caption_of, set_caption
 from metanet.figures.page.save import describe
 from metanet.figures.page.scale import Scale, effect_scale, rows_of
-from metanet.figures.page.subject import alternative_of, subject_of_fit
+from metanet.figures.page.subject import Subject, alternative_of, subject_of_fit
 from metanet.figures.page.text import harmless
 from metanet.figures.registry import chart
 from metanet.models.comparison.result import Comparison
@@ -71,7 +73,9 @@ def forest(
     favours: tuple[str, str] | None = None,
     preset: str | ForestPreset = "metanet",
     backend: Literal["metanet", "forestplot"] = "metanet",
-) -> Axes:
+    fold: bool | None = None,
+    pages: bool = False,
+) -> Any:
     """Draw the forest plot of a pooled result, or of a comparison with the studies of each group.
 
     Parameters
@@ -117,12 +121,17 @@ def forest(
     backend
         "metanet", or "forestplot" for the package of that name, which draws the labelled table and intervals; it needs
         ``pip install forestplot`` and takes neither `ax`, `second`, `xlim`, groups nor judgements.
+    fold
+        Whether studies have no rows of their own: a comparison then has a row a group, and a single result its studies as thin
+        lines without names. None folds more than 60 rows, and the notes say so.
+    pages
+        Draw all studies on pages of about 40 rows, with the same columns and the same axis, the pooled rows on the last.
 
     Returns
     -------
     Axes
-        The axes of the panel. In a notebook the figure shows itself at the end of the cell; elsewhere nothing is shown
-        and nothing is registered with pyplot: see `save_figure`.
+        The axes of the panel; with `pages` a list of them, which `save_figure` makes one PDF of. In a notebook the figure shows
+        itself at the end of the cell; elsewhere nothing is shown and nothing is registered with pyplot: see `save_figure`.
 
     Raises
     ------
@@ -148,7 +157,10 @@ def forest(
         ascending=ascending,
         show_prediction=show_prediction,
     )
-    table = _table(fit, second, overall, plan)
+    if pages and (ax is not None or fold or backend == "forestplot"):
+        other = "ax" if ax is not None else "fold" if fold else "backend"
+        raise ArgumentError(f"pages=True has no use for {other}. Fix: leave one of the two out.")
+    table = _table(fit, second, overall, plan, False if pages or backend == "forestplot" else fold)
     subject = subject_of_comparison(fit) if isinstance(fit, Comparison) else subject_of_fit(fit)
     table = replace(
         table,
@@ -174,15 +186,32 @@ def forest(
         if isinstance(fit, Comparison):
             raise ArgumentError("backend='forestplot' draws one result, not groups. Fix: leave backend out.")
         axes = draw_with_forestplot(table)
+    elif pages:
+        return _paged(fit, subject, table)
     else:
         axes = draw_table(table, ax)
+    _describe(fit, subject, table, axes)
+    return axes
+
+
+def _paged(fit: Pooled | Comparison, subject: Subject, table: Table) -> list[Axes]:
+    """The figures of all pages; each has the whole caption."""
+    made = []
+    for page in in_pages(table):
+        axes = draw_table(page, None)
+        set_caption(axes, caption_of((*table.notes, table.method)))
+        _describe(fit, subject, page, axes)
+        made.append(axes)
+    return made
+
+
+def _describe(fit: Pooled | Comparison, subject: Subject, table: Table, axes: Axes) -> None:
     if isinstance(fit, Comparison):
         told = groups_alternative("Forest plot", subject, fit)
         describe(axes, table.title or "Forest plot", groups_alt_text(fit), told, axis=table.axis_name)
     else:
         told = alternative_of("Forest plot", subject, fit)
         describe(axes, table.title or "Forest plot", alt_text(fit), told, axis=table.axis_name)
-    return axes
 
 
 def single_table(fit: Pooled, columns: Sequence[str] | None = None) -> Table:
@@ -194,7 +223,7 @@ def single_table(fit: Pooled, columns: Sequence[str] | None = None) -> Table:
     )
     chosen = table_columns(plan.names, frame, plan.scale, fit.level, style, plan.headings, _kind(fit, None))
     name = subject_of_fit(fit).axis(fit.response, fit.measure, log=plan.scale.log)
-    return replace(_single(fit, None, plan), columns=tuple(chosen), preset=style, axis_name=name)
+    return replace(_single(fit, None, plan, None), columns=tuple(chosen), preset=style, axis_name=name)
 
 
 def _measure(fit: Pooled | Comparison) -> str:
@@ -224,18 +253,18 @@ def _data(fit: Pooled | Comparison, per: str) -> tuple[pd.DataFrame, Scale]:
     return fit.studies, effect_scale(fit.response, fit.measure, per, rows_of(fit))
 
 
-def _table(fit: Pooled | Comparison, second: Pooled | None, overall: Pooled | None, plan: Plan) -> Table:
+def _table(fit: Pooled | Comparison, second: Pooled | None, overall: Pooled | None, plan: Plan, fold: bool | None) -> Table:
     """Rows, notes and small print; every argument is checked here, before a figure exists."""
     if isinstance(fit, Comparison):
         if second is not None:
             raise ArgumentError("second applies to one result, not to a comparison. Fix: use overall.")
-        return _grouped(fit, overall, plan)
+        return _grouped(fit, overall, plan, fold)
     if overall is not None:
         raise ArgumentError("overall applies to a comparison. Fix: mn.forest(mn.compare(data, by), overall=fit).")
-    return _single(fit, second, plan)
+    return _single(fit, second, plan, fold)
 
 
-def _single(fit: Pooled, second: Pooled | None, plan: Plan) -> Table:
+def _single(fit: Pooled, second: Pooled | None, plan: Plan, fold: bool | None) -> Table:
     if second is not None:
         _check_other("second", fit, second)
     predicted = prediction_rows(fit, plan)
@@ -243,35 +272,40 @@ def _single(fit: Pooled, second: Pooled | None, plan: Plan) -> Table:
     # One study is the same under every model.
     if second is not None and fit.status != "not pooled":
         summary.append(summary_row(second, plan, second=True))
+    rows, note = folded_studies(fit, plan) if folds(fold, fit.k) else (study_rows(fit, plan), "")
     return Table(
         scale=plan.scale,
         columns=(),
-        studies=tuple(study_rows(fit, plan)),
+        studies=tuple(rows),
         summary=tuple(summary),
         reference=None if fit.status == "not pooled" else fit.estimate,
-        notes=(heterogeneity(fit, plan.preset.heterogeneity), *reasons(fit)),
+        notes=(note, heterogeneity(fit, plan.preset.heterogeneity), *reasons(fit)),
         method=legend(fit, prediction=any(row.mark is not None for row in predicted)),
     )
 
 
-def _grouped(comparison: Comparison, overall: Pooled | None, plan: Plan) -> Table:
+def _grouped(comparison: Comparison, overall: Pooled | None, plan: Plan, fold: bool | None) -> Table:
     rows: list[Row] = []
+    many = folds(fold, sum(fit.k for fit in comparison.groups.values()))
     if overall is not None:
         _check_overall(comparison, overall)
     shares = weights_of(comparison, overall)
     for name, fit in comparison.groups.items():
         # An empty row parts the groups.
         rows += [Row("")] if rows else []
-        rows += group_rows(str(name), fit, plan, shares.get(name))
+        rows += group_rows(str(name), fit, plan, shares.get(name)) if not many else []
+    told = ""
+    if many:
+        rows, told = folded_groups(comparison, plan, {str(name): sum(share) for name, share in shares.items()})
     summary: list[Row] = []
-    notes = [comparison.test_sentence(), *doubts(comparison)]
+    notes = [told, comparison.test_sentence(), *doubts(comparison)]
     if overall is not None:
         label = summary_row(overall, plan).label
         if plan.preset.summary is None and overall.status != "not pooled":
             label = f"All studies: {label[0].lower()}{label[1:]}"
         summary = [summary_row(overall, plan, label=label), *average_rows(overall, plan), *prediction_rows(overall, plan)]
         line = heterogeneity(overall, plan.preset.heterogeneity)
-        notes.insert(0, line.replace("Heterogeneity", "Heterogeneity of all studies", 1))
+        notes.insert(1, line.replace("Heterogeneity", "Heterogeneity of all studies", 1))
     return Table(
         scale=plan.scale,
         columns=(),

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 from metanet.figures.forest.table import Cell, Column, Judgement, Parts, Row, Table
 from metanet.figures.page import style
+from metanet.figures.page.options import reworded
+from metanet.figures.page.page import note_size
 from metanet.figures.page.text import BASELINE, LINE, Side, width_of, wrap
 
 #: In text sizes: widths ...
@@ -23,13 +25,15 @@ _ROW_TIGHT = 1.62
 _TIGHT_FROM = 26
 _RULE_GAP = 0.45
 _AXIS = 3.6
-_AXIS_LINES = 4
+_AXIS_LINES = 8
 #: Matplotlib draws the name itself, by the hinting of whoever shows the figure.
 _AXIS_SLACK = 1.06
 _PARAGRAPH_GAP = 0.55
 #: How far the rows of a group are set in; a column of judgements and its discs.
 _INDENT = 1.0
 _JUDGED = 1.5
+#: Between a name and what stands under it.
+_UNDER = 0.12
 DISC = 1.28
 #: Hinting moves glyphs by fractions of a pixel; a little room keeps neighbours apart at every resolution.
 _SLACK = 1.02
@@ -88,13 +92,15 @@ class _Measured:
 
 def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = None) -> Layout:
     """Place a table set in `size` points; the panel takes what `width` leaves to it (None: its natural width)."""
-    columns = _with_room([_measure(column, table.rows, size) for column in table.columns], table.rows, size)
+    room = _label_room(table, size, width)
+    columns = _with_room([_measure(column, table.measured, size, room) for column in table.columns], table.measured, size, room)
     edges, panel_left, panel, canvas = _across(columns, size, width)
     left, inner = _MARGIN * size - panel_left, canvas - 2 * _MARGIN * size
 
     # Down: from the top of the panel, which is the rule under the headings.
     texts: list[Placed] = []
-    heading = _HEADING * size
+    second = wrap(table.columns[0].under, columns[0].width / _SLACK, size) if table.columns[0].under else ""
+    heading = (_HEADING + _lines(second) * LINE) * size
     top = 0.6 * size + heading
     if table.title:
         letter = style.TITLE_SIZE * size / style.TEXT_SIZE
@@ -111,17 +117,25 @@ def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = N
             rules.append(y + _RULE_GAP * size)
             y += 2 * _RULE_GAP * size
         # A label without cells beside it may run on up to the panel.
-        room = panel_left - _PANEL_GAP * size - edges[0]
-        label = _row_label(row, size, room / _SLACK if row.wide else None)
-        further = label.count("\n") * LINE * size
+        along = panel_left - _PANEL_GAP * size - edges[0]
+        label = _row_label(row, size, along / _SLACK if row.wide else room)
+        under = _under(row, size, columns[0].width / _SLACK)
+        further = max((label.count("\n") + _lines(under)) * LINE + (_UNDER if under else 0.0), row.tall) * size
         middles.append(y + (pitch + further) / 2)
         y += pitch + further
         last = middles[-1] + further / 2 + BASELINE * size
-        texts.append(Placed(label, edges[0] - panel_left + _indent(row, size), last, "left", size, row.bold, _ink(row)))
+        x = edges[0] - panel_left + _indent(row, size)
+        texts.append(
+            Placed(label, x, last - (_lines(under) * LINE + (_UNDER if under else 0.0)) * size, "left", size, row.bold, _ink(row))
+        )
+        if under:
+            texts.append(Placed(under, x, last, "left", size, colour=style.VAGUE if row.vague else style.SOFT))
     panel_height = y + _RULE_GAP * size
+    if second:
+        texts.append(Placed(second, edges[0] - panel_left, -(_HEADING / 2 - BASELINE) * size, "left", size, colour=style.INK))
     discs: list[Disc] = []
     for c, edge in zip(columns, edges, strict=True):
-        texts += _column_texts(c, edge - panel_left, table.rows, middles, -heading / 2, size)
+        texts += _column_texts(c, edge - panel_left, table.rows, middles, -(_HEADING / 2 + _lines(second) * LINE) * size, size)
         discs += [
             Disc(edge - panel_left + c.width / 2, middle, cell.colour)
             for row, middle in zip(table.rows, middles, strict=True)
@@ -130,12 +144,14 @@ def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = N
 
     # The name of the axis may reach beyond the panel, as far on both sides, but not so far that it no longer stands under it.
     beyond = min(panel_left - _MARGIN * size, canvas - panel_left - panel - _MARGIN * size, 0.35 * panel)
-    axis_name = wrap(table.axis_name or table.scale.name, (panel + 2 * max(0.0, beyond)) / _AXIS_SLACK, size, lines=_AXIS_LINES)
+    axis_name = wrap(
+        reworded(table.axis_name or table.scale.name), (panel + 2 * max(0.0, beyond)) / _AXIS_SLACK, size, lines=_AXIS_LINES
+    )
     y = panel_height + (_AXIS + axis_name.count("\n") * LINE) * size
     if table.favours is not None:
         y += 1.1 * size
         texts += _favours(table.favours, panel, y - 0.75 * size, size)
-    small = style.NOTE_SIZE * size / style.TEXT_SIZE
+    small = note_size(size)
     paragraphs = [*((note, size, style.INK) for note in table.notes), (table.method, small, style.SOFT)]
     for text, letter, colour in paragraphs:
         if text:
@@ -198,34 +214,51 @@ def _ink(row: Row) -> str:
     return style.VAGUE if row.vague else style.INK
 
 
-def _row_label(row: Row, size: float, room: float | None = None) -> str:
-    """A label in lines, as wide as the column of labels may be, or as the given `room`."""
-    width = (_LABEL_MOST * size if room is None else room) - _indent(row, size)
-    return wrap(row.label, width, size, bold=row.bold, lines=3)
+def _row_label(row: Row, size: float, room: float) -> str:
+    """A label in lines of `room` points; one without cells beside it may have more of them."""
+    return wrap(row.label, room - _indent(row, size), size, bold=row.bold, lines=8 if row.wide else 3)
 
 
-def _with_room(columns: list[_Measured], rows: tuple[Row, ...], size: float) -> list[_Measured]:
+def _under(row: Row, size: float, room: float) -> str:
+    return wrap(row.under, room - _indent(row, size), size) if row.under else ""
+
+
+def _lines(text: str) -> int:
+    return 1 + text.count("\n") if text else 0
+
+
+def _label_room(table: Table, size: float, width: float | None) -> float:
+    """How wide labels may be: in a narrow column with lines under them what the least panel and the other columns leave."""
+    first, *others = table.columns
+    if width is None or not first.under:
+        return _LABEL_MOST * size
+    beside = sum(_measure(column, table.measured, size, 0.0).width + _COLUMN_GAP * size for column in others)
+    free = width - (2 * _MARGIN + _PANEL_LEAST + _PANEL_GAP * (2 if others else 1.5)) * size - beside
+    return max(8 * size, free / _SLACK**2)
+
+
+def _with_room(columns: list[_Measured], rows: tuple[Row, ...], size: float, room: float) -> list[_Measured]:
     """The columns with a first one that leaves wide labels enough room up to the panel."""
     left = [c.width for c in columns if not c.column.right]
     there = sum(left) + _COLUMN_GAP * size * (len(left) - 1)
     wanted = max((width_of(row.label, size, row.bold) * _SLACK**2 for row in rows if row.wide), default=0.0)
-    missing = min(wanted, _LABEL_MOST * size) - there
+    missing = min(wanted, room) - there
     return columns if missing <= 0 else [replace(columns[0], width=columns[0].width + missing), *columns[1:]]
 
 
-def _measure(column: Column, rows: tuple[Row, ...], size: float) -> _Measured:
+def _measure(column: Column, rows: tuple[Row, ...], size: float, room: float) -> _Measured:
     """Width of a column: its widest cell or its heading."""
     heading = width_of(column.heading, size, True)
     if column.key == "study":
-        widest = max(
-            (
-                _indent(row, size) + width_of(line, size, row.bold)
-                for row in rows
-                if not row.wide
-                for line in _row_label(row, size).split("\n")
-            ),
-            default=0.0,
-        )
+        own = [
+            _indent(row, size) + width_of(line, size, row.bold)
+            for row in rows
+            if not row.wide
+            for line in _row_label(row, size, room).split("\n")
+        ]
+        own += [_indent(row, size) + width_of(line, size) for row in rows if row.under for line in _under(row, size, room).split("\n")]
+        own += [width_of(line, size) for line in wrap(column.under, room, size).split("\n") if line]
+        widest = max(own, default=0.0)
         return _Measured(column, max(widest, heading) * _SLACK, (), 0.0)
     cells = [row.cells[column.key] for row in rows if column.key in row.cells]
     blocks = [cell for cell in cells if isinstance(cell, Parts)]

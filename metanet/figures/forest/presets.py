@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, check_choice
 from metanet.figures.page import style
-from metanet.figures.page.text import Side
+from metanet.figures.page.options import chosen, numbers, reworded
 
 #: The place of the panel among the columns.
 PANEL = "|"
@@ -56,22 +56,13 @@ class ForestPreset:
     diamond: str = style.DIAMOND
     prediction: str = style.PREDICTION
 
-    @property
-    def pieces(self) -> tuple[Side, ...]:
-        """The alignment of an estimate and its limits; limits joined by a dash are one piece."""
-        return ("right", "right", "right") if " " in self.interval[1] else ("right", "right")
-
     @checked()
-    def limits(self, lower: str, upper: str) -> tuple[str, ...]:
-        """Two limits as one or two pieces of a cell."""
+    def limits(self, lower: str, upper: str) -> str:
+        """Two limits as they stand behind an estimate."""
         opening, between, closing = self.interval
-        if " " not in between:
-            # A dash next to a minus sign is illegible.
-            between = " to " if "−" in lower + upper else between
-            return (f"{opening}{lower}{between}{upper}{closing}",)
-        # A word between belongs to the second limit, a comma to the first.
-        head, _, tail = between.partition(" ")
-        return f"{opening}{lower}{head}", f"{tail}{upper}{closing}"
+        # A dash next to a minus sign is illegible.
+        between = " to " if " " not in between and "−" in lower + upper else reworded(between)
+        return f"{opening}{lower}{between}{upper}{closing}"
 
     @checked()
     def written(self, text: str) -> str:
@@ -80,9 +71,12 @@ class ForestPreset:
             text = re.sub(r"(?<=[\d∞]) %", self.per_cent_sign, text)
         if not self.p_zero:
             text = re.sub(r"\b([pP] [=<>]) 0\.", r"\1 .", text)
-        if self.decimal != ".":
-            text = re.sub(r"(?<=\d)\.(?=\d)", self.decimal, text)
-        return text
+        return numbers(reworded(text), self.sign)
+
+    @property
+    def sign(self) -> str:
+        """The decimal sign: that of the style, unless another was chosen for all figures."""
+        return self.decimal if self.decimal != "." else chosen().decimal or "."
 
 
 FOREST_PRESETS: Mapping[str, ForestPreset] = {

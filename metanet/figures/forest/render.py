@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from matplotlib.transforms import blended_transform_factory
 
-from metanet.base.errors import ArgumentError, MetanetWarning
+from metanet.base.errors import ArgumentError
 from metanet.figures.forest.layout import DISC, Layout, lay_out
+from metanet.figures.forest.narrow import fitted
 from metanet.figures.forest.presets import ForestPreset
-from metanet.figures.forest.table import Bar, Diamond, Point, Table
+from metanet.figures.forest.table import Bar, Diamond, Point, Swarm, Table
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, axis_for
-from metanet.figures.page.canvas import discard, new_figure, wanted_width, warn_if_unreadable
+from metanet.figures.page.canvas import discard, new_figure, wanted_width
+from metanet.figures.page.options import chosen
+from metanet.figures.page.page import caption_of, set_caption
 from metanet.figures.page.scale import Scale
 from metanet.figures.page.text import LINE, AlignedLabel, Label
 
@@ -38,6 +42,8 @@ _ARROW = 0.5
 _BAR_ARROW = 0.85
 _CENTRE = 0.24
 _DOT = 0.5
+#: More studies without rows than this are a bitmap.
+_BITMAP = 400
 
 
 @dataclass(frozen=True)
@@ -55,12 +61,14 @@ class Panel:
         self._guides(table)
         placed = list(zip((row.mark for row in table.rows), self.layout.rows, strict=True))
         for row, y in zip(table.rows, self.layout.rows, strict=True):
-            if row.under is not None:
-                self._bar(row.under, y, _THIN_BAR)
+            if row.prediction is not None:
+                self._bar(row.prediction, y, _THIN_BAR)
         self._points([(mark, y) for mark, y in placed if isinstance(mark, Point)])
         for mark, y in placed:
             if isinstance(mark, Diamond):
                 self._diamond(mark, y)
+            elif isinstance(mark, Swarm):
+                self._swarm(mark, y, next(row.tall for row in table.rows if row.mark is mark))
             elif isinstance(mark, Bar):
                 self._bar(mark, y, _BAR)
 
@@ -127,6 +135,30 @@ class Panel:
                     label=name,
                 )
 
+    def _swarm(self, mark: Swarm, y: float, tall: float) -> None:
+        """One thin line a study over the height of the row, the first on top; of very many they are a bitmap, also in vector files."""
+        k, high = len(mark.points), tall * self.layout.size
+        pitch = high / k
+        ys = y - high / 2 + (np.arange(k) + 0.5) * pitch
+        places = np.array([[self.scale.place(v) for v in (p.value, p.lower, p.upper)] for p in mark.points])
+        low, high_end = (np.clip(places[:, i], self.axis.lower, self.axis.upper) for i in (1, 2))
+        known = np.isfinite(places).all(1) & (low <= high_end)
+        lines = LineCollection(
+            [((a, at), (b, at)) for a, b, at in zip(low[known], high_end[known], ys[known], strict=True)],
+            colors=self.preset.square,
+            linewidths=min(0.9, max(0.2, 0.5 * pitch)),
+            alpha=0.45,
+            zorder=2,
+            label="_interval",
+            rasterized=k > _BITMAP,
+        )
+        lines.set_clip_on(False)
+        self.ax.add_collection(lines, autolim=False)
+        inside = known & (places[:, 0] >= self.axis.lower) & (places[:, 0] <= self.axis.upper)
+        side = min(_DOT * self.layout.size, max(0.8, 1.2 * pitch))
+        dots = self.ax.scatter(places[inside, 0], ys[inside], s=side**2, color=style.INK, linewidths=0, zorder=3, label="_dots")
+        dots.set(clip_on=False, rasterized=k > _BITMAP)
+
     def _line(self, lower: float, upper: float, y: float, colour: str, width: float, label: str) -> None:
         """A line from `lower` to `upper`, as far as it lies on the axis."""
         if lower <= upper:
@@ -178,38 +210,33 @@ def draw_table(table: Table, ax: Axes | None) -> Axes:
 
     A given `ax` keeps its figure: the table is scaled down until it fits, never up.
     """
-    axis = axis_for(table)
+    axis, caption = axis_for(table), caption_of((*table.notes, table.method))
+    if not chosen().notes:
+        table = replace(table, notes=(), method="")
     if ax is not None:
         if not isinstance(ax, Axes):
             raise ArgumentError(f"ax must be Matplotlib axes, not {type(ax).__name__}.")
         with style.settings():
             layout, left, top = _fit(table, ax)
+            set_caption(ax, caption)
             return _draw(table, axis, layout, ax, left, top)
     layout = _for_column(table)
     # Outside of our settings: the first figure of a notebook imports pyplot, whose backend sets the notebook's own.
     figure = new_figure(layout.width / 72, layout.height / 72)
     try:
         with style.settings():
-            return _draw(table, axis, layout, figure.add_axes((0, 0, 1, 1)), 0.0, 0.0)
+            own = figure.add_axes((0, 0, 1, 1))
+            set_caption(own, caption)
+            return _draw(table, axis, layout, own, 0.0, 0.0)
     except BaseException:
         discard(figure)
         raise
 
 
 def _for_column(table: Table) -> Layout:
-    """The natural layout, or one as wide as the column that was asked for: the panel gives way first, then the text shrinks."""
+    """The natural layout, or one as wide as the column that was asked for."""
     width = wanted_width()
-    if width is None:
-        return lay_out(table)
-    size = style.TEXT_SIZE
-    layout = lay_out(table, size, width)
-    for _ in range(12):
-        if layout.width <= width * 1.0001:
-            break
-        size *= max(0.5, 0.999 * width / layout.width)
-        layout = lay_out(table, size, width)
-    warn_if_unreadable(size, 4)
-    return layout
+    return lay_out(table, chosen().size) if width is None else fitted(table, width)
 
 
 def _canvas(ax: Axes) -> tuple[Figure | SubFigure, float, float]:
@@ -225,9 +252,8 @@ def _fit(table: Table, ax: Axes) -> tuple[Layout, float, float]:
     """A layout for the place of `ax`, with its left and upper edge in points."""
     _, width, height = _canvas(ax)
     place = ax.get_position()
-    natural = lay_out(table)
-    size = style.TEXT_SIZE
-    layout = natural
+    size = chosen().size
+    layout = lay_out(table, size)
     # The panel gives way first; then the text shrinks, and paragraphs wrap anew, so that a few rounds are needed.
     for _ in range(12):
         layout = lay_out(table, size, place.width * width)
@@ -235,13 +261,6 @@ def _fit(table: Table, ax: Axes) -> tuple[Layout, float, float]:
         if excess <= 1.001:
             break
         size *= max(0.5, 0.99 / excess)
-    if size < style.SMALLEST_READABLE:
-        warnings.warn(
-            f"The axes are too small for this figure: its text has {size:.1f} points. Fix: leave ax out, or give axes of "
-            f"{natural.width / 72:.1f} by {natural.height / 72:.1f} inches.",
-            MetanetWarning,
-            stacklevel=4,
-        )
     return layout, place.x0 * width, (1 - place.y1) * height
 
 
@@ -277,7 +296,14 @@ def _draw(table: Table, axis: Axis, layout: Layout, ax: Axes, left: float, top: 
         )
     for text in layout.texts:
         label: Label
-        properties: dict[str, Any] = {"size": text.size, "bold": text.bold, "color": text.colour, "transform": transform, "zorder": 4}
+        properties: dict[str, Any] = {
+            "raw": True,
+            "size": text.size,
+            "bold": text.bold,
+            "color": text.colour,
+            "transform": transform,
+            "zorder": 4,
+        }
         if text.parts:
             offsets = [(x / width, piece, side, bold) for x, piece, side, bold in text.parts]
             label = AlignedLabel((x0 + text.x) / width, text.y, text.text, offsets, **properties)
@@ -308,7 +334,7 @@ def _dress(ax: Axes, axis: Axis, layout: Layout) -> None:
         color=style.INK,
         labelcolor=style.INK,
         labelsize=size * 0.9,
-        labelfontfamily=style.FAMILY,
+        labelfontfamily=list(style.primary()),
         direction="out",
         bottom=True,
         top=False,

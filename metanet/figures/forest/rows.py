@@ -19,6 +19,7 @@ from metanet.figures.forest.layout import shorten_cell
 from metanet.figures.forest.presets import PANEL, ForestPreset
 from metanet.figures.forest.table import (
     COUNT_SIDES,
+    ESTIMATE_SIDES,
     PIECE_GAP,
     Bar,
     Cell,
@@ -30,6 +31,7 @@ from metanet.figures.forest.table import (
     count_cell,
     estimate_cell,
 )
+from metanet.figures.page.options import reworded
 from metanet.figures.page.page import bold_if
 from metanet.figures.page.scale import Scale, value_column
 from metanet.figures.page.text import harmless
@@ -124,17 +126,17 @@ def table_columns(
     `kind` is what the intervals are called.
     """
     said = {**preset.headings, **headings}
-    out = [Column("study", said.get("study", "Study"))]
+    out = [Column("study", said.get("study", preset.written("Study")))]
     right, marked = False, PANEL in names
     for name in names:
         right = right or (name == PANEL if marked else name in _RIGHT)
         if name in PAIRS:
-            out.append(Column(name, said.get(name, _PAIR_HEADINGS[name]), "center", COUNT_SIDES, 0.0, right))
+            out.append(Column(name, said.get(name, preset.written(_PAIR_HEADINGS[name])), "center", COUNT_SIDES, 0.0, right))
         elif name == "rate":
             heading = said.get(name, preset.written(scale.heading(level, kind)))
-            out.append(Column(name, heading, "right", preset.pieces, PIECE_GAP, right))
+            out.append(Column(name, heading, "right", ESTIMATE_SIDES, PIECE_GAP, right))
         elif name == "weight":
-            out.append(Column(name, said.get(name, "Weight"), "right", right=right))
+            out.append(Column(name, said.get(name, preset.written("Weight")), "right", right=right))
         elif name != PANEL:
             numbers = all(_is_number(v) or absent(v) for v in _values(frame, name))
             out.append(Column(name, said.get(name, _heading(name)), "right" if numbers else "left", right=right))
@@ -182,7 +184,7 @@ def _time(value: float) -> str:
 
 def weight_cell(share: float, preset: ForestPreset) -> str:
     """A share in the estimate, per cent; a heading that says so keeps the sign out of the cells."""
-    text = display.per_cent(share).replace(".", preset.decimal)
+    text = display.per_cent(share).replace(".", preset.sign)
     return text if text == display.ABSENT or "%" in preset.headings.get("weight", "") else f"{text}{preset.per_cent_sign}"
 
 
@@ -344,7 +346,7 @@ def plan_for(
         names=names,
         judged=check_judgements(risk_of_bias, frame),
         headings={name: harmless(text, 60) for name, text in said.items()},
-        scale=scale.with_decimal(preset.decimal),
+        scale=scale.with_decimal(preset.sign),
         preset=preset,
         sort=sort,
         ascending=ascending,
@@ -396,15 +398,20 @@ def _identity(row: Mapping[Hashable, Any]) -> tuple[Any, ...]:
     return tuple(row[name] for name in ("study", *SUMS, "person_time", "yi", "vi") if name in row)
 
 
+def group_title(name: str, fit: Pooled) -> str:
+    """The name of a group with the number of its studies."""
+    many = display.plural(fit.study_count, "study", "studies")
+    if fit.study_count != fit.k:
+        many = f"{display.plural(fit.k, 'arm')} of {many}"
+    return f"{harmless(name)} ({reworded(many)})"
+
+
 def group_rows(name: str, fit: Pooled, plan: Plan, weights: Sequence[float] | None = None) -> list[Row]:
     """A group: its name and number of studies, its studies, its subtotal with what else is known of it.
 
     Without `weights` in a result of all studies, squares are compared within the group.
     """
-    many = display.plural(fit.study_count, "study", "studies")
-    if fit.study_count != fit.k:
-        many = f"{display.plural(fit.k, 'arm')} of {many}"
-    title = f"{harmless(name)} ({many})"
+    title = group_title(name, fit)
     rows = [Row(title, bold=bold_if(True, title), wide=True)]
     studies = study_rows(fit, plan, indent=True, weights=weights)
     rows += studies if weights is not None else _within(studies)

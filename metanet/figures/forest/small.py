@@ -12,6 +12,8 @@ from metanet.figures.forest.forest import single_table
 from metanet.figures.forest.render import draw_table
 from metanet.figures.page import style
 from metanet.figures.page.canvas import bare_figures
+from metanet.figures.page.subject import alternative_of, subject_of_fit
+from metanet.figures.page.svg import finished
 from metanet.models.results.pooled import Pooled
 
 #: More studies need a figure of their own.
@@ -32,8 +34,8 @@ def picture(fit: Pooled) -> str:
     file = BytesIO()
     # Text stays text, so that a name in the figure can be selected and copied.
     with matplotlib.rc_context({**style.defaults(), "svg.fonttype": "none", "svg.hashsalt": "metanet", "savefig.bbox": None}):
-        figure.savefig(
-            file, format="svg", facecolor="white", metadata={"Date": None, "Title": "Forest plot", "Description": alt_text(fit)}
-        )
-    text = file.getvalue().decode("utf-8")
+        figure.savefig(file, format="svg", facecolor="white", metadata={"Date": None})
+    text = finished(file.getvalue(), alternative_of("Forest plot", subject_of_fit(fit), fit), alt_text(fit), fonts=False).decode(
+        "utf-8"
+    )
     return text[text.index("<svg") :]

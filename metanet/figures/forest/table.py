@@ -45,6 +45,8 @@ class Column:
     sides: tuple[Side, ...] = ()
     gap: float = 0.0
     right: bool = False
+    #: What stands under the names, in the heading of their column.
+    under: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,13 @@ class Diamond:
 
 
 @dataclass(frozen=True)
+class Swarm:
+    """Studies without rows of their own: so many lines one under the other, in their order."""
+
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
 class Bar:
     """A prediction interval."""
 
@@ -77,6 +86,8 @@ class Bar:
     upper: float
 
 
+#: What is drawn in the panel.
+Mark = Point | Diamond | Bar | Swarm
 #: What a cell holds.
 Cell = str | Parts | Judgement
 
@@ -86,17 +97,22 @@ class Row:
     """One row; `mark` values are fractions or effects, not places on the axis.
 
     `indent` sets the label in; a `wide` label has no cells beside it and runs on up to the panel; a `vague` row, whose interval says
-    nothing, is grey. `under` is a prediction interval in the same row, drawn thin under the mark.
+    nothing, is grey.
     """
 
     label: str
     cells: Mapping[str, Cell] = field(default_factory=dict)
-    mark: Point | Diamond | Bar | None = None
+    mark: Mark | None = None
     bold: bool = False
     indent: bool = False
     wide: bool = False
     vague: bool = False
-    under: Bar | None = None
+    #: A prediction interval in the same row, thin under the mark.
+    prediction: Bar | None = None
+    #: A line under the label, in a narrow column.
+    under: str = ""
+    #: Height beyond that of a line, in text sizes.
+    tall: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -119,6 +135,8 @@ class Table:
     preset: ForestPreset = FOREST_PRESETS["metanet"]
     #: The title of the axis; empty takes that of the scale.
     axis_name: str = ""
+    #: The rows of all pages where this is one of several: columns and axis are the same on each.
+    every: tuple[Row, ...] = ()
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -126,15 +144,23 @@ class Table:
         return self.studies + self.summary
 
     @property
-    def marks(self) -> tuple[Point | Diamond | Bar, ...]:
-        """Everything that is drawn in the panel."""
-        return tuple(mark for row in self.rows for mark in (row.under, row.mark) if mark is not None)
+    def measured(self) -> tuple[Row, ...]:
+        """The rows that columns and axis must have room for."""
+        return self.every or self.rows
+
+    @property
+    def marks(self) -> list[Mark | None]:
+        """Their marks, studies one by one."""
+        out: list[Mark | None] = []
+        for row in self.measured:
+            out += row.mark.points if isinstance(row.mark, Swarm) else [row.mark, row.prediction]
+        return out
 
 
 #: A space between pieces, in text sizes; a little wide, because hinting widens text on low-resolution screens.
 PIECE_GAP = 0.42
 #: Sides of the pieces of "48.9 (37.5 to 60.5)" and of "117/168".
-ESTIMATE_SIDES: tuple[Side, ...] = ("right", "right", "right")
+ESTIMATE_SIDES: tuple[Side, ...] = ("right", "left")
 COUNT_SIDES: tuple[Side, ...] = ("right", "left")
 
 
@@ -149,9 +175,8 @@ def estimate_cell(
 ) -> Parts:
     """An estimate with its interval; the interval alone where `value` is None."""
     if lower != lower or upper != upper:
-        return Parts(scale.show(value), (scale.show(value), *[""] * (len(preset.pieces) - 1)), strong)
-    limits = preset.limits(scale.show(lower), scale.show(upper))
-    pieces = ("" if value is None else scale.show(value), *limits)
+        return Parts(scale.show(value), (scale.show(value), ""), strong)
+    pieces = ("" if value is None else scale.show(value), preset.limits(scale.show(lower), scale.show(upper)))
     return Parts(" ".join(pieces).lstrip(), pieces, strong)
 
 

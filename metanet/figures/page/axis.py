@@ -10,7 +10,7 @@ import numpy as np
 
 from metanet.base.arrays import Array
 from metanet.base.errors import ArgumentError, shorten
-from metanet.figures.forest.table import Bar, Diamond, Point, Table
+from metanet.figures.forest.table import Diamond, Mark, Point, Swarm, Table
 from metanet.figures.page.scale import Scale
 from metanet.figures.page.text import width_of
 
@@ -68,10 +68,12 @@ def check_limits(xlim: object, scale: Scale) -> tuple[float, float]:
     return scale.place(low), scale.place(high)
 
 
-def _extent(marks: Iterable[Point | Diamond | Bar | None], *, whole: bool) -> list[float]:
+def _extent(marks: Iterable[Mark | None], *, whole: bool) -> list[float]:
     """Ends of the marks; without `whole`, estimates of studies and diamonds alone."""
     out: list[float] = []
     for mark in marks:
+        if isinstance(mark, Swarm):
+            continue
         if isinstance(mark, Diamond) or (whole and mark is not None):
             out += [mark.lower, mark.upper]
         if isinstance(mark, (Point, Diamond)):

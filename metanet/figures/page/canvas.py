@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from metanet.base.arguments import checked
-from metanet.base.errors import ArgumentError, MetanetWarning, as_given, check_choice
+from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.figures.page import style
 from metanet.figures.page.save import DescribedFigure
 
@@ -110,8 +109,9 @@ def column_width(width: str | float) -> Iterator[None]:
 
     Notes
     -----
-    Text keeps its 9 points where the content leaves room, and shrinks otherwise; a warning is given when it gets
-    too small to read. Axes that are given with ``ax=`` keep their place and size.
+    Text keeps its 9 points where the content leaves room, and shrinks otherwise. A forest plot sets the numbers of a row under its
+    name before its letters get too small, and a warning names the smallest text of a figure where it has less than 6 points.
+    Axes that are given with ``ax=`` keep their place and size.
 
     Examples
     --------
@@ -141,14 +141,3 @@ def column_width(width: str | float) -> Iterator[None]:
 def wanted_width() -> float | None:
     """The width of a new figure in points; None where the content decides."""
     return _width.get()
-
-
-def warn_if_unreadable(size: float, stacklevel: int) -> None:
-    """A warning where the text of a figure got too small for its column."""
-    if size < style.SMALLEST_READABLE:
-        warnings.warn(
-            f"The column is too narrow for this figure: its text has {size:.1f} points. Fix: a wider column, or fewer columns "
-            "in the table.",
-            MetanetWarning,
-            stacklevel=stacklevel + 1,
-        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,10 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from metanet.base.errors import ArgumentError, MetanetWarning
+from metanet.base.errors import ArgumentError
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis
-from metanet.figures.page.canvas import discard, new_figure, wanted_width, warn_if_unreadable
+from metanet.figures.page.canvas import discard, new_figure, wanted_width
+from metanet.figures.page.finish import PANEL
+from metanet.figures.page.options import chosen, numbers, reworded
 from metanet.figures.page.save import describe
 from metanet.figures.page.text import LINE, Label, harmless, width_of, wrap
 
@@ -54,6 +55,7 @@ class Page:
     around: list[tuple[str, float, float, float, bool, str]]
     given: Axes | None
     main: Axes | None = field(default=None)
+    caption: str = ""
 
     def panel(self, left: float, bottom: float, width: float, height: float) -> Axes:
         """Axes at this place of the area. The first are the ones that were given, if any, and hold the texts of the page."""
@@ -68,9 +70,10 @@ class Page:
             ax.set_position(box)
         else:
             # Equal axes would be one: every panel of ours is labelled by its number.
-            ax = self.parent.add_axes(box, label=f"_metanet panel {len(self.parent.axes)}")
+            ax = self.parent.add_axes(box, label=f"{PANEL} {len(self.parent.axes)}")
         if self.main is None:
             self.main = ax
+            set_caption(ax, self.caption)
             for text, x, y, size, bold, colour in self.around:
                 self.write(ax, text, x, y, size=size, bold=bold, color=colour)
         ax.set_facecolor("none")
@@ -80,6 +83,9 @@ class Page:
     def write(self, ax: Axes, text: str, x: float, y: float, *, size: float, **properties: Any) -> Label:
         """A text at a place of the parent, in points, owned by `ax`."""
         properties.setdefault("color", style.INK)
+        # Names are the data's; every other text of a page is ours.
+        properties.setdefault("raw", properties.get("label") == "_name")
+        text = text if properties["raw"] else reworded(text)
         label = Label(
             x / self.parent_width,
             y / self.parent_height,
@@ -93,27 +99,48 @@ class Page:
         return label
 
 
+def caption_of(notes: Sequence[str]) -> str:
+    """The small print as the caption of a manuscript."""
+    return "\n".join(numbers(reworded(note)) for note in notes if note)
+
+
+def set_caption(ax: Axes, caption: str) -> None:
+    """Keep the caption of a figure where its user finds it: `metanet_caption` of its axes."""
+    ax.metanet_caption = caption  # type: ignore[attr-defined]
+
+
 @contextmanager
 def page(
-    ax: Axes | None, *, width: float, height: float, least: tuple[float, float], title: str | None = None, notes: Sequence[str] = ()
+    ax: Axes | None,
+    *,
+    width: float,
+    height: float,
+    least: tuple[float, float],
+    title: str | None = None,
+    notes: Sequence[str] = (),
+    says: bool = False,
 ) -> Iterator[Page]:
     """A page whose area has `width` by `height` points, or what is left of the place of `ax`.
 
-    Text shrinks where a given place leaves less than `least` points. Artists are to be made inside the context: the caller's
+    Text shrinks where a given place leaves less than `least` points. The `notes` are left off where the caller wants none, unless
+    they are all that the page `says`; as a caption they are kept in any case. Artists are to be made inside the context: the caller's
     settings do not reach them.
     """
-    title = harmless(title, 300) if title else ""
+    title, caption = harmless(title, 300) if title else "", caption_of(notes)
+    notes = notes if says or chosen().notes else ()
     if ax is not None:
         if not isinstance(ax, Axes):
             raise ArgumentError(f"ax must be Matplotlib axes, not {type(ax).__name__}.")
         with style.settings():
-            yield _inside(ax, least, title, notes)
+            sheet = _inside(ax, least, title, notes)
+            sheet.caption = caption
+            yield sheet
         return
-    size = style.TEXT_SIZE
+    size, share = chosen().size, chosen().size / style.TEXT_SIZE
+    width, height = width * share, height * share
     column = wanted_width()
     if column is not None:
-        size = min(size, size * column / least[0])
-        warn_if_unreadable(size, 4)
+        size = min(size, style.TEXT_SIZE * column / least[0])
         width, height = column, max(height * column / width, least[1] * size / style.TEXT_SIZE)
     above, below, _ = _around(size, width, title, notes)
     total = above + height + below
@@ -121,7 +148,9 @@ def page(
     figure = new_figure(width / 72, total / 72)
     try:
         with style.settings():
-            yield _page(figure, None, (width, total), (0.0, 0.0, width, total), size, title, notes)
+            sheet = _page(figure, None, (width, total), (0.0, 0.0, width, total), size, title, notes)
+            sheet.caption = caption
+            yield sheet
     except BaseException:
         discard(figure)
         raise
@@ -143,12 +172,6 @@ def _inside(ax: Axes, least: tuple[float, float], title: str, notes: Sequence[st
             break
         # Text that shrinks wraps into fewer lines, so that the room grows faster than the text shrinks.
         size *= max(0.6, min(0.95, room**0.5)) if room > 0 else 0.6
-    if size < style.SMALLEST_READABLE:
-        warnings.warn(
-            f"The axes are too small for this figure: its text has {size:.1f} points. Fix: leave ax out, or give larger axes.",
-            MetanetWarning,
-            stacklevel=5,
-        )
     return _page(parent, ax, whole, box, size, title, notes)
 
 
@@ -170,6 +193,11 @@ def _page(
     return Page(parent, *whole, box[0], box[1] + below, box[2], height, size, placed, ax)
 
 
+def note_size(size: float) -> float:
+    """The size of the small print: not below what can be read, unless the text itself is."""
+    return max(style.NOTE_SIZE * size / style.TEXT_SIZE, min(size, style.SMALLEST_READABLE))
+
+
 _Texts = list[tuple[str, bool, float, float, bool, str]]
 
 
@@ -183,11 +211,11 @@ def _around(size: float, width: float, title: str, notes: Sequence[str]) -> tupl
         text = wrap(title, inner, letter, bold=True, lines=4)
         texts.append((text, True, 0.75 * size, letter, True, style.INK))
         above = 0.75 * size + (1 + text.count("\n")) * LINE * letter + 0.3 * size
-    small = style.NOTE_SIZE * size / style.TEXT_SIZE
+    small = note_size(size)
     below = 0.4 * size
     for note in notes:
         if note:
-            text = wrap(note, inner, small)
+            text = wrap(numbers(reworded(note)), inner, small)
             below += (1 + text.count("\n")) * LINE * small
             texts.append((text, False, below, small, False, style.SOFT))
             below += _PARAGRAPH_GAP * size
@@ -227,7 +255,7 @@ def _named(lines: int, size: float, bare: float) -> float:
 
 def axis_name(name: str, room: float, size: float) -> str:
     """The name of an axis in lines of `room` points."""
-    return wrap(name, max(room, 4 * size), size, lines=MOST_LINES)
+    return wrap(reworded(name), max(room, 4 * size), size, lines=MOST_LINES)
 
 
 def depth(labels: Sequence[str], size: float, *, across: bool) -> float:
@@ -254,7 +282,7 @@ def dress(ax: Axes, size: float, shown: Sequence[str]) -> None:
             color=style.INK,
             labelcolor=style.INK,
             labelsize=TICK_SIZE * size,
-            labelfontfamily=style.FAMILY,
+            labelfontfamily=list(style.primary()),
             direction="out",
             **dict(zip(sides, (True, False), strict=True)),
             **{f"label{side}": first for side, first in zip(sides, (True, False), strict=True)},
@@ -266,7 +294,7 @@ def set_axis(ax: Axes, which: Literal["x", "y"], axis: Axis, size: float, name: 
     found = ax.xaxis if which == "x" else ax.yaxis
     (ax.set_xlim if which == "x" else ax.set_ylim)(axis.lower, axis.upper)
     found.set_major_locator(FixedLocator(list(axis.ticks)))
-    found.set_major_formatter(FixedFormatter(list(axis.labels)))
+    found.set_major_formatter(FixedFormatter([numbers(label) for label in axis.labels]))
     found.set_minor_locator(NullLocator())
     # Ticks made later, by the first drawing, would take the caller's settings.
     found.get_major_ticks(len(axis.ticks))
@@ -290,7 +318,9 @@ def set_axis(ax: Axes, which: Literal["x", "y"], axis: Axis, size: float, name: 
 def saying(ax: Axes | None, kind: str, title: str | None, reason: str) -> Axes:
     """A figure without content, with the reason."""
     text = harmless(reason, 1000)
-    with page(ax, width=_SAYING * style.TEXT_SIZE, height=0.5, least=(10.0, 0.1), title=title or kind, notes=[text]) as sheet:
+    with page(
+        ax, width=_SAYING * style.TEXT_SIZE, height=0.5, least=(10.0, 0.1), title=title or kind, notes=[text], says=True
+    ) as sheet:
         axes = sheet.panel(0.0, 0.0, sheet.width, max(sheet.height, 0.5))
         axes.set_axis_off()
     describe(axes, harmless(title, 300) if title else kind, f"{kind}: {text}")
@@ -299,4 +329,4 @@ def saying(ax: Axes | None, kind: str, title: str | None, reason: str) -> Axes:
 
 def bold_if(wanted: bool, text: str) -> bool:
     """Whether a text is set in bold: only where our own family, which has a bold cut, draws all of it."""
-    return wanted and len(style.families_for(text)[0]) == 1
+    return wanted and style.families_for(text)[0] == style.primary()

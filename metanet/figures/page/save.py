@@ -19,6 +19,7 @@ from metanet._version import __version__
 from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.figures.page import style
+from metanet.figures.page.svg import finished
 
 
 class Description(NamedTuple):
@@ -78,13 +79,18 @@ def _shortened(text: str) -> str:
 FORMATS = ("svg", "png", "pdf", "tiff")
 #: What journals ask of a bitmap of a line drawing, at the least.
 LEAST_DPI = 300
-#: Text as paths: the same everywhere, with no font to install. Ids from a fixed salt: the same on every run.
-_SETTINGS: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": "metanet", "pdf.fonttype": 42, "savefig.bbox": None}
+#: Text as text, with the fonts that it needs in the file. Ids from a fixed salt: the same on every run.
+_SETTINGS: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "metanet", "pdf.fonttype": 42, "savefig.bbox": None}
+TEXTS = ("text", "paths")
 
 
 @checked()
 def save_figure(
-    ax_or_figure: Axes | Figure | SubFigure, path: str | os.PathLike[str], formats: Sequence[str] | None = None, dpi: int = 300
+    ax_or_figure: Axes | Figure | SubFigure,
+    path: str | os.PathLike[str],
+    formats: Sequence[str] | None = None,
+    dpi: int = 300,
+    text: str = "text",
 ) -> list[Path]:
     """Save a figure in one or more formats.
 
@@ -99,6 +105,9 @@ def save_figure(
         Of "svg", "png", "pdf" and "tiff". None takes the suffix of the path, or SVG and PNG where it has none.
     dpi
         Resolution of the bitmaps, at least 300.
+    text
+        What texts are in an SVG file: "text" can be selected, searched and read aloud, and brings its fonts; "paths" is for programs
+        that do not take fonts out of the file, such as Word, LibreOffice and Inkscape. PDF always has text with its fonts.
 
     Returns
     -------
@@ -118,6 +127,7 @@ def save_figure(
         raise ArgumentError(f"formats={as_given(formats)} must be a list of formats, such as ('svg', 'png').")
     for name in formats:
         check_choice("formats", name, FORMATS)
+    check_choice("text", text, TEXTS)
     if suffix and suffix not in formats:
         raise ArgumentError(
             f"path={as_given(str(path))} is a file of {suffix}, and formats={formats!r}. Fix: leave one of the two out."
@@ -125,7 +135,7 @@ def save_figure(
     if isinstance(dpi, bool) or not isinstance(dpi, int) or dpi < LEAST_DPI:
         raise ArgumentError(f"dpi={as_given(dpi)} must be a whole number of at least {LEAST_DPI}.")
     base.parent.mkdir(parents=True, exist_ok=True)
-    return [_save(figure, base.with_name(f"{base.name}.{name}"), name, dpi) for name in formats]
+    return [_save(figure, base.with_name(f"{base.name}.{name}"), name, dpi, text) for name in formats]
 
 
 #: Formats that are not written, and what is in their place.
@@ -149,12 +159,12 @@ def _figure_of(value: object) -> Figure:
     return found
 
 
-def _save(figure: Figure, path: Path, form: str, dpi: int) -> Path:
+def _save(figure: Figure, path: Path, form: str, dpi: int, text: str) -> Path:
     # Beside its place, so that the move cannot cross to another file system; opened anew, so that the usual rights apply.
     partial = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         with partial.open("xb") as file:
-            _write(figure, file, form, dpi)
+            _write(figure, file, form, dpi, text)
         os.replace(partial, path)
     except BaseException:
         with suppress(OSError):
@@ -163,9 +173,12 @@ def _save(figure: Figure, path: Path, form: str, dpi: int) -> Path:
     return path
 
 
-def _write(figure: Figure, file: BinaryIO, form: str, dpi: int) -> None:
+def _write(figure: Figure, file: BinaryIO, form: str, dpi: int, text: str = "text") -> None:
     if form == "png":
         _write_png(figure, file, dpi)
+        return
+    if form == "svg":
+        file.write(_svg(figure, text))
         return
     options: dict[str, Any] = {"format": form, "metadata": _metadata(figure, form)}
     if form == "tiff":
@@ -173,6 +186,13 @@ def _write(figure: Figure, file: BinaryIO, form: str, dpi: int) -> None:
         del options["metadata"]
     with matplotlib.rc_context({**style.defaults(), **_SETTINGS}):
         figure.savefig(file, dpi=dpi, facecolor="white", **options)
+
+
+def _svg(figure: Figure, text: str) -> bytes:
+    raw, known = BytesIO(), description_of(figure) or Description("", "", "")
+    with matplotlib.rc_context({**style.defaults(), **_SETTINGS, "svg.fonttype": "path" if text == "paths" else "none"}):
+        figure.savefig(raw, format="svg", facecolor="white", metadata=_metadata(figure, "svg"))
+    return finished(raw.getvalue(), known.alt or known.title, known.text)
 
 
 def _write_png(figure: Figure, file: BinaryIO, dpi: int) -> None:
@@ -202,13 +222,14 @@ def svg_image(ax_or_figure: Axes | Figure | SubFigure) -> tuple[bytes, str]:
 
 def _metadata(figure: Figure, form: str) -> dict[str, str | None]:
     """What each format can hold of title, description and origin; no date, so that the bytes repeat."""
-    title, _, text = description_of(figure) or ("", "", "")
+    title, alt, text = description_of(figure) or ("", "", "")
     origin = f"metanet {__version__}, Matplotlib {matplotlib.__version__}"
     known: dict[str, str | None]
     if form == "svg":
-        known = {"Title": title, "Description": text, "Creator": origin, "Date": None}
+        # Title and description of an SVG file are its own elements.
+        known = {"Creator": origin, "Date": None}
     elif form == "png":
-        known = {"Title": title, "Description": text, "Software": origin}
+        known = {"Title": title, "Alternative": alt, "Description": text, "Software": origin}
     else:
         known = {"Title": title, "Subject": text, "Creator": origin, "CreationDate": None}
     return {key: value for key, value in known.items() if value or key in ("Date", "CreationDate")}

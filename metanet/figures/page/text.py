@@ -21,6 +21,7 @@ from matplotlib.textpath import text_to_path
 from matplotlib.transforms import Bbox
 
 from metanet.base.display import ABSENT
+from metanet.figures.page.options import numbers
 from metanet.figures.page.style import families_for, font
 
 Side = Literal["left", "center", "right"]
@@ -67,6 +68,12 @@ def width_of(text: str, size: float, bold: bool = False) -> float:
         return 0.0
     families, unknown = families_for(text)
     with _quiet(unknown):
+        return _width(text, size, bold, families)
+
+
+def drawn_width(text: str, size: float, bold: bool, families: tuple[str, ...]) -> float:
+    """Width of one line in points in the families that it was drawn in."""
+    with _quiet(not text.isascii()):
         return _width(text, size, bold, families)
 
 
@@ -157,9 +164,15 @@ def _as_measured() -> Iterator[None]:
 
 
 class Label(Text):
-    """Text that shows its characters as they are: never mathematics, never TeX, always in our font."""
+    """Text that shows its characters as they are: never mathematics, never TeX, always in our font.
 
-    def __init__(self, x: float, y: float, text: str, *, size: float, bold: bool = False, **properties: Any) -> None:
+    Numbers in it get the decimal sign that was chosen, unless it is `raw`: a name of the data, or written by a preset.
+    """
+
+    def __init__(
+        self, x: float, y: float, text: str, *, size: float, bold: bool = False, raw: bool = False, **properties: Any
+    ) -> None:
+        text = text if raw else numbers(text)
         families, self._unknown = families_for(text)
         properties.setdefault("clip_on", False)
         properties.setdefault("verticalalignment", "baseline")
@@ -241,8 +254,9 @@ class AlignedLabel(Label):
         self, x: float, y: float, text: str, parts: Sequence[tuple[float, str, Side, bool]], *, size: float, **properties: Any
     ) -> None:
         super().__init__(x, y, text, size=size, **properties)
+        raw = bool(properties.get("raw", False))
         self._parts = [
-            (offset, piece, side, bold, Label(x + offset, y, piece, size=size, horizontalalignment=side))
+            (offset, piece, side, bold, Label(x + offset, y, piece, size=size, horizontalalignment=side, raw=raw))
             for offset, piece, side, bold in parts
         ]
 

@@ -24,7 +24,6 @@ from metanet.figures.forest.table import (
     count_cell,
     estimate_cell,
 )
-from metanet.figures.page.canvas import wanted_width
 from metanet.figures.page.page import bold_if
 from metanet.figures.page.save import describe
 from metanet.figures.page.scale import Scale, effect_scale
@@ -36,10 +35,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from metanet.models.results.pooled import Pooled
-
-
-#: A column of a journal narrower than this (points) has numbers of arms and estimates only.
-_NARROW = 400.0
 
 
 @chart("comparison", title="Forest plot of a comparison", takes=Comparison, makers="compare")
@@ -87,7 +82,8 @@ def comparison_forest(
     >>> ax = mn.compare(rates, by="modality", bootstrap=0).forest()
     """
     if studies:
-        return forest(comparison, ax=ax, title=title, xlim=xlim, **options)
+        listed: Axes = forest(comparison, ax=ax, title=title, xlim=xlim, **options)
+        return listed
     if options:
         raise ArgumentError(f"{next(iter(options))} has an effect only with studies=True. Fix: add it.")
     check_choice("order", order, ("estimate", "given"))
@@ -101,19 +97,18 @@ def comparison_forest(
     shared = _shared_tau(comparison)
     rows = [_group_row(name, fit, scale, tau=shared is None) for name, fit in fits.items()]
     tau = any("tau" in row.cells for row in rows)
-    narrow = _is_narrow()
     columns = [Column("study", "Group"), Column("arms", "Arms", "right")]
-    columns += [Column("events/total", "Events/Total", "center", COUNT_SIDES)] if counts and not narrow else []
+    columns += [Column("events/total", "Events/Total", "center", COUNT_SIDES)] if counts else []
     heading = scale.heading(comparison.level, comparison.interval_name)
     if all(fit.average == "median" for fit in fits.values() if fit.status == "pooled"):
         heading = heading.replace("Rate,", "Median rate,", 1)
     columns.append(Column("rate", heading, "right", ESTIMATE_SIDES, PIECE_GAP, right=True))
-    if any(fit.rates_shown[1][0] is not None for fit in fits.values()) and not narrow:
+    if any(fit.rates_shown[1][0] is not None for fit in fits.values()):
         columns.append(Column("average", "Average", "right", ESTIMATE_SIDES, PIECE_GAP, right=True))
-    if any(row.under is not None for row in rows) and not narrow:
+    if any(row.prediction is not None for row in rows):
         name = f"Prediction ({display.level_text(comparison.level)})"
         columns.append(Column("prediction", name, "right", ESTIMATE_SIDES, PIECE_GAP, right=True))
-    columns += [Column("tau", "τ", "right", right=True)] if tau and not narrow else []
+    columns += [Column("tau", "τ", "right", right=True)] if tau else []
     table = Table(
         scale=scale,
         columns=tuple(columns),
@@ -129,12 +124,6 @@ def comparison_forest(
     told = groups_alternative("Comparison", subject, comparison)
     describe(axes, table.title or "Comparison of groups", groups_alt_text(comparison), told, axis=table.axis_name)
     return axes
-
-
-def _is_narrow() -> bool:
-    """Whether the column of a journal is too narrow for other numbers than the arms and the estimates."""
-    width = wanted_width()
-    return width is not None and width < _NARROW
 
 
 def _shared_tau(comparison: Comparison) -> str | None:
@@ -163,8 +152,8 @@ def _group_row(name: str, fit: Pooled, scale: Scale, *, tau: bool) -> Row:
     if average[0] is not None:
         limits = [float("nan") if end is None else end for end in average[1:]]
         cells["average"] = estimate_cell(scale, average[0], *limits)
-    under = None
+    predicted = None
     if fit.pi_lower is not None and fit.pi_upper is not None:
-        under = Bar(fit.pi_lower, fit.pi_upper)
+        predicted = Bar(fit.pi_lower, fit.pi_upper)
         cells["prediction"] = estimate_cell(scale, None, fit.pi_lower, fit.pi_upper)
-    return Row(name, cells, mark, bold=bold_if(True, name), vague=fit.is_vague, under=under)
+    return Row(name, cells, mark, bold=bold_if(True, name), vague=fit.is_vague, prediction=predicted)

@@ -240,7 +240,7 @@ def _label(axes: Axes, names: Sequence[_Name], s: float) -> list[str]:
         if name.row is None:
             continue
         y = height + (0.5 + 1.3 * name.row) * letter
-        axes.add_artist(Label(name.left / width, (y + 0.1 * letter) / height, name.text, size=letter, color=style.SQUARE,
+        axes.add_artist(Label(name.left / width, (y + 0.1 * letter) / height, name.text, size=letter, raw=True, color=style.SQUARE,
                               transform=axes.transAxes, zorder=4, label="_name"))  # fmt: skip
         line = Line2D([name.peak / width] * 2, [1.0, y / height], color=style.SQUARE, linewidth=0.5, transform=axes.transAxes)
         line.set(clip_on=False, label="_leader", zorder=1.5)

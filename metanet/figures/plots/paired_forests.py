@@ -94,7 +94,7 @@ def paired_forests(
             base = sheet.bottom + floor + tall - middle * share - BASELINE * s
             colour = style.VAGUE if pale[i].any() else style.INK
             lift = label.count("\n") * LINE / 2 * s
-            sheet.write(panels[0], label, sheet.left + MARGIN * s, base - lift, size=s, color=colour)
+            sheet.write(panels[0], label, sheet.left + MARGIN * s, base - lift, size=s, color=colour, label="_name")
             for part, panel in enumerate(panels):
                 _marks(panel, shown[i, 3 * part : 3 * part + 3], middle, bool(pale[i, part]), part, s)
                 if told:
