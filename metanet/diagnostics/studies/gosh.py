@@ -193,7 +193,7 @@ _MOST = 5_000_000
 _SAMPLE = 5_000
 #: Groups of results stand apart where Ashman's D passes 2; a study drives them when its shares in the two differ by this much.
 _SEPARATE, _DRIVES = 2.0, 0.5
-#: Below this many studies each one moves the results so far that they clump without an outlier: groups are named only with an outlier.
+#: Below this many studies each one moves the results so far that they clump without an outlier: there is no verdict.
 _ENOUGH = 10
 
 
@@ -216,7 +216,7 @@ class Gosh(Result):
         A frame by study: the mean estimate of the subsets with it and without it, the mean tau2 of both, its share in either group,
         whether it divides them (its shares differ by more than a half), and whether it drives them: it divides them, and is an
         outlier by its deleted residual (`outliers`). Without that second condition two in three sets without any outlier would
-        name a study.
+        name a study. With fewer than ten studies there is no verdict, and no study divides or drives.
     """
 
     fit: Pooled = field(repr=False)
@@ -275,7 +275,7 @@ class Gosh(Result):
         low, high = (rate_or_effect(self.fit, float(np.quantile(known, q))) for q in (0.05, 0.95))
         text = f"In {which} subsets of two or more studies the estimate lies between {low} and {high} in nine of ten."
         names = list(self._studies.loc[self._studies["drives"], "study"])
-        if self.fit.k < _ENOUGH and not names:
+        if self.fit.k < _ENOUGH:
             return f"{text} With fewer than {_ENOUGH} studies it is not judged whether the results form groups."
         if self.separation is None:
             return f"{text} Whether the results form groups could not be assessed."
@@ -360,7 +360,7 @@ def gosh(fit: Pooled, subsets: int | None = None, *, seed: int = 0) -> Gosh:
     if separation is not None and not studies["divides"].any() and _is_line(found.tau2, group):
         # Subsets without spread lie on one line, which a mixture takes for a group of its own wherever they are many.
         separation = None
-    if separation is None or separation <= _SEPARATE:
+    if separation is None or separation <= _SEPARATE or k < _ENOUGH:
         studies["divides"] = False
     studies["drives"] = studies["divides"] & studies["study"].isin(outliers(fit).studies)
     return Gosh(fit, fit.method, None, complete, found.estimate, found.mu, found.tau2, found.i2, masks, separation, group, studies)

@@ -161,7 +161,7 @@ def groups_legend(
     if not studies and any(fit.status == "not pooled" for fit in comparison.groups.values()):
         parts.append(f"dots: single studies and their {level} intervals")
     if prediction and any(fit.pi_lower is not None for fit in fits):
-        parts.append(f"thick bars: {level} prediction intervals")
+        parts.append(f"{'thick' if studies else 'thin'} bars: {level} prediction intervals")
     text = "; ".join(parts) or "no marks: no estimate exists"
     label = OBSERVATIONAL if comparison.response.startswith("rate") or OBSERVATIONAL in comparison.notes else ""
     method = harmless(comparison.method.sentence(), 2000)

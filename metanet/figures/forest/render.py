@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _SQUARE = 0.62
 _DIAMOND = 0.66
 _BAR = 0.19
+_THIN_BAR = 0.1
 #: In text sizes: line widths, arrows, the dot in a square and the dot of a study without a weight.
 _LINE = 0.11
 _ARROW = 0.5
@@ -59,6 +60,9 @@ class Panel:
         """All marks of a table."""
         self._guides(table)
         placed = list(zip((row.mark for row in table.rows), self.layout.rows, strict=True))
+        for row, y in zip(table.rows, self.layout.rows, strict=True):
+            if row.prediction is not None:
+                self._bar(row.prediction, y, _THIN_BAR)
         self._points([(mark, y) for mark, y in placed if isinstance(mark, Point)])
         for mark, y in placed:
             if isinstance(mark, Diamond):
@@ -66,9 +70,12 @@ class Panel:
             elif isinstance(mark, Swarm):
                 self._swarm(mark, y, next(row.tall for row in table.rows if row.mark is mark))
             elif isinstance(mark, Bar):
-                width = _BAR * self.layout.pitch
-                self._line(mark.lower, mark.upper, y, self.preset.prediction, width, "_prediction")
-                self._arrows(mark.lower, mark.upper, y, self.preset.prediction, _BAR_ARROW)
+                self._bar(mark, y, _BAR)
+
+    def _bar(self, mark: Bar, y: float, height: float) -> None:
+        """A prediction interval; `height` as a share of a row."""
+        self._line(mark.lower, mark.upper, y, self.preset.prediction, height * self.layout.pitch, "_prediction")
+        self._arrows(mark.lower, mark.upper, y, self.preset.prediction, _BAR_ARROW)
 
     def _guides(self, table: Table) -> None:
         """The dashed line at the estimate; for effects also a line at no effect."""

@@ -107,6 +107,8 @@ class Row:
     indent: bool = False
     wide: bool = False
     vague: bool = False
+    #: A prediction interval in the same row, thin under the mark.
+    prediction: Bar | None = None
     #: A line under the label, in a narrow column.
     under: str = ""
     #: Height beyond that of a line, in text sizes.
@@ -151,7 +153,7 @@ class Table:
         """Their marks, studies one by one."""
         out: list[Mark | None] = []
         for row in self.measured:
-            out += row.mark.points if isinstance(row.mark, Swarm) else [row.mark]
+            out += row.mark.points if isinstance(row.mark, Swarm) else [row.mark, row.prediction]
         return out
 
 

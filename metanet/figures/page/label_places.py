@@ -75,11 +75,14 @@ def boxes_along(start: Array, end: Array, step: float = 4.0) -> Array:
     return np.concatenate(out) if out else np.empty((0, 4))
 
 
-def label_points(ax: Axes, wanted: Sequence[Wanted], size: float, obstacles: Array, marks: Array = _NONE) -> list[str]:
+def label_points(
+    ax: Axes, wanted: Sequence[Wanted], size: float, obstacles: Array, marks: Array = _NONE, crossable: Array = _NONE
+) -> list[str]:
     """Write the names into the panel, the first ones first; the names that found no place come back.
 
     `obstacles` ``[m, 4]`` are boxes in points of the panel: all lines and texts that are there already. `marks` are the
-    boxes of all points, with names or without: no name stands nearer to another point than to its own.
+    boxes of all points, with names or without: no name stands nearer to another point than to its own. What is `crossable` no name
+    meets either, but a line from a name to its point may pass through it.
     """
     width, height = panel_size(ax)
     letter = LETTER * size
@@ -92,7 +95,7 @@ def label_points(ax: Axes, wanted: Sequence[Wanted], size: float, obstacles: Arr
         rows = text.split("\n")
         box = (max(width_of(row, letter, one.bold) for row in rows) * 1.02, (_TALL + (len(rows) - 1) * LINE) * letter)
         at = in_points(ax, [one.x], [one.y])[0]
-        found = _search(at, one.radius, box, taken, marks, (width, height), size)
+        found = _search(at, one.radius, box, taken, marks, (width, height), size, crossable)
         if found is None:
             left.append(name)
             continue
@@ -124,7 +127,14 @@ def label_points(ax: Axes, wanted: Sequence[Wanted], size: float, obstacles: Arr
 
 
 def _search(
-    at: Array, radius: float, box: tuple[float, float], taken: Array, marks: Array, panel: tuple[float, float], size: float
+    at: Array,
+    radius: float,
+    box: tuple[float, float],
+    taken: Array,
+    marks: Array,
+    panel: tuple[float, float],
+    size: float,
+    crossable: Array,
 ) -> tuple[Array, bool] | None:
     """The first free lower left corner for a box near a point, and whether it stands so far off that a line must join it."""
     corners, rounds = [], []
@@ -139,7 +149,8 @@ def _search(
     high = low + box
     # Only what lies within reach can be met.
     edge = radius + _GAPS[-1] * size + np.array(box) + _PAD * size
-    taken = taken[((taken[:, :2] <= at + edge) & (taken[:, 2:] >= at - edge)).all(1)]
+    firm = taken[((taken[:, :2] <= at + edge) & (taken[:, 2:] >= at - edge)).all(1)]
+    taken = np.vstack([firm, crossable]) if crossable.size else firm
     free = (low >= 0.35 * size).all(1) & (high <= np.array(panel) - 0.5).all(1)
     if taken.size:
         pad = _PAD * size
@@ -153,7 +164,7 @@ def _search(
     free &= others >= np.where(np.array(rounds) >= _JOINED, 0.0, own_gap) + _CLEARER * size
     for i in np.flatnonzero(free):
         joined = rounds[i] >= _JOINED
-        if not joined or _clear(at, low[i], np.array(box), radius, taken):
+        if not joined or _clear(at, low[i], np.array(box), radius, firm):
             return low[i], joined
     return None
 

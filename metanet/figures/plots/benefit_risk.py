@@ -12,18 +12,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
 from matplotlib.transforms import Transform
+from numpy.typing import NDArray
 
 from metanet.base.arrays import Array
-from metanet.base.display import RATE, TOO_WIDE, plural
-from metanet.base.errors import ArgumentError, MetanetWarning, as_given
+from metanet.base.display import RATE, TOO_WIDE, plural, sentence_case
+from metanet.base.errors import ArgumentError, MetanetWarning, as_given, check_choice
 from metanet.base.untrusted import listing
 from metanet.figures.page import style
-from metanet.figures.page.axis import Axis, number_axis
 from metanet.figures.page.label_places import LETTER, Wanted, boxes_along, boxes_of, in_points, label_points, panel_size
 from metanet.figures.page.page import framed, page, saying
 from metanet.figures.page.save import describe
 from metanet.figures.page.subject import Subject, alternative
 from metanet.figures.page.text import Label, harmless, width_of, wrap
+from metanet.figures.plots.paired_forests import paired_forests, rates_axis
 from metanet.figures.registry import chart
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ _KEY = 20.0
 
 
 @chart("benefit_risk", title="Benefit against harm")
-def benefit_risk_plane(frame: pd.DataFrame, *, benefit: str, risk: str, ax: Axes | None = None, title: str | None = None) -> Axes:
+def benefit_risk_plane(
+    frame: pd.DataFrame, *, benefit: str, risk: str, view: str = "plane", ax: Axes | None = None, title: str | None = None
+) -> Axes:
     """Draw the rates of a benefit and of a harm by group.
 
     Parameters
@@ -52,6 +55,9 @@ def benefit_risk_plane(frame: pd.DataFrame, *, benefit: str, risk: str, ax: Axes
         ``risk_upper``. Rates are fractions.
     benefit, risk
         Titles of the two outcomes: the labels of the axes.
+    view
+        "plane": a point for each group, the benefit across and the risk upwards. "forests": a row for each group, its benefit on
+        the left and its risk on the right, the most benefit first.
     ax
         Axes to draw into; None makes a figure.
     title
@@ -60,7 +66,8 @@ def benefit_risk_plane(frame: pd.DataFrame, *, benefit: str, risk: str, ax: Axes
     Returns
     -------
     Axes
-        The benefit on the horizontal and the risk on the vertical axis; the better corner, lower right, is marked.
+        The benefit on the horizontal and the risk on the vertical axis; the better corner, lower right, is marked. An interval that
+        is too wide to say anything is pale and does not stretch its axis.
 
     Raises
     ------
@@ -71,6 +78,7 @@ def benefit_risk_plane(frame: pd.DataFrame, *, benefit: str, risk: str, ax: Axes
     --------
     >>> ax = mn.benefit_risk(mn.load_evidence()).plot()
     """
+    check_choice("view", view, ("plane", "forests"))
     values = _checked(frame)
     for word, name in ((benefit, "benefit"), (risk, "risk")):
         if not isinstance(word, str) or not word.strip():
@@ -81,32 +89,36 @@ def benefit_risk_plane(frame: pd.DataFrame, *, benefit: str, risk: str, ax: Axes
     lacking = f"Not drawn, because a rate is missing: {listing(absent, 12)}." if absent else ""
     if not there.any():
         return saying(ax, "Benefit and risk", title, lacking)
-    drawing = _Plane(
-        tuple(name for name, known in zip(names, there, strict=True) if known),
-        100 * values[there],
-        (_axis_name(benefit), _axis_name(risk)),
-        (_legend([name for name, row in zip(names, values, strict=True) if _is_vague(row)]), lacking),
-    )
-    # A first drawing on a sheet that is thrown away tells whether every name has a place beside its mark.
-    _, lost = drawing.draw(_trial(ax), title, key=False)
-    axes, _ = drawing.draw(ax, title, key=bool(lost))
+    shown = tuple(name for name, known in zip(names, there, strict=True) if known)
+    notes = (_legend([name for name, row in zip(shown, values[there], strict=True) if _is_vague(row)]), lacking)
+    if view == "forests":
+        axes = paired_forests(shown, 100 * values[there], tuple(_forest_name(*each) for each in ((benefit, 0), (risk, 1))), notes,
+                              _vague(values[there]), ax, title)  # fmt: skip
+    else:
+        drawing = _Plane(shown, 100 * values[there], (_axis_name(benefit, 0), _axis_name(risk, 1)), notes)
+        # A first drawing on a sheet that is thrown away tells whether every name has a place beside its mark.
+        _, lost = drawing.draw(_trial(ax), title, key=False)
+        axes, _ = drawing.draw(ax, title, key=bool(lost))
     told = "; ".join(
         f"{name[:80]} {_interval(row[:3])} and {_interval(row[3:])}{f', {TOO_WIDE}' if _is_vague(row) else ''}"
-        for name, row in list(zip(drawing.names, values[there], strict=True))[:20]
+        for name, row in list(zip(shown, values[there], strict=True))[:20]
     )
-    text = f"{harmless(benefit, 100)} against {harmless(risk, 100)} of {plural(len(drawing.names), 'group')}: {told}. {lacking}"
-    each = [
-        f"{name[:40]} {_interval(row[:3])} and {_interval(row[3:])}" for name, row in zip(drawing.names, values[there], strict=True)
-    ]
+    text = f"{harmless(benefit, 100)} against {harmless(risk, 100)} of {plural(len(shown), 'group')}: {told}. {lacking}"
+    each = [f"{name[:40]} {_interval(row[:3])} and {_interval(row[3:])}" for name, row in zip(shown, values[there], strict=True)]
     kind = f"{harmless(benefit, 60)} against {harmless(risk, 60)}, % of patients,"
-    alt = alternative(kind, Subject(), len(drawing.names), *each, of=("group", "groups"))
+    alt = alternative(kind, Subject(), len(shown), *each, of=("group", "groups"))
     describe(axes, harmless(title, 300) if title else "Benefit and risk", text.strip(), alt)
     return axes
 
 
+def _vague(values: Array) -> NDArray[np.bool_]:
+    """Which intervals ``[g, 2]`` (benefit, risk) are so wide that they say nothing."""
+    return np.array([[RATE.is_vague(float(row[i]), float(row[i + 1])) for i in (1, 4)] for row in values], dtype=bool).reshape(-1, 2)
+
+
 def _is_vague(row: Array) -> bool:
     """Whether one of the two intervals of a group is so wide that it says nothing."""
-    return any(RATE.is_vague(float(row[i]), float(row[i + 1])) for i in (1, 4))
+    return bool(_vague(row[None]).any())
 
 
 def _legend(vague: list[str]) -> str:
@@ -115,13 +127,17 @@ def _legend(vague: list[str]) -> str:
         "of different studies: differences between them are not effects of treatment."
     )
     if vague:
-        text += f" Grey ({listing(vague, 12)}): an interval {RATE.vague_rule()}, {TOO_WIDE}."
+        text += f" Pale ({listing(vague, 12)}): an interval {RATE.vague_rule()}, {TOO_WIDE}."
     return text
 
 
-def _axis_name(outcome: str) -> str:
-    name = harmless(outcome, 100)
-    return f"{name[0].upper()}{name[1:]}, % of patients"
+def _axis_name(outcome: str, which: int) -> str:
+    """The title of an axis of the plane, with the better end; the one on the left is read upwards, so that its left is down."""
+    return f"{sentence_case(harmless(outcome, 100))}, % of patients ({('more is better →', '← less is better')[which]})"
+
+
+def _forest_name(outcome: str, which: int) -> str:
+    return f"{sentence_case(harmless(outcome, 100))}, % of patients ({('more', 'less')[which]} is better)"
 
 
 def _interval(row: Array) -> str:
@@ -167,27 +183,34 @@ class _Plane:
         with page(ax, width=_WIDTH + extra, height=height, least=least, title=title, notes=self.notes) as sheet:
             s = sheet.size
             extra *= s / style.TEXT_SIZE
-            axis_x = _rates_axis(self.shown[:, :3], 0.8 * (sheet.width - extra), s)
-            axis_y = _rates_axis(self.shown[:, 3:], 0.7 * sheet.height, s)
-            axes = framed(sheet, axis_x, axis_y, self.axes, right=extra, top=1.7 * s)
-            _corner(axes, s)
+            pale = _vague(self.shown / 100)
+            axis_x = rates_axis(self.shown[:, :3], pale[:, 0], 0.8 * (sheet.width - extra), s)
+            axis_y = rates_axis(self.shown[:, 3:], pale[:, 1], 0.7 * sheet.height, s)
+            axes = framed(sheet, axis_x, axis_y, self.axes, right=extra, top=0.9 * s)
             radius = _RADIUS * s / style.TEXT_SIZE
-            taken = [self._cross(axes, i, radius) for i in range(len(self.names))]
+            taken = [self._cross(axes, i, radius, pale[i]) for i in range(len(self.names))]
+            taken.append(_corner(axes, s, np.concatenate(taken)))
             if key:
                 self._key(axes, s, radius)
                 return axes, []
             wanted = [Wanted(n, row[0], row[3], radius) for n, row in zip(self.names, self.shown, strict=True)]
             marks = boxes_of(in_points(axes, self.shown[:, 0], self.shown[:, 3]), radius)
-            return axes, label_points(axes, wanted, s, np.concatenate(taken), marks)
+            # Lines end at their own marks: a name may be joined to its mark across the lines of others.
+            return axes, label_points(axes, wanted, s, taken[-1], marks, np.concatenate(taken[:-1]))
 
-    def _cross(self, axes: Axes, i: int, radius: float) -> Array:
+    def _cross(self, axes: Axes, i: int, radius: float, pale: NDArray[np.bool_]) -> Array:
         """One group; the boxes that it takes come back."""
         b, b_low, b_high, r, r_low, r_high = self.shown[i]
         taken = []
-        for xs, ys, word in (((b_low, b_high), (r, r), "_benefit"), ((b, b), (r_low, r_high), "_risk")):
-            (line,) = axes.plot(xs, ys, color=self._look(i)[0], linewidth=1.1, solid_capstyle="butt", zorder=2, label=word)
-            line.set_clip_on(False)
+        lines = (((b_low, b_high), (r, r), "_benefit", pale[0]), ((b, b), (r_low, r_high), "_risk", pale[1]))
+        for xs, ys, word, faded in lines:
+            colour = style.FAINT if faded else self._look(i)[0]
+            (line,) = axes.plot(xs, ys, color=colour, linewidth=0.7 if faded else 1.1, solid_capstyle="butt", label=word)
+            # A pale line goes on beyond the panel.
+            line.set(clip_on=bool(faded), zorder=1.5 if faded else 2)
             ends = in_points(axes, xs, ys)
+            if faded:
+                ends = np.clip(ends, 0.0, panel_size(axes))
             taken.append(boxes_along(ends[:1], ends[1:]))
         _mark(axes, self._look(i), b, r, radius, axes.transData, "_group")
         taken.append(boxes_of(in_points(axes, [b], [r]), radius))
@@ -249,23 +272,8 @@ def _checked(frame: pd.DataFrame) -> Array:
     return out
 
 
-def _rates_axis(shown: Array, room: float, size: float) -> Axis:
-    """Per cent around the crosses, within 0 and 100."""
-    known = shown[np.isfinite(shown)]
-    low, high = float(known.min()), float(known.max())
-    more = 0.06 * (high - low) or 5.0
-    low, high = max(0.0, low - more), min(100.0, high + more)
-    # An axis that begins near 0 begins at 0.
-    axis = number_axis(0.0 if low < 0.35 * high else low, high, room=room, size=size, least=0.0, most=100.0)
-    # A cross at 0 % or 100 % stands free of the spine.
-    free = 0.025 * (axis.upper - axis.lower)
-    return Axis(
-        axis.lower - free * (known.min() <= axis.lower), axis.upper + free * (known.max() >= axis.upper), axis.ticks, axis.labels
-    )
-
-
-def _corner(axes: Axes, size: float) -> None:
-    """The better corner, in grey, with a label above the panel, clear of the crosses."""
+def _corner(axes: Axes, size: float, taken: Array) -> Array:
+    """The better corner, in grey, with the word in it where no cross lies there; the box of the word comes back."""
     width, height = panel_size(axes)
     side = 2.2 * size
     corner = Polygon(
@@ -273,7 +281,15 @@ def _corner(axes: Axes, size: float) -> None:
         zorder=0.2, label="_better corner",
     )  # fmt: skip
     axes.add_patch(corner)
+    text, letter = "better ↘", LETTER * size
+    wide = width_of(text, letter) * 1.05
+    right, bottom = width - 1.3 * size, 0.7 * size
+    box = np.array([[right - wide, bottom - 0.3 * size, right, bottom + 1.1 * letter]])
+    met = (taken[:, 0] < box[0, 2]) & (taken[:, 2] > box[0, 0]) & (taken[:, 1] < box[0, 3]) & (taken[:, 3] > box[0, 1])
+    if met.any():
+        return np.empty((0, 4))
     axes.add_artist(
-        Label(1.0, 1 + 0.5 * size / height, "Better: more benefit, less risk ↘", size=0.86 * size, color=style.SOFT,
-              horizontalalignment="right", transform=axes.transAxes, zorder=4, label="_better")
+        Label(right / width, bottom / height, text, size=letter, color=style.SOFT, horizontalalignment="right",
+              transform=axes.transAxes, zorder=4, label="_better")
     )  # fmt: skip
+    return box

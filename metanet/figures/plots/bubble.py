@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from metanet.base.arrays import Array
-from metanet.base.display import in_sentence, level_text, plural
+from metanet.base.display import in_sentence, level_text, number, plural
 from metanet.figures.forest.rows import _heading
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, finite, number_axis
-from metanet.figures.page.label_places import panel_size
+from metanet.figures.page.label_places import LETTER, panel_size
 from metanet.figures.page.page import framed, page
 from metanet.figures.page.save import describe
 from metanet.figures.page.scale import scale_of
 from metanet.figures.page.subject import alternative, subject_of
-from metanet.figures.page.text import harmless
+from metanet.figures.page.text import BASELINE, Label, harmless, width_of
 from metanet.figures.registry import chart
 from metanet.models.regression.result import Regression
 
@@ -32,6 +33,8 @@ _LARGEST, _SMALLEST = 2.6, 0.45
 _MANY = 15
 #: How far a prediction interval of effects may stretch the axis, in multiples of what studies and line need.
 _STRETCH = 2.0
+#: Height of the key over the panel, in text sizes.
+_KEY = 3.2
 BAND = "#CFE3F1"
 
 
@@ -90,11 +93,15 @@ def bubble(
         room = 0.8 * sheet.width
         spread = float(x.max() - x.min()) or abs(float(x.max())) or 1.0
         axis_x = number_axis(float(x.min()) - 0.04 * spread, float(x.max()) + 0.04 * spread, room=room, size=sheet.size, exact=True)
-        axes = framed(sheet, axis_x, _values_axis(value, curve, scale.is_rate), (_heading(regression.title_of(name)), label))
         known = np.isfinite(weight)
+        top = (_KEY if known.sum() > 1 else 0.5) * sheet.size
+        names = (_heading(regression.title_of(name)), label)
+        axes = framed(sheet, axis_x, _values_axis(value, curve, scale.is_rate), names, top=top)
         share = np.where(known, weight, 0.0) / (float(weight[known].max()) if known.any() else 1.0)
         largest = _LARGEST * min(1.0, (_MANY / len(x)) ** 0.5)
         side = np.maximum(largest * np.sqrt(share), _SMALLEST) * sheet.size if known.any() else np.full(x.shape, 0.7 * sheet.size)
+        if known.sum() > 1:
+            _key(axes, 100 * weight[known] / weight[known].sum(), side[known], sheet.size)
         _make_room(axes, x, value, side / 2 + 0.15 * sheet.size)
         t = line["x"].to_numpy(dtype=float)
         if fitted:
@@ -115,6 +122,35 @@ def bubble(
     alt = alternative("Bubble plot", subject, len(x), f"against {over[:80]}", told)
     describe(axes, harmless(title, 300) if title else "Bubble plot", text, alt, axis=label)
     return axes
+
+
+def _key(axes: Axes, weight: Array, side: Array, s: float) -> None:
+    """Over the panel: bubbles of the least, a middle and the most weight, with their shares in per cent."""
+    order = np.argsort(weight, kind="stable")
+    target = side[order[-1]] / 2
+    middle = min(order, key=lambda i: abs(side[i] - target))
+    shown = {float(side[i]): float(weight[i]) for i in (order[0], middle, order[-1])}
+    width, height = panel_size(axes)
+    letter = LETTER * s
+    digits = 1 if max(shown.values()) < 10 else 0
+    texts = [f"{number(value, digits)} %" for value in shown.values()]
+    wide = width_of("Weight", letter) + sum(width_of(text, letter) for text in texts) + sum(shown) + (2 + 2.2 * len(shown)) * 0.6 * s
+    x, y = max(0.0, width - wide), height + 1.65 * s
+
+    def write(text: str, at: float) -> None:
+        axes.add_artist(Label(at / width, (y - BASELINE * letter) / height, text, size=letter, color=style.INK,
+                              transform=axes.transAxes, zorder=4))  # fmt: skip
+
+    write("Weight", x)
+    x += width_of("Weight", letter) + s
+    for (diameter, _), text in zip(shown.items(), texts, strict=True):
+        dot = Line2D([(x + diameter / 2) / width], [y / height], marker="o", markersize=diameter, color=style.SQUARE, alpha=0.75,
+                     linestyle="none", markeredgecolor="white", transform=axes.transAxes)  # fmt: skip
+        dot.set(markeredgewidth=0.7, clip_on=False, label="_key", zorder=3)
+        axes.add_line(dot)
+        dot.set_transform(axes.transAxes)
+        write(text, x + diameter + 0.35 * s)
+        x += diameter + width_of(text, letter) + 1.3 * s
 
 
 def _make_room(axes: Axes, x: Array, y: Array, radius: Array) -> None:

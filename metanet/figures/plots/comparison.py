@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from metanet.base import display
-from metanet.base.errors import ArgumentError
+from metanet.base.errors import ArgumentError, check_choice
 from metanet.figures.forest.captions import doubts, groups_alt_text, groups_alternative, groups_legend, subject_of_comparison
 from metanet.figures.forest.forest import forest
 from metanet.figures.forest.render import draw_table
@@ -43,6 +44,7 @@ def comparison_forest(
     ax: Axes | None = None,
     title: str | None = None,
     studies: bool = False,
+    order: str = "estimate",
     xlim: tuple[float, float] | None = None,
     **options: Any,
 ) -> Axes:
@@ -59,13 +61,15 @@ def comparison_forest(
     studies
         Whether to draw every study under its group: then this is `forest`, with its other
         `options` (columns, sort, overall, preset ...).
+    order
+        "estimate": the group with the lowest estimate first; "given": as in the comparison.
     xlim
         As in `forest`.
 
     Returns
     -------
     Axes
-        A row for each group (diamond: estimate and interval), and one for its prediction interval (bar). A group of one study shows
+        A row for each group: diamond (estimate and interval) on a thin bar (prediction interval). A group of one study shows
         that study. The test between the groups and the kind of comparison are below.
 
     Raises
@@ -82,13 +86,17 @@ def comparison_forest(
         return listed
     if options:
         raise ArgumentError(f"{next(iter(options))} has an effect only with studies=True. Fix: add it.")
+    check_choice("order", order, ("estimate", "given"))
     fits = {harmless(name): fit for name, fit in comparison.groups.items()}
+    if order == "estimate":
+        fits = dict(sorted(fits.items(), key=lambda item: math.inf if item[1].estimate is None else item[1].estimate))
     measure = next(iter(fits.values())).measure
     scale = effect_scale(comparison.response, measure, "cent", [(fit.estimate, fit.ci_lower, fit.ci_upper) for fit in fits.values()])
     counts = comparison.response == "rate"
     subject = subject_of_comparison(comparison)
-    rows = [row for name, fit in fits.items() for row in (_group_row(name, fit, scale), *_prediction_row(fit, scale))]
-    tau = any(fit.tau is not None and fit.status == "pooled" for fit in fits.values())
+    shared = _shared_tau(comparison)
+    rows = [_group_row(name, fit, scale, tau=shared is None) for name, fit in fits.items()]
+    tau = any("tau" in row.cells for row in rows)
     columns = [Column("study", "Group"), Column("arms", "Arms", "right")]
     columns += [Column("events/total", "Events/Total", "center", COUNT_SIDES)] if counts else []
     heading = scale.heading(comparison.level, comparison.interval_name)
@@ -97,13 +105,16 @@ def comparison_forest(
     columns.append(Column("rate", heading, "right", ESTIMATE_SIDES, PIECE_GAP, right=True))
     if any(fit.rates_shown[1][0] is not None for fit in fits.values()):
         columns.append(Column("average", "Average", "right", ESTIMATE_SIDES, PIECE_GAP, right=True))
+    if any(row.prediction is not None for row in rows):
+        name = f"Prediction ({display.level_text(comparison.level)})"
+        columns.append(Column("prediction", name, "right", ESTIMATE_SIDES, PIECE_GAP, right=True))
     columns += [Column("tau", "τ", "right", right=True)] if tau else []
     table = Table(
         scale=scale,
         columns=tuple(columns),
         studies=tuple(rows),
         summary=(),
-        notes=(comparison.test_sentence(), *doubts(comparison)),
+        notes=(comparison.test_sentence(), *((shared,) if shared else ()), *doubts(comparison)),
         method=groups_legend(comparison, studies=False, prediction=True),
         title=harmless(title, 300) if title else "",
         xlim=xlim,
@@ -115,12 +126,21 @@ def comparison_forest(
     return axes
 
 
-def _group_row(name: str, fit: Pooled, scale: Scale) -> Row:
+def _shared_tau(comparison: Comparison) -> str | None:
+    """The tau of all groups in words, where it is one."""
+    found = {fit.tau for fit in comparison.groups.values() if fit.tau is not None and fit.status == "pooled"}
+    several = sum(fit.status == "pooled" for fit in comparison.groups.values()) > 1
+    if comparison.tau2_common is None or len(found) != 1 or not several:
+        return None
+    return f"One τ for all groups: {display.number(found.pop())}."
+
+
+def _group_row(name: str, fit: Pooled, scale: Scale, *, tau: bool) -> Row:
     cells: dict[str, Cell] = {"arms": display.count(fit.k)}
     events, n = fit.pooled_counts()
     if events is not None and n is not None:
         cells["events/total"] = count_cell(events, n)
-    if fit.tau is not None and fit.status == "pooled":
+    if tau and fit.tau is not None and fit.status == "pooled":
         cells["tau"] = display.number(fit.tau)
     mark: Point | Diamond | None = None
     estimate, lower, upper = fit.estimate, fit.ci_lower, fit.ci_upper
@@ -132,11 +152,8 @@ def _group_row(name: str, fit: Pooled, scale: Scale) -> Row:
     if average[0] is not None:
         limits = [float("nan") if end is None else end for end in average[1:]]
         cells["average"] = estimate_cell(scale, average[0], *limits)
-    return Row(name, cells, mark, bold=bold_if(True, name), vague=fit.is_vague)
-
-
-def _prediction_row(fit: Pooled, scale: Scale) -> list[Row]:
-    if fit.pi_lower is None or fit.pi_upper is None:
-        return []
-    cells = {"rate": estimate_cell(scale, None, fit.pi_lower, fit.pi_upper)}
-    return [Row(f"Prediction interval ({display.level_text(fit.level)})", cells, Bar(fit.pi_lower, fit.pi_upper))]
+    predicted = None
+    if fit.pi_lower is not None and fit.pi_upper is not None:
+        predicted = Bar(fit.pi_lower, fit.pi_upper)
+        cells["prediction"] = estimate_cell(scale, None, fit.pi_lower, fit.pi_upper)
+    return Row(name, cells, mark, bold=bold_if(True, name), vague=fit.is_vague, prediction=predicted)

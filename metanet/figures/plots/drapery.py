@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
 
 from metanet.base.arrays import Array
 from metanet.base.display import number, plural
+from metanet.base.untrusted import listing
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, log_axis, number_axis
-from metanet.figures.page.label_places import panel_size
+from metanet.figures.page.label_places import LETTER, in_points, panel_size
 from metanet.figures.page.page import MARGIN, framed, page, saying, set_axis
 from metanet.figures.page.save import describe
 from metanet.figures.page.scale import scale_of
 from metanet.figures.page.subject import alternative_of, subject_of_fit
-from metanet.figures.page.text import Label, harmless, width_of
+from metanet.figures.page.text import Label, harmless, width_of, wrap
 from metanet.figures.registry import chart
 from metanet.models.results.pooled import Pooled
 
@@ -31,7 +35,11 @@ LINES = (0.10, 0.05, 0.01)
 _POINTS = 801
 #: The axis holds every value whose p-value is at least this on a curve of a study, and on the pooled and the predicted one.
 _STUDY_END, _POOLED_END = 0.05, 0.002
-_CURVE = "#8DB9D6"
+_CURVE = "#C4C4C4"
+#: So many studies have a colour and a name.
+_NAMED = 5
+#: Widest name, in letters.
+_WIDEST = 17.0
 
 
 @chart("drapery", title="Drapery plot", takes=Pooled, makers="pool")
@@ -51,7 +59,8 @@ def drapery(fit: Pooled, *, ax: Axes | None = None, title: str | None = None) ->
     -------
     Axes
         One thin curve for each study, a strong one for the pooled estimate, a dashed one for a new study, and lines at 0.10,
-        0.05 and 0.01, which cross a curve at the limits of the corresponding interval.
+        0.05 and 0.01, which cross a curve at the limits of the corresponding interval. The studies that matter most are blue and
+        labelled: those whose curve is lowest at the pooled estimate, and those of most weight; the others are grey.
 
     Raises
     ------
@@ -91,20 +100,31 @@ def drapery(fit: Pooled, *, ax: Axes | None = None, title: str | None = None) ->
         s = sheet.size
         room = 0.75 * sheet.width
         axis_x = log_axis(low, high, room=room, size=s) if logs else number_axis(low, high, room=room, size=s, exact=True)
+        chosen = _notable(fit, x / scale.factor, curves, drawn)
+        names = [str(fit.studies["study"].iloc[j]) for j in chosen]
+        peaks = [_peak(x, curves[:, j], axis_x) for j in chosen]
+        share = np.clip((np.array(peaks) - axis_x.lower) / (axis_x.upper - axis_x.lower), 0, 1) * 0.82 * sheet.width
+        rows = [name.row for name in _rows(names, [float(v) for v in share], 0.82 * sheet.width, LETTER * s) if name.row is not None]
+        over = 0.8 * s + (1.3 * LETTER * (1 + max(rows)) * s if rows else 0.0)
         places = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
         axis_y = Axis(0.0, 1.0, places, tuple(f"{p:.1f}" for p in places))
         texts = [f"{p:.2f}" for p in LINES]
         wide = max(width_of(t, 0.8 * s) for t in texts)
         axes = framed(
-            sheet, axis_x, axis_y, (name, "p-value (two-sided)"), right=max(0.0, wide + 0.9 * s - MARGIN * s + 0.5 * s), top=0.8 * s
+            sheet, axis_x, axis_y, (name, "p-value (two-sided)"), right=max(0.0, wide + 0.9 * s - MARGIN * s + 0.5 * s), top=over
         )
         if logs:
             axes.set_xscale("log")
             set_axis(axes, "x", axis_x, s)
         kept = (x >= axis_x.lower - 1e-12) & (x <= axis_x.upper + 1e-12)
-        thin = [np.column_stack([x, curves[:, j]])[kept] for j in np.flatnonzero(drawn)]
-        bundle = LineCollection(thin, colors=_CURVE, linewidths=0.7, zorder=1.5, label="_studies")
-        axes.add_collection(bundle, autolim=False)
+        thin = {j: np.column_stack([x, curves[:, j]])[kept] for j in np.flatnonzero(drawn).tolist()}
+        for label, wanted, colour, width in (
+            ("_studies", [line for j, line in thin.items() if j not in chosen], _CURVE, 0.6),
+            ("_labelled studies", [thin[j] for j in chosen], style.SQUARE, 1.0),
+        ):
+            if wanted:
+                bundle = LineCollection(wanted, colors=colour, linewidths=width, zorder=1.5 if width < 1 else 1.8, label=label)
+                axes.add_collection(bundle, autolim=False)
         if predicted:
             axes.plot(
                 *_peaked(x[kept], strong[kept, 1], scale.factor * (fit.estimate or 0.0)),
@@ -131,12 +151,102 @@ def drapery(fit: Pooled, *, ax: Axes | None = None, title: str | None = None) ->
             axes.add_artist(
                 Label(1 + 0.4 * s / width, p - 0.36 * 0.8 * s / height, text, size=0.8 * s, color=style.SOFT, transform=axes.transAxes)
             )
+        tops = [float(top) for top in in_points(axes, peaks, [1.0] * len(chosen))[:, 0]] if chosen else []
+        lost = _label(axes, _rows(names, tops, panel_size(axes)[0], LETTER * s), s)
     text = f"Drapery plot: p-value curves of {plural(int(drawn.sum()), 'study', 'studies')}. {fit.sentence()}"
     if pooled:
         low_end, high_end = (_end(x, strong[:, 0], side) for side in (0, -1))
         text += f" The pooled p-value is 0.05 or more from {low_end} to {high_end}{' %' if scale.is_rate else ''}."
+    text += f" Labelled: {listing([harmless(name, 80) for name in names])}." if names and not lost else ""
     describe(axes, harmless(title, 300) if title else "Drapery plot", text, alternative_of("Drapery plot", subject, fit), axis=name)
     return axes
+
+
+def _peak(x: Array, curve: Array, axis: Axis) -> float:
+    """The middle of the highest part of a curve, as far as it lies on the axis."""
+    top = x[np.nan_to_num(curve) >= np.nanmax(curve) - 1e-6]
+    return float(np.clip((top[0] + top[-1]) / 2, axis.lower, axis.upper))
+
+
+def _notable(fit: Pooled, x: Array, curves: Array, drawn: Array) -> list[int]:
+    """The studies to be labelled: alternately the one least in line with the pooled estimate and the one of most weight."""
+    known = np.flatnonzero(drawn)
+    if known.size <= _NAMED:
+        return [int(j) for j in known]
+    lists = []
+    if fit.estimate is not None:
+        at = int(np.abs(x - fit.estimate).argmin())
+        lists.append([int(j) for j in sorted(known, key=lambda j: np.nan_to_num(curves[at, j]))])
+    weights = fit.weights
+    if weights.size == drawn.size and np.isfinite(weights).all():
+        lists.append([int(j) for j in sorted(known, key=lambda j: -weights[j])])
+    chosen: list[int] = []
+    for pair in zip(*lists, strict=True):
+        for j in pair:
+            if j not in chosen and len(chosen) < _NAMED:
+                chosen.append(j)
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Name:
+    """A name over the panel: its peak and its left edge in points, its text, and its row (None: it found no room)."""
+
+    text: str
+    peak: float
+    left: float
+    wide: float
+    row: int | None
+
+
+def _rows(names: Sequence[str], peaks: Sequence[float], width: float, letter: float) -> list[_Name]:
+    """Rows over a panel of this width: no name meets another, nor the line from another one down to its peak."""
+    placed: list[_Name] = []
+    for i in sorted(range(len(names)), key=lambda i: -peaks[i]):
+        text = wrap(harmless(names[i]), min(_WIDEST * letter, 0.6 * width), letter, lines=1)
+        wide, peak = width_of(text, letter) * 1.02, peaks[i]
+        starts = [x for x in (peak - 0.3 * letter, peak + 0.3 * letter - wide) if x >= -2 * letter and x + wide <= width]
+        later = [peaks[j] for j in range(len(names)) if peaks[j] < peak]
+        # Rather a row higher than over the peak of a name that is still to come.
+        free = [
+            (sum(x - 0.6 * letter < other < x + wide + 0.6 * letter for other in later), row, x)
+            for row in range(_NAMED)
+            for x in starts
+            if all(_clear(other, peak, x, x + wide, row, 0.6 * letter) for other in placed)
+        ]
+        _, row, left = min(free, default=(0, None, 0.0), key=lambda one: one[:2])
+        found = _Name(text, peak, left, wide, row)
+        placed.append(found)
+    return placed
+
+
+def _clear(other: _Name, peak: float, left: float, right: float, row: int, pad: float) -> bool:
+    """Whether a name in a row leaves another one, and the lines of both, alone."""
+    if other.row is None:
+        return True
+    over = other.left - pad < right and left < other.left + other.wide + pad
+    if row == other.row:
+        return not over
+    if row < other.row:
+        return not left - pad < other.peak < right + pad
+    return not other.left - pad < peak < other.left + other.wide + pad
+
+
+def _label(axes: Axes, names: Sequence[_Name], s: float) -> list[str]:
+    """Names in rows over the panel, each with a line to its peak; the names without a place come back."""
+    width, height = panel_size(axes)
+    letter = LETTER * s
+    for name in names:
+        if name.row is None:
+            continue
+        y = height + (0.5 + 1.3 * name.row) * letter
+        axes.add_artist(Label(name.left / width, (y + 0.1 * letter) / height, name.text, size=letter, raw=True, color=style.SQUARE,
+                              transform=axes.transAxes, zorder=4, label="_name"))  # fmt: skip
+        line = Line2D([name.peak / width] * 2, [1.0, y / height], color=style.SQUARE, linewidth=0.5, transform=axes.transAxes)
+        line.set(clip_on=False, label="_leader", zorder=1.5)
+        axes.add_line(line)
+        line.set_transform(axes.transAxes)
+    return [name.text for name in names if name.row is None]
 
 
 def _peaked(x: Array, curve: Array, estimate: float) -> tuple[Array, Array]:
@@ -152,7 +262,7 @@ def _end(x: Array, curve: Array, side: int) -> str:
 
 
 def _legend(pooled: bool, predicted: bool, rate: bool, posterior: bool) -> str:
-    parts = [f"Thin curves: studies{' (exact)' if rate else ''}"]
+    parts = [f"Thin curves: studies{' (exact)' if rate else ''}; labelled: those least in line with the estimate, and of most weight"]
     if pooled:
         parts.append("strong curve: pooled estimate" + (" (twice the smaller tail of its posterior)" if posterior else ""))
     if predicted:

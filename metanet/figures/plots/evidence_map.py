@@ -393,14 +393,16 @@ class _Drawing:
         for i, name in enumerate(grid.rows):
             text = _name(name, plan.names * style.TEXT_SIZE, style.TEXT_SIZE)
             middle = (tops[i] + tops[i + 1]) / 2
-            self._write(text, MARGIN, middle - BASELINE - text.count("\n") * LINE / 2, 1.0)
+            self._write(text, MARGIN, middle - BASELINE - text.count("\n") * LINE / 2, 1.0, raw=True)
         for j, name in enumerate(grid.columns):
             x = start + (j + 0.5) * plan.cell
             if plan.level:
-                self._write(_head(name), x, tops[0] + 0.5, LETTER, horizontalalignment="center")
+                self._write(_head(name), x, tops[0] + 0.5, LETTER, horizontalalignment="center", raw=True)
             else:
                 text = wrap(_head(name), _HEAD * s, LETTER * s, lines=1)
-                self._write(text, x, tops[0] + 0.45, LETTER, horizontalalignment="center", verticalalignment="bottom", rotation=90)
+                self._write(
+                    text, x, tops[0] + 0.45, LETTER, horizontalalignment="center", verticalalignment="bottom", rotation=90, raw=True
+                )
         most = max(cell.studies for cell in grid.cells)
         for cell in grid.cells:
             i, j = grid.place(cell)

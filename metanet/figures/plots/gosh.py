@@ -12,6 +12,7 @@ from metanet.base.arguments import whole_number
 from metanet.base.arrays import Array, Mask
 from metanet.base.display import number, per_cent
 from metanet.base.errors import check_choice
+from metanet.base.untrusted import listing
 from metanet.diagnostics.studies.gosh import Gosh
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, number_axis
@@ -51,7 +52,8 @@ def gosh_plot(gosh: Gosh, *, ax: Axes | None = None, study: str | None = None, p
     ax
         Axes to draw into, which become the cloud; None makes a figure.
     study
-        A study whose subsets are coloured.
+        A study whose subsets are coloured; None takes the one that parts the results into groups, where one does (and `gosh`
+        judges that: from ten studies on).
     points
         Maximum number of subsets in the cloud, a random sample. The histograms show all.
     title
@@ -82,6 +84,8 @@ def gosh_plot(gosh: Gosh, *, ax: Axes | None = None, study: str | None = None, p
     names = [str(n) for n in gosh.studies["study"]]
     if study is not None:
         check_choice("study", study, names)
+    parting = _parting(gosh)
+    study = study if study is not None or not parting else parting[0]
     scale = scale_of(gosh.fit.response, "cent", gosh.fit.estimate)
     shares = bool(np.isfinite(gosh.i2).any())
     x, y = scale.factor * gosh.estimate, 100 * gosh.i2 if shares else np.sqrt(gosh.tau2)
@@ -132,9 +136,18 @@ def gosh_plot(gosh: Gosh, *, ax: Axes | None = None, study: str | None = None, p
         if study is not None:
             _key(over, study, s, width)
     told = _words(gosh, x, y, shares, study, marked, scale.is_rate)
-    alt = alternative("GOSH plot", subject, x.size, _span(y, shares), of=("subset", "subsets"))
+    groups = f"two groups, with and without {listing([name[:60] for name in parting], 3)}" if parting else ""
+    alt = alternative("GOSH plot", subject, x.size, _span(y, shares), groups, of=("subset", "subsets"))
     describe(axes, harmless(title, 300) if title else "GOSH plot", told, alt, axis=name)
     return axes
+
+
+def _parting(gosh: Gosh) -> list[str]:
+    """The studies that part the results into groups, the one with the clearest division first."""
+    frame = gosh.studies
+    frame = frame[frame["drives"].astype(bool)] if "drives" in frame else frame.iloc[:0]
+    rows = sorted(frame.to_dict("records"), key=lambda row: -abs(row["share_first"] - row["share_second"]))
+    return [str(row["study"]) for row in rows]
 
 
 def _cloud(axes: Axes, x: Array, y: Array, marked: Mask | None, s: float) -> None:

@@ -37,7 +37,7 @@ def outcome_forest(
     ax: Axes | None = None,
     title: str | None = None,
     **options: Any,
-) -> Axes:
+) -> Any:
     """Draw every study of an outcome, grouped by treatment modality.
 
     Parameters
@@ -65,7 +65,7 @@ def outcome_forest(
     Returns
     -------
     Axes
-        The forest plot: a block for each modality.
+        The forest plot: a block for each modality. With ``pages=True`` a list, as of `forest`.
 
     Raises
     ------

@@ -34,6 +34,8 @@ _MOST_NAMES = 8
 #: The arc spans at least this share of the height of the panel: studies that agree need a scale as well.
 _ARC_LEAST = 0.3
 
+_EDGES = {"no events": "No patient had the event", "only events": "Every patient had the event"}
+
 
 @chart("radial", title="Radial plot", takes=Pooled, makers="pool")
 def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None, centre: bool = False) -> Axes:
@@ -77,6 +79,9 @@ def radial_plot(fit: Pooled, *, ax: Axes | None = None, title: str | None = None
     there = np.isfinite(x) & np.isfinite(y)
     if not there.any():
         return saying(ax, "Radial plot", title, "No study has an effect with a standard error, so nothing can be drawn.")
+    if fit.edge:
+        reason = "the standard errors of the studies would come from the continuity correction alone, so there is no line to draw"
+        return saying(ax, "Radial plot", title, f"{_EDGES[fit.edge]}: {reason}. {fit.sentence()}")
     subject = subject_of_fit(fit)
     name = subject.axis(fit.response, fit.measure, log=fit.response == "ratio")
     to_response, slope = _scale(fit)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from numpy.typing import NDArray
 
 from metanet.base.arguments import whole_number
-from metanet.base.display import TOO_WIDE, number, per_cent, plural
+from metanet.base.arrays import Array
+from metanet.base.display import TOO_WIDE, in_sentence, number, per_cent, plural
 from metanet.diagnostics.method.multiverse import Multiverse, main_row
 from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.rates import POLICIES
@@ -36,6 +37,10 @@ _LABEL, _PANEL, _CURVE, _BETWEEN = 24.5, 38.0, 17.0, 1.0
 _ROW, _HEADING = 1.5, 1.8
 _LEAST_PANEL, _LEAST_CURVE = 12.0, 8.0
 _MOST = 600
+#: A choice that explains less of the variance has no rows.
+_TELLS = 0.01
+#: Marks closer than this (points) flicker on a screen: neighbours become one shape.
+_DENSE = 2.2
 _HEADINGS = {
     "grouping": "Grouping",
     "overlap": "Overlapping cohorts",
@@ -134,6 +139,7 @@ def specification_curve(
         frame = frame.iloc[np.unique(places)]
     dimensions = [d for d in (*DATA_DIMENSIONS, *METHOD_DIMENSIONS) if d in frame.columns]
     several = [d for d in dimensions if frame[d].nunique() > 1]
+    shown = _telling(several, multiverse)
     scale = scale_of(multiverse.response, "cent", float(frame["estimate"].median()))
     colours = _colours(frame, multiverse.threshold, scale)
     subject = subject_of_record(multiverse.method)
@@ -145,10 +151,11 @@ def specification_curve(
     first = None if at is None else next((place for place, row in enumerate(frame.index) if row == at), None)
     notes = [
         _legend(multiverse, frame, answered, [d for d in dimensions if d not in several], first),
+        _folded([d for d in several if d not in shown], frame),
         harmless(multiverse.sentence(), 1500),
     ]
     unit = style.TEXT_SIZE
-    labels = _labels(frame, several, multiverse, unit)
+    labels = _labels(frame, shown, multiverse, unit)
     rows, under = _rows(labels, frame, unit)
     right = _threshold_text(multiverse.threshold, scale)
     beside = width_of(right, LETTER * unit) + 0.8 * unit if right else 0.0
@@ -164,15 +171,16 @@ def specification_curve(
         s = sheet.size
         share = s / unit
         axis_y = _axis(frame, multiverse, scale, s)
-        tall = sheet.height - (below + under) * share - _BETWEEN * s - 0.5 * s
+        over = 0.5 * s if first is None else 1.5 * s
+        tall = sheet.height - (below + under) * share - _BETWEEN * s - over
         lines = axis_name(name, tall, s).count("\n")
         left = max(left * share, MARGIN * s + depth(axis_y.labels, s, across=True) + (1.7 + lines * LINE) * s)
         across = max(1.0, sheet.width - left - beside * share - MARGIN * s)
         floor = (below + under) * share
-        axes = sheet.panel(left, floor + _BETWEEN * s, across, max(1.0, sheet.height - floor - _BETWEEN * s - 0.5 * s))
+        axes = sheet.panel(left, floor + _BETWEEN * s, across, max(1.0, sheet.height - floor - _BETWEEN * s - over))
         dots = sheet.panel(left, below * share, across, under * share)
         _curve(axes, frame, axis_y, scale, colours, multiverse, right, s, first, name)
-        _choices(dots, rows, len(frame), colours, under, share, s)
+        _choices(dots, rows, len(frame), colours, under, share, s, first)
     describe(
         axes,
         harmless(title, 300) if title else "Specification curve",
@@ -197,6 +205,22 @@ def _one_measure(frame: pd.DataFrame) -> bool:
 def _ends(frame: pd.DataFrame, scale: Scale) -> str:
     low, high = (scale.shown(float(v)) for v in (frame["estimate"].min(), frame["estimate"].max()))
     return f"estimates from {low} to {high}"
+
+
+def _telling(several: list[str], multiverse: Multiverse) -> list[str]:
+    """The choices that explain something of the spread; the one that explains most where none does."""
+    shares = dict(zip(multiverse.drivers["choice"], multiverse.drivers["share"], strict=True))
+    known = {d: float(shares.get(d, np.nan)) for d in several}
+    kept = [d for d in several if not known[d] < _TELLS]
+    return kept or sorted(several, key=lambda d: -known[d])[:1]
+
+
+def _folded(choices: list[str], frame: pd.DataFrame) -> str:
+    """The sentence on the choices that have no rows."""
+    if not choices:
+        return ""
+    told = ", ".join(f"{in_sentence(_HEADINGS[d])} ({plural(int(frame[d].nunique()), 'level')})" for d in choices)
+    return f"Without rows, because they explain under {100 * _TELLS:g} % of the variance of the estimates: {told}."
 
 
 def _vague(frame: pd.DataFrame, scale: Scale) -> list[bool]:
@@ -283,9 +307,12 @@ def _curve(
     estimate, lower, upper = (scale.factor * frame[c].to_numpy(dtype=float) for c in ("estimate", "ci_lower", "ci_upper"))
     each = panel_size(axes)[0] / (n + 0.4)
     known = np.flatnonzero(np.isfinite(lower) & np.isfinite(upper))
-    bars = LineCollection([((i, lower[i]), (i, upper[i])) for i in known], colors=[colours[i] for i in known],
-                          linewidths=min(1.0, 0.7 * each), alpha=0.6, zorder=1.5, label="_intervals")  # fmt: skip
-    axes.add_collection(bars, autolim=False)
+    if each < _DENSE:
+        _ribbons(axes, lower, upper, colours, known)
+    else:
+        bars = LineCollection([((i, lower[i]), (i, upper[i])) for i in known], colors=[colours[i] for i in known],
+                              linewidths=min(1.0, 0.7 * each), alpha=0.6, zorder=1.5, label="_intervals")  # fmt: skip
+        axes.add_collection(bars, autolim=False)
     dots = axes.scatter(
         np.arange(n), estimate, s=min(0.5 * s, max(1.4, 0.9 * each)) ** 2, c=colours, linewidths=0, zorder=3, label="_estimates"
     )
@@ -294,6 +321,14 @@ def _curve(
         ring = axes.scatter([first], [estimate[first]], s=(0.85 * s) ** 2, facecolors="none", edgecolors=style.INK, linewidths=1.1,
                             zorder=3.5, label="_primary")  # fmt: skip
         ring.set_clip_on(False)
+        axes.axvline(first, color=style.INK, linewidth=0.6, zorder=1.2, label="_primary line")
+        width, height = panel_size(axes)
+        x, text, letter = (first + 0.7) / (n + 0.4) * width, "Primary analysis", LETTER * s
+        # Over its line, and within the panel.
+        wide = width_of(text, letter)
+        x = min(max(x, wide / 2), max(wide / 2, width - wide / 2))
+        axes.add_artist(Label(x / width, 1 + 0.4 * s / height, text, size=letter, color=style.INK, horizontalalignment="center",
+                              transform=axes.transAxes, zorder=4))  # fmt: skip
     if multiverse.threshold is not None:
         at = scale.factor * multiverse.threshold
         axes.axhline(at, color=style.INK, linewidth=0.8, dashes=(4, 3), zorder=2, label="_threshold")
@@ -302,7 +337,32 @@ def _curve(
         axes.add_artist(Label(1 + 0.4 * s / width, y, right, size=LETTER * s, color=style.INK, transform=axes.transAxes))
 
 
-def _choices(axes: Axes, rows: list[_Line], n: int, colours: list[str], under: float, share: float, s: float) -> None:
+def _ribbons(axes: Axes, lower: Array, upper: Array, colours: list[str], known: NDArray[np.intp]) -> None:
+    """Intervals that stand close: each as wide as its place, neighbours of one colour as one shape."""
+    shapes: dict[str, list[Any]] = {}
+    for run in _runs(known, colours):
+        steps = np.array([(i + side, end) for i in run for side, end in ((-0.5, lower[i]), (0.5, lower[i]))])
+        back = np.array([(i + side, end) for i in run[::-1] for side, end in ((0.5, upper[i]), (-0.5, upper[i]))])
+        shapes.setdefault(colours[run[0]], []).append(np.vstack([steps, back]))
+    for colour, parts in shapes.items():
+        made = PolyCollection(parts, facecolors=colour, edgecolors="none", alpha=0.45, zorder=1.5, label="_intervals")
+        axes.add_collection(made, autolim=False)
+
+
+def _runs(places: NDArray[np.intp], colours: list[str]) -> list[list[int]]:
+    """Neighbouring places of one colour."""
+    out: list[list[int]] = []
+    for i in places.tolist():
+        if out and out[-1][-1] == i - 1 and colours[out[-1][0]] == colours[i]:
+            out[-1].append(i)
+        else:
+            out.append([i])
+    return out
+
+
+def _choices(
+    axes: Axes, rows: list[_Line], n: int, colours: list[str], under: float, share: float, s: float, first: int | None
+) -> None:
     """A stroke for each analysis in the row of every level that it took."""
     dress(axes, s, ("bottom",))
     axes.spines["bottom"].set_visible(False)
@@ -313,6 +373,7 @@ def _choices(axes: Axes, rows: list[_Line], n: int, colours: list[str], under: f
     axes.set_ylim(under * share, 0.0)
     letter = LETTER * s
     strokes: list[Any] = []
+    blocks: list[Any] = []
     shades: list[str] = []
     for i, row in enumerate(rows):
         y = row.middle * share
@@ -328,8 +389,19 @@ def _choices(axes: Axes, rows: list[_Line], n: int, colours: list[str], under: f
             continue
         axes.axhline(y, color="#E6E6E6", linewidth=0.5, zorder=0.4, label="_row")
         half = 0.46 * letter
+        if width / (n + 0.4) < _DENSE:
+            for run in _runs(np.flatnonzero(row.taken), colours):
+                left, right = run[0] - 0.5, run[-1] + 0.5
+                blocks.append([(left, y - half), (right, y - half), (right, y + half), (left, y + half)])
+                shades.append(colours[run[0]])
+            continue
         strokes += [((j, y - half), (j, y + half)) for j in np.flatnonzero(row.taken)]
         shades += [colours[j] for j in np.flatnonzero(row.taken)]
+    if first is not None:
+        axes.axvline(first, color=style.INK, linewidth=0.6, zorder=3, label="_primary line")
+    if blocks:
+        axes.add_collection(PolyCollection(blocks, facecolors=shades, edgecolors="none", zorder=2, label="_choices"), autolim=False)
+        return
     wide = min(2.2, max(0.35, 0.72 * width / (n + 0.4)))
     marks = LineCollection(strokes, colors=shades, linewidths=wide, capstyle="butt", zorder=2, label="_choices")
     axes.add_collection(marks, autolim=False)

@@ -132,7 +132,7 @@ def timeline(
                 axes.add_patch(band)
             drop = (top + high / 2) * share
             axes.add_artist(Label(-0.9 * s / across, 1 - (drop + (BASELINE + label.count("\n") * LINE / 2) * s) / (sum(tall) * share),
-                                  label, size=s, color=style.INK, horizontalalignment="right", multialignment="right",
+                                  label, size=s, raw=True, color=style.INK, horizontalalignment="right", multialignment="right",
                                   transform=axes.transAxes, zorder=4))  # fmt: skip
             up[places == i] += top + high / 2
             top += high

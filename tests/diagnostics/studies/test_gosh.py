@@ -77,24 +77,25 @@ def test_up_to_twenty_studies_all_subsets_are_taken_and_beyond_a_sample():
 
 
 def test_an_outlier_makes_two_groups_and_is_named():
-    events, total = [3, 4, 2, 5, 3, 4, 2, 5, 30], [40, 45, 30, 50, 38, 41, 33, 52, 40]
-    cloud = mn.gosh(mn.pool(events=events, total=total, study=list("abcdefghi"), model="glmm"))
+    events, total = [3, 4, 2, 5, 3, 4, 2, 5, 4, 30], [40, 45, 30, 50, 38, 41, 33, 52, 44, 40]
+    cloud = mn.gosh(mn.pool(events=events, total=total, study=list("abcdefghij"), model="glmm"))
     assert cloud.separation > 2
-    assert cloud.studies.loc[cloud.studies["drives"], "study"].tolist() == ["i"]
-    assert "formed by i" in cloud.sentence()
+    assert cloud.studies.loc[cloud.studies["drives"], "study"].tolist() == ["j"]
+    assert "formed by j" in cloud.sentence()
     calm = mn.gosh(mn.pool(events=events[:-1], total=total[:-1], model="glmm"))
     assert not calm.studies["drives"].any()
     assert "not judged" in calm.sentence()
 
 
-def test_fewer_than_ten_studies_have_no_verdict_without_an_outlier():
+def test_fewer_than_ten_studies_have_no_verdict():
     random = np.random.default_rng(8)
     for k in (3, 5, 8, 9):
         for _ in range(4):
             total = random.integers(15, 150, k)
             events = random.binomial(total, 1 / (1 + np.exp(0.4 - 0.8 * random.standard_normal(k))))
             cloud = mn.gosh(mn.pool(events=events, total=total, model="inverse_variance"))
-            assert ("not judged" in cloud.sentence()) != cloud.studies["drives"].any()
+            assert "not judged" in cloud.sentence()
+            assert not cloud.studies[["divides", "drives"]].any(axis=None)
             assert "cloud" not in cloud.sentence()
 
 
@@ -126,12 +127,12 @@ def test_the_frame_and_the_words_hold_what_was_fitted():
 
 
 def test_without_an_outlier_no_study_is_blamed():
-    # 25 sets of eight studies: at 10 % two or three blame one; more than seven do less than once in a thousand times.
+    # 25 sets of ten studies: at 10 % two or three blame one; more than seven do less than once in a thousand times.
     random = np.random.default_rng(8)
     blamed = 0
     for _ in range(25):
-        total = random.integers(15, 150, 8)
-        events = random.binomial(total, 1 / (1 + np.exp(0.4 - 0.5 * random.standard_normal(8))))
+        total = random.integers(15, 150, 10)
+        events = random.binomial(total, 1 / (1 + np.exp(0.4 - 0.5 * random.standard_normal(10))))
         blamed += bool(mn.gosh(mn.pool(events=events, total=total, model="inverse_variance")).studies["drives"].any())
     assert blamed <= 7
 
