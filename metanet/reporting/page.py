@@ -8,8 +8,8 @@ from importlib.resources import files
 
 from metanet.base.untrusted import html_text
 
-#: Reports have no scripts and make no requests; drawings bring their fonts with them. Anything from a CSV that escaped the escaping still
-#: could not run.
+#: Reports have no scripts and make no requests; drawings bring their fonts with them. Anything from a CSV that escaped the escaping
+#: still could not run.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: 'self'; font-src data:; base-uri 'none'; form-action 'none'"
 
 _STYLE = files("metanet.reporting").joinpath("page.css").read_text(encoding="utf-8")

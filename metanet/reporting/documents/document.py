@@ -138,7 +138,7 @@ def figure_of(output: Mapping[str, Any], above: str) -> Figure | None:
 
 
 def _title(title: str, alt: str) -> str:
-    """What a figure is called below it: the beginning of its description, "Forest plot of objective response after TARE, 18 studies"."""
+    """What a figure is called below it, the beginning of its description: "Forest plot of objective response after TARE"."""
     first = alt.partition(": ")[0]
     return first if title and first != alt and first.casefold().startswith(title.casefold()) else title
 
