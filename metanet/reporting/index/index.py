@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -66,10 +65,9 @@ def _page(
         )
     parts += ['<h2 id="list">All pooled rates</h2>', _counts(rates), _controls(rates, evidence), table(lines)]
     if pictures.overview is not None:
-        source = "data:image/svg+xml;base64," + base64.b64encode(pictures.overview.svg).decode("ascii")
         parts.append(
-            f'<section class="overview"><h2 id="overview">Overview</h2><figure><div class="scroll" tabindex="0" role="group" '
-            f'aria-labelledby="overview"><img src="{source}" alt="{html_text(pictures.overview.alt)}"></div>'
+            '<section class="overview"><h2 id="overview">Overview</h2><figure><div class="scroll" tabindex="0" role="group" '
+            f'aria-labelledby="overview"><img src="overview.svg" loading="lazy" alt="{html_text(pictures.overview.alt)}"></div>'
             '<figcaption>As a file: <a href="overview.svg">SVG</a> <a href="overview.png">PNG</a></figcaption></figure></section>'
         )
     folded = "".join(
