@@ -177,7 +177,7 @@ def page_of(title: str, inner: str) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{html_text(title)}</title>\n'
-        f"<style>{_PAGE_STYLE}</style>\n</head>\n<body>\n<main>{inner}</main>\n</body>\n</html>\n"
+        f"<style>{_PAGE_STYLE}</style>\n</head>\n<body>\n<main><h1>{html_text(title)}</h1>{inner}</main>\n</body>\n</html>\n"
     )
 
 
