@@ -13,6 +13,7 @@ from scipy import special
 
 from metanet.base.arguments import checked, whole
 from metanet.base.arrays import Array
+from metanet.base.results import Test
 from metanet.diagnostics.study_effects import two_step_twin
 from metanet.kernels.numerics.distributions import binomial_tails, poisson_tails
 from metanet.models.options import options_of
@@ -86,6 +87,17 @@ def p_value_function(fit: Pooled, points: int = 401) -> pd.DataFrame:
 def _df(fit: Pooled) -> float:
     """Degrees of freedom of the interval of the mean; inf for a normal one."""
     return float(fit.k - 1) if fit.method["ci"] in ("t", "HK", "HK-adhoc", "KR") else np.inf
+
+
+def no_effect_test(fit: Pooled) -> Test | None:
+    """The test of no effect by which the interval of a pooled effect of two groups is made, normal or t; None of any other result."""
+    if fit.status != "pooled" or fit.response not in ("ratio", "difference") or not fit.se or fit.mu is None or fit.model == "bayes":
+        return None
+    df, statistic = _df(fit), fit.mu / fit.se
+    p = float(_tail(np.array(statistic), df))
+    if np.isinf(df):
+        return Test("Z", "no effect", statistic, "normal", (), p)
+    return Test("t", "no effect", statistic, "t", (df,), p)
 
 
 def _tail(z: Array, df: float) -> Array:

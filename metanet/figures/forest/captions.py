@@ -54,8 +54,11 @@ def credible(fit: Pooled) -> str:
 
 def heterogeneity(fit: Pooled, kind: str = "sentence") -> str:
     """One line on the heterogeneity; empty without measures. `kind` as in `ForestPreset`."""
-    parts = _listed(fit) if kind == "list" else _said(fit)
-    return f"Heterogeneity: {', '.join(parts)}" if parts else ""
+    if kind == "sentence":
+        parts = _said(fit)
+        return f"Heterogeneity: {', '.join(parts)}" if parts else ""
+    parts = _listed(fit, kind)
+    return f"Heterogeneity: {'; '.join(parts)}" if parts else ""
 
 
 def _said(fit: Pooled) -> list[str]:
@@ -74,15 +77,51 @@ def _said(fit: Pooled) -> list[str]:
     return parts
 
 
-def _listed(fit: Pooled) -> list[str]:
-    """As in a Cochrane review; a likelihood-ratio test is named."""
-    parts = [] if fit.tau2 is None else [f"Tau² = {number(fit.tau2)}"]
-    test, p, name = (fit.lrt, fit.lrt_pvalue, "Chi² (likelihood ratio)") if fit.lrt is not None else (fit.q, fit.q_pvalue, "Chi²")
+def _listed(fit: Pooled, kind: str) -> list[str]:
+    """As in a Cochrane review or a journal; a likelihood-ratio test is named."""
+    tau2, chi2 = ("τ²", "χ²") if kind == "symbols" else ("Tau²", "Chi²")
+    parts = [] if fit.tau2 is None else [f"{tau2} = {number(fit.tau2)}"]
+    if kind == "interval" and parts and fit.tau2_lower is not None and fit.tau2_upper is not None:
+        how = "" if fit.method["tau2"] is None else f"{fit.method['tau2']}, "
+        limits = f"[{number(fit.tau2_lower)} , {number(fit.tau2_upper)}]"
+        parts = [f"Tau² ({how}{level_text(fit.level)} {fit.interval_name}) = {number(fit.tau2)} {limits}"]
+    test, p, name = (fit.lrt, fit.lrt_pvalue, f"{chi2} (likelihood ratio)") if fit.lrt is not None else (fit.q, fit.q_pvalue, chi2)
     if test is not None:
-        parts.append(f"{name} = {number(test)}, df = {count(fit.q_df)} ({p_value(p).replace('p', 'P')})")
+        parts.append(f"{name} = {number(test)}, df = {count(fit.q_df)} ({_p(p, kind)})")
     if fit.i2 is not None:
         parts.append(f"I² = {per_cent(fit.i2, 0)} %")
     return parts
+
+
+def _p(value: float | None, kind: str) -> str:
+    """A p-value; RevMan's go down to 0.00001, with one significant digit below 0.01."""
+    if kind == "symbols" or value is None or math.isnan(value):
+        return p_value(value)
+    if value < 1e-5:
+        return "p < 0.00001"
+    return p_value(value) if value >= 0.01 else f"p = {value:.{-math.floor(math.log10(value))}f}"
+
+
+def overall_test(fit: Pooled) -> str:
+    """The test of no effect, as in RevMan; empty where there is none."""
+    from metanet.diagnostics.method.p_values import no_effect_test
+
+    test = no_effect_test(fit)
+    if test is None:
+        return ""
+    degrees = f", df = {test.df[0]:g}" if test.df else ""
+    letter = "Z" if test.name == "Z" else "T"
+    return f"Test for overall effect: {letter} = {number(abs(test.statistic or 0.0))}{degrees} ({_p(test.pvalue, 'list')})"
+
+
+#: Models by the short names of RevMan.
+_SHORT = {"inverse_variance": "IV", "mantel_haenszel": "M-H", "peto": "Peto"}
+
+
+def method_head(fit: Pooled) -> str:
+    """The method of an effect in the heading of its column: "IV, Random"; empty for models that RevMan has not."""
+    short = _SHORT.get(fit.model)
+    return "" if short is None else f"{short}, {'Fixed' if fit.method['tau2'] is None else 'Random'}"
 
 
 def _root(value: float | None) -> float | None:
@@ -105,12 +144,14 @@ def reasons(fit: Pooled) -> tuple[str, ...]:
     return tuple(harmless(note) for note in fit.notes[:1])
 
 
-def legend(fit: Pooled, *, prediction: bool) -> str:
+def legend(fit: Pooled, *, prediction: bool, folded: bool = False) -> str:
     """What the marks mean, and the method: the small print under a figure."""
     kind = fit.method.get("study_interval")
     parts = [f"lines: {level_text(fit.level)} intervals" + (f" ({harmless(kind)})" if kind else "")]
     weighted = fit.weights.size > 0 and not any(math.isnan(w) for w in fit.weights)
-    if weighted and fit.k > 1:
+    if folded:
+        parts.insert(0, "dots: studies")
+    elif weighted and fit.k > 1:
         parts.insert(0, "squares: area by weight")
     if fit.estimate is not None and fit.status != "not pooled":
         what = f"{fit.average} rate" if is_rate(fit) and fit.status == "pooled" else "estimate"

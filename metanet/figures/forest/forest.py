@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from metanet.base.arguments import checked
+from metanet.base.display import in_sentence
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.figures.forest.captions import (
     alt_text,
@@ -16,6 +17,8 @@ from metanet.figures.forest.captions import (
     groups_legend,
     heterogeneity,
     legend,
+    method_head,
+    overall_test,
     reasons,
     subject_of_comparison,
 )
@@ -25,6 +28,7 @@ from metanet.figures.forest.render import draw_table
 from metanet.figures.forest.rows import (
     Plan,
     average_rows,
+    events_rows,
     group_rows,
     judgement_columns,
     judgement_legend,
@@ -162,19 +166,23 @@ def forest(
         raise ArgumentError(f"pages=True has no use for {other}. Fix: leave one of the two out.")
     table = _table(fit, second, overall, plan, False if pages or backend == "forestplot" else fold)
     subject = subject_of_comparison(fit) if isinstance(fit, Comparison) else subject_of_fit(fit)
+    groups, sides = _groups(frame, subject, style), _sides(fit, frame, subject, style) if favours is None else _favours(favours)
+    head = method_head(_first(fit)) if style.effect_head and groups[1] else ""
     table = replace(
         table,
         columns=(
-            *table_columns(plan.names, frame, plan.scale, fit.level, style, plan.headings, _kind(fit, second)),
+            *table_columns(
+                plan.names, frame, plan.scale, fit.level, style, plan.headings, _kind(fit, second), groups=groups, method=head
+            ),
             *judgement_columns(plan.judged),
         ),
         notes=tuple(style.written(note) for note in (*table.notes, judgement_legend(plan.judged, plan.seen)) if note),
         method=replace(style, decimal=".").written(table.method),
         title=harmless(title, 300) if title else "",
         xlim=xlim,
-        favours=_favours(favours),
+        favours=sides,
         preset=style,
-        axis_name=style.written(subject.axis(fit.response, _measure(fit), per, log=plan.scale.log, bare=favours is not None)),
+        axis_name=style.written(subject.axis(fit.response, _first(fit).measure, per, log=plan.scale.log, bare=sides is not None)),
     )
     if backend == "forestplot":
         from metanet.figures.forest.forestplot_backend import draw_with_forestplot
@@ -226,8 +234,27 @@ def single_table(fit: Pooled, columns: Sequence[str] | None = None) -> Table:
     return replace(_single(fit, None, plan, None), columns=tuple(chosen), preset=style, axis_name=name)
 
 
-def _measure(fit: Pooled | Comparison) -> str:
-    return next(iter(fit.groups.values())).measure if isinstance(fit, Comparison) else fit.measure
+def _first(fit: Pooled | Comparison) -> Pooled:
+    return next(iter(fit.groups.values())) if isinstance(fit, Comparison) else fit
+
+
+def _groups(frame: pd.DataFrame, subject: Subject, style: ForestPreset) -> tuple[str, str]:
+    """The names of the treated and of the control group; empty for one group."""
+    if "events_control" not in frame.columns:
+        return "", ""
+    return subject.treatment or style.written(style.groups[0]), subject.control or style.written(style.groups[1])
+
+
+def _sides(fit: Pooled | Comparison, frame: pd.DataFrame, subject: Subject, style: ForestPreset) -> tuple[str, str] | None:
+    """What the sides of the axis mean, in the words of a style; where the data do not know what is better, where more events are."""
+    if style.favours is None or fit.response not in ("ratio", "difference") or "events_control" not in frame.columns:
+        return None
+    names = tuple(name if name.isupper() else in_sentence(name) for name in _groups(frame, subject, style))
+    treated, control = (style.written(style.favours.format(group=name)) for name in names)
+    if not subject.direction:
+        more = tuple(style.written(f"More events: {name}") for name in names)
+        return _favours((more[1], more[0]))
+    return _favours((treated, control) if subject.direction == "lower is better" else (control, treated))
 
 
 def _kind(fit: Pooled | Comparison, second: Pooled | None) -> str:
@@ -268,7 +295,7 @@ def _single(fit: Pooled, second: Pooled | None, plan: Plan, fold: bool | None) -
     if second is not None:
         _check_other("second", fit, second)
     predicted = prediction_rows(fit, plan)
-    summary = [summary_row(fit, plan), *average_rows(fit, plan), *predicted]
+    summary = [summary_row(fit, plan), *events_rows(fit, plan), *average_rows(fit, plan), *predicted]
     # One study is the same under every model.
     if second is not None and fit.status != "not pooled":
         summary.append(summary_row(second, plan, second=True))
@@ -279,8 +306,13 @@ def _single(fit: Pooled, second: Pooled | None, plan: Plan, fold: bool | None) -
         studies=tuple(rows),
         summary=tuple(summary),
         reference=None if fit.status == "not pooled" else fit.estimate,
-        notes=(note, heterogeneity(fit, plan.preset.heterogeneity), *reasons(fit)),
-        method=legend(fit, prediction=any(row.mark is not None for row in predicted)),
+        notes=(
+            note,
+            heterogeneity(fit, plan.preset.heterogeneity),
+            overall_test(fit) if plan.preset.overall_test else "",
+            *reasons(fit),
+        ),
+        method=legend(fit, prediction=any(row.mark is not None for row in predicted), folded=bool(note)),
     )
 
 
@@ -303,9 +335,15 @@ def _grouped(comparison: Comparison, overall: Pooled | None, plan: Plan, fold: b
         label = summary_row(overall, plan).label
         if plan.preset.summary is None and overall.status != "not pooled":
             label = f"All studies: {label[0].lower()}{label[1:]}"
-        summary = [summary_row(overall, plan, label=label), *average_rows(overall, plan), *prediction_rows(overall, plan)]
+        summary = [
+            summary_row(overall, plan, label=label),
+            *events_rows(overall, plan),
+            *average_rows(overall, plan),
+            *prediction_rows(overall, plan),
+        ]
         line = heterogeneity(overall, plan.preset.heterogeneity)
         notes.insert(1, line.replace("Heterogeneity", "Heterogeneity of all studies", 1))
+        notes.insert(2, overall_test(overall) if plan.preset.overall_test else "")
     return Table(
         scale=plan.scale,
         columns=(),
@@ -313,7 +351,7 @@ def _grouped(comparison: Comparison, overall: Pooled | None, plan: Plan, fold: b
         summary=tuple(summary),
         reference=None if overall is None or overall.status == "not pooled" else overall.estimate,
         notes=tuple(notes),
-        method=groups_legend(comparison, overall, shared=bool(shares), prediction=plan.show_prediction),
+        method=groups_legend(comparison, overall, studies=not many, shared=bool(shares), prediction=plan.show_prediction),
     )
 
 

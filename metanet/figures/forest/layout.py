@@ -34,6 +34,8 @@ _INDENT = 1.0
 _JUDGED = 1.5
 #: Between a name and what stands under it.
 _UNDER = 0.12
+#: Height of a heading over several columns.
+_SPAN = 1.35
 DISC = 1.28
 #: Hinting moves glyphs by fractions of a pixel; a little room keeps neighbours apart at every resolution.
 _SLACK = 1.02
@@ -79,6 +81,8 @@ class Layout:
     texts: tuple[Placed, ...]
     discs: tuple[Disc, ...]
     axis_name: str
+    #: Rules under headings over several columns: left end, right end, place.
+    spans: tuple[tuple[float, float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,13 +98,15 @@ def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = N
     """Place a table set in `size` points; the panel takes what `width` leaves to it (None: its natural width)."""
     room = _label_room(table, size, width)
     columns = _with_room([_measure(column, table.measured, size, room) for column in table.columns], table.measured, size, room)
+    columns = _spanned(columns, size)
     edges, panel_left, panel, canvas = _across(columns, size, width)
     left, inner = _MARGIN * size - panel_left, canvas - 2 * _MARGIN * size
 
     # Down: from the top of the panel, which is the rule under the headings.
     texts: list[Placed] = []
     second = wrap(table.columns[0].under, columns[0].width / _SLACK, size) if table.columns[0].under else ""
-    heading = (_HEADING + _lines(second) * LINE) * size
+    over = any(c.column.span for c in columns)
+    heading = (_HEADING + _lines(second) * LINE + (_SPAN if over else 0.0)) * size
     top = 0.6 * size + heading
     if table.title:
         letter = style.TITLE_SIZE * size / style.TEXT_SIZE
@@ -123,7 +129,7 @@ def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = N
         further = max((label.count("\n") + _lines(under)) * LINE + (_UNDER if under else 0.0), row.tall) * size
         middles.append(y + (pitch + further) / 2)
         y += pitch + further
-        last = middles[-1] + further / 2 + BASELINE * size
+        last = middles[-1] + (0.0 if row.tall else further / 2) + BASELINE * size
         x = edges[0] - panel_left + _indent(row, size)
         texts.append(
             Placed(label, x, last - (_lines(under) * LINE + (_UNDER if under else 0.0)) * size, "left", size, row.bold, _ink(row))
@@ -131,6 +137,11 @@ def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = N
         if under:
             texts.append(Placed(under, x, last, "left", size, colour=style.VAGUE if row.vague else style.SOFT))
     panel_height = y + _RULE_GAP * size
+    above = _HEADING / 2 + (_lines(second) * LINE + _SPAN)
+    lines = []
+    for name, start, end in _spans(columns, edges):
+        texts.append(Placed(name, (start + end) / 2 - panel_left, (BASELINE - above) * size, "center", size, True))
+        lines.append((start - panel_left, end - panel_left, (_SPAN / 2 + 0.12 - above) * size))
     if second:
         texts.append(Placed(second, edges[0] - panel_left, -(_HEADING / 2 - BASELINE) * size, "left", size, colour=style.INK))
     discs: list[Disc] = []
@@ -149,8 +160,9 @@ def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = N
     )
     y = panel_height + (_AXIS + axis_name.count("\n") * LINE) * size
     if table.favours is not None:
-        y += 1.1 * size
-        texts += _favours(table.favours, panel, y - 0.75 * size, size)
+        sides, deep = _favours(table.favours, panel, y + 0.35 * size, size, max(0.0, beyond))
+        texts += sides
+        y += deep
     small = note_size(size)
     paragraphs = [*((note, size, style.INK) for note in table.notes), (table.method, small, style.SOFT)]
     for text, letter, colour in paragraphs:
@@ -173,15 +185,61 @@ def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = N
         texts=tuple(texts),
         discs=tuple(discs),
         axis_name=axis_name,
+        spans=tuple(lines),
     )
 
 
-def _favours(favours: tuple[str, str], panel: float, y: float, size: float) -> list[Placed]:
-    """What the two ends of the axis stand for, under its name, each in its half."""
+def _spanned(columns: list[_Measured], size: float) -> list[_Measured]:
+    """The columns, the last under a heading of several so wide that the heading has room."""
+    out = list(columns)
+    for i, c in enumerate(columns):
+        if not c.column.span or (i + 1 < len(columns) and columns[i + 1].column.span == c.column.span):
+            continue
+        first = i
+        while first and columns[first - 1].column.span == c.column.span:
+            first -= 1
+        there = sum(each.width for each in columns[first : i + 1]) + _COLUMN_GAP * size * (i - first)
+        missing = width_of(c.column.span, size, True) * _SLACK - there
+        if missing > 0:
+            out[i] = replace(c, width=c.width + missing)
+    return out
+
+
+def _spans(columns: list[_Measured], edges: list[float]) -> list[tuple[str, float, float]]:
+    """The headings over several columns with their left and right ends."""
+    out: list[tuple[str, float, float]] = []
+    before = ""
+    for c, edge in zip(columns, edges, strict=True):
+        name, end = c.column.span, edge + c.width
+        if name and name == before:
+            out[-1] = (name, out[-1][1], end)
+        elif name:
+            out.append((name, edge, end))
+        before = name
+    return out
+
+
+def _favours(favours: tuple[str, str], panel: float, y: float, size: float, beyond: float) -> tuple[list[Placed], float]:
+    """What the two ends of the axis stand for, under its name, each in its half and what is free beside it, and their height."""
     letter = 0.9 * size
-    room = panel / 2 / _SLACK - letter
-    left, right = (wrap(text, room, letter, lines=1) for text in favours)
-    return [Placed(left, 0.0, y, "left", letter), Placed(right, panel, y, "right", letter)]
+    room = (panel / 2 + beyond) / _SLACK - letter
+    left, right = (wrap(text, room, letter, lines=3) for text in favours)
+    lines = max(_lines(left), _lines(right))
+    # Both begin on the same line.
+    placed = [(text, y + (text.count("\n")) * LINE * letter) for text in (left, right)]
+    starts = (
+        max(-beyond, panel / 2 - letter / 2 - _widest(left, letter)),
+        min(panel + beyond, panel / 2 + letter / 2 + _widest(right, letter)),
+    )
+    starts = (min(starts[0], 0.0), max(starts[1], panel))
+    return [
+        Placed(placed[0][0], starts[0], placed[0][1], "left", letter),
+        Placed(placed[1][0], starts[1], placed[1][1], "right", letter),
+    ], (1.1 + (lines - 1) * LINE * 0.9) * size
+
+
+def _widest(text: str, size: float) -> float:
+    return max(width_of(line, size) for line in text.split("\n")) * _SLACK
 
 
 def _across(columns: list[_Measured], size: float, width: float | None) -> tuple[list[float], float, float, float]:

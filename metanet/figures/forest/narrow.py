@@ -58,7 +58,7 @@ def _stacked(table: Table, under: tuple[str, ...]) -> Table:
     """The table with these columns under the names."""
     told = [c for c in table.columns if c.key in under and c.key != "weight"]
     first, *others = table.columns
-    heading = "; ".join(c.heading for c in told)
+    heading = "; ".join(f"{c.span} {c.heading}".strip() for c in told)
     columns = (replace(first, under=heading), *(c for c in others if c.key not in under))
     return replace(
         table,

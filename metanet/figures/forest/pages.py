@@ -7,7 +7,6 @@ from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING
 
-from metanet.base.display import plural
 from metanet.figures.forest.rows import Plan, group_title, order_of, prediction_rows, study_rows, summary_row
 from metanet.figures.forest.table import Point, Row, Swarm, Table
 from metanet.figures.page.page import bold_if
@@ -22,9 +21,10 @@ if TYPE_CHECKING:
 MOST_ROWS = 60
 #: Rows of a page where a figure has several.
 PAGE_ROWS = 40
+#: So few rows do not make a page of their own.
+_FEW = 6
 #: Height of many studies as lines, in text sizes: of one, the least and the most.
 _LINE, _LEAST, _MOST = 0.28, 14.0, 36.0
-_HOW = "forest(pages=True) lists them on pages, forest(fold=False) in one figure"
 
 
 def folds(fold: bool | None, rows: int) -> bool:
@@ -39,10 +39,10 @@ def folded_studies(fit: Pooled, plan: Plan) -> tuple[list[Row], str]:
     columns = (value_column(frame.columns), "ci_lower", "ci_upper", "weight")
     values = [frame[name].to_numpy(dtype=float).tolist() for name in columns]
     points = tuple(Point(*row) for row in zip(*values, strict=True) if row[0] == row[0])
-    many = plural(fit.k, "study", "studies")
+    many = f"{fit.k:,} {'study' if fit.k == 1 else 'studies'}"
     tall = min(_MOST, max(_LEAST, _LINE * len(points)))
     order = "" if plan.sort is None else ", sorted by " + ("value" if plan.sort == "rate" else str(plan.sort).replace("_", " "))
-    note = f"The {many} are lines without names{order}; {_HOW}."
+    note = f"The {many} are drawn as lines without names{order}."
     return [Row(many, {}, Swarm(points), tall=tall)], note
 
 
@@ -57,7 +57,7 @@ def folded_groups(comparison: Comparison, plan: Plan, shares: dict[str, float]) 
         made = summary_row(fit, plan, label=title, share=shares.get(str(name)))
         rows += [replace(made, bold=bold_if(True, title)), *(replace(row, indent=True) for row in prediction_rows(fit, plan))]
     studies = sum(fit.k for fit in comparison.groups.values())
-    return rows, f"The {plural(studies, 'study', 'studies')} of the groups are folded to their results; {_HOW}."
+    return rows, f"The {studies:,} studies of the groups are not drawn one by one."
 
 
 def in_pages(table: Table) -> list[Table]:
@@ -95,6 +95,8 @@ def _chunks(rows: Sequence[Row]) -> list[list[Row]]:
         group = row if heads else group
         if page or row.label:
             page.append(row)
-    if page:
+    if page and out and len(page) < _FEW:
+        out[-1] += page
+    elif page:
         out.append(page)
     return out or [[]]

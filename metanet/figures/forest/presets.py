@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, check_choice
@@ -36,9 +36,20 @@ class ForestPreset:
         The label of the summary row, where "{level}" is the level of the interval and "{kind}" what it is called (CI or CrI); None
         takes a label that names the average.
     heterogeneity
-        "sentence": tau, I2 and the test as a sentence; "list": Tau², Chi², df, P and I² as in Cochrane reviews.
-    p_zero
-        Whether a p-value has a zero before its decimal sign.
+        "sentence": tau, I2 and the test as a sentence; "list": Tau², Chi², df, P and I² as in RevMan; "interval": the same with
+        the estimator and the interval of Tau², as in the Cochrane Library; "symbols": τ², χ², df, P and I² as in journals.
+    p_zero, p_letter, p_places
+        Whether a p-value has a zero before its decimal sign, its letter, and whether it is rounded to 2 decimals from 0.01 on.
+    spaced
+        Whether spaces stand around "=", "<" and ">".
+    groups
+        What the treated and the control group are called where the data have no names for them.
+    effect_head
+        Whether the column of effects of two groups has the measure over the method: "Odds ratio" over "IV, Random, 95 % CI".
+    overall_test
+        Whether the test of no effect stands in the notes, and the events of both groups in a row of their own.
+    favours
+        What the sides of the axis of two groups are called, with "{group}" for the group; None leaves it to the title of the axis.
     square, diamond, prediction
         Colours of the studies, of the estimates and of prediction intervals.
     """
@@ -52,6 +63,13 @@ class ForestPreset:
     summary: str | None = None
     heterogeneity: str = "sentence"
     p_zero: bool = True
+    p_letter: str = "p"
+    p_places: int = 3
+    spaced: bool = True
+    groups: tuple[str, str] = ("Treated", "Control")
+    effect_head: bool = False
+    overall_test: bool = False
+    favours: str | None = None
     square: str = style.SQUARE
     diamond: str = style.DIAMOND
     prediction: str = style.PREDICTION
@@ -69,8 +87,14 @@ class ForestPreset:
         """A text of the figure in this style: per cent signs, decimal signs, p-values."""
         if self.per_cent_sign != " %":
             text = re.sub(r"(?<=[\d∞]) %", self.per_cent_sign, text)
+        if self.p_places == 2:
+            text = _P.sub(lambda found: f"p = {_rounded(found[1])}", text)
         if not self.p_zero:
             text = re.sub(r"\b([pP] [=<>]) 0\.", r"\1 .", text)
+        if self.p_letter != "p":
+            text = re.sub(r"\bp (?=[=<>])", f"{self.p_letter} ", text)
+        if not self.spaced:
+            text = re.sub(r"(?<=\S) ([=<>]) (?=\S)", r"\1", text)
         return numbers(reworded(text), self.sign)
 
     @property
@@ -79,41 +103,93 @@ class ForestPreset:
         return self.decimal if self.decimal != "." else chosen().decimal or "."
 
 
+_P = re.compile(r"\bp = (0\.\d+)")
+
+
+def _rounded(p: str) -> str:
+    """A p-value in 2 decimals from 0.01 on, unless that would take it over 0.05."""
+    value = float(p)
+    return p if value < 0.01 or 0.045 <= value < 0.05 else f"{value:.2f}"
+
+
+#: RevMan's and the Cochrane Library's, which differ in brackets and in what is told of the heterogeneity.
+_REVMAN = ForestPreset(
+    columns=("events", "total", "weight", "rate", PANEL),
+    columns_two_groups=("events", "total", "events_control", "total_control", "weight", "rate", PANEL),
+    headings={"study": "Study or Subgroup"},
+    interval=("[", ", ", "]"),
+    per_cent_sign="%",
+    summary="Total ({level} {kind})",
+    heterogeneity="list",
+    p_letter="P",
+    p_places=2,
+    groups=("Experimental", "Control"),
+    effect_head=True,
+    overall_test=True,
+    favours="Favours [{group}]",
+    square="#1F4E9E",
+    diamond=style.INK,
+    prediction=style.SOFT,
+)
 FOREST_PRESETS: Mapping[str, ForestPreset] = {
     "metanet": ForestPreset(),
-    "revman": ForestPreset(
-        columns=("events", "total", "weight", "rate", PANEL),
-        columns_two_groups=("events", "total", "events_control", "total_control", "weight", "rate", PANEL),
-        headings={"study": "Study or Subgroup"},
-        interval=("[", ", ", "]"),
-        per_cent_sign="%",
-        summary="Total ({level} {kind})",
-        heterogeneity="list",
-        diamond=style.INK,
-        prediction=style.SOFT,
+    "revman": _REVMAN,
+    "cochrane": replace(
+        _REVMAN,
+        headings={"study": "Study or subgroup"},
+        interval=("[", " , ", "]"),
+        heterogeneity="interval",
+        favours="Favours {group}",
+        square="#1B75BB",
     ),
     "jama": ForestPreset(
-        columns=("events", "total", "rate", PANEL, "weight"),
+        columns=("events/total", "rate", PANEL, "weight"),
         columns_two_groups=("events/total", "events_control/total_control", "rate", PANEL, "weight"),
-        headings={"study": "Source", "events": "No. of events", "total": "No. of patients", "weight": "Weight, %"},
-        interval=("(", "-", ")"),
+        headings={"study": "Source", "weight": "Weight, %"},
+        interval=("(", "–", ")"),
         per_cent_sign="%",
         summary="Overall ({level} {kind})",
+        heterogeneity="symbols",
         p_zero=False,
+        p_letter="P",
+        p_places=2,
+        groups=("Treatment", "Control"),
+        favours="Favors {group}",
         square="#003A5D",
         diamond="#E69F00",
         prediction="#8C6000",
     ),
     "lancet": ForestPreset(
         columns=("events/total", PANEL, "rate", "weight"),
-        headings={"study": "", "events/total": "Events/patients"},
+        headings={"study": "Study", "events/total": "Events/patients", "events_control/total_control": "Events/patients"},
         interval=("(", "–", ")"),
         decimal="·",
         per_cent_sign="%",
         summary="Overall ({level} {kind})",
+        heterogeneity="symbols",
+        p_places=2,
+        spaced=False,
+        groups=("Treatment", "Control"),
+        favours="Favours {group}",
         square=style.INK,
         diamond="#56B4E9",
         prediction="#0072B2",
+    ),
+    "bmj": ForestPreset(
+        columns=("events/total", PANEL, "weight", "rate"),
+        columns_two_groups=("events/total", "events_control/total_control", PANEL, "weight", "rate"),
+        headings={"events/total": "No of events/total", "events_control/total_control": "No of events/total", "weight": "Weight (%)"},
+        per_cent_sign="%",
+        summary="Total ({level} {kind})",
+        heterogeneity="symbols",
+        p_letter="P",
+        p_places=2,
+        spaced=False,
+        groups=("Treatment", "Control"),
+        favours="Favours {group}",
+        square="#2A6EBB",
+        diamond="#2A6EBB",
+        prediction=style.SOFT,
     ),
 }
 
@@ -131,7 +207,7 @@ def _check(preset: ForestPreset) -> None:
 
     if len(preset.interval) != 3 or not all(isinstance(part, str) for part in preset.interval):
         raise ArgumentError(f"preset has interval={preset.interval!r}; it needs three texts, such as ('(', ' to ', ')').")
-    check_choice("preset.heterogeneity", preset.heterogeneity, ("sentence", "list"))
+    check_choice("preset.heterogeneity", preset.heterogeneity, ("sentence", "list", "interval", "symbols"))
     for name in ("square", "diamond", "prediction"):
         colour = getattr(preset, name)
         if not matplotlib.colors.is_color_like(colour):

@@ -281,6 +281,11 @@ def _draw(table: Table, axis: Axis, layout: Layout, ax: Axes, left: float, top: 
         line.set_label("_rule")
         ax.add_line(line)
         line.set_transform(transform)
+    for start, end, y in layout.spans:
+        over = Line2D(((x0 + start) / width, (x0 + end) / width), (y, y), color=style.SOFT, linewidth=0.5, transform=transform)
+        over.set(clip_on=False, label="_span")
+        ax.add_line(over)
+        over.set_transform(transform)
     if layout.discs:
         ax.scatter(
             [(x0 + disc.x) / width for disc in layout.discs],

@@ -34,7 +34,7 @@ from metanet.figures.forest.table import (
 from metanet.figures.page.options import reworded
 from metanet.figures.page.page import bold_if
 from metanet.figures.page.scale import Scale, value_column
-from metanet.figures.page.text import harmless
+from metanet.figures.page.text import Side, harmless
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,9 +54,9 @@ _RIGHT = ("rate", "weight")
 OWN = (*PAIRS, *_RIGHT)
 _PAIR_HEADINGS = {
     "events/total": "Events/Total",
-    "events_control/total_control": "Control",
+    "events_control/total_control": "Events/Total",
     "events/person_time": "Events/Time",
-    "events_control/person_time_control": "Control",
+    "events_control/person_time_control": "Events/Time",
 }
 _LARGEST_FIRST = ("weight", "events", "total")
 #: Counts whose sums a summary row shows.
@@ -120,10 +120,14 @@ def table_columns(
     preset: ForestPreset,
     headings: Mapping[str, str],
     kind: str = "CI",
+    *,
+    groups: tuple[str, str] = ("", ""),
+    method: str = "",
 ) -> tuple[Column, ...]:
     """The columns of the table, the studies' names first; the panel stands at its sign, or before rate and weight.
 
-    `kind` is what the intervals are called.
+    `kind` is what the intervals are called, `groups` the names of the treated and of the controls, `method` that of the model over
+    the column of effects.
     """
     said = {**preset.headings, **headings}
     out = [Column("study", said.get("study", preset.written("Study")))]
@@ -131,16 +135,31 @@ def table_columns(
     for name in names:
         right = right or (name == PANEL if marked else name in _RIGHT)
         if name in PAIRS:
-            out.append(Column(name, said.get(name, preset.written(_PAIR_HEADINGS[name])), "center", COUNT_SIDES, 0.0, right))
+            head = said.get(name, preset.written(_PAIR_HEADINGS[name]))
+            out.append(Column(name, head, "center", COUNT_SIDES, 0.0, right, span=_span(name, groups)))
         elif name == "rate":
-            heading = said.get(name, preset.written(scale.heading(level, kind)))
-            out.append(Column(name, heading, "right", ESTIMATE_SIDES, PIECE_GAP, right))
+            span = preset.written(scale.name) if method and name not in said else ""
+            own = f"{method}, {level_text(level)} {kind}" if span else scale.heading(level, kind)
+            out.append(Column(name, said.get(name, preset.written(own)), "right", ESTIMATE_SIDES, PIECE_GAP, right, span=span))
         elif name == "weight":
             out.append(Column(name, said.get(name, preset.written("Weight")), "right", right=right))
         elif name != PANEL:
             numbers = all(_is_number(v) or absent(v) for v in _values(frame, name))
-            out.append(Column(name, said.get(name, _heading(name)), "right" if numbers else "left", right=right))
+            head = preset.written(_COUNTS.get(name) or _heading(name))
+            side: Side = "right" if numbers else "left"
+            out.append(Column(name, said.get(name, head), side, right=right, span=_span(name, groups)))
     return tuple(out)
+
+
+#: Counts as headings under the name of their group.
+_COUNTS = {"events_control": "Events", "total_control": "Total"}
+
+
+def _span(name: str, groups: tuple[str, str]) -> str:
+    """The group that a column of counts belongs to."""
+    if name.split("/")[0] not in SUMS:
+        return ""
+    return groups[1] if "_control" in name else groups[0]
 
 
 def _heading(name: str) -> str:
@@ -454,6 +473,8 @@ def summary_row(fit: Pooled, plan: Plan, *, second: bool = False, label: str | N
     # One study would repeat its own row; a second model pools the same patients.
     if not second and fit.status != "not pooled":
         cells |= sum_cells(fit.pooled_studies(), plan.names)
+        if events_rows(fit, plan):
+            cells = {name: cell for name, cell in cells.items() if name not in ("events", "events_control")}
     mark = None
     estimate, lower, upper = fit.estimate, fit.ci_lower, fit.ci_upper
     if fit.status != "not pooled" and estimate is not None and lower is not None and upper is not None:
@@ -466,6 +487,15 @@ def summary_row(fit: Pooled, plan: Plan, *, second: bool = False, label: str | N
         if fit.status == "pooled" and plan.preset.summary is not None and not second:
             label = plan.preset.written(plan.preset.summary.format(level=level_text(fit.level), kind=fit.interval_name))
     return Row(label, cells, mark, bold=bold_if(not second, label), vague=fit.is_vague and fit.status != "not pooled")
+
+
+def events_rows(fit: Pooled, plan: Plan) -> list[Row]:
+    """The events of both groups in a row of their own, as in RevMan, where the summary row has the patients."""
+    wanted = [name for name in plan.names if name in ("events", "events_control")]
+    if not plan.preset.overall_test or fit.status == "not pooled" or len(wanted) < 2:
+        return []
+    sums = sum_cells(fit.pooled_studies(), plan.names)
+    return [Row(plan.preset.written("Total events"), {name: sums[name] for name in wanted})]
 
 
 def average_rows(fit: Pooled, plan: Plan) -> list[Row]:

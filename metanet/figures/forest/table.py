@@ -47,6 +47,8 @@ class Column:
     right: bool = False
     #: What stands under the names, in the heading of their column.
     under: str = ""
+    #: A heading over this column and its neighbours with the same one.
+    span: str = ""
 
 
 @dataclass(frozen=True)

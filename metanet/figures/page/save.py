@@ -86,7 +86,7 @@ TEXTS = ("text", "paths")
 
 @checked()
 def save_figure(
-    ax_or_figure: Axes | Figure | SubFigure,
+    ax_or_figure: Axes | Figure | SubFigure | Sequence[Axes],
     path: str | os.PathLike[str],
     formats: Sequence[str] | None = None,
     dpi: int = 300,
@@ -97,7 +97,8 @@ def save_figure(
     Parameters
     ----------
     ax_or_figure
-        Axes (their whole figure is saved) or a figure.
+        Axes (their whole figure is saved) or a figure; or the list of axes of ``forest(pages=True)``, which becomes one PDF of as many
+        pages, and numbered files in the other formats.
     path
         Where to: with the suffix of a format, such as "forest.png", that one file; without it the suffix of each format is appended.
         Missing folders are made.
@@ -119,7 +120,7 @@ def save_figure(
     ArgumentError
         Not a figure, an unknown format, a resolution under 300 dpi, a suffix that is not one of `formats`.
     """
-    figure = _figure_of(ax_or_figure)
+    figures = _figures_of(ax_or_figure)
     base, suffix = _named(Path(path))
     if formats is None:
         formats = (suffix,) if suffix else ("svg", "png")
@@ -135,7 +136,7 @@ def save_figure(
     if isinstance(dpi, bool) or not isinstance(dpi, int) or dpi < LEAST_DPI:
         raise ArgumentError(f"dpi={as_given(dpi)} must be a whole number of at least {LEAST_DPI}.")
     base.parent.mkdir(parents=True, exist_ok=True)
-    return [_save(figure, base.with_name(f"{base.name}.{name}"), name, dpi, text) for name in formats]
+    return [path for name in formats for path in _files(figures, base, name, dpi, text)]
 
 
 #: Formats that are not written, and what is in their place.
@@ -159,18 +160,44 @@ def _figure_of(value: object) -> Figure:
     return found
 
 
-def _save(figure: Figure, path: Path, form: str, dpi: int, text: str) -> Path:
+def _figures_of(value: object) -> list[Figure]:
+    """The figures of one argument, each once."""
+    pages = list(value) if isinstance(value, (list, tuple)) else [value]
+    if not pages:
+        raise ArgumentError("ax_or_figure has no figure in it. Fix: give axes, a figure, or the pages of a forest plot.")
+    return list(dict.fromkeys(_figure_of(page) for page in pages))
+
+
+def _files(figures: list[Figure], base: Path, form: str, dpi: int, text: str) -> list[Path]:
+    """The files of one format: pages are one PDF, or numbered."""
+    if len(figures) == 1 or form == "pdf":
+        return [_save(figures, base.with_name(f"{base.name}.{form}"), form, dpi, text)]
+    return [_save([figure], base.with_name(f"{base.name}-{i}.{form}"), form, dpi, text) for i, figure in enumerate(figures, 1)]
+
+
+def _save(figures: list[Figure], path: Path, form: str, dpi: int, text: str) -> Path:
     # Beside its place, so that the move cannot cross to another file system; opened anew, so that the usual rights apply.
     partial = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         with partial.open("xb") as file:
-            _write(figure, file, form, dpi, text)
+            _write_all(figures, file, form, dpi, text)
         os.replace(partial, path)
     except BaseException:
         with suppress(OSError):
             partial.unlink()
         raise
     return path
+
+
+def _write_all(figures: list[Figure], file: BinaryIO, form: str, dpi: int, text: str) -> None:
+    if len(figures) == 1:
+        _write(figures[0], file, form, dpi, text)
+        return
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    with matplotlib.rc_context({**style.defaults(), **_SETTINGS}), PdfPages(file, metadata=_metadata(figures[0], "pdf")) as pages:
+        for figure in figures:
+            pages.savefig(figure, dpi=dpi, facecolor="white")
 
 
 def _write(figure: Figure, file: BinaryIO, form: str, dpi: int, text: str = "text") -> None:
