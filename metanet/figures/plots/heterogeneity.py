@@ -12,10 +12,10 @@ from matplotlib.lines import Line2D
 
 from metanet.base.arrays import Array
 from metanet.base.display import ABSENT, RATE, level_text, number, per_cent, plural, sentence_case
-from metanet.base.errors import ArgumentError
+from metanet.base.errors import ArgumentError, check_choice
 from metanet.diagnostics.spread.heterogeneity import _certainty, _spread, heterogeneity_text
 from metanet.diagnostics.spread.heterogeneity_report import HeterogeneityReport
-from metanet.diagnostics.spread.share_beyond import ShareBeyond, shares_beyond
+from metanet.diagnostics.spread.share_beyond import AUTO, ShareBeyond, shares_beyond, telling_thresholds
 from metanet.figures.forest.captions import heterogeneity, no_prediction, summary_label
 from metanet.figures.page import style
 from metanet.figures.page.axis import finite, number_axis
@@ -169,7 +169,11 @@ _TALL, _ROW, _APART, _STUDY, _BLOCK = 7.0, 2.1, 1.0, 0.75, (2.9, 20.0)
     makers=("pool", "heterogeneity_report"),
 )
 def heterogeneity_plot(
-    fit_or_report: Pooled | HeterogeneityReport, *, thresholds: Sequence[float] = (), ax: Axes | None = None, title: str | None = None
+    fit_or_report: Pooled | HeterogeneityReport,
+    *,
+    thresholds: Sequence[float] | str = (),
+    ax: Axes | None = None,
+    title: str | None = None,
 ) -> Axes:
     """Draw the distribution of the true rates (or effects).
 
@@ -178,7 +182,8 @@ def heterogeneity_plot(
     fit_or_report
         A pooled result of any model, or a `heterogeneity_report`, whose thresholds are shown too.
     thresholds
-        Rates (fractions): the share of true rates above each. For proportions on the logit scale only.
+        Rates (fractions): the share of true rates above each. For proportions on the logit scale only. "auto" takes up to three round
+        rates between which the true rates lie.
     ax
         Axes to draw into, which become the upper panel; None makes a figure.
     title
@@ -266,7 +271,7 @@ def heterogeneity_plot(
     return axes
 
 
-def _read(value: object, thresholds: Sequence[float]) -> tuple[Pooled, tuple[ShareBeyond, ...]]:
+def _read(value: object, thresholds: Sequence[float] | str) -> tuple[Pooled, tuple[ShareBeyond, ...]]:
     """The result and the shares beyond thresholds, those of a report first."""
     if isinstance(value, HeterogeneityReport):
         fit, shares = value.fit, value.shares
@@ -274,6 +279,9 @@ def _read(value: object, thresholds: Sequence[float]) -> tuple[Pooled, tuple[Sha
         fit, shares = value, ()
     else:
         raise ArgumentError(f"fit_or_report must be a result of pool or heterogeneity_report, not {type(value).__name__}.")
+    if isinstance(thresholds, str):
+        check_choice("thresholds", thresholds, (AUTO,))
+        thresholds = telling_thresholds(fit)
     more = [thresholds] if isinstance(thresholds, (int, float)) else list(thresholds)
     if not more:
         return fit, shares
