@@ -121,9 +121,8 @@ def overview(rows: Sequence[OverviewRow], *, ax: Axes | None = None, title: str 
     lines = [groups[i : i + across] for i in range(0, len(groups), across)]
     heights = [max(map(len, line)) * _ROW + (_HEAD + _FOOT) * size for line in lines]
     least = (whole, sum(heights))
-    with page(
-        ax, width=max(whole, column or 0.0), height=sum(heights), least=least, title=title, notes=[_legend(kept, more)]
-    ) as sheet:
+    notes, wide = [_legend(kept, more, shown)], max(whole, column or 0.0)
+    with page(ax, width=wide, height=sum(heights), least=least, title=title, notes=notes) as sheet:
         # A place that was given may be smaller than all this: everything shrinks alike.
         share = sheet.size / size
         top = sheet.height

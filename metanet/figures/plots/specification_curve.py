@@ -258,11 +258,7 @@ def _labels(
         levels = dict.fromkeys(frame[dimension])
         ranks = {level: known.index(level) if level in known else len(known) for level in levels}
         out += [
-            (
-                wrap(harmless(str(level).replace("_", " ")), most * unit, LETTER * unit, lines=2 if most == _LABEL else 4),
-                dimension,
-                level,
-            )
+            (wrap(harmless(str(level).replace("_", " ")), most * unit, LETTER * unit, lines=lines), dimension, level)
             for level in sorted(levels, key=ranks.__getitem__)
         ]
     return out
