@@ -106,7 +106,7 @@ def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = N
     texts: list[Placed] = []
     second = wrap(table.columns[0].under, columns[0].width / _SLACK, size) if table.columns[0].under else ""
     over = any(c.column.span for c in columns)
-    heading = (_HEADING + _lines(second) * LINE + (_SPAN if over else 0.0)) * size
+    heading = (_HEADING + _deep(second) + (_SPAN if over else 0.0)) * size
     top = 0.6 * size + heading
     if table.title:
         letter = style.TITLE_SIZE * size / style.TEXT_SIZE
@@ -132,12 +132,12 @@ def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = N
         last = middles[-1] + (0.0 if row.tall else further / 2) + BASELINE * size
         x = edges[0] - panel_left + _indent(row, size)
         texts.append(
-            Placed(label, x, last - (_lines(under) * LINE + (_UNDER if under else 0.0)) * size, "left", size, row.bold, _ink(row))
+            Placed(label, x, last - _deep(under) * size, "left", size, row.bold, _ink(row))
         )
         if under:
             texts.append(Placed(under, x, last, "left", size, colour=style.VAGUE if row.vague else style.SOFT))
     panel_height = y + _RULE_GAP * size
-    above = _HEADING / 2 + (_lines(second) * LINE + _SPAN)
+    above = _HEADING / 2 + (_deep(second) + _SPAN)
     lines = []
     for name, start, end in _spans(columns, edges):
         texts.append(Placed(name, (start + end) / 2 - panel_left, (BASELINE - above) * size, "center", size, True))
@@ -146,7 +146,7 @@ def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = N
         texts.append(Placed(second, edges[0] - panel_left, -(_HEADING / 2 - BASELINE) * size, "left", size, colour=style.INK))
     discs: list[Disc] = []
     for c, edge in zip(columns, edges, strict=True):
-        texts += _column_texts(c, edge - panel_left, table.rows, middles, -(_HEADING / 2 + _lines(second) * LINE) * size, size)
+        texts += _column_texts(c, edge - panel_left, table.rows, middles, -(_HEADING / 2 + _deep(second)) * size, size)
         discs += [
             Disc(edge - panel_left + c.width / 2, middle, cell.colour)
             for row, middle in zip(table.rows, middles, strict=True)
@@ -283,6 +283,11 @@ def _under(row: Row, size: float, room: float) -> str:
 
 def _lines(text: str) -> int:
     return 1 + text.count("\n") if text else 0
+
+
+def _deep(text: str) -> float:
+    """What a text under another takes, in text sizes."""
+    return _lines(text) * LINE + _UNDER if text else 0.0
 
 
 def _label_room(table: Table, size: float, width: float | None) -> float:

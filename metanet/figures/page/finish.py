@@ -127,13 +127,20 @@ def _warn_of_boxes(texts: Iterator[str]) -> None:
     missing = "".join(dict.fromkeys(c for text in texts if not text.isascii() for c in style.missing_from(text)))
     if not missing:
         return
-    scripts = dict.fromkeys(unicodedata.name(c, "").split(" ")[0].split("-")[0] for c in missing)
-    fonts = dict.fromkeys(_FONTS.get(script, f"Noto Sans {script.capitalize()}") for script in scripts if script)
+    fonts = dict.fromkeys(_font_of(c) for c in missing)
     named = " ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
     advice = f"install a font that has them, such as {' or '.join(list(fonts)[:3])}" if fonts else "leave them out"
     warnings.warn(
         f"No installed font has a glyph for {named}: boxes stand in their place. Fix: {advice}.", MetanetWarning, stacklevel=_level()
     )
+
+
+def _font_of(character: str) -> str:
+    """A font that has a character: of its script, which the name of a letter begins with, or of signs."""
+    script = unicodedata.name(character, "").split(" ")[0].split("-")[0]
+    if not script or unicodedata.category(character)[0] not in "LMN":
+        return "Noto Sans Symbols 2"
+    return _FONTS.get(script, f"Noto Sans {script.capitalize()}")
 
 
 def _warn_of_small(ours: list[Axes]) -> None:

@@ -117,10 +117,10 @@ def _subset(source: str | BytesIO, number: int, characters: Iterable[str], flavo
     options.name_IDs = []
     options.drop_tables += ["FFTM", "MATH", "gasp", *(() if shaped else ("GPOS", "GSUB", "GDEF", "kern"))]
     options.font_number = max(0, number)
-    font = subset.load_font(source, options, dontLoadGlyphNames=True)
-    cutter = subset.Subsetter(options)
-    cutter.populate(text="".join(sorted(characters)))
-    cutter.subset(font)
     out = BytesIO()
-    subset.save_font(font, out, options)
+    with subset.load_font(source, options, dontLoadGlyphNames=True) as font:
+        cutter = subset.Subsetter(options)
+        cutter.populate(text="".join(sorted(characters)))
+        cutter.subset(font)
+        subset.save_font(font, out, options)
     return out.getvalue()

@@ -232,7 +232,7 @@ def test_effects_have_an_effect_axis_and_no_counts():
 def test_rates_can_be_given_per_thousand():
     fit = fit_of("rare")
     ax = forest(fit, per="hundred thousand")
-    assert ax.get_xlabel() == "Rate per 100,000"
+    assert ax.get_xlabel() == "Events, per 100,000 patients"
     assert f"{1e5 * fit.estimate:.1f} ({1e5 * fit.ci_lower:.1f} to {1e5 * fit.ci_upper:.1f})" in texts(ax)
     assert corners(diamonds(ax)[0])["middle"] == pytest.approx(1e5 * fit.estimate)
 

@@ -100,7 +100,11 @@ def test_studies_are_sorted_within_their_group(comparison):
 
 def test_the_alternative_text_is_the_comparison(comparison):
     ax = forest(comparison)
-    assert description_of(ax.get_figure(root=True)) == ("Forest plot", f"Forest plot of 4 groups. {comparison.sentence()}")
+    title, alt, text = description_of(ax.get_figure(root=True))
+    assert title == "Forest plot"
+    assert text == f"Forest plot of 4 groups. {comparison.sentence()} The axis shows: Events, % of patients."
+    assert alt.startswith("Forest plot of 4 groups: PRRT ")
+    assert len(alt) < 300
 
 
 def test_what_does_not_belong_together_is_refused(comparison, overall):

@@ -71,8 +71,10 @@ def test_styles_write_intervals_as_the_journals_do():
     for preset, wanted in {
         "metanet": f"({low} to {high})",
         "revman": f"[{low}, {high}]",
-        "jama": f"({low}-{high})",
+        "cochrane": f"[{low} , {high}]",
+        "jama": f"({low}–{high})",
         "lancet": f"({low}–{high})".replace(".", "·"),
+        "bmj": f"({low} to {high})",
     }.items():
         assert any(text.endswith(wanted) for text in texts(forest(fit, preset=preset))), preset
 
@@ -84,9 +86,47 @@ def test_a_negative_limit_is_never_joined_by_a_dash():
 
 
 def test_a_p_value_has_no_leading_zero_in_the_style_that_wants_none():
-    assert any("p < .001" in text for text in texts(forest(fit_of("twelve"), preset="jama")))
-    assert any("p < 0·001" in text for text in texts(forest(fit_of("twelve"), preset="lancet")))
-    assert any("Tau² = " in text and "(P < 0.001)" in text for text in texts(forest(fit_of("twelve"), preset="revman")))
+    assert any("P < .001" in text for text in texts(forest(fit_of("twelve"), preset="jama")))
+    assert any("p<0·001" in text for text in texts(forest(fit_of("twelve"), preset="lancet")))
+    assert any("P<0.001" in text for text in texts(forest(fit_of("twelve"), preset="bmj")))
+    for preset in ("revman", "cochrane"):
+        assert any("Tau²" in text and "(P < 0.00001)" in text for text in texts(forest(fit_of("twelve"), preset=preset)))
+
+
+@pytest.mark.parametrize(("p", "shown"), [("0.340", "0.34"), ("0.0049", "0.0049"), ("0.049", "0.049"), ("0.051", "0.05")])
+def test_p_values_are_rounded_as_journals_do_and_never_over_the_limit(p, shown):
+    assert FOREST_PRESETS["bmj"].written(f"a test, p = {p}") == f"a test, P={shown}"
+
+
+@pytest.mark.parametrize("preset", ["revman", "cochrane"])
+def test_two_groups_have_heads_over_their_columns_and_the_test_of_no_effect(preset):
+    fit = two_groups("OR", model="inverse_variance")
+    shown = texts(forest(fit, preset=preset))
+    for head in ("Experimental", "Control", "Odds ratio", "IV, Random, 95% CI", "Total (95% CI)", "Total events"):
+        assert head in shown, head
+    assert [shown.count(head) for head in ("Events", "Total")] == [2, 2]
+    (test,) = (text for text in shown if text.startswith("Test for overall effect: T = "))
+    assert f"{abs(fit.mu / fit.se):.2f}, df = 7 (P = 0.005)" in test
+    (line,) = (text for text in shown if text.startswith("Heterogeneity: Tau²"))
+    assert "Chi² = 146.16, df = 7 (P < 0.00001); I² = 93%" in line
+    fixed = texts(forest(two_groups("OR", model="mantel_haenszel"), preset=preset))
+    assert "M-H, Fixed, 95% CI" in fixed
+    assert any(text.startswith("Test for overall effect: Z = ") for text in fixed)
+
+
+@pytest.mark.parametrize("preset", [name for name in FOREST_PRESETS if name != "metanet"])
+def test_the_sides_of_the_axis_are_named_as_far_as_the_data_know_them(preset):
+    fit = two_groups("OR", model="inverse_variance")
+    treated, control = (name.lower() for name in FOREST_PRESETS[preset].groups)
+    assert {f"← More events: {control}", f"More events: {treated} →"} <= {" ".join(t.split()) for t in texts(forest(fit, preset=preset))}
+    frame = pd.DataFrame(dict(zip(("events", "total", "events_control", "total_control"), BCG, strict=True)))
+    frame = frame.assign(study=[f"Study {i}" for i in range(8)], modality_class="BCG")
+    frame.attrs = {"label": "Tuberculosis", "direction": "lower_is_better"}
+    shown = [" ".join(t.split()) for t in texts(forest(mn.pool(frame, measure="OR", model="inverse_variance"), preset=preset))]
+    word = FOREST_PRESETS[preset].favours
+    assert f"← {word.format(group='BCG')}" in shown
+    assert f"{word.format(group=control)} →" in shown
+    assert "BCG" in shown
 
 
 def test_the_version_of_the_package_keeps_its_dots():
@@ -225,12 +265,15 @@ def test_favours_needs_two_texts():
 
 
 def test_the_name_of_the_measure_stands_on_the_axis():
-    assert forest(two_groups("OR")).get_xlabel() == "Odds ratio"
-    assert forest(two_groups("RD")).get_xlabel() == "Risk difference"
-    assert forest(mn.pool(events=[3, 5], person_time=[20.5, 30])).get_xlabel() == "Incidence rate per unit of time"
+    def name(fit):
+        return " ".join(forest(fit).get_xlabel().split())
+
+    assert name(two_groups("OR")) == "Odds ratio, treated / control (log scale); above 1: more events with treatment"
+    assert name(two_groups("RD")) == "Risk difference, treated − control; above 0: more events with treatment"
+    assert name(mn.pool(events=[3, 5], person_time=[20.5, 30])) == "Incidence rate, per unit of time"
 
 
 def test_rates_per_hundred():
     ax = forest(fit_of("twelve"), per="hundred")
-    assert ax.get_xlabel() == "Rate per 100"
+    assert ax.get_xlabel() == "Events, per 100 patients"
     assert boxes(ax, 100)
