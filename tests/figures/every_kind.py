@@ -27,20 +27,27 @@ def _frame(events: Any, total: Any, study: Any = None) -> pd.DataFrame:
     return pd.DataFrame({"study": study, "events": events, "total": total})
 
 
-def _sixty() -> pd.DataFrame:
+def _random(k: int) -> pd.DataFrame:
     rng = np.random.default_rng(7)
-    total = rng.integers(8, 150, 60)
-    return _frame(rng.binomial(total, 1 / (1 + np.exp(-rng.normal(-0.3, 0.7, 60)))), total)
+    total = rng.integers(8, 150, k)
+    return _frame(rng.binomial(total, 1 / (1 + np.exp(-rng.normal(-0.3, 0.7, k)))), total)
 
 
 _SCRIPTS = ["王伟 2019", "Иванов 2018", "Παπάς 2011", "김민수 2022", "محمد 2020", "Ærøskøbing-Łódź 2021"]
+_HARD = [(LONG * 3)[:195], "王伟和同事的多中心前瞻性研究 2019", "محمد وآخرون 2020", "$x^2$ & \\alpha_b \\frac{1}", "x" * 195, "<b>a</b> 'b' & \"c\""]
 #: The hard cases that a figure of a review must stand.
 CASES: dict[str, Callable[[], pd.DataFrame]] = {
     "ordinary": lambda: _frame(EVENTS, TOTAL, NAMES),
     "one study": lambda: _frame([3], [20]),
-    "sixty studies": _sixty,
+    "two studies": lambda: _frame([3, 5], [20, 30]),
+    "five studies": lambda: _random(5),
+    "thirty studies": lambda: _random(30),
+    "sixty studies": lambda: _random(60),
+    "120 studies": lambda: _random(120),
     "labels of 80 characters": lambda: _frame(range(2, 8), range(20, 50, 5), [f"{letter} {LONG}"[:80] for letter in "ABCDEF"]),
     "non-Latin names": lambda: _frame(range(2, 8), range(20, 50, 5), _SCRIPTS),
+    "hard names": lambda: _frame(range(2, 8), range(20, 50, 5), _HARD),
+    "all events": lambda: _frame([10, 20, 30, 15, 40], [10, 20, 30, 15, 40]),
     "all zero": lambda: _frame([0] * 5, [10, 20, 30, 15, 40]),
     "rates 0 and 1": lambda: _frame([0, 10, 0, 9, 5, 14], [10, 10, 9, 9, 12, 14]),
     "one study of 9,000": lambda: _frame([4100, 3, 7, 2, 10], [9000, 12, 15, 9, 19]),
@@ -106,7 +113,10 @@ def result_of(kind: str, case: str) -> Any:
         "leave-one-out": lambda: mn.leave_one_out(fit),
         "cumulative": lambda: mn.cumulative(fit, "total"),
         "GOSH": lambda: mn.gosh(fit, subsets=200),
-        "bubble": lambda: mn.meta_regression(data_of(case).drop(columns="group"), "~ dose"),
+        # The posterior of many studies takes seconds; the picture is the same.
+        "bubble": lambda: mn.meta_regression(
+            data_of(case).drop(columns="group"), "~ dose", **({"model": "inverse_variance"} if fit.k >= 30 else {})
+        ),
         "specification curve": lambda: mn.multiverse(
             _read(case), analyses=[{"model": "glmm"}, *({"measure": m, "model": "inverse_variance"} for m in ("PFT", "PLO"))]
         ),
@@ -207,7 +217,7 @@ def of_example(entry: Registered) -> Callable[..., Axes]:
 
     def drawn(fit: mn.Pooled, case: str = "ordinary") -> Axes:
         data = data_of(case)
-        rates = data.assign(year=range(2000, 2000 + len(data)), modality=data["group"])
+        rates = data.assign(year=[1990 + i % 33 for i in range(len(data))], modality=data["group"])
         names: dict[str, Any] = {"mn": mn, "fit": fit, "rates": rates}
         exec(compile(entry.example, entry.name, "exec"), names)
         axes = names["ax"]

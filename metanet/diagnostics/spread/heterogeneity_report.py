@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from metanet.base.arguments import checked, each, rate
+from metanet.base.arguments import checked, rate
 from metanet.base.cards import card
 from metanet.base.display import in_sentence, number, p_value, per_cent, plural, title_of
 from metanet.base.drawing import draw
@@ -16,7 +16,7 @@ from metanet.base.results import Method, Result, aligned
 from metanet.base.untrusted import visible
 from metanet.diagnostics.spread.grade import grade_facts
 from metanet.diagnostics.spread.heterogeneity import heterogeneity_text
-from metanet.diagnostics.spread.share_beyond import ShareBeyond, shares_beyond
+from metanet.diagnostics.spread.share_beyond import AUTO, ShareBeyond, checked_thresholds, shares_beyond, telling_thresholds
 from metanet.diagnostics.studies.gosh import Gosh, gosh
 from metanet.diagnostics.studies.influence import Influence, influence
 from metanet.diagnostics.studies.series import LeaveOneOut, leave_one_out
@@ -216,11 +216,11 @@ class HeterogeneityReport(Result):
         return "".join([*out, card("Worksheet for GRADE", head=list(self._facts.columns), rows=rows)])
 
 
-@checked(thresholds=each(rate), decision=rate)
+@checked(thresholds=checked_thresholds, decision=rate)
 def heterogeneity_report(
     fit: Pooled,
     *,
-    thresholds: float | Sequence[float] = (),
+    thresholds: float | Sequence[float] | str = (),
     by: str | None = None,
     moderators: str | Sequence[str] | None = None,
     subsets: bool = True,
@@ -233,7 +233,8 @@ def heterogeneity_report(
     fit
         A pooled rate; its `studies` hold the columns that `by` and `moderators` name.
     thresholds
-        Rates (fractions): in which share of settings is the true rate above?
+        Rates (fractions): in which share of settings is the true rate above? "auto" takes up to three round rates between which the
+        true rates lie.
     by
         Column of subgroups.
     moderators
@@ -256,7 +257,11 @@ def heterogeneity_report(
     """
     if fit.response != "rate":
         raise ArgumentError("heterogeneity_report describes a pooled proportion; other results have .summary().")
-    wanted: list[Any] = [*thresholds] if isinstance(thresholds, Iterable) else [thresholds]
+    wanted: list[Any] = [thresholds]
+    if thresholds == AUTO:
+        wanted = list(telling_thresholds(fit))
+    elif isinstance(thresholds, Iterable):
+        wanted = [*thresholds]
     moderators = (moderators,) if isinstance(moderators, str) else moderators
     studies = fit.studies
     if moderators is None:

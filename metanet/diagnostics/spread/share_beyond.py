@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
-from metanet.base.arguments import checked, rate, whole
+from metanet.base.arguments import checked, each, rate, whole
 from metanet.base.display import RATE, level_text, per_cent
 from metanet.base.errors import ArgumentError
 from metanet.base.results import Method, Result
@@ -112,6 +112,55 @@ def share_beyond(fit: Pooled, threshold: float, *, sets: int = _SETS, seed: int 
     return shares_beyond(fit, [threshold], sets=sets, seed=seed)[0]
 
 
+#: Round rates, coarse ones first, and how much of the true rates a threshold leaves on either side so that its share tells something.
+_ROUND = (
+    tuple(i / 10 for i in range(1, 10)),
+    (0.01, 0.02, 0.05, *(i / 20 for i in range(1, 20)), 0.95, 0.98, 0.99),
+    tuple(i / 100 for i in range(1, 100)),
+    (*(i / 1000 for i in range(1, 1000)), *(i / 10_000 for i in range(1, 10)), *(1 - i / 10_000 for i in range(1, 10))),
+)
+_TELLS = 0.1
+#: What a caller writes to have thresholds chosen.
+AUTO = "auto"
+
+
+def telling_thresholds(fit: Pooled) -> tuple[float, ...]:
+    """Up to three round rates between which the true rates of a result lie; none where they have no spread, or no such scale.
+
+    Of the coarsest grid of round rates that has two, those nearest to the quartiles and the median are taken.
+    """
+    truth = _truth(fit)
+    if truth is None or not truth.spread > 0:
+        return ()
+    chosen: tuple[float, ...] = ()
+    for grid in _ROUND:
+        points = np.array(sorted(set(grid)))
+        above = truth.share_between(points, np.ones(points.size))
+        inside = np.flatnonzero((above > _TELLS) & (above < 1 - _TELLS))
+        if inside.size:
+            wanted = [inside[int(np.abs(above[inside] - share).argmin())] for share in (0.75, 0.5, 0.25)]
+            chosen = tuple(float(points[i]) for i in sorted(set(wanted)))
+        if len(chosen) > 1:
+            break
+    return chosen
+
+
+def checked_thresholds(argument: str, value: object) -> None:
+    """Rates, or the word that has them chosen."""
+    if value != AUTO:
+        each(rate)(argument, value)
+
+
+def _truth(fit: Pooled) -> Truth | None:
+    """The fitted distribution of the true rates; None where shares are not available."""
+    options = options_of(fit.method)
+    spread = fit.rho if options.model == "beta_binomial" else fit.tau
+    linked = options.model in ("bayes", "glmm", "beta_binomial") or (options.model == "inverse_variance" and options.measure == "PLO")
+    if fit.response != "rate" or not linked or fit.mu is None or spread is None:
+        return None
+    return Truth("beta" if options.model == "beta_binomial" else str(options.link or "logit"), fit.mu, spread)
+
+
 def shares_beyond(fit: Pooled, thresholds: Sequence[float], *, sets: int = _SETS, seed: int = 0) -> tuple[ShareBeyond, ...]:
     """`share_beyond` of several thresholds, from one bootstrap."""
     points, level = [rate("threshold", each) for each in thresholds], fit.level
@@ -119,15 +168,16 @@ def shares_beyond(fit: Pooled, thresholds: Sequence[float], *, sets: int = _SETS
         raise ArgumentError(f"sets={sets} is too few for an interval. Fix: 0 for none, or at least {_LEAST_SETS}.")
     options = options_of(fit.method)
     stamp = Method({**fit.method, "notes": []})
-    spread = fit.rho if options.model == "beta_binomial" else fit.tau
-    linked = options.model in ("bayes", "glmm", "beta_binomial") or (options.model == "inverse_variance" and options.measure == "PLO")
-    if fit.response != "rate" or not linked or fit.mu is None or spread is None:
+    truth = _truth(fit)
+    if truth is None:
+        linked = options.model in ("bayes", "glmm", "beta_binomial") or (
+            options.model == "inverse_variance" and options.measure == "PLO"
+        )
         reason = "The share of true rates beyond a threshold is available for proportions on the logit scale."
         if fit.response == "rate" and linked:
             reason = f"No heterogeneity was estimated ({fit.status}), so there is no share."
         return tuple(ShareBeyond(at, None, None, None, None, level, reason, stamp) for at in points)
-    kind = "beta" if options.model == "beta_binomial" else str(options.link or "logit")
-    truth = Truth(kind, fit.mu, spread)
+    kind, spread = truth.kind, truth.spread
     again = None
     if points and sets and fit.k >= _LEAST:
         again = pool_batch(draw(truth, fit.data, options, sets, np.random.default_rng(seed)), lean(options))

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Around the nominal line at least this much is shown, so that a well-kept promise does not look like a failure.
 _AROUND = 0.05
+#: How far the prediction stands below the middle of its row, in text sizes.
+_BELOW = 0.55
 
 
 @chart("calibration", title="Calibration of the intervals", takes=Calibration, makers="calibrate")
@@ -86,11 +88,19 @@ def calibration_plot(calibration: Calibration, *, ax: Axes | None = None, title:
     )
     axes = draw_table(table, ax)
     places = _places(axes, points)
-    size = 0.7 * places[1]
+    size = 0.6 * places[1]
     with style.settings():
         for value, y in zip(predicted, places[0], strict=True):
             if math.isfinite(value):
-                mark = Line2D([scale.place(value)], [y], marker="D", markersize=size, color=style.PREDICTION, linestyle="none")
+                # Below the dot of the row, so that neither covers the other.
+                mark = Line2D(
+                    [scale.place(value)],
+                    [y + _BELOW * places[1]],
+                    marker="D",
+                    markersize=size,
+                    color=style.PREDICTION,
+                    linestyle="none",
+                )
                 # Hollow indeed: a dot at the same place must be seen in it.
                 mark.set(markerfacecolor="none", markeredgewidth=1.1, clip_on=False, zorder=3.3, label="_prediction coverage")
                 axes.add_line(mark)

@@ -24,6 +24,7 @@ from metanet.figures.forest.table import (
     count_cell,
     estimate_cell,
 )
+from metanet.figures.page.canvas import wanted_width
 from metanet.figures.page.page import bold_if
 from metanet.figures.page.save import describe
 from metanet.figures.page.scale import Scale, effect_scale
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from metanet.models.results.pooled import Pooled
+
+
+#: Points.
+_NARROW = 300.0
 
 
 @chart("comparison", title="Forest plot of a comparison", takes=Comparison, makers="compare")
@@ -97,18 +102,20 @@ def comparison_forest(
     shared = _shared_tau(comparison)
     rows = [_group_row(name, fit, scale, tau=shared is None) for name, fit in fits.items()]
     tau = any("tau" in row.cells for row in rows)
+    # A single column of a journal has room for the arms and the estimates; the bars show the rest.
+    narrow = (wanted_width() or math.inf) < _NARROW
     columns = [Column("study", "Group"), Column("arms", "Arms", "right")]
-    columns += [Column("events/total", "Events/Total", "center", COUNT_SIDES)] if counts else []
+    columns += [Column("events/total", "Events/Total", "center", COUNT_SIDES)] if counts and not narrow else []
     heading = scale.heading(comparison.level, comparison.interval_name)
     if all(fit.average == "median" for fit in fits.values() if fit.status == "pooled"):
         heading = heading.replace("Rate,", "Median rate,", 1)
     columns.append(Column("rate", heading, "right", ESTIMATE_SIDES, PIECE_GAP, right=True))
-    if any(fit.rates_shown[1][0] is not None for fit in fits.values()):
+    if any(fit.rates_shown[1][0] is not None for fit in fits.values()) and not narrow:
         columns.append(Column("average", "Average", "right", ESTIMATE_SIDES, PIECE_GAP, right=True))
-    if any(row.prediction is not None for row in rows):
+    if any(row.prediction is not None for row in rows) and not narrow:
         name = f"Prediction ({display.level_text(comparison.level)})"
         columns.append(Column("prediction", name, "right", ESTIMATE_SIDES, PIECE_GAP, right=True))
-    columns += [Column("tau", "τ", "right", right=True)] if tau else []
+    columns += [Column("tau", "τ", "right", right=True)] if tau and not narrow else []
     table = Table(
         scale=scale,
         columns=tuple(columns),

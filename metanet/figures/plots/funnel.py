@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.patches import Rectangle
 from scipy import special
 
 from metanet.base.arrays import Array
@@ -15,12 +16,12 @@ from metanet.base.errors import ArgumentError, as_given
 from metanet.base.untrusted import listing
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, apart, log_axis, number_axis, response_ticks
-from metanet.figures.page.label_places import Wanted, boxes_along, boxes_of, in_points, label_points, not_named
+from metanet.figures.page.label_places import LETTER, Wanted, boxes_along, boxes_of, in_points, label_points, not_named, panel_size
 from metanet.figures.page.page import Page, framed, page, saying, set_axis
 from metanet.figures.page.save import describe
 from metanet.figures.page.scale import scale_of, value_column
 from metanet.figures.page.subject import alternative_of, subject_of_fit
-from metanet.figures.page.text import harmless
+from metanet.figures.page.text import BASELINE, Label, harmless, width_of
 from metanet.figures.registry import chart
 from metanet.kernels.numerics.distributions import two_sided_z
 from metanet.models.results.pooled import Pooled
@@ -254,10 +255,12 @@ def _effects(fit: Pooled, ax: Axes | None, title: str | None, contours: tuple[fl
         name = subject.axis(fit.response, fit.measure, log=fit.response == "ratio")
         if scaled == "logit":
             name += ", logit scale"
-        axes = framed(sheet, axis_x, axis_y, (name, "Standard error"))
+        key = _key_rows(contours, 0.8 * sheet.width, sheet.size) if null and contours else []
+        axes = framed(sheet, axis_x, axis_y, (name, "Standard error"), top=(0.5 + 1.5 * len(key)) * sheet.size)
         axes.set_ylim(deep, 0.0)
         if null:
             _shades(axes, contours, deep)
+            _key(axes, key, sheet.size)
         taken = []
         if pooled is not None:
             taken.append(_vertical(axes, pooled, Axis(0.0, deep, (), ())))
@@ -332,6 +335,37 @@ def _shades(axes: Axes, contours: tuple[float, ...], deep: float) -> None:
     axes.set_xlim(low, high)
 
 
+def _key_rows(contours: tuple[float, ...], width: float, s: float) -> list[list[tuple[str, str]]]:
+    """The shades with their p-values, in as many rows over the panel as they need: the first one is told what they are."""
+    ends = [f"{p:g}" for p in contours]
+    texts = [f"p of the study ≥ {ends[0]}", *(f"{low} to {high}" for high, low in pairwise(ends)), f"< {ends[-1]}"]
+    rows: list[list[tuple[str, str]]] = []
+    room = 0.0
+    for shade, text in zip(("#FFFFFF", *_SHADES), texts, strict=False):
+        wide = width_of(text, LETTER * s) + 2.6 * s
+        if not rows or wide > room:
+            rows.append([])
+            room = width
+        rows[-1].append((shade, text))
+        room -= wide
+    return rows
+
+
+def _key(axes: Axes, rows: list[list[tuple[str, str]]], s: float) -> None:
+    """What the shades mean, over the panel."""
+    width, height = panel_size(axes)
+    letter = LETTER * s
+    for i, row in enumerate(rows):
+        x, y = 0.0, height + (1.1 + 1.5 * (len(rows) - 1 - i)) * s
+        for shade, text in row:
+            box = Rectangle((x / width, (y - 0.45 * s) / height), 1.1 * s / width, 0.9 * s / height, facecolor=shade,
+                            edgecolor=style.SOFT, linewidth=0.5, transform=axes.transAxes, clip_on=False, label="_key")  # fmt: skip
+            axes.add_patch(box)
+            axes.add_artist(Label((x + 1.5 * s) / width, (y - BASELINE * letter) / height, text, size=letter, color=style.INK,
+                                  transform=axes.transAxes, zorder=4))  # fmt: skip
+            x += width_of(text, letter) + 2.6 * s
+
+
 def _vertical(axes: Axes, x: float, y: Axis) -> Array:
     """The line of the pooled estimate, and the boxes that it takes."""
     axes.plot((x, x), (y.lower, y.upper), color=style.DIAMOND, linewidth=1.4, zorder=1.5, label="_reference")
@@ -369,7 +403,7 @@ def _effect_legend(fit: Pooled, contours: tuple[float, ...], pooled: bool, imput
         )
     if contours:
         shown = ", ".join(f"{p:g}" for p in contours)
-        parts.append(f"shades: p-value of the study below {shown}, darker for smaller values")
+        parts.append(f"shades: p-value of the study, with borders at {shown}")
     if imputed:
         parts.append(f"hollow: {plural(imputed, 'study', 'studies')} imputed by trim and fill")
     return "; ".join(parts) + "."

@@ -12,13 +12,14 @@ from matplotlib.lines import Line2D
 
 from metanet.base.arrays import Array
 from metanet.base.display import ABSENT, RATE, level_text, number, per_cent, plural, sentence_case
-from metanet.base.errors import ArgumentError
+from metanet.base.errors import ArgumentError, check_choice
 from metanet.diagnostics.spread.heterogeneity import _certainty, _spread, heterogeneity_text
 from metanet.diagnostics.spread.heterogeneity_report import HeterogeneityReport
-from metanet.diagnostics.spread.share_beyond import ShareBeyond, shares_beyond
+from metanet.diagnostics.spread.share_beyond import AUTO, ShareBeyond, shares_beyond, telling_thresholds
 from metanet.figures.forest.captions import heterogeneity, no_prediction, summary_label
 from metanet.figures.page import style
 from metanet.figures.page.axis import finite, number_axis
+from metanet.figures.page.canvas import wanted_width
 from metanet.figures.page.label_places import LETTER, panel_size
 from metanet.figures.page.page import MARGIN, Page, axis_name, depth, dress, page, saying, set_axis
 from metanet.figures.page.save import describe
@@ -119,8 +120,9 @@ def mini_axis(axes: Axes, figures: Sequence[Figure], s: float, row: float, beyon
     for i, figure in enumerate(figures):
         y = (i + 0.5) * row
         if figure.scale is None:
-            text = wrap(figure.text, width + beyond, s, lines=1)
-            axes.add_artist(_text(axes, 0.0, y, text, s, height, row * len(figures), "left", style.INK))
+            text = wrap(figure.text, width + beyond, s, lines=2 if row >= 2 * LINE else 1)
+            lift = y + text.count("\n") * LINE / 2
+            axes.add_artist(_text(axes, 0.0, lift, text, s, height, row * len(figures), "left", style.INK))
             continue
         low, high = figure.scale
         value, lower, upper = (
@@ -158,6 +160,8 @@ def _text(axes: Axes, x: float, y: float, text: str, letter: float, height: floa
 
 #: In text sizes: widest label, width of the panels and the least, widest words on the right, between the columns.
 _LABEL, _PANEL, _LEAST_PANEL, _WORDS, _GAP = 16.5, 27.0, 11.0, 14.5, 0.9
+#: So much wider than a column a figure may be before its texts wrap: its letters then shrink to 6 points.
+_SHRINKS = 1.27
 #: Heights in text sizes: distribution, a row, between the panels; a study's share of its block, and the least and largest block.
 _TALL, _ROW, _APART, _STUDY, _BLOCK = 7.0, 2.1, 1.0, 0.75, (2.9, 20.0)
 
@@ -169,7 +173,11 @@ _TALL, _ROW, _APART, _STUDY, _BLOCK = 7.0, 2.1, 1.0, 0.75, (2.9, 20.0)
     makers=("pool", "heterogeneity_report"),
 )
 def heterogeneity_plot(
-    fit_or_report: Pooled | HeterogeneityReport, *, thresholds: Sequence[float] = (), ax: Axes | None = None, title: str | None = None
+    fit_or_report: Pooled | HeterogeneityReport,
+    *,
+    thresholds: Sequence[float] | str = (),
+    ax: Axes | None = None,
+    title: str | None = None,
 ) -> Axes:
     """Draw the distribution of the true rates (or effects).
 
@@ -178,7 +186,8 @@ def heterogeneity_plot(
     fit_or_report
         A pooled result of any model, or a `heterogeneity_report`, whose thresholds are shown too.
     thresholds
-        Rates (fractions): the share of true rates above each. For proportions on the logit scale only.
+        Rates (fractions): the share of true rates above each. For proportions on the logit scale only. "auto" takes up to three round
+        rates between which the true rates lie.
     ax
         Axes to draw into, which become the upper panel; None makes a figure.
     title
@@ -212,18 +221,22 @@ def heterogeneity_plot(
     unit = style.TEXT_SIZE
     figures = figures_of(fit, shares)
     rows = _upper(fit, sight, spread, len(known))
-    labels = _wrapped([*(r[0] for r in rows), *(f.label for f in figures)], _LABEL * unit, unit)
-    words = _wrapped([*(r[1] for r in rows), *(f.text if f.scale else "" for f in figures)], _WORDS * unit, unit)
+    column = None if ax is not None else wanted_width()
+    for label_wide, words_wide, panel in ((_LABEL, _WORDS, _LEAST_PANEL), (12.0, 11.0, 10.0), (9.5, 8.5, 9.5)):
+        labels = _wrapped([*(r[0] for r in rows), *(f.label for f in figures)], label_wide * unit, unit)
+        words = _wrapped([*(r[1] for r in rows), *(f.text if f.scale else "" for f in figures)], words_wide * unit, unit)
+        left = MARGIN * unit + max(_widest(text, unit) for text in labels) + _GAP * unit
+        right = _GAP * unit + max(_widest(text, unit) for text in words) + MARGIN * unit
+        if column is None or left + panel * unit + right <= column * _SHRINKS:
+            break
     lines = [1 + max(a.count("\n"), b.count("\n")) for a, b in zip(labels, words, strict=True)]
     row = max(_ROW, 0.6 + LINE * max(lines[1], lines[2], *lines[4:], 1))
-    left = MARGIN * unit + max(_widest(text, unit) for text in labels) + _GAP * unit
-    right = _GAP * unit + max(_widest(text, unit) for text in words) + MARGIN * unit
     flexible = (_TALL, max(_BLOCK[0], 0.6 + LINE * lines[3], min(_BLOCK[1], _STUDY * len(known))))
-    deep = axis_name(sight.name, _LEAST_PANEL * unit, unit).count("\n")
+    deep = axis_name(sight.name, panel * unit, unit).count("\n")
     under = depth(("0",), unit, across=False) / unit + 1.6 + deep * LINE + _APART
     fixed = 2 * row + under + row * len(figures) + 0.5
     width, height = left + _PANEL * unit + right, (sum(flexible) + fixed) * unit
-    least = (left + _LEAST_PANEL * unit + right, height)
+    least = (left + panel * unit + right, height)
     reasons = dict.fromkeys(str(share.reason) for share in shares if share.above is None)
     notes = [
         _legend(fit, spread, len(frame) - len(known), bool(shares)),
@@ -266,7 +279,7 @@ def heterogeneity_plot(
     return axes
 
 
-def _read(value: object, thresholds: Sequence[float]) -> tuple[Pooled, tuple[ShareBeyond, ...]]:
+def _read(value: object, thresholds: Sequence[float] | str) -> tuple[Pooled, tuple[ShareBeyond, ...]]:
     """The result and the shares beyond thresholds, those of a report first."""
     if isinstance(value, HeterogeneityReport):
         fit, shares = value.fit, value.shares
@@ -274,6 +287,9 @@ def _read(value: object, thresholds: Sequence[float]) -> tuple[Pooled, tuple[Sha
         fit, shares = value, ()
     else:
         raise ArgumentError(f"fit_or_report must be a result of pool or heterogeneity_report, not {type(value).__name__}.")
+    if isinstance(thresholds, str):
+        check_choice("thresholds", thresholds, (AUTO,))
+        thresholds = telling_thresholds(fit)
     more = [thresholds] if isinstance(thresholds, (int, float)) else list(thresholds)
     if not more:
         return fit, shares

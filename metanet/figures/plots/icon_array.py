@@ -107,7 +107,7 @@ def icon_array(fit: Pooled, *, of: int = 100, average: bool = False, ax: Axes | 
     tall = [_KEY + text.count("\n") * LINE for _, text in key]
     over = (1 + about.count("\n")) * LINE if about else 0.0
     ends = wrap(ends, inner, unit, lines=2)
-    between = (1 + ends.count("\n")) * LINE + 0.2 if ends else 0.0
+    between = (1 + ends.count("\n")) * LINE + 0.5 if ends else 0.0
     top = over + between + _HEAD + head.count("\n") * LINE * _LARGE
     height = (top + down * pitch * min(1.0, inner / (across * pitch * unit)) + 0.9 + sum(tall)) * unit
     notes = [_note(fit, average), harmless(fit.method.sentence(), 2000)]

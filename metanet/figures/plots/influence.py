@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from metanet.base.display import ABSENT, number, plural
 from metanet.diagnostics.studies.influence import Influence
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, finite, number_axis
+from metanet.figures.page.canvas import wanted_width
 from metanet.figures.page.label_places import LETTER, panel_size
 from metanet.figures.page.page import MARGIN, TICK_SIZE, Page, bold_if, depth, dress, page, saying, set_axis
 from metanet.figures.page.save import describe
@@ -34,6 +37,8 @@ _PANEL, _GAP, _NAME = 7.4, 1.5, 24.0
 #: Between the last tick label of a panel and the first of the next, which would else read as one number.
 _TICKS_APART = 1.4
 _ROW, _ROW_TIGHT, _TIGHT_FROM = 1.75, 1.5, 26
+#: Between two blocks of panels.
+_APART = 1.2
 _DOT = 0.55
 _BAND = "#F3E4DA"
 
@@ -48,12 +53,17 @@ class _Panel:
     limits: tuple[float, ...] = ()
     reference: float | None = None
 
-    def axis(self, size: float) -> Axis:
+    def axis(self, size: float, wide: float) -> Axis:
         """Round limits that hold the values, the limits and where the stems begin."""
         marks = [*finite(self.values), *self.limits, *([] if self.reference is None else [self.reference]), self.base]
         low, high = min(marks), max(marks)
         high = high if high > low else low + 1.0
-        return number_axis(low, high, room=_PANEL * size, size=size, pieces=3, least=0.0 if low >= 0 else -np.inf)
+        found = number_axis(low, high, room=wide * size, size=size, pieces=3 if wide > 6 else 2, least=0.0 if low >= 0 else -np.inf)
+        # Where the texts of all ticks would touch, every second (third ...) one is left.
+        pitch = wide * size / max(1, len(found.ticks) - 1) * (found.ticks[-1] - found.ticks[0]) / (found.upper - found.lower)
+        need = max(width_of(text, TICK_SIZE * size) for text in found.labels) + 0.4 * size
+        step = max(1, math.ceil(need / max(pitch, 1e-9)))
+        return replace(found, ticks=found.ticks[::step], labels=found.labels[::step])
 
 
 @chart("influence", title="Influence plot", takes=Influence, makers="influence")
@@ -96,25 +106,27 @@ def influence_plot(influence: Influence, *, title: str | None = None) -> NDArray
     size = style.TEXT_SIZE
     labels = [harmless(name) for name in frame["study"]]
     heavy = [bold_if(bool(s), name) for s, name in zip(strong, labels, strict=True)]
-    names = [wrap(name, _NAME * size, size, bold=s, lines=1) for name, s in zip(labels, heavy, strict=True)]
+    plan = _plan(panels, labels, heavy, wanted_width())
+    names = [wrap(name, plan.names * size, size, bold=s, lines=1) for name, s in zip(labels, heavy, strict=True)]
     row = (_ROW if len(names) < _TIGHT_FROM else _ROW_TIGHT) * size
-    left = MARGIN * size + max(width_of(n, size, s) for n, s in zip(names, heavy, strict=True)) * 1.02 + 1.2 * size
-    places = _places(panels, left, size)
-    ends = max(MARGIN * size, _half(panels[-1].axis(size), -1, size) + 0.4 * size)
-    width = places[-1] + _PANEL * size + ends
-    height = len(names) * row + 2.0 * size + depth(("0",), size, across=False) + 0.4 * size
+    under = depth(("0",), size, across=False) + 0.4 * size
+    # Each block has its panels under their titles.
+    block = len(names) * row + 2.0 * size + under
+    blocks = -(-len(panels) // plan.across)
+    width, height = max(plan.width, wanted_width() or 0.0), blocks * block + (blocks - 1) * _APART * size
     notes = [_legend(panels, fit), harmless(influence.sentence(), 600), harmless(influence.method.sentence(), 2000)]
     out = np.empty(len(panels), dtype=object)
     with page(None, width=width, height=height, least=(width, height), title=title, notes=notes) as sheet:
         # Everything was measured at the ordinary size; a narrow column shrinks all of it alike.
         share = sheet.size / size
         size, row = sheet.size, row * share
-        below = depth(("0",), size, across=False) + 0.4 * size
         for i, panel in enumerate(panels):
-            axes = sheet.panel(places[i] * share, below, _PANEL * size, len(names) * row)
+            floor = sheet.height - ((i // plan.across + 1) * block + i // plan.across * _APART * style.TEXT_SIZE - under) * share
+            axes = sheet.panel(plan.places[i] * share, floor, plan.panel * size, len(names) * row)
             out[i] = axes
-            _draw(axes, panel, strong, size)
-        _names(out[0], sheet, names, heavy, row, below)
+            _draw(axes, panel, strong, size, plan.panel)
+            if i % plan.across == 0:
+                _names(out[0], sheet, names, heavy, row, floor)
     text = f"Influence plot of {plural(len(names), 'study', 'studies')}: {', '.join(p.title for p in panels)}. {influence.sentence()}"
     text += f" Farthest: {'; '.join(_farthest(panels, labels))}."
     subject = subject_of_fit(fit)
@@ -126,24 +138,71 @@ def influence_plot(influence: Influence, *, title: str | None = None) -> NDArray
     return out
 
 
-def _places(panels: tuple[_Panel, ...], left: float, size: float) -> list[float]:
+@dataclass(frozen=True)
+class _Plan:
+    """Panels side by side, width of each and of the names in text sizes; left edges and the whole width in points."""
+
+    across: int
+    panel: float
+    names: float
+    places: tuple[float, ...]
+    width: float
+
+
+#: From wide to narrow: panels side by side, width of a panel and of the widest name in text sizes.
+_PLANS = (
+    (8, _PANEL, _NAME),
+    (8, 6.2, 16.0),
+    (8, 5.0, 12.0),
+    (8, 4.2, 10.0),
+    (4, 6.2, 12.0),
+    (4, 5.0, 10.0),
+    (4, 4.2, 8.0),
+    (2, 5.0, 8.0),
+)
+#: Letters may shrink to this share of their size before the panels become narrower, or fewer side by side.
+_LEAST_LETTERS = 0.78
+
+
+def _plan(panels: tuple[_Panel, ...], labels: list[str], heavy: list[bool], width: float | None) -> _Plan:
+    """The widest plan whose letters can be read in a column of `width` points."""
+    size = style.TEXT_SIZE
+    for across, panel, most in _PLANS:
+        names = [wrap(name, most * size, size, bold=s, lines=1) for name, s in zip(labels, heavy, strict=True)]
+        left = MARGIN * size + max(width_of(n, size, s) for n, s in zip(names, heavy, strict=True)) * 1.02 + 1.2 * size
+        rows = [panels[i : i + across] for i in range(0, len(panels), across)]
+        edges = [_places(row, left, size, panel) for row in rows]
+        ends = [max(MARGIN * size, _half(row[-1].axis(size, panel), -1, size, panel) + 0.4 * size) for row in rows]
+        whole = max(places[-1] + panel * size + end for places, end in zip(edges, ends, strict=True))
+        # Panels of all blocks stand under one another.
+        common = [max(edge[i] for edge in edges if i < len(edge)) for i in range(across)]
+        whole += max(0.0, common[-1] - max(edge[-1] for edge in edges))
+        plan = _Plan(across, panel, most, tuple(common[i % across] for i in range(len(panels))), whole)
+        if width is None or width >= _LEAST_LETTERS * whole:
+            break
+    return plan
+
+
+def _places(panels: Sequence[_Panel], left: float, size: float, wide: float) -> list[float]:
     """Left edges of the panels, so far apart that the texts of their outer ticks do not meet."""
     out: list[float] = []
     edge, before = left, 0.0
     for panel in panels:
-        axis = panel.axis(size)
-        gap = before + _half(axis, 0, size) + _TICKS_APART * size
+        axis = panel.axis(size, wide)
+        # A title may be wider than its panel.
+        title = max(0.0, (width_of(panel.title, LETTER * size, True) + 0.6 * size - wide * size) / 2)
+        gap = before + max(_half(axis, 0, size, wide) + _TICKS_APART * size, title)
         edge += max(_GAP * size, gap) if out else max(0.0, gap - 1.6 * size)
         out.append(edge)
-        edge += _PANEL * size
-        before = _half(axis, -1, size)
+        edge += wide * size
+        before = max(_half(axis, -1, size, wide), title)
     return out
 
 
-def _half(axis: Axis, tick: int, size: float) -> float:
+def _half(axis: Axis, tick: int, size: float, wide: float) -> float:
     """How far the text of the first or last tick reaches beyond the panel."""
     room = (axis.ticks[tick] - axis.lower if tick == 0 else axis.upper - axis.ticks[tick]) / (axis.upper - axis.lower)
-    return max(0.0, width_of(axis.labels[tick], TICK_SIZE * size) / 2 - room * _PANEL * size)
+    return max(0.0, width_of(axis.labels[tick], TICK_SIZE * size) / 2 - room * wide * size)
 
 
 def _panels(frame: Any, fit: Pooled) -> tuple[_Panel, ...]:
@@ -169,11 +228,11 @@ def _panels(frame: Any, fit: Pooled) -> tuple[_Panel, ...]:
     )
 
 
-def _draw(axes: Axes, panel: _Panel, strong: NDArray[np.bool_], size: float) -> None:
+def _draw(axes: Axes, panel: _Panel, strong: NDArray[np.bool_], size: float, wide: float) -> None:
     """Stems and dots, limits, title; the y axis counts rows from the top."""
     k = len(panel.values)
     dress(axes, size, ("bottom",))
-    set_axis(axes, "x", panel.axis(size), size)
+    set_axis(axes, "x", panel.axis(size, wide), size)
     axes.set_ylim(k, 0)
     for line, dashes, label in (
         *((v, (4, 2.5), "_limit") for v in panel.limits),

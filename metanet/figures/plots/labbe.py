@@ -114,7 +114,9 @@ def labbe(fit: Pooled, *, ax: Axes | None = None, title: str | None = None, labe
         names = [harmless(name) for name in studies["study"]]
         # A name must meet no circle and no line.
         marks = boxes_of(in_points(axes, x, y), 0.9 * radius)
-        lost = label_points(axes, [Wanted(names[i], x[i], y[i], float(radius[i])) for i in chosen], s, obstacles, marks)
+        wanted_names = _joined(in_points(axes, x, y), chosen, names, radius)
+        points = [Wanted(text, x[i], y[i], float(radius[i])) for i, text in wanted_names.items()]
+        lost = label_points(axes, points, s, np.empty((0, 4)), marks, obstacles)
     text = f"L'Abbé plot of {plural(len(x), 'study', 'studies')}. {_told(names, x, y)} {harmless(fit.sentence(), 1500)}"
     if effect is not None:
         text += f" {_pairs(fit, effect)}"
@@ -123,6 +125,26 @@ def labbe(fit: Pooled, *, ax: Axes | None = None, title: str | None = None, labe
     axis_text = f"{names_of_axes[1]} against {in_sentence(names_of_axes[0])}"
     describe(axes, harmless(title, 300) if title else "L'Abbé plot", f"{text} {not_named(lost)}".rstrip(), alt, axis=axis_text)
     return axes
+
+
+def _joined(points: Array, chosen: list[int], names: list[str], radius: Array) -> dict[int, str]:
+    """Names of the chosen studies; those at one place, such as without events in both groups, have one name."""
+    out: dict[int, list[int]] = {}
+    for i in chosen:
+        at = next((j for j in out if np.abs(points[i] - points[j]).max() < 1.0), None)
+        if at is None:
+            out[i] = [i]
+        else:
+            out[at].append(i)
+    told = {}
+    for members in out.values():
+        largest = max(members, key=lambda i: radius[i])
+        first = names[members[0]]
+        more = len(members) - 1
+        told[largest] = (
+            first if not more else f"{first[:60]} and {names[members[1]][:60]}" if more == 1 else f"{first[:60]} and {more} more"
+        )
+    return told
 
 
 def _axes(subject: Subject) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from metanet.figures.forest.captions import summary_label
 from metanet.figures.forest.render import draw_table
 from metanet.figures.forest.rows import _data_cell, _heading
 from metanet.figures.forest.table import ESTIMATE_SIDES, PIECE_GAP, Cell, Column, Diamond, Point, Row, Table, estimate_cell
+from metanet.figures.page.axis import number_axis
 from metanet.figures.page.page import saying
 from metanet.figures.page.save import describe
 from metanet.figures.page.scale import Scale, effect_scale
@@ -53,8 +54,10 @@ def leave_one_out_plot(
         The result with all studies: a dashed line and a last row with its diamond.
     ax
         Axes to draw into; None makes a figure that fits the content.
-    per, title, xlim
+    per, title
         As in `forest`.
+    xlim
+        As in `forest`; None fits the axis to the intervals, so that the differences between the rows can be seen.
     response, level
         Kind of the estimates and coverage of their intervals, without `fit`.
 
@@ -77,11 +80,27 @@ def leave_one_out_plot(
         return saying(ax, "Leave-one-out plot", title, reason)
     _check(frame, _NEEDED)
     table = _table(frame, fit, per, title, xlim, response, level, heading="Study left out", each="without that study")
+    if xlim is None:
+        table = replace(table, xlim=_spread(table))
     axes = draw_table(table, ax)
     describe(
         axes, table.title or "Leave-one-out plot", _words(table), _alternative("Leave-one-out plot", table, fit), axis=table.axis_name
     )
     return axes
+
+
+def _spread(table: Table) -> tuple[float, float] | None:
+    """Limits around all intervals at round numbers; None (as in a forest plot) where rates lie close to 0 or 100 % anyway."""
+    ends = [end for mark in table.marks if isinstance(mark, (Point, Diamond)) for end in (mark.lower, mark.upper, mark.value)]
+    known = [end for end in ends if math.isfinite(end)]
+    if not known or min(known) == max(known):
+        return None
+    factor, rate = table.scale.factor, table.scale.is_rate
+    least, most = (0.0, factor) if rate else (-math.inf, math.inf)
+    axis = number_axis(factor * min(known), factor * max(known), pieces=6, least=least, most=most)
+    # An axis that begins near 0 begins at 0.
+    lower = 0.0 if rate and axis.lower < 0.3 * axis.upper else axis.lower
+    return lower / factor, axis.upper / factor
 
 
 @chart("cumulative", title="Cumulative meta-analysis")

@@ -12,6 +12,7 @@ from metanet.base.display import ABSENT, RATE, TOO_WIDE, plural
 from metanet.base.errors import ArgumentError
 from metanet.figures.page import style
 from metanet.figures.page.axis import number_axis
+from metanet.figures.page.canvas import wanted_width
 from metanet.figures.page.page import MARGIN, Page, bold_if, depth, dress, page, saying, set_axis
 from metanet.figures.page.save import describe
 from metanet.figures.page.subject import Subject, alternative
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
 
 #: Points: widest name of a row, the panel between names and numbers, height of a row.
 _NAME, _PANEL, _ROW = 132.0, 150.0, 13.5
-#: Panels side by side, and the room between them.
-_ACROSS, _BETWEEN = 2, 24.0
+#: Room between panels.
+_BETWEEN = 24.0
+#: From wide to narrow: panels side by side, width of a panel and widest name in points, numbers shown (of `_HEADS`).
+_PLANS = ((2, _PANEL, _NAME, (0, 1, 2, 3)), (1, _PANEL, _NAME, (0, 1, 2, 3)), (1, 100.0, 90.0, (0, 1, 2)), (1, 90.0, 80.0, (1, 2)))
+#: So much wider than its column a plan may be: its letters then shrink to 6 points.
+_SHRINKS = 1.3
 #: In text sizes: heading and axis of a panel.
 _HEAD, _FOOT = 4.0, 3.4
 #: A longer figure is no overview.
@@ -101,24 +106,30 @@ def overview(rows: Sequence[OverviewRow], *, ax: Axes | None = None, title: str 
     outcomes = list(dict.fromkeys(row.outcome for row in kept))
     groups = [[row for row in kept if row.outcome == name] for name in outcomes]
     size = style.TEXT_SIZE
-    lines = [groups[i : i + _ACROSS] for i in range(0, len(groups), _ACROSS)]
+    column = None if ax is not None else wanted_width()
+    for across, panel, most, shown in _PLANS:
+        across = min(across, len(groups))
+        name = min(most, max(width_of(row.label, size) for row in kept))
+        numbers = [max(width_of(_texts(row)[i], size) for row in kept) for i in shown]
+        numbers = [max(w, width_of(_HEADS[i], size)) + size for w, i in zip(numbers, shown, strict=True)]
+        # Room for the last label of the axis, which stands half beyond it.
+        numbers[0] += size
+        width = name + size + panel + sum(numbers)
+        whole = across * width + (across - 1) * _BETWEEN + 2 * MARGIN * size
+        if column is None or whole <= column * _SHRINKS:
+            break
+    lines = [groups[i : i + across] for i in range(0, len(groups), across)]
     heights = [max(map(len, line)) * _ROW + (_HEAD + _FOOT) * size for line in lines]
-    name = min(_NAME, max(width_of(row.label, size) for row in kept))
-    numbers = [max(width_of(text, size) for text in column) for column in zip(*map(_texts, kept), strict=True)]
-    numbers = [max(w, width_of(head, size)) + size for w, head in zip(numbers, _HEADS, strict=True)]
-    # Room for the last label of the axis, which stands half beyond it.
-    numbers[0] += size
-    width = name + size + _PANEL + sum(numbers)
-    across = min(_ACROSS, len(groups))
-    whole = across * width + (across - 1) * _BETWEEN + 2 * MARGIN * size
-    with page(ax, width=whole, height=sum(heights), least=(whole, sum(heights)), title=title, notes=[_legend(kept, more)]) as sheet:
+    least = (whole, sum(heights))
+    notes, wide = [_legend(kept, more, shown)], max(whole, column or 0.0)
+    with page(ax, width=wide, height=sum(heights), least=least, title=title, notes=notes) as sheet:
         # A place that was given may be smaller than all this: everything shrinks alike.
         share = sheet.size / size
         top = sheet.height
         for line, height in zip(lines, heights, strict=True):
             for place, group in enumerate(line):
                 left = (MARGIN * size + place * (width + _BETWEEN)) * share
-                _draw(sheet, group, left, top, share, (name, *numbers))
+                _draw(sheet, group, left, top, share, (name, panel, *numbers), shown)
             top -= height * share
         axes = sheet.main
         assert axes is not None  # there is at least one panel
@@ -140,11 +151,13 @@ def _texts(row: OverviewRow) -> tuple[str, str, str, str]:
     return k, RATE.text(row.estimate, digits), limits, RATE.text(row.average, digits)
 
 
-def _draw(sheet: Page, group: list[OverviewRow], left: float, top: float, share: float, widths: Sequence[float]) -> None:
+def _draw(
+    sheet: Page, group: list[OverviewRow], left: float, top: float, share: float, widths: Sequence[float], shown: Sequence[int]
+) -> None:
     """One panel with its names and numbers; `top` is its upper edge, sizes in points of the page."""
     size = sheet.size
-    name, numbers = widths[0] * share, [w * share for w in widths[1:]]
-    row, panel = _ROW * share, _PANEL * share
+    name, panel, *numbers = (w * share for w in widths)
+    row = _ROW * share
     height = len(group) * row
     bottom = top - _HEAD * size - height
     start = left + name + size
@@ -163,7 +176,7 @@ def _draw(sheet: Page, group: list[OverviewRow], left: float, top: float, share:
     head = wrap(harmless(group[0].outcome, 120), name + size + panel + sum(numbers), size, bold=True, lines=1)
     text(head, left, bottom + height + 2.4 * size, bold=True)
     edges = [start + panel + sum(numbers[: i + 1]) for i in range(len(numbers))]
-    for words, x in zip(_HEADS, edges, strict=True):
+    for words, x in zip([_HEADS[i] for i in shown], edges, strict=True):
         text(words, x, bottom + height + 0.7 * size, "right")
     # Where the axis begins there is a rule for all rows.
     ax.add_line(Line2D([0, 0], [0, len(group)], color=style.FAINT, linewidth=0.8, zorder=1))
@@ -171,7 +184,7 @@ def _draw(sheet: Page, group: list[OverviewRow], left: float, top: float, share:
         y = bottom + height - (place + 0.5) * row - 0.36 * size
         colour = style.VAGUE if one.vague else style.INK
         text(wrap(one.label, name, size, lines=1), left, y, colour=colour)
-        for words, x in zip(_texts(one), edges, strict=True):
+        for words, x in zip([_texts(one)[i] for i in shown], edges, strict=True):
             text(words, x, y, "right", colour=colour)
         _marks(ax, one, place + 0.5, size)
     text("Events, %", start + panel / 2, bottom - depth(axis.labels, size, across=False) - 1.0 * size, "center")
@@ -196,16 +209,17 @@ def _marks(ax: Axes, row: OverviewRow, y: float, size: float) -> None:
         ax.add_line(mark)
 
 
-def _legend(rows: Sequence[OverviewRow], more: int) -> str:
+def _legend(rows: Sequence[OverviewRow], more: int, shown: Sequence[int]) -> str:
     parts = ["Filled squares: median pooled rates; lines: their intervals; pale bars: prediction intervals."]
     if any(not row.pooled for row in rows):
         parts.append("Open squares: single studies with their exact intervals, not pooled.")
     if any(row.vague for row in rows):
         parts.append(f"Grey rows: the interval {RATE.vague_rule()}, {TOO_WIDE}.")
-    parts.append("Average: the population-averaged rate of the same result.")
+    if 3 in shown:
+        parts.append("Average: the population-averaged rate of the same result.")
     if any(row.old for row in rows):
         parts.append("* made from an earlier version of the evidence.")
-    parts.append("k: study arms. Each outcome has a separate axis.")
+    parts.append(f"{'k: study arms. ' if 0 in shown else ''}Each outcome has a separate axis.")
     parts.append("Comparisons between rows are observational.")
     if more > 0:
         parts.append(f"{plural(more, 'more row')} in the list.")

@@ -18,6 +18,7 @@ from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.rates import POLICIES
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, log_axis, number_axis
+from metanet.figures.page.canvas import wanted_width
 from metanet.figures.page.label_places import LETTER, panel_size
 from metanet.figures.page.page import MARGIN, axis_name, depth, dress, page, saying, set_axis
 from metanet.figures.page.save import describe
@@ -36,6 +37,8 @@ _LABEL, _PANEL, _CURVE, _BETWEEN = 24.5, 38.0, 17.0, 1.0
 #: Height of a row and of a heading, in letters.
 _ROW, _HEADING = 1.5, 1.8
 _LEAST_PANEL, _LEAST_CURVE = 12.0, 8.0
+#: So much wider than a column a figure may be before its names wrap: its letters then shrink to 6 points.
+_SHRINKS = 1.28
 _MOST = 600
 #: A choice that explains less of the variance has no rows.
 _TELLS = 0.01
@@ -155,15 +158,17 @@ def specification_curve(
         harmless(multiverse.sentence(), 1500),
     ]
     unit = style.TEXT_SIZE
-    labels = _labels(frame, shown, multiverse, unit)
-    rows, under = _rows(labels, frame, unit)
     right = _threshold_text(multiverse.threshold, scale)
     beside = width_of(right, LETTER * unit) + 0.8 * unit if right else 0.0
-    left = (
-        MARGIN * unit
-        + max([width_of(t, LETTER * unit, r.bold) for r in rows for t in r.text.split("\n")], default=0.0) * 1.06
-        + 1.4 * unit
-    )
+    column = None if ax is not None else wanted_width()
+    for most_wide in (_LABEL, 18.0, 13.0, 10.0):
+        labels = _labels(frame, shown, multiverse, unit, most_wide)
+        rows, under = _rows(labels, frame, unit)
+        wide = max([width_of(t, LETTER * unit, r.bold) for r in rows for t in r.text.split("\n")], default=0.0)
+        left = MARGIN * unit + wide * 1.06 + 1.4 * unit
+        # Names in more lines rather than letters that nobody can read.
+        if column is None or left + (_LEAST_PANEL + MARGIN) * unit + beside <= column * _SHRINKS:
+            break
     below = 1.9 * unit
     width, height = left + _PANEL * unit + beside + MARGIN * unit, _CURVE * unit + _BETWEEN * unit + under + below
     least = (left + (_LEAST_PANEL + MARGIN) * unit + beside, (_LEAST_CURVE + _BETWEEN) * unit + under + below)
@@ -237,20 +242,23 @@ def _colours(frame: pd.DataFrame, threshold: float | None, scale: Scale) -> list
     return [ABOVE if low > threshold else BELOW if high < threshold else ACROSS for low, high in zip(lower, upper, strict=True)]
 
 
-def _labels(frame: pd.DataFrame, several: list[str], multiverse: Multiverse, unit: float) -> list[tuple[str, str | None, str | None]]:
+def _labels(
+    frame: pd.DataFrame, several: list[str], multiverse: Multiverse, unit: float, most: float
+) -> list[tuple[str, str | None, str | None]]:
     """Rows of the panel of choices: text, dimension and level (None: a heading)."""
     shares = dict(zip(multiverse.drivers["choice"], multiverse.drivers["share"], strict=True))
     out: list[tuple[str, str | None, str | None]] = []
+    lines = 2 if most == _LABEL else 4
     for dimension in several:
         text = _HEADINGS[dimension]
         if dimension in shares and np.isfinite(shares[dimension]):
             text += f" ({per_cent(float(shares[dimension]), 0)} % of variance)"
-        out.append((text, None, None))
+        out.append((wrap(text, most * unit, LETTER * unit, bold=True, lines=3), None, None))
         known = _LEVELS.get(dimension, ())
         levels = dict.fromkeys(frame[dimension])
         ranks = {level: known.index(level) if level in known else len(known) for level in levels}
         out += [
-            (wrap(harmless(str(level).replace("_", " ")), _LABEL * unit, LETTER * unit, lines=2), dimension, level)
+            (wrap(harmless(str(level).replace("_", " ")), most * unit, LETTER * unit, lines=lines), dimension, level)
             for level in sorted(levels, key=ranks.__getitem__)
         ]
     return out
@@ -261,7 +269,7 @@ def _rows(labels: list[tuple[str, str | None, str | None]], frame: pd.DataFrame,
     letter = LETTER * unit
     y, out = 0.0, []
     for text, dimension, level in labels:
-        tall = (_HEADING if dimension is None else _ROW + text.count("\n") * 1.15 * LINE) * letter
+        tall = ((_HEADING if dimension is None else _ROW) + text.count("\n") * 1.15 * LINE) * letter
         taken = None if dimension is None else (frame[dimension] == level).to_numpy()
         out.append(_Line(text, dimension is None, y + tall / 2 + (0.1 * letter if dimension is None else 0.0), taken))
         y += tall
@@ -384,7 +392,7 @@ def _choices(
         )  # fmt: skip
         if row.taken is None:
             if i:
-                top = y - _HEADING * letter / 2 - 0.1 * letter
+                top = y - (_HEADING + lines * 1.15 * LINE) * letter / 2 - 0.1 * letter
                 axes.axhline(top, color=style.FAINT, linewidth=0.5, zorder=0.5, label="_rule")
             continue
         axes.axhline(y, color="#E6E6E6", linewidth=0.5, zorder=0.4, label="_row")
