@@ -34,7 +34,14 @@ def _random(k: int) -> pd.DataFrame:
 
 
 _SCRIPTS = ["王伟 2019", "Иванов 2018", "Παπάς 2011", "김민수 2022", "محمد 2020", "Ærøskøbing-Łódź 2021"]
-_HARD = [(LONG * 3)[:195], "王伟和同事的多中心前瞻性研究 2019", "محمد وآخرون 2020", "$x^2$ & \\alpha_b \\frac{1}", "x" * 195, "<b>a</b> 'b' & \"c\""]
+_HARD = [
+    (LONG * 3)[:195],
+    "王伟和同事的多中心前瞻性研究 2019",
+    "محمد وآخرون 2020",
+    "$x^2$ & \\alpha_b \\frac{1}",
+    "x" * 195,
+    "<b>a</b> 'b' & \"c\"",
+]
 #: The hard cases that a figure of a review must stand.
 CASES: dict[str, Callable[[], pd.DataFrame]] = {
     "ordinary": lambda: _frame(EVENTS, TOTAL, NAMES),

@@ -20,7 +20,7 @@ from metanet.figures.page import style
 from metanet.figures.page.canvas import bare_figures, wanted_width
 from metanet.figures.page.label_places import LETTER
 from metanet.figures.page.page import MARGIN, bold_if, page, saying
-from metanet.figures.page.save import describe, svg_image
+from metanet.figures.page.save import describe, description_of, svg_image
 from metanet.figures.page.subject import Subject, alternative
 from metanet.figures.page.text import BASELINE, LINE, Label, harmless, width_of, wrap
 from metanet.figures.registry import chart
@@ -133,9 +133,11 @@ def evidence_map_svg(cells: Sequence[Cell], **options: Any) -> tuple[bytes, str]
     """The map as SVG for the inside of a page, each linked cell with its name for readers who cannot see it, and the text of all."""
     with bare_figures():
         axes = evidence_map(list(cells), **options)
-        data, text = svg_image(axes)
+        data, _ = svg_image(axes)
     root = axes.get_figure(root=True)
     assert root is not None
+    told = description_of(root)
+    text = told.text if told else ""
     names = {patch.get_gid(): str(patch.get_label()) for patch in axes.patches if patch.get_gid()}
     svg = data.decode("utf-8")
     for gid, name in names.items():

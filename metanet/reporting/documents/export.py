@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ def export(job: Job, book: Any, staged: Path, formats: Sequence[str]) -> None:
             write_bytes(staged / "report.pdf", pdf_of(document))
     beside = [p for p in staged.rglob("*") if p.is_file() and not p.name.startswith(".")]
     names = sorted(p.relative_to(staged).as_posix() for p in beside if p.name not in _OWN)
-    body, _ = exporter().from_notebook_node(described(book, _drawings(staged, names)))
+    body = page_body(book, _drawings(staged, names))
     whole = f'{navigation(job, body)}<main id="main">{body}</main><footer id="files">{_source(job)}{file_links(names)}</footer>'
     write_text(staged / "report.html", page(job.title, whole))
 
@@ -69,13 +70,16 @@ def _source(job: Job) -> str:
     return f'<p class="source tex2jax_ignore">{html_text(text)}</p>' if text else ""
 
 
-def described(book: Any, drawings: Mapping[bytes, list[str]] | None = None) -> Any:
-    """The notebook with its figures as numbered parts of a page, each with its description in words and links to its files."""
+def page_body(book: Any, drawings: Mapping[bytes, list[str]] | None = None) -> str:
+    """The notebook as the inside of a page, with its figures numbered, each with its description in words and links to its files."""
     import nbformat
 
     made = nbformat.from_dict(book)
     made.cells = shown_cells(made)
-    above, number = "", 0
+    # nbconvert reads all HTML anew, which takes long for a drawing and changes its letters: it gets a mark in its place.
+    mark = secrets.token_hex(16)
+    figures: list[str] = []
+    above = ""
     for cell in made.cells:
         if cell.cell_type == "markdown" and str(cell.source).startswith("#"):
             above = str(cell.source).splitlines()[0].strip("# ")
@@ -83,11 +87,12 @@ def described(book: Any, drawings: Mapping[bytes, list[str]] | None = None) -> A
             if "text/html" in output.get("data", {}):
                 continue
             if (figure := figure_of(output, above)) is not None:
-                number += 1
                 files = (drawings or {}).get(hashlib.sha256(figure.image).digest(), [])
-                output["data"] = nbformat.from_dict({"text/html": html_figure(figure, number, files)})
+                output["data"] = nbformat.from_dict({"text/html": f"<p>{mark}-{len(figures)}-</p>"})
                 output["metadata"] = nbformat.from_dict({})
-    return made
+                figures.append(html_figure(figure, len(figures) + 1, files))
+    body, _ = exporter().from_notebook_node(made)
+    return re.sub(rf"<p>{mark}-(\d+)-</p>", lambda found: figures[int(found[1])], str(body))
 
 
 def exporter() -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import tempfile
 from pathlib import Path
 
@@ -18,7 +17,7 @@ def rehearse() -> None:
     from metanet.figures.page.canvas import bare_figures
     from metanet.figures.page.save import save_figure
     from metanet.models.pooling.pool import pool
-    from metanet.reporting.documents.export import exporter
+    from metanet.reporting.documents.export import page_body
     from metanet.writing.prisma.report_text import report_text
     from metanet.writing.study_tables import study_table
 
@@ -29,12 +28,12 @@ def rehearse() -> None:
     table = study_table(fit)
     with tempfile.TemporaryDirectory() as folder, bare_figures():
         save_figure(forest(fit, second=second), Path(folder) / "forest")
-        image = base64.b64encode((Path(folder) / "forest.png").read_bytes()).decode("ascii")
+        image = (Path(folder) / "forest.svg").read_text(encoding="utf-8")
         table.to_docx(Path(folder) / "table.docx")
     words = report_text(fit, second, omitted)._repr_html_() + heterogeneity_text(fit, omitted)
     book = nbformat.v4.new_notebook()
     shown = [{"text/html": text, "text/plain": "x"} for text in (fit._repr_html_(), table.to_html(), words)]
-    shown += [{"image/png": image, "text/plain": "x"}]
+    shown += [{"image/svg+xml": image, "text/plain": "x"}]
     outputs = [nbformat.v4.new_output("execute_result", data, execution_count=1) for data in shown]
     outputs.append(nbformat.v4.new_output("stream", name="stderr", text="x"))
     outputs.append(nbformat.v4.new_output("error", ename="E", evalue="x", traceback=["x"]))
@@ -44,4 +43,4 @@ def rehearse() -> None:
     ]
     nbformat.validate(book)
     nbformat.writes(book)
-    exporter().from_notebook_node(book)
+    page_body(book)

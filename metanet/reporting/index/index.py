@@ -61,14 +61,15 @@ def _page(
             '<section class="map"><h2 id="map">Evidence map</h2><figure><div class="scroll" tabindex="0" role="group" '
             f'aria-labelledby="map">{inside(pictures.map, "Evidence map")}</div><figcaption>Each cell leads to its report. As a file: '
             f'<a href="evidence_map.svg">SVG</a> <a href="evidence_map.png">PNG</a> <details><summary>In words</summary> '
-            f"{html_text(pictures.map.alt)}</details></figcaption></figure></section>"
+            f"{html_text(pictures.map.words)}</details></figcaption></figure></section>"
         )
     parts += ['<h2 id="list">All pooled rates</h2>', _counts(rates), _controls(rates, evidence), table(lines)]
     if pictures.overview is not None:
         parts.append(
             '<section class="overview"><h2 id="overview">Overview</h2><figure><div class="scroll" tabindex="0" role="group" '
             f'aria-labelledby="overview"><img src="overview.svg" loading="lazy" alt="{html_text(pictures.overview.alt)}"></div>'
-            '<figcaption>As a file: <a href="overview.svg">SVG</a> <a href="overview.png">PNG</a></figcaption></figure></section>'
+            '<figcaption>As a file: <a href="overview.svg">SVG</a> <a href="overview.png">PNG</a> '
+            f"<details><summary>In words</summary> {html_text(pictures.overview.words)}</details></figcaption></figure></section>"
         )
     folded = "".join(
         f'<details id="{html_text(kind)}"><summary><h2>{html_text(_heading(kind))}</h2> {plural(len(found), "report")}</summary>'

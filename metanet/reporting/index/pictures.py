@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from metanet.base.errors import MetanetWarning
 from metanet.reporting.files import write_json
 from metanet.reporting.index.lines import Report
 from metanet.reporting.index.rates import address
@@ -26,10 +28,11 @@ _MOST, _MOST_RATES = 40, 300
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawing and its description in text."""
+    """A drawing, what a reader hears in its place, and its whole description."""
 
     svg: bytes
     alt: str
+    words: str
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,10 @@ def pictures_of(out: Path, rates: Sequence[Report]) -> Pictures:
         return kept
     for name in _FILES:
         (out / name).unlink(missing_ok=True)
-    made = Pictures(_map(out, cells), _overview(out, rows))
+    with warnings.catch_warnings():
+        # A letter that no font here has is no reason to speak of in every run.
+        warnings.simplefilter("ignore", MetanetWarning)
+        made = Pictures(_map(out, cells), _overview(out, rows))
     if made.map is None and made.overview is None:
         return made
     home.mkdir(exist_ok=True)
@@ -61,8 +67,8 @@ def pictures_of(out: Path, rates: Sequence[Report]) -> Pictures:
         (home / _INSIDE).write_bytes(made.map.svg)
     notes = {
         "made_from": key,
-        "map": None if made.map is None else made.map.alt,
-        "overview": None if made.overview is None else made.overview.alt,
+        "map": None if made.map is None else [made.map.alt, made.map.words],
+        "overview": None if made.overview is None else [made.overview.alt, made.overview.words],
         "inside": _digest(home / _INSIDE) if made.map is not None else None,
         "files": {name: _digest(out / name) for name in _FILES if (out / name).is_file()},
     }
@@ -78,11 +84,16 @@ def _kept(out: Path, home: Path, key: str) -> Pictures | None:
             return None
         if known["inside"] is not None and _digest(home / _INSIDE) != known["inside"]:
             return None
-        inside = None if known["map"] is None else Picture((home / _INSIDE).read_bytes(), str(known["map"]))
-        overview = None if known["overview"] is None else Picture((out / "overview.svg").read_bytes(), str(known["overview"]))
+        inside = None if known["map"] is None else Picture((home / _INSIDE).read_bytes(), *_texts(known["map"]))
+        overview = None if known["overview"] is None else Picture((out / "overview.svg").read_bytes(), *_texts(known["overview"]))
         return Pictures(inside, overview)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _texts(kept: Any) -> tuple[str, str]:
+    first, second = kept
+    return str(first), str(second)
 
 
 def _digest(path: Path) -> str:
@@ -100,20 +111,24 @@ def _map(out: Path, cells: Sequence[Mapping[str, Any]]) -> Picture | None:
     found = [Cell(**cell) for cell in cells]
     with bare_figures():
         save_figure(evidence_map(found), out / "evidence_map")
-        return Picture(*evidence_map_svg(found))
+        svg, words = evidence_map_svg(found)
+        return Picture(svg, "", words)
 
 
 def _overview(out: Path, rows: Sequence[Mapping[str, Any]]) -> Picture | None:
     if not rows:
         return None
     from metanet.figures.page.canvas import bare_figures
-    from metanet.figures.page.save import save_figure, svg_image
+    from metanet.figures.page.save import description_of, save_figure, svg_image
     from metanet.figures.plots.overview import OverviewRow, overview
 
     with bare_figures():
         axes = overview([OverviewRow(**row) for row in rows])
         save_figure(axes, out / "overview")
-        return Picture(*svg_image(axes))
+        svg, alt = svg_image(axes)
+        figure = axes.get_figure(root=True)
+        told = None if figure is None else description_of(figure)
+        return Picture(svg, alt, told.text if told else "")
 
 
 def _drawable(rates: Sequence[Report]) -> list[Report]:

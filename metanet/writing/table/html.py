@@ -153,12 +153,17 @@ def html_of(table: Table) -> str:
     inner = whole[whole.index("<table") : whole.rindex("</table>") + len("</table>")]
     labels = [f"{column.spanner}: {column.label}" if column.spanner else column.label for column in table.columns]
     inner = _CELL.sub(lambda found: _labelled(found, labels), inner)
+    if labels[0] in _LINKED:
+        inner = _STUB.sub(lambda found: f"{found[1]}{linked(found[2])}", inner)
     wide = f"{' metanet-cards' if len(table.columns) > _FEW else ''}{' metanet-wide' if len(table.columns) > _MANY else ''}"
     # A wide table is moved sideways, also by the keys.
     group = f"tabindex='0' role='group' aria-label='{html_text(table.title)}'"
-    return f"<div class='metanet metanet-table{wide} {NO_MATH}' {group}><style>{_STYLE}</style>{linked(inner)}</div>"
+    return f"<div class='metanet metanet-table{wide} {NO_MATH}' {group}><style>{_STYLE}</style>{inner}</div>"
 
 
+#: Headings of the columns whose DOIs and addresses are links; a name of a study is never one.
+_LINKED = ("Source", "Value")
+_STUB = re.compile(r'(<th scope="row"[^>]* class="gt_row [^"]*gt_stub">)([^<]*)')
 #: A cell of the body, which great_tables lets name its headings; `scope` on the headings says the same in less room.
 _CELL = re.compile(r'<td headers="[^"]*-c(\d+)" class="gt_row ([^"]*)"([^>]*)>([^<]*)')
 
@@ -167,7 +172,9 @@ def _labelled(found: re.Match[str], labels: list[str]) -> str:
     """A cell with the heading of its column, which stands beside it where a narrow page has no columns."""
     column, side, more, text = found.groups()
     absent = " gt_absent" if text.strip() in ("", ABSENT) else ""
-    return f'<td data-label="{html_text(labels[int(column)])}" class="gt_row {side}{absent}"{more}>{text}'
+    label = labels[int(column)]
+    shown = linked(text) if label in _LINKED else text
+    return f'<td data-label="{html_text(label)}" class="gt_row {side}{absent}"{more}>{shown}'
 
 
 def page_of(title: str, inner: str) -> str:

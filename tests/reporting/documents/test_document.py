@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 import metanet as mn
 from metanet.base.cards import card
-from metanet.reporting.documents.blocks import Figure, Heading, Listing, Paragraph, Preformatted
+from metanet.reporting.documents.blocks import Caption, Figure, Heading, Listing, Paragraph, Preformatted
 from metanet.reporting.documents.document import document_of
 from metanet.reporting.documents.html import blocks_of
 from metanet.reporting.documents.layout import scale_of, sections
@@ -118,7 +118,8 @@ def test_a_notebook_is_read_without_its_code():
         Heading(1, "Part"),
         Paragraph("Words with stress."),
         Heading(2, "Below"),
-        Figure(image, "What it shows."),
+        Figure(image, "What it shows.", "Below"),
+        Caption("Figure", 1, "Below"),
         Preformatted("red"),
         Preformatted("a\nb"),
     )

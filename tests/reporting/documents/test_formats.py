@@ -89,7 +89,7 @@ def test_word_headings_are_headings_and_figures_are_described(folder):
     assert document.paragraphs[0].style.name == "Title"
     assert document.core_properties.title == "Objective response: TARE"
     (figure,) = document.inline_shapes
-    assert "Forest plot of the rates of 18 studies" in figure._inline.docPr.get("descr")
+    assert "Forest plot of objective response after TARE, 18 studies: median rate 42.4 %" in figure._inline.docPr.get("descr")
     assert {section.orientation for section in document.sections} == {0, 1}
 
 
@@ -142,7 +142,9 @@ def test_the_page_links_to_the_other_formats_and_describes_its_figure(folder):
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert '<a href="report.pdf">' in page
     assert '<a href="report.docx">' in page
-    assert 'alt="Forest plot of the rates of 18 studies.' in page
+    assert "<figcaption><strong>Figure 1.</strong> Forest plot of objective response after TARE, 18 studies." in page
+    assert 'role="img" aria-label="Forest plot of objective response after TARE, 18 studies: median rate 42.4 %' in page
+    assert "<summary>In words</summary> Forest plot of the rates of 18 studies." in page
     assert "No description has been provided" not in page
 
 
