@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from metanet.figures.forest.forest import forest as forest
     from metanet.figures.forest.presets import FOREST_PRESETS as FOREST_PRESETS, ForestPreset as ForestPreset
     from metanet.figures.page.canvas import column_width as column_width
+    from metanet.figures.page.options import figure_style as figure_style
     from metanet.figures.page.save import save_figure as save_figure
     from metanet.models.bayes.bayes_pool import bayes_pool as bayes_pool
     from metanet.models.comparison.benefit_risk import benefit_risk as benefit_risk
@@ -128,6 +129,7 @@ _NAMES = {
     "metanet.explorer.explore": "explore Explorer",
     "metanet.figures.forest.forest": "forest",
     "metanet.figures.page.canvas": "column_width",
+    "metanet.figures.page.options": "figure_style",
     "metanet.figures.forest.presets": "ForestPreset FOREST_PRESETS",
     "metanet.figures.page.save": "save_figure",
     "metanet.writing.prisma.report_text": "report_text ReportText",

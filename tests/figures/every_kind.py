@@ -108,8 +108,7 @@ def result_of(kind: str, case: str) -> Any:
         "GOSH": lambda: mn.gosh(fit, subsets=200),
         "bubble": lambda: mn.meta_regression(data_of(case).drop(columns="group"), "~ dose"),
         "specification curve": lambda: mn.multiverse(
-            _read(case),
-            analyses=[{"model": "glmm"}, *({"measure": m, "model": "inverse_variance"} for m in ("PFT", "PLO"))],
+            _read(case), analyses=[{"model": "glmm"}, *({"measure": m, "model": "inverse_variance"} for m in ("PFT", "PLO"))]
         ),
         "calibration": lambda: mn.calibrate(fit, 40),
         "plane": lambda: _plane(fit),
