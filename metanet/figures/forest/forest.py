@@ -335,7 +335,7 @@ def _grouped(comparison: Comparison, overall: Pooled | None, plan: Plan, fold: b
     if overall is not None:
         label = summary_row(overall, plan).label
         if plan.preset.summary is None and overall.status != "not pooled":
-            label = f"All studies: {label[0].lower()}{label[1:]}"
+            label = f"{plan.preset.written('All studies')}: {label[0].lower()}{label[1:]}"
         summary = [
             summary_row(overall, plan, label=label),
             *events_rows(overall, plan),
