@@ -32,7 +32,7 @@ def test_a_figure_speaks_another_language_and_its_columns_have_room_for_it():
 
 
 def test_names_of_the_data_keep_their_points():
-    fit = mn.pool(events=[3, 5], total=[20, 30], study=["Version 2.5", "Total 1.0"])
+    fit = mn.pool(events=[3, 5, 9, 4], total=[20, 30, 40, 22], study=["Version 2.5", "Total 1.0", "c", "d"])
     with mn.figure_style(words={"Total": "gesamt"}, decimal=","):
         shown = texts(fit.forest())
         named = texts(fit.funnel()) + [t.get_text() for t in shown_texts(figure_of(mn.influence(fit).plot()[0]))]
