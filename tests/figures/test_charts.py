@@ -49,7 +49,7 @@ from tests.figures.chart_cases import (
 
 
 def _alternative(ax):
-    return description_of(ax.get_figure(root=True))[1]
+    return description_of(ax.get_figure(root=True)).text
 
 
 def _sorted(points):
@@ -510,7 +510,7 @@ def test_bubbles_line_and_band_are_the_data_of_the_regression():
     heights = band.get_paths()[0].vertices[:, 1]
     assert heights.min() == pytest.approx(100 * line["ci_lower"].min())
     assert heights.max() == pytest.approx(100 * line["ci_upper"].max())
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Year", "Rate, %")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Year", "Events, % of patients")
 
 
 def test_a_regression_without_a_finite_line_shows_the_studies_and_says_so():
@@ -584,7 +584,7 @@ def test_crosses_stand_at_both_rates_with_both_intervals():
     np.testing.assert_allclose([x.get_xdata() for x in lines(ax, "_benefit")], 100 * frame[["benefit_lower", "benefit_upper"]])
     np.testing.assert_allclose([x.get_ydata() for x in lines(ax, "_risk")], 100 * frame[["risk_lower", "risk_upper"]])
     assert set(frame["group"]) <= set(texts(ax))
-    assert ax.get_xlabel() == "Objective response $x$, %"
+    assert ax.get_xlabel() == "Objective response $x$, % of patients"
     assert not ax.xaxis.label.get_parse_math()
     (corner,) = [p for p in ax.patches if p.get_label() == "_better corner"]
     assert corner.get_xy()[:, 0].max() == 1

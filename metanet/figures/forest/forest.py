@@ -120,8 +120,8 @@ def forest(
     favours
         Two texts under the left and the right part of the axis.
     preset
-        "metanet", "revman", "jama", "lancet", or your own `ForestPreset`: columns, signs, words and colours in the manner
-        of these. The numbers are the same.
+        "metanet", "revman", "cochrane", "jama", "lancet", "bmj", or your own `ForestPreset`: columns, signs, words and colours in
+        the manner of these. The numbers are the same.
     backend
         "metanet", or "forestplot" for the package of that name, which draws the labelled table and intervals; it needs
         ``pip install forestplot`` and takes neither `ax`, `second`, `xlim`, groups nor judgements.
@@ -214,12 +214,13 @@ def _paged(fit: Pooled | Comparison, subject: Subject, table: Table) -> list[Axe
 
 
 def _describe(fit: Pooled | Comparison, subject: Subject, table: Table, axes: Axes) -> None:
+    # What the ends mean is told here also where the sides of the axis are named instead.
+    shown = subject.axis(fit.response, _first(fit).measure, log=table.scale.log) if table.favours else table.axis_name
     if isinstance(fit, Comparison):
-        told = groups_alternative("Forest plot", subject, fit)
-        describe(axes, table.title or "Forest plot", groups_alt_text(fit), told, axis=table.axis_name)
+        told, text = groups_alternative("Forest plot", subject, fit), groups_alt_text(fit)
     else:
-        told = alternative_of("Forest plot", subject, fit)
-        describe(axes, table.title or "Forest plot", alt_text(fit), told, axis=table.axis_name)
+        told, text = alternative_of("Forest plot", subject, fit), alt_text(fit)
+    describe(axes, table.title or "Forest plot", text, told, axis=shown)
 
 
 def single_table(fit: Pooled, columns: Sequence[str] | None = None) -> Table:
@@ -334,7 +335,7 @@ def _grouped(comparison: Comparison, overall: Pooled | None, plan: Plan, fold: b
     if overall is not None:
         label = summary_row(overall, plan).label
         if plan.preset.summary is None and overall.status != "not pooled":
-            label = f"All studies: {label[0].lower()}{label[1:]}"
+            label = f"{plan.preset.written('All studies')}: {label[0].lower()}{label[1:]}"
         summary = [
             summary_row(overall, plan, label=label),
             *events_rows(overall, plan),
