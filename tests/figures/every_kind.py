@@ -34,7 +34,14 @@ def _random(k: int) -> pd.DataFrame:
 
 
 _SCRIPTS = ["王伟 2019", "Иванов 2018", "Παπάς 2011", "김민수 2022", "محمد 2020", "Ærøskøbing-Łódź 2021"]
-_HARD = [(LONG * 3)[:195], "王伟和同事的多中心前瞻性研究 2019", "محمد وآخرون 2020", "$x^2$ & \\alpha_b \\frac{1}", "x" * 195, "<b>a</b> 'b' & \"c\""]
+_HARD = [
+    (LONG * 3)[:195],
+    "王伟和同事的多中心前瞻性研究 2019",
+    "محمد وآخرون 2020",
+    "$x^2$ & \\alpha_b \\frac{1}",
+    "x" * 195,
+    "<b>a</b> 'b' & \"c\"",
+]
 #: The hard cases that a figure of a review must stand.
 CASES: dict[str, Callable[[], pd.DataFrame]] = {
     "ordinary": lambda: _frame(EVENTS, TOTAL, NAMES),
@@ -118,8 +125,7 @@ def result_of(kind: str, case: str) -> Any:
             data_of(case).drop(columns="group"), "~ dose", **({"model": "inverse_variance"} if fit.k >= 30 else {})
         ),
         "specification curve": lambda: mn.multiverse(
-            _read(case),
-            analyses=[{"model": "glmm"}, *({"measure": m, "model": "inverse_variance"} for m in ("PFT", "PLO"))],
+            _read(case), analyses=[{"model": "glmm"}, *({"measure": m, "model": "inverse_variance"} for m in ("PFT", "PLO"))]
         ),
         "calibration": lambda: mn.calibrate(fit, 40),
         "plane": lambda: _plane(fit),
