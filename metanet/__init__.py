@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from metanet.figures.forest.forest import forest as forest
     from metanet.figures.forest.presets import FOREST_PRESETS as FOREST_PRESETS, ForestPreset as ForestPreset
     from metanet.figures.page.canvas import column_width as column_width
+    from metanet.figures.page.options import figure_style as figure_style
     from metanet.figures.page.save import save_figure as save_figure
     from metanet.figures.plots.evidence_map import evidence_map as evidence_map
     from metanet.figures.plots.icon_array import icon_array as icon_array
@@ -133,6 +134,7 @@ _NAMES = {
     "metanet.explorer.explore": "explore Explorer",
     "metanet.figures.forest.forest": "forest",
     "metanet.figures.page.canvas": "column_width",
+    "metanet.figures.page.options": "figure_style",
     "metanet.figures.forest.presets": "ForestPreset FOREST_PRESETS",
     "metanet.figures.page.save": "save_figure",
     "metanet.figures.plots.evidence_map": "evidence_map",

@@ -41,7 +41,7 @@ def text_of(ax: Axes) -> str:
     assert figure is not None
     described = description_of(figure)
     assert described is not None
-    return " ".join(described[1].replace("[", "(").replace("]", ")").split())
+    return " ".join(described.alt.replace("[", "(").replace("]", ")").split())
 
 
 def text_in(path: Path) -> str:

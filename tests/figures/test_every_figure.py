@@ -2,17 +2,22 @@
 
 import re
 import sys
+import warnings
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib import cycler
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import metanet as mn
 from metanet.base.display import interval, number, per_cent
 from metanet.figures.page.save import FORMATS, description_of, save_figure
 from metanet.figures.registry import Figure, figures
+from tests.figures.cases import NAMES
+from tests.figures.chart_cases import shown_texts
 from tests.figures.every_kind import BY_EXAMPLE, CASES, KIND_OF, KINDS, comparison_of, draw, figure, fit_of, ratio_of, result_of
 from tests.figures.test_chart_layout import check
 
@@ -92,9 +97,12 @@ def test_no_text_meets_another_or_leaves_the_canvas(kind, case, ordinary):
     ax = ordinary[0][kind] if case == "ordinary" else draw(kind, case)
     # A resolution that nothing was laid out for: texts keep their widths at each.
     check(ax, 130)
-    title, text = description_of(figure(ax))
+    title, alt, text = description_of(figure(ax))
     assert title
     assert len(text) > 30
+    assert 30 < len(alt) < 300
+    assert alt.endswith((".", "…"))
+    assert "  " not in "".join(t.get_text() for t in shown_texts(figure(ax)))
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or not pyplot.get_fignums()
 
@@ -125,6 +133,86 @@ def test_fonts_are_embedded_as_type_42_whatever_the_settings_of_the_caller(kind,
     # Every font that is named is one of those.
     assert len(re.findall(rb"/Subtype /CIDFontType2\b", data)) == len(described)
     assert b"/Subtype /Type1" not in data
+
+
+#: Kinds that say of themselves what they draw, and whose data have no outcome.
+SELF_NAMED = ("plane", "waterfall", "overview")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in SELF_NAMED])
+def test_outcome_treatment_unit_and_direction_are_named(kind):
+    ax = draw(kind, "a long outcome")
+    _, alt, text = description_of(figure(ax))
+    for told in (alt, text):
+        assert "reatment-related mortality" in told, told
+        assert "lower is better" in told or "(worse)" in told, told
+    assert "Embolisation" in text or kind == "specification curve"
+    shown = " ".join(" ".join(t.get_text().split()) for t in shown_texts(figure(ax)))
+    if kind not in ("Baujat", "influence", "calibration"):
+        assert "Treatment-related mortality" in shown or "of treatment-related mortality" in shown
+        assert "of patients" in shown or "Odds ratio" in shown
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_texts_of_an_svg_are_texts_with_their_fonts(kind, ordinary, tmp_path):
+    ax = ordinary[0][kind]
+    (path,) = save_figure(ax, tmp_path / "figure", ("svg",))
+    content = path.read_text(encoding="utf-8")
+    root = ElementTree.fromstring(content)
+    drawn = {"".join(one.itertext()) for one in root.iter("{http://www.w3.org/2000/svg}text")}
+    known = description_of(figure(ax))
+    assert [root.find(f"{{http://www.w3.org/2000/svg}}{name}").text for name in ("title", "desc")] == [known.alt, known.text]
+    assert root.get("role") == "img"
+    for name in {"forest": NAMES, "waterfall": NAMES, "influence": NAMES}.get(kind, ()):
+        assert name in drawn
+    assert not re.search(r'<use [^>]*xlink:href="#DejaVu', content)
+    fonts = sum(len(data) for data in re.findall(r"data:font/woff;base64,([^)]*)", content))
+    assert 3_000 < fonts < 25_000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_notes_the_small_print_is_the_caption_alone(kind):
+    result = result_of(kind, "ordinary")
+    whole = draw(kind)
+    with mn.figure_style(notes=False):
+        bare = draw(kind)
+    assert bare.metanet_caption == whole.metanet_caption
+    assert len(whole.metanet_caption) > 40
+    shown = " ".join(t.get_text() for t in shown_texts(figure(bare)))
+    assert "metanet 0" not in shown
+    assert figure(bare).get_figheight() < figure(whole).get_figheight()
+    if hasattr(result, "forest") and kind == "forest":
+        assert result.forest(notes=False).metanet_caption == whole.metanet_caption
+        with pytest.raises(mn.ArgumentError, match="notes"):
+            result.forest(notes="no")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_figure_in_grey_has_no_colour(kind):
+    with mn.figure_style(colours="grey"):
+        ax = draw(kind)
+    root = figure(ax)
+    root.set_dpi(60)
+    canvas = FigureCanvasAgg(root)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
+    assert (pixels.max(-1) - pixels.min(-1)).max() <= 2
+    assert (pixels < 140).any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_a_single_column_no_text_is_below_six_points_or_it_is_told(kind):
+    with mn.column_width(84), warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        ax = draw(kind)
+    check(ax, 130)
+    assert figure(ax).get_size_inches()[0] * 25.4 == pytest.approx(84, rel=2e-3)
+    smallest = min(t.get_fontsize() for t in shown_texts(figure(ax)))
+    if smallest < 5.95:
+        (warning,) = (w for w in told if "too narrow" in str(w.message))
+        assert f"has {smallest:.1f} points" in str(warning.message)
+        assert warning.filename == __file__ or "every_kind" in warning.filename
+        assert kind not in ("forest", "forest of groups", "forest of ratios", "groups", "leave-one-out", "cumulative", "calibration")
 
 
 def test_every_figure_of_the_registry_is_drawn_here(ordinary):
@@ -259,6 +347,6 @@ TOLD: dict[str, Callable[[], list[str]]] = {
 
 @pytest.mark.parametrize("kind", TOLD)
 def test_the_alternative_text_tells_the_numbers_of_the_result(kind, ordinary):
-    _, text = description_of(figure(ordinary[0][kind]))
+    _, _, text = description_of(figure(ordinary[0][kind]))
     for word in TOLD[kind]():
         assert word in text, word

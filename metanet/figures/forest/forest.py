@@ -214,12 +214,13 @@ def _paged(fit: Pooled | Comparison, subject: Subject, table: Table) -> list[Axe
 
 
 def _describe(fit: Pooled | Comparison, subject: Subject, table: Table, axes: Axes) -> None:
+    # What the ends mean is told here also where the sides of the axis are named instead.
+    shown = subject.axis(fit.response, _first(fit).measure, log=table.scale.log) if table.favours else table.axis_name
     if isinstance(fit, Comparison):
-        told = groups_alternative("Forest plot", subject, fit)
-        describe(axes, table.title or "Forest plot", groups_alt_text(fit), told, axis=table.axis_name)
+        told, text = groups_alternative("Forest plot", subject, fit), groups_alt_text(fit)
     else:
-        told = alternative_of("Forest plot", subject, fit)
-        describe(axes, table.title or "Forest plot", alt_text(fit), told, axis=table.axis_name)
+        told, text = alternative_of("Forest plot", subject, fit), alt_text(fit)
+    describe(axes, table.title or "Forest plot", text, told, axis=shown)
 
 
 def single_table(fit: Pooled, columns: Sequence[str] | None = None) -> Table:

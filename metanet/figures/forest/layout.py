@@ -131,9 +131,7 @@ def lay_out(table: Table, size: float = style.TEXT_SIZE, width: float | None = N
         y += pitch + further
         last = middles[-1] + (0.0 if row.tall else further / 2) + BASELINE * size
         x = edges[0] - panel_left + _indent(row, size)
-        texts.append(
-            Placed(label, x, last - _deep(under) * size, "left", size, row.bold, _ink(row))
-        )
+        texts.append(Placed(label, x, last - _deep(under) * size, "left", size, row.bold, _ink(row)))
         if under:
             texts.append(Placed(under, x, last, "left", size, colour=style.VAGUE if row.vague else style.SOFT))
     panel_height = y + _RULE_GAP * size

@@ -96,8 +96,9 @@ def _recolour(artist: Artist, change: _Change) -> None:
     label = str(artist.get_label())
 
     def turned(colour: Any) -> Any:
-        if isinstance(colour, str) and colour in ("none", "auto"):
-            return colour
+        # What is not there stays so: a colour that is set anew takes the opacity of the whole artist.
+        if (isinstance(colour, str) and colour in ("none", "auto")) or to_rgba(colour)[3] == 0:
+            return "none" if not isinstance(colour, str) else colour
         return tuple(change(to_rgba_array(colour), label)[0])
 
     edge: Any
@@ -173,4 +174,4 @@ def _level() -> int:
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("metanet."):
         frame, level = frame.f_back, level + 1
-    return level - 1 or 1
+    return level

@@ -204,8 +204,10 @@ def alternative(kind: str, subject: Subject, many: int, *told: str, of: tuple[st
     about = subject.within()
     text = f"{kind} of {about}, {counted}" if about else f"{kind} of {counted}"
     text = harmless(text, ALT_MOST - 40)
-    for part in (*told, subject.direction):
-        more = f"{text}{': ' if ':' not in text[-2:] and text.endswith(counted) else '; '}{part}"
-        if part and len(more) < ALT_MOST - 1:
-            text = more
-    return f"{text}."
+    # The direction is short and is told in any case.
+    room = ALT_MOST - 1 - (len(subject.direction) + 2 if subject.direction else 0)
+    stop = ": "
+    for part in told:
+        if part and len(text) + len(stop) + len(part) < room:
+            text, stop = f"{text}{stop}{part}", "; "
+    return f"{text}{stop}{subject.direction}." if subject.direction else f"{text}."

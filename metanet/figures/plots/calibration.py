@@ -107,7 +107,9 @@ def calibration_plot(calibration: Calibration, *, ax: Axes | None = None, title:
     subject = subject_of_fit(calibration.fit)
     told = (f"{harmless(row['label'], 60)} {per_cent(row['coverage'])} %" for row in rows)
     alt = alternative("Calibration plot", subject, len(rows), "coverage", *told, of=("method", "methods"))
-    describe(axes, table.title or "Calibration plot", _words(calibration, rows, rate), alt, axis=table.axis_name)
+    about = subject.axis(calibration.fit.response, calibration.fit.measure)
+    text = f"{_words(calibration, rows, rate)} The estimates are of: {about}."
+    describe(axes, table.title or "Calibration plot", text, alt, axis=table.axis_name)
     return axes
 
 

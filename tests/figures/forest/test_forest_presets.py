@@ -118,7 +118,9 @@ def test_two_groups_have_heads_over_their_columns_and_the_test_of_no_effect(pres
 def test_the_sides_of_the_axis_are_named_as_far_as_the_data_know_them(preset):
     fit = two_groups("OR", model="inverse_variance")
     treated, control = (name.lower() for name in FOREST_PRESETS[preset].groups)
-    assert {f"← More events: {control}", f"More events: {treated} →"} <= {" ".join(t.split()) for t in texts(forest(fit, preset=preset))}
+    assert {f"← More events: {control}", f"More events: {treated} →"} <= {
+        " ".join(t.split()) for t in texts(forest(fit, preset=preset))
+    }
     frame = pd.DataFrame(dict(zip(("events", "total", "events_control", "total_control"), BCG, strict=True)))
     frame = frame.assign(study=[f"Study {i}" for i in range(8)], modality_class="BCG")
     frame.attrs = {"label": "Tuberculosis", "direction": "lower_is_better"}

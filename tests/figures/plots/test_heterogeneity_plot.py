@@ -292,7 +292,7 @@ def test_the_figure_fits_into_axes_that_are_given():
 
 def test_the_alternative_text_holds_the_numbers():
     fit = fit_of("twelve")
-    title, text = description_of(heterogeneity_plot(fit, title="Spread").get_figure())
+    title, _, text = description_of(heterogeneity_plot(fit, title="Spread").get_figure())
     assert title == "Spread"
     assert "Heterogeneity of 12 studies" in text
     assert f"95 % prediction interval: {per_cent(fit.pi_lower)} to {per_cent(fit.pi_upper)} %" in text

@@ -175,7 +175,7 @@ def test_the_figure_fits_into_axes_that_are_given():
 
 def test_the_alternative_text_holds_the_numbers():
     fit = pooled("six")
-    title, text = description_of(labbe(fit, title="Trials").get_figure())
+    title, _, text = description_of(labbe(fit, title="Trials").get_figure())
     assert title == "Trials"
     assert "Stein 1953 20.5 % treated, 44.4 % control" in text
     assert "1 above the line of equal rates, 5 below it" in text

@@ -44,7 +44,7 @@ def test_the_estimate_of_all_studies_is_a_dashed_line_and_a_diamond(frame):
     assert list(line.get_xdata()) == pytest.approx([100 * fit.estimate] * 2)
     assert corners(diamonds(ax)[0])["left"] == pytest.approx(100 * fit.ci_lower)
     assert {"All studies", "Leave one out", "Study left out"} <= set(texts(ax))
-    title, text = description_of(figure_of(ax))
+    title, _, text = description_of(figure_of(ax))
     assert title == "Leave one out"
     low, high = frame["estimate"].idxmin(), frame["estimate"].idxmax()
     assert f"without {NAMES[low]} to" in text

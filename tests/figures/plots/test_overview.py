@@ -43,7 +43,7 @@ def test_what_is_not_pooled_is_hollow_and_said():
     axes = overview(ROWS)
     hollow = [m.get_markerfacecolor() == "white" for m in axes.lines if m.get_label() == "_rate"]
     assert hollow == [False, True]
-    alt = svg_image(axes)[1]
+    alt = description_of(axes.get_figure(root=True)).text
     assert "ablation 80.0 % (40.0 to 97.0; k 1, not pooled)" in alt
     assert "TACE 3.5 % (1.4 to 8.4; k 6, made from an earlier version of the evidence)" in alt
 
@@ -54,7 +54,7 @@ def test_rows_whose_interval_says_nothing_are_grey_and_said():
     assert {m.get_color() for m in wide} == {style.VAGUE}
     clear = [m for m in axes.lines if m.get_ydata()[0] == 0.5 and m.get_label() in ("_rate", "_interval")]
     assert {m.get_color() for m in clear} == {style.SQUARE}
-    alt = svg_image(axes)[1]
+    alt = description_of(axes.get_figure(root=True)).text
     assert "TAE 40.0 % (5.0 to 90.0; k 2, too few data to tell)" in alt
     assert any("Grey rows: the interval is wider than 60 points" in " ".join(text.split()) for text in texts(axes))
 
@@ -71,7 +71,7 @@ def test_nothing_to_draw_is_said():
 
 def test_a_long_list_is_cut_and_says_so():
     many = [OverviewRow(f"o{i // 10}", f"m{i}", 3, 0.5, 0.4, 0.6) for i in range(200)]
-    assert "40 more rows in the list" in svg_image(overview(many))[1]
+    assert "40 more rows in the list" in description_of(overview(many).get_figure(root=True)).text
 
 
 def test_hostile_and_long_names_are_text(tmp_path):

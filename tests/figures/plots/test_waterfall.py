@@ -142,8 +142,8 @@ def test_shares_are_written_where_they_fit_and_totals_at_every_row():
 def test_other_units_than_patients_stand_beside_their_totals():
     words = words_of(drawn("TARE"))
     assert words.count("procedures") >= 12
-    assert "Share of those counted, %" in words
-    assert "Share of patients, %" in words_of(drawn("one"))
+    assert "Best response, % of those counted" in words
+    assert "Best response, % of patients" in words_of(drawn("one"))
 
 
 def test_categories_that_are_not_told_apart_are_hatched_in_the_colours_of_both_and_named_in_the_legend():
@@ -199,7 +199,7 @@ def test_axes_too_small_to_read_are_drawn_with_a_warning():
 
 
 def test_the_alternative_text_holds_the_numbers():
-    title, text = description_of(waterfall(result_of("TARE"), title="TARE").get_figure())
+    title, _, text = description_of(waterfall(result_of("TARE"), title="TARE").get_figure())
     assert title == "TARE"
     assert "Kennedy 2008, n 168: CR 5 (3.0 %), PR 112 (66.7 %), SD 42 (25.0 %), PD 9 (5.4 %)" in text
     assert "Frilling 2019, n 24: CR+PR 14 (58.3 %), SD 7 (29.2 %), PD 3 (12.5 %)" in text
