@@ -120,8 +120,8 @@ def forest(
     favours
         Two texts under the left and the right part of the axis.
     preset
-        "metanet", "revman", "jama", "lancet", or your own `ForestPreset`: columns, signs, words and colours in the manner
-        of these. The numbers are the same.
+        "metanet", "revman", "cochrane", "jama", "lancet", "bmj", or your own `ForestPreset`: columns, signs, words and colours in
+        the manner of these. The numbers are the same.
     backend
         "metanet", or "forestplot" for the package of that name, which draws the labelled table and intervals; it needs
         ``pip install forestplot`` and takes neither `ax`, `second`, `xlim`, groups nor judgements.
@@ -335,7 +335,7 @@ def _grouped(comparison: Comparison, overall: Pooled | None, plan: Plan, fold: b
     if overall is not None:
         label = summary_row(overall, plan).label
         if plan.preset.summary is None and overall.status != "not pooled":
-            label = f"All studies: {label[0].lower()}{label[1:]}"
+            label = f"{plan.preset.written('All studies')}: {label[0].lower()}{label[1:]}"
         summary = [
             summary_row(overall, plan, label=label),
             *events_rows(overall, plan),

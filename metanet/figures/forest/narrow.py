@@ -18,13 +18,14 @@ def fitted(table: Table, width: float) -> Layout:
 
     The panel gives way first, then the text down to `LEAST`; weights have no room under a name, and are seen in the squares.
     """
-    wanted = min(chosen().size, max(LEAST, chosen().size))
+    wanted = chosen().size
     layout = _shrunk(table, width, wanted)
-    for under in (_counts(table), _all(table)):
-        if layout.size >= min(LEAST, wanted) or not under:
-            continue
-        layout = _shrunk(_stacked(table, under), width, wanted, stacked=True)
-    return layout
+    if layout.size >= min(LEAST, wanted):
+        return layout
+    stacked = [_shrunk(_stacked(table, under), width, wanted, stacked=True) for under in (_counts(table), _all(table)) if under]
+    fine = [one for one in stacked if one.size >= 0.999 * min(LEAST, wanted)]
+    # Of those that can be read the one whose names and numbers wrap least.
+    return min(fine, key=lambda one: one.height) if fine else max([layout, *stacked], key=lambda one: one.size)
 
 
 def _shrunk(table: Table, width: float, size: float, *, stacked: bool = False) -> Layout:

@@ -436,7 +436,8 @@ def group_rows(name: str, fit: Pooled, plan: Plan, weights: Sequence[float] | No
     rows += studies if weights is not None else _within(studies)
     if fit.status == "not pooled":
         return rows
-    rows.append(summary_row(fit, plan, label=_subtotal(fit, plan), share=None if weights is None else sum(weights)))
+    part = None if weights is None else sum(weights)
+    rows.append(summary_row(fit, plan, label=plan.preset.written(_subtotal(fit, plan)), share=part))
     rows += average_rows(fit, plan)
     rows += prediction_rows(fit, plan)
     line = heterogeneity(fit, plan.preset.heterogeneity)
@@ -485,7 +486,8 @@ def summary_row(fit: Pooled, plan: Plan, *, second: bool = False, label: str | N
     if label is None:
         label = summary_label(fit, second=second)
         if fit.status == "pooled" and plan.preset.summary is not None and not second:
-            label = plan.preset.written(plan.preset.summary.format(level=level_text(fit.level), kind=fit.interval_name))
+            label = plan.preset.summary.format(level=level_text(fit.level), kind=fit.interval_name)
+        label = plan.preset.written(label)
     return Row(label, cells, mark, bold=bold_if(not second, label), vague=fit.is_vague and fit.status != "not pooled")
 
 
@@ -518,7 +520,7 @@ def prediction_rows(fit: Pooled, plan: Plan) -> list[Row]:
         return []
     if fit.pi_lower is None or fit.pi_upper is None:
         absent = no_prediction(fit)
-        return [] if absent is None else [Row(absent)]
+        return [] if absent is None else [Row(plan.preset.written(absent))]
     cell = estimate_cell(plan.scale, None, fit.pi_lower, fit.pi_upper, preset=plan.preset)
     label = plan.preset.written(f"Prediction interval ({level_text(fit.level)})")
     return [Row(label, {"rate": cell}, Bar(fit.pi_lower, fit.pi_upper))]

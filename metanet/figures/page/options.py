@@ -30,7 +30,7 @@ WORDS = (
     "arms of", "median", "mean", "to", "on", "Odds ratio", "Risk ratio", "Risk difference", "Effect", "Incidence rate", "after",
     "or", "of", "of patients", "patients", "procedures", "lesions", "per", "higher is better", "lower is better", "log scale",
     "above", "more events with", "better", "worse", "Favours", "Favors", "treated", "control", "treatment", "Standard error",
-    "Study size", "Precision", "p-value", "two-sided", "n", "CI", "CrI", "continued", "page",
+    "Study size", "Precision", "p-value", "two-sided", "n", "CI", "CrI", "CI/CrI", "continued", "page",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from metanet.figures.page.canvas import discard, new_figure, wanted_width
 from metanet.figures.page.finish import PANEL
 from metanet.figures.page.options import chosen, numbers, reworded
 from metanet.figures.page.save import describe
-from metanet.figures.page.text import LINE, Label, harmless, width_of, wrap
+from metanet.figures.page.text import ELLIPSIS, LINE, Label, harmless, width_of, wrap
 
 #: In text sizes.
 MARGIN = 0.9
@@ -34,6 +35,8 @@ _SMALLEST = 1.0
 _SAYING = 34.0
 #: Lines of the name of an axis, at the most.
 MOST_LINES = 3
+#: Definitions and directions; that an axis is logarithmic is never left out.
+_BRACKETS = re.compile(r" \((?!log scale)[^()]*\)")
 
 
 @dataclass
@@ -254,8 +257,13 @@ def _named(lines: int, size: float, bare: float) -> float:
 
 
 def axis_name(name: str, room: float, size: float) -> str:
-    """The name of an axis in lines of `room` points."""
-    return wrap(reworded(name), max(room, 4 * size), size, lines=MOST_LINES)
+    """The name of an axis in lines of `room` points; a short axis leaves out what is in brackets before it loses the unit."""
+    room = max(room, 4 * size)
+    for text in (name, _BRACKETS.sub("", name, count=1), _BRACKETS.sub("", name), _BRACKETS.sub("", name).split(";")[0]):
+        shown = wrap(reworded(text), room, size, lines=MOST_LINES)
+        if not shown.endswith(ELLIPSIS) or name.endswith(ELLIPSIS):
+            return shown
+    return wrap(reworded(text), room, size, lines=2 * MOST_LINES)
 
 
 def depth(labels: Sequence[str], size: float, *, across: bool) -> float:

@@ -172,7 +172,8 @@ class Label(Text):
     def __init__(
         self, x: float, y: float, text: str, *, size: float, bold: bool = False, raw: bool = False, **properties: Any
     ) -> None:
-        text = text if raw else numbers(text)
+        # Names are the data's in every figure.
+        text = text if raw or properties.get("label") == "_name" else numbers(text)
         families, self._unknown = families_for(text)
         properties.setdefault("clip_on", False)
         properties.setdefault("verticalalignment", "baseline")

@@ -276,7 +276,9 @@ def _names(axes: Axes, sheet: Page, names: list[str], heavy: list[bool], row: fl
     """The studies on the left."""
     size, top = sheet.size, sheet.bottom + below + len(names) * row
     for i, name in enumerate(names):
-        sheet.write(axes, name, sheet.left + MARGIN * size, top - (i + 0.5) * row - BASELINE * size, size=size, bold=heavy[i])
+        sheet.write(
+            axes, name, sheet.left + MARGIN * size, top - (i + 0.5) * row - BASELINE * size, size=size, bold=heavy[i], label="_name"
+        )
     sheet.write(axes, "Study", sheet.left + MARGIN * size, top + 0.6 * size, size=LETTER * size, bold=True)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from metanet.base.errors import ArgumentError
 from metanet.figures.page import style
-from metanet.figures.page.save import save_figure, svg_image
+from metanet.figures.page.save import description_of, save_figure, svg_image
 from metanet.figures.plots.overview import OverviewRow, overview
 
 ROWS = [

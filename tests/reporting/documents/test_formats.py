@@ -142,7 +142,7 @@ def test_the_page_links_to_the_other_formats_and_describes_its_figure(folder):
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert '<a href="report.pdf">' in page
     assert '<a href="report.docx">' in page
-    assert 'alt="Forest plot of the rates of 18 studies.' in page
+    assert 'alt="Forest plot of objective response after TARE, 18 studies: median rate 42.4 %' in page
     assert "No description has been provided" not in page
 
 
