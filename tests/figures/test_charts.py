@@ -3,19 +3,21 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
 
 import metanet as mn
 from metanet.base.display import interval, number, per_cent
 from metanet.base.errors import ArgumentError
 from metanet.diagnostics.bias.trim_and_fill import trim_and_fill
+from metanet.diagnostics.method.multiverse import main_row
 from metanet.diagnostics.method.p_values import p_value_function, radial
 from metanet.diagnostics.studies.gosh import gosh
 from metanet.diagnostics.studies.series import cumulative
 from metanet.figures.page import style
 from metanet.figures.page.label_places import in_points
 from metanet.figures.page.save import description_of
+from metanet.figures.plots import specification_curve as curves
 from metanet.figures.plots.baujat import baujat_plot
 from metanet.figures.plots.benefit_risk import benefit_risk_plane
 from metanet.figures.plots.bubble import bubble
@@ -215,14 +217,48 @@ def test_every_analysis_has_a_stroke_in_the_row_of_each_choice():
     ax = specification_curve(result)
     under = ax.get_figure().axes[1]
     rows = _segments(under, "_choices")
-    varied = [c for c in ("certainty", "derived", "model", "tau2", "ci") if frame[c].nunique() > 1]
+    shares = result.drivers.set_index("choice")["share"]
+    told = ("certainty", "derived", "model", "tau2", "ci")
+    varied = [c for c in told if frame[c].nunique() > 1 and shares[c] >= 0.01]
+    folded = [c for c in told if frame[c].nunique() > 1 and shares[c] < 0.01]
+    # What explains next to nothing is named and has no rows.
+    assert folded
+    assert "Without rows, because they explain under 1 % of the variance of the estimates:" in words_of(ax)
+    assert "REML" not in texts(under)
     assert len(rows) == len(frame) * len(varied)
     # All rows of levels stand apart, and each analysis has one stroke for each choice.
     assert np.bincount(rows[:, 0, 0].astype(int)).tolist() == [len(varied)] * len(frame)
     heights = np.unique(np.round(rows[:, :, 1].mean(1), 6))
     assert len(heights) == sum(frame[c].nunique() for c in varied)
-    reml = np.sort(rows[np.isclose(rows[:, :, 1].mean(1), _height(under, "REML"), atol=2.0)][:, 0, 0])
-    assert reml.tolist() == np.flatnonzero(frame["tau2"] == "REML").tolist()
+    high = np.sort(rows[np.isclose(rows[:, :, 1].mean(1), _height(under, "moderate"), atol=2.0)][:, 0, 0])
+    assert high.tolist() == np.flatnonzero(frame["certainty"] == "moderate").tolist()
+
+
+def test_the_primary_analysis_is_marked_in_curve_and_choices():
+    result = multiverse_of("evidence")
+    frame = result._answered().sort_values("estimate", kind="stable")
+    ax = specification_curve(result)
+    place = frame.index.get_loc(main_row(result))
+    under = ax.get_figure().axes[1]
+    assert [at(panel, "_primary line") for panel in (ax, under)] == [[place], [place]]
+    np.testing.assert_allclose(cloud(ax, "_primary"), [[place, 100 * frame["estimate"].iloc[place]]])
+    assert "Primary analysis" in texts(ax)
+
+
+def test_close_marks_are_one_shape_so_that_they_do_not_flicker(monkeypatch):
+    monkeypatch.setattr(curves, "_DENSE", 1000.0)
+    result = multiverse_of("all")
+    frame = result._answered().sort_values("estimate", kind="stable")
+    ax = specification_curve(result, most=len(frame))
+    under = ax.get_figure().axes[1]
+    (blocks,) = [c for c in under.collections if c.get_label() == "_choices"]
+    assert isinstance(blocks, PolyCollection)
+    # Neighbours are joined: fewer shapes than analyses, which cover as much as one stroke for each would.
+    widths = [np.ptp(path.vertices[:, 0]) for path in blocks.get_paths()]
+    rows = len({round(float(path.vertices[:, 1].mean()), 3) for path in blocks.get_paths()})
+    assert len(widths) < len(frame) * rows / 2
+    dimensions = [t for t in under.texts if t.get_fontweight() == "bold"]
+    assert sum(widths) == pytest.approx(len(frame) * len(dimensions))
 
 
 def _height(ax, text):
@@ -269,8 +305,12 @@ def test_a_group_with_too_few_data_is_grey_in_the_plane():
     frame.loc[1, ["benefit_lower", "benefit_upper"]] = [0.05, 0.95]
     ax = benefit_risk_plane(frame, benefit="Response", risk="Harm")
     colours = [line.get_color() for line in lines(ax, "_benefit")]
-    assert [colour == style.VAGUE for colour in colours] == [False, True, False, False]
-    assert "Grey (Group 1): an interval is wider than 60 points, too few data to tell." in words_of(ax)
+    assert [colour == style.FAINT for colour in colours] == [False, True, False, False]
+    assert [line.get_color() == style.VAGUE for line in lines(ax, "_group")] == [False, True, False, False]
+    # The interval goes on beyond the panel, whose axis it does not stretch.
+    assert lines(ax, "_benefit")[1].get_clip_on()
+    assert ax.get_xlim() == plane("four").get_xlim()
+    assert "Pale (Group 1): an interval is wider than 60 points, too few data to tell." in words_of(ax)
     assert "too few data to tell" in _alternative(ax)
 
 
@@ -300,7 +340,11 @@ def test_coverage_prediction_and_bias_of_every_method_are_shown():
     marks = lines(ax, "_prediction coverage")
     assert [m.get_xdata()[0] for m in marks] == pytest.approx(list(100 * predicted["pi_coverage"]))
     rows = dict(zip(frame["label"], dots.get_offsets()[:, 1], strict=True))
-    assert [m.get_ydata()[0] for m in marks] == pytest.approx([rows[name] for name in predicted["label"]])
+    # Each below the dot of its row and within it.
+    letter = ax.xaxis.label.get_fontsize()
+    below = np.array([m.get_ydata()[0] for m in marks]) - [rows[name] for name in predicted["label"]]
+    assert (below > 0.3 * letter).all()
+    assert (below < 0.9 * letter).all()
     assert at(ax, "_reference") == pytest.approx([95])
     shown = texts(ax)
     for row in frame.itertuples():
@@ -317,7 +361,13 @@ def test_drapery_curves_are_the_p_value_functions():
     ax = drapery(fit)
     curves = _segments_of(ax)
     assert len(curves) == 12
-    for curve, name in zip(curves, NAMES, strict=True):
+    # The labelled ones are drawn apart.
+    peaks = [float(frame["value"][frame[name].argmax()]) for name in NAMES]
+    left = dict(zip(NAMES, peaks, strict=True))
+    for curve in curves:
+        top = curve[np.argmax(curve[:, 1]), 0] / 100
+        name = min(left, key=lambda name: abs(left[name] - top))
+        del left[name]
         inside = frame["value"].isin(curve[:, 0] / 100) | np.isclose(
             np.interp(frame["value"], curve[:, 0] / 100, curve[:, 0] / 100), frame["value"]
         )
@@ -337,8 +387,24 @@ def test_drapery_curves_are_the_p_value_functions():
 
 
 def _segments_of(ax):
-    (found,) = [c for c in ax.collections if c.get_label() == "_studies"]
-    return [np.asarray(s) for s in found.get_segments()]
+    found = [c for c in ax.collections if c.get_label() in ("_studies", "_labelled studies")]
+    return [np.asarray(s) for c in found for s in c.get_segments()]
+
+
+def test_drapery_labels_the_studies_that_matter():
+    fit = fit_of("forty")
+    ax = drapery(fit)
+    frame = p_value_function(fit, 801)
+    named = [t.get_text() for t in ax.texts if t.get_label() == "_name"]
+    assert len(named) == 5
+    nearest = (frame["value"] - fit.estimate).abs().idxmin()
+    away = frame.drop(columns=["value", "pooled", "prediction"]).loc[nearest].astype(float)
+    heaviest = fit.studies["study"].iloc[int(np.argmax(fit.weights))]
+    assert away.idxmin() in named
+    assert heaviest in named
+    (grey,) = [c for c in ax.collections if c.get_label() == "_studies"]
+    assert len(grey.get_segments()) == 35
+    assert to_hex(grey.get_color()[0]) == "#c4c4c4"
 
 
 def test_drapery_without_an_estimate_shows_the_studies_alone():
@@ -530,11 +596,21 @@ def test_every_group_has_a_diamond_and_a_bar_for_its_prediction():
     ax = comparison_forest(result, title="Harm")
     pooled = [fit for fit in result.groups.values() if fit.status != "not pooled"]
     drawn = [corners(d) for d in diamonds(ax)]
+    # The lowest estimate first.
+    pooled.sort(key=lambda fit: fit.estimate)
     assert [d["middle"] for d in drawn] == pytest.approx([100 * fit.estimate for fit in pooled])
     assert [d["right"] for d in drawn] == pytest.approx([100 * fit.ci_upper for fit in pooled])
     bars = [list(line.get_xdata()) for line in lines(ax, "_prediction")]
     # The posterior predicts the next study also where there is one.
-    predicted = [fit for fit in result.groups.values() if fit.pi_lower is not None]
+    predicted = sorted((fit for fit in result.groups.values() if fit.pi_lower is not None), key=lambda fit: fit.estimate)
+    # In the row of the group itself.
+    middles = {round(d["middle"], 6): y for d, y in zip(drawn, [p.get_xy()[0][1] for p in diamonds(ax)], strict=True)}
+    for line, fit in zip(lines(ax, "_prediction"), predicted, strict=True):
+        assert line.get_ydata()[0] == pytest.approx(middles.get(round(100 * fit.estimate, 6), line.get_ydata()[0]))
+    assert not [t for t in texts(ax) if t.startswith("Prediction interval")]
+    given = comparison_forest(result, order="given")
+    kept = [corners(d)["middle"] for d in diamonds(given)]
+    assert kept == pytest.approx([100 * fit.estimate for fit in result.groups.values() if fit.status != "not pooled"])
     np.testing.assert_allclose(bars, [[100 * fit.pi_lower, 100 * fit.pi_upper] for fit in predicted])
     shown = texts(ax)
     for name, fit in result.groups.items():
@@ -544,6 +620,20 @@ def test_every_group_has_a_diamond_and_a_bar_for_its_prediction():
     assert OBSERVATIONAL in words
     assert result.test_sentence() in words
     assert "One study, not pooled" in words
+
+
+def test_one_tau_for_all_groups_is_said_once():
+    result = mn.compare(mn.load_evidence().rates("objective_response"), "modality_class", bootstrap=0, model="glmm")
+    ax = comparison_forest(result)
+    shown = texts(ax)
+    tau = number(result.tau_common)
+    assert f"One τ for all groups: {tau}." in shown
+    assert "τ" not in shown
+    assert tau not in shown
+    own = mn.compare(
+        mn.load_evidence().rates("objective_response"), "modality_class", bootstrap=0, model="glmm", heterogeneity="separate"
+    )
+    assert "τ" in texts(comparison_forest(own))
 
 
 def test_with_studies_each_group_lists_its_own():
@@ -584,7 +674,8 @@ def test_crosses_stand_at_both_rates_with_both_intervals():
     np.testing.assert_allclose([x.get_xdata() for x in lines(ax, "_benefit")], 100 * frame[["benefit_lower", "benefit_upper"]])
     np.testing.assert_allclose([x.get_ydata() for x in lines(ax, "_risk")], 100 * frame[["risk_lower", "risk_upper"]])
     assert set(frame["group"]) <= set(texts(ax))
-    assert ax.get_xlabel() == "Objective response $x$, % of patients"
+    assert ax.get_xlabel() == "Objective response $x$, % of patients (more is better →)"
+    assert "(← less is better)" in ax.get_ylabel()
     assert not ax.xaxis.label.get_parse_math()
     (corner,) = [p for p in ax.patches if p.get_label() == "_better corner"]
     assert corner.get_xy()[:, 0].max() == 1

@@ -104,7 +104,10 @@ def benefit_risk_plane(
         for name, row in list(zip(shown, values[there], strict=True))[:20]
     )
     text = f"{harmless(benefit, 100)} against {harmless(risk, 100)} of {plural(len(shown), 'group')}: {told}. {lacking}"
-    each = [f"{name[:40]} {_interval(row[:3])} and {_interval(row[3:])}" for name, row in zip(shown, values[there], strict=True)]
+    each = [
+        f"{name[:40]} {_interval(row[:3])} and {_interval(row[3:])}{f', {TOO_WIDE}' if _is_vague(row) else ''}"
+        for name, row in zip(shown, values[there], strict=True)
+    ]
     kind = f"{harmless(benefit, 60)} against {harmless(risk, 60)}, % of patients,"
     alt = alternative(kind, Subject(), len(shown), *each, of=("group", "groups"))
     describe(axes, harmless(title, 300) if title else "Benefit and risk", text.strip(), alt)

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from metanet.base.arguments import checked, level, number_between
-from metanet.base.display import RATE, TOO_WIDE, level_text, plural, sentence_case
+from metanet.base.display import RATE, TOO_WIDE, level_text, per_cent, plural, sentence_case
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.groups import natural
 from metanet.base.untrusted import html_text, listing
@@ -238,7 +238,7 @@ class _Grid:
     def text(self, cell: Cell) -> str:
         """What stands beside a disc."""
         if self.label == "rate":
-            return "" if cell.rate is None else RATE.text(cell.rate, RATE.digits(cell.rate, cell.lower, cell.upper, 1))
+            return "" if cell.rate is None else per_cent(cell.rate, 0)
         return f"{cell.studies:,}" if self.label == "studies" else ""
 
     def key(self, level: float) -> list[tuple[str, str]]:

@@ -101,7 +101,8 @@ def icon_array(fit: Pooled, *, of: int = 100, average: bool = False, ax: Axes | 
     unit = style.TEXT_SIZE
     width = _WIDTH * unit if ax is not None else (wanted_width() or _WIDTH * unit)
     inner = width - 2 * MARGIN * unit
-    about = wrap(subject.name, inner, unit, lines=3)
+    name = f"{subject.name}, of {subject.units}" if subject.name else ""
+    about = wrap(f"{name} ({subject.direction})" if name and subject.direction else name, inner, unit, lines=4)
     head = wrap(sentence_case(said), inner, _LARGE * unit, bold=True, lines=3)
     key = [(shade, wrap(text, inner - 2.2 * unit, unit, lines=3)) for shade, text in _key(fit, value, low, high, of, known)]
     tall = [_KEY + text.count("\n") * LINE for _, text in key]
@@ -136,7 +137,9 @@ def icon_array(fit: Pooled, *, of: int = 100, average: bool = False, ax: Axes | 
             _write(axes, text, start + 2.2 * s, y - (_KEY / 2 + 0.36) * s - text.count("\n") * LINE * s, s)
             y -= lines * s
     alt = alternative("Icon array", subject, fit.k, line)
-    describe(axes, harmless(title, 300) if title else "Icon array", f"Icon array: {line}. {fit.sentence()}", alt)
+    told = f" of {subject.within()}" if subject.name else ""
+    text = f"Icon array{told}: {line}. {fit.sentence()}"
+    describe(axes, harmless(title, 300) if title else "Icon array", text, alt, axis=" ".join(about.split()))
     return axes
 
 

@@ -111,7 +111,9 @@ def timeline(
     tall = [max(h + _BETWEEN * unit, 1.9 * unit, (label.count("\n") + 1) * LINE * unit + 0.4 * unit)
             for h, label in zip(height_of, labels, strict=True)]  # fmt: skip
     sized = bool(np.isfinite(sizes[at]).any())
-    foot = (_FOOT + _KEY * (sized + (rates is not None))) * unit
+    subject = subject_of(frame, by=by or "")
+    name = "" if rates is None else wrap(subject.axis("rate", "PLO"), panel * unit, LETTER * unit, lines=4)
+    foot = (_FOOT + _KEY * (sized + bool(name)) + (LINE * LETTER * (1 + name.count("\n")) if name else 0.0)) * unit
     height = sum(tall) + foot + 0.5 * unit
     least = (total * unit, height)
     notes = [_legend(unknown, sized)]
@@ -137,13 +139,19 @@ def timeline(
             up[places == i] += top + high / 2
             top += high
         _discs(axes, years[at], up[at], diameter[at], None if rates is None else rates[at], share)
-        _key(axes, (across, sum(tall) * share), _FOOT * s, s, _sample(sizes[at], diameter[at] * share), rates is not None)
-    subject = subject_of(frame, by=by or "")
+        _key(axes, (across, sum(tall) * share), _FOOT * s, s, _sample(sizes[at], diameter[at] * share), name)
     told = [f"{plural(int((places == i).sum()), 'study arm')} {name}" for i, name in enumerate(names)]
     when = f"from {first:.0f} to {last:.0f}" if last > first else f"in {first:.0f}"
     alt = alternative("Timeline of studies", subject, int(known.sum()), when, ", ".join(told), of=("study arm", "study arms"))
-    text = f"Timeline of {plural(int(known.sum()), 'study arm')} {when}: {', '.join(told)}. {_legend(unknown, sized)}"
-    describe(axes, harmless(title, 300) if title else "Timeline of studies", text, alt)
+    about = f" of {subject.within()}" if subject.name else ""
+    text = f"Timeline{about}, {plural(int(known.sum()), 'study arm')} {when}: {', '.join(told)}. {_legend(unknown, sized)}"
+    describe(
+        axes,
+        harmless(title, 300) if title else "Timeline of studies",
+        text,
+        alt,
+        axis=subject.axis("rate", "PLO") if name else "Year of publication",
+    )
     return axes
 
 
@@ -245,10 +253,10 @@ def _sample(sizes: Array, diameter: Array) -> list[tuple[float, float]]:
     return sorted(chosen.items())
 
 
-def _key(axes: Axes, panel: tuple[float, float], foot: float, s: float, sample: list[tuple[float, float]], shaded: bool) -> None:
+def _key(axes: Axes, panel: tuple[float, float], foot: float, s: float, sample: list[tuple[float, float]], name: str) -> None:
     """Under the axis: what the sizes mean, and the shades of the rates."""
     across, high = panel
-    letter = LETTER * s
+    letter, shaded = LETTER * s, bool(name)
     y = -(foot + 1.0 * s)
 
     def write(text: str, x: float, at: float) -> None:
@@ -270,8 +278,11 @@ def _key(axes: Axes, panel: tuple[float, float], foot: float, s: float, sample: 
         y -= _KEY * s
     if not shaded:
         return
-    # Titles of the ends beside the bar: rate of the study.
-    words = ("Rate of the study: 0 %", "100 %")
+    for line in name.split("\n"):
+        write(line, 0.0, y - BASELINE * letter)
+        y -= LINE * letter
+    y -= 0.3 * s
+    words = ("0 %", "100 %")
     start = width_of(words[0], letter) + 0.6 * s
     wide = max(2 * s, min(11 * s, across - start - width_of(words[1], letter) - 0.8 * s))
     tall, pieces = 0.8 * s, 25
