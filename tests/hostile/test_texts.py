@@ -188,7 +188,7 @@ def test_cards_and_tables_have_no_element_and_no_attribute_from_data(fit, plain_
         assert found <= {"class", "style", "scope", "tabindex", "role", "aria-label", "href", "rel"}
 
 
-def test_a_figure_holds_the_texts_as_text_and_nothing_acts(tmp_path):
+def test_a_figure_has_the_texts_as_texts_and_nothing_that_runs_or_fetches(tmp_path):
     for place in range(0, len(EVERY), 48):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -198,6 +198,14 @@ def test_a_figure_holds_the_texts_as_text_and_nothing_acts(tmp_path):
         for element in root.iter():
             kind = element.tag.rsplit("}", 1)[-1]
             assert kind not in ("script", "foreignObject", "a", "image", "animate", "set", "handler")
+            if kind == "text":
+                # Whatever it says, it is one piece of text in the place that it was measured for.
+                assert len(element) == 0
+                assert set(element.attrib) <= {"style", "x", "y", "transform", "textLength", "lengthAdjust"}
+                assert not re.search(r"url|expression|@|\\|/\*", element.attrib["style"])
+            if kind == "style" and "@font-face" in (element.text or ""):
+                rule = r"@font-face\{font-family:'[\w ]+';font-weight:(normal|bold);src:url\(data:font/woff;base64,[\w+/=]+\)\}"
+                assert re.fullmatch(f"({rule})+", element.text.strip())
             for name, value in element.attrib.items():
                 assert not name.rsplit("}", 1)[-1].startswith("on")
                 assert not name.endswith("href") or value.startswith("#")

@@ -24,6 +24,7 @@ _USUAL = (
 #: Where the fonts of a file are not used, those that are nearest in width, and whatever the reader has.
 _STACK = ("Verdana", "Arial", "sans-serif")
 _TEXT = re.compile(r'<text style="(?P<style>[^"]*)"(?P<place>[^>]*)>(?P<text>[^<]*)</text>')
+_ODD = re.compile(r"[^\w .-]")
 _LEVEL = re.compile(r' transform="rotate\(-0 [^)]*\)"')
 
 
@@ -47,7 +48,8 @@ def finished(svg: bytes, alt: str, text: str, *, fonts: bool = True) -> bytes:
 
 
 def _quoted(name: str) -> str:
-    return name if name == "sans-serif" else f"'{name}'"
+    """A family as a style sheet and an attribute take it."""
+    return name if name == "sans-serif" else f"'{_ODD.sub('', name)}'"
 
 
 def _fitted(found: re.Match[str], used: dict[tuple[str, bool], set[str]]) -> str:
