@@ -97,7 +97,7 @@ def bare(model: Figure) -> Callable[[], object]:
             figure.add_artist(Rectangle((0.4, i / patches), 0.1, 0.5 / patches))
         for many in bundles:
             figure.add_artist(LineCollection([((0.1, i / many), (0.2, i / many)) for i in range(many)]))
-        with matplotlib.rc_context({"svg.fonttype": "path"}):
+        with matplotlib.rc_context({"svg.fonttype": "none"}):
             figure.savefig(BytesIO(), format="svg")
 
     return draw

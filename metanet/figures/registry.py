@@ -109,6 +109,8 @@ _NOTES = """    notes
 def _document_notes(function: Callable[..., Any]) -> None:
     """Enter `notes` into the signature and the documentation of a figure."""
     known = signature(function)
+    if "notes" in known.parameters:
+        return
     parameters = list(known.parameters.values())
     end = len(parameters) - (parameters[-1].kind is Parameter.VAR_KEYWORD)
     parameters.insert(end, Parameter("notes", Parameter.KEYWORD_ONLY, default=True, annotation="bool"))

@@ -40,6 +40,7 @@ from metanet.figures.forest.rows import (
     weights_of,
 )
 from metanet.figures.forest.table import Row, Table
+from metanet.figures.page.options import chosen
 from metanet.figures.page.page import caption_of, set_caption
 from metanet.figures.page.save import describe
 from metanet.figures.page.scale import Scale, effect_scale, rows_of
@@ -79,6 +80,7 @@ def forest(
     backend: Literal["metanet", "forestplot"] = "metanet",
     fold: bool | None = None,
     pages: bool = False,
+    notes: bool = True,
 ) -> Any:
     """Draw the forest plot of a pooled result, or of a comparison with the studies of each group.
 
@@ -130,6 +132,9 @@ def forest(
         lines without names. None folds more than 60 rows, and the notes say so.
     pages
         Draw all studies on pages of about 40 rows, with the same columns and the same axis, the pooled rows on the last.
+    notes
+        False leaves the small print off the picture. The axes have it as text in any case: ``ax.metanet_caption``. As in every
+        figure, `chart` reads this one.
 
     Returns
     -------
@@ -193,7 +198,8 @@ def forest(
                 raise ArgumentError(f"{name} has no effect with backend='forestplot'. Fix: leave it out.")
         if isinstance(fit, Comparison):
             raise ArgumentError("backend='forestplot' draws one result, not groups. Fix: leave backend out.")
-        axes = draw_with_forestplot(table)
+        axes = draw_with_forestplot(table if chosen().notes else replace(table, notes=(), method=""))
+        set_caption(axes, caption_of((*table.notes, table.method)))
     elif pages:
         return _paged(fit, subject, table)
     else:

@@ -66,6 +66,7 @@ def _stacked(table: Table, under: tuple[str, ...]) -> Table:
         columns=columns,
         studies=tuple(_row(row, told) for row in table.studies),
         summary=tuple(_row(row, told) for row in table.summary),
+        every=tuple(_row(row, told) for row in table.every),
     )
 
 

@@ -130,3 +130,14 @@ def test_a_single_column_has_the_numbers_under_the_names(preset, width):
         assert f"{100 * row.rate:.1f}" in under
     assert min(t.get_fontsize() for t in ax.texts) >= 5.99
     assert min(tick.label1.get_fontsize() for tick in ax.xaxis.majorTicks) >= 5.99
+
+
+def test_pages_and_folded_studies_fit_into_a_single_column():
+    with mn.column_width(84), warnings.catch_warnings():
+        warnings.simplefilter("error", mn.MetanetWarning)
+        pages, folded = fit_to(90).forest(pages=True), fit_to(150).forest()
+    for ax in (*pages, folded):
+        check_texts(ax, 130)
+        assert figure_of(ax).get_figwidth() * 25.4 == pytest.approx(84, rel=2e-3)
+        assert min(t.get_fontsize() for t in ax.texts) >= 5.99
+    assert len({round(ax.get_position().x0, 6) for ax in pages}) == 1
