@@ -4,6 +4,7 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
+import metanet
 from metanet import __version__
 from metanet.figures.registry import figures
 from metanet.models import registry
@@ -51,7 +52,8 @@ class Figures(SphinxDirective):
 
     def run(self):
         """Entries of autodoc, in the order of their names."""
-        found = [figure.function for name, figure in figures().items() if name != "forest"]
+        # Public names have entries of their own.
+        found = [figure.function for figure in figures().values() if figure.function.__name__ not in metanet.__all__]
         lines = [f".. autofunction:: {each.__module__}.{each.__name__}" for each in found]
         return self.parse_text_to_nodes("\n\n".join(lines))
 

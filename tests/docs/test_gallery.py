@@ -3,9 +3,11 @@
 import re
 
 import pytest
+from PIL import Image
 
 import metanet as mn
 from metanet.figures.forest.presets import FOREST_PRESETS
+from metanet.figures.page import style
 from metanet.figures.registry import figures
 from tests.docs.gallery import PAGE, drawn, text_in, text_of
 
@@ -43,3 +45,23 @@ def test_the_methods_of_a_result_that_draw_are_in_the_gallery():
     for method in ("forest", "funnel", "labbe", "drapery", "radial", "baujat"):
         assert hasattr(mn.Pooled, method)
         assert f".{method}(" in page
+
+
+def _colours(name: str) -> set[str]:
+    with Image.open(PICTURES / f"{name}.png") as picture:
+        whole = picture.convert("RGB")
+        return {f"#{r:02X}{g:02X}{b:02X}" for _, (r, g, b) in whole.getcolors(whole.width * whole.height)}
+
+
+@pytest.mark.parametrize(
+    ("name", "colours"),
+    [
+        ("forest", {style.SQUARE, style.DIAMOND, "#FFFFFF", style.INK}),
+        ("benefit_risk", {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#111111"}),
+        ("evidence_map", {style.SQUARE, "#FFFFFF"}),
+        ("waterfall", {"#0072B2", "#111111"}),
+        ("overview", {style.SQUARE, style.FAINT}),
+    ],
+)
+def test_marks_have_the_colours_that_they_have_in_the_figure(name, colours):
+    assert colours <= _colours(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked
@@ -76,6 +77,9 @@ def outcome_forest(
     --------
     >>> ax = mn.outcome_forest(rates)
     """
+    for option in options:
+        if option not in signature(forest).parameters or option in ("fit", "second"):
+            raise ArgumentError(f"mn.outcome_forest has no argument {option!r}; beside its own it takes those of mn.forest.")
     tables: Evidence = evidence_of(evidence)
     check_choice("by", by, WITHIN)
     name = outcome_of(tables, outcome)

@@ -69,7 +69,7 @@ def timeline(
     Raises
     ------
     ArgumentError
-        Data without the column, or another colour.
+        A column that is not there, another colour, or "rate" without events and totals. Data without years are answered in words.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def timeline(
         raise ArgumentError(f"colour={colour!r} must be None or 'rate'.")
     frame = _frame(data)
     if "year" not in frame.columns:
-        raise no_column("data", "year", frame.columns)
+        return saying(ax, "Timeline of studies", title, "The data have no column of years of publication (year).")
     if by is not None and by not in frame.columns:
         raise no_column("by", by, frame.columns)
     by = by or next((name for name in ("modality_class", "modality") if name in frame.columns), None)
