@@ -101,11 +101,21 @@ _ADDRESS = re.compile(
 def linked(page: str) -> str:
     """HTML whose texts are escaped, with its DOIs and web addresses as links; what holds other signs stays text."""
 
-    def link(found: re.Match[str]) -> str:
-        address = f"https://doi.org/{found['doi']}" if found["doi"] else found["url"]
-        return f'<a href="{address}" rel="noreferrer">{found[0]}</a>'
+    return _ADDRESS.sub(lambda found: f'<a href="{_address(found)}" rel="noreferrer">{found[0]}</a>', page)
 
-    return _ADDRESS.sub(link, page)
+
+def with_addresses(text: str) -> list[tuple[str, str | None]]:
+    """The pieces of a text, each with the address that it is a link to: its DOIs and web addresses, which hold no other signs."""
+    pieces: list[tuple[str, str | None]] = []
+    end = 0
+    for found in _ADDRESS.finditer(text):
+        pieces += [(text[end : found.start()], None), (found[0], _address(found))]
+        end = found.end()
+    return [(piece, address) for piece, address in (*pieces, (text[end:], None)) if piece]
+
+
+def _address(found: re.Match[str]) -> str:
+    return f"https://doi.org/{found['doi']}" if found["doi"] else str(found["url"])
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:

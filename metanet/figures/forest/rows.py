@@ -64,13 +64,14 @@ SUMS = ("events", "total", "events_control", "total_control")
 
 
 def own_columns(frame: pd.DataFrame, preset: ForestPreset) -> tuple[str, ...]:
-    """The columns of a style, as far as the data have them."""
+    """The columns of a style, as far as the data have them; the weight of a study that stands alone says nothing."""
     names = {str(c) for c in frame.columns}
     wanted = preset.columns_two_groups if "events_control" in names else preset.columns
     if "person_time" in names:
         wanted = tuple(name.replace("total", "person_time") for name in wanted)
     pairs = {name: set(of) for name, of in PAIRS.items()}
-    return tuple(n for n in wanted if n in (PANEL, *_RIGHT) or pairs.get(n, {n}) <= names)
+    known = (PANEL, "rate") if len(frame) == 1 else (PANEL, *_RIGHT)
+    return tuple(n for n in wanted if n in known or (pairs.get(n, {n}) <= names and n != "weight"))
 
 
 def check_columns(columns: object, frame: pd.DataFrame) -> tuple[str, ...]:

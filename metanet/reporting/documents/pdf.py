@@ -12,7 +12,8 @@ from metanet.base.untrusted import visible
 from metanet.reporting.documents.blocks import Block, Caption, Document, Figure, Heading, Listing, Paragraph, Pointers
 from metanet.reporting.documents.fonts import FAMILIES, fonts
 from metanet.reporting.documents.layout import SIDE, UPRIGHT, held_by_next, scale_of, sections
-from metanet.writing.table.html import aligned, closing_lines, filled, spans, widths
+from metanet.writing.table.column_widths import closing_lines, widths
+from metanet.writing.table.html import aligned, spans
 from metanet.writing.table.table import Table
 
 #: The page as typst sets it: fixed source that reads every text from a JSON file, so no text is ever source.
@@ -22,8 +23,6 @@ _CHARACTER, _POINTS, _AROUND = 0.129, 8.0, 1.9
 #: Smallest legible font size; a table with more columns breaks its words.
 _LEAST = 5.0
 _NO_BREAK = "\u00a0"
-#: A table with at most this many columns is squeezed to this share of its width before its page becomes landscape.
-_FEW_COLUMNS, _SQUEEZED, _ENDLESS = 9, 0.75, 1e6
 #: No table of a page is drawn with longer words than these: typst does not break inside a word.
 _LONGEST_WORD = 24
 
@@ -103,15 +102,8 @@ def _block(block: Block, wide: bool, root: Path) -> dict[str, Any]:
 def _room(table: Table) -> tuple[list[float], float, bool]:
     """Widths of the columns in centimetres, points of the letters, whether the page lies on its side."""
     columns, wide = widths(table, UPRIGHT / _CHARACTER, SIDE / _CHARACTER, _AROUND)
-    if wide and len(table.columns) <= _FEW_COLUMNS:
-        # A few more line breaks are easier to read than a landscape page.
-        tight, _ = widths(table, UPRIGHT / _CHARACTER, UPRIGHT / _CHARACTER, _AROUND)
-        free, _ = widths(table, _ENDLESS, _ENDLESS, _AROUND)
-        if sum(tight) <= UPRIGHT / _CHARACTER and sum(tight) >= _SQUEEZED * sum(free):
-            columns, wide = tight, False
     room = (SIDE if wide else UPRIGHT) / _CHARACTER
     smaller = min(1.0, room / sum(columns))
-    columns = filled(table, columns, room, _AROUND)
     return [round(width * _CHARACTER * smaller, 3) for width in columns], max(_LEAST, round(_POINTS * smaller, 2)), wide
 
 

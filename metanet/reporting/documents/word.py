@@ -10,7 +10,7 @@ from metanet.reporting.documents.bitmap import bitmap_of
 from metanet.reporting.documents.blocks import Block, Caption, Document, Figure, Heading, Listing, Paragraph, Pointers, Preformatted
 from metanet.reporting.documents.layout import held_by_next, scale_of, sections
 from metanet.writing.table.table import Table
-from metanet.writing.table.word import fill, lay, room_of, saved
+from metanet.writing.table.word import fill, lay, room_of, saved, write_linked
 
 _FONT, _MONO = "Calibri", "Consolas"
 #: Points of the text, of small print, and of the headings by their level.
@@ -106,7 +106,7 @@ def _add(made: Any, block: Block, wide: bool) -> None:
         _paragraph(made, block)
     elif isinstance(block, Listing):
         for item in block.items:
-            made.add_paragraph(xml_text(item), style="List Bullet")
+            write_linked(made.add_paragraph(style="List Bullet"), item)
     elif isinstance(block, Preformatted):
         for line in block.text.split("\n"):
             made.add_paragraph(xml_text(line), style="Output")

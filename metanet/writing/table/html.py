@@ -1,4 +1,4 @@
-"""Tables as HTML by great_tables, in the look of a journal, and how wide their columns are."""
+"""Tables as HTML by great_tables, in the look of a journal."""
 
 from __future__ import annotations
 
@@ -9,90 +9,10 @@ from typing import TYPE_CHECKING
 
 from metanet.base.display import ABSENT
 from metanet.base.untrusted import NO_MATH, html_text, linked, visible
+from metanet.writing.table.column_widths import closing_lines
 
 if TYPE_CHECKING:
     from metanet.writing.table.table import Table
-
-
-#: Characters that a text would like on a line, and how long a word is not broken.
-_LINE, _WORD = 36, 24
-#: How much wider bold letters are.
-_BOLD = 1.12
-#: A number with its range in brackets is not broken up to so many characters.
-_SHORT = 12
-
-
-def widths(table: Table, upright: float, side: float, around: float) -> tuple[list[float], bool]:
-    """The width of every column, and whether the page has to lie on its side.
-
-    Together they are wider than that page where a table has too many columns even for its shortest lines.
-
-    Parameters
-    ----------
-    table
-        A table with rows.
-    upright, side
-        Characters in the width of a page that stands and of one that lies.
-    around
-        Characters that the space around a cell takes, which is part of the widths.
-    """
-    texts = table.texts()
-    wanted, least = [], []
-    for place, column in enumerate(table.columns):
-        cells = [row[place] for row in texts]
-        head = _BOLD * max(map(_length, column.label.split() or [""]))
-        if column.kind == "text":
-            words = max((_length(word) for cell in cells for word in cell.split()), default=1.0)
-            least.append(max(head, min(words, _WORD)) + around)
-            wanted.append(max(head, min(max(map(_length, cells)), _LINE)) + around)
-        else:
-            # A closing cell such as "58.0 (40.0 to 69.2)" may break before its bracket.
-            parts = [part for cell in cells for part in closing_lines(cell)]
-            least.append(max(head, *map(len, parts)) + around)
-            wanted.append(max(head, *map(len, cells)) + around)
-    room = upright if sum(wanted) <= upright else side
-    if sum(wanted) > room:
-        spare = max(0.0, room - sum(least))
-        more = sum(wanted) - sum(least)
-        wanted = [low + spare * (high - low) / more if more else low for low, high in zip(least, wanted, strict=True)]
-    return wanted, room == side and sum(wanted) > upright
-
-
-def filled(table: Table, columns: list[float], room: float, around: float) -> list[float]:
-    """The widths with what they leave of the room given to texts and headings that would break."""
-    lacking = []
-    texts = table.texts()
-    for place, (column, width) in enumerate(zip(table.columns, columns, strict=True)):
-        longest = max((_length(row[place]) for row in texts), default=0.0) if column.kind == "text" else 0.0
-        heading = _BOLD * min(_length(column.label), _WORD)
-        lacking.append(max(0.0, max(longest, heading) + around - width))
-    spare, wanted = room - sum(columns), sum(lacking)
-    if spare <= 0 or wanted <= 0:
-        return columns
-    share = min(1.0, spare / wanted)
-    return [width + lack * share for width, lack in zip(columns, lacking, strict=True)]
-
-
-def _length(text: str) -> float:
-    """Characters of usual width that a text takes: capitals and a few others are wider."""
-    return len(text) + 0.25 * sum(character.isupper() or character in "mwMW%" for character in text)
-
-
-def closing_lines(text: str) -> list[str]:
-    """A number with its range in brackets on two lines; anything else on one."""
-    first, space, rest = text.partition(" (")
-    return [first, f"({rest}"] if space and len(text) > _SHORT else [text]
-
-
-def heading_lines(label: str, width: int) -> list[str]:
-    """A heading broken between words, for a column of so many characters."""
-    lines: list[str] = []
-    for word in label.split():
-        if lines and len(lines[-1]) + 1 + len(word) <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines or [""]
 
 
 def _style(name: str) -> str:
@@ -153,7 +73,7 @@ def html_of(table: Table) -> str:
     inner = whole[whole.index("<table") : whole.rindex("</table>") + len("</table>")]
     labels = [f"{column.spanner}: {column.label}" if column.spanner else column.label for column in table.columns]
     inner = _CELL.sub(lambda found: _labelled(found, labels), inner)
-    if labels[0] in _LINKED:
+    if labels[0] in LINKED:
         inner = _STUB.sub(lambda found: f"{found[1]}{linked(found[2])}", inner)
     wide = f"{' metanet-cards' if len(table.columns) > _FEW else ''}{' metanet-wide' if len(table.columns) > _MANY else ''}"
     # A wide table is moved sideways, also by the keys.
@@ -162,7 +82,7 @@ def html_of(table: Table) -> str:
 
 
 #: Headings of the columns whose DOIs and addresses are links; a name of a study is never one.
-_LINKED = ("Source", "Value")
+LINKED = ("Source", "Value")
 _STUB = re.compile(r'(<th scope="row"[^>]* class="gt_row [^"]*gt_stub">)([^<]*)')
 #: A cell of the body, which great_tables lets name its headings; `scope` on the headings says the same in less room.
 _CELL = re.compile(r'<td headers="[^"]*-c(\d+)" class="gt_row ([^"]*)"([^>]*)>([^<]*)')
@@ -173,7 +93,7 @@ def _labelled(found: re.Match[str], labels: list[str]) -> str:
     column, side, more, text = found.groups()
     absent = " gt_absent" if text.strip() in ("", ABSENT) else ""
     label = labels[int(column)]
-    shown = linked(text) if label in _LINKED else text
+    shown = linked(text) if label in LINKED else text
     return f'<td data-label="{html_text(label)}" class="gt_row {side}{absent}"{more}>{shown}'
 
 

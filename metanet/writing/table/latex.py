@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from metanet.base.untrusted import xml_text
-from metanet.writing.table.html import closing_lines, heading_lines, spans, widths
+from metanet.writing.table.column_widths import closing_lines, heading_lines, widths
+from metanet.writing.table.html import spans
 
 if TYPE_CHECKING:
     from metanet.writing.table.table import Table

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from metanet.base.untrusted import xml_text
-from metanet.writing.table.html import closing_lines, filled, spans, widths
+from metanet.base.untrusted import with_addresses, xml_text
+from metanet.writing.table.column_widths import closing_lines, widths
+from metanet.writing.table.html import LINKED, spans
 
 if TYPE_CHECKING:
     from metanet.writing.table.table import Table
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 #: The oldest date that a zip file can hold.
 _DATE = (1980, 1, 1, 0, 0, 0)
 #: Width of the text on an A4 page that stands and on one that lies on its side, in centimetres; points of the letters.
-_UPRIGHT, _SIDE, _POINTS = 17.0, 25.7, 8.0
+_UPRIGHT, _SIDE, _POINTS = 17.0, 25.7, 9.0
 #: Smaller letters than these cannot be read; a table with that many columns breaks its words.
 _LEAST = 5.0
-#: Centimetres of one character in the wider of the usual fonts, and characters in the space around a cell.
-_CHARACTER, _AROUND = 0.178, 2.0
+#: Centimetres of one character of Calibri in that size, and characters in the space around a cell.
+_CHARACTER, _AROUND = 0.168, 1.9
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,6 @@ def room_of(table: Table) -> Room:
     columns, wide = widths(table, _UPRIGHT / _CHARACTER, _SIDE / _CHARACTER, _AROUND)
     room = (_SIDE if wide else _UPRIGHT) / _CHARACTER
     smaller = min(1.0, room / sum(columns))
-    columns = filled(table, columns, room, _AROUND)
     return Room(tuple(c * _CHARACTER * smaller for c in columns), max(_LEAST, _POINTS * smaller), wide)
 
 
@@ -129,7 +129,8 @@ def fill(document: Any, table: Table, room: Room, points: float | None = None) -
             # A number and its interval stay on one line.
             lines = [line.replace(" ", "\u00a0") for line in closing_lines(text)]
             names = not headed and number == 0
-            _write(cell, " ".join(lines) if to_right else text, points, right=to_right, bold=names)
+            link = table.columns[number].label in LINKED
+            _write(cell, " ".join(lines) if to_right else text, points, right=to_right, bold=names, link=link)
             if place == len(table.rows):
                 _ruled(cell, top=4)
     rows = list(grid.rows)
@@ -148,17 +149,44 @@ def fill(document: Any, table: Table, room: Room, points: float | None = None) -
         _ruled(cell, bottom=12)
 
 
+def write_linked(paragraph: Any, text: str) -> list[Any]:
+    """Add a text to a paragraph with its DOIs and web addresses as links; its runs."""
+    from docx.opc.constants import RELATIONSHIP_TYPE
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+
+    runs = []
+    for piece, address in with_addresses(xml_text(text)):
+        run = paragraph.add_run(piece)
+        runs.append(run)
+        if address is not None:
+            link = OxmlElement("w:hyperlink")
+            link.set(qn("r:id"), paragraph.part.relate_to(address, RELATIONSHIP_TYPE.HYPERLINK, is_external=True))
+            paragraph._p.append(link)
+            link.append(run._r)
+            run.font.underline = True
+    return runs
+
+
 def _write(
-    cell: Any, text: str, points: float | None, *, bold: bool = False, italic: bool = False, right: bool = False, middle: bool = False
+    cell: Any,
+    text: str,
+    points: float | None,
+    *,
+    bold: bool = False,
+    italic: bool = False,
+    right: bool = False,
+    middle: bool = False,
+    link: bool = False,
 ) -> None:
     from docx.enum.text import WD_ALIGN_PARAGRAPH
     from docx.shared import Pt
 
     paragraph = cell.paragraphs[0]
-    run = paragraph.add_run(xml_text(text))
-    run.bold, run.italic = bold or None, italic or None
-    if points is not None:
-        run.font.size = Pt(points)
+    for run in write_linked(paragraph, text) if link else [paragraph.add_run(xml_text(text))]:
+        run.bold, run.italic = bold or None, italic or None
+        if points is not None:
+            run.font.size = Pt(points)
     paragraph.paragraph_format.space_after = Pt(1)
     paragraph.paragraph_format.space_before = Pt(1)
     paragraph.paragraph_format.line_spacing = 1.0
