@@ -93,7 +93,8 @@ def html_text(text: object) -> str:
 
 #: An identifier of a publication, or an address, in the text of a page: not in a tag, where it would follow a quote or a sign.
 _ADDRESS = re.compile(
-    r"(?<![\w/\"'=])(?:doi:(?P<doi>10\.\d{4,9}/[\w./:;()-]*\w)|(?P<url>https?://[\w.-]+(?:/(?:[\w./~%:+,=?#-]*[\w/])?)?))(?![\w&/])",
+    r"(?<![\w/\"'=])(?:doi:(?P<doi>10\.\d{4,9}/(?>[\w./:;()-]*\w))"
+    r"|(?P<url>https?://\w[\w-]*+(?:\.[\w-]++)*+(?::\d++)?+(?>/(?:[\w./~%:+,=?#-]*[\w/])?)?+))(?![\w&/])",
     re.ASCII,
 )
 

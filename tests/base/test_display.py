@@ -105,6 +105,6 @@ def test_per_applies_to_rates_and_incidence_rates_and_is_refused_elsewhere():
 
 def test_per_reaches_the_figure_of_an_incidence_rate():
     fit = mn.pool(events=[3, 5, 9], person_time=[205.0, 300.0, 410.0])
-    assert fit.forest(per="thousand").get_xlabel() == "Incidence rate per 1,000 units of time"
+    assert fit.forest(per="thousand").get_xlabel() == "Incidence rate, per 1,000 units of time"
     with pytest.raises(mn.ArgumentError, match="per"):
         mn.pool(yi=[0.1, 0.2], vi=[0.1, 0.1]).forest(per="thousand")

@@ -40,6 +40,8 @@ _CURVE = "#C4C4C4"
 _NAMED = 5
 #: Widest name, in letters.
 _WIDEST = 17.0
+#: From one row of names over the panel to the next, in letters.
+_ROW = 1.45
 
 
 @chart("drapery", title="Drapery plot", takes=Pooled, makers="pool")
@@ -105,7 +107,7 @@ def drapery(fit: Pooled, *, ax: Axes | None = None, title: str | None = None) ->
         peaks = [_peak(x, curves[:, j], axis_x) for j in chosen]
         share = np.clip((np.array(peaks) - axis_x.lower) / (axis_x.upper - axis_x.lower), 0, 1) * 0.82 * sheet.width
         rows = [name.row for name in _rows(names, [float(v) for v in share], 0.82 * sheet.width, LETTER * s) if name.row is not None]
-        over = 0.8 * s + (1.3 * LETTER * (1 + max(rows)) * s if rows else 0.0)
+        over = 0.8 * s + (_ROW * LETTER * (1 + max(rows)) * s if rows else 0.0)
         places = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
         axis_y = Axis(0.0, 1.0, places, tuple(f"{p:.1f}" for p in places))
         texts = [f"{p:.2f}" for p in LINES]
@@ -239,7 +241,7 @@ def _label(axes: Axes, names: Sequence[_Name], s: float) -> list[str]:
     for name in names:
         if name.row is None:
             continue
-        y = height + (0.5 + 1.3 * name.row) * letter
+        y = height + (0.5 + _ROW * name.row) * letter
         axes.add_artist(Label(name.left / width, (y + 0.1 * letter) / height, name.text, size=letter, raw=True, color=style.SQUARE,
                               transform=axes.transAxes, zorder=4, label="_name"))  # fmt: skip
         line = Line2D([name.peak / width] * 2, [1.0, y / height], color=style.SQUARE, linewidth=0.5, transform=axes.transAxes)

@@ -158,7 +158,8 @@ def timeline(
 def _frame(data: Any) -> pd.DataFrame:
     """One row for each study arm."""
     if isinstance(data, Evidence):
-        frame = data.arms.merge(data.studies[["study_id", "year"]], on="study_id", how="left")
+        years = [name for name in ("study_id", "year") if name in data.studies]
+        frame = data.arms.merge(data.studies[years], on="study_id", how="left")
         return frame[frame["modality_class"].isin(data.modality_classes)]
     return rates_of(data)
 

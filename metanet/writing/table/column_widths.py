@@ -149,9 +149,23 @@ def _height(columns: Sequence[_Column], chosen: Sequence[int]) -> int:
 
 
 def _fitted(columns: Sequence[_Column], room: float) -> list[int]:
-    """Which of its widths each column takes, so that they fit into a room: the one that saves most lines for its width is next."""
-    chosen = [0] * len(columns)
-    spare = room - sum(c.widths[0] for c in columns)
+    """Which of its widths each column takes, so that they fit into a room."""
+    return min((_widened(columns, start, room) for start in (_even(columns, room), [0] * len(columns))), key=lambda c: _height(columns, c))
+
+
+def _even(columns: Sequence[_Column], room: float) -> list[int]:
+    """The widths at which no cell of any column takes more lines than the fewest that have room."""
+    tallest = [c.lines.max(axis=1) for c in columns]
+    for most in range(1, int(max(t[0] for t in tallest)) + 1):
+        chosen = [int(np.argmax(t <= most)) for t in tallest]
+        if sum(c.widths[place] for c, place in zip(columns, chosen, strict=True)) <= room:
+            return chosen
+    return [0] * len(columns)
+
+
+def _widened(columns: Sequence[_Column], chosen: list[int], room: float) -> list[int]:
+    """Columns widened as far as the room goes; the next is always the one that saves most lines for its width."""
+    spare = room - sum(c.widths[place] for c, place in zip(columns, chosen, strict=True))
     while True:
         tall = _height(columns, chosen)
         best, best_gain = None, 0.0
@@ -168,7 +182,7 @@ def _fitted(columns: Sequence[_Column], room: float) -> list[int]:
             return chosen
         i, place = best
         spare -= columns[i].widths[place] - columns[i].widths[chosen[i]]
-        chosen[i] = place
+        chosen = [*chosen[:i], place, *chosen[i + 1 :]]
 
 
 def _length(text: str) -> float:

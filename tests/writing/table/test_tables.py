@@ -11,7 +11,7 @@ import pytest
 import metanet as mn
 from metanet.base.display import POINTS, interval, per_cent, scale_of
 from metanet.diagnostics.spread.grade import OPEN
-from metanet.writing.table.html import widths
+from metanet.writing.table.column_widths import widths
 from metanet.writing.table.table import Column, text_cell
 
 
@@ -501,15 +501,39 @@ def test_a_frame_becomes_a_table_with_its_numbers():
     assert repr(mn.analysis_table(pd.DataFrame(), "T")) == "Nothing to show."
 
 
-def test_numbers_are_never_broken_and_pages_turn_when_they_must():
+def _of_texts(*columns):
     from metanet.writing.table.table import made
 
-    few = made("T", "e", [Column("a", ("a",))], [[text_cell("word " * 30)]])
-    assert widths(few, 100, 150, 2) == ([38.0], False)
-    many = made("T", "e", [Column("a", (f"c{i}",)) for i in range(8)], [[text_cell("word " * 30)] * 8])
-    room, side = widths(many, 100, 150, 2)
+    rows = [[text_cell(text) for text in row] for row in zip(*columns, strict=True)]
+    return made("T", "e", [Column("a", (f"c{i}",)) for i in range(len(columns))], rows)
+
+
+def test_columns_get_the_room_that_saves_most_lines_and_pages_turn_when_they_must():
+    # A text that fits on the page has all that it needs, one that does not breaks before the page turns.
+    assert widths(_of_texts(["text " * 16]), 100, 150, 2) == ([81.0], False)
+    ((one,), side) = widths(_of_texts(["word " * 60]), 100, 150, 2)
+    assert one <= 100
+    assert not side
+    # Eight texts do not: their page turns, and none takes the room of another.
+    room, side = widths(_of_texts(*[["word " * 40]] * 8), 100, 250, 2)
     assert side
-    assert sum(room) == pytest.approx(150)
+    assert sum(room) <= 250
+    assert min(room) > 25
+    # Words that do not fit at all ask for more than there is.
+    room, side = widths(_of_texts(*[["x" * 20]] * 8), 100, 150, 2)
+    assert side
+    assert room == [22.0] * 8
+
+
+def test_a_column_of_long_texts_gets_the_room_that_short_ones_do_not_need():
+    short, long = ["ab cd ef"] * 6, ["word " * 40] * 5 + ["yes"]
+    (first, second), _ = widths(_of_texts(short, long), 80, 120, 2)
+    # "ab cd ef" takes no more lines than the text beside it, but for one row.
+    assert second > 60
+    assert first < 12
+    numbers = pd.DataFrame({"n": [1, 2], "rate": ["58.0 (40.0 to 69.2)"] * 2, "text": ["word " * 50] * 2})
+    room, _ = widths(mn.analysis_table(numbers, "T"), 60, 90, 2)
+    assert sum(room) <= 60
 
 
 @pytest.mark.parametrize(("outcome", "heading"), [("objective_response", "Criteria"), ("hepatotoxicity", "Definition or criteria")])
