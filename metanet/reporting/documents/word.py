@@ -10,7 +10,7 @@ from metanet.reporting.documents.bitmap import bitmap_of
 from metanet.reporting.documents.blocks import Block, Caption, Document, Figure, Heading, Listing, Paragraph, Pointers, Preformatted
 from metanet.reporting.documents.layout import held_by_next, scale_of, sections
 from metanet.writing.table.table import Table
-from metanet.writing.table.word import fill, lay, room_of, saved, write_linked
+from metanet.writing.table.word import fill, lay, lies, saved, write_linked
 
 _FONT, _MONO = "Calibri", "Consolas"
 #: Points of the text, of small print, and of the headings by their level.
@@ -28,7 +28,7 @@ def docx_of(document: Document) -> bytes:
     made.add_paragraph(xml_text(document.title), style="Title")
     if document.below:
         made.add_paragraph(xml_text(document.below), style="Subtitle")
-    for place, part in enumerate(sections(document, lambda table: room_of(table).wide)):
+    for place, part in enumerate(sections(document, lies)):
         section = made.sections[0] if place == 0 else made.add_section()
         lay(section, wide=part.wide)
         if place == 0:
@@ -180,13 +180,12 @@ def _field(line: Any, code: str, shown: str) -> Any:
 def _table(made: Any, table: Table) -> None:
     from docx.shared import Pt
 
-    room = room_of(table)
     if table.title:
         line = made.add_paragraph()
         line.add_run(xml_text(table.title)).bold = True
         line.paragraph_format.keep_with_next = True
         line.paragraph_format.space_before, line.paragraph_format.space_after = Pt(6), Pt(4)
-    fill(made, table, room, room.points)
+    fill(made, table)
     for note in table.foot:
         made.add_paragraph(xml_text(note), style="Table notes")
     # Word joins adjacent tables.

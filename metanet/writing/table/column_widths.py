@@ -120,7 +120,9 @@ def _columns(table: Table) -> list[_Column]:
         for row in texts:
             # A closing cell such as "58.0 (40.0 to 69.2)" may break before its bracket, a number nowhere else.
             cell = row[place]
-            cells.append(_pieces(cell, wider) if column.kind == "text" else tuple((_length(part), True) for part in closing_lines(cell)))
+            cells.append(
+                _pieces(cell, wider) if column.kind == "text" else tuple((_length(part), True) for part in closing_lines(cell))
+            )
         out.append(_Column(tuple(cells)))
     return out
 
@@ -150,7 +152,9 @@ def _height(columns: Sequence[_Column], chosen: Sequence[int]) -> int:
 
 def _fitted(columns: Sequence[_Column], room: float) -> list[int]:
     """Which of its widths each column takes, so that they fit into a room."""
-    return min((_widened(columns, start, room) for start in (_even(columns, room), [0] * len(columns))), key=lambda c: _height(columns, c))
+    return min(
+        (_widened(columns, start, room) for start in (_even(columns, room), [0] * len(columns))), key=lambda c: _height(columns, c)
+    )
 
 
 def _even(columns: Sequence[_Column], room: float) -> list[int]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from metanet.base.untrusted import with_addresses, xml_text
 from metanet.writing.table.column_widths import closing_lines, widths
@@ -23,6 +26,9 @@ _UPRIGHT, _SIDE, _POINTS = 17.0, 25.7, 9.0
 _LEAST = 5.0
 #: Centimetres of one character of Calibri in that size, and characters in the space around a cell.
 _CHARACTER, _AROUND = 0.168, 1.9
+#: A table with fewer columns gets smaller letters rather than parts; the line over a further part.
+_SHARED = 5
+_AGAIN = "Further columns of the same rows"
 
 
 @dataclass(frozen=True)
@@ -34,12 +40,48 @@ class Room:
     wide: bool
 
 
-def room_of(table: Table) -> Room:
-    """The room of a table with rows."""
-    columns, wide = widths(table, _UPRIGHT / _CHARACTER, _SIDE / _CHARACTER, _AROUND)
-    room = (_SIDE if wide else _UPRIGHT) / _CHARACTER
+def lies(table: Table) -> bool:
+    """Whether the page of a table lies on its side."""
+    return bool(table.rows) and _widths(table)[1]
+
+
+def parts_of(table: Table) -> list[tuple[Table, Room]]:
+    """A table with rows as it stands on a page, whole where its columns have room there in letters of the usual size.
+
+    Otherwise its columns are shared out between tables below each other, which all begin with the first column.
+    """
+    columns, wide = _widths(table)
+    room = _SIDE if wide else _UPRIGHT
+    if not wide or sum(columns) <= room + 1e-9 or len(columns) < _SHARED:
+        return [(table, _room(columns, room, wide))]
+    first, others = columns[0], columns[1:]
+    count = math.ceil(sum(others) / (room - first))
+    ends = np.cumsum(others)
+    share = [min(count - 1, int(count * (end - 0.5 * width) / ends[-1])) for end, width in zip(ends, others, strict=True)]
+    parts = []
+    for number in range(count):
+        part = _with_columns(table, [0, *(i + 1 for i, place in enumerate(share) if place == number)])
+        parts.append((part, _room(_widths(part, room)[0], room, wide)))
+    return parts
+
+
+def _widths(table: Table, room: float | None = None) -> tuple[list[float], bool]:
+    """Centimetres of the columns, on the page that suits them or in a room."""
+    upright, side = (_UPRIGHT, _SIDE) if room is None else (room, room)
+    columns, wide = widths(table, upright / _CHARACTER, side / _CHARACTER, _AROUND)
+    return [c * _CHARACTER for c in columns], wide
+
+
+def _room(columns: list[float], room: float, wide: bool) -> Room:
     smaller = min(1.0, room / sum(columns))
-    return Room(tuple(c * _CHARACTER * smaller for c in columns), max(_LEAST, _POINTS * smaller), wide)
+    return Room(tuple(c * smaller for c in columns), max(_LEAST, _POINTS * smaller), wide)
+
+
+def _with_columns(table: Table, places: list[int]) -> Table:
+    def some(row: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(row[i] for i in places)
+
+    return replace(table, columns=some(table.columns), rows=tuple(map(some, table.rows)), closing=tuple(map(some, table.closing)))
 
 
 def docx_of(table: Table) -> bytes:
@@ -48,10 +90,9 @@ def docx_of(table: Table) -> bytes:
     from docx.shared import Pt
 
     document = Document()
-    room = room_of(table) if table.rows else Room((), _POINTS, False)
-    lay(document.sections[0], wide=room.wide)
+    lay(document.sections[0], wide=lies(table))
     document.styles["Normal"].font.name = "Calibri"
-    document.styles["Normal"].font.size = Pt(room.points)
+    document.styles["Normal"].font.size = Pt(_POINTS)
     title = document.add_paragraph()
     run = title.add_run(xml_text(table.title if table.rows else table.empty))
     run.bold = bool(table.rows)
@@ -59,7 +100,7 @@ def docx_of(table: Table) -> bytes:
     title.paragraph_format.space_after = Pt(4)
     title.paragraph_format.keep_with_next = True
     if table.rows:
-        fill(document, table, room)
+        fill(document, table)
     for note in table.foot:
         line = document.add_paragraph(xml_text(note))
         line.paragraph_format.space_before = line.paragraph_format.space_after = Pt(2)
@@ -88,16 +129,29 @@ def saved(document: Any, title: str) -> bytes:
     return _same_bytes(out.getvalue())
 
 
-def fill(document: Any, table: Table, room: Room, points: float | None = None) -> None:
-    """Put a table with rows at the end of a document, in letters of `points` (None: those of the document).
+def fill(document: Any, table: Table) -> None:
+    """Put a table with rows at the end of a document.
 
     A table whose columns have no headings gets no head: its first column names what the others hold.
     """
+    from docx.shared import Pt
+
+    for place, (part, room) in enumerate(parts_of(table)):
+        if place:
+            line = document.add_paragraph()
+            run = line.add_run(_AGAIN)
+            run.italic, run.font.size = True, Pt(_POINTS)
+            line.paragraph_format.keep_with_next = True
+            line.paragraph_format.space_before, line.paragraph_format.space_after = Pt(8), Pt(3)
+        _fill(document, part, room)
+
+
+def _fill(document: Any, table: Table, room: Room) -> None:
     from docx.enum.table import WD_ALIGN_VERTICAL, WD_TABLE_ALIGNMENT
     from docx.shared import Cm
 
     above = spans(table)
-    texts = table.texts()
+    texts, points = table.texts(), room.points
     headed = bool(above) or any(column.label for column in table.columns)
     heads = headed + bool(above)
     grid = document.add_table(rows=0, cols=len(table.columns))
@@ -171,7 +225,7 @@ def write_linked(paragraph: Any, text: str) -> list[Any]:
 def _write(
     cell: Any,
     text: str,
-    points: float | None,
+    points: float,
     *,
     bold: bool = False,
     italic: bool = False,
@@ -185,13 +239,25 @@ def _write(
     paragraph = cell.paragraphs[0]
     for run in write_linked(paragraph, text) if link else [paragraph.add_run(xml_text(text))]:
         run.bold, run.italic = bold or None, italic or None
-        if points is not None:
-            run.font.size = Pt(points)
+        run.font.size = Pt(points)
+    _mark(paragraph, points)
     paragraph.paragraph_format.space_after = Pt(1)
     paragraph.paragraph_format.space_before = Pt(1)
     paragraph.paragraph_format.line_spacing = 1.0
     if right or middle:
         paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT if right else WD_ALIGN_PARAGRAPH.CENTER
+
+
+def _mark(paragraph: Any, points: float) -> None:
+    """The sign at the end of a paragraph in the size of its letters: an empty cell is as tall as it."""
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+
+    size = OxmlElement("w:sz")
+    size.set(qn("w:val"), str(round(2 * points)))
+    properties = OxmlElement("w:rPr")
+    properties.append(size)
+    paragraph._p.get_or_add_pPr().append(properties)
 
 
 def _ruled(cell: Any, **sides: int) -> None:

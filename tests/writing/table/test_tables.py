@@ -525,6 +525,22 @@ def test_columns_get_the_room_that_saves_most_lines_and_pages_turn_when_they_mus
     assert room == [22.0] * 8
 
 
+@pytest.mark.parametrize("modality", ["PRRT", "TARE", "TACE"])
+def test_word_tables_have_letters_of_nine_points_and_share_columns_that_have_no_room(modality):
+    from metanet.writing.table.word import parts_of
+
+    evidence = mn.load_evidence()
+    for outcome in ("objective_response", "hepatotoxicity"):
+        rates = evidence.rates(outcome, modality=modality)
+        for table in (mn.characteristics_table(rates), mn.study_table(rates)):
+            parts = parts_of(table)
+            assert {room.points for _, room in parts} == {9.0}
+            assert all(sum(room.columns) <= 25.7 + 1e-6 for _, room in parts)
+            assert {part.columns[0] for part, _ in parts} == {table.columns[0]}
+            assert [c for part, _ in parts for c in part.columns[1:]] == list(table.columns[1:])
+            assert all(len(part.texts()) == len(table.texts()) for part, _ in parts)
+
+
 def test_a_column_of_long_texts_gets_the_room_that_short_ones_do_not_need():
     short, long = ["ab cd ef"] * 6, ["word " * 40] * 5 + ["yes"]
     (first, second), _ = widths(_of_texts(short, long), 80, 120, 2)
