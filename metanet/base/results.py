@@ -29,7 +29,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if hasattr(value, "columns") and hasattr(value, "to_dict"):
-        return [plain(row) for row in value.to_dict("records")]
+        return [plain(row) for row in records(value)]
     if hasattr(value, "tolist"):
         # A NumPy scalar becomes a Python one, an array a list.
         value = value.tolist()
@@ -44,6 +44,19 @@ def plain(value: Any) -> Any:
     if type(value).__name__ in ("NAType", "NaTType"):
         return None
     return str(value)
+
+
+def without_marks(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same data without `attrs`, to be read row by row: pandas would copy all marks for every column that it reads."""
+    bare = frame.copy(deep=False)
+    bare.attrs = {}
+    return bare
+
+
+def records(frame: pd.DataFrame) -> list[dict[Any, Any]]:
+    """The rows of a frame, column -> value."""
+    rows: list[dict[Any, Any]] = without_marks(frame).to_dict("records")
+    return rows
 
 
 class Method(Mapping[str, Any]):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, check_choice, shorten
-from metanet.base.results import plain
+from metanet.base.results import plain, without_marks
 from metanet.base.whole_files import write_csv
 from metanet.diagnostics.studies.count_bounds import CountBounds
 from metanet.diagnostics.studies.series import LeaveOneOut
@@ -115,7 +115,7 @@ def plain_tree(content: dict[str, Any]) -> dict[str, Any]:
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
     """A frame as CSV, written atomically, with harmless cells."""
-    rows = ([plain(value) for value in row] for row in frame.itertuples(index=False))
+    rows = ([plain(value) for value in row] for row in without_marks(frame).itertuples(index=False))
     write_csv(path, [str(c) for c in frame.columns], rows)
 
 

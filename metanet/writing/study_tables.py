@@ -10,7 +10,7 @@ import numpy as np
 from metanet.base.arguments import checked
 from metanet.base.display import ABSENT, RATE, count, in_sentence, level_text, number, plural, title_of
 from metanet.base.groups import natural
-from metanet.base.results import plain
+from metanet.base.results import plain, records
 from metanet.base.untrusted import listing
 from metanet.evidence.rates import ALL_STUDIES
 from metanet.evidence.selection import certainties, selection_of
@@ -59,7 +59,7 @@ def study_table(studies: Rates) -> Table:
     studies = checked_rates(studies, "studies")
     if "certainty" in studies.columns:
         studies = studies.assign(certainty=certainties(studies))
-    rows = [_selected({str(key): plain(value) for key, value in row.items()}, studies) for row in studies.to_dict("records")]
+    rows = [_selected({str(key): plain(value) for key, value in row.items()}, studies) for row in records(studies)]
     columns = [
         Column("Study", ("study",)),
         Column("Modality", ("modality",)),
@@ -132,7 +132,7 @@ def _pooled(fit: Pooled) -> Table:
         Column("Shrunken rate, %" if rate else "Shrunken", ("shrunken",), "rate" if rate else "number"),
     ]
     rows = []
-    for row in frame.to_dict("records"):
+    for row in records(frame):
         cells = [text_cell(row["study"])]
         for _, (events, over), _ in shown:
             cells.append(share_cell(row[events], row[over]) if "total" in over else _timed(row[events], row[over]))
@@ -187,7 +187,7 @@ def source_table(rates: Rates) -> Table:
     """Each source once, with its studies."""
     frame = checked_rates(rates)
     found: dict[tuple[str, str], list[str]] = {}
-    for row in frame.to_dict("records"):
+    for row in records(frame):
         key = (str(plain(row.get("source")) or ""), str(plain(row.get("source_kind")) or ""))
         found.setdefault(key, []).append(str(row["study"]))
     order = sorted(found, key=lambda key: (natural(key[0]), natural(key[1])))
@@ -413,7 +413,7 @@ def published_table(evidence: Tables, outcome: str, modality_class: str, fit: Po
                     text_cell(""),
                 ]
             )
-    for row in chosen.to_dict("records"):
+    for row in records(chosen):
         kept = {str(key): plain(value) for key, value in row.items()}
         digits = RATE.digits(kept["estimate"], kept["ci_lower"], kept["ci_upper"])
         rows.append(

@@ -13,6 +13,7 @@ from metanet.base import display
 from metanet.base.display import level_text
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.groups import absent, natural, ranks_of
+from metanet.base.results import records
 from metanet.base.untrusted import listing
 from metanet.figures.forest.captions import credible, heterogeneity, no_prediction, summary_label
 from metanet.figures.forest.layout import shorten_cell
@@ -381,7 +382,7 @@ def study_rows(fit: Pooled, plan: Plan, *, indent: bool = False, weights: Sequen
         frame = frame.assign(weight=list(weights))
     frame = frame.iloc[order_of(frame, plan.sort, plan.ascending)]
     rows = []
-    for record in frame.to_dict("records"):
+    for record in records(frame):
         cells = study_cells(record, plan.names, plan.scale, frame, plan.preset)
         judged = judgement_cells(plan.judged, record)
         plan.seen.append(judged)
@@ -404,11 +405,11 @@ def weights_of(comparison: Comparison, overall: Pooled | None) -> dict[Any, list
     if overall is None:
         return {}
     known: dict[tuple[Any, ...], list[float]] = {}
-    for row in overall.studies.to_dict("records"):
+    for row in records(overall.studies):
         known.setdefault(_identity(row), []).append(float(row["weight"]))
     if any(len(found) > 1 for found in known.values()):
         return {}
-    rows = {name: [_identity(row) for row in fit.studies.to_dict("records")] for name, fit in comparison.groups.items()}
+    rows = {name: [_identity(row) for row in records(fit.studies)] for name, fit in comparison.groups.items()}
     if any(key not in known for keys in rows.values() for key in keys):
         return {}
     return {name: [known[key][0] for key in keys] for name, keys in rows.items()}

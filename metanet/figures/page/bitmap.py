@@ -19,18 +19,21 @@ def with_palette(image: Image.Image) -> Image.Image:
     The most frequent colours are kept as they are, and the rest, single points at the edges of lines and letters, become the
     nearest of them.
     """
-    opaque = image.convert("RGBA")
+    opaque = image if image.mode == "RGBA" else image.convert("RGBA")
     found = opaque.getcolors(_MOST)
     if found is None or sum(sorted((n for n, _ in found), reverse=True)[_COLOURS:]) > _LEFT_OVER * opaque.width * opaque.height:
         return image.convert("RGB")
     found.sort(key=lambda entry: (-entry[0], entry[1]))
     colours = np.array([colour[:3] for _, colour in found], dtype=np.int32)  # type: ignore[index]
     kept = colours[:_COLOURS]
-    # Where a colour is found by its code, so that a picture of millions of points is one look-up.
+    # Where a colour is found by its code. Most points of a drawing have the colour of the paper, which is the first of the palette.
     place = np.zeros(_CODES, dtype=np.uint8)
     place[_codes(colours)] = _nearest(colours, kept)
-    points = np.frombuffer(opaque.tobytes(), dtype="<u4") & (_CODES - 1)
-    made = Image.fromarray(place[points].reshape(opaque.height, opaque.width), mode="P")
+    points = np.asarray(opaque).view("<u4").ravel() & (_CODES - 1)
+    ink = np.flatnonzero(points != _codes(colours[:1])[0])
+    drawn = np.zeros(points.size, dtype=np.uint8)
+    drawn[ink] = place[points[ink]]
+    made = Image.fromarray(drawn.reshape(opaque.height, opaque.width), mode="P")
     made.putpalette(kept.astype(np.uint8).tobytes())
     return made
 

@@ -245,7 +245,7 @@ def _drawn_svg(figure: Figure, text: str) -> bytes:
 
 
 #: Beyond this level a line drawing grows little smaller, and each level takes its time in every report.
-_LEVEL = 6
+_LEVEL = 5
 
 
 def _write_png(figure: Figure, file: BinaryIO, dpi: int) -> None:

@@ -22,6 +22,8 @@ from metanet.reporting.plan.jobs import Job
 #: Files that are not listed on the page itself.
 _OWN = ("report.html", "about.json")
 _THREAD = threading.local()
+#: How the HTML of this package begins, all of whose elements are closed.
+_OURS = re.compile(r"""<div class=["']metanet[ "']""")
 
 
 def export(job: Job, book: Any, staged: Path, formats: Sequence[str]) -> None:
@@ -76,23 +78,30 @@ def page_body(book: Any, drawings: Mapping[bytes, list[str]] | None = None) -> s
 
     made = nbformat.from_dict(book)
     made.cells = shown_cells(made)
-    # nbconvert reads all HTML anew, which takes long for a drawing and changes its letters: it gets a mark in its place.
+    # nbconvert reads all HTML anew, which takes long for a drawing or a table and changes letters: ours gets a mark in its place.
     mark = secrets.token_hex(16)
-    figures: list[str] = []
-    above = ""
+    parts: list[str] = []
+    above, figures = "", 0
     for cell in made.cells:
         if cell.cell_type == "markdown" and str(cell.source).startswith("#"):
             above = str(cell.source).splitlines()[0].strip("# ")
         for output in cell.get("outputs", ()):
-            if "text/html" in output.get("data", {}):
-                continue
-            if (figure := figure_of(output, above)) is not None:
+            shown = output.get("data", {}).get("text/html")
+            if shown is not None:
+                if not _OURS.match(shown):
+                    continue
+                part = shown
+            elif (figure := figure_of(output, above)) is not None:
                 files = (drawings or {}).get(hashlib.sha256(figure.image).digest(), [])
-                output["data"] = nbformat.from_dict({"text/html": f"<p>{mark}-{len(figures)}-</p>"})
+                figures += 1
+                part = html_figure(figure, figures, files)
                 output["metadata"] = nbformat.from_dict({})
-                figures.append(html_figure(figure, len(figures) + 1, files))
+            else:
+                continue
+            output["data"] = nbformat.from_dict({"text/html": f"<p>{mark}-{len(parts)}-</p>"})
+            parts.append(part)
     body, _ = exporter().from_notebook_node(made)
-    return re.sub(rf"<p>{mark}-(\d+)-</p>", lambda found: figures[int(found[1])], str(body))
+    return re.sub(rf"<p>{mark}-(\d+)-</p>", lambda found: parts[int(found[1])], str(body))
 
 
 def exporter() -> Any:
