@@ -352,7 +352,7 @@ def test_the_figure_has_words_for_readers_who_do_not_see_it(panel):
 
 def test_nothing_that_is_shown_fetches_or_runs_anything(panel):
     shown = panel.numbers.value + panel.code.value + panel.figure.value
-    assert not re.search(r"<(script|link|iframe|object)|\son\w+=|(src|href)=[\"'](?!data:|#)|url\\((?!#|data:)", shown)
+    assert not re.search(r"<(script|link|iframe|object)|\son\w+=|(src|href)=[\"'](?!data:|#)|url\((?!#|data:)", shown)
 
 
 def test_a_click_draws_no_figure_into_the_notebook(panel):
