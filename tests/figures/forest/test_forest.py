@@ -47,7 +47,7 @@ def test_areas_of_squares_are_in_proportion_to_the_weights(name):
 @pytest.mark.parametrize("name", COUNTED)
 def test_every_study_has_its_numbers_its_interval_and_its_place(name):
     fit = fit_of(name)
-    ax = forest(fit, sort=None)
+    ax = forest(fit, sort=None, fold=False)
     shown = texts(ax)
     studies = fit.studies
     digits = scale_of("rate", "cent", fit.estimate).digits
