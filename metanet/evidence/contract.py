@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -95,7 +96,9 @@ def check_extra(table: TableContract) -> None:
 
 Reader = Callable[[object], tuple[Any, dict[str, str] | None]]
 
-ROLES = ("studies", "arms", "outcome", "published", "facts", "other")
+#: Roles of tables that every review may have, described in optional_tables.json.
+OPTIONAL = ("risk_of_bias",)
+ROLES = ("studies", "arms", "outcome", "published", "facts", *OPTIONAL, "other")
 # What the selection of rates cannot do without: columns that must be filled, and their types.
 NEEDED: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -103,6 +106,7 @@ NEEDED: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "arms": {"study_id": "string", "arm": "string", "modality": "string", "modality_class": "string"},
         "outcome": {"study_id": "string", "arm": "string", "events": "integer", "total": "integer"},
         "facts": {"study_id": "string"},
+        "risk_of_bias": dict.fromkeys(("study_id", "tool", "domain", "judgement", "assessor"), "string"),
     }
 )
 # Columns that a table may lack or leave empty, and their types where it has them: a year orders and labels studies.
@@ -288,7 +292,25 @@ def curated_contract() -> Contract:
         from metanet.evidence.findings import data_error
 
         raise data_error(path.name, findings.faults)
-    return contract
+    return _with_optional(contract)
+
+
+@lru_cache(maxsize=1)
+def optional_resources() -> tuple[dict[str, Any], ...]:
+    """The descriptions of the tables that every review may have, as a descriptor states them."""
+    text = files("metanet.evidence").joinpath("optional_tables.json").read_text(encoding="utf-8")
+    return tuple(json.loads(text)["resources"])
+
+
+def _with_optional(contract: Contract) -> Contract:
+    """The contract with the optional tables that its descriptor does not describe itself."""
+    tables = dict(contract.tables)
+    roles = {table.role for table in tables.values()}
+    for resource in optional_resources():
+        made = _table(resource, Findings(), own=False)
+        if made is not None and made.file not in tables and made.role not in roles:
+            tables[made.file] = made
+    return Contract(MappingProxyType(tables), contract.source, contract.content)
 
 
 def contract_for(folder: Path, findings: Findings) -> Contract | None:
@@ -301,7 +323,8 @@ def contract_for(folder: Path, findings: Findings) -> Contract | None:
         return None
     if content == curated_contract().content:
         return curated_contract()
-    return read_contract(content, findings, own=True)
+    own = read_contract(content, findings, own=True)
+    return None if own is None else _with_optional(own)
 
 
 def read_contract(content: bytes, findings: Findings, *, own: bool) -> Contract | None:
@@ -464,8 +487,9 @@ def _check_roles(tables: Any, findings: Findings) -> None:
     for role in ("studies", "arms"):
         if roles.count(role) != 1:
             findings.cannot_read(DESCRIPTOR, f"has {roles.count(role)} tables of the role {role!r}", "Describe exactly one")
-    if roles.count("facts") > 1:
-        findings.cannot_read(DESCRIPTOR, f"has {roles.count('facts')} tables of the role 'facts'", "Describe one at most")
+    for role in ("facts", *OPTIONAL):
+        if roles.count(role) > 1:
+            findings.cannot_read(DESCRIPTOR, f"has {roles.count(role)} tables of the role {role!r}", "Describe one at most")
     outcomes = [table.outcome for table in tables if table.role == "outcome"]
     for name in sorted({name for name in outcomes if outcomes.count(name) > 1}):
         findings.cannot_read(DESCRIPTOR, f"has two tables of the outcome {name!r}", "Name each outcome once")

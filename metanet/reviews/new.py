@@ -144,7 +144,9 @@ The first checks the tables and names every fault by file, line and column. The 
 2. One row per report in `studies.csv`, one per arm in `arms.csv`, one per arm in the table of each outcome:
 {outcomes}
 3. {modalities}
-4. `metanet import` fills the tables from a file of RevMan, from Covidence or from another CSV; it takes the invented rows out.
+4. `risk_of_bias.csv` is for judgements of the risk of bias, a row per study, domain and assessor. Without rows the reports say that
+   it was not assessed.
+5. `metanet import` fills the tables from a file of RevMan, from Covidence or from another CSV; it takes the invented rows out.
 
 Each further outcome needs a table of its own: copy the description of one in `extracted_data/datapackage.json` and change
 `name`, `path`, `outcome` and `label`. `direction` says what is good: `higher_is_better` or `lower_is_better`.
@@ -265,7 +267,7 @@ def _content(title: str, outcomes: Sequence[NewOutcome], modalities: Sequence[st
     rows = example_rows(outcomes, modalities)
     files = {"extracted_data/datapackage.json": descriptor_text(contract).encode()}
     for resource in contract["resources"]:
-        files[f"extracted_data/{resource['path']}"] = _table(resource, rows[resource["name"]])
+        files[f"extracted_data/{resource['path']}"] = _table(resource, rows.get(resource["name"], []))
     benefit = next((o.name for o in outcomes if o.direction == "higher_is_better"), outcomes[0].name)
     risk = next((o.name for o in outcomes if o.direction == "lower_is_better"), outcomes[-1].name)
     for name, book in copies(benefit, risk, rows["arms"][0]["modality_class"]).items():

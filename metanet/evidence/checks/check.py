@@ -12,7 +12,7 @@ from metanet.base.arguments import checked
 from metanet.base.errors import nearest
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.checks.rules import Tables, check_tables
-from metanet.evidence.contract import Contract, TableContract, contract_for, read_contract
+from metanet.evidence.contract import OPTIONAL, Contract, TableContract, contract_for, read_contract
 from metanet.evidence.findings import Findings, Report, in_order
 from metanet.evidence.folders import DESCRIPTOR, TABLES, from_here, given_path
 from metanet.evidence.reading.cells import Table, type_sheet
@@ -186,6 +186,7 @@ def _by_role(read: dict[str, Table], contract: Contract) -> Tables:
         outcomes=tuple(read[table.file] for table in contract.of_role("outcome") if table.file in read),
         published=first("published"),
         facts=first("facts"),
+        optional={role: table for role in OPTIONAL if (table := first(role)) is not None},
         others=tuple(read[table.file] for table in contract.of_role("other") if table.file in read),
     )
 

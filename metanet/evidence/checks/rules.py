@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from metanet.base.errors import nearest
 from metanet.base.untrusted import listing, visible
+from metanet.evidence.checks.bias import check_bias
 from metanet.evidence.checks.printed import check_printed
 from metanet.evidence.findings import Findings
 from metanet.evidence.reading.cells import Row, Table
@@ -28,7 +29,9 @@ _YEAR_COLUMNS = ("year", "enrol_start", "enrol_end")
 
 def check_table(table: Table, findings: Findings) -> None:
     """Apply every rule within a table to `table`."""
-    _unique(table, findings)
+    if table.contract.role != "risk_of_bias":
+        # Its own rule says more: who judged what twice.
+        _unique(table, findings)
     if table.contract.role == "studies":
         _years(table, findings)
     _shares(table, findings)
@@ -171,11 +174,13 @@ class Tables:
     outcomes: tuple[Table, ...]
     published: Table | None = None
     facts: Table | None = None
+    #: Tables that every review may have, by their role.
+    optional: Mapping[str, Table] = field(default_factory=dict)
     others: tuple[Table, ...] = ()
 
     def every(self) -> tuple[Table, ...]:
         """All tables."""
-        known = (self.studies, self.arms, *self.outcomes, self.published, self.facts, *self.others)
+        known = (self.studies, self.arms, *self.outcomes, self.published, self.facts, *self.optional.values(), *self.others)
         return tuple(table for table in known if table is not None)
 
 
@@ -465,4 +470,5 @@ ACROSS: Sequence[Callable[[Tables, Findings], None]] = (
     _shared_identifiers,
     _facts_are_of_studies,
     _published,
+    check_bias,
 )
