@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from metanet.diagnostics.spread.heterogeneity import heterogeneity_text as heterogeneity_text
     from metanet.diagnostics.spread.heterogeneity_report import heterogeneity_report as heterogeneity_report
     from metanet.diagnostics.spread.share_beyond import share_beyond as share_beyond
+    from metanet.diagnostics.studies.bias_ladder import BiasLadder as BiasLadder, bias_ladder as bias_ladder
     from metanet.diagnostics.studies.count_bounds import CountBounds as CountBounds, count_bounds as count_bounds
     from metanet.diagnostics.studies.gosh import gosh as gosh
     from metanet.diagnostics.studies.influence import influence as influence
@@ -120,6 +121,7 @@ _NAMES = {
     "metanet.models.dependence.robust": "cluster_robust",
     "metanet.models.dependence.three_level": "three_level",
     "metanet.diagnostics.studies.influence": "influence",
+    "metanet.diagnostics.studies.bias_ladder": "bias_ladder BiasLadder",
     "metanet.diagnostics.studies.count_bounds": "count_bounds CountBounds",
     "metanet.diagnostics.studies.outliers": "outliers",
     "metanet.diagnostics.studies.gosh": "gosh",

@@ -370,3 +370,16 @@ def test_a_result_is_text_card_and_plain_values(folder):
     assert "10.1136/bmj.i4919" in bias.summary()
     assert "<table" in bias._repr_html_()
     assert bias.to_dict()["overall"][0]["overall"] == "critical"
+
+
+def test_a_ladder_of_selected_rates_knows_tool_and_domains(folder):
+    put(folder, *ALL)
+    rates = folder.load().rates("objective_response", overlap="keep_all")
+    ladder = mn.bias_ladder(rates, model="glmm")
+    assert ladder.tool.key == "robins_i"
+    assert ladder.to_frame()["k"].tolist() == [5, 3, 2, 2]
+    assert mn.bias_ladder(mn.pool(rates, model="glmm"), "confounding").to_frame()["k"].tolist() == [5, 4, 3, 2]
+    with pytest.raises(ArgumentError, match=r"by='confunding' is not a column of the judgements. Did you mean 'confounding'"):
+        mn.bias_ladder(rates, "confunding")
+    with pytest.raises(ArgumentError, match="the judgements of data are by 'robins_i'"):
+        mn.bias_ladder(rates, tool="rob2")
