@@ -7,7 +7,7 @@ import pytest
 
 import metanet as mn
 from metanet.base.errors import ArgumentError, DataError
-from tests.evidence.test_risk_of_bias import ROBINS, put, rows_of
+from tests.evidence.test_risk_of_bias import GOOD, ROBINS, put, rows_of
 
 #: Rows as in the examples of robvis, with their overall judgement and weight.
 ROBINS_CSV = """\
@@ -45,7 +45,8 @@ def test_the_stated_overall_judgement_of_robvis_is_that_of_the_rule(folder, text
 
 
 def test_what_robvis_is_given_is_read_back_the_same(folder, tmp_path):
-    put(folder, rows_of("Adams2010", "robins_i", "moderate critical low low moderate moderate moderate"), rows_of("Baker2012", "robins_i", "low low low low low low low"))  # fmt: skip
+    levels = "moderate critical low low moderate moderate moderate"
+    put(folder, rows_of("Adams2010", "robins_i", levels), rows_of("Baker2012", "robins_i", GOOD))
     bias = folder.load().risk_of_bias()
     frame = bias.to_robvis(tmp_path / "robvis.csv")
     assert frame.columns.tolist() == ["Study", *(f"D{i}" for i in range(1, 8)), "Overall", "Weight"]
