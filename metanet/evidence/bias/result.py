@@ -251,8 +251,9 @@ def assess(
     outcome: str | None,
     labels: Mapping[str, str],
     patients: Mapping[Unit, float],
+    label: str = "",
 ) -> RiskOfBias:
-    """The judgements of one tool, from the rows of risk_of_bias.csv; `outcome` is the name of one or None."""
+    """The judgements of one tool, from the rows of risk_of_bias.csv; `outcome` is the name of one or None, `label` its label."""
     known = tools()
     used = [key for key in known if any(row["tool"] == key for row in rows)]
     chosen = None if tool is None else tool_named(tool)
@@ -277,7 +278,14 @@ def assess(
         "stated": "The tool has no rule for an overall judgement; the assessors stated it where there is one.",
     }[chosen.rule]
     text = f"Risk of bias by {chosen.title}{where}. {rule}"
-    stamp = {"sentence": text, "tool": chosen.key, "version": chosen.version, "sources": [source] if source else [], "notes": notes}
+    stamp = {
+        "sentence": text,
+        "tool": chosen.key,
+        "label": label,
+        "version": chosen.version,
+        "sources": [source] if source else [],
+        "notes": notes,
+    }
     return RiskOfBias(
         tool=chosen,
         outcome=outcome,
