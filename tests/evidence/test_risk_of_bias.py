@@ -7,6 +7,7 @@ import pytest
 
 import metanet as mn
 from metanet.base.errors import ArgumentError
+from metanet.diagnostics.method.multiverse import check_choices, row_sets
 from metanet.evidence.bias.agreement import kappa_of
 from metanet.evidence.bias.tools import MARKS, OVERALL, RULES, tool_named, tools
 from metanet.evidence.contract import curated_contract
@@ -383,3 +384,22 @@ def test_a_ladder_of_selected_rates_knows_tool_and_domains(folder):
         mn.bias_ladder(rates, "confunding")
     with pytest.raises(ArgumentError, match="the judgements of data are by 'robins_i'"):
         mn.bias_ladder(rates, tool="rob2")
+
+
+def test_the_risk_of_bias_is_a_choice_of_the_multiverse_where_it_was_judged(folder):
+    analyses = [{"model": "inverse_variance"}]
+    plain = mn.multiverse(folder.load(), "objective_response", analyses=analyses, grouping=False).to_frame()
+    assert "risk_of_bias" not in plain
+    put(folder, *ALL)
+    choices = check_choices(overlap="keep_all", certainty="low", unit="any", derived="in", grouping=False)
+    sets = row_sets(folder.load(), "objective_response", None, None, choices)
+    counted = {each.choices["risk_of_bias"]: len(each.rows) for each in sets}
+    assert counted == {"all": 5, "without critical": 3, "without high": 2, "low only": 2}
+    found = mn.multiverse(folder.load(), "objective_response", analyses=analyses, grouping=False)
+    assert "risk_of_bias" in set(found.drivers["choice"])
+    rates = folder.load().rates("objective_response", overlap="keep_all")
+    kept = mn.multiverse(rates, analyses=analyses, certainty="low", risk_of_bias="without high").to_frame()
+    assert set(kept["risk_of_bias"]) == {"without high"}
+    with pytest.raises(ArgumentError, match="risk_of_bias='moderate'"):
+        mn.multiverse(rates, risk_of_bias="moderate")
+    found.plot()

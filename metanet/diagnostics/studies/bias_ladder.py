@@ -16,6 +16,7 @@ from metanet.base.groups import absent, name_of
 from metanet.base.results import Method, Result, Test
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.bias.filter import NOT_ASSESSED, PREFIX
+from metanet.evidence.bias.rungs import RUNGS, rung_title, rungs_of
 from metanet.evidence.bias.tools import OVERALL, Level, Tool, tool_named
 from metanet.evidence.sources import Rates, is_result, rates_of
 from metanet.models.comparison.compare import compare
@@ -27,15 +28,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _COLUMNS = ("rung", "title", "k", "n", "estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper", "weight_left_out", "status")
-#: The rungs in order: word, and the marks of the levels that stay.
-_RUNGS: Mapping[str, tuple[str, ...]] = {
-    "all": ("good", "unsure", "bad", "worst", "silent"),
-    "without critical": ("good", "unsure", "bad"),
-    "without high": ("good", "unsure"),
-    "low only": ("good",),
-}
-#: The mark whose levels a rung is the first to leave out; a tool without such a level has no such rung.
-_LEAVES = {"without critical": "worst", "without high": "bad", "low only": "unsure"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -273,27 +265,13 @@ def _level(tool: Tool, domain: str, value: object, study: object) -> Level | Non
 def _rungs(fit: Pooled, tool: Tool, domain: str, marks: list[str], keep_silent: bool) -> pd.DataFrame:
     import pandas as pd
 
-    has = {level.mark for level in tool.levels_of(domain)}
     weights = np.asarray(fit.weights, dtype=float)
     out = []
-    for rung, stay in _RUNGS.items():
-        if rung in _LEAVES and _LEAVES[rung] not in has:
-            continue
-        stays = {*stay, "silent"} if keep_silent else set(stay)
+    for rung in rungs_of(tool, domain):
+        stays = {*RUNGS[rung], *(["silent"] if keep_silent else [])}
         keep = np.array([mark in stays for mark in marks])
-        out.append((rung, _title(rung, tool, domain), *_numbers(fit, keep, weights)))
+        out.append((rung, rung_title(rung, tool, domain), *_numbers(fit, keep, weights)))
     return pd.DataFrame(out, columns=list(_COLUMNS))
-
-
-def _title(rung: str, tool: Tool, domain: str) -> str:
-    """The rung in the words of the tool: "Without critical or serious"."""
-    if rung == "all":
-        return "All studies"
-    gone = {mark for mark in ("unsure", "bad", "worst") if mark not in _RUNGS[rung]}
-    if rung == "low only":
-        return f"{listing([level.title for level in tool.levels_of(domain) if level.mark == 'good'])} only"
-    words = [level.title.lower() for level in tool.levels_of(domain) if level.mark in gone]
-    return f"Without {' or '.join(reversed(words))}"
 
 
 def _numbers(fit: Pooled, keep: NDArray[np.bool_], weights: NDArray[np.float64]) -> tuple[Any, ...]:
