@@ -121,6 +121,8 @@ class Evidence:
     _dropped: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict, repr=False)
     #: File name -> content, of evidence that has no folder.
     _files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    #: Whether its tables are those that one table was divided into.
+    _is_one_table: bool = field(default=False, repr=False)
     #: Rows of the tables that every review may have: role -> rows.
     _optional: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict, repr=False)
     _parts: dict[tuple[Any, ...], str] = field(default_factory=dict, repr=False)
@@ -230,6 +232,8 @@ class Evidence:
             }
             | ({} if risk_of_bias is None else {"risk_of_bias": risk_of_bias, "not_assessed": not_assessed, "tool": _tool_of(bias)}),
             "bias_tool": _tool_of(bias),
+            # A table of one's own may have judgements among its columns, so that nothing is known of it.
+            "bias_assessed": True if self._optional.get("risk_of_bias") else None if self._is_one_table else False,
             "notes": notes,
             "studies": list(names),
             "counts": [[row[name] for name in COUNTS if name in frame.columns] for row in rows],
@@ -607,6 +611,7 @@ def assemble(reading: Reading) -> Evidence:
             for c in table.contract.columns
         },
         _optional={role: tuple(row.values for row in table.rows) for role, table in tables.optional.items()},
+        _is_one_table=lean,
         _aliases=tuple(column.name for column in arms.contract.columns if column.extra.get("alias")),
         _unplaced={t.contract.outcome: len(t.rows) - len(rows[t.contract.outcome]) for t in tables.outcomes},
     )
