@@ -118,7 +118,7 @@ def bias_methods(rates: pd.DataFrame | None) -> str:
 
 
 def bias_results(rates: pd.DataFrame | None) -> str:
-    """18: the overall judgements of the rows, or that there are none."""
+    """20a: the overall judgements of the rows, or that there are none."""
     tool = _bias_tool(rates)
     if rates is None or selection_of(rates) is None:
         return ""

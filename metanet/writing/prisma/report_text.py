@@ -36,8 +36,7 @@ TOPICS = {
     "13e": "Causes of heterogeneity: methods",
     "13f": "Sensitivity analyses: methods",
     "14": "Reporting bias: methods",
-    "18": "Risk of bias in the studies",
-    "20a": "Characteristics of the studies",
+    "20a": "Characteristics and risk of bias of the studies",
     "20b": "Result of the synthesis",
     "20c": "Causes of heterogeneity: results",
     "20d": "Sensitivity analyses: results",
@@ -81,7 +80,7 @@ class ReportText:
 
     @property
     def results(self) -> str:
-        """The results paragraph: items 18, 20a to 20d and 21."""
+        """The results paragraph: items 20a to 20d and 21."""
         return " ".join(text for item, text in self.items.items() if item not in _METHODS)
 
     @property
@@ -145,7 +144,7 @@ def report_text(fit: Pooled, *analyses: object, rates: Rates | None = None) -> R
     Returns
     -------
     ReportText
-        The items 11, 13a to 13f and 14, 18, 20a to 20d and 21 for which there is a text; ``missing`` names the others.
+        The items 11, 13a to 13f and 14, 20a to 20d and 21 for which there is a text; ``missing`` names the others.
 
     Raises
     ------
@@ -161,12 +160,11 @@ def report_text(fit: Pooled, *analyses: object, rates: Rates | None = None) -> R
     rows = pooled_rows(fit, rates)
     found = {
         "11": [paragraphs.bias_methods(rows)],
-        "18": [paragraphs.bias_results(rows)],
         "13a": [paragraphs.selection(fit, rows)],
         "13b": [paragraphs.preparation(fit, rows)],
         "13c": [paragraphs.display_of(fit)],
         "13d": [paragraphs.synthesis(fit)],
-        "20a": [_studies(fit, rows)],
+        "20a": [_studies(fit, rows), paragraphs.bias_results(rows)],
         "20b": [fit.sentence(), _heterogeneity(fit), *_reasons(fit)],
     }
     sources = list(fit.method["sources"])
