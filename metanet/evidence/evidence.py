@@ -126,6 +126,7 @@ class Evidence:
     #: Rows of the tables that every review may have: role -> rows.
     _optional: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict, repr=False)
     _parts: dict[tuple[Any, ...], str] = field(default_factory=dict, repr=False)
+    _judged: dict[tuple[str | None, str | None], RiskOfBias] = field(default_factory=dict, repr=False)
 
     @checked()
     def rates(
@@ -275,6 +276,8 @@ class Evidence:
             An unknown tool or outcome, or several tools and none named.
         """
         name = None if outcome is None else self.outcome(outcome)
+        if (tool, name) in self._judged:
+            return self._judged[tool, name]
         rows = self._optional.get("risk_of_bias", ())
         return assess(
             rows, tool=tool, outcome=name, labels=self._labels, patients=patients_of(records(self.arms), self._rows) if rows else {}

@@ -403,3 +403,9 @@ def test_the_risk_of_bias_is_a_choice_of_the_multiverse_where_it_was_judged(fold
     with pytest.raises(ArgumentError, match="risk_of_bias='moderate'"):
         mn.multiverse(rates, risk_of_bias="moderate")
     found.plot()
+
+
+def test_the_table_of_characteristics_has_the_overall_judgement_and_no_domains(folder):
+    put(folder, *ALL)
+    labels = mn.characteristics_table(folder.load().rates("objective_response", overlap="keep_all")).labels
+    assert [label for label in labels if "isk of bias" in label] == ["Risk of bias"]

@@ -142,7 +142,7 @@ class BiasLadder(Result):
             for row in rows
         ]
         level = level_text(self.fit.level)
-        intervals = (f"{level} {self.fit.interval_name}", f"{level} PI")
+        intervals = (f"{level} {self.fit.interval_name}", f"{level} prediction interval")
         head = ["Studies", "k", "Patients", scale.name, *intervals, "Weight left out", "Status"]
         return head, out
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from metanet.base.display import number
 from metanet.base.groups import natural
@@ -35,12 +36,12 @@ class Board:
         cells = {(each.unit, each.domain): each for each in settled}
         return cls(tool, labels, patients, cells, {each.unit: each for each in overall})
 
-    @property
+    @cached_property
     def units(self) -> tuple[Unit, ...]:
         """What was judged: study_id and arm ("" for the whole study), in order of the names."""
         return tuple(sorted(self._overall, key=lambda unit: (natural(self.name_of(unit)), unit)))
 
-    @property
+    @cached_property
     def domains(self) -> tuple[str, ...]:
         """The domains that were judged, in the order of the tool."""
         return self.tool.order(domain for _, domain in self._cells)

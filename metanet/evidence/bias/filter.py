@@ -89,9 +89,9 @@ class BiasFilter:
         tool = self.tool
         if tool is None:
             return {}
+        whole = {COLUMN: "Risk of bias", POINTS: "Risk of bias: points"}
         return {
-            name: "Risk of bias: points" if name == POINTS else f"Risk of bias: {tool.title_of(name.removeprefix(PREFIX)).lower()}"
-            for name in self.columns()
+            name: whole.get(name) or f"Risk of bias: {tool.title_of(name.removeprefix(PREFIX)).lower()}" for name in self.columns()
         }
 
     def cells(self, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -93,14 +93,15 @@ def settle(given: Sequence[Judgement], tool: Tool, outcome: str) -> tuple[list[S
     consensus goes before single assessors. Assessors who differ leave the domain unresolved.
     """
     by_place: dict[tuple[str, str, str, str], list[Judgement]] = defaultdict(list)
+    by_study: dict[str, dict[str, None]] = defaultdict(dict)
     for each in given:
         if each.outcome in ("", outcome):
             by_place[each.study_id, each.arm, each.outcome, each.domain].append(each)
+            by_study[each.study_id][each.domain] = None
     settled, differences = [], []
     for study, arm in _units(by_place):
         scopes = dict.fromkeys(((arm, outcome), ("", outcome), (arm, ""), ("", "")))
-        domains = tool.order(key[3] for key in by_place if key[0] == study)
-        for domain in (*domains, OVERALL):
+        for domain in (*tool.order(by_study[study]), OVERALL):
             where = next((scope for scope in scopes if (study, *scope, domain) in by_place), None)
             if where is None:
                 continue

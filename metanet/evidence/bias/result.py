@@ -15,7 +15,7 @@ from metanet.base.errors import ArgumentError
 from metanet.base.groups import natural
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import counted, listing
-from metanet.evidence.bias.agreement import Agreement, agreement_of
+from metanet.evidence.bias.agreement import agreement_of
 from metanet.evidence.bias.board import Board
 from metanet.evidence.bias.judgements import Difference, Judgement, Overall, Settled, Unit, judgements_of, overall_of, settle
 from metanet.evidence.bias.robvis import robvis_frame, write_csv
@@ -53,7 +53,7 @@ class RiskOfBias(Result):
     #: The judgements to be looked up; None where there are none.
     board: Board | None = field(default=None, repr=False)
     _differences: tuple[Difference, ...] = field(default=(), repr=False)
-    _agreement: tuple[Agreement, ...] = field(default=(), repr=False)
+    _given: tuple[Judgement, ...] = field(default=(), repr=False)
 
     _entries = (
         "reason",
@@ -154,18 +154,11 @@ class RiskOfBias(Result):
         """
         import pandas as pd
 
+        tool = self.tool
+        found = [] if tool is None else [(tool.title_of(each.domain), each) for each in agreement_of(self._given, tool)]
         rows = [
-            (
-                each.domain,
-                "" if self.tool is None else self.tool.title_of(each.domain),
-                *each.assessors,
-                each.n,
-                each.agreement,
-                each.kappa,
-                each.kappa_linear,
-                each.reason,
-            )
-            for each in self._agreement
+            (each.domain, title, *each.assessors, each.n, each.agreement, each.kappa, each.kappa_linear, each.reason)
+            for title, each in found
         ]
         names = ["domain", "title", "assessor_1", "assessor_2", "n", "agreement", "kappa", "kappa_linear", "reason"]
         frame = pd.DataFrame(rows, columns=names)
@@ -294,7 +287,7 @@ def assess(
         method=Method(stamp),
         board=Board.of(chosen, settled, overall, labels, patients),
         _differences=tuple(differences),
-        _agreement=tuple(agreement_of(given, chosen)),
+        _given=tuple(given),
     )
 
 
