@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from metanet.evidence import Evidence as Evidence, load_evidence as load_evidence, validate as validate
     from metanet.evidence.bias.imported import read_judgements as read_judgements
     from metanet.evidence.bias.result import RiskOfBias as RiskOfBias
+    from metanet.evidence.grade import Grade as Grade
     from metanet.evidence.proof.audit import audit as audit
     from metanet.evidence.proof.audit_result import Audit as Audit
     from metanet.evidence.proof.counts import (
@@ -105,6 +106,7 @@ _NAMES = {
     "metanet.reviews.one_table": "read",
     "metanet.evidence.bias.imported": "read_judgements",
     "metanet.evidence.bias.result": "RiskOfBias",
+    "metanet.evidence.grade": "Grade",
     "metanet.evidence.proof.counts": "counts denominators two_groups Counts",
     "metanet.evidence.proof.audit": "audit",
     "metanet.evidence.proof.audit_result": "Audit",

@@ -97,7 +97,7 @@ def check_extra(table: TableContract) -> None:
 Reader = Callable[[object], tuple[Any, dict[str, str] | None]]
 
 #: Roles of tables that every review may have, described in optional_tables.json.
-OPTIONAL = ("risk_of_bias",)
+OPTIONAL = ("risk_of_bias", "certainty")
 ROLES = ("studies", "arms", "outcome", "published", "facts", *OPTIONAL, "other")
 # What the selection of rates cannot do without: columns that must be filled, and their types.
 NEEDED: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -107,6 +107,7 @@ NEEDED: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "outcome": {"study_id": "string", "arm": "string", "events": "integer", "total": "integer"},
         "facts": {"study_id": "string"},
         "risk_of_bias": dict.fromkeys(("study_id", "tool", "domain", "judgement", "assessor"), "string"),
+        "certainty": dict.fromkeys(("outcome", "modality", "question", "domain", "rating", "reason"), "string"),
     }
 )
 # Columns that a table may lack or leave empty, and their types where it has them: a year orders and labels studies.

@@ -24,6 +24,7 @@ from metanet.evidence.contract import Outcome, contract_for, curated_contract
 from metanet.evidence.findings import Findings, data_error
 from metanet.evidence.folders import DESCRIPTOR, given_path, is_curated, used_folder, whose
 from metanet.evidence.frames import columns_of, joint_columns, of_study, rate_columns, to_frame
+from metanet.evidence.grade import Body, Grade, grade_of
 from metanet.evidence.rates import POLICIES, row_labels, study_labels
 from metanet.evidence.reading.cells import Table
 from metanet.evidence.selection import COUNTS
@@ -56,6 +57,9 @@ def fingerprint_of(evidence: Evidence, outcomes: Sequence[str], modalities: Coll
     judged = [dict(row) for row in rows_of_bias if row["study_id"] in studies and row.get("outcome") in (None, "", *outcomes)]
     if judged:
         content["risk_of_bias"] = judged
+    rated = [dict(row) for row in evidence._optional.get("certainty", ()) if row["outcome"] in outcomes]
+    if rated:
+        content["certainty"] = rated
     text = json.dumps(content, sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
@@ -279,9 +283,40 @@ class Evidence:
         if (tool, name) in self._judged:
             return self._judged[tool, name]
         rows = self._optional.get("risk_of_bias", ())
-        return assess(
-            rows, tool=tool, outcome=name, labels=self._labels, patients=patients_of(records(self.arms), self._rows) if rows else {}
-        )
+        patients = patients_of(records(self.arms), self._rows) if rows else {}
+        label = "" if name is None else self._outcomes[name].label
+        found = assess(rows, tool=tool, outcome=name, labels=self._labels, patients=patients, label=label)
+        return self._judged.setdefault((tool, name), found)
+
+    @checked()
+    def grade(self, outcome: str, modality: str, definition: str | None = None, question: str = "rate") -> Grade:
+        """The certainty of one body of evidence by GRADE, from the ratings in certainty.csv.
+
+        Parameters
+        ----------
+        outcome : str
+            The outcome, by its name or label.
+        modality : str
+            A modality class or a modality; of a contrast two of them, such as "TACE versus PRRT".
+        definition : str, optional
+            The definition of the outcome; None takes the ratings of its default.
+        question : {"rate", "contrast"}
+            How often the outcome occurs in treated patients, or one modality against another.
+
+        Returns
+        -------
+        Grade
+            The level, its start, and the ratings with their reasons. Nothing is rated here: where people rated nothing, or not all
+            five domains, its ``reason`` says so.
+
+        Raises
+        ------
+        ArgumentError
+            A word that is not known.
+        """
+        about = self._outcomes[self.outcome(outcome)]
+        body = Body(about.name, modality, definition, question).checked(self.arms, about)
+        return grade_of(self._optional.get("certainty", ()), body, about.default_family)
 
     @checked()
     def poolable(self, definition: str | None = None, overlap: str = "keep_largest") -> pd.DataFrame:

@@ -144,8 +144,8 @@ The first checks the tables and names every fault by file, line and column. The 
 2. One row per report in `studies.csv`, one per arm in `arms.csv`, one per arm in the table of each outcome:
 {outcomes}
 3. {modalities}
-4. `risk_of_bias.csv` is for judgements of the risk of bias, a row per study, domain and assessor. Without rows the reports say that
-   it was not assessed.
+4. `risk_of_bias.csv` is for judgements of the risk of bias, a row per study, domain and assessor, and `certainty.csv` for ratings by
+   GRADE, a row per outcome, modality and domain. Without rows the reports say "not assessed".
 5. `metanet import` fills the tables from a file of RevMan, from Covidence or from another CSV; it takes the invented rows out.
 
 Each further outcome needs a table of its own: copy the description of one in `extracted_data/datapackage.json` and change

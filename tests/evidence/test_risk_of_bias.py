@@ -11,6 +11,7 @@ from metanet.diagnostics.method.multiverse import check_choices, row_sets
 from metanet.evidence.bias.agreement import kappa_of
 from metanet.evidence.bias.tools import MARKS, OVERALL, RULES, tool_named, tools
 from metanet.evidence.contract import curated_contract
+from metanet.figures.page.save import description_of
 
 HEAD = "study_id,arm,outcome,tool,domain,judgement,support,source_locator,assessor,consensus"
 ROBINS = ("confounding", "selection", "classification", "deviations", "missing_data", "measurement", "reported_result")
@@ -409,3 +410,12 @@ def test_the_table_of_characteristics_has_the_overall_judgement_and_no_domains(f
     put(folder, *ALL)
     labels = mn.characteristics_table(folder.load().rates("objective_response", overlap="keep_all")).labels
     assert [label for label in labels if "isk of bias" in label] == ["Risk of bias"]
+
+
+def test_the_judgements_of_an_outcome_are_settled_once_and_name_it(folder):
+    put(folder, *ALL)
+    evidence = folder.load()
+    bias = evidence.risk_of_bias(outcome="Objective response")
+    assert evidence.risk_of_bias(outcome="objective_response") is bias
+    alt = description_of(bias.traffic_light().get_figure(root=True)).alt
+    assert alt == "Risk of bias by ROBINS-I of objective response, 3 studies: overall: 1 low, 1 serious and 1 critical."

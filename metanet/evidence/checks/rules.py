@@ -12,6 +12,7 @@ from typing import Any
 from metanet.base.errors import nearest
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.checks.bias import check_bias
+from metanet.evidence.checks.certainty import check_certainty
 from metanet.evidence.checks.printed import check_printed
 from metanet.evidence.findings import Findings
 from metanet.evidence.reading.cells import Row, Table
@@ -471,4 +472,5 @@ ACROSS: Sequence[Callable[[Tables, Findings], None]] = (
     _facts_are_of_studies,
     _published,
     check_bias,
+    check_certainty,
 )
