@@ -182,6 +182,19 @@ def test_a_stated_overall_judgement_goes_before_the_rule_and_a_milder_one_is_not
     assert "better than the worst domain in 1 study: Adams2010" in folder.load().risk_of_bias().notes[0]
 
 
+def test_a_judgement_of_an_outcome_goes_before_the_stated_overall_judgement_of_the_study(folder):
+    levels = dict(zip(ROBINS, GOOD.split(), strict=True)) | {"overall": "moderate"}
+    special = rows_of("Adams2010", "robins_i", {"missing_data": "serious"}, outcome="objective_response")
+    put(folder, rows_of("Adams2010", "robins_i", levels), special)
+    evidence = folder.load()
+    assert evidence.risk_of_bias().overall["overall"].tolist() == ["moderate"]
+    found = evidence.risk_of_bias(outcome="objective_response").overall.iloc[0]
+    assert (found["overall"], found["basis"]) == ("serious", "worst")
+    stated = rows_of("Adams2010", "robins_i", {"overall": "critical"}, outcome="objective_response")
+    put(folder, rows_of("Adams2010", "robins_i", levels), special, stated)
+    assert folder.load().risk_of_bias(outcome="objective_response").overall["overall"].tolist() == ["critical"]
+
+
 def test_a_domain_that_is_not_judged_leaves_no_overall_judgement_unless_another_is_the_worst_there_is(folder):
     found = overall_for(folder, "robins_i", {"confounding": "serious"})
     assert (found["overall"], found["reason"][:11]) == ("", "not judged:")
@@ -261,6 +274,9 @@ def test_assessors_who_differ_are_shown_and_nothing_is_averaged(folder):
     assert bias.overall.iloc[0][["overall", "reason"]].tolist() == ["", "assessors differ on Deviations from the intervention"]
     assert bias.to_frame()["basis"].tolist() == ["agreed", "unresolved", "agreed", "agreed", "agreed"]
     assert "Assessors differ on 1 judgement without a consensus." in bias.sentence()
+    note = "Assessors differ without a consensus on 1 judgement of the risk of bias (RoB 2)."
+    assert note in folder.load().rates("objective_response").attrs["notes"]
+    assert note not in folder.load().rates("objective_response", modality="TACE").attrs["notes"]
     lines = folder.files["risk_of_bias.csv"].decode() + "\n".join(rows_of("Adams2010", "rob2", {"deviations": "some_concerns"}))
     folder.files["risk_of_bias.csv"] = lines.encode()
     settled = folder.load().risk_of_bias()

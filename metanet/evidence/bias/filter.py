@@ -67,7 +67,17 @@ class BiasFilter:
         return "no overall judgement" if board and board.unit_of(row["study_id"], row["arm"]) else "not assessed"
 
     def notes(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-        """What a reader has to know of the rows that are kept."""
+        """What a reader has to know of the rows that are kept: judgements that are not settled, and rows without any."""
+        return [*self._unsettled(rows), *self._kept(rows)]
+
+    def _unsettled(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        studies = {row["study_id"] for row in rows}
+        differ = sum(study in studies for study in self.bias.unresolved["study_id"]) if self.tool is not None else 0
+        if self.tool is None or not differ:
+            return []
+        return [f"Assessors differ without a consensus on {counted(differ, 'judgement')} of the risk of bias ({self.tool.title})."]
+
+    def _kept(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         if self.floor is None or self.tool is None:
             return []
         silent = sum(self.tool.rank(level.key) is None if (level := self.level_of(row)) else True for row in rows)
