@@ -15,6 +15,7 @@ from metanet.base.untrusted import harmful, visible
 from metanet.evidence.findings import Findings
 from metanet.evidence.folders import DESCRIPTOR, curated_folder
 from metanet.evidence.reading.text import read_bytes
+from metanet.evidence.search import tables as search
 
 #: More parts without an end than these take a time that grows too fast with the length of a cell.
 _MOST_REPEATS = 3
@@ -95,7 +96,7 @@ def check_extra(table: TableContract) -> None:
 
 Reader = Callable[[object], tuple[Any, dict[str, str] | None]]
 
-ROLES = ("studies", "arms", "outcome", "published", "facts", "other")
+ROLES = ("studies", "arms", "outcome", "published", "facts", *search.FILES, "other")
 # What the selection of rates cannot do without: columns that must be filled, and their types.
 NEEDED: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -103,10 +104,14 @@ NEEDED: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "arms": {"study_id": "string", "arm": "string", "modality": "string", "modality_class": "string"},
         "outcome": {"study_id": "string", "arm": "string", "events": "integer", "total": "integer"},
         "facts": {"study_id": "string"},
+        "excluded": {"citation": "string", "reason": "string"},
+        "searches": {"database": "string", "date": "string", "hits": "integer"},
     }
 )
 # Columns that a table may lack or leave empty, and their types where it has them: a year orders and labels studies.
-_TYPES: Mapping[str, Mapping[str, str]] = MappingProxyType({"studies": {"year": "integer"}})
+_TYPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {"studies": {"year": "integer"}, "search_flow": {"data": "string", "n": "string"}}
+)
 # Columns that an outcome may have and that then mean the same everywhere.
 CERTAINTIES = ("low", "moderate", "high")
 
@@ -125,6 +130,8 @@ class Column:
     true_values: tuple[str, ...]
     false_values: tuple[str, ...]
     reader: Reader
+    #: Texts of a cell that mean that nothing is known.
+    missing: tuple[str, ...] = ("",)
 
     @property
     def required(self) -> bool:
@@ -332,6 +339,12 @@ def read_contract(content: bytes, findings: Findings, *, own: bool) -> Contract 
             findings.cannot_read(DESCRIPTOR, f"describes {table.file} twice", "Keep one of the two")
         elif table is not None:
             tables[table.file] = table
+    for resource in search.resources():
+        # Any folder may have these tables, whether its descriptor knows them or not.
+        if resource["path"] in tables or resource["metanet"]["role"] in {table.role for table in tables.values()}:
+            continue
+        if (table := _table(resource, findings, own=False)) is not None:
+            tables[table.file] = table
     if len(findings.unreadable) == before:
         _check_roles(tables.values(), findings)
     if len(findings.unreadable) > before:
@@ -429,6 +442,7 @@ def _column(field: Mapping[str, Any], missing_values: Sequence[str]) -> Column:
         true_values=tuple(options.get("true_values", ())),
         false_values=tuple(options.get("false_values", ())),
         reader=built.create_cell_reader(),
+        missing=tuple(missing_values),
     )
 
 
@@ -439,7 +453,11 @@ def _role(file: str, columns: Sequence[str]) -> str:
         return stem
     if stem == "published_pooled":
         return "published"
-    return "outcome" if set(NEEDED["outcome"]) <= set(columns) else "other"
+    if set(NEEDED["outcome"]) <= set(columns):
+        return "outcome"
+    # A table of one's own may bear the name of one of ours.
+    role = next((role for role, ours in search.FILES.items() if file == ours), "other")
+    return role if {*NEEDED.get(role, ()), *_TYPES.get(role, ())} <= set(columns) else "other"
 
 
 def _check_roles(tables: Any, findings: Findings) -> None:
@@ -464,8 +482,9 @@ def _check_roles(tables: Any, findings: Findings) -> None:
     for role in ("studies", "arms"):
         if roles.count(role) != 1:
             findings.cannot_read(DESCRIPTOR, f"has {roles.count(role)} tables of the role {role!r}", "Describe exactly one")
-    if roles.count("facts") > 1:
-        findings.cannot_read(DESCRIPTOR, f"has {roles.count('facts')} tables of the role 'facts'", "Describe one at most")
+    for role in ("facts", *search.FILES):
+        if roles.count(role) > 1:
+            findings.cannot_read(DESCRIPTOR, f"has {roles.count(role)} tables of the role {role!r}", "Describe one at most")
     outcomes = [table.outcome for table in tables if table.role == "outcome"]
     for name in sorted({name for name in outcomes if outcomes.count(name) > 1}):
         findings.cannot_read(DESCRIPTOR, f"has two tables of the outcome {name!r}", "Name each outcome once")

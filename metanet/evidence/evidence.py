@@ -121,6 +121,8 @@ class Evidence:
         Pooled rates that published reviews print; without rows where the folder has none.
     facts : pandas.DataFrame
         What each report states of its design, one row per report; without rows where the folder has none.
+    search_flow, excluded, searches : pandas.DataFrame
+        Numbers of the flow of the search, excluded reports, and searches of each database; without rows where the folder has none.
     fingerprint : str
         SHA-256 over the descriptor and the bytes of every table: equal for equal evidence.
     outcome_names, modality_classes : tuple of str
@@ -136,6 +138,9 @@ class Evidence:
     outcomes: pd.DataFrame
     published: pd.DataFrame
     facts: pd.DataFrame
+    search_flow: pd.DataFrame
+    excluded: pd.DataFrame
+    searches: pd.DataFrame
     fingerprint: str
     outcome_names: tuple[str, ...]
     modality_classes: tuple[str, ...]
@@ -595,7 +600,6 @@ def assemble(reading: Reading) -> Evidence:
     contracts = {table.contract.outcome: table.contract for table in tables.outcomes}
     modalities = _modality_words(arms)
     long = [{"outcome": table.contract.outcome} | row.values for table in tables.outcomes for row in table.rows]
-    published, facts = tables.published, tables.facts
     return Evidence(
         path=reading.path,
         name=_name(reading),
@@ -603,10 +607,11 @@ def assemble(reading: Reading) -> Evidence:
         studies=to_frame([row.values for row in studies.rows], columns_of(studies.contract)),
         arms=to_frame([row.values for row in arms.rows], columns_of(arms.contract)),
         outcomes=to_frame(long, {"outcome": "str"} | joint_columns(contracts.values())),
-        published=to_frame([], {})
-        if published is None
-        else to_frame([row.values for row in published.rows], columns_of(published.contract)),
-        facts=to_frame([], {}) if facts is None else to_frame([row.values for row in facts.rows], columns_of(facts.contract)),
+        published=_frame_of(tables.published),
+        facts=_frame_of(tables.facts),
+        search_flow=_frame_of(tables.search_flow),
+        excluded=_frame_of(tables.excluded),
+        searches=_frame_of(tables.searches),
         fingerprint=reading.digest,
         outcome_names=tuple(rows),
         modality_classes=tuple(modalities),
@@ -618,12 +623,17 @@ def assemble(reading: Reading) -> Evidence:
         _columns={name: _rate_columns(studies.contract, arms.contract, contract, lean) for name, contract in contracts.items()},
         _titles={
             c.name: c.heading
-            for table in (*tables.outcomes, *([] if facts is None else [facts]), arms, studies)
+            for table in (*tables.outcomes, *([] if tables.facts is None else [tables.facts]), arms, studies)
             for c in table.contract.columns
         },
         _aliases=tuple(column.name for column in arms.contract.columns if column.extra.get("alias")),
         _unplaced={t.contract.outcome: len(t.rows) - len(rows[t.contract.outcome]) for t in tables.outcomes},
     )
+
+
+def _frame_of(table: Table | None) -> pd.DataFrame:
+    """A table that a folder may lack, as a frame."""
+    return to_frame([], {}) if table is None else to_frame([row.values for row in table.rows], columns_of(table.contract))
 
 
 def code_of(folder: Path) -> str:

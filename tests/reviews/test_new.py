@@ -25,7 +25,17 @@ def files(folder):
 
 
 def test_a_review_has_tables_their_contract_notebooks_a_plan_and_a_readme(fresh):
-    tables = [f"extracted_data/{name}" for name in ("arms.csv", "datapackage.json", "harm.csv", "response.csv", "studies.csv")]
+    names = (
+        "arms.csv",
+        "datapackage.json",
+        "harm.csv",
+        "response.csv",
+        "studies.csv",
+        "search_flow.csv",
+        "excluded.csv",
+        "searches.csv",
+    )
+    tables = [f"extracted_data/{name}" for name in names]
     books = sorted(f"analyses/{name}" for name in NAMES)
     assert files(fresh) == sorted([".gitignore", "README.md", "analyses/plans/review.toml", *books, *tables])
 

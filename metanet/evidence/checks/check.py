@@ -17,6 +17,8 @@ from metanet.evidence.findings import Findings, Report, in_order
 from metanet.evidence.folders import DESCRIPTOR, TABLES, from_here, given_path
 from metanet.evidence.reading.cells import Table, type_sheet
 from metanet.evidence.reading.text import decode, read_bytes, split
+from metanet.evidence.search.checks import check_cells
+from metanet.evidence.search.tables import FILES as SEARCH
 
 # Left by Excel, LibreOffice, macOS and editors beside the file they work on.
 _SCRATCH = ("~$", ".", "#")
@@ -114,6 +116,8 @@ def read_contents(name: str, descriptor: bytes, contents: Mapping[str, bytes]) -
     _digest(digest, DESCRIPTOR, descriptor)
     read: dict[str, Table] = {}
     for file, table_contract in contract.tables.items():
+        if file not in contents:
+            continue
         _digest(digest, file, contents[file])
         table = _table(contents[file], table_contract, findings)
         read[file] = Table(table_contract, complete=False) if table is None else table
@@ -150,7 +154,7 @@ def read_single(path: Path) -> Reading:
     table = _table(data, table_contract, findings)
     if table is None:
         return reading
-    if not table.rows and table.complete:
+    if not table.rows and table.complete and table_contract.role not in SEARCH:
         findings.cannot_read(file, "has column names and no rows", "Add rows")
     read = {path.name: table}
     reading.tables = _by_role(read, contract)
@@ -165,7 +169,10 @@ def _table(data: bytes, contract: TableContract, findings: Findings) -> Table | 
     file = visible(contract.file)
     text = decode(data, file, findings)
     sheet = None if text is None else split(text, file, contract.column_names, findings)
-    return None if sheet is None else type_sheet(sheet, contract, findings)
+    table = None if sheet is None else type_sheet(sheet, contract, findings)
+    if table is not None and contract.role == "search_flow":
+        check_cells(table, findings)
+    return table
 
 
 def _digest(digest: hashlib._Hash, name: str, data: bytes) -> None:
@@ -186,6 +193,9 @@ def _by_role(read: dict[str, Table], contract: Contract) -> Tables:
         outcomes=tuple(read[table.file] for table in contract.of_role("outcome") if table.file in read),
         published=first("published"),
         facts=first("facts"),
+        search_flow=first("search_flow"),
+        excluded=first("excluded"),
+        searches=first("searches"),
         others=tuple(read[table.file] for table in contract.of_role("other") if table.file in read),
     )
 
@@ -208,7 +218,9 @@ def _missing_and_stray(folder: Path, present: list[str], contract: Contract, fin
         )
     for name in stray:
         near = nearest(name, absent)
-        if near is not None:
+        if near in SEARCH.values() and not _holds_counts(folder / name):
+            findings.notice(visible(name), "is not a known table and was not read", f"Rename it to {near!r} if that is meant")
+        elif near is not None:
             suffix = Path(name).suffix.lower()
             fix = f"Save it as {near!r}" if suffix != ".csv" else f"Rename it to {near!r} if that is meant"
             findings.cannot_read(visible(name), "is not the name of a table, so it would not be read", fix)

@@ -14,6 +14,7 @@ from metanet.base.untrusted import listing, visible
 from metanet.evidence.checks.printed import check_printed
 from metanet.evidence.findings import Findings
 from metanet.evidence.reading.cells import Row, Table
+from metanet.evidence.search.checks import check_search
 
 # Rules within one table: between its rows and between the cells of a row.
 #
@@ -28,7 +29,9 @@ _YEAR_COLUMNS = ("year", "enrol_start", "enrol_end")
 
 def check_table(table: Table, findings: Findings) -> None:
     """Apply every rule within a table to `table`."""
-    _unique(table, findings)
+    if table.contract.role != "search_flow":
+        # Its keys are checked as they are read; rows without one repeat each other.
+        _unique(table, findings)
     if table.contract.role == "studies":
         _years(table, findings)
     _shares(table, findings)
@@ -171,12 +174,20 @@ class Tables:
     outcomes: tuple[Table, ...]
     published: Table | None = None
     facts: Table | None = None
+    search_flow: Table | None = None
+    excluded: Table | None = None
+    searches: Table | None = None
     others: tuple[Table, ...] = ()
 
     def every(self) -> tuple[Table, ...]:
         """All tables."""
-        known = (self.studies, self.arms, *self.outcomes, self.published, self.facts, *self.others)
+        known = (self.studies, self.arms, *self.outcomes, self.published, self.facts, *self.search, *self.others)
         return tuple(table for table in known if table is not None)
+
+    @property
+    def search(self) -> tuple[Table | None, ...]:
+        """The tables of the search."""
+        return self.search_flow, self.excluded, self.searches
 
 
 class _Guesses:
@@ -465,4 +476,5 @@ ACROSS: Sequence[Callable[[Tables, Findings], None]] = (
     _shared_identifiers,
     _facts_are_of_studies,
     _published,
+    check_search,
 )
