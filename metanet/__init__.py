@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         denominators as denominators,
         two_groups as two_groups,
     )
+    from metanet.evidence.search.flow import PrismaFlow as PrismaFlow, prisma_flow as prisma_flow
     from metanet.explorer.explore import Explorer as Explorer, explore as explore
     from metanet.figures.forest.forest import forest as forest
     from metanet.figures.forest.presets import FOREST_PRESETS as FOREST_PRESETS, ForestPreset as ForestPreset
@@ -101,6 +102,7 @@ _NAMES = {
     "metanet.evidence.proof.counts": "counts denominators two_groups Counts",
     "metanet.evidence.proof.audit": "audit",
     "metanet.evidence.proof.audit_result": "Audit",
+    "metanet.evidence.search.flow": "PrismaFlow prisma_flow",
     "metanet.models.effect_sizes": "effect_sizes back_transform",
     "metanet.models.pooling.pool": "pool pool_many pool_arrays",
     "metanet.models.results.pooled": "Pooled",

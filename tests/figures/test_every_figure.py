@@ -139,7 +139,7 @@ def test_fonts_are_embedded_as_type_42_whatever_the_settings_of_the_caller(kind,
 
 
 #: Kinds that say of themselves what they draw, and whose data have no outcome.
-SELF_NAMED = ("plane", "waterfall", "overview", "evidence_map", "published_rates")
+SELF_NAMED = ("plane", "waterfall", "overview", "evidence_map", "published_rates", "prisma flow")
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in SELF_NAMED])
@@ -322,6 +322,11 @@ def _heterogeneity() -> list[str]:
     return [number(fit.tau), _rate(fit.i2), number(fit.h2), number(fit.lrt)]
 
 
+def _flow() -> list[str]:
+    numbers = result_of("prisma flow", "ordinary").numbers
+    return [f"{numbers[key]:,}" for key in ("records_screened", "dbr_sought_reports", "dbr_assessed", "dbr_excluded", "new_reports")]
+
+
 #: Numbers that the description of each kind must tell, from its result.
 TOLD: dict[str, Callable[[], list[str]]] = {
     "forest": _estimate,
@@ -345,6 +350,7 @@ TOLD: dict[str, Callable[[], list[str]]] = {
     "waterfall": _waterfall,
     "heterogeneity": _heterogeneity,
     "overview": _estimate,
+    "prisma flow": _flow,
 }
 
 

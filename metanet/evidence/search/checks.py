@@ -72,7 +72,7 @@ def _record(each: Checked, row: Row | None, file: str, findings: Findings) -> No
         fix = "Nothing to do if several reports are about one cohort; otherwise correct one of the numbers"
         record(file, each.wrong(), fix if each.notice else "Correct one of the numbers", **where)
     elif each.holds is None and not each.notice:
-        wrong = f"{each.called} is not given, and follows from {each.text}"
+        wrong = f"{each.called()} is not given, and follows from {each.text}"
         findings.notice(file, wrong, f"Write {each.right:,} if that is right", **where)
 
 

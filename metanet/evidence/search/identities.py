@@ -96,8 +96,8 @@ class Checked:
     right: int
     text: str
     at_most: bool = False
-    #: What the left side is called where it is no number of the flow.
-    name: str = ""
+    #: What of the number the left side is: " for 'No rate'".
+    part: str = ""
 
     #: Whether it may have a reason that it does not hold: then it is told, and stops nothing.
     notice: bool = False
@@ -114,23 +114,26 @@ class Checked:
         """Left minus right."""
         return None if self.left is None else self.left - self.right
 
-    @property
-    def called(self) -> str:
-        """The left side as a message names it."""
-        return self.name or self.key
+    def called(self, titled: bool = False) -> str:
+        """The left side by its key, or by its title."""
+        return f"{NUMBERS[self.key].title if titled else self.key}{self.part}"
 
-    def wrong(self) -> str:
+    def wrong(self, titled: bool = False) -> str:
         """What does not hold, with both sides and the difference."""
+        called = self.called(titled)
         if self.left is None:
-            return f"{self.called} is not given, and {self.text} is below 0"
+            return f"{called} is not given, and {self.text} is below 0"
         off = abs(self.left - self.right)
+        verb = ":" if titled else " is"
         if self.at_most:
-            return f"{self.called} is {self.left:,}, more than {self.text}: {off:,} too many"
-        return f"{self.called} is {self.left:,}, but {self.text}: {off:,} too {'many' if self.left > self.right else 'few'}"
+            return f"{called}{verb} {self.left:,}, more than {self.text}: {off:,} too many"
+        return f"{called}{verb} {self.left:,}, but {self.text}: {off:,} too {'many' if self.left > self.right else 'few'}"
 
     def sentence(self) -> str:
         """The identity in words and numbers."""
-        return f"{self.called} {'?' if self.left is None else f'{self.left:,}'} {'≤' if self.at_most else '='} {self.text}"
+        return (
+            f"{self.called(titled=True)} {'?' if self.left is None else f'{self.left:,}'} {'≤' if self.at_most else '='} {self.text}"
+        )
 
 
 def checked_rules(numbers: Numbers) -> Iterator[Checked]:
@@ -233,8 +236,8 @@ def _reasons(numbers: Numbers, key: str, rows: list[str]) -> Iterator[Checked]:
     for name in {**given, **counts}:
         shown, number = given.get(name, (names.get(name, name), 0))
         there = counts.get(name, 0)
-        said = f"{key} for {visible(shorten(shown, 60))!r}"
-        yield Checked(key, number, there, f"rows of {EXCLUDED} with this reason {there:,}", name=said)
+        said = f" for {visible(shorten(shown, 60))!r}"
+        yield Checked(key, number, there, f"rows of {EXCLUDED} with this reason {there:,}", part=said)
 
 
 def _searches(numbers: Numbers, rows: tuple[tuple[str, int], ...]) -> Iterator[Checked]:
@@ -247,8 +250,8 @@ def _searches(numbers: Numbers, rows: tuple[tuple[str, int], ...]) -> Iterator[C
         for name, number in numbers.lists.get(key, ()):
             if folded(name) in hits:
                 there = hits[folded(name)]
-                said = f"{key} for {visible(shorten(name, 60))!r}"
-                yield Checked(key, number, there, f"records of its searches in {SEARCHES} {there:,}", name=said)
+                said = f" for {visible(shorten(name, 60))!r}"
+                yield Checked(key, number, there, f"records of its searches in {SEARCHES} {there:,}", part=said)
     in_registers = sum(number for name, number in hits.items() if name in registers)
     in_databases = sum(hits.values()) - in_registers
     text = f"records of the searches of {{}} in {SEARCHES} {{:,}}"
