@@ -28,11 +28,13 @@ def test_the_flow_of_the_acceptance_holds():
 
 def test_the_flow_in_words():
     assert mn.prisma_flow(NUMBERS).sentence() == (
-        "The searches found 420 records (databases, 400; registers, 20); 70 were removed before screening (duplicates, 70). 350 "
-        "records were screened and 280 excluded. 70 reports were sought for retrieval, of which 5 were not retrieved; 65 were assessed for "
-        "eligibility, of which 40 were excluded (Wrong population, adults, 25; No rate, 15). 6 reports by other methods (websites, 4; "
-        "citation searching, 3) were sought for retrieval, of which 1 was not retrieved; 5 were assessed for eligibility, of which 3 "
-        "were excluded (No rate, 3). 24 studies (27 reports) were included."
+        "The searches found 420 records (databases, 400; registers, 20); 70 were removed before screening (duplicates, 70). "
+        "350 records were screened and 280 excluded. "
+        "70 reports were sought for retrieval, of which 5 were not retrieved; 65 were assessed for eligibility, of which 40 were "
+        "excluded (Wrong population, adults, 25; No rate, 15). "
+        "6 reports by other methods (websites, 4; citation searching, 3) were sought for retrieval, of which 1 was not retrieved; "
+        "5 were assessed for eligibility, of which 3 were excluded (No rate, 3). "
+        "24 studies (27 reports) were included."
     )
 
 
