@@ -82,7 +82,9 @@ if TYPE_CHECKING:
         method_table as method_table,
         paragraph as paragraph,
     )
+    from metanet.writing.prisma.checklist import prisma_checklist as prisma_checklist
     from metanet.writing.prisma.report_text import ReportText as ReportText, report_text as report_text
+    from metanet.writing.search_tables import excluded_table as excluded_table, searches_table as searches_table
     from metanet.writing.sensitivity import sensitivity_table as sensitivity_table
     from metanet.writing.study_tables import (
         characteristics_table as characteristics_table,
@@ -145,6 +147,8 @@ _NAMES = {
     "metanet.figures.plots.published_rates": "published_rates",
     "metanet.figures.plots.timeline": "timeline",
     "metanet.writing.prisma.report_text": "report_text ReportText",
+    "metanet.writing.prisma.checklist": "prisma_checklist",
+    "metanet.writing.search_tables": "excluded_table searches_table",
     "metanet.writing.table.table": "Table",
     "metanet.writing.summary_tables": "summary_table model_table",
     "metanet.writing.study_tables": "characteristics_table study_table left_out_table published_table source_table",

@@ -20,6 +20,7 @@ from metanet.diagnostics.studies.influence import Influence
 from metanet.diagnostics.studies.outliers import Outliers
 from metanet.diagnostics.studies.series import Cumulative, LeaveOneOut
 from metanet.evidence.rates import ALL_STUDIES
+from metanet.evidence.search.flow import PrismaFlow
 from metanet.evidence.selection import selection_of
 from metanet.models.bayes.result import BayesPooled
 from metanet.models.comparison.result import Comparison
@@ -235,6 +236,7 @@ def _lower(name: object) -> str:
 CAUSES = ("13e", "20c")
 ROBUST = ("13f", "20d")
 REPORTING = ("14", "21")
+SEARCHED = ("6", "16a")
 
 
 @dataclass(frozen=True)
@@ -334,6 +336,7 @@ KINDS = (
     Kind(
         ShareBeyond, ("13d", "20b"), lambda r: "The share of true rates beyond a threshold was estimated from the fitted distribution."
     ),
+    Kind(PrismaFlow, SEARCHED, lambda r: r.methods()),
     Kind(Check, REPORTING, lambda r: f"Small-study effects were examined: {visible(r.heading)}."),
 )
 
