@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from metanet.diagnostics.studies.outliers import outliers as outliers
     from metanet.diagnostics.studies.series import cumulative as cumulative, leave_one_out as leave_one_out
     from metanet.evidence import Evidence as Evidence, load_evidence as load_evidence, validate as validate
+    from metanet.evidence.bias.imported import read_judgements as read_judgements
+    from metanet.evidence.bias.result import RiskOfBias as RiskOfBias
+    from metanet.evidence.grade import Grade as Grade
     from metanet.evidence.proof.audit import audit as audit
     from metanet.evidence.proof.audit_result import Audit as Audit
     from metanet.evidence.proof.counts import (
@@ -101,6 +104,9 @@ if TYPE_CHECKING:
 _NAMES = {
     "metanet.evidence": "load_evidence validate Evidence",
     "metanet.reviews.one_table": "read",
+    "metanet.evidence.bias.imported": "read_judgements",
+    "metanet.evidence.bias.result": "RiskOfBias",
+    "metanet.evidence.grade": "Grade",
     "metanet.evidence.proof.counts": "counts denominators two_groups Counts",
     "metanet.evidence.proof.audit": "audit",
     "metanet.evidence.proof.audit_result": "Audit",

@@ -15,6 +15,7 @@ settings.load_profile("metanet")
 #: The files that take longest, the longest first: whoever runs them begins with them, so that no processor is idle at the end.
 LONGEST = (
     "browser/test_explorer.py",
+    "browser/test_accessible.py",
     "hostile/test_reports.py",
     "models/r/test_numbers.py",
     "explorer/test_bursts.py",

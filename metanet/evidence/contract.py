@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +16,6 @@ from metanet.base.untrusted import harmful, visible
 from metanet.evidence.findings import Findings
 from metanet.evidence.folders import DESCRIPTOR, curated_folder
 from metanet.evidence.reading.text import read_bytes
-from metanet.evidence.search import tables as search
 
 #: More parts without an end than these take a time that grows too fast with the length of a cell.
 _MOST_REPEATS = 3
@@ -96,7 +96,9 @@ def check_extra(table: TableContract) -> None:
 
 Reader = Callable[[object], tuple[Any, dict[str, str] | None]]
 
-ROLES = ("studies", "arms", "outcome", "published", "facts", *search.FILES, "other")
+#: Roles of tables that every review may have, described in optional_tables.json.
+OPTIONAL = ("risk_of_bias", "certainty", "search_flow", "excluded", "searches")
+ROLES = ("studies", "arms", "outcome", "published", "facts", *OPTIONAL, "other")
 # What the selection of rates cannot do without: columns that must be filled, and their types.
 NEEDED: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -104,6 +106,8 @@ NEEDED: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "arms": {"study_id": "string", "arm": "string", "modality": "string", "modality_class": "string"},
         "outcome": {"study_id": "string", "arm": "string", "events": "integer", "total": "integer"},
         "facts": {"study_id": "string"},
+        "risk_of_bias": dict.fromkeys(("study_id", "tool", "domain", "judgement", "assessor"), "string"),
+        "certainty": dict.fromkeys(("outcome", "modality", "question", "domain", "rating", "reason"), "string"),
         "excluded": {"citation": "string", "reason": "string"},
         "searches": {"database": "string", "date": "string", "hits": "integer"},
     }
@@ -295,7 +299,25 @@ def curated_contract() -> Contract:
         from metanet.evidence.findings import data_error
 
         raise data_error(path.name, findings.faults)
-    return contract
+    return _with_optional(contract)
+
+
+@lru_cache(maxsize=1)
+def optional_resources() -> tuple[dict[str, Any], ...]:
+    """The descriptions of the tables that every review may have, as a descriptor states them."""
+    text = files("metanet.evidence").joinpath("optional_tables.json").read_text(encoding="utf-8")
+    return tuple(json.loads(text)["resources"])
+
+
+def _with_optional(contract: Contract) -> Contract:
+    """The contract with the optional tables that its descriptor does not describe itself."""
+    tables = dict(contract.tables)
+    roles = {table.role for table in tables.values()}
+    for resource in optional_resources():
+        made = _table(resource, Findings(), own=False)
+        if made is not None and made.file not in tables and made.role not in roles:
+            tables[made.file] = made
+    return Contract(MappingProxyType(tables), contract.source, contract.content)
 
 
 def contract_for(folder: Path, findings: Findings) -> Contract | None:
@@ -308,7 +330,8 @@ def contract_for(folder: Path, findings: Findings) -> Contract | None:
         return None
     if content == curated_contract().content:
         return curated_contract()
-    return read_contract(content, findings, own=True)
+    own = read_contract(content, findings, own=True)
+    return None if own is None else _with_optional(own)
 
 
 def read_contract(content: bytes, findings: Findings, *, own: bool) -> Contract | None:
@@ -338,12 +361,6 @@ def read_contract(content: bytes, findings: Findings, *, own: bool) -> Contract 
         if table is not None and table.file in tables:
             findings.cannot_read(DESCRIPTOR, f"describes {table.file} twice", "Keep one of the two")
         elif table is not None:
-            tables[table.file] = table
-    for resource in search.resources():
-        # Any folder may have these tables, whether its descriptor knows them or not.
-        if resource["path"] in tables or resource["metanet"]["role"] in {table.role for table in tables.values()}:
-            continue
-        if (table := _table(resource, findings, own=False)) is not None:
             tables[table.file] = table
     if len(findings.unreadable) == before:
         _check_roles(tables.values(), findings)
@@ -456,7 +473,7 @@ def _role(file: str, columns: Sequence[str]) -> str:
     if set(NEEDED["outcome"]) <= set(columns):
         return "outcome"
     # A table of one's own may bear the name of one of ours.
-    role = next((role for role, ours in search.FILES.items() if file == ours), "other")
+    role = stem if stem in OPTIONAL else "other"
     return role if {*NEEDED.get(role, ()), *_TYPES.get(role, ())} <= set(columns) else "other"
 
 
@@ -482,7 +499,7 @@ def _check_roles(tables: Any, findings: Findings) -> None:
     for role in ("studies", "arms"):
         if roles.count(role) != 1:
             findings.cannot_read(DESCRIPTOR, f"has {roles.count(role)} tables of the role {role!r}", "Describe exactly one")
-    for role in ("facts", *search.FILES):
+    for role in ("facts", *OPTIONAL):
         if roles.count(role) > 1:
             findings.cannot_read(DESCRIPTOR, f"has {roles.count(role)} tables of the role {role!r}", "Describe one at most")
     outcomes = [table.outcome for table in tables if table.role == "outcome"]

@@ -2,98 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, DataError, check_choice, shorten
 from metanet.base.groups import natural
+from metanet.base.results import records
 from metanet.base.untrusted import counted, html_block, html_table, html_text, literal, visible
 from metanet.base.whole_files import write_folder
 from metanet.evidence import rates as selecting
+from metanet.evidence.bias.filter import NOT_ASSESSED, BiasFilter
+from metanet.evidence.bias.result import RiskOfBias, assess, patients_of
 from metanet.evidence.checks.check import Reading, read_folder
-from metanet.evidence.contract import Column, Outcome, TableContract, contract_for, curated_contract
+from metanet.evidence.contract import Outcome, contract_for, curated_contract
 from metanet.evidence.findings import Findings, data_error
+from metanet.evidence.fingerprints import fingerprint_of
 from metanet.evidence.folders import DESCRIPTOR, given_path, is_curated, used_folder, whose
+from metanet.evidence.frames import columns_of, joint_columns, of_study, rate_columns, to_frame
+from metanet.evidence.grade import Body, Grade, grade_of
 from metanet.evidence.rates import POLICIES, row_labels, study_labels
 from metanet.evidence.reading.cells import Table
 from metanet.evidence.selection import COUNTS
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def dtype_of(column: Column) -> str:
-    """The dtype of a column. Whole numbers that may be missing are `Int64`, so that a year stays a year."""
-    if column.type == "number":
-        return "float64"
-    if column.type == "integer":
-        return "int64" if column.required else "Int64"
-    if column.type == "boolean":
-        return "bool" if column.required else "boolean"
-    return "str"
-
-
-def to_frame(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
-    """A frame of `rows` with the given columns and dtypes; missing text is empty text, not NaN."""
-    import pandas as pd
-
-    data: dict[str, Any] = {}
-    for name, dtype in columns.items():
-        values = [row.get(name) for row in rows]
-        if dtype == "str":
-            values = ["" if value is None else value for value in values]
-        elif dtype == "float64":
-            values = [float("nan") if value is None else value for value in values]
-        elif None in values and dtype in {"int64", "bool"}:
-            # A folder with a contract of its own may lack the column.
-            dtype = {"int64": "Int64", "bool": "boolean"}[dtype]
-        data[name] = pd.Series(values, dtype=cast("Any", dtype))
-    return pd.DataFrame(data, columns=list(columns))
-
-
-def columns_of(contract: TableContract) -> dict[str, str]:
-    """The columns of a table and their dtypes."""
-    return {column.name: dtype_of(column) for column in contract.columns}
-
-
-def joint_columns(contracts: Iterable[TableContract]) -> dict[str, str]:
-    """The columns of several tables in one, in the order in which they first occur."""
-    joint: dict[str, str] = {}
-    for contract in contracts:
-        for name, dtype in columns_of(contract).items():
-            if joint.setdefault(name, dtype) != dtype:
-                joint[name] = {"int64": "Int64", "bool": "boolean"}.get(dtype, joint[name])
-    return joint
-
-
-def fingerprint_of(evidence: Evidence, outcomes: Sequence[str], modalities: Collection[str] | None) -> str:
-    """SHA-256 over rows, studies, labels, definitions and published rates of `outcomes` and `modalities` (None: all)."""
-
-    def chosen(row: Mapping[Any, Any]) -> bool:
-        return modalities is None or row.get("modality_class") in modalities or row.get("modality") in modalities
-
-    rows = {name: [dict(row) for row in evidence._rows[name] if chosen(dict(row))] for name in outcomes}
-    studies = sorted({row["study_id"] for part in rows.values() for row in part})
-    about = evidence.studies[evidence.studies["study_id"].isin(studies)].to_dict("records")
-    published = [row for row in evidence.published.to_dict("records") if row.get("outcome") in outcomes and chosen(row)]
-    content = {
-        "rows": rows,
-        "studies": about,
-        "labels": [evidence._labels[study] for study in studies],
-        "outcomes": [asdict(evidence._outcomes[name]) for name in outcomes],
-        "unplaced": [evidence._unplaced.get(name, 0) for name in outcomes],
-        "published": published,
-        # Reports say which others there are.
-        "names": [list(evidence.outcome_names), {name: list(found) for name, found in evidence._modalities.items()}],
-    }
-    text = json.dumps(content, sort_keys=True, ensure_ascii=True, default=str)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 #: Columns in whose groups overlap can be decided separately.
@@ -121,8 +57,6 @@ class Evidence:
         Pooled rates that published reviews print; without rows where the folder has none.
     facts : pandas.DataFrame
         What each report states of its design, one row per report; without rows where the folder has none.
-    search_flow, excluded, searches : pandas.DataFrame
-        Numbers of the flow of the search, excluded reports, and searches of each database; without rows where the folder has none.
     fingerprint : str
         SHA-256 over the descriptor and the bytes of every table: equal for equal evidence.
     outcome_names, modality_classes : tuple of str
@@ -138,9 +72,6 @@ class Evidence:
     outcomes: pd.DataFrame
     published: pd.DataFrame
     facts: pd.DataFrame
-    search_flow: pd.DataFrame
-    excluded: pd.DataFrame
-    searches: pd.DataFrame
     fingerprint: str
     outcome_names: tuple[str, ...]
     modality_classes: tuple[str, ...]
@@ -162,6 +93,8 @@ class Evidence:
     _dropped: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict, repr=False)
     #: File name -> content, of evidence that has no folder.
     _files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    #: Rows of the tables that every review may have: role -> rows.
+    _optional: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict, repr=False)
     _parts: dict[tuple[Any, ...], str] = field(default_factory=dict, repr=False)
 
     @checked()
@@ -175,6 +108,9 @@ class Evidence:
         poolable_only: bool = True,
         certainty: str | None = None,
         within: str | None = None,
+        risk_of_bias: str | None = None,
+        not_assessed: str = "keep",
+        tool: str | None = None,
     ) -> pd.DataFrame:
         """The rows of one outcome that one analysis may pool, one per study arm.
 
@@ -198,12 +134,19 @@ class Evidence:
         within : {"modality_class", "modality"}, optional
             Decide on overlap in each modality class (or modality) by itself, so that each has the rows of a selection of its own.
             Two of them can then share patients. None decides among all rows.
+        risk_of_bias : str, optional
+            The worst overall risk of bias of a row: a level of the tool, such as "moderate" for ROBINS-I.
+        not_assessed : {"keep", "drop"}
+            With `risk_of_bias`: whether rows without an overall judgement are kept, and counted in a note, or left out.
+        tool : str, optional
+            The tool of the judgements, where several were used; levels of different tools are not compared.
 
         Returns
         -------
         pandas.DataFrame
             study, study_id, arm, modality, modality_class, events, total, year, unit, criteria, definition and the
             rest of the row, then what the study and the arm say about the patients. ``study`` is a unique label.
+            Where the risk of bias was judged by one tool, or `tool` names one: bias_overall and a column for each domain.
             ``.attrs``: outcome, label, direction, definition, policy, selection (the arguments), titles (of columns and
             definitions), notes (sentences), studies and counts (the labels of
             the rows, their events and totals, and those of a control group), and left_out (study, study_id, arm,
@@ -222,12 +165,16 @@ class Evidence:
         outcome = self.outcome(outcome)
         if within is not None:
             check_choice("within", within, WITHIN)
-        selection = self._select(outcome, modality, definition, overlap, bool(poolable_only), certainty, within)
+        bias = self._bias_filter(outcome, risk_of_bias, not_assessed, tool)
+        selection = self._select(outcome, modality, definition, overlap, bool(poolable_only), certainty, within, bias)
         about = self._outcomes[outcome]
         names = row_labels(selection.rows, self._labels)
         rows = [dict(row) | {"study": name} for row, name in zip(selection.rows, names, strict=True)]
-        frame = to_frame(rows, self._columns[outcome])
-        notes = list(selection.notes)
+        columns = dict(self._columns[outcome])
+        if bias is not None:
+            rows, columns = [row | bias.cells(row) for row in rows], columns | bias.columns()
+        frame = to_frame(rows, columns)
+        notes = [*selection.notes, *([] if bias is None else bias.notes(rows))]
         if self._unplaced.get(outcome):
             notes.append(
                 f"{counted(self._unplaced[outcome], 'row')} without a study or an arm in the tables could not be used; "
@@ -243,7 +190,7 @@ class Evidence:
             "definition": selection.definition,
             "definition_title": None if selection.definition is None else about.title_of(selection.definition),
             "policy": overlap,
-            "titles": dict(self._titles) | about.titles,
+            "titles": dict(self._titles) | about.titles | ({} if bias is None else bias.titles()),
             "selection": {
                 "outcome": outcome,
                 "modality": None if selection.modalities is None else list(selection.modalities),
@@ -252,7 +199,9 @@ class Evidence:
                 "poolable_only": bool(poolable_only),
                 "certainty": certainty,
                 "within": within,
-            },
+            }
+            | ({} if risk_of_bias is None else {"risk_of_bias": risk_of_bias, "not_assessed": not_assessed, "tool": _tool_of(bias)}),
+            "bias_tool": _tool_of(bias),
             "notes": notes,
             "studies": list(names),
             "counts": [[row[name] for name in COUNTS if name in frame.columns] for row in rows],
@@ -262,6 +211,72 @@ class Evidence:
             "fingerprint": self.fingerprint_of(outcome, selection.modalities),
         }
         return frame
+
+    def _bias_filter(self, outcome: str, floor: str | None, not_assessed: str, tool: str | None) -> BiasFilter | None:
+        """The judgements for an outcome; None where nothing asks for them, or several tools were used and none is named."""
+        used = {row["tool"] for row in self._optional.get("risk_of_bias", ())}
+        if floor is None and tool is None and len(used) != 1:
+            check_choice("not_assessed", not_assessed, NOT_ASSESSED)
+            return None
+        return BiasFilter(self.risk_of_bias(tool, outcome), floor, not_assessed)
+
+    @checked()
+    def risk_of_bias(self, tool: str | None = None, outcome: str | None = None) -> RiskOfBias:
+        """The judgements of the risk of bias, from risk_of_bias.csv.
+
+        Parameters
+        ----------
+        tool : str, optional
+            The tool, by its word or name ("robins_i", "ROBINS-I"); needed where several were used.
+        outcome : str, optional
+            The outcome: its own judgements go before those of the study as a whole. None takes those of whole studies.
+
+        Returns
+        -------
+        RiskOfBias
+            The judgement of each study and domain, the overall one, the agreement of the assessors and what they left unresolved.
+            Without any judgement, its ``reason`` says so.
+
+        Raises
+        ------
+        ArgumentError
+            An unknown tool or outcome, or several tools and none named.
+        """
+        name = None if outcome is None else self.outcome(outcome)
+        rows = self._optional.get("risk_of_bias", ())
+        return assess(
+            rows, tool=tool, outcome=name, labels=self._labels, patients=patients_of(records(self.arms), self._rows) if rows else {}
+        )
+
+    @checked()
+    def grade(self, outcome: str, modality: str, definition: str | None = None, question: str = "rate") -> Grade:
+        """The certainty of one body of evidence by GRADE, from the ratings in certainty.csv.
+
+        Parameters
+        ----------
+        outcome : str
+            The outcome, by its name or label.
+        modality : str
+            A modality class or a modality; of a contrast two of them, such as "TACE versus PRRT".
+        definition : str, optional
+            The definition of the outcome; None takes the ratings of its default.
+        question : {"rate", "contrast"}
+            How often the outcome occurs in treated patients, or one modality against another.
+
+        Returns
+        -------
+        Grade
+            The level, its start, and the ratings with their reasons. Nothing is rated here: where people rated nothing, or not all
+            five domains, its ``reason`` says so.
+
+        Raises
+        ------
+        ArgumentError
+            A word that is not known.
+        """
+        about = self._outcomes[self.outcome(outcome)]
+        body = Body(about.name, modality, definition, question).checked(self.arms, about)
+        return grade_of(self._optional.get("certainty", ()), body, about.default_family)
 
     @checked()
     def poolable(self, definition: str | None = None, overlap: str = "keep_largest") -> pd.DataFrame:
@@ -369,6 +384,10 @@ class Evidence:
             self._parts[key] = fingerprint_of(self, names, chosen)
         return self._parts[key]
 
+    def optional_rows(self, role: str) -> tuple[Mapping[str, Any], ...]:
+        """The rows of a table that a review may have, column -> value (empty: None); none where the folder has no such table."""
+        return self._optional.get(role, ())
+
     @checked()
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the tables into a folder, which `load_evidence` and ``metanet report --data`` read.
@@ -434,6 +453,7 @@ class Evidence:
         poolable_only: bool,
         certainty: str | None,
         within: str | None = None,
+        bias: BiasFilter | None = None,
     ) -> selecting.Selection:
         about = self._outcomes[outcome]
         modalities = selecting.resolve_modalities(modality, self._modalities)
@@ -454,6 +474,7 @@ class Evidence:
             poolable_only=poolable_only,
             certainty=certainty,
             within=within,
+            fate=None if bias is None else bias.fate,
         )
 
     def _left_out(self, outcome: str, selection: selecting.Selection) -> list[dict[str, Any]]:
@@ -476,44 +497,9 @@ class Evidence:
         return sorted(out, key=lambda entry: (natural(entry["study"]), natural(entry["arm"])))
 
 
-# The columns of `rates` that come first, in this order; the moderators of the arms follow.
-_LEADING = {
-    "study": "str",
-    "study_id": "str",
-    "arm": "str",
-    "modality": "str",
-    "modality_class": "str",
-    "events": "int64",
-    "total": "int64",
-    "year": "int64",
-    "unit": "str",
-    "criteria": "str",
-    "definition": "str",
-    "timepoint_months": "float64",
-    "certainty": "str",
-    "source_kind": "str",
-    "source": "str",
-    "source_locator": "str",
-    "derived": "bool",
-    "derivation": "str",
-    "printed": "str",
-    "double_extracted": "bool",
-    "poolable": "bool",
-    "overlap_group": "str",
-    "note": "str",
-}
-#: Those of them that a lean selection has even where the tables have no such column.
-_ALWAYS = frozenset({"study", "year", "poolable"})
-# What a study says that may move a rate; its citation is in `studies`.
-_FROM_STUDY = ("design", "country", "enrol_start", "enrol_end", "doi", "pmid")
-#: Columns of studies that say who a report is by and where it is. Every other one is of the review itself, and travels with the rates.
-_CITATION = frozenset({"study_id", "label", "first_author", "year", "title", "journal", "centre", "overlap_group"})
-
-
-def _of_study(studies: TableContract, arms: TableContract) -> tuple[str, ...]:
-    """The columns of studies that travel with the rates: the common ones, then those that a review added and arms do not have."""
-    known = {*_CITATION, *_FROM_STUDY, *_LEADING, *arms.column_names}
-    return (*_FROM_STUDY, *(name for name in studies.column_names if name not in known))
+def _tool_of(bias: BiasFilter | None) -> str | None:
+    """The word of the tool of the judgements that are used."""
+    return None if bias is None or bias.tool is None else bias.tool.key
 
 
 #: Folder -> its signature and what was loaded from it, see `hold_evidence`.
@@ -595,7 +581,7 @@ def assemble(reading: Reading) -> Evidence:
     studies, arms = tables.studies, tables.arms
     study_rows = {row.values["study_id"]: row.values for row in studies.rows}
     arm_rows = {(row.values["study_id"], row.values["arm"]): row.values for row in arms.rows}
-    from_study = _of_study(studies.contract, arms.contract)
+    from_study = of_study(studies.contract, arms.contract)
     rows = {table.contract.outcome: _joined(table, study_rows, arm_rows, from_study) for table in tables.outcomes}
     contracts = {table.contract.outcome: table.contract for table in tables.outcomes}
     modalities = _modality_words(arms)
@@ -609,9 +595,6 @@ def assemble(reading: Reading) -> Evidence:
         outcomes=to_frame(long, {"outcome": "str"} | joint_columns(contracts.values())),
         published=_frame_of(tables.published),
         facts=_frame_of(tables.facts),
-        search_flow=_frame_of(tables.search_flow),
-        excluded=_frame_of(tables.excluded),
-        searches=_frame_of(tables.searches),
         fingerprint=reading.digest,
         outcome_names=tuple(rows),
         modality_classes=tuple(modalities),
@@ -620,12 +603,13 @@ def assemble(reading: Reading) -> Evidence:
         _outcomes={name: contract.as_outcome() for name, contract in contracts.items()},
         _labels=study_labels(study_rows.values()),
         _modalities=modalities,
-        _columns={name: _rate_columns(studies.contract, arms.contract, contract, lean) for name, contract in contracts.items()},
+        _columns={name: rate_columns(studies.contract, arms.contract, contract, lean) for name, contract in contracts.items()},
         _titles={
             c.name: c.heading
             for table in (*tables.outcomes, *([] if tables.facts is None else [tables.facts]), arms, studies)
             for c in table.contract.columns
         },
+        _optional={role: tuple(row.values for row in table.rows) for role, table in tables.optional.items()},
         _aliases=tuple(column.name for column in arms.contract.columns if column.extra.get("alias")),
         _unplaced={t.contract.outcome: len(t.rows) - len(rows[t.contract.outcome]) for t in tables.outcomes},
     )
@@ -666,22 +650,6 @@ def _joined(
         kept = {name: study.get(name) for name in ("year", "overlap_group", *from_study)}
         joined.append(dict(arm) | kept | {"poolable": True} | dict(own))
     return tuple(joined)
-
-
-def _rate_columns(studies: TableContract, arms: TableContract, outcome: TableContract, lean: bool) -> dict[str, str]:
-    """The columns of the rates of an outcome: the common ones (`lean`: those that the tables have), then what its tables add."""
-    columns = dict(_LEADING)
-    if lean:
-        known = {name for contract in (studies, arms, outcome) for name in contract.column_names}
-        columns = {name: dtype for name, dtype in _LEADING.items() if name in known or name in _ALWAYS}
-    for contract, names in ((studies, _of_study(studies, arms)), (arms, arms.column_names), (outcome, outcome.column_names)):
-        for name in names:
-            column = contract.column(name)
-            if column is not None and name not in columns:
-                # Moderators go into arrays, where a missing whole number has to be NaN.
-                dtype = dtype_of(column)
-                columns[name] = "float64" if dtype == "Int64" else dtype
-    return columns
 
 
 def _modality_words(arms: Table) -> dict[str, tuple[str, ...]]:

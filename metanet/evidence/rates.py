@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -187,10 +187,13 @@ def select(
     poolable_only: bool,
     certainty: str | None,
     within: str | None = None,
+    fate: Callable[[Record], str | None] | None = None,
 ) -> Selection:
     """The rows of one outcome that fit; the arguments are those of `Evidence.rates`, already checked.
 
-    The order is: modality, definition, poolable, certainty, one row for each arm, overlap. Overlap comes last, so that
+    `fate` gives the reason for which a row is left out for its risk of bias, or None.
+
+    The order is: modality, definition, poolable, certainty, risk of bias, one row for each arm, overlap. Overlap comes last, so that
     a report excluded for another reason cannot displace an included one.
     """
     notes: list[str] = []
@@ -217,6 +220,8 @@ def select(
                 if CERTAINTIES.index(row["certainty"]) < floor
             }
         )
+    if fate is not None:
+        sieve.keep({i: reason for i, row in enumerate(sieve.rows) if (reason := fate(row)) is not None})
     sieve.keep(_one_row_per_arm(sieve.rows, outcome, definitions))
     kept, displaced, crowded = _choose_within(sieve.rows, overlap, within)
     sieve.left_out += [

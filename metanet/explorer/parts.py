@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import hashlib
 from collections.abc import Iterable
 from importlib.resources import files
 
@@ -13,6 +13,7 @@ from metanet.explorer.view import View
 from metanet.figures.forest.forest import forest
 from metanet.figures.page.canvas import bare_figures
 from metanet.figures.page.save import svg_image
+from metanet.figures.page.svg import inline
 from metanet.models.results.pooled import Pooled
 
 #: Widgets have the line height of a button; text that runs over several lines needs its own.
@@ -77,7 +78,7 @@ def lines(text: str) -> str:
 
 
 def figure(view: View) -> str:
-    """The forest plot as an image, which can neither run nor fetch anything; empty where there is no result."""
+    """The forest plot as a drawing in the page, whose text can be selected; empty where there is no result."""
     if view.fit is None:
         return ""
     with bare_figures():
@@ -86,12 +87,9 @@ def figure(view: View) -> str:
     width, height = (side / axes.figure.dpi for side in (axes.figure.bbox.width, axes.figure.bbox.height))
     # As high as its place, and in a low place no smaller than can be read.
     fitting = f"max({_LOW * width:.2f}in, calc(var(--metanet-height, 200em) * {width / height:.4f}))"
-    size = f"display:block;width:min(100%, {width:.2f}in, {fitting});min-width:{_SHRUNK * width:.2f}in"
-    data = base64.b64encode(image).decode("ascii")
-    return (
-        f"<div class='metanet-figure' tabindex='0'>"
-        f"<img style='{size};background:white' alt='{html_text(text)}' src='data:image/svg+xml;base64,{data}'></div>"
-    )
+    size = f"display:block;height:auto;width:min(100%, {width:.2f}in, {fitting});min-width:{_SHRUNK * width:.2f}in"
+    mark = f"m{hashlib.sha256(image).hexdigest()[:12]}"
+    return f"<div class='metanet-figure {NO_MATH}' tabindex='0'>{inline(image, text, mark, f'{size};background:white')}</div>"
 
 
 def message(sentences: Iterable[str]) -> str:

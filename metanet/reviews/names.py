@@ -8,7 +8,7 @@ import unicodedata
 
 from metanet.base.errors import ArgumentError, shorten
 from metanet.base.untrusted import formula_like, harmful, visible
-from metanet.evidence.search.tables import FILES
+from metanet.evidence.contract import OPTIONAL
 
 #: Names that Windows keeps for devices, with any ending.
 RESERVED = frozenset(
@@ -16,7 +16,7 @@ RESERVED = frozenset(
     | {f"{port}{number}" for port in ("com", "lpt") for number in [*range(10), "¹", "²", "³"]}
 )
 #: Names of the other files of a folder of evidence.
-_TAKEN = frozenset({"studies", "arms", "published_pooled", "datapackage", "readme", *FILES})
+_TAKEN = frozenset({"studies", "arms", "published_pooled", "datapackage", "readme", *OPTIONAL})
 _OUTCOME = re.compile(r"[a-z][a-z0-9_]*")
 _TYPED_OUTCOME = re.compile(r"[A-Za-z][A-Za-z0-9 _-]*")
 _STUDY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")

@@ -146,9 +146,11 @@ The first checks the tables and names every fault by file, line and column. The 
 2. One row per report in `studies.csv`, one per arm in `arms.csv`, one per arm in the table of each outcome:
 {outcomes}
 3. {modalities}
-4. `metanet import` fills the tables from a file of RevMan, from Covidence or from another CSV; it takes the invented rows out.
+4. `risk_of_bias.csv` is for judgements of the risk of bias, a row per study, domain and assessor, and `certainty.csv` for ratings by
+   GRADE, a row per outcome, modality and domain. Without rows the reports say "not assessed".
 5. `search_flow.csv` has the numbers of the PRISMA 2020 flow diagram, `excluded.csv` the reports that were read in full and excluded,
    `searches.csv` the search of each database. Fill them, or delete the files; `mn.prisma_flow(evidence).figure()` draws the diagram.
+6. `metanet import` fills the tables from a file of RevMan, from Covidence or from another CSV; it takes the invented rows out.
 
 Each further outcome needs a table of its own: copy the description of one in `extracted_data/datapackage.json` and change
 `name`, `path`, `outcome` and `label`. `direction` says what is good: `higher_is_better` or `lower_is_better`.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from metanet.evidence.search import tables as search
+from metanet.evidence.contract import optional_resources
 
 _KEY = {"required": True, "pattern": "[A-Za-z][A-Za-z0-9_-]*", "maxLength": 64}
 _KEY_IN_WORDS = {"pattern_in_words": "letters, digits, hyphen and underscore, beginning with a letter, so that it can name a file"}
@@ -35,7 +35,7 @@ def descriptor(title: str, outcomes: Sequence[NewOutcome], modalities: Sequence[
         "title": title,
         "description": "Counts per study arm, extracted by people, with the place where each was read.",
         "version": "0.1.0",
-        "resources": [_studies(), _arms(modalities), *(outcome_resource(outcome) for outcome in outcomes), *search.resources()],
+        "resources": [_studies(), _arms(modalities), *(outcome_resource(outcome) for outcome in outcomes), *optional_resources()],
     }
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked
 from metanet.base.display import in_sentence, level_text, sentence_case, title_of
-from metanet.base.errors import ArgumentError
-from metanet.base.results import plain
+from metanet.base.errors import ArgumentError, as_given
+from metanet.base.results import Result, plain
 from metanet.base.untrusted import NO_MATH, html_text, visible
 from metanet.evidence.selection import selection_of
 from metanet.models.options import PRESET_TITLE
@@ -137,6 +137,31 @@ def paragraph(text: str) -> Text:
 
 
 @checked()
-def analysis_heading(title: str, text: str) -> Text:
-    """A title and what the analysis shows."""
+def analysis_heading(title: str, text: Any) -> Text:
+    """A title and what the analysis shows.
+
+    Parameters
+    ----------
+    title
+        The title.
+    text
+        A text, or a result: its sentence, without what its card says as notes, so that a page says nothing twice.
+
+    Returns
+    -------
+    Text
+        What a notebook shows.
+
+    Raises
+    ------
+    ArgumentError
+        Neither a text nor a result.
+    """
+    if isinstance(text, Result):
+        said = text.sentence()
+        for note in text.notes:
+            said = said.replace(note, "")
+        return Text(title, " ".join(said.split()))
+    if not isinstance(text, str):
+        raise ArgumentError(f"text={as_given(text)} must be a text or a result.")
     return Text(title, text)

@@ -7,7 +7,6 @@ from typing import Any
 from metanet.base.arguments import checked
 from metanet.base.display import plural
 from metanet.base.groups import natural
-from metanet.base.results import records
 from metanet.base.untrusted import visible
 from metanet.evidence.search.identities import folded
 from metanet.evidence.search.tables import EXCLUDED, SEARCHES
@@ -35,8 +34,7 @@ def excluded_table(evidence: Tables) -> Table:
         Citation, identifiers and note of each report, under its reason; the most frequent reason first. Without rows where the review
         has no such table.
     """
-    frame = evidence_of(evidence).excluded
-    rows = [{str(key): _text(value) for key, value in row.items()} for row in records(frame)]
+    rows = [{key: _text(value) for key, value in row.items()} for row in evidence_of(evidence).optional_rows("excluded")]
     stages = {row.get("stage") or "full_text" for row in rows}
     names: dict[tuple[str, str], str] = {}
     counts: dict[tuple[str, str], int] = {}
@@ -72,7 +70,7 @@ def _key(row: dict[str, str]) -> tuple[str, str]:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None or value != value else str(value)
+    return "" if value is None else str(value)
 
 
 def _identifiers(row: dict[str, str]) -> Cell:
@@ -100,7 +98,7 @@ def searches_table(evidence: Tables) -> Table:
     ----------
     Rethlefsen et al. (2021), PRISMA-S, doi:10.1186/s13643-020-01542-z.
     """
-    rows = records(evidence_of(evidence).searches)
+    rows = evidence_of(evidence).optional_rows("searches")
     columns = [
         Column("Database", ("database",)),
         Column("Platform", ("platform",)),

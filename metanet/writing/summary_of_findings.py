@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from metanet.base.arguments import checked, level
-from metanet.base.display import PARTED, TOO_WIDE, in_sentence, interval_kind, level_text, scale_of
+from metanet.base.display import PARTED, TOO_WIDE, in_sentence, interval_kind, level_text, scale_of, sentence_case
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.untrusted import listing
-from metanet.diagnostics.spread.grade import OPEN, grade_facts
+from metanet.diagnostics.spread.grade import grade_facts
 from metanet.evidence.evidence import Evidence
+from metanet.evidence.grade import NOT_ASSESSED, Grade
 from metanet.evidence.sources import Tables, evidence_of, modality_of
 from metanet.models.pooling.pool import pool
 from metanet.models.results.pooled import Pooled
@@ -74,7 +75,7 @@ def summary_of_findings(
     Table
         Outcome, studies (arms), events/total, median and population-averaged rate of one pooled result, each with its interval
         (where nothing was pooled the observed rate in place of the median), prediction interval, facts on inconsistency and
-        imprecision, and the certainty of the evidence, left to the reviewers.
+        imprecision, and the certainty of the evidence as people rated it (certainty.csv), with their reasons as footnotes.
 
     Raises
     ------
@@ -83,8 +84,8 @@ def summary_of_findings(
 
     Notes
     -----
-    The table judges no domain; that is left to the reviewers. The population average is the expected number of events in 1000
-    patients of all studies together; the median is the rate of a typical study.
+    The table judges no domain: it adds up the ratings of the reviewers, and says "not assessed" where there are none. The population
+    average is the expected number of events in 1000 patients of all studies together; the median is the rate of a typical study.
 
     References
     ----------
@@ -99,7 +100,7 @@ def summary_of_findings(
     given = dict(definitions or {})
     for name in given:
         check_choice("definitions", name, chosen)
-    rows, fits, notes, without = [], [], Notes(), []
+    rows, fits, notes, without, footnotes = [], [], Notes(), [], Footnotes()
     for name in chosen:
         rates = evidence.rates(name, modality=modality, definition=given.get(name), overlap=overlap, certainty=certainty)
         title = str(rates.attrs["label"])
@@ -109,7 +110,8 @@ def summary_of_findings(
             without.append(title)
             continue
         fit = pool(rates, model=model, level=level)
-        rows.append(_row(title, rates, fit, per))
+        grade = evidence.grade(name, modality, rates.attrs["definition"])
+        rows.append([*_row(title, rates, fit, per), footnotes.cell(grade)])
         fits.append(fit)
         if fit.status == "pooled":
             notes.add(title, (*rates.attrs["notes"], *fit.notes))
@@ -129,11 +131,8 @@ def summary_of_findings(
         Column("Imprecision", ("imprecision",), "text", "Facts for the judgement"),
         Column("Certainty of the evidence (GRADE)", ("grade",)),
     ]
-    lines = [
-        *_reading(fits),
-        "The table contains no judgements; the reviewers also judge risk of bias, indirectness and publication bias.",
-        *method_sentences(fits),
-    ]
+    lines = [*_reading(fits), footnotes.sentence(), *method_sentences(fits)]
+    lines += footnotes.lines()
     if without:
         lines.append(f"No study of this modality: {listing(without, 30)}.")
     return made(
@@ -144,6 +143,44 @@ def summary_of_findings(
         [*lines, *notes.lines()] if rows else lines[2:],
         words=_words(rows, fits, per),
     )
+
+
+class Footnotes:
+    """The reasons of ratings under letters, each once."""
+
+    def __init__(self) -> None:
+        self._letters: dict[str, str] = {}
+        self._levels: list[bool] = []
+
+    def cell(self, grade: Grade) -> Cell:
+        """The level with its signs and the letters of its reasons."""
+        self._levels.append(grade.level is not None)
+        if grade.level is None:
+            return text_cell(NOT_ASSESSED if not grade.to_frame().shape[0] else grade.reason)
+        found = []
+        for domain, steps, reason in grade.changes:
+            text = f"{sentence_case(domain)} ({steps:+d}): {reason}".replace("(-", "(−")
+            found.append(self._letters.setdefault(text, _letter(len(self._letters))))
+        return text_cell(f"{grade.symbols} {grade.level}" + (f" {', '.join(found)}" if found else ""))
+
+    def sentence(self) -> str:
+        """Who judges what."""
+        if any(self._levels):
+            return (
+                "Certainty by GRADE, as the reviewers rated it: rates of treated patients start high, and each domain may lower "
+                "the level; letters name the reasons below."
+            )
+        return "The table contains no judgements; the reviewers also judge risk of bias, indirectness and publication bias."
+
+    def lines(self) -> list[str]:
+        """Letters and reasons."""
+        return [f"{letter}. {text.rstrip('.')}." for text, letter in self._letters.items()]
+
+
+def _letter(place: int) -> str:
+    """a, b, ... z, aa, ab ..."""
+    first, last = divmod(place, 26)
+    return (_letter(first - 1) if first else "") + chr(ord("a") + last)
 
 
 def _outcomes(evidence: Evidence, outcomes: Any, modality: object) -> list[str]:
@@ -186,7 +223,6 @@ def _row(title: str, rates: pd.DataFrame, fit: Pooled, per: int) -> list[Cell]:
         text_cell(status_text(fit)),
         text_cell(_short(facts, "inconsistency", fit)),
         text_cell(_short(facts, "imprecision", fit)),
-        text_cell(OPEN),
     ]
 
 

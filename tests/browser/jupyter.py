@@ -92,4 +92,4 @@ def open_explorer(page, address):
     # The first cell is text, the second makes the explorer.
     page.click(RUN)
     page.click(RUN)
-    page.wait("!!document.querySelector('.metanet-explorer img')?.complete", "the explorer")
+    page.wait("!!document.querySelector('.metanet-explorer .metanet-figure svg')", "the explorer")

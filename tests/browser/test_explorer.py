@@ -22,7 +22,8 @@ IN = "document.querySelector('.metanet-explorer')"
 ROWS = f"""Object.fromEntries([...{IN}.querySelectorAll('.metanet-pairs > div')].map(
     r => [r.querySelector('strong').textContent, r.querySelector('.metanet-value').textContent]))"""
 CODE = f"{IN}.querySelector('.metanet-code').textContent"
-IMAGE = f"{IN}.querySelector('img').src"
+DRAWING = f"{IN}.querySelector('.metanet-figure svg')"
+IMAGE = f"{DRAWING}.outerHTML"
 
 #: Text and ground of every element of the cards that holds text of its own; the ground is what its ancestors lay under it.
 CONTRASTS = r"""(() => {
@@ -77,8 +78,8 @@ MISPLACED = f"""(() => {{
         const list = {IN}.querySelector(`.metanet-${{name}}`);
         if (list.scrollWidth > list.clientWidth + 1) wrong.push(`the ${{name}} scroll sideways`);
     }}
-    const image = {IN}.querySelector('img');
-    const share = image.clientWidth / image.naturalWidth;
+    const image = {DRAWING};
+    const share = image.getBoundingClientRect().width / (parseFloat(image.getAttribute('width')) * 4 / 3);
     if (share < 0.5 || share > 1.01) wrong.push(`the figure is shown at ${{share}} of its size`);
     return wrong;
 }})()"""
@@ -86,7 +87,7 @@ MISPLACED = f"""(() => {{
 PLACES = f"""(() => {{
     const room = document.querySelector('.jp-NotebookPanel .jp-WindowedPanel-outer').getBoundingClientRect();
     const [card, figure] = ['.metanet-card', '.metanet-figure'].map(n => {IN}.querySelector(n).getBoundingClientRect());
-    return [room.top <= card.top, figure.bottom <= room.bottom, figure.height, {IN}.querySelector('img').clientHeight];
+    return [room.top <= card.top, figure.bottom <= room.bottom, figure.height, {DRAWING}.getBoundingClientRect().height];
 }})()"""
 #: Two frames of the browser: what was sent is laid out.
 FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -122,7 +123,7 @@ def shows(page, fit):
 
 def new_image(page, old):
     """Wait for another figure than `old`, and give its address."""
-    return page.wait(f"{IMAGE} !== {json.dumps(old)} && {IN}.querySelector('img').complete && {IMAGE}", "a figure")
+    return page.wait(f"{DRAWING} && {IMAGE} !== {json.dumps(old)} && {IMAGE}", "a figure")
 
 
 def faults(page):
@@ -195,7 +196,7 @@ SHOWN = f"""(() => {{
     const menus = [...{IN}.querySelectorAll('select')].map(s => [plain(s.labels[0].textContent), plain(s.selectedOptions[0].text)]);
     const boxes = [...{IN}.querySelectorAll('.metanet-list input')].map(
         b => [plain(b.closest('label').textContent), b.checked]);
-    return {{menus: Object.fromEntries(menus), boxes, code: {CODE}, card: {ROWS}, alt: {IN}.querySelector('img')?.alt ?? ''}};
+    return {{menus: Object.fromEntries(menus), boxes, code: {CODE}, card: {ROWS}, alt: {DRAWING}?.getAttribute('aria-label') ?? ''}};
 }})()"""
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 
 import metanet as mn
 from metanet.base.errors import DataError
+from metanet.evidence.contract import optional_resources
 from metanet.evidence.search.identities import RULES
 from metanet.evidence.search.numbers import read_numbers
-from metanet.evidence.search.tables import FILES, NUMBERS, resources
+from metanet.evidence.search.tables import EXCLUDED as EXCLUDED_CSV, FLOW as FLOW_CSV, NUMBERS, SEARCHED, SEARCHES
 
 from .search import FLOW, TEMPLATE, UPDATED, excluded_csv, flow_csv, searches_csv, text_of
 
@@ -171,8 +173,9 @@ def test_the_template_of_the_r_package_is_a_table_as_it_is(folder):
     folder.files["search_flow.csv"] = TEMPLATE
     assert found(folder) == ([], [])
     evidence = folder.load()
-    assert list(evidence.search_flow.columns) == ["data", "node", "box", "description", "boxtext", "tooltips", "url", "n"]
-    assert dict(zip(evidence.search_flow["data"], evidence.search_flow["n"], strict=True))["duplicates"] == "70"
+    rows = evidence.optional_rows("search_flow")
+    assert list(rows[0]) == ["data", "node", "box", "description", "boxtext", "tooltips", "url", "n"]
+    assert {row["data"]: row["n"] for row in rows}["duplicates"] == "70"
 
 
 def test_a_column_that_is_missing_is_named(folder):
@@ -258,7 +261,7 @@ def test_reports_of_the_meta_analysis_are_those_with_a_row_that_may_be_pooled(fo
 def test_a_folder_without_these_tables_is_as_before(folder):
     assert not folder.validate().notices
     evidence = folder.load()
-    assert not len(evidence.search_flow) + len(evidence.excluded) + len(evidence.searches)
+    assert not any(evidence.optional_rows(role) for role in SEARCHED)
 
 
 def test_the_tables_are_in_the_fingerprint_and_are_saved(folder, tmp_path):
@@ -267,10 +270,10 @@ def test_the_tables_are_in_the_fingerprint_and_are_saved(folder, tmp_path):
     folder.files["searches.csv"] = searches_csv([("MEDLINE", "400")])
     evidence = folder.load()
     assert evidence.fingerprint != before
-    assert (len(evidence.excluded), list(evidence.searches["hits"])) == (43, [400])
+    assert (len(evidence.optional_rows("excluded")), evidence.optional_rows("searches")[0]["hits"]) == (43, 400)
     saved = mn.load_evidence(evidence.save(tmp_path / "saved"))
     assert saved.fingerprint == evidence.fingerprint
-    assert saved.search_flow.equals(evidence.search_flow)
+    assert saved.optional_rows("search_flow") == evidence.optional_rows("search_flow")
 
 
 def test_a_file_that_is_nearly_called_so_is_a_notice(folder):
@@ -285,11 +288,11 @@ def test_a_descriptor_of_its_own_may_describe_other_tables_under_these_names(fol
     folder.files["datapackage.json"] = json.dumps(curated_descriptor).encode()
     folder.files["excluded.csv"] = b"who\nme\n"
     assert folder.validate().ok
-    assert not len(folder.load().excluded)
+    assert not folder.load().optional_rows("excluded")
 
 
 def test_words_of_a_review_for_its_reasons_are_those_of_its_descriptor(folder, curated_descriptor):
-    mine = resources()[1]
+    mine = deepcopy(next(resource for resource in optional_resources() if resource["name"] == "excluded"))
     next(f for f in mine["schema"]["fields"] if f["name"] == "reason")["constraints"]["enum"] = ["No rate"]
     curated_descriptor["resources"].append(mine)
     folder.files["datapackage.json"] = json.dumps(curated_descriptor).encode()
@@ -305,7 +308,7 @@ def curated_descriptor():
     return json.loads((curated_folder() / "datapackage.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("file", FILES.values())
+@pytest.mark.parametrize("file", [FLOW_CSV, EXCLUDED_CSV, SEARCHES])
 def test_one_table_of_the_search_is_checked_alone(folder, file):
     flow_of(folder).files["excluded.csv"] = excluded_csv(EXCLUDED)
     folder.files["searches.csv"] = searches_csv([("MEDLINE", "400")])

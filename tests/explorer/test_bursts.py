@@ -38,7 +38,7 @@ def drawn(monkeypatch):
 
     def figure(view):
         seen.append(view)
-        return "" if view.fit is None else f"<img alt='{html.escape(view.code)}'>"
+        return "" if view.fit is None else f'<svg aria-label="{html.escape(view.code)}">'
 
     monkeypatch.setattr(parts, "figure", figure)
     return seen
@@ -88,7 +88,7 @@ def disagreements(explorer: Explorer, browser: Browser, *, runs=False):
         wrong.append("the card")
     if explorer.fit.to_dict() != mn.pool(explorer.rates, **view.options).to_dict():
         wrong.append("the result is not that of the rows")
-    text = html.unescape(re.findall(r"alt='([^']*)'", figure)[0])
+    text = html.unescape(re.findall(r'aria-label="([^"]*)"', figure)[0])
     if text != explorer.code and f"{100 * explorer.fit.estimate:.1f}" not in text:
         wrong.append("the figure")
     if runs:

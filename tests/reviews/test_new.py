@@ -25,16 +25,8 @@ def files(folder):
 
 
 def test_a_review_has_tables_their_contract_notebooks_a_plan_and_a_readme(fresh):
-    names = (
-        "arms.csv",
-        "datapackage.json",
-        "harm.csv",
-        "response.csv",
-        "studies.csv",
-        "search_flow.csv",
-        "excluded.csv",
-        "searches.csv",
-    )
+    names = ("arms.csv", "certainty.csv", "datapackage.json", "excluded.csv", "harm.csv", "response.csv", "risk_of_bias.csv",
+             "search_flow.csv", "searches.csv", "studies.csv")  # fmt: skip
     tables = [f"extracted_data/{name}" for name in names]
     books = sorted(f"analyses/{name}" for name in NAMES)
     assert files(fresh) == sorted([".gitignore", "README.md", "analyses/plans/review.toml", *books, *tables])
@@ -44,6 +36,16 @@ def test_a_review_validates_without_a_notice(fresh):
     found = mn.validate(fresh / "extracted_data")
     assert found.ok
     assert not found.notices
+
+
+def test_the_table_of_the_risk_of_bias_is_described_and_empty(fresh):
+    data = fresh / "extracted_data"
+    (described,) = (
+        each for each in json.loads((data / "datapackage.json").read_text())["resources"] if each["name"] == "risk_of_bias"
+    )
+    columns = [field["name"] for field in described["schema"]["fields"]]
+    assert (data / "risk_of_bias.csv").read_text() == ",".join(columns) + "\n"
+    assert "was not assessed" in mn.load_evidence(data).risk_of_bias().sentence()
 
 
 def test_the_invented_studies_say_so_in_every_table_that_has_room_for_it(fresh):
@@ -205,7 +207,7 @@ def test_a_folder_that_not_every_system_can_have_is_refused(tmp_path, name):
             "con",
             "LPT1",
         ),
-        *("studies", "arms", "datapackage", "published pooled", "x" * 61, "<b>", "Ünicode"),
+        *("studies", "arms", "datapackage", "published pooled", "risk of bias", "x" * 61, "<b>", "Ünicode"),
     ],
 )
 @pytest.mark.parametrize("argument", ["outcomes", "harms"])

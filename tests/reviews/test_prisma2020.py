@@ -46,7 +46,7 @@ def test_a_number_that_cannot_be_read_is_refused(review):
 def test_numbers_that_are_there_are_not_overwritten(review):
     review.take("prisma2020", TEMPLATE)
     assert review.take("prisma2020", TEMPLATE).added == ((FLOW, 11),)
-    with pytest.raises(DataError, match="Delete search_flow.csv first"):
+    with pytest.raises(DataError, match=r"Delete search_flow\.csv first"):
         review.take("prisma2020", TEMPLATE.replace(b"html,400", b"html,410").replace(b"html,350", b"html,360"))
 
 

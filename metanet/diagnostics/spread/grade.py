@@ -1,4 +1,4 @@
-"""A worksheet for GRADE: the facts on inconsistency and imprecision filled in, the judgement left to people."""
+"""A worksheet for GRADE: facts on four domains filled in, the judgement left to people."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 from metanet.base.arguments import rate
 from metanet.base.display import POINTS, RATE, TOO_WIDE, in_sentence, level_text, number, p_value, per_cent, plural, title_of
 from metanet.base.untrusted import listing
+from metanet.diagnostics.bias.small_study_effects import small_study_effects
 from metanet.models.comparison.result import Comparison
 from metanet.models.regression.result import Regression
 from metanet.models.results.pooled import Pooled
-from metanet.models.results.units import counted_units
+from metanet.models.results.units import counted_units, units_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 #: The entry of a judgement that is left to the reviewers.
 OPEN = "to be judged by the reviewers"
+#: Tests of small-study effects have little power on fewer studies, so none is printed.
+LEAST_FOR_ASYMMETRY = 10
+_UNSPECIFIED = "unspecified"
 
 
 def grade_facts(
@@ -47,6 +51,8 @@ def grade_facts(
         decision = rate("decision", decision)
     rows = [("inconsistency", *row, OPEN) for row in _inconsistency(fit, subgroups, moderators or {})]
     rows += [("imprecision", *row, OPEN) for row in _imprecision(fit, decision)]
+    rows += [("indirectness", *row, OPEN) for row in _indirectness(fit.studies)]
+    rows += [("publication bias", *row, OPEN) for row in _publication_bias(fit)]
     return pd.DataFrame(rows, columns=["domain", "question", "fact", "judgement"])
 
 
@@ -136,6 +142,44 @@ def _imprecision(fit: Pooled, decision: float | None) -> list[tuple[str, str]]:
             )
         )
     return rows
+
+
+def _indirectness(studies: pd.DataFrame) -> list[tuple[str, str]]:
+    """What the rows count, treat and call the outcome, as far as their columns say."""
+    rows = []
+    if "unit" in studies.columns:
+        parts = []
+        for unit in units_of(studies):
+            chosen = studies["unit"] == unit
+            if chosen.any():
+                share = float(studies.loc[chosen, "total"].sum() / studies["total"].sum())
+                parts.append(f"{unit} in {plural(int(chosen.sum()), 'row')} ({per_cent(share, 0)} %)")
+        if parts:
+            rows.append(("What is counted (share of the total)?", listing(parts)))
+    if "modality" in studies.columns:
+        kinds = studies["modality"].astype(str).value_counts()
+        shown = listing([f"{name} ({count})" for name, count in kinds.items()], 6)
+        open_ones = int(kinds[[name for name in kinds.index if _UNSPECIFIED in name.casefold()]].sum())
+        more = f"; {plural(open_ones, 'row')} without the kind of treatment" if open_ones else ""
+        rows.append(("Which treatments were given (rows)?", shown + more))
+    for column, question in (("definition", "How is the outcome defined (rows)?"), ("criteria", "By which criteria (rows)?")):
+        if column in studies.columns:
+            words = studies[column].fillna("").astype(str).str.strip().replace("", "not stated").value_counts()
+            if len(words) > 1:
+                rows.append((question, listing([f"{title_of(name, studies)} ({count})" for name, count in words.items()], 6)))
+    return rows or [("Do patients, treatments and outcomes fit the question?", "the rows have no column that says so")]
+
+
+def _publication_bias(fit: Pooled) -> list[tuple[str, str]]:
+    """The number of studies, and a test of small-study effects where there are enough of them."""
+    question = "Do small studies give other rates?"
+    if fit.k < LEAST_FOR_ASYMMETRY:
+        few = f"{plural(fit.k, 'study', 'studies')}: fewer than ten, too few for a test"
+        return [(question, few)]
+    found = small_study_effects(fit)
+    if found.reason is not None:
+        return [(question, found.reason)]
+    return [(question, f"{found.title}: {p_value(found.p_value)}, {plural(fit.k, 'study', 'studies')}")]
 
 
 def _effective(fit: Pooled) -> float | None:

@@ -12,13 +12,12 @@ from metanet.base.arguments import checked
 from metanet.base.errors import nearest
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.checks.rules import Tables, check_tables
-from metanet.evidence.contract import Contract, TableContract, contract_for, read_contract
+from metanet.evidence.contract import OPTIONAL, Contract, TableContract, contract_for, read_contract
 from metanet.evidence.findings import Findings, Report, in_order
 from metanet.evidence.folders import DESCRIPTOR, TABLES, from_here, given_path
 from metanet.evidence.reading.cells import Table, type_sheet
 from metanet.evidence.reading.text import decode, read_bytes, split
 from metanet.evidence.search.checks import check_cells
-from metanet.evidence.search.tables import FILES as SEARCH
 
 # Left by Excel, LibreOffice, macOS and editors beside the file they work on.
 _SCRATCH = ("~$", ".", "#")
@@ -116,8 +115,6 @@ def read_contents(name: str, descriptor: bytes, contents: Mapping[str, bytes]) -
     _digest(digest, DESCRIPTOR, descriptor)
     read: dict[str, Table] = {}
     for file, table_contract in contract.tables.items():
-        if file not in contents:
-            continue
         _digest(digest, file, contents[file])
         table = _table(contents[file], table_contract, findings)
         read[file] = Table(table_contract, complete=False) if table is None else table
@@ -154,7 +151,7 @@ def read_single(path: Path) -> Reading:
     table = _table(data, table_contract, findings)
     if table is None:
         return reading
-    if not table.rows and table.complete and table_contract.role not in SEARCH:
+    if not table.rows and table.complete and table_contract.role not in OPTIONAL:
         findings.cannot_read(file, "has column names and no rows", "Add rows")
     read = {path.name: table}
     reading.tables = _by_role(read, contract)
@@ -193,9 +190,7 @@ def _by_role(read: dict[str, Table], contract: Contract) -> Tables:
         outcomes=tuple(read[table.file] for table in contract.of_role("outcome") if table.file in read),
         published=first("published"),
         facts=first("facts"),
-        search_flow=first("search_flow"),
-        excluded=first("excluded"),
-        searches=first("searches"),
+        optional={role: table for role in OPTIONAL if (table := first(role)) is not None},
         others=tuple(read[table.file] for table in contract.of_role("other") if table.file in read),
     )
 
@@ -204,6 +199,7 @@ def _missing_and_stray(folder: Path, present: list[str], contract: Contract, fin
     """Missing tables, and files that look like tables but would not be read."""
     stray = [name for name in present if Path(name).suffix.lower() in _TABLE_LIKE and name not in contract.tables]
     absent = [name for name in contract.tables if name not in present]
+    optional = {table.file for role in OPTIONAL for table in contract.of_role(role)}
     for role in ("studies", "arms"):
         for table in contract.of_role(role):
             if table.file not in present:
@@ -218,7 +214,7 @@ def _missing_and_stray(folder: Path, present: list[str], contract: Contract, fin
         )
     for name in stray:
         near = nearest(name, absent)
-        if near in SEARCH.values() and not _holds_counts(folder / name):
+        if near in optional and not _holds_counts(folder / name):
             findings.notice(visible(name), "is not a known table and was not read", f"Rename it to {near!r} if that is meant")
         elif near is not None:
             suffix = Path(name).suffix.lower()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from metanet.base.errors import nearest
 from metanet.base.untrusted import listing, visible
+from metanet.evidence.checks.bias import check_bias
+from metanet.evidence.checks.certainty import check_certainty
 from metanet.evidence.checks.printed import check_printed
 from metanet.evidence.findings import Findings
 from metanet.evidence.reading.cells import Row, Table
@@ -29,8 +31,8 @@ _YEAR_COLUMNS = ("year", "enrol_start", "enrol_end")
 
 def check_table(table: Table, findings: Findings) -> None:
     """Apply every rule within a table to `table`."""
-    if table.contract.role != "search_flow":
-        # Its keys are checked as they are read; rows without one repeat each other.
+    if table.contract.role not in ("risk_of_bias", "search_flow"):
+        # Their own rules say more: who judged what twice, which key is there twice.
         _unique(table, findings)
     if table.contract.role == "studies":
         _years(table, findings)
@@ -174,20 +176,14 @@ class Tables:
     outcomes: tuple[Table, ...]
     published: Table | None = None
     facts: Table | None = None
-    search_flow: Table | None = None
-    excluded: Table | None = None
-    searches: Table | None = None
+    #: Tables that every review may have, by their role.
+    optional: Mapping[str, Table] = field(default_factory=dict)
     others: tuple[Table, ...] = ()
 
     def every(self) -> tuple[Table, ...]:
         """All tables."""
-        known = (self.studies, self.arms, *self.outcomes, self.published, self.facts, *self.search, *self.others)
+        known = (self.studies, self.arms, *self.outcomes, self.published, self.facts, *self.optional.values(), *self.others)
         return tuple(table for table in known if table is not None)
-
-    @property
-    def search(self) -> tuple[Table | None, ...]:
-        """The tables of the search."""
-        return self.search_flow, self.excluded, self.searches
 
 
 class _Guesses:
@@ -477,4 +473,6 @@ ACROSS: Sequence[Callable[[Tables, Findings], None]] = (
     _facts_are_of_studies,
     _published,
     check_search,
+    check_bias,
+    check_certainty,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 from metanet.evidence.findings import Findings
@@ -43,9 +43,9 @@ def _numbers_of(table: Table, findings: Findings) -> Numbers:
 
 def check_search(tables: Tables, findings: Findings) -> None:
     """The sums of the flow, its numbers against the other tables, and the days of the searches."""
-    if tables.searches is not None:
-        _days(tables.searches, findings)
-    flow = tables.search_flow
+    if (searches := tables.optional.get("searches")) is not None:
+        _days(searches, findings)
+    flow = tables.optional.get("search_flow")
     if flow is None or not flow.complete:
         return
     own = Findings()
@@ -78,7 +78,7 @@ def _record(each: Checked, row: Row | None, file: str, findings: Findings) -> No
 
 def _beside(tables: Tables) -> Beside:
     """What the other tables say, as far as they were read completely."""
-    excluded, searches, studies = tables.excluded, tables.searches, tables.studies
+    excluded, searches, studies = tables.optional.get("excluded"), tables.optional.get("searches"), tables.studies
     return Beside(
         None if excluded is None or not _whole(excluded, "reason", "stage") else _excluded(row.values for row in excluded.rows),
         None if searches is None or not _whole(searches, "database", "hits") else _searches(row.values for row in searches.rows),
@@ -106,13 +106,10 @@ def poolable_studies(rows: Iterable[Any]) -> int:
     return len({row["study_id"] for row in rows if row.get("poolable", True) is not False and row.get("events") is not None})
 
 
-def beside_of_frames(excluded: Any, searches: Any, studies: Any, outcomes: Any) -> Beside:
-    """The same of the frames of evidence."""
+def beside_of(excluded: Sequence[Any], searches: Sequence[Any], studies: Sized, outcomes: Iterable[Any]) -> Beside:
+    """The same of the rows of evidence."""
     return Beside(
-        _excluded(excluded.to_dict("records")) if len(excluded) else None,
-        _searches(searches.to_dict("records")) if len(searches) else None,
-        len(studies),
-        poolable_studies(outcomes[[n for n in ("study_id", "poolable", "events") if n in outcomes]].to_dict("records")),
+        _excluded(excluded) if excluded else None, _searches(searches) if searches else None, len(studies), poolable_studies(outcomes)
     )
 
 

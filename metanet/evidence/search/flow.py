@@ -14,7 +14,7 @@ from metanet.base.errors import ArgumentError, DataError, Problem, as_given, sho
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import counted, listing, visible
 from metanet.evidence.findings import data_error
-from metanet.evidence.search.checks import beside_of_frames
+from metanet.evidence.search.checks import beside_of
 from metanet.evidence.search.identities import Checked, checked_beside, checked_rules
 from metanet.evidence.search.numbers import Numbers, read_numbers
 from metanet.evidence.search.tables import FLOW, NUMBERS
@@ -296,14 +296,13 @@ def prisma_flow(evidence: Tables | Mapping[str, Any] | None = None) -> PrismaFlo
     if isinstance(evidence, Mapping):
         return _made(_given(evidence), place="numbers")
     tables = evidence_of(evidence)
-    if not len(tables.search_flow):
-        return _made(Numbers({}, {}))
-    frame = tables.search_flow
-    numbers = read_numbers(zip(frame["data"].astype(str), frame["n"].astype(str), strict=True), _refuse_cell)
-    beside = beside_of_frames(tables.excluded, tables.searches, tables.studies, tables.outcomes)
-    searches = [
-        Search(*(str(row.get(name) or "") for name in ("database", "platform", "date"))) for row in tables.searches.to_dict("records")
-    ]
+    rows = tables.optional_rows("search_flow")
+    numbers = read_numbers(((str(row.get("data") or ""), str(row.get("n") or "")) for row in rows), _refuse_cell)
+    searched = tables.optional_rows("searches")
+    columns = [name for name in ("study_id", "poolable", "events") if name in tables.outcomes]
+    outcomes = tables.outcomes[columns].to_dict("records") if numbers else []
+    beside = beside_of(tables.optional_rows("excluded"), searched, tables.studies, outcomes)
+    searches = [Search(*(str(row.get(name) or "") for name in ("database", "platform", "date"))) for row in searched]
     return _made(numbers, tuple(checked_beside(numbers, beside)), tuple(searches))
 
 

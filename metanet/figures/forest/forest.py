@@ -129,7 +129,7 @@ def forest(
         ``pip install forestplot`` and takes neither `ax`, `second`, `xlim`, groups nor judgements.
     fold
         Whether studies have no rows of their own: a comparison then has a row a group, and a single result its studies as thin
-        lines without names. None folds more than 60 rows, and the notes say so.
+        lines without names. None folds more than 40 rows, and the notes say so.
     pages
         Draw all studies on pages of about 40 rows, with the same columns and the same axis, the pooled rows on the last.
     notes

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from metanet.models.results.pooled import Pooled
 
 
-#: More rows of studies than this have no place on a page of a journal, even in small letters.
-MOST_ROWS = 60
+#: More rows of studies than this do not fit on a page of a journal in letters of six points.
+MOST_ROWS = 40
 #: Rows of a page where a figure has several.
 PAGE_ROWS = 40
 #: So few rows do not make a page of their own.

@@ -25,6 +25,11 @@ _USUAL = (
 _STACK = ("Verdana", "Arial", "sans-serif")
 _TEXT = re.compile(r'<text style="(?P<style>[^"]*)"(?P<place>[^>]*)>(?P<text>[^<]*)</text>')
 _ODD = re.compile(r"[^\w .-]")
+#: What a drawing of Matplotlib has before its first element, and title, description and origin, which a page says itself.
+_BEFORE = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)
+_ROOT = re.compile(r"<svg\b[^>]*>", re.DOTALL)
+_SAID = re.compile(r"\s*<(title|desc|metadata)\b[^>]*>.*?</\1>", re.DOTALL)
+_NAMES = re.compile(r"""(\bid="|url\(#|href="#)""")
 _LEVEL = re.compile(r' transform="rotate\(-0 [^)]*\)"')
 
 
@@ -45,6 +50,24 @@ def finished(svg: bytes, alt: str, text: str, *, fonts: bool = True) -> bytes:
     faces = _faces(used) if fonts else ""
     opening = f'{content[head:end]} role="img" font-family="{family}">{about}{faces}'
     return (content[:head] + opening + content[end + 1 :]).encode("utf-8")
+
+
+def inline(svg: bytes, alt: str, mark: str, look: str = "") -> str:
+    """An SVG file as an element of a page, named by its alternative text; empty where it is none.
+
+    `mark` goes before the names of its parts, which must differ from those of other drawings on the page; `look` is a style.
+    """
+    text = _BEFORE.sub("", svg.decode("utf-8", "replace"), count=1)
+    head = _ROOT.match(text)
+    if head is None:
+        return ""
+    begin, rest = head[0], text[head.end() :]
+    # Those of the whole drawing come first; further down titles belong to its parts.
+    cut = rest.find("<g ")
+    rest = _SAID.sub("", rest[:cut]) + rest[cut:] if cut > 0 else rest
+    begin = re.sub(r'\s(role|aria-\w+|style)="[^"]*"', "", begin).removesuffix(">")
+    style_of = f' style="{look}"' if look else ""
+    return _NAMES.sub(rf"\1{mark}-", f'{begin} role="img" aria-label="{html_text(alt)}"{style_of}>{rest}')
 
 
 def _quoted(name: str) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from metanet.base.arrays import Array
 from metanet.base.display import ABSENT, number, plural
 from metanet.diagnostics.studies.influence import Influence
+from metanet.figures.forest.pages import folds
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, finite, number_axis
 from metanet.figures.page.canvas import wanted_width
@@ -40,6 +41,8 @@ _ROW, _ROW_TIGHT, _TIGHT_FROM = 1.75, 1.5, 26
 #: Between two blocks of panels.
 _APART = 1.2
 _DOT = 0.55
+#: Rows of a figure that leaves some out.
+_FOLDED = 30
 _BAND = "#F3E4DA"
 
 
@@ -67,7 +70,7 @@ class _Panel:
 
 
 @chart("influence", title="Influence plot", takes=Influence, makers="influence")
-def influence_plot(influence: Influence, *, title: str | None = None) -> NDArray[Any]:
+def influence_plot(influence: Influence, *, title: str | None = None, fold: bool | None = None) -> NDArray[Any]:
     """Draw the measures of influence by study.
 
     Parameters
@@ -76,6 +79,9 @@ def influence_plot(influence: Influence, *, title: str | None = None) -> NDArray
         The result of `influence`; nothing is computed anew.
     title
         A heading.
+    fold
+        Whether to draw influential studies and those of the largest Cook's distances alone, 30 together. None does so where there
+        are more than 40 studies.
 
     Returns
     -------
@@ -100,7 +106,8 @@ def influence_plot(influence: Influence, *, title: str | None = None) -> NDArray
     """
     if influence.reason:
         return np.array([saying(None, "Influence plot", title, influence.reason)], dtype=object)
-    frame, fit = influence.to_frame(), influence.fit
+    every, fit = influence.to_frame(), influence.fit
+    frame = every.iloc[_foremost(every)] if folds(fold, len(every)) else every
     panels = _panels(frame, fit)
     strong = frame["influential"].to_numpy(dtype=bool)
     size = style.TEXT_SIZE
@@ -115,6 +122,10 @@ def influence_plot(influence: Influence, *, title: str | None = None) -> NDArray
     blocks = -(-len(panels) // plan.across)
     width, height = max(plan.width, wanted_width() or 0.0), blocks * block + (blocks - 1) * _APART * size
     notes = [_legend(panels, fit), harmless(influence.sentence(), 600), harmless(influence.method.sentence(), 2000)]
+    if len(frame) < len(every):
+        notes.insert(
+            1, f"Of {len(every):,} studies {len(frame)} are shown: influential ones, and those of the largest Cook's distances."
+        )
     out = np.empty(len(panels), dtype=object)
     with page(None, width=width, height=height, least=(width, height), title=title, notes=notes) as sheet:
         # Everything was measured at the ordinary size; a narrow column shrinks all of it alike.
@@ -127,15 +138,22 @@ def influence_plot(influence: Influence, *, title: str | None = None) -> NDArray
             _draw(axes, panel, strong, size, plan.panel)
             if i % plan.across == 0:
                 _names(out[0], sheet, names, heavy, row, floor)
-    text = f"Influence plot of {plural(len(names), 'study', 'studies')}: {', '.join(p.title for p in panels)}. {influence.sentence()}"
+    text = f"Influence plot of {plural(len(every), 'study', 'studies')}: {', '.join(p.title for p in panels)}. {influence.sentence()}"
     text += f" Farthest: {'; '.join(_farthest(panels, labels))}."
     subject = subject_of_fit(fit)
     many = int(strong.sum())
     told = f"{many} influential: {', '.join(np.array(labels)[strong][:3])}"[:120] if many else "no study is influential"
-    alt = alternative("Influence plot", subject, len(names), told, result_of(fit))
+    alt = alternative("Influence plot", subject, len(every), told, result_of(fit))
     axis = subject.axis(fit.response, fit.measure)
     describe(out[0], harmless(title, 300) if title else "Influence plot", f"{text} The estimate is of: {axis}.", alt)
     return out
+
+
+def _foremost(frame: Any) -> NDArray[np.int64]:
+    """Places of the influential studies and of those whose Cook's distances are largest, in the order of the data."""
+    distance = np.nan_to_num(frame["cook_d"].to_numpy(dtype=float), nan=-1.0)
+    strong = frame["influential"].to_numpy(dtype=bool)
+    return np.sort(np.lexsort((-distance, ~strong))[: max(_FOLDED, int(strong.sum()))])
 
 
 @dataclass(frozen=True)

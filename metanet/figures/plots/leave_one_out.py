@@ -6,10 +6,14 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from metanet.base import display
 from metanet.base.display import interval_kind, level_text, title_of
 from metanet.base.errors import ArgumentError, as_given
 from metanet.figures.forest.captions import summary_label
+from metanet.figures.forest.pages import folds
 from metanet.figures.forest.render import draw_table
 from metanet.figures.forest.rows import _data_cell, _heading
 from metanet.figures.forest.table import ESTIMATE_SIDES, PIECE_GAP, Cell, Column, Diamond, Point, Row, Table, estimate_cell
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 
 
 _NEEDED = ("study", "estimate", "ci_lower", "ci_upper")
+#: Rows of a figure that leaves some out.
+_FOLDED = 30
 
 
 @chart("leave_one_out", title="Leave-one-out analysis")
@@ -40,6 +46,7 @@ def leave_one_out_plot(
     per: Literal["cent", "thousand", "ten thousand", "hundred thousand"] = "cent",
     title: str | None = None,
     xlim: tuple[float, float] | None = None,
+    fold: bool | None = None,
     response: str = "rate",
     level: float = 0.95,
 ) -> Axes:
@@ -58,6 +65,8 @@ def leave_one_out_plot(
         As in `forest`.
     xlim
         As in `forest`; None fits the axis to the intervals, so that the differences between the rows can be seen.
+    fold
+        Whether to draw the 30 studies alone that move the estimate most. None does so where there are more than 40.
     response, level
         Kind of the estimates and coverage of their intervals, without `fit`.
 
@@ -79,14 +88,33 @@ def leave_one_out_plot(
         reason = "A leave-one-out analysis needs at least two studies."
         return saying(ax, "Leave-one-out plot", title, reason)
     _check(frame, _NEEDED)
-    table = _table(frame, fit, per, title, xlim, response, level, heading="Study left out", each="without that study")
+    shown = _farthest(frame, fit) if folds(fold, len(frame)) else np.arange(len(frame))
+    table = _table(frame.iloc[shown], fit, per, title, xlim, response, level, heading="Study left out", each="without that study")
+    if len(shown) < len(frame):
+        table = replace(table, notes=(f"Of {len(frame):,} studies the {len(shown)} that move the estimate most are shown.",))
     if xlim is None:
         table = replace(table, xlim=_spread(table))
     axes = draw_table(table, ax)
     describe(
-        axes, table.title or "Leave-one-out plot", _words(table), _alternative("Leave-one-out plot", table, fit), axis=table.axis_name
+        axes,
+        table.title or "Leave-one-out plot",
+        _words(table, len(frame)),
+        _alternative("Leave-one-out plot", table, fit, len(frame)),
+        axis=table.axis_name,
     )
     return axes
+
+
+def _farthest(frame: pd.DataFrame, fit: Pooled | None) -> NDArray[np.int64]:
+    """Places of the rows whose estimates are farthest from that of all studies (from the median, without it), in their order."""
+    values = np.array([_value(value) for value in frame["estimate"]])
+    known = values[np.isfinite(values)]
+    centre = fit.estimate if fit is not None and fit.estimate is not None else float(np.median(known)) if known.size else 0.0
+    away = np.where(np.isfinite(values), np.abs(values - centre), -1.0)
+    if known.size:
+        # The range of the estimates is said: both of its ends are there.
+        away[[int(np.nanargmin(values)), int(np.nanargmax(values))]] = np.inf
+    return np.sort(np.argsort(-away, kind="stable")[:_FOLDED])
 
 
 def _spread(table: Table) -> tuple[float, float] | None:
@@ -113,6 +141,7 @@ def cumulative_plot(
     per: Literal["cent", "thousand", "ten thousand", "hundred thousand"] = "cent",
     title: str | None = None,
     xlim: tuple[float, float] | None = None,
+    fold: bool | None = None,
     response: str = "rate",
     level: float = 0.95,
 ) -> Axes:
@@ -126,6 +155,8 @@ def cumulative_plot(
     order
         The sorting variable, as the heading of the column ``added``. None takes the name of the column of
         ``fit.studies`` with these values.
+    fold
+        Whether to draw 30 steps at equal distances alone. None does so where there are more than 40.
     fit, ax, per, title, xlim, response, level
         As in `leave_one_out_plot`.
 
@@ -148,13 +179,19 @@ def cumulative_plot(
     # The place in the data says no more than the number of studies does.
     if "added" in frame.columns and list(frame["added"]) != list(frame["k"]):
         left = (Column("added", _order_heading(order, fit) if order else _sorted_by(frame, fit), "right"), *left)
-    table = _table(frame, fit, per, title, xlim, response, level, heading="Study added", each="of the studies so far", left=left)
+    folded = folds(fold, len(frame))
+    shown = np.linspace(0, len(frame) - 1, _FOLDED).round().astype(int) if folded and len(frame) > _FOLDED else np.arange(len(frame))
+    table = _table(
+        frame.iloc[shown], fit, per, title, xlim, response, level, heading="Study added", each="of the studies so far", left=left
+    )
+    if len(shown) < len(frame):
+        table = replace(table, notes=(f"Of {len(frame):,} steps {len(shown)} at equal distances are shown.",))
     axes = draw_table(table, ax)
     describe(
         axes,
         table.title or "Cumulative plot",
-        _course(table, frame),
-        _alternative("Cumulative plot", table, fit),
+        _course(table, frame.iloc[shown], len(frame)),
+        _alternative("Cumulative plot", table, fit, len(frame)),
         axis=table.axis_name,
     )
     return axes
@@ -224,12 +261,12 @@ def _subject(fit: Pooled | None) -> Subject:
     return Subject() if fit is None else subject_of_fit(fit)
 
 
-def _alternative(kind: str, table: Table, fit: Pooled | None) -> str:
+def _alternative(kind: str, table: Table, fit: Pooled | None, of: int) -> str:
     """The alternative text: the least and the largest estimate, and that of all studies."""
     known = [row.mark.value for row in table.studies if isinstance(row.mark, Point)]
     told = f"estimates from {table.scale.shown(min(known))} to {table.scale.shown(max(known))}" if known else "no estimate exists"
     whole = "" if fit is None or table.reference is None else f"with all studies {result_of(fit)}"
-    return alternative(kind, _subject(fit), len(table.studies), told, whole)
+    return alternative(kind, _subject(fit), of, told, whole)
 
 
 def _order_heading(name: str, fit: Pooled | None) -> str:
@@ -247,10 +284,10 @@ def _sorted_by(frame: pd.DataFrame, fit: Pooled | None) -> str:
     return "Sorted by"
 
 
-def _course(table: Table, frame: pd.DataFrame) -> str:
+def _course(table: Table, frame: pd.DataFrame, of: int) -> str:
     """The alternative text: the first and the last estimate."""
     known = [(row.mark.value, row.label, k) for row, k in zip(table.studies, frame["k"], strict=True) if isinstance(row.mark, Point)]
-    text = f"Cumulative plot of {display.plural(len(table.studies), 'study', 'studies')}."
+    text = f"Cumulative plot of {display.plural(of, 'study', 'studies')}."
     if not known:
         return f"{text} No estimate exists at any step."
     (first, name, k), (last, _, many) = known[0], known[-1]
@@ -303,10 +340,10 @@ def _small_print(fit: Pooled | None, level: float, each: str) -> str:
     return f"{text} {harmless(fit.method.sentence(), 2000)}"
 
 
-def _words(table: Table) -> str:
+def _words(table: Table, of: int) -> str:
     """The alternative text: the range of the estimates with the studies responsible."""
     known = [(row.mark.value, row.label) for row in table.studies if isinstance(row.mark, Point)]
-    text = f"Leave-one-out plot of {display.plural(len(table.studies), 'study', 'studies')}."
+    text = f"Leave-one-out plot of {display.plural(of, 'study', 'studies')}."
     if not known:
         return f"{text} No estimate exists without any of them."
     low, high = min(known), max(known)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+#: Up to so many studies are drawn one by one unless `fold` says otherwise.
+_MOST_ROWS = 80
+
+
 @chart("outcome_forest", title="Forest plot of one outcome by modality")
 @checked()
 def outcome_forest(
@@ -61,7 +65,7 @@ def outcome_forest(
     ax, title
         As in `forest`.
     **options
-        As in `forest`: columns, sort, xlim, per, preset ...
+        As in `forest`: columns, sort, xlim, per, preset ... Up to 80 studies are drawn one by one, unless `fold` says otherwise.
 
     Returns
     -------
@@ -98,6 +102,8 @@ def outcome_forest(
     heading = label if title is None else title
     if len(known) == 1:
         return forest(pool(rows, level=level), ax=ax, title=heading, **options)
+    # Its studies are what this figure is for.
+    options.setdefault("fold", len(rows) > _MOST_ROWS)
     rows = _in_order(rows, by, known)
     comparison = compare(rows, by, bootstrap=0, level=level)
     together = pool(rows, level=level) if overall else None

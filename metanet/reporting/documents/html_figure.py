@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Sequence
 
 from metanet.base.untrusted import html_text
+from metanet.figures.page.svg import inline
 from metanet.reporting.documents.blocks import Figure
-
-#: What a drawing of Matplotlib has before its first element: declarations, title, description and origin. The page says them itself.
-_HEAD = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)
-_SAID = re.compile(r"\s*<(title|desc|metadata)\b[^>]*>.*?</\1>", re.DOTALL)
-#: The names of parts of a drawing, which must differ from those of the next on the page.
-_NAMES = re.compile(r"""(\bid="|url\(#|href="#)""")
-_TAG = re.compile(r"<svg\b[^>]*>", re.DOTALL)
 
 
 def html_figure(figure: Figure, number: int, files: Sequence[str] = ()) -> str:
@@ -28,17 +21,8 @@ def html_figure(figure: Figure, number: int, files: Sequence[str] = ()) -> str:
 
 
 def _picture(figure: Figure, number: int) -> str:
-    if figure.drawn:
-        svg = _HEAD.sub("", figure.image.decode("utf-8", "replace"), count=1)
-        head = _TAG.match(svg)
-        if head is not None:
-            begin, rest = head[0], svg[head.end() :]
-            # Those of the whole drawing come first; further down titles belong to its parts.
-            cut = rest.find("<g ")
-            rest = _SAID.sub("", rest[:cut]) + rest[cut:] if cut > 0 else rest
-            begin = re.sub(r'\s(role|aria-\w+)="[^"]*"', "", begin).removesuffix(">")
-            whole = f'{begin} role="img" aria-label="{html_text(figure.alt)}">{rest}'
-            return _NAMES.sub(rf"\1f{number}-", whole)
+    if figure.drawn and (drawing := inline(figure.image, figure.alt, f"f{number}")):
+        return drawing
     kind = {"svg": "svg+xml", "png": "png", "jpg": "jpeg"}[figure.suffix]
     source = base64.b64encode(figure.image).decode("ascii")
     return f'<img src="data:image/{kind};base64,{source}" alt="{html_text(figure.alt)}">'

@@ -80,10 +80,12 @@ SECTIONS: Mapping[str, tuple[Item, ...]] = {
 }
 #: Items that a table of the review answers: whether it has it, and where a reader finds it.
 _BY_TABLES: Mapping[str, tuple[Callable[[Evidence], bool], str]] = {
-    "6": (lambda evidence: len(evidence.searches) > 0, "Methods: searches"),
+    "6": (lambda evidence: bool(evidence.optional_rows("searches")), "Methods: searches"),
     "7": (lambda evidence: _has_strategies(evidence), "Supplement: table of searches"),
     "16a": (lambda evidence: prisma_flow(evidence).reason is None, "Results: flow diagram"),
-    "16b": (lambda evidence: len(evidence.excluded) > 0, "Results: excluded reports"),
+    "16b": (lambda evidence: bool(evidence.optional_rows("excluded")), "Results: excluded reports"),
+    "18": (lambda evidence: bool(evidence.optional_rows("risk_of_bias")), "Results: risk of bias"),
+    "22": (lambda evidence: bool(evidence.optional_rows("certainty")), "Results: summary of findings"),
     "17": (lambda evidence: len(evidence.studies) > 0, "Results: characteristics of the studies"),
     "19": (lambda evidence: len(evidence.outcomes) > 0, "Results: forest plot"),
 }
@@ -108,8 +110,8 @@ _BY_TEXT: Mapping[str, str] = {
 
 def _has_strategies(evidence: Evidence) -> bool:
     """Whether every search has its strategy."""
-    searches = evidence.searches
-    return len(searches) > 0 and bool(searches["strategy"].astype(str).str.strip().ne("").all())
+    searches = evidence.optional_rows("searches")
+    return bool(searches) and all(str(row.get("strategy") or "").strip() for row in searches)
 
 
 @checked()

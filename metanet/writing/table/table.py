@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +149,29 @@ class Table:
     def texts(self) -> list[list[str]]:
         """The cells as they are printed, the closing rows last."""
         return [[cell.text for cell in row] for row in self.rows] + [list(row) for row in self.closing]
+
+    @checked()
+    def without_notes(self, notes: Sequence[str]) -> Table:
+        """The same table without notes that stand elsewhere on a page.
+
+        Parameters
+        ----------
+        notes
+            The notes, as a result has them.
+
+        Returns
+        -------
+        Table
+            A new table.
+
+        Raises
+        ------
+        ArgumentError
+            No list of texts.
+        """
+        if isinstance(notes, str) or not isinstance(notes, Iterable) or not all(isinstance(note, str) for note in notes):
+            raise ArgumentError(f"notes={as_given(notes)} must be a list of texts, such as fit.notes.")
+        return replace(self, foot=tuple(note for note in self.foot if note not in notes))
 
     @checked()
     def to_frame(self, shown: bool = False) -> pd.DataFrame:

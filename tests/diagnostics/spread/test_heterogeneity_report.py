@@ -9,8 +9,8 @@ import pytest
 from scipy import special, stats
 
 import metanet as mn
-from metanet.base.display import interval
-from metanet.diagnostics.spread.grade import OPEN
+from metanet.base.display import interval, p_value
+from metanet.diagnostics.spread.grade import OPEN, grade_facts
 
 EVIDENCE = mn.load_evidence()
 RATES = EVIDENCE.rates("objective_response", modality="TARE")
@@ -50,7 +50,7 @@ def test_the_words_name_the_numbers(report):
 
 def test_the_worksheet_leaves_the_judgement_open(report):
     sheet = report.worksheet()
-    assert set(sheet["domain"]) == {"inconsistency", "imprecision"}
+    assert set(sheet["domain"]) == {"inconsistency", "imprecision", "indirectness", "publication bias"}
     assert (sheet["judgement"] == OPEN).all()
     facts = dict(zip(sheet["question"], sheet["fact"], strict=True))
     assert facts["Does the interval of the median cross the decision threshold of 30 %?"] == "no, it lies above"
@@ -61,6 +61,20 @@ def test_the_worksheet_leaves_the_judgement_open(report):
     studies = FIT.studies
     missed = ((studies["ci_lower"] > FIT.estimate) | (studies["ci_upper"] < FIT.estimate)).sum()
     assert facts["How many study intervals miss the median rate?"].startswith(f"{missed} of {FIT.k}")
+    for unit, rows in studies.groupby("unit"):
+        share = rows["total"].sum() / studies["total"].sum()
+        assert f"{unit} in {len(rows)} rows ({100 * share:.0f} %)" in facts["What is counted (share of the total)?"]
+    for kind, rows in studies.groupby("modality"):
+        assert f"{kind} ({len(rows)})" in facts["Which treatments were given (rows)?"]
+    found = mn.small_study_effects(FIT)
+    assert facts["Do small studies give other rates?"] == f"{found.title}: {p_value(found.p_value)}, {FIT.k} studies"
+
+
+def test_the_worksheet_tests_no_asymmetry_of_fewer_than_ten_studies():
+    fit = mn.pool(events=[1, 2, 3, 4, 5, 6, 7, 8, 9], total=[20] * 9)
+    facts = dict(grade_facts(fit)[["question", "fact"]].itertuples(index=False))
+    assert facts["Do small studies give other rates?"] == "9 studies: fewer than ten, too few for a test"
+    assert facts["Do patients, treatments and outcomes fit the question?"] == "the rows have no column that says so"
 
 
 def test_the_share_is_that_of_the_fitted_distribution():

@@ -8,7 +8,7 @@ import metanet as mn
 from metanet.base.display import interval, number, per_cent
 from metanet.base.errors import ArgumentError
 from metanet.figures.page.save import description_of
-from metanet.figures.plots.leave_one_out import leave_one_out_plot
+from metanet.figures.plots.leave_one_out import cumulative_plot, leave_one_out_plot
 from tests.figures.cases import EVENTS, NAMES, TOTAL, corners, diamonds, figure_of, fit_of, lines, texts
 from tests.figures.forest.test_forest_layout import _check
 
@@ -92,3 +92,34 @@ def test_a_result_of_leave_one_out_draws_itself():
 def test_a_frame_that_cannot_be_drawn_is_refused(data, words):
     with pytest.raises(ArgumentError, match=words):
         leave_one_out_plot(data)
+
+
+def test_of_many_studies_those_that_move_the_estimate_are_drawn_and_all_where_that_is_asked_for():
+    rng = np.random.default_rng(5)
+    estimates = 0.4 + rng.normal(0, 0.002, 90)
+    estimates[7] = 0.33
+    frame = pd.DataFrame({"study": [f"S{i:02d}" for i in range(90)], "estimate": estimates, "ci_lower": 0.3, "ci_upper": 0.5})
+    ax = leave_one_out_plot(frame)
+    shown = [text for text in texts(ax) if text[:1] == "S" and len(text) == 3]
+    assert len(shown) == 30
+    far = set(frame["study"].iloc[np.argsort(-np.abs(estimates - np.median(estimates)))[:28]])
+    assert far <= set(shown)
+    assert {"S07", frame["study"][int(estimates.argmax())]} <= set(shown)
+    assert "Of 90 studies the 30 that move the estimate most are shown." in texts(ax)
+    assert "of 90 studies" in description_of(figure_of(ax)).text
+    assert len(lines(leave_one_out_plot(frame, fold=False), "_interval")) == 90
+    steps = frame.assign(k=range(1, 91))
+    course = cumulative_plot(steps)
+    assert len(lines(course, "_interval")) == 30
+    assert {"S00", "S89", "Of 90 steps 30 at equal distances are shown."} <= set(texts(course))
+    assert len(lines(cumulative_plot(steps, fold=False), "_interval")) == 90
+
+
+def test_of_many_studies_influence_shows_the_influential_ones_and_the_largest():
+    result = mn.influence(fit_of("sixty"))
+    frame = result.to_frame()
+    shown = {t.get_text() for t in result.plot()[0].texts}
+    assert set(frame["study"][frame["influential"]]) <= shown
+    assert frame["study"][int(frame["cook_d"].argmax())] in shown
+    assert len(shown & set(frame["study"])) == 30
+    assert set(frame["study"]) <= {t.get_text() for t in result.plot(fold=False)[0].texts}

@@ -10,7 +10,6 @@ import pytest
 
 import metanet as mn
 from metanet.base.display import POINTS, interval, per_cent, scale_of
-from metanet.diagnostics.spread.grade import OPEN
 from metanet.writing.table.column_widths import widths
 from metanet.writing.table.table import Column, text_cell
 
@@ -175,7 +174,7 @@ def test_characteristics_of_nothing_say_so(rates):
 
 def test_findings_leave_every_judgement_to_people(evidence):
     table = mn.summary_of_findings(evidence, None, "TACE")
-    assert set(table.to_frame()["grade"]) == {OPEN}
+    assert set(table.to_frame()["grade"]) == {"not assessed"}
     text = table.summary().lower()
     assert not [word for word in ("very low", "downgrad", "serious", "⊕") if word in text]
 

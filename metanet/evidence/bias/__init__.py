@@ -1,0 +1,1 @@
+"""Risk of bias: tools, judgements of assessors, and what follows from them."""
