@@ -18,7 +18,7 @@ from metanet.evidence import rates as selecting
 from metanet.evidence.bias.filter import NOT_ASSESSED, BiasFilter
 from metanet.evidence.bias.result import RiskOfBias, assess, patients_of
 from metanet.evidence.checks.check import Reading, read_folder
-from metanet.evidence.contract import Outcome, contract_for, curated_contract
+from metanet.evidence.contract import OPTIONAL, Outcome, contract_for, curated_contract
 from metanet.evidence.findings import Findings, data_error
 from metanet.evidence.fingerprints import fingerprint_of
 from metanet.evidence.folders import DESCRIPTOR, given_path, is_curated, used_folder, whose
@@ -284,7 +284,7 @@ class Evidence:
         """
         about = self._outcomes[self.outcome(outcome)]
         body = Body(about.name, modality, definition, question).checked(self.arms, about)
-        return grade_of(self._optional.get("certainty", ()), body, about.default_family)
+        return grade_of(self.optional_rows("certainty"), body, about.default_family)
 
     @checked()
     def poolable(self, definition: str | None = None, overlap: str = "keep_largest") -> pd.DataFrame:
@@ -392,8 +392,10 @@ class Evidence:
             self._parts[key] = fingerprint_of(self, names, chosen)
         return self._parts[key]
 
+    @checked()
     def optional_rows(self, role: str) -> tuple[Mapping[str, Any], ...]:
         """The rows of a table that a review may have, column -> value (empty: None); none where the folder has no such table."""
+        check_choice("role", role, OPTIONAL)
         return self._optional.get(role, ())
 
     @checked()
