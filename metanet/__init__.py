@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from metanet.reporting.run.makers import Limits as Limits
     from metanet.reviews.one_table import read as read
     from metanet.writing.audit_tables import audit_table as audit_table
+    from metanet.writing.manuscript import Manuscript as Manuscript, manuscript as manuscript
     from metanet.writing.plain import (
         analysis_heading as analysis_heading,
         analysis_table as analysis_table,
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
         paragraph as paragraph,
     )
     from metanet.writing.prisma.report_text import ReportText as ReportText, report_text as report_text
+    from metanet.writing.references import save_references as save_references
     from metanet.writing.sensitivity import sensitivity_table as sensitivity_table
     from metanet.writing.study_tables import (
         characteristics_table as characteristics_table,
@@ -161,6 +163,8 @@ _NAMES = {
     "metanet.writing.summary_of_findings": "summary_of_findings",
     "metanet.writing.sensitivity": "sensitivity_table",
     "metanet.writing.audit_tables": "audit_table",
+    "metanet.writing.manuscript": "manuscript Manuscript",
+    "metanet.writing.references": "save_references",
     "metanet.writing.plain": "heading paragraph method_table analysis_table analysis_heading",
     "metanet.reporting.results_files": "save_analysis save_results",
     "metanet.reporting.run.batch": "report",

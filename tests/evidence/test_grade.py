@@ -84,7 +84,9 @@ def test_a_domain_that_nobody_rated_leaves_no_level(folder):
 
 
 def test_the_default_definition_may_be_named_or_left_empty(folder):
-    evidence = mn.load_evidence(folder(*rows("hepatotoxicity"), *rows("hepatotoxicity", definition="liver_failure", imprecision="serious")))
+    evidence = mn.load_evidence(
+        folder(*rows("hepatotoxicity"), *rows("hepatotoxicity", definition="liver_failure", imprecision="serious"))
+    )
     assert evidence.grade("hepatotoxicity", "TARE").level == "high"
     assert evidence.grade("hepatotoxicity", "TARE", "graded").level == "high"
     assert evidence.grade("hepatotoxicity", "TARE", "liver_failure").level == "moderate"
@@ -139,7 +141,9 @@ def test_the_summary_of_findings_shows_levels_with_footnotes(folder):
         *rows("disease_control", risk_of_bias="serious"),
         *rows("hepatotoxicity", imprecision=None),
     )
-    table = mn.summary_of_findings(mn.load_evidence(place), ["objective_response", "disease_control", "hepatotoxicity", "mortality"], "TARE")
+    table = mn.summary_of_findings(
+        mn.load_evidence(place), ["objective_response", "disease_control", "hepatotoxicity", "mortality"], "TARE"
+    )
     shown = table.to_frame(shown=True).iloc[:, -1].tolist()
     assert shown[:2] == ["⊕⊕⊖⊖ low a, b", "⊕⊕⊕⊖ moderate a"]
     assert "not every domain was rated: imprecision" in shown[2]

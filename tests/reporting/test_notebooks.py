@@ -27,6 +27,7 @@ MADE = {
     "heterogeneity": "analyses/heterogeneity/objective_response-TARE",
     "sensitivity": "analyses/sensitivity/objective_response-TARE",
     "audit": "analyses/audit/counts",
+    "manuscript": "analyses/manuscript/review",
     "replication": "replication/devcic2014",
 }
 RUNS = "".join((Path(__file__).parent / name).read_text("utf-8") for name in ("test_analyses.py", "run/test_batch.py"))
