@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         denominators as denominators,
         two_groups as two_groups,
     )
+    from metanet.evidence.search.flow import PrismaFlow as PrismaFlow, prisma_flow as prisma_flow
     from metanet.explorer.explore import Explorer as Explorer, explore as explore
     from metanet.figures.forest.forest import forest as forest
     from metanet.figures.forest.presets import FOREST_PRESETS as FOREST_PRESETS, ForestPreset as ForestPreset
@@ -88,8 +89,10 @@ if TYPE_CHECKING:
         method_table as method_table,
         paragraph as paragraph,
     )
+    from metanet.writing.prisma.checklist import prisma_checklist as prisma_checklist
     from metanet.writing.prisma.report_text import ReportText as ReportText, report_text as report_text
     from metanet.writing.references import save_references as save_references
+    from metanet.writing.search_tables import excluded_table as excluded_table, searches_table as searches_table
     from metanet.writing.sensitivity import sensitivity_table as sensitivity_table
     from metanet.writing.study_tables import (
         characteristics_table as characteristics_table,
@@ -112,6 +115,7 @@ _NAMES = {
     "metanet.evidence.proof.counts": "counts denominators two_groups Counts",
     "metanet.evidence.proof.audit": "audit",
     "metanet.evidence.proof.audit_result": "Audit",
+    "metanet.evidence.search.flow": "PrismaFlow prisma_flow",
     "metanet.models.effect_sizes": "effect_sizes back_transform",
     "metanet.models.pooling.pool": "pool pool_many pool_arrays",
     "metanet.models.results.pooled": "Pooled",
@@ -157,6 +161,8 @@ _NAMES = {
     "metanet.figures.plots.published_rates": "published_rates",
     "metanet.figures.plots.timeline": "timeline",
     "metanet.writing.prisma.report_text": "report_text ReportText",
+    "metanet.writing.prisma.checklist": "prisma_checklist",
+    "metanet.writing.search_tables": "excluded_table searches_table",
     "metanet.writing.table.table": "Table",
     "metanet.writing.summary_tables": "summary_table model_table",
     "metanet.writing.study_tables": "characteristics_table study_table left_out_table published_table source_table",

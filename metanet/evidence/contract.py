@@ -97,7 +97,7 @@ def check_extra(table: TableContract) -> None:
 Reader = Callable[[object], tuple[Any, dict[str, str] | None]]
 
 #: Roles of tables that every review may have, described in optional_tables.json.
-OPTIONAL = ("risk_of_bias", "certainty")
+OPTIONAL = ("risk_of_bias", "certainty", "search_flow", "excluded", "searches")
 ROLES = ("studies", "arms", "outcome", "published", "facts", *OPTIONAL, "other")
 # What the selection of rates cannot do without: columns that must be filled, and their types.
 NEEDED: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -108,10 +108,14 @@ NEEDED: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "facts": {"study_id": "string"},
         "risk_of_bias": dict.fromkeys(("study_id", "tool", "domain", "judgement", "assessor"), "string"),
         "certainty": dict.fromkeys(("outcome", "modality", "question", "domain", "rating", "reason"), "string"),
+        "excluded": {"citation": "string", "reason": "string"},
+        "searches": {"database": "string", "date": "string", "hits": "integer"},
     }
 )
 # Columns that a table may lack or leave empty, and their types where it has them: a year orders and labels studies.
-_TYPES: Mapping[str, Mapping[str, str]] = MappingProxyType({"studies": {"year": "integer"}})
+_TYPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {"studies": {"year": "integer"}, "search_flow": {"data": "string", "n": "string"}}
+)
 # Columns that an outcome may have and that then mean the same everywhere.
 CERTAINTIES = ("low", "moderate", "high")
 
@@ -130,6 +134,8 @@ class Column:
     true_values: tuple[str, ...]
     false_values: tuple[str, ...]
     reader: Reader
+    #: Texts of a cell that mean that nothing is known.
+    missing: tuple[str, ...] = ("",)
 
     @property
     def required(self) -> bool:
@@ -453,6 +459,7 @@ def _column(field: Mapping[str, Any], missing_values: Sequence[str]) -> Column:
         true_values=tuple(options.get("true_values", ())),
         false_values=tuple(options.get("false_values", ())),
         reader=built.create_cell_reader(),
+        missing=tuple(missing_values),
     )
 
 
@@ -463,7 +470,11 @@ def _role(file: str, columns: Sequence[str]) -> str:
         return stem
     if stem == "published_pooled":
         return "published"
-    return "outcome" if set(NEEDED["outcome"]) <= set(columns) else "other"
+    if set(NEEDED["outcome"]) <= set(columns):
+        return "outcome"
+    # A table of one's own may bear the name of one of ours.
+    role = stem if stem in OPTIONAL else "other"
+    return role if {*NEEDED.get(role, ()), *_TYPES.get(role, ())} <= set(columns) else "other"
 
 
 def _check_roles(tables: Any, findings: Findings) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +20,7 @@ from metanet.evidence.bias.result import RiskOfBias, assess, patients_of
 from metanet.evidence.checks.check import Reading, read_folder
 from metanet.evidence.contract import Outcome, contract_for, curated_contract
 from metanet.evidence.findings import Findings, data_error
+from metanet.evidence.fingerprints import fingerprint_of
 from metanet.evidence.folders import DESCRIPTOR, given_path, is_curated, used_folder, whose
 from metanet.evidence.frames import columns_of, joint_columns, of_study, rate_columns, to_frame
 from metanet.evidence.grade import Body, Grade, grade_of
@@ -31,37 +30,6 @@ from metanet.evidence.selection import COUNTS
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def fingerprint_of(evidence: Evidence, outcomes: Sequence[str], modalities: Collection[str] | None) -> str:
-    """SHA-256 over rows, studies, labels, definitions and published rates of `outcomes` and `modalities` (None: all)."""
-
-    def chosen(row: Mapping[Any, Any]) -> bool:
-        return modalities is None or row.get("modality_class") in modalities or row.get("modality") in modalities
-
-    rows = {name: [dict(row) for row in evidence._rows[name] if chosen(dict(row))] for name in outcomes}
-    studies = sorted({row["study_id"] for part in rows.values() for row in part})
-    about = evidence.studies[evidence.studies["study_id"].isin(studies)].to_dict("records")
-    published = [row for row in evidence.published.to_dict("records") if row.get("outcome") in outcomes and chosen(row)]
-    content = {
-        "rows": rows,
-        "studies": about,
-        "labels": [evidence._labels[study] for study in studies],
-        "outcomes": [asdict(evidence._outcomes[name]) for name in outcomes],
-        "unplaced": [evidence._unplaced.get(name, 0) for name in outcomes],
-        "published": published,
-        # Reports say which others there are.
-        "names": [list(evidence.outcome_names), {name: list(found) for name, found in evidence._modalities.items()}],
-    }
-    rows_of_bias = evidence._optional.get("risk_of_bias", ())
-    judged = [dict(row) for row in rows_of_bias if row["study_id"] in studies and row.get("outcome") in (None, "", *outcomes)]
-    if judged:
-        content["risk_of_bias"] = judged
-    rated = [dict(row) for row in evidence._optional.get("certainty", ()) if row["outcome"] in outcomes]
-    if rated:
-        content["certainty"] = rated
-    text = json.dumps(content, sort_keys=True, ensure_ascii=True, default=str)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 #: Columns in whose groups overlap can be decided separately.
@@ -424,6 +392,10 @@ class Evidence:
             self._parts[key] = fingerprint_of(self, names, chosen)
         return self._parts[key]
 
+    def optional_rows(self, role: str) -> tuple[Mapping[str, Any], ...]:
+        """The rows of a table that a review may have, column -> value (empty: None); none where the folder has no such table."""
+        return self._optional.get(role, ())
+
     @checked()
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the tables into a folder, which `load_evidence` and ``metanet report --data`` read.
@@ -622,7 +594,6 @@ def assemble(reading: Reading) -> Evidence:
     contracts = {table.contract.outcome: table.contract for table in tables.outcomes}
     modalities = _modality_words(arms)
     long = [{"outcome": table.contract.outcome} | row.values for table in tables.outcomes for row in table.rows]
-    published, facts = tables.published, tables.facts
     return Evidence(
         path=reading.path,
         name=_name(reading),
@@ -630,10 +601,8 @@ def assemble(reading: Reading) -> Evidence:
         studies=to_frame([row.values for row in studies.rows], columns_of(studies.contract)),
         arms=to_frame([row.values for row in arms.rows], columns_of(arms.contract)),
         outcomes=to_frame(long, {"outcome": "str"} | joint_columns(contracts.values())),
-        published=to_frame([], {})
-        if published is None
-        else to_frame([row.values for row in published.rows], columns_of(published.contract)),
-        facts=to_frame([], {}) if facts is None else to_frame([row.values for row in facts.rows], columns_of(facts.contract)),
+        published=_frame_of(tables.published),
+        facts=_frame_of(tables.facts),
         fingerprint=reading.digest,
         outcome_names=tuple(rows),
         modality_classes=tuple(modalities),
@@ -645,7 +614,7 @@ def assemble(reading: Reading) -> Evidence:
         _columns={name: rate_columns(studies.contract, arms.contract, contract, lean) for name, contract in contracts.items()},
         _titles={
             c.name: c.heading
-            for table in (*tables.outcomes, *([] if facts is None else [facts]), arms, studies)
+            for table in (*tables.outcomes, *([] if tables.facts is None else [tables.facts]), arms, studies)
             for c in table.contract.columns
         },
         _optional={role: tuple(row.values for row in table.rows) for role, table in tables.optional.items()},
@@ -653,6 +622,11 @@ def assemble(reading: Reading) -> Evidence:
         _aliases=tuple(column.name for column in arms.contract.columns if column.extra.get("alias")),
         _unplaced={t.contract.outcome: len(t.rows) - len(rows[t.contract.outcome]) for t in tables.outcomes},
     )
+
+
+def _frame_of(table: Table | None) -> pd.DataFrame:
+    """A table that a folder may lack, as a frame."""
+    return to_frame([], {}) if table is None else to_frame([row.values for row in table.rows], columns_of(table.contract))
 
 
 def code_of(folder: Path) -> str:

@@ -20,11 +20,12 @@ from metanet.evidence.contract import Contract
 from metanet.evidence.findings import Findings, data_error, in_order
 from metanet.evidence.folders import DESCRIPTOR, curated_folder
 from metanet.evidence.reading.text import read_bytes
+from metanet.evidence.search.tables import UNFILLED
 from metanet.reviews.describing import describe
 from metanet.reviews.importers.columns import OWN, PERCENT, check_fields, fields_of, is_numbered
 from metanet.reviews.importers.extracted_counts import Found, Renames, Request, cell, name_fault, pairs, spelled
 from metanet.reviews.importers.registry import Importer, importers
-from metanet.reviews.merge import Merged, Merger
+from metanet.reviews.merge import Merged, Merger, new_draft
 from metanet.reviews.names import is_reserved, study_id, text_fault
 from metanet.reviews.verify import Agreement, agreement_page, verify
 
@@ -108,8 +109,8 @@ def import_review(
     Parameters
     ----------
     format
-        "revman5", "revman-web", "covidence", "csv", "excel", "stata", "spss", "r", "openmeta", or "citations" for titles and DOIs of
-        studies that are there: a name of `metanet.reviews.importers.registry.importers`.
+        "revman5", "revman-web", "covidence", "csv", "excel", "stata", "spss", "r", "openmeta", "citations" for titles and DOIs of
+        studies that are there, or "prisma2020" for the numbers of a flow: a name of `metanet.reviews.importers.registry.importers`.
     file
         The file.
     into
@@ -151,11 +152,10 @@ def import_review(
             f"names are changed with {spelled('renames', 'NAME=OTHER')}."
         )
     _check_choices(chosen, missing, sheet)
-    for argument, given in (("values", values), ("renames", renames), ("outcomes", outcomes)) if chosen.describes else ():
+    for argument, given in () if chosen.has_counts else (("values", values), ("renames", renames), ("outcomes", outcomes)):
         if given:
-            raise ArgumentError(
-                f"{argument}={visible(shorten(given[0]))!r} is given, and {chosen.title.lower()} have no counts. Fix: leave it out."
-            )
+            whose = f"{chosen.title.lower()} have" if chosen.describes else f"the template of {chosen.title} has"
+            raise ArgumentError(f"{argument}={visible(shorten(given[0]))!r} is given, and {whose} no counts. Fix: leave it out.")
     mapping = pairs("columns", columns, "COLUMN=FIELD")
     constants = {name: cell(value) for name, value in pairs("values", values, "FIELD=VALUE").items()}
     words = Renames(pairs("renames", renames, "NAME=OTHER"))
@@ -176,6 +176,8 @@ def import_review(
         raise data_error(visible(str(file)), found.findings.faults)
     if found.citations:
         return _describe(folder, reading, found, name, str(file), str(into))
+    if chosen.table:
+        return _take(folder, reading, found, chosen, str(file), str(into))
     # Fields that are not columns were used above; the columns of all rows are filled from here.
     merged = Merger(folder, reading, found, words, {k: v for k, v in constants.items() if k not in OWN and not is_numbered(k)}).run()
     if found.findings.faults:
@@ -216,6 +218,24 @@ def _describe(folder: Path, reading: Reading, found: Found, name: str, file: str
     _write(folder, reading.contract, done.merged, {})
     left_out, notes = tuple(found.left_out), tuple(found.notes)
     return Imported(name, into, (), (), (), 0, 0, 0, left_out, notes, filled=(done.cells, done.studies))
+
+
+def _take(folder: Path, reading: Reading, found: Found, chosen: Importer, file: str, into: str) -> Imported:
+    """Write a file that is a table of the review as a whole; one that is filled already is not overwritten."""
+    assert reading.contract is not None  # a folder without faults has one
+    contract = reading.contract.of_role(chosen.table)[0]
+    there = next((table for table in reading.tables.every() if table.contract.role == chosen.table), None) if reading.tables else None
+    numbers = [] if there is None else sorted((row.text["data"], row.text["n"]) for row in there.rows if row.values.get("n"))
+    if numbers and numbers != sorted((row.get("data", ""), n) for row, _ in found.rows if (n := row.get("n", "")) not in UNFILLED):
+        found.refuse(f"has other numbers than {contract.file}, which is filled", f"Delete {contract.file} first, if the file is right")
+        raise data_error(visible(file), found.findings.faults)
+    draft = new_draft(contract.file, found.columns)
+    draft.add(found.rows)
+    merged = Merged(drafts={contract.file: draft})
+    _rehearse(folder, reading.contract, merged, found, file, {})
+    _write(folder, reading.contract, merged, {})
+    added = ((contract.file, len(found.rows)),)
+    return Imported(found.file, into, added, (), (), 0, 0, 0, tuple(found.left_out), tuple(found.notes))
 
 
 def _check_choices(chosen: Importer, missing: str | None, sheet: str | None) -> None:

@@ -197,7 +197,7 @@ class Merger:
     def run(self) -> Merged:
         """The merged tables; faults are in the findings."""
         gone = self._examples()
-        old = {table.contract.file: self._by_key(table, gone) for table in self.tables.every()}
+        old = {table.contract.file: self._by_key(table, gone) for table in self._of_studies()}
         studies, arms = self.contract.of_role("studies")[0], self.contract.of_role("arms")[0]
         # A modality that exists or that the contract names keeps its class.
         there = {row.text["modality"]: row.text["modality_class"] for row in old[arms.file].values()}
@@ -251,8 +251,13 @@ class Merger:
         # They stay until there is something in their place.
         invented = still_examples([row.text for row in self.tables.studies.rows], counts) if self.found.counts else set()
         self.merged.examples = tuple(sorted(invented))
-        every = (table for table in self.tables.every() if table.contract.column("study_id") is not None)
-        return {table.contract.file: {row.line for row in table.rows if row.text["study_id"] in invented} for table in every}
+        return {
+            table.contract.file: {row.line for row in table.rows if row.text["study_id"] in invented} for table in self._of_studies()
+        }
+
+    def _of_studies(self) -> list[Table]:
+        """The tables whose rows are about a study."""
+        return [table for table in self.tables.every() if table.contract.column("study_id") is not None]
 
     def _by_key(self, table: Table, gone: Mapping[str, set[int]]) -> dict[tuple[str, ...], Row]:
         key = self._key(table.contract)

@@ -16,6 +16,7 @@ from metanet.base.errors import ArgumentError, MetanetError, shorten
 from metanet.base.untrusted import counted, harmless_cell, listing, visible
 from metanet.base.whole_files import write_folder
 from metanet.evidence.folders import shipped_folder
+from metanet.evidence.search.tables import NUMBERS
 from metanet.reporting.plan.registry import NOTEBOOKS
 from metanet.reviews.names import folder_fault, text_fault, typed_modality, typed_outcome
 from metanet.reviews.template import NewOutcome, descriptor, descriptor_text
@@ -66,7 +67,8 @@ def example_rows(outcomes: Sequence[NewOutcome], modalities: Sequence[str]) -> d
             }
             for study, count, size in zip(IDS, events, _SIZES, strict=True)
         ]
-    return rows
+    # The keys of the flow, to be filled; the other tables of the search begin empty.
+    return rows | {"search_flow": [{"data": key, "description": number.title} for key, number in NUMBERS.items()]}
 
 
 def still_examples(studies: Sequence[Row], counts: Sequence[Row]) -> set[str]:
@@ -146,7 +148,9 @@ The first checks the tables and names every fault by file, line and column. The 
 3. {modalities}
 4. `risk_of_bias.csv` is for judgements of the risk of bias, a row per study, domain and assessor, and `certainty.csv` for ratings by
    GRADE, a row per outcome, modality and domain. Without rows the reports say "not assessed".
-5. `metanet import` fills the tables from a file of RevMan, from Covidence or from another CSV; it takes the invented rows out.
+5. `search_flow.csv` has the numbers of the PRISMA 2020 flow diagram, `excluded.csv` the reports that were read in full and excluded,
+   `searches.csv` the search of each database. Fill them, or delete the files; `mn.prisma_flow(evidence).figure()` draws the diagram.
+6. `metanet import` fills the tables from a file of RevMan, from Covidence or from another CSV; it takes the invented rows out.
 
 Each further outcome needs a table of its own: copy the description of one in `extracted_data/datapackage.json` and change
 `name`, `path`, `outcome` and `label`. `direction` says what is good: `higher_is_better` or `lower_is_better`.

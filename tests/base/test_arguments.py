@@ -68,6 +68,7 @@ def given():
         "printed": "16.1%",
         "figures": ["91.3%", "92.3%"],
         "total": 36,
+        "references": mn.manuscript(evidence, "hepatotoxicity").references,
     }
 
 

@@ -139,7 +139,7 @@ def test_fonts_are_embedded_as_type_42_whatever_the_settings_of_the_caller(kind,
 
 
 #: Kinds that say of themselves what they draw, and whose data have no outcome.
-SELF_NAMED = ("plane", "waterfall", "overview", "evidence_map", "published_rates", "traffic light", "bias bars")
+SELF_NAMED = ("plane", "waterfall", "overview", "evidence_map", "published_rates", "traffic light", "bias bars", "prisma flow")
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in SELF_NAMED])
@@ -333,6 +333,11 @@ def _judged() -> list[str]:
     return [*words, *NAMES]
 
 
+def _flow() -> list[str]:
+    numbers = result_of("prisma flow", "ordinary").numbers
+    return [f"{numbers[key]:,}" for key in ("records_screened", "dbr_sought_reports", "dbr_assessed", "dbr_excluded", "new_reports")]
+
+
 #: Numbers that the description of each kind must tell, from its result.
 TOLD: dict[str, Callable[[], list[str]]] = {
     "forest": _estimate,
@@ -358,6 +363,7 @@ TOLD: dict[str, Callable[[], list[str]]] = {
     "overview": _estimate,
     "traffic light": _judged,
     "bias bars": lambda: [f"{_worst() / len(EVENTS):.0%}".replace("%", " % critical")],
+    "prisma flow": _flow,
 }
 
 

@@ -25,7 +25,8 @@ def files(folder):
 
 
 def test_a_review_has_tables_their_contract_notebooks_a_plan_and_a_readme(fresh):
-    names = ("arms.csv", "certainty.csv", "datapackage.json", "harm.csv", "response.csv", "risk_of_bias.csv", "studies.csv")
+    names = ("arms.csv", "certainty.csv", "datapackage.json", "excluded.csv", "harm.csv", "response.csv", "risk_of_bias.csv",
+             "search_flow.csv", "searches.csv", "studies.csv")  # fmt: skip
     tables = [f"extracted_data/{name}" for name in names]
     books = sorted(f"analyses/{name}" for name in NAMES)
     assert files(fresh) == sorted([".gitignore", "README.md", "analyses/plans/review.toml", *books, *tables])

@@ -12,6 +12,7 @@ import metanet as mn
 from metanet.base.errors import ArgumentError
 from metanet.cli import cli
 from metanet.reviews.importers.registry import importers
+from tests.evidence.search import TEMPLATE
 
 from .conftest import COVIDENCE, COVIDENCE_OPTIONS, PLAIN, RELIEF, ROWS, rm5
 from .formats import OPENMETA, RIS, ROWS_OF_PLAIN, dta, rds, sav, xlsx
@@ -25,6 +26,7 @@ EXAMPLES = {
     "csv": (PLAIN, _RESPONSE),
     "excel": (xlsx({"Data": ROWS_OF_PLAIN}), _RESPONSE),
     "openmeta": (OPENMETA, _RESPONSE),
+    "prisma2020": (TEMPLATE, {}),
     "r": (rds(), _RESPONSE),
     "revman-web": (ROWS, {}),
     "revman5": (rm5(RELIEF), {}),

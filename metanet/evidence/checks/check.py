@@ -17,6 +17,7 @@ from metanet.evidence.findings import Findings, Report, in_order
 from metanet.evidence.folders import DESCRIPTOR, TABLES, from_here, given_path
 from metanet.evidence.reading.cells import Table, type_sheet
 from metanet.evidence.reading.text import decode, read_bytes, split
+from metanet.evidence.search.checks import check_cells
 
 # Left by Excel, LibreOffice, macOS and editors beside the file they work on.
 _SCRATCH = ("~$", ".", "#")
@@ -150,7 +151,7 @@ def read_single(path: Path) -> Reading:
     table = _table(data, table_contract, findings)
     if table is None:
         return reading
-    if not table.rows and table.complete:
+    if not table.rows and table.complete and table_contract.role not in OPTIONAL:
         findings.cannot_read(file, "has column names and no rows", "Add rows")
     read = {path.name: table}
     reading.tables = _by_role(read, contract)
@@ -165,7 +166,10 @@ def _table(data: bytes, contract: TableContract, findings: Findings) -> Table | 
     file = visible(contract.file)
     text = decode(data, file, findings)
     sheet = None if text is None else split(text, file, contract.column_names, findings)
-    return None if sheet is None else type_sheet(sheet, contract, findings)
+    table = None if sheet is None else type_sheet(sheet, contract, findings)
+    if table is not None and contract.role == "search_flow":
+        check_cells(table, findings)
+    return table
 
 
 def _digest(digest: hashlib._Hash, name: str, data: bytes) -> None:
@@ -195,6 +199,7 @@ def _missing_and_stray(folder: Path, present: list[str], contract: Contract, fin
     """Missing tables, and files that look like tables but would not be read."""
     stray = [name for name in present if Path(name).suffix.lower() in _TABLE_LIKE and name not in contract.tables]
     absent = [name for name in contract.tables if name not in present]
+    optional = {table.file for role in OPTIONAL for table in contract.of_role(role)}
     for role in ("studies", "arms"):
         for table in contract.of_role(role):
             if table.file not in present:
@@ -209,7 +214,9 @@ def _missing_and_stray(folder: Path, present: list[str], contract: Contract, fin
         )
     for name in stray:
         near = nearest(name, absent)
-        if near is not None:
+        if near in optional and not _holds_counts(folder / name):
+            findings.notice(visible(name), "is not a known table and was not read", f"Rename it to {near!r} if that is meant")
+        elif near is not None:
             suffix = Path(name).suffix.lower()
             fix = f"Save it as {near!r}" if suffix != ".csv" else f"Rename it to {near!r} if that is meant"
             findings.cannot_read(visible(name), "is not the name of a table, so it would not be read", fix)

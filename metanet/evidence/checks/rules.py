@@ -16,6 +16,7 @@ from metanet.evidence.checks.certainty import check_certainty
 from metanet.evidence.checks.printed import check_printed
 from metanet.evidence.findings import Findings
 from metanet.evidence.reading.cells import Row, Table
+from metanet.evidence.search.checks import check_search
 
 # Rules within one table: between its rows and between the cells of a row.
 #
@@ -30,8 +31,8 @@ _YEAR_COLUMNS = ("year", "enrol_start", "enrol_end")
 
 def check_table(table: Table, findings: Findings) -> None:
     """Apply every rule within a table to `table`."""
-    if table.contract.role != "risk_of_bias":
-        # Its own rule says more: who judged what twice.
+    if table.contract.role not in ("risk_of_bias", "search_flow"):
+        # Their own rules say more: who judged what twice, which key is there twice.
         _unique(table, findings)
     if table.contract.role == "studies":
         _years(table, findings)
@@ -471,6 +472,7 @@ ACROSS: Sequence[Callable[[Tables, Findings], None]] = (
     _shared_identifiers,
     _facts_are_of_studies,
     _published,
+    check_search,
     check_bias,
     check_certainty,
 )

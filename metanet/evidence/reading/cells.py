@@ -334,7 +334,7 @@ def _value(text: str, column: Column, row: Row, sheet: Sheet, comma: bool, findi
         row.bad.add(column.name)
         findings.cannot_read(file, wrong, fix, row=row.line, column=column.name, value=text)
 
-    given = text
+    given = text = "" if text in column.missing else text
     if text:
         if len(text) > LONGEST_CELL:
             return refuse(

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 from metanet.base.errors import ArgumentError, shorten
 from metanet.base.untrusted import harmless_cell
 from metanet.evidence import Evidence
+from metanet.evidence.contract import optional_resources
 from metanet.reporting.files import analyses_folder
 from metanet.reporting.index.lines import Report, read_reports
 from metanet.reporting.supplement import crate, crate as statements
@@ -74,10 +75,11 @@ def parts_of(out: Path, evidence: Evidence, reports: Sequence[Report], rates: Se
 
 
 def _evidence(evidence: Evidence) -> Iterator[Part]:
-    """The tables that the descriptor names, the descriptor and the codebook."""
+    """The tables that the descriptor names, those of the search, the descriptor and the codebook."""
     folder = evidence.path
     descriptor = json.loads((folder / "datapackage.json").read_bytes())
     told = {str(r.get("path")): str(r.get("title") or "Table of the evidence") for r in descriptor.get("resources", ())}
+    told = {resource["path"]: resource["title"] for resource in optional_resources()} | told
     told |= {"datapackage.json": "Descriptor of the tables: columns, types, units, keys", "README.md": "Codebook"}
     for name, about in told.items():
         if Path(name).name == name and _plain_file(folder, folder / name):

@@ -70,6 +70,9 @@ class Found:
     source: str
     counts: list[Count] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
+    #: Columns and rows of a file that is a table of the review as a whole, with their places.
+    columns: tuple[str, ...] = ()
+    rows: list[tuple[Mapping[str, str], Place]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     #: What no table of the review has a place for: table -> rows, each with the name of its study under "study".

@@ -45,6 +45,8 @@ class Importer:
         Whether its files have several tables, of which the argument `sheet` chooses one.
     describes
         Whether it has references to studies that are there, and no counts.
+    table
+        Role of the table of a review that its file is as a whole; empty where it has counts or references.
     lines
         The function that reads its table, for any table of columns that the caller names; None for other files.
     """
@@ -58,6 +60,12 @@ class Importer:
     has_sheets: bool = False
     describes: bool = False
     lines: LinesReader | None = None
+    table: str = ""
+
+    @property
+    def has_counts(self) -> bool:
+        """Whether there are counts in its files."""
+        return not self.describes and not self.table
 
 
 _FOUND: dict[str, Importer] = {}
@@ -72,11 +80,12 @@ def importer(
     maps_columns: bool = False,
     has_sheets: bool = False,
     describes: bool = False,
+    table: str = "",
 ) -> Callable[[Reader], Reader]:
     """Enter a function into the registry."""
 
     def enter(read: Reader) -> Reader:
-        _FOUND[name] = Importer(name, title, suffixes, file, read, maps_columns, has_sheets, describes)
+        _FOUND[name] = Importer(name, title, suffixes, file, read, maps_columns, has_sheets, describes, table=table)
         return read
 
     return enter

@@ -23,6 +23,7 @@ from metanet.diagnostics.studies.series import Cumulative, LeaveOneOut
 from metanet.evidence.bias.filter import COLUMN, POINTS
 from metanet.evidence.bias.tools import OVERALL, Tool, tool_named, tools
 from metanet.evidence.rates import ALL_STUDIES
+from metanet.evidence.search.flow import PrismaFlow
 from metanet.evidence.selection import selection_of
 from metanet.models.bayes.result import BayesPooled
 from metanet.models.comparison.result import Comparison
@@ -278,6 +279,7 @@ def _lower(name: object) -> str:
 CAUSES = ("13e", "20c")
 ROBUST = ("13f", "20d")
 REPORTING = ("14", "21")
+SEARCHED = ("6", "16a")
 
 
 @dataclass(frozen=True)
@@ -382,6 +384,7 @@ KINDS = (
     Kind(
         ShareBeyond, ("13d", "20b"), lambda r: "The share of true rates beyond a threshold was estimated from the fitted distribution."
     ),
+    Kind(PrismaFlow, SEARCHED, lambda r: r.methods()),
     Kind(Check, REPORTING, lambda r: f"Small-study effects were examined: {visible(r.heading)}."),
 )
 

@@ -13,6 +13,7 @@ from metanet.base.errors import ArgumentError, as_given
 from metanet.base.untrusted import linked, listing, visible
 from metanet.diagnostics.method.multiverse import Multiverse
 from metanet.diagnostics.studies.count_bounds import CountBounds
+from metanet.evidence.search.flow import PrismaFlow
 from metanet.evidence.selection import certainties
 from metanet.evidence.sources import Rates
 from metanet.models.comparison.result import Comparison
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 #: What each item asks for.
 TOPICS = {
+    "6": "Information sources",
     "11": "Risk of bias: methods",
     "13a": "Eligibility for the synthesis",
     "13b": "Preparation of the data",
@@ -36,13 +38,14 @@ TOPICS = {
     "13e": "Causes of heterogeneity: methods",
     "13f": "Sensitivity analyses: methods",
     "14": "Reporting bias: methods",
+    "16a": "Study selection",
     "20a": "Characteristics and risk of bias of the studies",
     "20b": "Result of the synthesis",
     "20c": "Causes of heterogeneity: results",
     "20d": "Sensitivity analyses: results",
     "21": "Reporting bias: results",
 }
-_METHODS = ("11", "13a", "13b", "13c", "13d", "13e", "13f", "14")
+_METHODS = ("6", "11", "13a", "13b", "13c", "13d", "13e", "13f", "14")
 #: The analysis that `report_text` needs for an item.
 _NEEDS = {
     "13a": "the rates as Evidence.rates selected them",
@@ -75,12 +78,12 @@ class ReportText:
 
     @property
     def methods(self) -> str:
-        """The methods paragraph: items 11, 13a to 13f and 14."""
+        """The methods paragraph: items 6, 11, 13a to 13f and 14."""
         return " ".join(text for item, text in self.items.items() if item in _METHODS)
 
     @property
     def results(self) -> str:
-        """The results paragraph: items 20a to 20d and 21."""
+        """The results paragraph: items 16a, 20a to 20d and 21."""
         return " ".join(text for item, text in self.items.items() if item not in _METHODS)
 
     @property
@@ -135,7 +138,8 @@ def report_text(fit: Pooled, *analyses: object, rates: Rates | None = None) -> R
         Further analyses of the same studies, in the order of the text: another model, `leave_one_out`, `count_bounds` (of which
         nothing is written where no count is open), `cumulative`, `influence`, `outliers`, `gosh`, `permutation_test`, `multiverse`,
         `calibrate`, `compare`, `within_studies`, `bias_ladder`, `meta_regression`, `cluster_robust`, `three_level`, `bayes_pool`,
-        `share_beyond`, `small_study_effects` and corrected estimates.
+        `share_beyond`, `small_study_effects` and corrected estimates; and `prisma_flow`, of which nothing is written where the review
+        has no flow.
     rates
         The rows that were pooled: the source of eligibility, exclusions, derived counts and study characteristics. None takes those
         of `fit`. Rows that `Evidence.rates` did not select, or that were read from a file, have no record of a selection, and item 13a
@@ -144,7 +148,8 @@ def report_text(fit: Pooled, *analyses: object, rates: Rates | None = None) -> R
     Returns
     -------
     ReportText
-        The items 11, 13a to 13f and 14, 20a to 20d and 21 for which there is a text; ``missing`` names the others.
+        The items 11, 13a to 13f and 14, 20a to 20d and 21, and of a flow 6 and 16a, for which there is a text; ``missing`` names the
+        others.
 
     Raises
     ------
@@ -176,7 +181,7 @@ def report_text(fit: Pooled, *analyses: object, rates: Rates | None = None) -> R
                 "leave_one_out, compare, multiverse ... after the main result."
             )
         _check_same(fit, analysis, place)
-        if isinstance(analysis, CountBounds) and not analysis.studies:
+        if (isinstance(analysis, CountBounds) and not analysis.studies) or (isinstance(analysis, PrismaFlow) and analysis.reason):
             continue
         methods, results = kind.items
         found.setdefault(methods, []).append(kind.done(analysis))
