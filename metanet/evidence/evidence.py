@@ -18,7 +18,7 @@ from metanet.evidence import rates as selecting
 from metanet.evidence.bias.filter import NOT_ASSESSED, BiasFilter
 from metanet.evidence.bias.result import RiskOfBias, assess, patients_of
 from metanet.evidence.checks.check import Reading, read_folder
-from metanet.evidence.contract import Outcome, contract_for, curated_contract
+from metanet.evidence.contract import OPTIONAL, Outcome, contract_for, curated_contract
 from metanet.evidence.findings import Findings, data_error
 from metanet.evidence.fingerprints import fingerprint_of
 from metanet.evidence.folders import DESCRIPTOR, given_path, is_curated, used_folder, whose
@@ -384,9 +384,10 @@ class Evidence:
             self._parts[key] = fingerprint_of(self, names, chosen)
         return self._parts[key]
 
+    @checked()
     def optional_rows(self, role: str) -> tuple[Mapping[str, Any], ...]:
-        """The rows of a table that a review may have, column -> value (empty: None); none where the folder has no such table."""
-        return self._optional.get(role, ())
+        """The rows of a table that a review may have, such as "excluded": column -> value (empty: None); none without the table."""
+        return self._optional.get(check_choice("role", role, OPTIONAL), ())
 
     @checked()
     def save(self, folder: str | os.PathLike[str]) -> Path:
