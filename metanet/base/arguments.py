@@ -35,6 +35,8 @@ MAKERS = {
     "Evidence": "load_evidence",
     "Counts": "counts",
     "Audit": "audit",
+    "PrismaFlow": "prisma_flow",
+    "ReportText": "report_text",
     "Multiverse": "multiverse",
     "LeaveOneOut": "leave_one_out",
     "CountBounds": "count_bounds",

@@ -394,9 +394,8 @@ class Evidence:
 
     @checked()
     def optional_rows(self, role: str) -> tuple[Mapping[str, Any], ...]:
-        """The rows of a table that a review may have, column -> value (empty: None); none where the folder has no such table."""
-        check_choice("role", role, OPTIONAL)
-        return self._optional.get(role, ())
+        """The rows of a table that a review may have, such as "excluded": column -> value (empty: None); none without the table."""
+        return self._optional.get(check_choice("role", role, OPTIONAL), ())
 
     @checked()
     def save(self, folder: str | os.PathLike[str]) -> Path:

@@ -42,7 +42,8 @@ def fingerprint_of(evidence: Evidence, outcomes: Sequence[str], modalities: Coll
     if rated:
         content["certainty"] = rated
     # The search is that of the whole review.
-    searched = {} if modalities is not None else {role: evidence.optional_rows(role) for role in SEARCHED}
+    whole = modalities is None and set(outcomes) == set(evidence.outcome_names)
+    searched = {role: evidence.optional_rows(role) for role in SEARCHED} if whole else {}
     if any(searched.values()):
         content["search"] = {role: [dict(row) for row in rows] for role, rows in searched.items()}
     text = json.dumps(content, sort_keys=True, ensure_ascii=True, default=str)

@@ -10,6 +10,8 @@ import pytest
 import metanet as mn
 from metanet.reporting.plan.registry import NOTEBOOKS
 from metanet.reporting.run.batch import kinds_of, planned
+from tests.evidence.conftest import Folder
+from tests.evidence.search import FLOW, excluded_csv, flow_csv
 
 from .conftest import HOSTILE
 
@@ -153,3 +155,35 @@ def test_a_new_review_has_an_audit_of_its_own_tables(tmp_path):
     assert made.ok, made.summary()
     sentence = json.loads((tmp_path / "out/analyses/audit/counts/numbers.json").read_text(encoding="utf-8"))["sentence"]
     assert sentence == mn.audit(mn.load_evidence(data)).sentence()
+
+
+def test_a_review_with_tables_of_its_search_has_a_report_on_it(tmp_path):
+    folder = Folder(tmp_path / "tables")
+    folder.files["search_flow.csv"] = flow_csv(FLOW)
+    counts = {("", "Wrong population, adults"): 25, ("", HOSTILE): 0, ("", "No rate"): 15, ("other", "No rate"): 3}
+    folder.files["excluded.csv"] = excluded_csv(counts)
+    data = folder.write()
+    made = mn.report(out=tmp_path / "out", data=data, analyses=("search",))
+    assert made.ok, made.summary()
+    place = tmp_path / "out/analyses/search/flow"
+    assert {"flow.csv", "sums_of_the_flow.csv", "excluded_reports.csv", "prisma_checklist.csv"} <= {
+        path.name for path in place.iterdir()
+    }
+    numbers = json.loads((place / "numbers.json").read_text(encoding="utf-8"))
+    assert numbers["kind"] == "search"
+    assert numbers["sentence"] == mn.prisma_flow(mn.load_evidence(data)).sentence()
+    page = (place / "report.html").read_text(encoding="utf-8")
+    assert "This review has no table of its searches" in page
+    assert "PRISMA 2020 checklist" in page
+    assert "made from other evidence" not in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    # The report is about these tables, so it is made again once they change.
+    before = mn.load_evidence(data).fingerprint_of()
+    folder.files["excluded.csv"] = excluded_csv({**counts, ("", "No rate"): 15}).replace(b"Author ", b"Writer ")
+    assert folder.load().fingerprint_of() != before
+    assert folder.load().fingerprint_of("objective_response", "TARE") == mn.load_evidence(data).fingerprint_of(
+        "objective_response", "TARE"
+    )
+
+
+def test_a_review_without_them_has_none():
+    assert not planned(mn.load_evidence(), analyses=("search",))

@@ -236,6 +236,20 @@ def _audit(scope: Scope) -> Iterator[Subject]:
 
 
 @notebook(
+    "search",
+    "search.ipynb",
+    title="Search and selection",
+    shows="the PRISMA 2020 flow diagram, searches, excluded reports and the checklist, of a review that has tables of its search",
+)
+def _search(scope: Scope) -> Iterator[Subject]:
+    from metanet.evidence.search.flow import prisma_flow
+
+    evidence = scope.evidence
+    if prisma_flow(evidence).reason is None or evidence.optional_rows("searches") or evidence.optional_rows("excluded"):
+        yield _analysis("search", "flow", _FOUND["search"].title, (None, None))
+
+
+@notebook(
     "manuscript",
     "manuscript.ipynb",
     title="Manuscript",
