@@ -173,7 +173,7 @@ class Manuscript(Result):
     @property
     def judgements(self) -> RiskOfBias | None:
         """The judgements of the risk of bias, where they are by one tool."""
-        return self._evidence.risk_of_bias() if self._one_tool else None
+        return self._evidence.risk_of_bias(self._tools[0]) if len(self._tools) == 1 else None
 
     def _data(self) -> str:
         evidence = self._evidence
@@ -191,12 +191,12 @@ class Manuscript(Result):
         return text
 
     def _bias(self) -> str:
-        found = self.judgements
-        return _NO_BIAS if found is None or found.reason else found.sentence()
+        found = [self._evidence.risk_of_bias(tool) for tool in self._tools]
+        return " ".join(bias.sentence() for bias in found if not bias.reason) or _NO_BIAS
 
     @property
-    def _one_tool(self) -> bool:
-        return len({row["tool"] for row in self._evidence.optional_rows("risk_of_bias")}) == 1
+    def _tools(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(str(row["tool"]) for row in self._evidence.optional_rows("risk_of_bias")))
 
     def _synthesis(self) -> str:
         fits = [fit for comparison in self.comparisons.values() for fit in comparison.groups.values() if fit.status == "pooled"]

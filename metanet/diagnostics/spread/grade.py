@@ -1,4 +1,4 @@
-"""A worksheet for GRADE: facts on four domains filled in, the judgement left to people."""
+"""A worksheet for GRADE: facts on the five domains filled in, the judgement left to people."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ OPEN = "to be judged by the reviewers"
 #: Tests of small-study effects have little power on fewer studies, so none is printed.
 LEAST_FOR_ASYMMETRY = 10
 _UNSPECIFIED = "unspecified"
+_BIAS = "How much of the weight is at which risk of bias?"
 
 
 def grade_facts(
@@ -49,11 +50,25 @@ def grade_facts(
 
     if decision is not None:
         decision = rate("decision", decision)
-    rows = [("inconsistency", *row, OPEN) for row in _inconsistency(fit, subgroups, moderators or {})]
+    rows = [("risk of bias", *row, OPEN) for row in _risk_of_bias(fit)]
+    rows += [("inconsistency", *row, OPEN) for row in _inconsistency(fit, subgroups, moderators or {})]
     rows += [("imprecision", *row, OPEN) for row in _imprecision(fit, decision)]
     rows += [("indirectness", *row, OPEN) for row in _indirectness(fit.studies)]
     rows += [("publication bias", *row, OPEN) for row in _publication_bias(fit)]
     return pd.DataFrame(rows, columns=["domain", "question", "fact", "judgement"])
+
+
+def _risk_of_bias(fit: Pooled) -> list[tuple[str, str]]:
+    """How much of the weight has which overall judgement; nothing where the table cannot have judgements."""
+    studies = fit.studies
+    if "bias_overall" not in studies.columns:
+        return [] if studies.attrs.get("bias_assessed") is not False else [(_BIAS, "the risk of bias was not assessed")]
+    levels = studies["bias_overall"].fillna("").astype(str).str.strip().replace("", "not assessed")
+    known = fit.weights.size == len(studies) and np.isfinite(fit.weights).all()
+    weights = fit.weights if known else np.full(len(studies), 1 / len(studies))
+    found = [(level, float(weights[(levels == level).to_numpy()].sum()), int((levels == level).sum())) for level in levels.unique()]
+    shown = [f"{title_of(level, studies)} {per_cent(share, 0)} % ({plural(count, 'row')})" for level, share, count in found]
+    return [(_BIAS, listing(shown, 9))]
 
 
 def _inconsistency(fit: Pooled, subgroups: Comparison | None, moderators: Mapping[str, Regression]) -> list[tuple[str, str]]:

@@ -50,7 +50,7 @@ def test_the_words_name_the_numbers(report):
 
 def test_the_worksheet_leaves_the_judgement_open(report):
     sheet = report.worksheet()
-    assert set(sheet["domain"]) == {"inconsistency", "imprecision", "indirectness", "publication bias"}
+    assert set(sheet["domain"]) == {"risk of bias", "inconsistency", "imprecision", "indirectness", "publication bias"}
     assert (sheet["judgement"] == OPEN).all()
     facts = dict(zip(sheet["question"], sheet["fact"], strict=True))
     assert facts["Does the interval of the median cross the decision threshold of 30 %?"] == "no, it lies above"
@@ -68,6 +68,20 @@ def test_the_worksheet_leaves_the_judgement_open(report):
         assert f"{kind} ({len(rows)})" in facts["Which treatments were given (rows)?"]
     found = mn.small_study_effects(FIT)
     assert facts["Do small studies give other rates?"] == f"{found.title}: {p_value(found.p_value)}, {FIT.k} studies"
+
+
+def test_the_worksheet_says_how_much_of_the_weight_is_at_which_risk_of_bias():
+    asked = "How much of the weight is at which risk of bias?"
+    rates = FIT.rates()
+    levels = ["low", "serious", ""] * (len(rates) // 3)
+    fit = mn.pool(rates.assign(bias_overall=levels))
+    fact = dict(grade_facts(fit)[["question", "fact"]].itertuples(index=False))[asked]
+    for level, name in (("low", "low"), ("serious", "serious"), ("", "not assessed")):
+        share = fit.weights[np.array(levels) == level].sum()
+        assert f"{name} {100 * share:.0f} % ({levels.count(level)} rows)" in fact
+    assert dict(grade_facts(FIT)[["question", "fact"]].itertuples(index=False))[asked] == "the risk of bias was not assessed"
+    own = mn.pool(events=[1, 2, 3], total=[20] * 3)
+    assert "risk of bias" not in set(grade_facts(own)["domain"])
 
 
 def test_the_worksheet_tests_no_asymmetry_of_fewer_than_ten_studies():
