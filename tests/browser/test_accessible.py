@@ -52,6 +52,9 @@ modalities = ["TAE"]
 analysis = "audit"
 
 [[report]]
+analysis = "manuscript"
+
+[[report]]
 analysis = "replication"
 """
 #: The kinds of page, each by a file.
@@ -67,6 +70,7 @@ KINDS = {
     "heterogeneity": "run/analyses/heterogeneity/objective_response-TARE/report.html",
     "sensitivity": "run/analyses/sensitivity/symptomatic_response-TAE/report.html",
     "audit": "run/analyses/audit/counts/report.html",
+    "manuscript": "run/analyses/manuscript/review/report.html",
     "failed report": "failed/objective_response/TARE/report.html",
     "long list": "long/index.html",
     "empty list": "empty/index.html",
