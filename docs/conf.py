@@ -6,6 +6,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import metanet
 from metanet import __version__
+from metanet.evidence.bias.tools import tools
 from metanet.figures.registry import figures
 from metanet.models import registry
 
@@ -73,6 +74,29 @@ class Choices(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines)) or [nodes.paragraph()]
 
 
+class BiasTools(SphinxDirective):
+    """The registry of tools for the risk of bias, a table; then the words of the domains of each."""
+
+    def run(self):
+        """A list-table and a list."""
+        rules = {"worst": "worst domain", "sum": "sum", "stated": "stated by the assessors"}
+        lines = [".. list-table::", "   :header-rows: 1", ""]
+        rows = [("word", "tool", "levels, the best first", "overall judgement", "source")]
+        for tool in tools().values():
+            version = f" ({tool.version})" if tool.version else ""
+            levels = ", ".join(f"``{level.key}``" for level in tool.levels)
+            source = f"doi:{tool.doi}" if tool.doi else tool.url or "none"
+            rows.append((f"``{tool.key}``", f"{tool.title}{version}", levels, rules[tool.rule], source))
+        for row in rows:
+            lines += [f"   {'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(row)]
+        lines += ["", "The domains, by their words:", ""]
+        for tool in tools().values():
+            words = ", ".join(f"``{domain.key}``" for domain in tool.domains)
+            more = "names that the review chooses" if tool.any_domain else ""
+            lines += [f"- ``{tool.key}``: {'; '.join(part for part in (words, more) if part)}"]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
 _TABLES = ("models", "tau2", "ci", "tau2_ci", "prediction", "i2")
 
 
@@ -80,5 +104,6 @@ def setup(app):
     """Register the directives and the two hooks, the latter before napoleon's own."""
     app.add_directive("figures", Figures)
     app.add_directive("choices", Choices)
+    app.add_directive("bias-tools", BiasTools)
     app.connect("autodoc-process-docstring", _attributes_as_list, priority=400)
     app.connect("autodoc-process-signature", _no_constructor)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from metanet.diagnostics.spread.heterogeneity import heterogeneity_text as heterogeneity_text
     from metanet.diagnostics.spread.heterogeneity_report import heterogeneity_report as heterogeneity_report
     from metanet.diagnostics.spread.share_beyond import share_beyond as share_beyond
+    from metanet.diagnostics.studies.bias_ladder import BiasLadder as BiasLadder, bias_ladder as bias_ladder
     from metanet.diagnostics.studies.count_bounds import CountBounds as CountBounds, count_bounds as count_bounds
     from metanet.diagnostics.studies.gosh import gosh as gosh
     from metanet.diagnostics.studies.influence import influence as influence
@@ -50,11 +51,13 @@ if TYPE_CHECKING:
     from metanet.figures.page.canvas import column_width as column_width
     from metanet.figures.page.options import figure_style as figure_style
     from metanet.figures.page.save import save_figure as save_figure
+    from metanet.figures.plots.bias_bars import bias_bars as bias_bars
     from metanet.figures.plots.evidence_map import evidence_map as evidence_map
     from metanet.figures.plots.icon_array import icon_array as icon_array
     from metanet.figures.plots.outcome_forest import outcome_forest as outcome_forest
     from metanet.figures.plots.published_rates import published_rates as published_rates
     from metanet.figures.plots.timeline import timeline as timeline
+    from metanet.figures.plots.traffic_light import traffic_light as traffic_light
     from metanet.models.bayes.bayes_pool import bayes_pool as bayes_pool
     from metanet.models.comparison.benefit_risk import benefit_risk as benefit_risk
     from metanet.models.comparison.compare import compare as compare
@@ -78,6 +81,7 @@ if TYPE_CHECKING:
     from metanet.reporting.run.makers import Limits as Limits
     from metanet.reviews.one_table import read as read
     from metanet.writing.audit_tables import audit_table as audit_table
+    from metanet.writing.manuscript import Manuscript as Manuscript, manuscript as manuscript
     from metanet.writing.plain import (
         analysis_heading as analysis_heading,
         analysis_table as analysis_table,
@@ -87,6 +91,7 @@ if TYPE_CHECKING:
     )
     from metanet.writing.prisma.checklist import prisma_checklist as prisma_checklist
     from metanet.writing.prisma.report_text import ReportText as ReportText, report_text as report_text
+    from metanet.writing.references import save_references as save_references
     from metanet.writing.search_tables import excluded_table as excluded_table, searches_table as searches_table
     from metanet.writing.sensitivity import sensitivity_table as sensitivity_table
     from metanet.writing.study_tables import (
@@ -126,6 +131,7 @@ _NAMES = {
     "metanet.models.dependence.robust": "cluster_robust",
     "metanet.models.dependence.three_level": "three_level",
     "metanet.diagnostics.studies.influence": "influence",
+    "metanet.diagnostics.studies.bias_ladder": "bias_ladder BiasLadder",
     "metanet.diagnostics.studies.count_bounds": "count_bounds CountBounds",
     "metanet.diagnostics.studies.outliers": "outliers",
     "metanet.diagnostics.studies.gosh": "gosh",
@@ -147,6 +153,8 @@ _NAMES = {
     "metanet.figures.page.options": "figure_style",
     "metanet.figures.forest.presets": "ForestPreset FOREST_PRESETS",
     "metanet.figures.page.save": "save_figure",
+    "metanet.figures.plots.traffic_light": "traffic_light",
+    "metanet.figures.plots.bias_bars": "bias_bars",
     "metanet.figures.plots.evidence_map": "evidence_map",
     "metanet.figures.plots.icon_array": "icon_array",
     "metanet.figures.plots.outcome_forest": "outcome_forest",
@@ -161,6 +169,8 @@ _NAMES = {
     "metanet.writing.summary_of_findings": "summary_of_findings",
     "metanet.writing.sensitivity": "sensitivity_table",
     "metanet.writing.audit_tables": "audit_table",
+    "metanet.writing.manuscript": "manuscript Manuscript",
+    "metanet.writing.references": "save_references",
     "metanet.writing.plain": "heading paragraph method_table analysis_table analysis_heading",
     "metanet.reporting.results_files": "save_analysis save_results",
     "metanet.reporting.run.batch": "report",

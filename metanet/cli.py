@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -240,6 +241,32 @@ def report(
     click.echo(made.summary())
     if not made.ok:
         sys.exit(1)
+
+
+@cli.command()
+@_default("--out", default="reports", help="Folder of the reports.")
+@_default("--format", "formats", default="docx,pdf", help="Formats beside HTML, separated by commas: pdf, docx (Word).")
+@click.option(
+    "--data", help="Folder of the evidence; by default the tables of this folder or of one above it, otherwise the curated ones."
+)
+@_many("--outcome", "outcomes", help="An outcome of the text; repeat for several. By default two benefits and two harms.")
+def manuscript(out: str, formats: str, data: str | None, outcomes: tuple[str, ...]) -> None:
+    """Write the review as one document: methods, results, summary of findings, statements and references."""
+    from metanet.evidence import load_evidence
+    from metanet.reporting.run.batch import report as make
+
+    click.echo(f"Evidence: {_whose(data)}", err=True)
+    named = " ".join(load_evidence(data).outcome(name, "--outcome") for name in outcomes)
+    kinds = tuple(part.strip() for part in formats.split(",") if part.strip())
+    parameters = {"outcomes": named} if named else {}
+    made = make(
+        out=out, data=data, analyses=("manuscript",), formats=("html", *(k for k in kinds if k != "html")), parameters=parameters
+    )
+    if not made.ok:
+        click.echo(made.summary())
+        sys.exit(1)
+    folder = Path(out) / "analyses" / "manuscript" / "review"
+    click.echo("\n".join(str(path) for path in sorted(folder.glob("report.*")) if path.suffix != ".ipynb"))
 
 
 @cli.command()

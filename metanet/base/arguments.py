@@ -46,6 +46,8 @@ MAKERS = {
     "TrimAndFill": "trim_and_fill",
     "ResponseCategories": "response_categories",
     "HeterogeneityReport": "heterogeneity_report",
+    "RiskOfBias": "Evidence.risk_of_bias",
+    "BiasLadder": "bias_ladder",
     "Limits": "Limits",
     "ForestPreset": "ForestPreset",
 }

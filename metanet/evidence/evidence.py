@@ -93,9 +93,12 @@ class Evidence:
     _dropped: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict, repr=False)
     #: File name -> content, of evidence that has no folder.
     _files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    #: Whether its tables are those that one table was divided into.
+    _is_one_table: bool = field(default=False, repr=False)
     #: Rows of the tables that every review may have: role -> rows.
     _optional: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict, repr=False)
     _parts: dict[tuple[Any, ...], str] = field(default_factory=dict, repr=False)
+    _judged: dict[tuple[str | None, str | None], RiskOfBias] = field(default_factory=dict, repr=False)
 
     @checked()
     def rates(
@@ -202,6 +205,8 @@ class Evidence:
             }
             | ({} if risk_of_bias is None else {"risk_of_bias": risk_of_bias, "not_assessed": not_assessed, "tool": _tool_of(bias)}),
             "bias_tool": _tool_of(bias),
+            # A table of one's own may have judgements among its columns, so that nothing is known of it.
+            "bias_assessed": True if self._optional.get("risk_of_bias") else None if self._is_one_table else False,
             "notes": notes,
             "studies": list(names),
             "counts": [[row[name] for name in COUNTS if name in frame.columns] for row in rows],
@@ -243,10 +248,13 @@ class Evidence:
             An unknown tool or outcome, or several tools and none named.
         """
         name = None if outcome is None else self.outcome(outcome)
+        if (tool, name) in self._judged:
+            return self._judged[tool, name]
         rows = self._optional.get("risk_of_bias", ())
-        return assess(
-            rows, tool=tool, outcome=name, labels=self._labels, patients=patients_of(records(self.arms), self._rows) if rows else {}
-        )
+        patients = patients_of(records(self.arms), self._rows) if rows else {}
+        label = "" if name is None else self._outcomes[name].label
+        found = assess(rows, tool=tool, outcome=name, labels=self._labels, patients=patients, label=label)
+        return self._judged.setdefault((tool, name), found)
 
     @checked()
     def grade(self, outcome: str, modality: str, definition: str | None = None, question: str = "rate") -> Grade:
@@ -611,6 +619,7 @@ def assemble(reading: Reading) -> Evidence:
             for c in table.contract.columns
         },
         _optional={role: tuple(row.values for row in table.rows) for role, table in tables.optional.items()},
+        _is_one_table=lean,
         _aliases=tuple(column.name for column in arms.contract.columns if column.extra.get("alias")),
         _unplaced={t.contract.outcome: len(t.rows) - len(rows[t.contract.outcome]) for t in tables.outcomes},
     )

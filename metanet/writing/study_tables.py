@@ -12,6 +12,7 @@ from metanet.base.display import ABSENT, RATE, count, in_sentence, level_text, n
 from metanet.base.groups import natural
 from metanet.base.results import plain, records
 from metanet.base.untrusted import listing
+from metanet.evidence.bias.filter import COLUMN, POINTS, PREFIX
 from metanet.evidence.rates import ALL_STUDIES
 from metanet.evidence.selection import certainties, selection_of
 from metanet.evidence.sources import Rates, Tables, evidence_of, rates_of
@@ -307,6 +308,9 @@ def characteristics_table(rates: Rates) -> Table:
 def _own(rates: pd.DataFrame) -> list[str]:
     """The columns that a review added: what is neither a known characteristic nor a part of a count."""
     known = {*_ASIDE, *_TEXTS, *_NUMBERS, *_LAST, *rates.attrs.get("aliases", ())}
+    if rates.attrs.get("bias_tool"):
+        # The domains of a tool have a figure of their own; the table has the overall judgement.
+        known |= {name for name in rates.columns if str(name).startswith(PREFIX) and name not in (COLUMN, POINTS)}
     return [name for name in rates.columns if isinstance(name, str) and name not in known and rates[name].ndim == 1]
 
 

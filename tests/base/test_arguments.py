@@ -9,7 +9,7 @@ import pytest
 import metanet as mn
 from metanet.base.arguments import checked, whole
 from metanet.figures.registry import figures
-from tests.figures.every_kind import data_of, ratio_of
+from tests.figures.every_kind import data_of, ratio_of, result_of
 
 
 class Nonsense:
@@ -42,6 +42,7 @@ def given():
         "formula": "~ dose",
         "evidence": evidence,
         "audit": mn.audit(evidence),
+        "bias": result_of("traffic light", "ordinary"),
         "outcome": "objective_response",
         "outcomes": ["objective_response"],
         "modality": "TARE",
@@ -67,6 +68,7 @@ def given():
         "printed": "16.1%",
         "figures": ["91.3%", "92.3%"],
         "total": 36,
+        "references": mn.manuscript(evidence, "hepatotoxicity").references,
     }
 
 

@@ -7,9 +7,11 @@ import pytest
 
 import metanet as mn
 from metanet.base.errors import ArgumentError
+from metanet.diagnostics.method.multiverse import check_choices, row_sets
 from metanet.evidence.bias.agreement import kappa_of
 from metanet.evidence.bias.tools import MARKS, OVERALL, RULES, tool_named, tools
 from metanet.evidence.contract import curated_contract
+from metanet.figures.page.save import description_of
 
 HEAD = "study_id,arm,outcome,tool,domain,judgement,support,source_locator,assessor,consensus"
 ROBINS = ("confounding", "selection", "classification", "deviations", "missing_data", "measurement", "reported_result")
@@ -180,6 +182,19 @@ def test_a_stated_overall_judgement_goes_before_the_rule_and_a_milder_one_is_not
     assert "better than the worst domain in 1 study: Adams2010" in folder.load().risk_of_bias().notes[0]
 
 
+def test_a_judgement_of_an_outcome_goes_before_the_stated_overall_judgement_of_the_study(folder):
+    levels = dict(zip(ROBINS, GOOD.split(), strict=True)) | {"overall": "moderate"}
+    special = rows_of("Adams2010", "robins_i", {"missing_data": "serious"}, outcome="objective_response")
+    put(folder, rows_of("Adams2010", "robins_i", levels), special)
+    evidence = folder.load()
+    assert evidence.risk_of_bias().overall["overall"].tolist() == ["moderate"]
+    found = evidence.risk_of_bias(outcome="objective_response").overall.iloc[0]
+    assert (found["overall"], found["basis"]) == ("serious", "worst")
+    stated = rows_of("Adams2010", "robins_i", {"overall": "critical"}, outcome="objective_response")
+    put(folder, rows_of("Adams2010", "robins_i", levels), special, stated)
+    assert folder.load().risk_of_bias(outcome="objective_response").overall["overall"].tolist() == ["critical"]
+
+
 def test_a_domain_that_is_not_judged_leaves_no_overall_judgement_unless_another_is_the_worst_there_is(folder):
     found = overall_for(folder, "robins_i", {"confounding": "serious"})
     assert (found["overall"], found["reason"][:11]) == ("", "not judged:")
@@ -259,6 +274,9 @@ def test_assessors_who_differ_are_shown_and_nothing_is_averaged(folder):
     assert bias.overall.iloc[0][["overall", "reason"]].tolist() == ["", "assessors differ on Deviations from the intervention"]
     assert bias.to_frame()["basis"].tolist() == ["agreed", "unresolved", "agreed", "agreed", "agreed"]
     assert "Assessors differ on 1 judgement without a consensus." in bias.sentence()
+    note = "Assessors differ without a consensus on 1 judgement of the risk of bias (RoB 2)."
+    assert note in folder.load().rates("objective_response").attrs["notes"]
+    assert note not in folder.load().rates("objective_response", modality="TACE").attrs["notes"]
     lines = folder.files["risk_of_bias.csv"].decode() + "\n".join(rows_of("Adams2010", "rob2", {"deviations": "some_concerns"}))
     folder.files["risk_of_bias.csv"] = lines.encode()
     settled = folder.load().risk_of_bias()
@@ -370,3 +388,50 @@ def test_a_result_is_text_card_and_plain_values(folder):
     assert "10.1136/bmj.i4919" in bias.summary()
     assert "<table" in bias._repr_html_()
     assert bias.to_dict()["overall"][0]["overall"] == "critical"
+
+
+def test_a_ladder_of_selected_rates_knows_tool_and_domains(folder):
+    put(folder, *ALL)
+    rates = folder.load().rates("objective_response", overlap="keep_all")
+    ladder = mn.bias_ladder(rates, model="glmm")
+    assert ladder.tool.key == "robins_i"
+    assert ladder.to_frame()["k"].tolist() == [5, 3, 2, 2]
+    assert mn.bias_ladder(mn.pool(rates, model="glmm"), "confounding").to_frame()["k"].tolist() == [5, 4, 3, 2]
+    with pytest.raises(ArgumentError, match=r"by='confunding' is not a column of the judgements. Did you mean 'confounding'"):
+        mn.bias_ladder(rates, "confunding")
+    with pytest.raises(ArgumentError, match="the judgements of data are by 'robins_i'"):
+        mn.bias_ladder(rates, tool="rob2")
+
+
+def test_the_risk_of_bias_is_a_choice_of_the_multiverse_where_it_was_judged(folder):
+    analyses = [{"model": "inverse_variance"}]
+    plain = mn.multiverse(folder.load(), "objective_response", analyses=analyses, grouping=False).to_frame()
+    assert "risk_of_bias" not in plain
+    put(folder, *ALL)
+    choices = check_choices(overlap="keep_all", certainty="low", unit="any", derived="in", grouping=False)
+    sets = row_sets(folder.load(), "objective_response", None, None, choices)
+    counted = {each.choices["risk_of_bias"]: len(each.rows) for each in sets}
+    assert counted == {"all": 5, "without critical": 3, "without high": 2, "low only": 2}
+    found = mn.multiverse(folder.load(), "objective_response", analyses=analyses, grouping=False)
+    assert "risk_of_bias" in set(found.drivers["choice"])
+    rates = folder.load().rates("objective_response", overlap="keep_all")
+    kept = mn.multiverse(rates, analyses=analyses, certainty="low", risk_of_bias="without high").to_frame()
+    assert set(kept["risk_of_bias"]) == {"without high"}
+    with pytest.raises(ArgumentError, match="risk_of_bias='moderate'"):
+        mn.multiverse(rates, risk_of_bias="moderate")
+    found.plot()
+
+
+def test_the_table_of_characteristics_has_the_overall_judgement_and_no_domains(folder):
+    put(folder, *ALL)
+    labels = mn.characteristics_table(folder.load().rates("objective_response", overlap="keep_all")).labels
+    assert [label for label in labels if "isk of bias" in label] == ["Risk of bias"]
+
+
+def test_the_judgements_of_an_outcome_are_settled_once_and_name_it(folder):
+    put(folder, *ALL)
+    evidence = folder.load()
+    bias = evidence.risk_of_bias(outcome="Objective response")
+    assert evidence.risk_of_bias(outcome="objective_response") is bias
+    alt = description_of(bias.traffic_light().get_figure(root=True)).alt
+    assert alt == "Risk of bias by ROBINS-I of objective response, 3 studies: overall: 1 low, 1 serious and 1 critical."

@@ -23,7 +23,7 @@ FRAME = pd.DataFrame(
 MORE = {"meta_regression": ("~ dose",), "pool_many": ("modality_class",), "published_table": ("events", "A")}
 OPTIONS = {"effect_sizes": {"measure": "PLO"}, "summary_of_findings": {"modality": "A"}}
 #: Functions whose other arguments say more: tested where they are.
-APART = {"report", "report_text", "save_results", "count_bounds", "benefit_risk", "response_categories"}
+APART = {"report", "report_text", "save_results", "count_bounds", "benefit_risk", "response_categories", "bias_ladder"}
 
 
 def _taking(alias):

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 
 import metanet as mn
 from metanet.base.results import Method
+from metanet.evidence.bias.sources import bias_of
+from metanet.evidence.bias.tools import tool_named
 from metanet.figures.plots.benefit_risk import benefit_risk_plane
 from metanet.figures.plots.heterogeneity import heterogeneity_plot
 from metanet.figures.plots.overview import OverviewRow, overview
@@ -131,6 +133,8 @@ def result_of(kind: str, case: str) -> Any:
         "plane": lambda: _plane(fit),
         "waterfall": lambda: _categories(case),
         "overview": lambda: _overview(case),
+        "traffic light": lambda: _judged(case),
+        "bias bars": lambda: _judged(case),
         "forest of groups": lambda: comparison_of(case),
         "groups": lambda: comparison_of(case),
         "forest of ratios": lambda: ratio_of(case),
@@ -158,6 +162,19 @@ def _overview(case: str) -> list[OverviewRow]:
     ]
     pooled = (fit.k, fit.estimate, fit.ci_lower, fit.ci_upper, fit.pi_lower, fit.pi_upper)
     return [*rows, OverviewRow("All", "pooled", *pooled, old=True)]
+
+
+def _judged(case: str) -> mn.RiskOfBias:
+    """Judgements of the studies by a tool with five levels, with gaps and assessors who differ."""
+    tool, rng = tool_named("robins_i"), np.random.default_rng(3)
+    rows = []
+    for study in data_of(case)["study"]:
+        for domain in tool.domains:
+            level = tool.levels[int(rng.choice(5, p=[0.5, 0.25, 0.15, 0.05, 0.05]))].key
+            row = {"study_id": study, "tool": "robins_i", "domain": domain.key, "judgement": level, "assessor": "A"}
+            rows += [row] if rng.random() < 0.95 else []
+            rows += [row | {"judgement": "moderate", "assessor": "B"}] if rng.random() < 0.04 else []
+    return bias_of(pd.DataFrame(rows), "rows")
 
 
 def _categories(case: str) -> ResponseCategories:
@@ -219,6 +236,8 @@ KINDS: dict[str, Callable[..., Axes]] = {
     "waterfall": lambda r: r.plot(),
     "heterogeneity": lambda r: heterogeneity_plot(r),
     "overview": lambda r: overview(r),
+    "traffic light": lambda r: r.traffic_light(),
+    "bias bars": lambda r: r.bars(),
     "prisma flow": lambda r: r.figure(),
 }
 
@@ -226,6 +245,7 @@ KINDS: dict[str, Callable[..., Axes]] = {
 #: Which kinds draw a figure of the registry. One that is not named here is drawn by the example of its docstring.
 KIND_OF = {
     "baujat": "Baujat",
+    "bias_bars": "bias bars",
     "benefit_risk": "plane",
     "bubble": "bubble",
     "calibration": "calibration",
@@ -243,6 +263,7 @@ KIND_OF = {
     "prisma_flow": "prisma flow",
     "radial": "radial",
     "specification_curve": "specification curve",
+    "traffic_light": "traffic light",
     "waterfall": "waterfall",
 }
 

@@ -16,7 +16,7 @@ import metanet as mn
 from metanet.base.display import interval, number, per_cent
 from metanet.figures.page.save import FORMATS, description_of, save_figure
 from metanet.figures.registry import Figure, figures
-from tests.figures.cases import NAMES
+from tests.figures.cases import EVENTS, NAMES
 from tests.figures.chart_cases import shown_texts
 from tests.figures.every_kind import BY_EXAMPLE, CASES, KIND_OF, KINDS, comparison_of, draw, figure, fit_of, ratio_of, result_of
 from tests.figures.test_chart_layout import check
@@ -139,7 +139,7 @@ def test_fonts_are_embedded_as_type_42_whatever_the_settings_of_the_caller(kind,
 
 
 #: Kinds that say of themselves what they draw, and whose data have no outcome.
-SELF_NAMED = ("plane", "waterfall", "overview", "evidence_map", "published_rates", "prisma flow")
+SELF_NAMED = ("plane", "waterfall", "overview", "evidence_map", "published_rates", "traffic light", "bias bars", "prisma flow")
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in SELF_NAMED])
@@ -322,6 +322,17 @@ def _heterogeneity() -> list[str]:
     return [number(fit.tau), _rate(fit.i2), number(fit.h2), number(fit.lrt)]
 
 
+def _worst() -> int:
+    return int((result_of("traffic light", "ordinary").overall["overall"] == "critical").sum())
+
+
+def _judged() -> list[str]:
+    bias = result_of("traffic light", "ordinary")
+    counts = bias.overall["overall"].value_counts()
+    words = [f"{counts[level]} {level.replace('_', ' ')}" for level in counts.index if level]
+    return [*words, *NAMES]
+
+
 def _flow() -> list[str]:
     numbers = result_of("prisma flow", "ordinary").numbers
     return [f"{numbers[key]:,}" for key in ("records_screened", "dbr_sought_reports", "dbr_assessed", "dbr_excluded", "new_reports")]
@@ -350,6 +361,8 @@ TOLD: dict[str, Callable[[], list[str]]] = {
     "waterfall": _waterfall,
     "heterogeneity": _heterogeneity,
     "overview": _estimate,
+    "traffic light": _judged,
+    "bias bars": lambda: [f"{_worst() / len(EVENTS):.0%}".replace("%", " % critical")],
     "prisma flow": _flow,
 }
 

@@ -135,6 +135,17 @@ def test_a_run_audits_the_counts_of_the_tables_that_it_reads(hostile_evidence, t
     assert "made from other evidence" not in index
 
 
+def test_nothing_in_the_tables_runs_in_the_manuscript(hostile_evidence, tmp_path):
+    made = mn.report(out=tmp_path, data=hostile_evidence, analyses=("manuscript",))
+    assert made.ok, made.summary()
+    folder = tmp_path / "analyses/manuscript/review"
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert HOSTILE not in page
+    assert not re.search(r"<script|\son\w+=", page.replace("&lt;script", ""))
+    assert json.loads((folder / "numbers.json").read_text(encoding="utf-8"))["kind"] == "manuscript"
+    json.loads((folder / "references.json").read_text(encoding="utf-8"))
+
+
 def test_a_new_review_has_an_audit_of_its_own_tables(tmp_path):
     from metanet.reviews.new import new_review
 

@@ -28,6 +28,7 @@ MADE = {
     "sensitivity": "analyses/sensitivity/objective_response-TARE",
     "audit": "analyses/audit/counts",
     "search": "analyses/search/flow",
+    "manuscript": "analyses/manuscript/review",
     "replication": "replication/devcic2014",
 }
 RUNS = "".join((Path(__file__).parent / name).read_text("utf-8") for name in ("test_analyses.py", "run/test_batch.py"))

@@ -90,6 +90,7 @@ def test_the_plan_is_one_that_a_report_follows(fresh):
     assert [job.folder for job in jobs] == [
         *("response/Treatment", "harm/Treatment", "analyses/findings/Treatment", "analyses/benefit_risk/response-harm"),
         "analyses/audit/counts",
+        "analyses/manuscript/review",
     ]
 
 

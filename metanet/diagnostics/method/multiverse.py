@@ -19,6 +19,9 @@ from metanet.base.groups import absent
 from metanet.base.progress import bar
 from metanet.base.results import Method, Result, plain
 from metanet.effects.measures import MEASURES
+from metanet.evidence.bias.filter import COLUMN as BIAS
+from metanet.evidence.bias.rungs import RUNGS, rungs_of
+from metanet.evidence.bias.tools import OVERALL, tools
 from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.evidence import Evidence
 from metanet.evidence.rates import POLICIES
@@ -46,6 +49,7 @@ class DataChoices:
     certainty: tuple[str, ...] = CERTAINTIES
     unit: tuple[str, ...] = ("any", "patients")
     derived: tuple[str, ...] = ("in", "out")
+    risk_of_bias: tuple[str, ...] = tuple(RUNGS)
     grouping: bool = True
 
 
@@ -60,6 +64,7 @@ class RowSet:
 def check_choices(**given: object) -> DataChoices:
     """The levels that were named, each from its vocabulary; None takes the default."""
     known = {"overlap": POLICIES, "certainty": CERTAINTIES, "unit": ("any", "patients"), "derived": ("in", "out")}
+    known["risk_of_bias"] = tuple(RUNGS)
     out: dict[str, Any] = {}
     for name, allowed in known.items():
         value = given.get(name)
@@ -141,9 +146,13 @@ def _filtered(rows: pd.DataFrame, start: dict[str, str], choices: DataChoices) -
     derived = choices.derived if _is_filled(rows, "derived") else ("",)
     if derived != ("",) and not all(isinstance(value, (bool, np.bool_)) for value in rows["derived"].tolist()):
         raise ArgumentError("The column 'derived' must contain True or False. Fix: convert its texts.")
+    rungs = _rungs(rows, choices)
     found = []
-    for unit, origin in product(units, derived):
+    for unit, origin, rung in product(units, derived, rungs):
         part, said = rows, dict(start)
+        if rung:
+            said["risk_of_bias"] = rung
+            part = part[[mark in RUNGS[rung] for mark in _marks(part)]]
         if unit:
             said["unit"] = unit
             part = part if unit == "any" else part[part["unit"] == unit]
@@ -152,6 +161,20 @@ def _filtered(rows: pd.DataFrame, start: dict[str, str], choices: DataChoices) -
             part = part if origin == "in" else part[~part["derived"].astype(bool)]
         found.append(RowSet(said, part))
     return found
+
+
+def _rungs(rows: pd.DataFrame, choices: DataChoices) -> tuple[str, ...]:
+    """The rungs of the risk of bias that were asked for and that the tool of the judgements has."""
+    tool = tools().get(str(rows.attrs.get("bias_tool")))
+    if tool is None or BIAS not in rows.columns:
+        return ("",)
+    return tuple(rung for rung in rungs_of(tool, OVERALL) if rung in choices.risk_of_bias) or ("",)
+
+
+def _marks(rows: pd.DataFrame) -> list[str]:
+    """What the overall judgement of each row says; nothing where there is none."""
+    marks = {level.key: level.mark for level in tools()[rows.attrs["bias_tool"]].categories}
+    return [marks.get(str(word), "silent") for word in rows[BIAS]]
 
 
 _TAU2 = ("REML", "DL", "PM")
@@ -186,12 +209,13 @@ def analyses_for(scale: str, measure: str | None, level: float, given: Mapping[s
 
 
 #: Choices of data, in the order in which they are listed; then those of method.
-DATA_DIMENSIONS = ("grouping", "overlap", "certainty", "unit", "derived")
+DATA_DIMENSIONS = ("grouping", "overlap", "certainty", "risk_of_bias", "unit", "derived")
 METHOD_DIMENSIONS = ("model", "tau2", "ci")
 #: Levels of the choices of rows, the most inclusive first.
 _INCLUSIVE: Mapping[str, tuple[str, ...]] = {
     "overlap": POLICIES,
     "certainty": CERTAINTIES,
+    "risk_of_bias": tuple(RUNGS),
     "unit": ("any", "patients"),
     "derived": ("in", "out"),
 }
@@ -395,6 +419,7 @@ _WORDS = {
     "grouping": "grouping of modalities",
     "overlap": "overlap policy",
     "certainty": "least certainty",
+    "risk_of_bias": "risk of bias",
     "unit": "unit",
     "derived": "derived counts",
     "model": "model",
@@ -415,6 +440,7 @@ def multiverse(
     certainty: str | Sequence[str] | None = None,
     unit: str | Sequence[str] | None = None,
     derived: str | Sequence[str] | None = None,
+    risk_of_bias: str | Sequence[str] | None = None,
     grouping: bool = True,
     analyses: Sequence[Mapping[str, Any]] | None = None,
     level: float = 0.95,
@@ -436,6 +462,9 @@ def multiverse(
         Levels of each choice of rows: policies for overlapping cohorts; the least certainty of a row; "any" unit or "patients"
         only; counts that were derived "in" or "out". None takes all of them. A frame needs the columns ``certainty``, ``unit``
         and ``derived``.
+    risk_of_bias
+        Rungs of `bias_ladder`: "all", "without critical", "without high", "low only"; None takes those that the tool has. Only
+        where the risk of bias of the rates was judged.
     grouping
         Whether every modality of the class with at least three arms is also analysed alone.
     analyses
@@ -478,7 +507,9 @@ def multiverse(
         given = with_control(given, source, data.rates(outcome_of(data, outcome)), base["measure"])
     else:
         given = with_columns(with_control(given, source, data, base["measure"]), data, base["measure"])
-    choices = check_choices(overlap=overlap, certainty=certainty, unit=unit, derived=derived, grouping=grouping)
+    choices = check_choices(
+        overlap=overlap, certainty=certainty, unit=unit, derived=derived, risk_of_bias=risk_of_bias, grouping=grouping
+    )
     chosen = _analyses(analyses, base, given, level)
     if threshold is not None and chosen[0].scale == "rate":
         rate("threshold", threshold)

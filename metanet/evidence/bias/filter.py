@@ -30,7 +30,7 @@ class BiasFilter:
             raise ArgumentError(f"risk_of_bias={floor!r} was given. {bias.reason} Fix: leave it out, or add judgements to {FILE}.")
         known = [level.key for level in bias.tool.categories if level.mark != "silent"]
         self.floor = bias.tool.level(check_choice("risk_of_bias", floor, known, where=f"for {bias.tool.title}"), OVERALL)
-        if not any(bias.level_at(unit, OVERALL) for unit in bias.units):
+        if bias.board is None or not any(bias.board.level_at(unit, OVERALL) for unit in bias.board.units):
             raise ArgumentError(
                 f"risk_of_bias={floor!r} was given, and no study has an overall judgement by {bias.tool.title}. "
                 f"Fix: state it in {FILE}, in rows with the domain {OVERALL!r}."
@@ -43,8 +43,9 @@ class BiasFilter:
 
     def level_of(self, row: Mapping[str, Any]) -> Level | None:
         """The overall level of the study or arm of a row."""
-        unit = self.bias.unit_of(row["study_id"], row["arm"])
-        return None if unit is None else self.bias.level_at(unit, OVERALL)
+        board = self.bias.board
+        unit = None if board is None else board.unit_of(row["study_id"], row["arm"])
+        return None if board is None or unit is None else board.level_at(unit, OVERALL)
 
     def fate(self, row: Mapping[str, Any]) -> str | None:
         """Why a row is left out; None where it is kept."""
@@ -62,12 +63,21 @@ class BiasFilter:
         """Why a row has no overall judgement that can be compared."""
         if level is not None:
             return _said(level)
-        unit = self.bias.unit_of(row["study_id"], row["arm"])
-        overall = None if unit is None else self.bias.overall_of(unit)
-        return "not assessed" if overall is None else "no overall judgement"
+        board = self.bias.board
+        return "no overall judgement" if board and board.unit_of(row["study_id"], row["arm"]) else "not assessed"
 
     def notes(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-        """What a reader has to know of the rows that are kept."""
+        """What a reader has to know of the rows that are kept: judgements that are not settled, and rows without any."""
+        return [*self._unsettled(rows), *self._kept(rows)]
+
+    def _unsettled(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        studies = {row["study_id"] for row in rows}
+        differ = sum(study in studies for study in self.bias.unresolved["study_id"]) if self.tool is not None else 0
+        if self.tool is None or not differ:
+            return []
+        return [f"Assessors differ without a consensus on {counted(differ, 'judgement')} of the risk of bias ({self.tool.title})."]
+
+    def _kept(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         if self.floor is None or self.tool is None:
             return []
         silent = sum(self.tool.rank(level.key) is None if (level := self.level_of(row)) else True for row in rows)
@@ -78,31 +88,33 @@ class BiasFilter:
 
     def columns(self) -> dict[str, str]:
         """Name -> dtype of the columns that the judgements add to the rates."""
-        if self.tool is None:
+        board = self.bias.board
+        if board is None:
             return {}
-        points = {POINTS: "float64"} if self.tool.rule == "sum" else {}
-        return {COLUMN: "str"} | points | {f"{PREFIX}{domain}": "str" for domain in self.bias.domains}
+        points = {POINTS: "float64"} if board.tool.rule == "sum" else {}
+        return {COLUMN: "str"} | points | {f"{PREFIX}{domain}": "str" for domain in board.domains}
 
     def titles(self) -> dict[str, str]:
         """Name -> title of these columns."""
         tool = self.tool
         if tool is None:
             return {}
+        whole = {COLUMN: "Risk of bias", POINTS: "Risk of bias: points"}
         return {
-            name: "Risk of bias: points" if name == POINTS else f"Risk of bias: {tool.title_of(name.removeprefix(PREFIX)).lower()}"
-            for name in self.columns()
+            name: whole.get(name) or f"Risk of bias: {tool.title_of(name.removeprefix(PREFIX)).lower()}" for name in self.columns()
         }
 
     def cells(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The values of these columns for a row."""
-        unit = self.bias.unit_of(row["study_id"], row["arm"])
-        if unit is None or self.tool is None:
+        board = self.bias.board
+        unit = None if board is None else board.unit_of(row["study_id"], row["arm"])
+        if board is None or unit is None:
             return {}
-        levels = {f"{PREFIX}{domain}": self.bias.level_at(unit, domain) for domain in (OVERALL, *self.bias.domains)}
+        levels = {f"{PREFIX}{domain}": board.level_at(unit, domain) for domain in (OVERALL, *board.domains)}
         found: dict[str, Any] = {name: level.key for name, level in levels.items() if level is not None}
-        overall = self.bias.overall_of(unit)
-        if overall is not None and overall.points is not None:
-            found[POINTS] = float(overall.points)
+        points = board.overall_of(unit).points
+        if points is not None:
+            found[POINTS] = float(points)
         return found
 
 

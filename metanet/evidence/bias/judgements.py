@@ -34,7 +34,10 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Settled:
-    """The judgement of a domain of a study; `level` is None where assessors differ and no consensus is recorded."""
+    """The judgement of a domain of a study; `level` is None where assessors differ and no consensus is recorded.
+
+    `outcome` and `arm` say what the judgement was written for; "" for all.
+    """
 
     unit: Unit
     domain: str
@@ -43,6 +46,12 @@ class Settled:
     assessors: tuple[str, ...]
     support: str
     outcome: str
+    arm: str
+
+    @property
+    def width(self) -> tuple[bool, bool]:
+        """How special it is: for an outcome, then for an arm."""
+        return bool(self.outcome), bool(self.arm)
 
 
 @dataclass(frozen=True)
@@ -93,19 +102,20 @@ def settle(given: Sequence[Judgement], tool: Tool, outcome: str) -> tuple[list[S
     consensus goes before single assessors. Assessors who differ leave the domain unresolved.
     """
     by_place: dict[tuple[str, str, str, str], list[Judgement]] = defaultdict(list)
+    by_study: dict[str, dict[str, None]] = defaultdict(dict)
     for each in given:
         if each.outcome in ("", outcome):
             by_place[each.study_id, each.arm, each.outcome, each.domain].append(each)
+            by_study[each.study_id][each.domain] = None
     settled, differences = [], []
     for study, arm in _units(by_place):
         scopes = dict.fromkeys(((arm, outcome), ("", outcome), (arm, ""), ("", "")))
-        domains = tool.order(key[3] for key in by_place if key[0] == study)
-        for domain in (*domains, OVERALL):
+        for domain in (*tool.order(by_study[study]), OVERALL):
             where = next((scope for scope in scopes if (study, *scope, domain) in by_place), None)
             if where is None:
                 continue
             found = by_place[(study, *where, domain)]
-            one = _one((study, arm), domain, found, where[1])
+            one = _one((study, arm), domain, found, where)
             settled.append(one)
             # What was judged for all arms is not told again for each of them.
             if one.level is None and where[0] == arm:
@@ -119,14 +129,14 @@ def _units(places: Iterable[tuple[str, str, str, str]]) -> list[Unit]:
     return sorted(found, key=lambda unit: (natural(unit[0]), natural(unit[1])))
 
 
-def _one(unit: Unit, domain: str, found: Sequence[Judgement], outcome: str) -> Settled:
+def _one(unit: Unit, domain: str, found: Sequence[Judgement], where: tuple[str, str]) -> Settled:
     agreed = [each for each in found if each.consensus]
     used = agreed or found
     levels = {each.level for each in used}
     basis = CONSENSUS if agreed else SINGLE if len(used) == 1 else AGREED if len(levels) == 1 else UNRESOLVED
     level = used[0].level if len(levels) == 1 else None
     support = "; ".join(dict.fromkeys(each.support for each in used if each.support))
-    return Settled(unit, domain, level, basis, tuple(dict.fromkeys(each.assessor for each in used)), support, outcome)
+    return Settled(unit, domain, level, basis, tuple(dict.fromkeys(each.assessor for each in used)), support, where[1], where[0])
 
 
 def _differences(unit: Unit, domain: str, found: Sequence[Judgement], outcome: str) -> list[Difference]:
@@ -150,6 +160,9 @@ def _overall(tool: Tool, unit: Unit, found: Mapping[str, Settled], expected: Seq
     stated = found.get(OVERALL)
     domains = {key: each for key, each in found.items() if key != OVERALL}
     points, most, gap = _points(tool, domains) if tool.rule == "sum" else (None, None, "")
+    # What was stated of a whole study does not cover what was judged for this outcome or arm since.
+    if stated is not None and tool.rule == "worst" and any(each.width > stated.width for each in domains.values()):
+        stated = None
     if stated is not None:
         reason = "assessors differ on the overall judgement" if stated.level is None else ""
         return Overall(unit, stated.level, points, most, "stated", reason)

@@ -9,26 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metanet.base.display import number
+from metanet.base.arguments import checked
 from metanet.base.drawing import draw
 from metanet.base.errors import ArgumentError
 from metanet.base.groups import natural
 from metanet.base.results import Method, Result
-from metanet.base.untrusted import counted, listing, visible
-from metanet.evidence.bias.agreement import Agreement, agreement_of
-from metanet.evidence.bias.judgements import (
-    UNRESOLVED,
-    Difference,
-    Judgement,
-    Overall,
-    Settled,
-    Unit,
-    judgements_of,
-    overall_of,
-    settle,
-)
+from metanet.base.untrusted import counted, listing
+from metanet.evidence.bias.agreement import agreement_of
+from metanet.evidence.bias.board import Board
+from metanet.evidence.bias.judgements import Difference, Judgement, Overall, Settled, Unit, judgements_of, overall_of, settle
 from metanet.evidence.bias.robvis import robvis_frame, write_csv
-from metanet.evidence.bias.tools import OVERALL, Level, Tool, tool_named, tools
+from metanet.evidence.bias.tools import OVERALL, Tool, tool_named, tools
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,11 +50,10 @@ class RiskOfBias(Result):
     judged: tuple[Settled, ...]
     reason: str | None
     method: Method = field(repr=False)
-    _labels: Mapping[str, str] = field(repr=False)
-    _overall: tuple[Overall, ...] = field(default=(), repr=False)
+    #: The judgements to be looked up; None where there are none.
+    board: Board | None = field(default=None, repr=False)
     _differences: tuple[Difference, ...] = field(default=(), repr=False)
-    _agreement: tuple[Agreement, ...] = field(default=(), repr=False)
-    _patients: Mapping[Unit, float] = field(default_factory=dict, repr=False)
+    _given: tuple[Judgement, ...] = field(default=(), repr=False)
 
     _entries = (
         "reason",
@@ -93,48 +83,6 @@ class RiskOfBias(Result):
         return "Risk of bias" if self.tool is None else f"Risk of bias by {self.tool.title}"
 
     @property
-    def units(self) -> tuple[Unit, ...]:
-        """What was judged: study_id and arm ("" for the whole study), in order of the names."""
-        return tuple(sorted(dict.fromkeys(each.unit for each in self.judged), key=lambda u: (natural(self.name_of(u)), u)))
-
-    @property
-    def domains(self) -> tuple[str, ...]:
-        """The domains that were judged, in the order of the tool."""
-        return () if self.tool is None else self.tool.order(each.domain for each in self.judged)
-
-    def name_of(self, unit: Unit) -> str:
-        """The name of a study, with the arm where it was judged by itself."""
-        name = self._labels.get(unit[0], visible(unit[0]))
-        return f"{name} ({visible(unit[1])})" if unit[1] else name
-
-    def level_at(self, unit: Unit, domain: str) -> Level | None:
-        """The settled level of a domain, or the overall one; None where there is none."""
-        if self.tool is None:
-            return None
-        if domain == OVERALL:
-            key = next((each.level for each in self._overall if each.unit == unit), None)
-        else:
-            key = next((each.level for each in self.judged if each.unit == unit and each.domain == domain), None)
-        return None if key is None else self.tool.level(key, domain)
-
-    def is_open(self, unit: Unit, domain: str) -> bool:
-        """Whether assessors differ on a domain without a consensus."""
-        return any(each.unit == unit and each.domain == domain and each.basis == UNRESOLVED for each in self.judged)
-
-    def unit_of(self, study_id: str, arm: str) -> Unit | None:
-        """What was judged of an arm: the arm itself, or its study."""
-        known = {each.unit for each in self._overall}
-        return next((unit for unit in ((study_id, arm), (study_id, "")) if unit in known), None)
-
-    def overall_of(self, unit: Unit) -> Overall | None:
-        """The overall judgement of a study or arm."""
-        return next((each for each in self._overall if each.unit == unit), None)
-
-    def patients_of(self, unit: Unit) -> float:
-        """The patients of a study or an arm; NaN where the tables do not say."""
-        return self._patients.get(unit, float("nan"))
-
-    @property
     def overall(self) -> pd.DataFrame:
         """One row for each study or arm: study, study_id, arm, overall, points, most, basis, reason.
 
@@ -143,12 +91,9 @@ class RiskOfBias(Result):
         """
         import pandas as pd
 
-        by_unit = {each.unit: each for each in self._overall}
-        rows = [
-            (self.name_of(unit), *unit, each.level or "", each.points, each.most, each.basis, each.reason)
-            for unit in self.units
-            for each in (by_unit[unit],)
-        ]
+        board = self.board
+        each = [] if board is None else [(board.name_of(unit), board.overall_of(unit)) for unit in board.units]
+        rows = [(name, *of.unit, of.level or "", of.points, of.most, of.basis, of.reason) for name, of in each]
         frame = pd.DataFrame(rows, columns=["study", "study_id", "arm", "overall", "points", "most", "basis", "reason"])
         return frame.astype({"points": "Int64", "most": "Int64"})
 
@@ -157,9 +102,11 @@ class RiskOfBias(Result):
         """Pairs of assessors who differ without a consensus, one row for each pair and domain; nothing is averaged."""
         import pandas as pd
 
+        board = self.board
         rows = [
-            (self.name_of(each.unit), *each.unit, each.outcome, each.domain, *_crossed(each.assessors, each.levels))
+            (board.name_of(each.unit), *each.unit, each.outcome, each.domain, *_crossed(each.assessors, each.levels))
             for each in self._differences
+            if board is not None
         ]
         names = ["study", "study_id", "arm", "outcome", "domain", "assessor_1", "judgement_1", "assessor_2", "judgement_2"]
         return pd.DataFrame(rows, columns=names)
@@ -176,23 +123,17 @@ class RiskOfBias(Result):
         """
         import pandas as pd
 
-        tool = self.tool
-        place = {unit: i for i, unit in enumerate(self.units)}
-        rows = [
-            (
-                self.name_of(each.unit),
-                *each.unit,
-                each.outcome,
-                "" if tool is None else tool.key,
-                each.domain,
-                "" if tool is None else tool.title_of(each.domain),
-                each.level or "",
-                each.basis,
-                ", ".join(each.assessors),
-                each.support,
-            )
-            for each in sorted(self.judged, key=lambda each: place[each.unit])
-        ]
+        board, rows = self.board, []
+        if board is not None:
+            place = {unit: i for i, unit in enumerate(board.units)}
+            rows = [
+                (
+                    *(board.name_of(each.unit), *each.unit, each.outcome),
+                    *(board.tool.key, each.domain, board.tool.title_of(each.domain), each.level or ""),
+                    *(each.basis, ", ".join(each.assessors), each.support),
+                )
+                for each in sorted(self.judged, key=lambda each: place[each.unit])
+            ]
         names = ["study", "study_id", "arm", "outcome", "tool", "domain", "title", "judgement", "basis", "assessors", "support"]
         return pd.DataFrame(rows, columns=names)
 
@@ -213,18 +154,11 @@ class RiskOfBias(Result):
         """
         import pandas as pd
 
+        tool = self.tool
+        found = [] if tool is None else [(tool.title_of(each.domain), each) for each in agreement_of(self._given, tool)]
         rows = [
-            (
-                each.domain,
-                "" if self.tool is None else self.tool.title_of(each.domain),
-                *each.assessors,
-                each.n,
-                each.agreement,
-                each.kappa,
-                each.kappa_linear,
-                each.reason,
-            )
-            for each in self._agreement
+            (each.domain, title, *each.assessors, each.n, each.agreement, each.kappa, each.kappa_linear, each.reason)
+            for title, each in found
         ]
         names = ["domain", "title", "assessor_1", "assessor_2", "n", "agreement", "kappa", "kappa_linear", "reason"]
         frame = pd.DataFrame(rows, columns=names)
@@ -232,62 +166,46 @@ class RiskOfBias(Result):
 
     def sentence(self) -> str:
         """How many studies have which overall judgement."""
-        if self.tool is None:
+        board = self.board
+        if board is None:
             return self.reason or f"{NOT_ASSESSED}."
-        counts = Counter(level.title.lower() for unit in self.units if (level := self.level_at(unit, OVERALL)))
-        words = [level.title.lower() for level in self.tool.categories]
-        told = listing(f"{counts[word]} {word}" for word in words if counts[word])
-        missing = sum(self.level_at(unit, OVERALL) is None for unit in self.units)
-        what = counted(len(self.units), "study or arm", "studies or arms") if self._has_arms() else self._studies()
-        text = f"{what} {'was' if len(self.units) == 1 else 'were'} judged by {self.tool.title}"
-        if self.tool.rule == "sum" and missing:
-            points = [f"{each.points} of {each.most}" for each in self._overall if each.points is not None]
-            points = list(dict.fromkeys(sorted(points, key=natural)))
-            text += f"; points: {listing(points, 6)}" if points else ""
+        levels = [board.level_at(unit, OVERALL) for unit in board.units]
+        counts = Counter(level.title.lower() for level in levels if level is not None)
+        told = listing(f"{counts[word]} {word}" for level in board.tool.categories if counts[word := level.title.lower()])
+        arms = any(arm for _, arm in board.units)
+        what = counted(len(levels), "study or arm", "studies or arms") if arms else counted(len(levels), "study", "studies")
+        text = f"{what} {'was' if len(levels) == 1 else 'were'} judged by {board.tool.title}"
+        points = [board.overall_of(unit) for unit in board.units]
+        known = sorted({(each.points, each.most) for each in points if each.points is not None})
+        text += f"; points: {listing((f'{got} of {most}' for got, most in known), 6)}" if known else ""
         text += f"; overall: {told}" if told else ""
-        text += f"; without an overall judgement: {missing}" if missing and told else ""
+        text += f"; without an overall judgement: {levels.count(None)}" if told and None in levels else ""
         left = len(self._differences)
         return f"{text}." + (f" Assessors differ on {counted(left, 'judgement')} without a consensus." if left else "")
 
-    def _has_arms(self) -> bool:
-        return any(arm for _, arm in self.units)
-
-    def _studies(self) -> str:
-        return counted(len(self.units), "study", "studies")
-
     def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
         """A row for each study or arm, with its domains and the overall judgement."""
-        if self.tool is None:
+        board = self.board
+        if board is None:
             return [], []
-        names = self.domains
-        head = ["Study", *(self.tool.title_of(name) for name in names), "Overall"]
-        rows = [(self.name_of(unit), *(self._word(unit, name) for name in names), self.overall_text(unit)) for unit in self.units]
-        return head, rows
-
-    def _word(self, unit: Unit, domain: str) -> str:
-        level = self.level_at(unit, domain)
-        return "assessors differ" if self.is_open(unit, domain) else "" if level is None else level.title
-
-    def overall_text(self, unit: Unit) -> str:
-        """The overall judgement in words: a level, points, or nothing."""
-        each = self.overall_of(unit)
-        if each is None:
-            return ""
-        level = self.level_at(unit, OVERALL)
-        points = "" if each.points is None else f"{number(each.points, 0)} of {each.most}"
-        return ", ".join(part for part in ("" if level is None else level.title, points) if part)
+        names = (*board.domains, OVERALL)
+        head = ["Study", *(board.tool.title_of(name) for name in names)]
+        return head, [(board.name_of(unit), *(board.text_of(unit, name) for name in names)) for unit in board.units]
 
     def traffic_light(self, **options: Any) -> Axes:
         """Draw every judgement, a row for each study; options as in `metanet.figures.plots.traffic_light.traffic_light`."""
         axes: Axes = draw("traffic_light", self, **options)
         return axes
 
-    def bars(self, weights: Any = "studies", **options: Any) -> Axes:
-        """Draw the shares of the levels in each domain; options as in `metanet.figures.plots.bias_bars.bias_bars`."""
-        axes: Axes = draw("bias_bars", self, weights=weights, **options)
+    def bars(self, **options: Any) -> Axes:
+        """Draw the shares of the levels in each domain; options (`weights`) as in `metanet.figures.plots.bias_bars.bias_bars`."""
+        axes: Axes = draw("bias_bars", self, **options)
         return axes
 
-    def to_robvis(self, path: str | os.PathLike[str] | None = None, *, weights: Any = "patients") -> pd.DataFrame:
+    @checked()
+    def to_robvis(
+        self, path: str | os.PathLike[str] | None = None, *, weights: str | Mapping[str, float] = "patients"
+    ) -> pd.DataFrame:
         """The judgements as robvis (R) reads them: Study, D1 to Dn, Overall, Weight.
 
         Parameters
@@ -307,9 +225,9 @@ class RiskOfBias(Result):
         ArgumentError
             Without judgements, or with other weights.
         """
-        if self.tool is None:
+        if self.board is None:
             raise ArgumentError(f"There are no judgements to be written: {self.reason}")
-        frame = robvis_frame(self, weights)
+        frame = robvis_frame(self.board, weights)
         if path is not None:
             write_csv(frame, Path(path))
         return frame
@@ -326,22 +244,23 @@ def assess(
     outcome: str | None,
     labels: Mapping[str, str],
     patients: Mapping[Unit, float],
+    label: str = "",
 ) -> RiskOfBias:
-    """The judgements of one tool, from the rows of risk_of_bias.csv; `outcome` is the name of one or None."""
+    """The judgements of one tool, from the rows of risk_of_bias.csv; `outcome` is the name of one or None, `label` its label."""
     known = tools()
     used = [key for key in known if any(row["tool"] == key for row in rows)]
     chosen = None if tool is None else tool_named(tool)
     if not rows:
-        return _nothing(f"{NOT_ASSESSED}: the tables have no {FILE}, or it has no rows.", outcome, labels)
+        return _nothing(f"{NOT_ASSESSED}: the tables have no {FILE}, or it has no rows.", outcome)
     if chosen is None:
         chosen = known[sole_tool(used)]
     elif chosen.key not in used:
         have = listing(known[key].title for key in used)
-        return _nothing(f"{NOT_ASSESSED} by {chosen.title}; {FILE} has judgements by {have}.", outcome, labels)
+        return _nothing(f"{NOT_ASSESSED} by {chosen.title}; {FILE} has judgements by {have}.", outcome)
     given = judgements_of(rows, chosen)
     settled, differences = settle(given, chosen, outcome or "")
     if not settled:
-        return _nothing(f"{NOT_ASSESSED} for studies as a whole; {_single_outcomes(given)}.", outcome, labels)
+        return _nothing(f"{NOT_ASSESSED} for studies as a whole; {_single_outcomes(given)}.", outcome)
     overall = overall_of(chosen, settled)
     notes = _notes(chosen, given, settled, overall, outcome)
     where = f" ({chosen.version})" if chosen.version else ""
@@ -352,18 +271,23 @@ def assess(
         "stated": "The tool has no rule for an overall judgement; the assessors stated it where there is one.",
     }[chosen.rule]
     text = f"Risk of bias by {chosen.title}{where}. {rule}"
-    stamp = {"sentence": text, "tool": chosen.key, "version": chosen.version, "sources": [source] if source else [], "notes": notes}
+    stamp = {
+        "sentence": text,
+        "tool": chosen.key,
+        "label": label,
+        "version": chosen.version,
+        "sources": [source] if source else [],
+        "notes": notes,
+    }
     return RiskOfBias(
         tool=chosen,
         outcome=outcome,
         judged=tuple(settled),
         reason=None,
         method=Method(stamp),
-        _labels=labels,
-        _overall=tuple(overall),
+        board=Board.of(chosen, settled, overall, labels, patients),
         _differences=tuple(differences),
-        _agreement=tuple(agreement_of(given, chosen)),
-        _patients=patients,
+        _given=tuple(given),
     )
 
 
@@ -400,8 +324,8 @@ def _single_outcomes(given: Sequence[Judgement]) -> str:
     return f"there are judgements of single outcomes, so name one: {outcomes}"
 
 
-def _nothing(reason: str, outcome: str | None, labels: Mapping[str, str]) -> RiskOfBias:
-    return RiskOfBias(None, outcome, (), reason, Method({"sentence": "", "notes": []}), labels)
+def _nothing(reason: str, outcome: str | None) -> RiskOfBias:
+    return RiskOfBias(None, outcome, (), reason, Method({"sentence": "", "notes": []}))
 
 
 def _notes(

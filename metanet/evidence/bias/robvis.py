@@ -15,37 +15,36 @@ from metanet.evidence.bias.tools import OVERALL
 if TYPE_CHECKING:
     import pandas as pd
 
-    from metanet.evidence.bias.result import RiskOfBias
+    from metanet.evidence.bias.board import Board
 
 
-def robvis_frame(bias: RiskOfBias, weights: Any) -> pd.DataFrame:
+def robvis_frame(board: Board, weights: Any) -> pd.DataFrame:
     """The wide frame; the first column is the study and the last one its weight, as robvis needs them."""
     import pandas as pd
 
-    units = bias.units
-    tool = bias.tool
-    assert tool is not None  # the caller has refused nothing
+    units = board.units
+    tool = board.tool
     # Where a tool has its domains, each has its column, judged or not: robvis knows them by their places.
-    domains = bias.domains if tool.any_domain else tuple(each.key for each in tool.domains)
+    domains = board.domains if tool.any_domain else tuple(each.key for each in tool.domains)
     controls = {each.key for each in tool.domains if each.control}
-    if not controls & {*bias.domains}:
+    if not controls & {*board.domains}:
         domains = tuple(key for key in domains if key not in controls)
-    columns: dict[str, list[Any]] = {"Study": [bias.name_of(unit) for unit in units]}
+    columns: dict[str, list[Any]] = {"Study": [board.name_of(unit) for unit in units]}
     for i, domain in enumerate(domains):
-        columns[f"D{i + 1}"] = [_word(bias, unit, domain) for unit in units]
-    columns["Overall"] = [_word(bias, unit, OVERALL) for unit in units]
-    columns["Weight"] = _weights(bias, weights)
+        columns[f"D{i + 1}"] = [_word(board, unit, domain) for unit in units]
+    columns["Overall"] = [_word(board, unit, OVERALL) for unit in units]
+    columns["Weight"] = _weights(board, weights)
     return pd.DataFrame(columns)
 
 
-def _word(bias: RiskOfBias, unit: tuple[str, str], domain: str) -> str:
-    level = bias.level_at(unit, domain)
+def _word(board: Board, unit: tuple[str, str], domain: str) -> str:
+    level = board.level_at(unit, domain)
     return "" if level is None else level.title
 
 
-def _weights(bias: RiskOfBias, weights: Any) -> list[float]:
+def _weights(board: Board, weights: Any) -> list[float]:
     if isinstance(weights, Mapping):
-        names = [bias.name_of(unit) for unit in bias.units]
+        names = [board.name_of(unit) for unit in board.units]
         if strange := [name for name in weights if name not in names]:
             raise ArgumentError(f"weights names {as_given(strange[0])}, which was not judged. The studies are {listing(names, 6)}.")
         found = [weights.get(name, 1.0) for name in names]
@@ -57,9 +56,9 @@ def _weights(bias: RiskOfBias, weights: Any) -> list[float]:
             raise ArgumentError("weights must be numbers of at least 0 for names of studies.")
         return made
     if weights == "studies":
-        return [1.0] * len(bias.units)
+        return [1.0] * len(board.units)
     if weights == "patients":
-        sizes = [bias.patients_of(unit) for unit in bias.units]
+        sizes = [board.patients_of(unit) for unit in board.units]
         return [1.0 if math.isnan(size) else size for size in sizes]
     raise ArgumentError(f"weights={as_given(weights)} must be 'patients', 'studies' or a mapping of names of studies to weights.")
 

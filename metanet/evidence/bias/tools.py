@@ -10,8 +10,8 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
-from metanet.base.errors import check_choice
-from metanet.base.untrusted import visible
+from metanet.base.errors import check_choice, nearest
+from metanet.base.untrusted import listing, visible
 
 #: The domain of a judgement of the whole, which assessors state.
 OVERALL = "overall"
@@ -152,3 +152,26 @@ def tool_named(word: object, argument: str = "tool") -> Tool:
         if same:
             return same[0]
     return known[check_choice(argument, word, tuple(known))]
+
+
+def word_fault(word: str, domain: str | None, judged: str | None) -> tuple[str, str, str] | None:
+    """The first of tool, domain and judgement that is not known: its column, what is wrong, and the fix with the known words."""
+    tool = tools().get(word)
+    if tool is None:
+        return "tool", "is not a tool that is known", _fix(word, tools())
+    if domain is None:
+        return None
+    if not tool.has_domain(domain):
+        return "domain", f"is not a domain of {tool.title}", _fix(domain, [*(each.key for each in tool.domains), OVERALL])
+    levels = [level.key for level in tool.levels_of(domain)]
+    if judged is None or judged in levels:
+        return None
+    of = f"an overall judgement by {tool.title}" if domain == OVERALL else f"a level of {tool.title}"
+    return "judgement", f"is not {of}", _fix(judged, levels)
+
+
+def _fix(word: object, known: Iterable[str]) -> str:
+    """The nearest of some words, and all of them."""
+    every = list(known)
+    near = nearest(word, every)
+    return (f"Write {near!r} if that is meant; the" if near else "The") + f" words are {listing(every, 20)}"

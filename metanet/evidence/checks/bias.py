@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from metanet.base.errors import nearest
 from metanet.base.untrusted import listing, visible
-from metanet.evidence.bias.tools import OVERALL, Tool, tools
+from metanet.evidence.bias.tools import word_fault
 from metanet.evidence.findings import Findings
 from metanet.evidence.reading.cells import Row, Table
 
@@ -33,32 +33,12 @@ def _at(record: Callable[..., None], table: Table, row: Row, column: str, wrong:
     record(table.file, wrong, fix, row=row.line, column=column, value=row.text.get(column, ""))
 
 
-def _fix(word: object, known: Iterable[str]) -> str:
-    """The nearest of some words, and all of them."""
-    every = list(known)
-    near = nearest(word, every)
-    return (f"Write {near!r} if that is meant; the" if near else "The") + f" words are {listing(every, 20)}"
-
-
 def _words(table: Table, row: Row, findings: Findings) -> None:
     """The tool is known, the domain is one of the tool, and the judgement is one of its levels."""
     word, domain, judged = (row.values.get(name) for name in ("tool", "domain", "judgement"))
-    if word is None:
-        return
-    tool: Tool | None = tools().get(word)
-    if tool is None:
-        _at(findings.breaks_rule, table, row, "tool", "is not a tool that is known", _fix(word, tools()))
-        return
-    if domain is None:
-        return
-    if not tool.has_domain(domain):
-        known = [*(each.key for each in tool.domains), OVERALL]
-        _at(findings.breaks_rule, table, row, "domain", f"is not a domain of {tool.title}", _fix(domain, known))
-        return
-    levels = [level.key for level in tool.levels_of(domain)]
-    if judged is not None and judged not in levels:
-        of = f"an overall judgement by {tool.title}" if domain == OVERALL else f"a level of {tool.title}"
-        _at(findings.breaks_rule, table, row, "judgement", f"is not {of}", _fix(judged, levels))
+    fault = None if word is None else word_fault(word, domain, judged)
+    if fault is not None:
+        _at(findings.breaks_rule, table, row, *fault)
 
 
 def _keys(table: Table, tables: Tables, findings: Findings) -> None:

@@ -22,6 +22,7 @@ from metanet.figures.forest.captions import (
     reasons,
     subject_of_comparison,
 )
+from metanet.figures.forest.judgements import judgement_columns, judgement_legend
 from metanet.figures.forest.pages import folded_groups, folded_studies, folds, in_pages
 from metanet.figures.forest.presets import ForestPreset, preset_of
 from metanet.figures.forest.render import draw_table
@@ -30,8 +31,6 @@ from metanet.figures.forest.rows import (
     average_rows,
     events_rows,
     group_rows,
-    judgement_columns,
-    judgement_legend,
     plan_for,
     prediction_rows,
     study_rows,

@@ -14,8 +14,9 @@ from metanet.base.display import level_text
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.groups import absent, natural, ranks_of
 from metanet.base.results import records
-from metanet.base.untrusted import listing
+from metanet.evidence.bias.tools import Tool
 from metanet.figures.forest.captions import credible, heterogeneity, no_prediction, summary_label
+from metanet.figures.forest.judgements import check_judgements, judgement_cells, tool_of
 from metanet.figures.forest.layout import shorten_cell
 from metanet.figures.forest.presets import PANEL, ForestPreset
 from metanet.figures.forest.table import (
@@ -26,7 +27,6 @@ from metanet.figures.forest.table import (
     Cell,
     Column,
     Diamond,
-    Judgement,
     Point,
     Row,
     count_cell,
@@ -236,102 +236,14 @@ def _data_cell(row: Mapping[Any, Any], name: str, frame: pd.DataFrame) -> str:
     return display.number(float(value), digits)
 
 
-_GOOD = Judgement("+", "#56C1A0", "low risk")
-_UNSURE = Judgement("?", "#F0E442", "some concerns or unclear")
-_BAD = Judgement("−", "#E8824A", "high risk")
-_WORST = Judgement("!", "#C04A12", "critical risk")
-_SILENT = Judgement("", "#DDDDDD", "no information")
-#: Words of the usual tools (RoB 2, ROBINS-I, QUADAS-2, JBI, Newcastle-Ottawa), without case.
-_RISK = {
-    **dict.fromkeys(("low", "low risk", "l", "+", "yes", "y"), _GOOD),
-    **dict.fromkeys(("some concerns", "some", "moderate", "unclear", "unclear risk", "u", "?"), _UNSURE),
-    **dict.fromkeys(("high", "high risk", "h", "serious", "-", "−", "–", "no", "n"), _BAD),
-    **dict.fromkeys(("critical", "very high"), _WORST),
-    **dict.fromkeys(("", "no information", "ni", "not applicable", "na", "n/a"), _SILENT),
-}
-#: For certainty the words mean the opposite: much of it is good.
-_CERTAINTY = {
-    "high": Judgement("+", _GOOD.colour, "high certainty"),
-    "moderate": Judgement("?", _UNSURE.colour, "moderate certainty"),
-    "low": Judgement("−", _BAD.colour, "low certainty"),
-    "very low": Judgement("!", _WORST.colour, "very low certainty"),
-    "": Judgement("", _SILENT.colour, "not stated"),
-}
-
-
-def check_judgements(value: object, frame: pd.DataFrame) -> dict[str, str]:
-    """Column -> what it is called, from a list of columns or a mapping."""
-    if isinstance(value, str) or not isinstance(value, (Mapping, Sequence)):
-        raise ArgumentError(
-            f"risk_of_bias={as_given(value)} must be a list of columns, such as ('selection', 'outcome'), or a mapping of "
-            "columns to names."
-        )
-    known = tuple(str(c) for c in frame.columns if str(c) != "study")
-    out: dict[str, str] = {}
-    for name in value:
-        check_choice("risk_of_bias", name, known)
-        if name in out:
-            raise ArgumentError(f"risk_of_bias names {name!r} twice.")
-        said = value[name] if isinstance(value, Mapping) else str(name).replace("_", " ")
-        out[str(name)] = harmless(said, 60)
-    return out
-
-
-def judgement(name: str, value: object, study: object) -> Judgement:
-    """The mark for a word; one that is not known is refused with its study."""
-    missing = value is None or value != value or type(value).__name__ == "NAType"
-    word = "" if missing else " ".join(str(value).replace("_", " ").split()).casefold()
-    known = _CERTAINTY if "certainty" in name.casefold() else _RISK
-    if word not in known:
-        raise ArgumentError(
-            f"risk_of_bias column {name!r} has {as_given(value)} for {as_given(study)}. Known: {listing(w for w in known if w)}."
-        )
-    return known[word]
-
-
-def judgement_cells(names: Mapping[str, str], row: Mapping[Any, Any]) -> dict[str, Judgement]:
-    """The marks of one study. Keys keep apart from columns that show the words themselves."""
-    values = {str(key): value for key, value in row.items()}
-    return {_key(name): judgement(name, values[name], values["study"]) for name in names}
-
-
-def judgement_columns(names: Mapping[str, str]) -> tuple[Column, ...]:
-    """One narrow column for each; several are lettered, and the letters explained by `judgement_legend`."""
-    heads = _letters(names) if len(names) > 1 else [_capital(said) for said in names.values()]
-    return tuple(Column(_key(name), head, "center", right=True) for name, head in zip(names, heads, strict=True))
-
-
-def _capital(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}"
-
-
-def judgement_legend(names: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """What letters and signs mean; only the signs that occur."""
-    if not names:
-        return ""
-    letters = ", ".join(f"({a}) {said}" for a, said in zip(_letters(names), names.values(), strict=True))
-    letters = letters if len(names) > 1 else next(iter(names.values()))
-    used = {m.word: m for row in rows for m in row.values() if isinstance(m, Judgement)}
-    every = [*_RISK.values(), *_CERTAINTY.values()]
-    words = [w for w in dict.fromkeys(m.word for m in every) if w in used]
-    signs = ", ".join(f"{used[word].sign or 'empty'} {word}" for word in words)
-    return f"Judgements: {letters}. {_capital(signs)}." if signs else f"Judgements: {letters}."
-
-
-def _letters(names: Mapping[str, str]) -> list[str]:
-    return [chr(ord("A") + i) if i < 26 else str(i + 1) for i in range(len(names))]
-
-
-def _key(name: str) -> str:
-    return f"judgement {name}"
-
-
 @dataclass(frozen=True)
 class Plan:
     """What the rows show, checked: the same for every group."""
 
     names: tuple[str, ...]
     judged: Mapping[str, str]
+    #: The tool of judgements that came with the rates.
+    tool: Tool | None
     headings: Mapping[str, str]
     scale: Scale
     preset: ForestPreset
@@ -366,6 +278,7 @@ def plan_for(
     return Plan(
         names=names,
         judged=check_judgements(risk_of_bias, frame),
+        tool=tool_of(frame),
         headings={name: harmless(text, 60) for name, text in said.items()},
         scale=scale.with_decimal(preset.sign),
         preset=preset,
@@ -384,7 +297,7 @@ def study_rows(fit: Pooled, plan: Plan, *, indent: bool = False, weights: Sequen
     rows = []
     for record in records(frame):
         cells = study_cells(record, plan.names, plan.scale, frame, plan.preset)
-        judged = judgement_cells(plan.judged, record)
+        judged = judgement_cells(plan.judged, record, plan.tool)
         plan.seen.append(judged)
         rows.append(Row(harmless(record["study"]), {**cells, **judged}, point_of(record), indent=indent))
     return rows

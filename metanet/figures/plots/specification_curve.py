@@ -14,6 +14,7 @@ from metanet.base.arguments import whole_number
 from metanet.base.arrays import Array
 from metanet.base.display import TOO_WIDE, in_sentence, number, per_cent, plural
 from metanet.diagnostics.method.multiverse import Multiverse, main_row
+from metanet.evidence.bias.rungs import RUNGS
 from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.rates import POLICIES
 from metanet.figures.page import style
@@ -48,6 +49,7 @@ _HEADINGS = {
     "grouping": "Grouping",
     "overlap": "Overlapping cohorts",
     "certainty": "Least certainty",
+    "risk_of_bias": "Risk of bias",
     "unit": "Unit",
     "derived": "Derived counts",
     "model": "Model",
@@ -58,6 +60,7 @@ _HEADINGS = {
 _LEVELS: dict[str, tuple[str, ...]] = {
     "overlap": POLICIES,
     "certainty": CERTAINTIES,
+    "risk_of_bias": tuple(RUNGS),
     "unit": ("any", "patients"),
     "derived": ("in", "out"),
     "tau2": ("posterior", "ML", "REML", "DL", "PM"),

@@ -250,6 +250,18 @@ def _search(scope: Scope) -> Iterator[Subject]:
 
 
 @notebook(
+    "manuscript",
+    "manuscript.ipynb",
+    title="Manuscript",
+    shows="the review as one document: methods, results, summary of findings, limitations, statements and references",
+)
+def _manuscript(scope: Scope) -> Iterator[Subject]:
+    # The outcomes of a run in part are those of its text.
+    chosen = " ".join(scope.outcomes) if scope.outcomes else ""
+    yield _analysis("manuscript", "review", _FOUND["manuscript"].title, (None, None), {"outcomes": chosen} if chosen else {})
+
+
+@notebook(
     "replication",
     "replicate_devcic2014.ipynb",
     title="Replication of published results",

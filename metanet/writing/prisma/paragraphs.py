@@ -14,11 +14,14 @@ from metanet.diagnostics.method.calibrate import Calibration
 from metanet.diagnostics.method.multiverse import Multiverse
 from metanet.diagnostics.method.permutation import PermutationTest
 from metanet.diagnostics.spread.share_beyond import ShareBeyond
+from metanet.diagnostics.studies.bias_ladder import BiasLadder
 from metanet.diagnostics.studies.count_bounds import CountBounds
 from metanet.diagnostics.studies.gosh import Gosh
 from metanet.diagnostics.studies.influence import Influence
 from metanet.diagnostics.studies.outliers import Outliers
 from metanet.diagnostics.studies.series import Cumulative, LeaveOneOut
+from metanet.evidence.bias.filter import COLUMN, POINTS
+from metanet.evidence.bias.tools import OVERALL, Tool, tool_named, tools
 from metanet.evidence.rates import ALL_STUDIES
 from metanet.evidence.search.flow import PrismaFlow
 from metanet.evidence.selection import selection_of
@@ -66,6 +69,11 @@ def selection(fit: Pooled, rates: pd.DataFrame | None) -> str:
         rules.append("rows marked as not suitable for pooling were excluded")
     if chosen.get("certainty"):
         rules.append(f"a certainty of at least {chosen['certainty']} was required")
+    if chosen.get("risk_of_bias"):
+        tool = tool_named(chosen["tool"])
+        silent = "kept" if chosen.get("not_assessed") == "keep" else "excluded"
+        level = tool.level(chosen["risk_of_bias"], OVERALL).title.lower()
+        rules.append(f"the risk of bias was at most {level} by {tool.title} (rows without a judgement were {silent})")
     shared = any(reason.startswith("shares patients") for reason in reasons)
     twice = any(str(note).startswith("Patients may be counted twice") for note in record.notes)
     rule = _OVERLAP[chosen["overlap"]]
@@ -92,6 +100,41 @@ def selection(fit: Pooled, rates: pd.DataFrame | None) -> str:
         told = [visible(cause) if len(causes) == 1 else f"{visible(cause)}, {many}" for cause, many in causes.most_common()]
         text += f" Of the {whole} of this selection {gone} {verb} left out afterwards ({'; '.join(told)})."
     return text
+
+
+def _bias_tool(rates: pd.DataFrame | None) -> Tool | None:
+    """The tool of the judgements that came with the rows, where they record a selection."""
+    if rates is None or selection_of(rates) is None or COLUMN not in rates.columns:
+        return None
+    return tools().get(str(rates.attrs.get("bias_tool")))
+
+
+def bias_methods(rates: pd.DataFrame | None) -> str:
+    """11: the tool that the risk of bias was judged with."""
+    tool = _bias_tool(rates)
+    if tool is None:
+        return ""
+    about = "; ".join(part for part in (tool.version, f"doi:{tool.doi}" if tool.doi else tool.url) if part)
+    return f"The risk of bias was judged with {tool.title}{f' ({about})' if about else ''}."
+
+
+def bias_results(rates: pd.DataFrame | None) -> str:
+    """20a: the overall judgements of the rows, or that there are none."""
+    tool = _bias_tool(rates)
+    if rates is None or selection_of(rates) is None:
+        return ""
+    if tool is None:
+        return "The risk of bias of the studies was not assessed." if rates.attrs.get("bias_assessed") is False else ""
+    counts = Counter(str(word) for word in rates[COLUMN])
+    shown = [f"{level.title.lower()}, {counts[level.key]}" for level in tool.categories if counts[level.key]]
+    points: list[float] = rates[POINTS].dropna().tolist() if POINTS in rates.columns else []
+    if points:
+        least, most = int(min(points)), int(max(points))
+        shown.append(f"{least} to {most} points" if least != most else f"{least} points")
+    silent = len(rates) - sum(counts[level.key] for level in tool.categories)
+    if silent and not points:
+        shown.append(f"no judgement, {silent}")
+    return f"Risk of bias by {tool.title}, in {plural(len(rates), 'row')}: {'; '.join(shown)}."
 
 
 def preparation(fit: Pooled, rates: pd.DataFrame | None) -> str:
@@ -315,6 +358,11 @@ KINDS = (
     Kind(BayesPooled, ROBUST, lambda r: f"The same studies were pooled by a Bayesian model: {_method(r)}."),
     # Its one sentence says what was done as well.
     Kind(CountBounds, ROBUST, lambda r: ""),
+    Kind(
+        BiasLadder,
+        ROBUST,
+        lambda r: "" if r.reason else f"Studies at a high risk of bias ({r.tool.title}) were left out, one level after another.",
+    ),
     Kind(LeaveOneOut, ROBUST, lambda r: "" if r.reason else "A leave-one-out analysis was done."),
     Kind(
         Cumulative,

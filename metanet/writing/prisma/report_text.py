@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 #: What each item asks for.
 TOPICS = {
     "6": "Information sources",
+    "11": "Risk of bias: methods",
     "13a": "Eligibility for the synthesis",
     "13b": "Preparation of the data",
     "13c": "Display of results",
@@ -38,13 +39,13 @@ TOPICS = {
     "13f": "Sensitivity analyses: methods",
     "14": "Reporting bias: methods",
     "16a": "Study selection",
-    "20a": "Characteristics of the studies",
+    "20a": "Characteristics and risk of bias of the studies",
     "20b": "Result of the synthesis",
     "20c": "Causes of heterogeneity: results",
     "20d": "Sensitivity analyses: results",
     "21": "Reporting bias: results",
 }
-_METHODS = ("6", "13a", "13b", "13c", "13d", "13e", "13f", "14")
+_METHODS = ("6", "11", "13a", "13b", "13c", "13d", "13e", "13f", "14")
 #: The analysis that `report_text` needs for an item.
 _NEEDS = {
     "13a": "the rates as Evidence.rates selected them",
@@ -77,7 +78,7 @@ class ReportText:
 
     @property
     def methods(self) -> str:
-        """The methods paragraph: items 6, 13a to 13f and 14."""
+        """The methods paragraph: items 6, 11, 13a to 13f and 14."""
         return " ".join(text for item, text in self.items.items() if item in _METHODS)
 
     @property
@@ -136,8 +137,9 @@ def report_text(fit: Pooled, *analyses: object, rates: Rates | None = None) -> R
     *analyses
         Further analyses of the same studies, in the order of the text: another model, `leave_one_out`, `count_bounds` (of which
         nothing is written where no count is open), `cumulative`, `influence`, `outliers`, `gosh`, `permutation_test`, `multiverse`,
-        `calibrate`, `compare`, `within_studies`, `meta_regression`, `cluster_robust`, `three_level`, `bayes_pool`, `share_beyond`,
-        `small_study_effects` and corrected estimates; and `prisma_flow`, of which nothing is written where the review has no flow.
+        `calibrate`, `compare`, `within_studies`, `bias_ladder`, `meta_regression`, `cluster_robust`, `three_level`, `bayes_pool`,
+        `share_beyond`, `small_study_effects` and corrected estimates; and `prisma_flow`, of which nothing is written where the review
+        has no flow.
     rates
         The rows that were pooled: the source of eligibility, exclusions, derived counts and study characteristics. None takes those
         of `fit`. Rows that `Evidence.rates` did not select, or that were read from a file, have no record of a selection, and item 13a
@@ -146,7 +148,7 @@ def report_text(fit: Pooled, *analyses: object, rates: Rates | None = None) -> R
     Returns
     -------
     ReportText
-        The items 13a to 13f and 14, 20a to 20d and 21, and of a flow 6 and 16a, for which an analysis was given; ``missing`` names the
+        The items 11, 13a to 13f and 14, 20a to 20d and 21, and of a flow 6 and 16a, for which there is a text; ``missing`` names the
         others.
 
     Raises
@@ -162,11 +164,12 @@ def report_text(fit: Pooled, *analyses: object, rates: Rates | None = None) -> R
         raise ArgumentError(f"fit must be a result of pool, not {type(fit).__name__}.")
     rows = pooled_rows(fit, rates)
     found = {
+        "11": [paragraphs.bias_methods(rows)],
         "13a": [paragraphs.selection(fit, rows)],
         "13b": [paragraphs.preparation(fit, rows)],
         "13c": [paragraphs.display_of(fit)],
         "13d": [paragraphs.synthesis(fit)],
-        "20a": [_studies(fit, rows)],
+        "20a": [_studies(fit, rows), paragraphs.bias_results(rows)],
         "20b": [fit.sentence(), _heterogeneity(fit), *_reasons(fit)],
     }
     sources = list(fit.method["sources"])

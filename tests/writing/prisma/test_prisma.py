@@ -45,10 +45,43 @@ def full(rates, fit):
 
 
 def test_every_item_is_covered_when_everything_was_given(full):
-    assert tuple(full.items) == tuple(item for item in TOPICS if item not in SEARCHED)
+    # Nobody judged the risk of bias of these studies, which is said as a result.
+    assert tuple(full.items) == tuple(item for item in TOPICS if item not in (*SEARCHED, "11"))
     assert not full.missing
     assert list(full.to_frame()["item"]) == list(full.items)
     assert full.methods.startswith("Eligible for the synthesis of objective response were arms treated with TARE")
+
+
+def test_that_the_risk_of_bias_was_not_assessed_is_said_once_and_only_where_it_is_known(full, rates):
+    assert full.items["20a"].endswith(" The risk of bias of the studies was not assessed.")
+    assert full.summary().count("was not assessed") == 1
+    # A table of one's own may have judgements among its columns.
+    own = mn.read(rates[["study", "events", "total"]].assign(rob="low"))
+    assert "assessed" not in report_text(mn.pool(own)).items["20a"]
+    plain = rates.copy()
+    plain.attrs = {}
+    assert "assessed" not in report_text(mn.pool(plain)).items["20a"]
+
+
+def test_judgements_of_the_risk_of_bias_are_told_with_their_tool(tmp_path, rates):
+    place = mn.load_evidence().save(tmp_path / "evidence")
+    studies = rates["study_id"].tolist()
+    lines = ["study_id,tool,domain,judgement,assessor,consensus"]
+    for place_of, study in enumerate(studies[1:]):
+        lines.append(f"{study},robins_i,overall,{('low', 'moderate', 'serious')[place_of % 3]},AB,true")
+    (place / "risk_of_bias.csv").write_text("\n".join(lines) + "\n")
+    evidence = mn.load_evidence(place)
+    judged = evidence.rates("objective_response", modality="TARE")
+    fit = mn.pool(judged, model="glmm")
+    text = report_text(fit, mn.bias_ladder(fit), rates=judged)
+    assert text.items["11"] == "The risk of bias was judged with ROBINS-I (2016; doi:10.1136/bmj.i4919)."
+    assert text.items["20a"].endswith(" Risk of bias by ROBINS-I, in 18 rows: low, 6; moderate, 6; serious, 5; no judgement, 1.")
+    assert "Studies at a high risk of bias (ROBINS-I) were left out" in text.items["13f"]
+    assert "Between the levels: likelihood ratio" in text.items["20d"]
+    part = evidence.rates("objective_response", modality="TARE", risk_of_bias="moderate", not_assessed="drop")
+    said = report_text(mn.pool(part, model="glmm"), rates=part).items["13a"]
+    assert "the risk of bias was at most moderate by ROBINS-I (rows without a judgement were excluded)" in said
+    assert "risk of bias is serious, above moderate (ROBINS-I), 5" in said
 
 
 def test_the_numbers_are_those_of_the_results(full, fit, rates):
