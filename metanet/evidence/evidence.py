@@ -284,7 +284,7 @@ class Evidence:
         """
         about = self._outcomes[self.outcome(outcome)]
         body = Body(about.name, modality, definition, question).checked(self.arms, about)
-        return grade_of(self._optional.get("certainty", ()), body, about.default_family)
+        return grade_of(self.optional_rows("certainty"), body, about.default_family)
 
     @checked()
     def poolable(self, definition: str | None = None, overlap: str = "keep_largest") -> pd.DataFrame:

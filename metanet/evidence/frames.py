@@ -56,7 +56,7 @@ def joint_columns(contracts: Iterable[TableContract]) -> dict[str, str]:
 
 
 # The columns of `rates` that come first, in this order; the moderators of the arms follow.
-_LEADING = {
+LEADING = {
     "study": "str",
     "study_id": "str",
     "arm": "str",
@@ -91,16 +91,16 @@ _CITATION = frozenset({"study_id", "label", "first_author", "year", "title", "jo
 
 def of_study(studies: TableContract, arms: TableContract) -> tuple[str, ...]:
     """The columns of studies that travel with the rates: the common ones, then those that a review added and arms do not have."""
-    known = {*_CITATION, *_FROM_STUDY, *_LEADING, *arms.column_names}
+    known = {*_CITATION, *_FROM_STUDY, *LEADING, *arms.column_names}
     return (*_FROM_STUDY, *(name for name in studies.column_names if name not in known))
 
 
 def rate_columns(studies: TableContract, arms: TableContract, outcome: TableContract, lean: bool) -> dict[str, str]:
     """The columns of the rates of an outcome: the common ones (`lean`: those that the tables have), then what its tables add."""
-    columns = dict(_LEADING)
+    columns = dict(LEADING)
     if lean:
         known = {name for contract in (studies, arms, outcome) for name in contract.column_names}
-        columns = {name: dtype for name, dtype in _LEADING.items() if name in known or name in _ALWAYS}
+        columns = {name: dtype for name, dtype in LEADING.items() if name in known or name in _ALWAYS}
     for contract, names in ((studies, of_study(studies, arms)), (arms, arms.column_names), (outcome, outcome.column_names)):
         for name in names:
             column = contract.column(name)

@@ -19,8 +19,10 @@ from metanet.base.errors import ArgumentError, as_given
 from metanet.base.groups import natural
 from metanet.base.results import Method, Result, records
 from metanet.base.untrusted import NO_MATH, counted, html_text, linked, listing, visible
+from metanet.evidence.bias.result import RiskOfBias
 from metanet.evidence.evidence import Evidence
 from metanet.evidence.folders import DESCRIPTOR
+from metanet.evidence.search.flow import PrismaFlow, prisma_flow
 from metanet.evidence.sources import Tables, evidence_of
 from metanet.models.comparison.compare import compare
 from metanet.models.comparison.result import OBSERVATIONAL, Comparison
@@ -126,7 +128,7 @@ class Manuscript(Result):
         return Sections(
             (
                 ("Question and eligibility", self._eligibility()),
-                ("Search and selection", _SEARCH),
+                ("Search and selection", self._search()),
                 ("Data", self._data()),
                 ("Risk of bias", self._bias()),
                 ("Synthesis", self._synthesis()),
@@ -149,6 +151,30 @@ class Manuscript(Result):
         text += f" Outcomes of this text: {listing(told, 30)}."
         return f"{text} Single-arm cohorts and arms of comparative studies were eligible alike."
 
+    @cached_property
+    def flow(self) -> PrismaFlow:
+        """The PRISMA 2020 flow of the review; its ``reason`` says where there is none."""
+        return prisma_flow(self._evidence)
+
+    def _search(self) -> str:
+        """What was searched; how records were selected is for people to say."""
+        return f"{self.flow.methods()} {_SELECTION}" if self.flow.methods() else _SEARCH
+
+    @property
+    def selection(self) -> Sections:
+        """From the records found to the studies included."""
+        return Sections((("", _FLOW if self.flow.reason else self.flow.sentence()),))
+
+    @property
+    def bias(self) -> Sections:
+        """The risk of bias of the studies, or that it was not assessed."""
+        return Sections((("", self._bias()),))
+
+    @property
+    def judgements(self) -> RiskOfBias | None:
+        """The judgements of the risk of bias, where they are by one tool."""
+        return self._evidence.risk_of_bias() if self._one_tool else None
+
     def _data(self) -> str:
         evidence = self._evidence
         rows = sum(len(rates) for rates in self._rates.values())
@@ -165,12 +191,12 @@ class Manuscript(Result):
         return text
 
     def _bias(self) -> str:
-        found = self._evidence.risk_of_bias() if self._one_tool else None
+        found = self.judgements
         return _NO_BIAS if found is None or found.reason else found.sentence()
 
     @property
     def _one_tool(self) -> bool:
-        return len({row["tool"] for row in self._evidence._optional.get("risk_of_bias", ())}) == 1
+        return len({row["tool"] for row in self._evidence.optional_rows("risk_of_bias")}) == 1
 
     def _synthesis(self) -> str:
         fits = [fit for comparison in self.comparisons.values() for fit in comparison.groups.values() if fit.status == "pooled"]
@@ -229,7 +255,7 @@ class Manuscript(Result):
             rows.append(
                 {
                     "Modality class": group,
-                    "Full name": self._evidence.modality_titles.get(group, ""),
+                    **({"Full name": self._evidence.modality_titles.get(group, "")} if self._evidence.modality_titles else {}),
                     "Reports": len(keys),
                     "Years": f"{min(years)} to {max(years)}" if years and min(years) < max(years) else str(years[0]) if years else "",
                     **{self._evidence.label(name): len(rates) for name, rates in zip(self._rates, mine, strict=True)},
@@ -350,6 +376,8 @@ class Manuscript(Result):
 
 
 _SEARCH = "[Databases with dates, other sources, strategies, and how records were selected: items 5 to 8 and 16a of PRISMA 2020.]"
+_SELECTION = "[Strategies, and how records were selected: items 7 and 8 of PRISMA 2020.]"
+_FLOW = "[From the records found to the studies included, with a flow diagram: item 16a of PRISMA 2020.]"
 _NO_BIAS = "The risk of bias was not assessed."
 
 

@@ -451,6 +451,21 @@ def test_judgements_of_a_package_are_written_beside(review):
     assert text.splitlines()[1] == "Smith2010,Pain,RevMan Web,Blinding,low,'=blind"
 
 
+def test_judgements_of_a_package_become_rows_of_the_table_of_the_review(review):
+    head = "Study,Domain (judgement): Blinding of outcome assessment: Pain,Domain (judgement): Other bias"
+    bias = f"{head}\nSmith 2010,Low risk,Unclear risk\n"
+    members = {"data-rows.csv": ROWS, "overall-estimates-and-settings.csv": SETTINGS, "CD1-risk-of-bias.csv": bias}
+    review.take("revman-web", package(members), name="CD1.zip")
+    evidence = mn.load_evidence(review.data)
+    rows = mn.read_judgements(review.path / "imported" / "CD1" / "risk_of_bias.csv", evidence=evidence, outcomes={"Pain": "response"})
+    assert rows[["study_id", "outcome", "tool", "domain", "judgement"]].to_numpy().tolist() == [
+        ["Smith2010", "response", "rob1", "blinding_of_assessment", "low"],
+        ["Smith2010", "", "rob1", "other", "unclear"],
+    ]
+    rows.to_csv(review.data / "risk_of_bias.csv", index=False)
+    assert mn.validate(review.data).ok
+
+
 def test_judgements_alone_come_in_and_the_tables_stay(review):
     before = {path.name: path.read_bytes() for path in review.data.iterdir()}
     made = review.take("revman-web", "Study,Domain (judgement): Blinding\nSmith 2010,High risk\n", name="rob.csv")

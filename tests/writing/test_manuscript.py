@@ -117,6 +117,24 @@ def review(tmp_path):
     rated = {"outcome": "response", "modality": "TAE", "question": "rate", "reason": "As agreed"}
     domains = ("risk_of_bias", "inconsistency", "indirectness", "imprecision", "publication_bias")
     write("certainty.csv", [{**rated, "domain": d, "rating": "serious" if d == "imprecision" else "not_serious"} for d in domains])
+    flow = {"database_results": 100, "register_results": 10, "duplicates": 20, "records_screened": 90, "records_excluded": 60}
+    flow |= {
+        "dbr_sought_reports": 30,
+        "dbr_notretrieved_reports": 2,
+        "dbr_assessed": 28,
+        "dbr_excluded": '"No rate, 10; Other treatment, 6"',
+    }
+    flow |= {"new_reports": 12, "new_studies": 12, "total_reports": 12, "total_studies": 12}
+    write("search_flow.csv", [{"data": key, "n": value} for key, value in flow.items()])
+    gone = ["No rate"] * 10 + ["Other treatment"] * 6
+    write("excluded.csv", [{"citation": f"Left {i}", "stage": "full_text", "reason": reason} for i, reason in enumerate(gone)])
+    found = {"MEDLINE": 60, "Embase": 40}
+    write("searches.csv", [{"database": name, "date": "2026-01-05", "hits": hits} for name, hits in found.items()])
+    judged = {"tool": "robins_i", "assessor": "AB and CD", "consensus": "true"}
+    parts = ("confounding", "selection", "classification", "deviations", "missing_data", "measurement", "reported_result")
+    levels = ["serious" if i == 2 else "low" for i in range(12)]
+    rows = [{**judged, "study_id": s, "domain": part, "judgement": levels[i]} for i, s in enumerate(ids) for part in parts]
+    write("risk_of_bias.csv", rows)
     descriptor = json.loads((data / "datapackage.json").read_text(encoding="utf-8"))
     descriptor["review"] = {"registration": "PROSPERO CRD1", "funding": EVIL}
     (data / "datapackage.json").write_text(json.dumps(descriptor), encoding="utf-8")
@@ -140,10 +158,11 @@ def test_a_review_goes_from_its_tables_to_word_pdf_and_html(review, tmp_path, mo
     heads = [p.text for p in document.paragraphs if p.style.name.startswith(("Title", "Heading"))]
     order = ["Methods", "Results", "Limitations", "Statements", "References"]
     assert [head for head in heads if head in order] == order
-    assert len(document.inline_shapes) == 2
+    # Flow, traffic light, and a figure for each outcome.
+    assert len(document.inline_shapes) == 4
     with zipfile.ZipFile(folder / "report.docx") as parts:
         words = "".join(ElementTree.fromstring(parts.read("word/document.xml")).itertext())
     assert "alert(1)" in words
     assert "[competing interests of the authors]" in words
     pages = pypdf.PdfReader(folder / "report.pdf").pages
-    assert len(pages) < 10
+    assert len(pages) <= 12

@@ -279,6 +279,7 @@ def _outcome(lines: _Lines, row: int, text: str, evidence: Evidence | None, outc
     same = [name for name in evidence.outcome_names if text.casefold() in (name.casefold(), evidence.label(name).casefold())]
     if same:
         return same[0]
-    fix = f"Give outcomes={{{text!r}: 'one of {listing(evidence.outcome_names, 20)}'}}, or '' for all outcomes"
+    known = listing(evidence.outcome_names, 20)
+    fix = f"Give outcomes={{{text!r}: name}} with one of {known} as the name, or '' for all outcomes"
     lines.refuse(row, "outcome", text, "is not an outcome of the evidence", fix)
     return ""

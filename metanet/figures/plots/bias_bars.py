@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -145,13 +146,24 @@ def _weights(board: Board, weights: Any) -> tuple[dict[Unit | None, float], list
     if is_result(weights):
         return _of_fit(board, weights)
     if weights == "studies":
-        return dict.fromkeys(board.units, 1.0), []
-    sizes: dict[Unit | None, float] = {unit: board.patients_of(unit) for unit in board.units}
+        # Arms that were judged by themselves are parts of one study.
+        parts = Counter(study for study, _ in board.units)
+        return {unit: 1.0 / parts[unit[0]] for unit in board.units}, []
+    sizes: dict[Unit | None, float] = {unit: _patients(board, unit) for unit in board.units}
     unknown = [unit for unit, size in sizes.items() if math.isnan(size)]
-    if len(unknown) == len(sizes):
+    if not sum(size for size in sizes.values() if not math.isnan(size)) > 0:
         raise ArgumentError("weights='patients' needs the patients of the studies, and the judgements have none. Fix: take 'studies'.")
     note = [f"Left out, because their patients are not known: {counted(len(unknown), 'study', 'studies')}."] if unknown else []
     return {unit: size for unit, size in sizes.items() if not math.isnan(size)}, note
+
+
+def _patients(board: Board, unit: Unit) -> float:
+    """The patients of a study or arm; of a study without those of its arms that were judged by themselves."""
+    if unit[1]:
+        return board.patients_of(unit)
+    others = [board.patients_of(each) for each in board.units if each[0] == unit[0] and each[1]]
+    rest = board.patients_of(unit) - sum(others)
+    return rest if math.isnan(rest) else max(0.0, rest)
 
 
 def _of_fit(board: Board, fit: Pooled) -> tuple[dict[Unit | None, float], list[str]]:

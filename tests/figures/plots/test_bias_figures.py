@@ -93,6 +93,20 @@ def test_rows_of_a_result_without_a_judgement_are_a_part_of_their_own():
         mn.bias_bars(pd.DataFrame(rows_of(JUDGED)), weights=strangers)
 
 
+def test_an_arm_that_was_judged_by_itself_is_a_part_of_its_study(tmp_path):
+    counts = pd.DataFrame({"study": ["A", "B"], "events": [3, 4], "total": [20, 30]})
+    place = mn.read(counts).save(tmp_path / "review")
+    studies, arms = (pd.read_csv(place / name)["study_id"].tolist() for name in ("studies.csv", "arms.csv"))
+    arm = pd.read_csv(place / "arms.csv")["arm"].tolist()[0]
+    rows = rows_of(dict.fromkeys(studies, "low low low low low")) + rows_of({arms[0]: "high"}, arm=arm)
+    pd.DataFrame(rows).fillna("").to_csv(place / "risk_of_bias.csv", index=False)
+    bias = mn.load_evidence(place).risk_of_bias()
+    first = bars_of(bias.bars())[:2]
+    assert first == pytest.approx([75, 25])
+    # The only arm of the study has all of its patients.
+    assert bars_of(bias.bars(weights="patients"))[:2] == pytest.approx([60, 40])
+
+
 def test_what_cannot_be_drawn_is_refused_in_words():
     rows = pd.DataFrame(rows_of(JUDGED))
     with pytest.raises(ArgumentError, match="'studies', 'patients' or a result"):
