@@ -11,7 +11,7 @@ import metanet as mn
 from metanet.reporting.plan.registry import NOTEBOOKS
 from metanet.reporting.run.batch import kinds_of, planned
 from tests.evidence.conftest import Folder
-from tests.evidence.search import FLOW, excluded_csv, flow_csv
+from tests.evidence.search import FLOW, excluded_csv, flow_csv, searches_csv
 
 from .conftest import HOSTILE
 
@@ -175,6 +175,8 @@ def test_a_review_with_tables_of_its_search_has_a_report_on_it(tmp_path):
     page = (place / "report.html").read_text(encoding="utf-8")
     assert "This review has no table of its searches" in page
     assert "PRISMA 2020 checklist" in page
+    assert "Axes" not in page
+    assert {f"flow_diagram.{form}" for form in ("svg", "pdf", "png")} <= {path.name for path in place.iterdir()}
     assert "made from other evidence" not in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     # The report is about these tables, so it is made again once they change.
     before = mn.load_evidence(data).fingerprint_of()
@@ -183,6 +185,16 @@ def test_a_review_with_tables_of_its_search_has_a_report_on_it(tmp_path):
     assert folder.load().fingerprint_of("objective_response", "TARE") == mn.load_evidence(data).fingerprint_of(
         "objective_response", "TARE"
     )
+
+
+def test_a_report_on_searches_alone_says_that_there_is_no_flow(tmp_path):
+    folder = Folder(tmp_path / "tables")
+    folder.files["searches.csv"] = searches_csv([("MEDLINE", "250")])
+    made = mn.report(out=tmp_path / "out", data=folder.write(), analyses=("search",))
+    assert made.ok, made.summary()
+    page = (tmp_path / "out/analyses/search/flow/report.html").read_text(encoding="utf-8")
+    assert "This review has no flow of its search" in page
+    assert "1 search: 250 records" in page
 
 
 def test_a_review_without_them_has_none():

@@ -29,7 +29,7 @@ _SOURCES = (
     "Haddaway et al. (2022), PRISMA2020, doi:10.1002/cl2.1230",
     "Rethlefsen et al. (2021), PRISMA-S, doi:10.1186/s13643-020-01542-z",
 )
-_REASON = f"This review has no flow of its search: no number is filled in {FLOW}, which `metanet new` writes with empty cells."
+_REASON = f"This review has no flow of its search: {FLOW} has no numbers."
 _SOUGHT = ("dbr_sought_reports", "dbr_notretrieved_reports", "dbr_assessed", "dbr_excluded")
 _OTHER = ("other_sought_reports", "other_notretrieved_reports", "other_assessed", "other_excluded")
 

@@ -68,6 +68,7 @@ def results():
         ),
         "counts": mn.counts("39% of 443"),
         "audit": mn.audit(evidence),
+        "prisma_flow": mn.prisma_flow({"records_screened": 350, "records_excluded": 280, "dbr_sought_reports": 70}),
         "within_studies": mn.within_studies(evidence.rates("disease_control"), "modality_class"),
     }
 
@@ -76,7 +77,7 @@ NAMES = (
     "pool", "pool of two groups", "bayes_pool", "leave_one_out", "cumulative", "influence", "outliers", "gosh", "permutation_test",
     "small_study_effects", "trim_and_fill", "selection_model", "pet_peese", "limit_meta_analysis", "multiverse", "calibrate",
     "share_beyond", "heterogeneity_report", "compare", "meta_regression", "cluster_robust", "benefit_risk", "within_studies",
-    "three_level", "response_categories", "counts", "count_bounds", "audit",
+    "three_level", "response_categories", "counts", "count_bounds", "audit", "prisma_flow",
 )  # fmt: skip
 
 
