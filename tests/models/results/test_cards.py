@@ -15,6 +15,7 @@ from metanet.base.display import p_value
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import visible
 from tests.figures.cases import HOSTILE
+from tests.figures.every_kind import result_of
 
 BCG = {
     "events": [4, 6, 3, 62, 33, 180],
@@ -70,6 +71,10 @@ def results():
         "audit": mn.audit(evidence),
         "prisma_flow": mn.prisma_flow({"records_screened": 350, "records_excluded": 280, "dbr_sought_reports": 70}),
         "within_studies": mn.within_studies(evidence.rates("disease_control"), "modality_class"),
+        "risk_of_bias": result_of("traffic light", "ordinary"),
+        "bias_ladder": mn.bias_ladder(rates().assign(bias_overall=["low", "serious"] * 4), tool="robins_i"),
+        "grade": evidence.grade("objective_response", "TARE"),
+        "manuscript": mn.manuscript(evidence, "hepatotoxicity"),
     }
 
 
@@ -78,6 +83,7 @@ NAMES = (
     "small_study_effects", "trim_and_fill", "selection_model", "pet_peese", "limit_meta_analysis", "multiverse", "calibrate",
     "share_beyond", "heterogeneity_report", "compare", "meta_regression", "cluster_robust", "benefit_risk", "within_studies",
     "three_level", "response_categories", "counts", "count_bounds", "audit", "prisma_flow",
+    "risk_of_bias", "bias_ladder", "grade", "manuscript",
 )  # fmt: skip
 
 
