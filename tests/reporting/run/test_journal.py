@@ -32,6 +32,7 @@ SOURCE = (
 MOVED = (
     "objective_response/TAE",
     "analyses/audit/counts",
+    "analyses/manuscript/review",
     "analyses/findings/TAE",
     "analyses/comparison/objective_response",
     "analyses/benefit_risk/objective_response-hepatotoxicity",
