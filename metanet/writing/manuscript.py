@@ -22,6 +22,7 @@ from metanet.base.untrusted import NO_MATH, counted, html_text, linked, listing,
 from metanet.evidence.bias.result import RiskOfBias
 from metanet.evidence.evidence import Evidence
 from metanet.evidence.folders import DESCRIPTOR
+from metanet.evidence.rates import ALL_STUDIES
 from metanet.evidence.search.flow import PrismaFlow, prisma_flow
 from metanet.evidence.sources import Tables, evidence_of
 from metanet.models.comparison.compare import compare
@@ -147,7 +148,8 @@ class Manuscript(Result):
             words = {"higher_is_better": "more is better", "lower_is_better": "less is better"}.get(evidence.direction(name), "")
             about = "; ".join(part for part in (in_sentence(defined) if defined else "", words) if part)
             told.append(f"{in_sentence(evidence.label(name))}{f' ({about})' if about else ''}")
-        text = f"Population: {self._said('population')}. Treatments: {listing(classes, 30)}."
+        text = f"Population: {self._said('population')}."
+        text += "" if used == [ALL_STUDIES] else f" Treatments: {listing(classes, 30)}."
         text += f" Outcomes of this text: {listing(told, 30)}."
         return f"{text} Single-arm cohorts and arms of comparative studies were eligible alike."
 
@@ -204,7 +206,12 @@ class Manuscript(Result):
             return "No two studies report the same outcome of one treatment, so nothing was pooled."
         first = fits[0]
         text = f"{paragraphs.preparation(first, None)} {paragraphs.display_of(first)} {paragraphs.synthesis(first)}"
-        return f"{text} Modality classes were compared by one posterior of all classes."
+        return f"{text} Modality classes were compared by one posterior of all classes." if self._compared else text
+
+    @property
+    def _compared(self) -> bool:
+        """Whether an outcome has more than one modality class."""
+        return any(len(comparison.groups) > 1 for comparison in self.comparisons.values())
 
     def _certainty(self) -> str:
         rated = [grade for grade in self._grades() if grade.level is not None]
@@ -288,7 +295,8 @@ class Manuscript(Result):
         pooled.sort(key=lambda pair: pair[1].estimate or 0.0)
         told = []
         if len(pooled) == 1:
-            told.append(f"After {pooled[0][0]} the median rate was {_number(pooled[0][1])}.")
+            name, fit = pooled[0]
+            told.append(f"{'The' if name == ALL_STUDIES else f'After {name} the'} median rate was {_number(fit)}.")
         elif pooled:
             (low, lowest), (high, highest) = pooled[0], pooled[-1]
             told.append(f"Of {len(pooled)} modality classes with a pooled rate, the median was lowest after {low}: {_number(lowest)}.")
@@ -296,7 +304,8 @@ class Manuscript(Result):
         for names, what in ((single, "One study, so that nothing was pooled"), (exact, "No events, or events only, in every study")):
             if names:
                 told.append(f"{what}: {listing(names, 20)}.")
-        told.append(comparison.test_sentence())
+        if len(comparison.groups) > 1:
+            told.append(comparison.test_sentence())
         return " ".join(told)
 
     @property
@@ -341,7 +350,8 @@ class Manuscript(Result):
             facts.insert(0, sources)
         if self._bias() == _NO_BIAS:
             facts.append(_NO_BIAS)
-        facts.append(OBSERVATIONAL)
+        if self._compared:
+            facts.append(OBSERVATIONAL)
         return Sections((("", " ".join(facts)), ("", "[Discussion of these facts, and of what the review cannot answer.]")))
 
     def _kinds(self) -> str:
@@ -421,7 +431,8 @@ def manuscript(
         raise ArgumentError(f"outcomes: {evidence.label(empty[0])} has no poolable row.")
     comparisons = {name: compare(rates[name], "modality_class", bootstrap=0, level=level) for name in chosen}
     keys = {str(key) for frame in rates.values() for key in frame["study_id"]}
-    entries = [row for row in records(evidence.studies) if row["study_id"] in keys]
+    names = {str(row["study_id"]): str(row["study"]) for frame in rates.values() for row in records(frame[["study_id", "study"]])}
+    entries = [{**row, "study": names[row["study_id"]]} for row in records(evidence.studies) if row["study_id"] in keys]
     entries.sort(key=lambda row: (natural(str(row.get("first_author") or row["study_id"])), str(row.get("year") or "")))
     descriptor = json.loads(evidence._content()[DESCRIPTOR])
     stamp = {

@@ -42,10 +42,13 @@ class References:
 
 def _cited(entry: Mapping[str, Any]) -> str:
     """A report as a line of a list of references."""
-    author = _text(entry, "first_author") or _text(entry, "study_id")
-    title, journal, year = (_text(entry, name) for name in ("title", "journal", "year"))
-    doi, pmid = _text(entry, "doi"), _text(entry, "pmid")
-    parts = [f"{author} et al" if _is_name(author) else "", title.rstrip("."), ", ".join(part for part in (journal, year) if part)]
+    author, title = _text(entry, "first_author"), _text(entry, "title")
+    journal, year, doi, pmid = (_text(entry, name) for name in ("journal", "year", "doi", "pmid"))
+    named = f"{author} et al" if _is_name(author) else ""
+    if not named and not title:
+        # A table of one's own may know a study by its name alone, which has the year.
+        named, year = _text(entry, "study"), ""
+    parts = [named, title.rstrip("."), ", ".join(part for part in (journal, year) if part)]
     text = ". ".join(part for part in parts if part) + "."
     if doi:
         return f"{text} doi:{doi}"

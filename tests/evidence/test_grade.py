@@ -170,3 +170,16 @@ def test_ratings_are_part_of_what_a_report_rests_on(folder):
     evidence = mn.load_evidence(folder(*rows()))
     assert evidence.fingerprint_of("objective_response") != before
     assert evidence.fingerprint_of("disease_control") == mn.load_evidence().fingerprint_of("disease_control")
+
+
+def test_a_domain_is_not_rated_under_an_empty_definition_and_the_default_one(folder):
+    twice = [*rows("hepatotoxicity"), *rows("hepatotoxicity", definition="graded", imprecision="serious")[3:4]]
+    (problem,) = problems(folder(*twice))
+    assert "rates imprecision again, after line 5: an empty definition is the default one" in problem
+    # A stated level is compared with the ratings of its body under either name of the definition.
+    mixed = [
+        *rows("hepatotoxicity", imprecision="serious"),
+        ("hepatotoxicity", "TARE", "graded", "rate", "overall", "high", "x", "AB"),
+    ]
+    (problem,) = problems(folder(*mixed))
+    assert "is high, and the ratings give moderate" in problem

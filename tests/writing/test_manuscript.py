@@ -6,6 +6,7 @@ import zipfile
 from xml.etree import ElementTree
 
 import docx
+import pandas as pd
 import pypdf
 import pytest
 import rispy
@@ -90,6 +91,15 @@ def test_arguments_are_checked(evidence, tmp_path):
         mn.manuscript(evidence, "objective_respons")
     with pytest.raises(ArgumentError, match="references"):
         mn.save_references(tmp_path, ["x"])
+
+
+def test_a_table_of_ones_own_without_treatments_is_told_without_comparisons():
+    table = pd.DataFrame({"study": ["Adam 2001", "Baker 2002", "Clark 2003"], "events": [3, 5, 9], "total": [20, 30, 40]})
+    paper = mn.manuscript(mn.read(table))
+    text = repr(paper.methods) + repr(paper.results) + repr(paper.limitations)
+    assert "The median rate was" in text
+    assert not re.search("All studies|compar(ed|ison) (by|is)|[Oo]bservational", text)
+    assert paper.references.texts() == ["Adam 2001.", "Baker 2002.", "Clark 2003."]
 
 
 @pytest.fixture

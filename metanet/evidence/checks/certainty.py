@@ -29,7 +29,7 @@ def check_certainty(tables: Tables, findings: Findings) -> None:
         _rating(table, row, findings)
         _subject(table, row, tables, findings)
     _starts(table, tables, findings)
-    _sums(table, findings)
+    _sums(table, tables, findings)
 
 
 def _rating(table: Table, row: Row, findings: Findings) -> None:
@@ -90,32 +90,53 @@ def _starts(table: Table, tables: Tables, findings: Findings) -> None:
             _tell(findings, table, row, "rating", wrong, "Add the judgements (tool robins_i or robins_i_v2), or let it start low")
 
 
-def _sums(table: Table, findings: Findings) -> None:
+def _sums(table: Table, tables: Tables, findings: Findings) -> None:
     """A level that people wrote is the one that their ratings give."""
+    for (_, _, _, question), rows in _bodies(table, tables).items():
+        _once(table, rows, findings)
+        _sum(table, question, rows, findings)
+
+
+def _bodies(table: Table, tables: Tables) -> dict[tuple[Any, ...], list[Row]]:
+    """The rows of each body of evidence; an empty definition stands for the default one."""
+    default = {each.contract.outcome: each.contract.default_family for each in tables.outcomes}
     bodies: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in table.rows:
         if not row.bad & {*_BODY, "domain", "rating"}:
-            bodies[tuple(row.values.get(name) for name in _BODY)].append(row)
-    for (_, _, _, question), rows in bodies.items():
-        stated = [row for row in rows if row.values.get("domain") == OVERALL]
-        values: list[Mapping[str, Any]] = [row.values for row in rows]
-        if not stated or question is None or not all(_sound(each) for each in values):
-            continue
-        row = stated[0]
-        missing = [domain for domain in FIVE if domain not in {each["domain"] for each in values}]
-        if missing:
-            wrong = f"states a level, and {listing(missing)} {'is' if len(missing) == 1 else 'are'} not rated"
-            _tell(findings, table, row, "rating", wrong, "Add the missing ratings; without a concern they are not_serious")
-            continue
-        start = start_of(question, values)
-        level = level_of(start, values)
-        if row.values["rating"] != level:
-            moved = [
-                f"{STEPS[str(v['rating'])]:+d} {v['domain']}" for v in values if v["domain"] in DOMAINS and STEPS[str(v["rating"])]
-            ]
-            sum_of = f"start {start}" + (f", {listing(moved, 9)}" if moved else "")
-            wrong = f"is {LEVELS[str(row.values['rating'])]}, and the ratings give {LEVELS[level]} ({sum_of})"
-            _tell(findings, table, row, "rating", wrong, f"Write {level}, or change a rating")
+            outcome, modality, definition, question = (row.values.get(name) for name in _BODY)
+            bodies[(outcome, modality, definition or default.get(outcome, ""), question)].append(row)
+    return bodies
+
+
+def _once(table: Table, rows: list[Row], findings: Findings) -> None:
+    """No domain is rated under an empty definition and again under the default one, which would count twice."""
+    first: dict[Any, Row] = {}
+    for row in rows:
+        other = first.setdefault(row.values.get("domain"), row)
+        if (other.values.get("definition") or "") != (row.values.get("definition") or ""):
+            wrong = f"rates {visible(row.values.get('domain'))} again, after line {other.line}: an empty definition is the default one"
+            _tell(findings, table, row, "domain", wrong, "Keep one of the two rows")
+
+
+def _sum(table: Table, question: object, rows: list[Row], findings: Findings) -> None:
+    """A level that people wrote is the one that the ratings of one body of evidence give."""
+    stated = [row for row in rows if row.values.get("domain") == OVERALL]
+    values: list[Mapping[str, Any]] = [row.values for row in rows]
+    if not stated or question is None or not all(_sound(each) for each in values):
+        return
+    row = stated[0]
+    missing = [domain for domain in FIVE if domain not in {each["domain"] for each in values}]
+    if missing:
+        wrong = f"states a level, and {listing(missing)} {'is' if len(missing) == 1 else 'are'} not rated"
+        _tell(findings, table, row, "rating", wrong, "Add the missing ratings; without a concern they are not_serious")
+        return
+    start = start_of(str(question), values)
+    level = level_of(start, values)
+    if row.values["rating"] != level:
+        moved = [f"{STEPS[str(v['rating'])]:+d} {v['domain']}" for v in values if v["domain"] in DOMAINS and STEPS[str(v["rating"])]]
+        sum_of = f"start {start}" + (f", {listing(moved, 9)}" if moved else "")
+        wrong = f"is {LEVELS[str(row.values['rating'])]}, and the ratings give {LEVELS[level]} ({sum_of})"
+        _tell(findings, table, row, "rating", wrong, f"Write {level}, or change a rating")
 
 
 def _sound(values: Mapping[str, Any]) -> bool:
