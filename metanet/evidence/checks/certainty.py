@@ -104,7 +104,7 @@ def _bodies(table: Table, tables: Tables) -> dict[tuple[Any, ...], list[Row]]:
     for row in table.rows:
         if not row.bad & {*_BODY, "domain", "rating"}:
             outcome, modality, definition, question = (row.values.get(name) for name in _BODY)
-            bodies[(outcome, modality, definition or default.get(outcome, ""), question)].append(row)
+            bodies[(outcome, modality, definition or default.get(str(outcome), ""), question)].append(row)
     return bodies
 
 
