@@ -19,6 +19,7 @@ from metanet.evidence.bias.filter import NOT_ASSESSED, BiasFilter
 from metanet.evidence.bias.result import RiskOfBias, assess, patients_of
 from metanet.evidence.checks.check import Reading, read_folder
 from metanet.evidence.contract import OPTIONAL, Outcome, contract_for, curated_contract
+from metanet.evidence.design_facts import HEADING, STATED, DesignFact, columns_of_facts, facts_of, joined_facts
 from metanet.evidence.findings import Findings, data_error
 from metanet.evidence.fingerprints import fingerprint_of
 from metanet.evidence.folders import DESCRIPTOR, given_path, is_curated, used_folder, whose
@@ -97,6 +98,8 @@ class Evidence:
     _is_one_table: bool = field(default=False, repr=False)
     #: Rows of the tables that every review may have: role -> rows.
     _optional: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict, repr=False)
+    #: The facts of design that travel with the rates.
+    _stated: tuple[DesignFact, ...] = field(default=(), repr=False)
     _parts: dict[tuple[Any, ...], str] = field(default_factory=dict, repr=False)
     _judged: dict[tuple[str | None, str | None], RiskOfBias] = field(default_factory=dict, repr=False)
 
@@ -213,6 +216,7 @@ class Evidence:
             "left_out": self._left_out(outcome, selection),
             "evidence": self.name,
             "aliases": list(self._aliases),
+            "stated": [fact.name for fact in self._stated],
             "fingerprint": self.fingerprint_of(outcome, selection.modalities),
         }
         return frame
@@ -591,7 +595,9 @@ def assemble(reading: Reading) -> Evidence:
     study_rows = {row.values["study_id"]: row.values for row in studies.rows}
     arm_rows = {(row.values["study_id"], row.values["arm"]): row.values for row in arms.rows}
     from_study = of_study(studies.contract, arms.contract)
-    rows = {table.contract.outcome: _joined(table, study_rows, arm_rows, from_study) for table in tables.outcomes}
+    stated = facts_of(tables.facts and tables.facts.contract, (each.contract for each in (studies, arms, *tables.outcomes)))
+    known = joined_facts(stated, [] if tables.facts is None else [row.values for row in tables.facts.rows])
+    rows = {table.contract.outcome: _joined(table, study_rows, arm_rows, from_study, known) for table in tables.outcomes}
     contracts = {table.contract.outcome: table.contract for table in tables.outcomes}
     modalities = _modality_words(arms)
     long = [{"outcome": table.contract.outcome} | row.values for table in tables.outcomes for row in table.rows]
@@ -612,13 +618,18 @@ def assemble(reading: Reading) -> Evidence:
         _outcomes={name: contract.as_outcome() for name, contract in contracts.items()},
         _labels=study_labels(study_rows.values()),
         _modalities=modalities,
-        _columns={name: rate_columns(studies.contract, arms.contract, contract, lean) for name, contract in contracts.items()},
-        _titles={
+        _columns={
+            name: rate_columns(studies.contract, arms.contract, contract, lean) | columns_of_facts(stated)
+            for name, contract in contracts.items()
+        },
+        _titles={STATED: HEADING}
+        | {
             c.name: c.heading
             for table in (*tables.outcomes, *([] if tables.facts is None else [tables.facts]), arms, studies)
             for c in table.contract.columns
         },
         _optional={role: tuple(row.values for row in table.rows) for role, table in tables.optional.items()},
+        _stated=stated,
         _is_one_table=lean,
         _aliases=tuple(column.name for column in arms.contract.columns if column.extra.get("alias")),
         _unplaced={t.contract.outcome: len(t.rows) - len(rows[t.contract.outcome]) for t in tables.outcomes},
@@ -648,8 +659,9 @@ def _joined(
     studies: Mapping[str, Mapping[str, Any]],
     arms: Mapping[tuple[str, str], Mapping[str, Any]],
     from_study: Sequence[str],
+    facts: Mapping[str, Mapping[str, Any]],
 ) -> tuple[Mapping[str, Any], ...]:
-    """The rows of an outcome with the columns of their study and arm; cells of the outcome take precedence."""
+    """The rows of an outcome with the columns of their study and arm and its facts; cells of the outcome take precedence."""
     joined = []
     for row in table.rows:
         own = row.values
@@ -658,7 +670,7 @@ def _joined(
         if study is None or arm is None:
             continue
         kept = {name: study.get(name) for name in ("year", "overlap_group", *from_study)}
-        joined.append(dict(arm) | kept | {"poolable": True} | dict(own))
+        joined.append(dict(arm) | kept | facts.get(own["study_id"], {}) | {"poolable": True} | dict(own))
     return tuple(joined)
 
 

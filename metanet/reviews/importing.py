@@ -22,6 +22,7 @@ from metanet.evidence.folders import DESCRIPTOR, curated_folder
 from metanet.evidence.reading.text import read_bytes
 from metanet.evidence.search.tables import UNFILLED
 from metanet.reviews.describing import describe
+from metanet.reviews.excluded import take_excluded
 from metanet.reviews.importers.columns import OWN, PERCENT, check_fields, fields_of, is_numbered
 from metanet.reviews.importers.extracted_counts import Found, Renames, Request, cell, name_fault, pairs, spelled
 from metanet.reviews.importers.registry import Importer, importers
@@ -67,7 +68,7 @@ class Imported:
         lines = [f"{visible(self.file)} into {visible(self.into)}: {done}"]
         lines += [f"  {file}: {number:,}" for file, number in self.added]
         if self.beside:
-            lines += ["", "Written beside the tables, which have no place for them:"]
+            lines += ["", "Written beside the tables:"]
             lines += [f"  {file}: {counted(number, 'row')}" for file, number in self.beside]
         if self.agreement is not None:
             lines += ["", *self.agreement.summary().splitlines()]
@@ -183,6 +184,7 @@ def import_review(
     if found.findings.faults:
         raise data_error(visible(str(file)), found.findings.faults)
     words.check()
+    take_excluded(folder, reading, found, merged)
     _rehearse(folder, contract, merged, found, str(file), constants)
     beside = _beside(folder, found, words)
     agreement = verify(found.analyses)

@@ -13,6 +13,7 @@ from metanet.base.groups import natural
 from metanet.base.results import plain, records
 from metanet.base.untrusted import listing
 from metanet.evidence.bias.filter import COLUMN, POINTS, PREFIX
+from metanet.evidence.design_facts import HEADING, STATED
 from metanet.evidence.rates import ALL_STUDIES
 from metanet.evidence.selection import certainties, selection_of
 from metanet.evidence.sources import Rates, Tables, evidence_of, rates_of
@@ -237,7 +238,7 @@ def characteristics_table(rates: Rates) -> Table:
     Returns
     -------
     Table
-        Study, country, design, enrolment, modality, the numbers of patients that the tables have (size, age, sex, primary tumour,
+        Study, country, design, what else the report states of it, enrolment, modality, the numbers of patients that the tables have (size, age, sex, primary tumour,
         grades, earlier treatment, follow-up), the columns of the review itself under the titles it gives them, criteria or definition
         of the outcome, certainty. A characteristic of these tables that no study reports has no column; a note names it. The last
         row is printed only; `to_frame` does not contain it.
@@ -268,6 +269,8 @@ def characteristics_table(rates: Rates) -> Table:
 
     for name in ("country", "design"):
         add(Column(_TEXTS[name], (name,)), [_words(v) for v in _values(rates, name)])
+    if any(stated := _values(rates, STATED)):
+        add(Column(HEADING, (STATED,)), [text_cell(v) for v in stated])
     years = zip(_values(rates, "enrol_start"), _values(rates, "enrol_end"), strict=True)
     add(Column("Enrolment", ("enrol_start", "enrol_end"), "count"), [_period(start, end) for start, end in years])
     if set(modalities := _values(rates, "modality")) != {ALL_STUDIES}:
@@ -307,7 +310,8 @@ def characteristics_table(rates: Rates) -> Table:
 
 def _own(rates: pd.DataFrame) -> list[str]:
     """The columns that a review added: what is neither a known characteristic nor a part of a count."""
-    known = {*_ASIDE, *_TEXTS, *_NUMBERS, *_LAST, *rates.attrs.get("aliases", ())}
+    # Facts of design are told in words, in one column.
+    known = {*_ASIDE, *_TEXTS, *_NUMBERS, *_LAST, STATED, *rates.attrs.get("aliases", ()), *rates.attrs.get("stated", ())}
     if rates.attrs.get("bias_tool"):
         # The domains of a tool have a figure of their own; the table has the overall judgement.
         known |= {name for name in rates.columns if str(name).startswith(PREFIX) and name not in (COLUMN, POINTS)}

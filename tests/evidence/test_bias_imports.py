@@ -167,3 +167,43 @@ def test_an_outcome_of_revman_that_is_not_ours_is_named_or_mapped(folder):
         mn.read_judgements(path, evidence=folder.load())
     rows = mn.read_judgements(path, evidence=folder.load(), outcomes={"Pain": ""})
     assert set(rows["outcome"]) == {""}
+
+
+COVIDENCE = """\
+Covidence #,Study ID,Title,Reviewer Name,Sequence generation,Sequence generation - Supporting text,2. Allocation concealment judgement,2. Allocation concealment supporting text
+#1,Adams 2010,A title,AB,Low,"by computer, in blocks",Unclear risk,
+#1,Adams 2010,A title,CD,Low,,Low risk,
+#1,Adams 2010,A title,Consensus,Low,agreed,Low,sealed
+#2,Baker 2012,A title,AB,High,,Low,
+"""  # noqa: E501
+
+
+def test_a_quality_assessment_of_covidence_keeps_its_readers(folder):
+    """Readers stay apart, the consensus is one, and the reasons stand beside the judgements."""
+    evidence = folder.load()
+    rows = mn.read_judgements(written(folder, COVIDENCE), "rob1", evidence=evidence)
+    assert len(rows) == 8
+    assert rows["assessor"].tolist() == ["AB"] * 2 + ["CD"] * 2 + ["consensus of the review"] * 2 + ["AB"] * 2
+    assert rows["consensus"].tolist() == [False] * 4 + [True] * 2 + [False] * 2
+    assert rows["domain"].unique().tolist() == ["sequence_generation", "allocation_concealment"]
+    assert rows["judgement"].tolist() == ["low", "unclear", "low", "low", "low", "low", "high", "low"]
+    assert rows["support"].tolist()[:6] == ["by computer, in blocks", "", "", "", "agreed", "sealed"]
+    folder.files["risk_of_bias.csv"] = rows.to_csv(index=False).encode()
+    bias = folder.load().risk_of_bias()
+    agreed = bias.to_frame()
+    adams = agreed[(agreed["study"] == "Adams 2010") & (agreed["domain"] == "allocation_concealment")]
+    assert adams["judgement"].tolist() == ["low"]
+
+
+def test_own_questions_become_domains(folder):
+    frame = pd.DataFrame({"Study ID": ["Adams 2010"], "Were all patients included?": ["Yes"], "Anything else?": ["No"]})
+    with pytest.raises(DataError, match="domains=") as error:
+        mn.read_judgements(frame, "jbi_case_series", evidence=folder.load())
+    assert len(error.value.problems) == 2
+    rows = mn.read_judgements(
+        frame.drop(columns="Anything else?"),
+        "jbi_case_series",
+        evidence=folder.load(),
+        domains={"Were all patients included?": "complete"},
+    )
+    assert rows[["domain", "judgement"]].values.tolist() == [["complete", "yes"]]

@@ -341,6 +341,29 @@ def test_judgements_excluded_studies_and_references_are_written_beside(review):
     assert (review.column("studies", "title"), review.column("studies", "doi")) == (["A first trial"], ["10.1000/x1"])
     assert review.column("studies", "pmid") == ["1234567"]
     assert "no analysis has counts of" not in made.summary()
+    assert dict(made.added)["excluded.csv"] == 1
+    listed = [dict(row) for row in mn.load_evidence(review.path).optional_rows("excluded")]
+    assert [(row["citation"], row["stage"], row["reason"]) for row in listed] == [
+        ("Xu B. Not this. 1999", "full_text", "not randomised")
+    ]
+    # Once more: nothing is there twice.
+    again = review.take("revman5", content, name="pain.rm5")
+    assert "excluded.csv" not in dict(again.added)
+    assert len(mn.load_evidence(review.path).optional_rows("excluded")) == 1
+
+
+def test_excluded_studies_do_not_contradict_a_flow_that_is_filled(review):
+    content = review_of(("x", [outcome("Pain", [("A", 3, 30, 9, 31)])])).replace(
+        STUDIES,
+        f"""{STUDIES}</INCLUDED_STUDIES><EXCLUDED_STUDIES><STUDY ID="S-X" NAME="Xu 1999" YEAR="1999"><REFERENCE><AU>Xu B</AU>
+        </REFERENCE></STUDY></EXCLUDED_STUDIES><INCLUDED_STUDIES>""",
+    )
+    flow = review.path / "extracted_data" / "search_flow.csv"
+    flow = flow if flow.parent.is_dir() else review.path / "search_flow.csv"
+    flow.write_text('data,n\ndbr_assessed,3\ndbr_excluded,"Not randomised, 2"\n')
+    made = review.take("revman5", content, name="pain.rm5")
+    assert any("1 excluded study of the file did not go into excluded.csv" in note for note in made.notes)
+    assert not mn.load_evidence(review.path).optional_rows("excluded")
 
 
 def test_a_failed_import_writes_nothing_beside(review):

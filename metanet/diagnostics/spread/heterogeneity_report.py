@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-#: What the tables of evidence say about the patients of a study.
+#: What the tables of evidence say about the patients and the design of a study.
 MODERATORS = (
     "year", "pct_pancreatic", "pct_g1", "pct_g2", "pct_g3", "pct_prior_prrt", "pct_prior_embolisation", "pct_extrahepatic",
-    "median_age", "pct_male", "pct_whole_liver", "followup_median_months",
+    "median_age", "pct_male", "pct_whole_liver", "followup_median_months", "prospective", "consecutive", "multicentre", "n_centres",
 )  # fmt: skip
 #: A moderator is looked at where so many studies report it, in at least three different values.
 _LEAST_STUDIES, _LEAST_VALUES = 4, 3
@@ -238,7 +238,7 @@ def heterogeneity_report(
     by
         Column of subgroups.
     moderators
-        Columns to regress on, one at a time; None takes those of the evidence (year, age, grades, prior treatment ...). One that
+        Columns to regress on, one at a time; None takes those of the evidence (year, age, grades, prior treatment, prospective ...). One that
         fewer than four studies report, or that hardly varies, is skipped with a word.
     subsets
         Whether GOSH runs (all subsets up to 16 studies, a sample of 50,000 beyond; `gosh` itself takes more).

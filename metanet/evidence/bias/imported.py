@@ -1,4 +1,4 @@
-"""`read_judgements`: a table of robvis, or the judgements of a RevMan file, as rows of risk_of_bias.csv."""
+"""`read_judgements`: tables of robvis and Covidence, or the judgements of a RevMan file, as rows of risk_of_bias.csv."""
 
 from __future__ import annotations
 
@@ -58,6 +58,15 @@ _DOMAINS = {
     "reported_result": ("reported result",),
     "selection": ("selection",),
 }
+#: Columns of a wide table that are no judgements.
+_NO_JUDGEMENT = frozenset({"", "weight", "weights", "covidence #", "title", "reviewer name"})
+#: The column of the reasons for a judgement, and that of a judgement which says so; the name in front is the domain.
+_SUPPORT = re.compile(
+    r"(.+?)[\s:(\-\u2013]*\b(?:supporting text|support for judge?ment|support|comments?|notes?)\)?", re.IGNORECASE | re.DOTALL
+)
+_JUDGED = re.compile(r"(.+?)[\s:(\-\u2013]*\b(?:judge?ment|rating)\)?", re.IGNORECASE | re.DOTALL)
+#: A number in front of the name of a domain.
+_ITEM = re.compile(r"^(?:item\s*)?\d{1,2}\s*[.):]\s*", re.IGNORECASE)
 _NUMBERED = re.compile(r"d\s*(\d{1,2})", re.IGNORECASE)
 
 
@@ -82,6 +91,7 @@ def read_judgements(
     evidence: Evidence | None = None,
     assessor: str = "consensus of the review",
     outcomes: Mapping[str, str] | None = None,
+    domains: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Read judgements of the risk of bias that another program wrote, as rows of risk_of_bias.csv.
 
@@ -89,16 +99,20 @@ def read_judgements(
     ----------
     source : path-like or pandas.DataFrame
         A table as robvis (R) takes it: the studies in the first column, then D1 to Dn in the order of the tool (or the names of its
-        domains), Overall, and Weight last, which is not a judgement. Or ``imported/.../risk_of_bias.csv``, which `metanet import`
-        writes for RevMan files.
+        domains), Overall, and Weight last, which is not a judgement. The quality assessment that Covidence exports: a column for each
+        domain, with the reader in "Reviewer Name" and the reasons in a column that ends in "supporting text" or "comments". Or
+        ``imported/.../risk_of_bias.csv``, which `metanet import` writes for RevMan files.
     tool : str, optional
         The tool of the judgements. Judgements of RevMan are those of the Cochrane tool of 2011 ("rob1") unless another is named.
     evidence : Evidence, optional
         Names of studies, such as "Kennedy 2008", become the study_id of its studies; without it they stay as they are.
     assessor : str
-        What the column ``assessor`` gets; the rows are entered as the consensus.
+        What the column ``assessor`` gets; the rows are entered as the consensus. Readers that the file names go before it: their
+        rows are those of one reader each, and only those of "Consensus" are the consensus.
     outcomes : mapping, optional
         Names of outcomes in a RevMan file -> outcomes of the evidence; "" for all outcomes.
+    domains : mapping, optional
+        Names of columns -> domains of the tool, where the columns have other names, such as the questions of one's own form.
 
     Returns
     -------
@@ -132,10 +146,10 @@ def read_judgements(
         raise ArgumentError("tool is missing. Fix: name the tool of the judgements, such as tool='robins_i'.")
     chosen = tool_named(tool)
     study = _study_finder(lines, evidence)
-    rows = _long(lines, chosen, study, evidence, dict(outcomes or {})) if long else _wide(lines, chosen, study)
+    rows = _long(lines, chosen, study, evidence, dict(outcomes or {})) if long else _wide(lines, chosen, study, dict(domains or {}))
     if lines.findings.faults:
         raise data_error(lines.name, lines.findings.faults)
-    made = [{**row, "tool": chosen.key, "assessor": assessor, "consensus": True} for row in rows]
+    made = [{"assessor": assessor, "consensus": True, **row, "tool": chosen.key} for row in rows]
     frame = pd.DataFrame([{name: row.get(name, "") for name in COLUMNS} for row in made], columns=list(COLUMNS))
     return frame.astype({"consensus": bool})
 
@@ -148,7 +162,7 @@ def _read(source: Any) -> _Lines:
     name, findings = visible(path.name), Findings()
     data = read_bytes(path, name, findings)
     text = None if data is None else decode(data, name, findings)
-    sheet = None if text is None else split(text, name, ("Study", "Overall", "Weight", *_LONG), findings)
+    sheet = None if text is None else split(text, name, ("Study", "Study ID", "Reviewer Name", "Overall", "Weight", *_LONG), findings)
     if sheet is None or findings.faults:
         raise data_error(name, findings.faults)
     columns = list(sheet.header.cells)
@@ -193,32 +207,49 @@ def _level(lines: _Lines, tool: Tool, domain: str, where: tuple[int, str], text:
     return found or ""
 
 
-def _wide(lines: _Lines, tool: Tool, study: Callable[[int, str, str], str]) -> list[dict[str, str]]:
-    """The rows of a table of robvis."""
-    columns = list(enumerate(lines.columns))[1:]
-    columns = [(i, name) for i, name in columns if name.casefold() not in ("weight", "weights", "")]
-    places = [(i, name, _domain_of(tool, name)) for i, name in columns]
-    for _, name, domain in places:
+def _wide(lines: _Lines, tool: Tool, study: Callable[[int, str, str], str], domains: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows of a table with a row for each study (and reader): of robvis, or of the quality assessment of Covidence."""
+    named = {name.casefold(): i for i, name in enumerate(lines.columns)}
+    who, reader = named.get("study id", 0), named.get("reviewer name")
+    places, supports = [], {}
+    for i, name in enumerate(lines.columns):
+        if i == who or name.casefold() in _NO_JUDGEMENT:
+            continue
+        told = _SUPPORT.fullmatch(name)
+        plain = (told or _JUDGED.fullmatch(name) or re.fullmatch("(.*)", name, re.DOTALL))[1]  # type: ignore[index]
+        domain = domains.get(name) or domains.get(plain) or _domain_of(tool, plain)
+        if domain and domain not in (OVERALL, *(each.key for each in tool.domains)) and not tool.any_domain:
+            domain = ""
         if not domain:
             known = listing(["D1", f"D{len(tool.domains)}", *(each.key for each in tool.domains), "Overall"], 20)
-            lines.refuse(None, name, name, f"is not a domain of {tool.title}", f"Name the columns {known}")
-    rows = []
+            fix = f"Name the columns {known}, or give domains={{{name!r}: the domain}}"
+            lines.refuse(None, name, name, f"is not a domain of {tool.title}", fix)
+        elif told:
+            supports[domain] = i
+        else:
+            places.append((i, name, domain))
+    rows: list[dict[str, Any]] = []
     for row, cells in lines.rows:
-        name = cells[0] if cells else ""
+        name = cells[who] if cells else ""
         if not name:
             if any(cells):
-                lines.refuse(row, lines.columns[0], "", "is empty", "Write the name of the study")
+                lines.refuse(row, lines.columns[who], "", "is empty", "Write the name of the study")
             continue
-        who = study(row, lines.columns[0], name)
+        about: dict[str, Any] = {"study_id": study(row, lines.columns[who], name)}
+        if reader is not None and cells[reader]:
+            agreed = cells[reader].casefold() == "consensus"
+            about |= {"consensus": agreed} | ({} if agreed else {"assessor": cells[reader]})
         for i, column, domain in places:
-            if domain and cells[i]:
-                rows.append({"study_id": who, "domain": domain, "judgement": _level(lines, tool, domain, (row, column), cells[i])})
+            if cells[i]:
+                judged = _level(lines, tool, domain, (row, column), cells[i])
+                support = cells[supports[domain]] if domain in supports else ""
+                rows.append({**about, "domain": domain, "judgement": judged, "support": support})
     return rows
 
 
 def _domain_of(tool: Tool, column: str) -> str:
     """The domain of a column: by its number, its word, its title or the words of a program; "" where there is none."""
-    plain = " ".join(column.replace("_", " ").split()).casefold()
+    plain = _ITEM.sub("", " ".join(column.replace("_", " ").split()).casefold())
     if plain in ("overall", "overall bias", "overall risk of bias"):
         return OVERALL
     by_name = {each.key.replace("_", " "): each.key for each in tool.domains} | {e.title.casefold(): e.key for e in tool.domains}
@@ -241,11 +272,11 @@ def _word(text: str) -> str:
 
 def _long(
     lines: _Lines, tool: Tool, study: Callable[[int, str, str], str], evidence: Evidence | None, outcomes: Mapping[str, str]
-) -> list[dict[str, str]]:
+) -> list[dict[str, Any]]:
     """The rows of the judgements of a RevMan file."""
     places = {name: i for i, name in enumerate(lines.columns)}
     who = "study_id" if "study_id" in places else "study"
-    rows: list[dict[str, str]] = []
+    rows: list[dict[str, Any]] = []
     for row, cells in lines.rows:
 
         def cell(name: str, cells: Sequence[str] = cells) -> str:
