@@ -595,7 +595,9 @@ def assemble(reading: Reading) -> Evidence:
     study_rows = {row.values["study_id"]: row.values for row in studies.rows}
     arm_rows = {(row.values["study_id"], row.values["arm"]): row.values for row in arms.rows}
     from_study = of_study(studies.contract, arms.contract)
-    stated = facts_of(tables.facts and tables.facts.contract, (each.contract for each in (studies, arms, *tables.outcomes)))
+    stated = facts_of(
+        None if tables.facts is None else tables.facts.contract, (each.contract for each in (studies, arms, *tables.outcomes))
+    )
     known = joined_facts(stated, [] if tables.facts is None else [row.values for row in tables.facts.rows])
     rows = {table.contract.outcome: _joined(table, study_rows, arm_rows, from_study, known) for table in tables.outcomes}
     contracts = {table.contract.outcome: table.contract for table in tables.outcomes}
@@ -622,18 +624,21 @@ def assemble(reading: Reading) -> Evidence:
             name: rate_columns(studies.contract, arms.contract, contract, lean) | columns_of_facts(stated)
             for name, contract in contracts.items()
         },
-        _titles={STATED: HEADING}
-        | {
-            c.name: c.heading
-            for table in (*tables.outcomes, *([] if tables.facts is None else [tables.facts]), arms, studies)
-            for c in table.contract.columns
-        },
+        _titles=_titles(tables.outcomes, tables.facts, arms, studies),
         _optional={role: tuple(row.values for row in table.rows) for role, table in tables.optional.items()},
         _stated=stated,
         _is_one_table=lean,
         _aliases=tuple(column.name for column in arms.contract.columns if column.extra.get("alias")),
         _unplaced={t.contract.outcome: len(t.rows) - len(rows[t.contract.outcome]) for t in tables.outcomes},
     )
+
+
+def _titles(outcomes: Sequence[Table], facts: Table | None, *others: Table) -> dict[str, str]:
+    """What readers call the columns, and the words of those whose descriptor says so."""
+    columns = [c for table in (*outcomes, *([] if facts is None else [facts]), *others) for c in table.contract.columns]
+    named = [about for c in columns if isinstance(about := c.extra.get("titles"), Mapping)]
+    words = {str(word): str(title) for about in named for word, title in about.items()}
+    return {STATED: HEADING} | words | {c.name: c.heading for c in columns}
 
 
 def _frame_of(table: Table | None) -> pd.DataFrame:
@@ -670,7 +675,8 @@ def _joined(
         if study is None or arm is None:
             continue
         kept = {name: study.get(name) for name in ("year", "overlap_group", *from_study)}
-        joined.append(dict(arm) | kept | facts.get(own["study_id"], {}) | {"poolable": True} | dict(own))
+        stated = facts.get(own["study_id"], {})
+        joined.append({**arm, **kept, **stated, "poolable": True, **own})
     return tuple(joined)
 
 

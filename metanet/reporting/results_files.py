@@ -13,6 +13,8 @@ from metanet.base.results import plain, without_marks
 from metanet.base.whole_files import write_csv
 from metanet.diagnostics.studies.count_bounds import CountBounds
 from metanet.diagnostics.studies.series import LeaveOneOut
+from metanet.evidence.bias.filter import COLUMN
+from metanet.evidence.bias.tools import OVERALL, tools
 from metanet.evidence.selection import selection_of
 from metanet.evidence.sources import Rates
 from metanet.models.comparison.result import Comparison
@@ -82,6 +84,7 @@ def save_results(
         "others": [each.to_dict() for each in others],
         "leave_one_out": None if omitted is None else omitted.to_dict(),
         "count_bounds": None if bounds is None else bounds.to_dict(),
+        "risk_of_bias": _judged(fit.studies),
         "left_out": [] if record is None else list(record.left_out),
         "removed": {} if record is None else dict(record.removed),
         "notes": [] if record is None else list(record.notes),
@@ -106,6 +109,16 @@ def save_results(
         files.append(to / SCRIPT)
         fit.to_r(files[-1])
     return files
+
+
+def _judged(studies: pd.DataFrame) -> dict[str, Any] | None:
+    """How many of the studies have which overall risk of bias, the best level first; None where nothing was judged."""
+    tool = tools().get(str(studies.attrs.get("bias_tool")))
+    if tool is None or COLUMN not in studies.columns:
+        return None
+    levels = [tool.level(value, OVERALL) if isinstance(value, str) and value else None for value in studies[COLUMN].tolist()]
+    counts = {level.title: levels.count(level) for level in tool.categories if level in levels}
+    return {"tool": tool.title, "levels": counts, "without": levels.count(None)} if counts else None
 
 
 def plain_tree(content: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ NO_REASON = "no reason given"
 
 
 def take_excluded(folder: Path, reading: Reading, found: Found, merged: Merged) -> None:
-    """Append the excluded studies that the table does not have; a flow that is filled already counts its own, and is not contradicted."""
+    """Append the excluded studies that the table does not have; a flow that is filled is not contradicted."""
     rows = found.beside.get("excluded", ())
     contract = next(iter(reading.contract.of_role("excluded")), None) if reading.contract is not None else None
     if not rows or contract is None:

@@ -31,6 +31,8 @@ from metanet.models.pooling.pool import pool
 from metanet.models.results.pooled import Pooled
 from metanet.writing.plain import analysis_table
 from metanet.writing.prisma import paragraphs
+from metanet.writing.prisma.checklist import checklist_of, has_strategies
+from metanet.writing.prisma.manuscript_places import places_of
 from metanet.writing.references import References
 from metanet.writing.table.table import Column, Table, count_cell, made, rate_cell, scaled_cell, text_cell
 
@@ -62,8 +64,13 @@ class Sections:
         return "\n\n".join(visible(f"{title}\n{text}" if title else text) for title, text in self.parts)
 
     def _repr_html_(self) -> str:
-        shown = [(f"<h3>{html_text(title)}</h3>" if title else "") + f"<p>{linked(html_text(text))}</p>" for title, text in self.parts]
+        shown = [(_heading(title) if title else "") + f"<p>{linked(html_text(text))}</p>" for title, text in self.parts]
         return f"<div class='metanet {NO_MATH}'>{''.join(shown)}</div>"
+
+
+def _heading(title: str) -> str:
+    """A heading that a link can lead to, as one of a notebook."""
+    return f'<h3 id="{html_text(title.replace(" ", "-"))}">{html_text(title)}</h3>'
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -230,14 +237,16 @@ class Manuscript(Result):
         """How many reports, arms and patients there are, when they were published and how they were designed."""
         joined = self._used
         years = [int(year) for year in joined.get("year", ()) if year == year and year is not None]
-        text = f"{counted(len(joined), 'report')} contributed"
+        text = f"{counted(len(joined), 'report')} contributed{self.references.cited(map(str, joined['study_id']))}"
         text += f", published {min(years)} to {max(years)}" if years and min(years) < max(years) else ""
         parts = [f"{text}."]
         for column, what in (("design", "Designs"), ("country", "Countries")):
             if column in joined:
                 known = joined[column].astype(str).str.strip()
                 counts = known[~known.isin(["", "nan", "<NA>"])].value_counts()
-                shown = [f"{title_of(name, joined).replace('_', ' ')} ({number})" for name, number in counts.items()]
+                shown = [
+                    f"{title_of(name, self._rates[self.outcomes[0]]).replace('_', ' ')} ({number})" for name, number in counts.items()
+                ]
                 silent = len(joined) - int(counts.sum())
                 if shown:
                     parts.append(f"{what}: {listing([*shown, f'not stated ({silent})'] if silent else shown, 9)}.")
@@ -266,6 +275,7 @@ class Manuscript(Result):
                     "Reports": len(keys),
                     "Years": f"{min(years)} to {max(years)}" if years and min(years) < max(years) else str(years[0]) if years else "",
                     **{self._evidence.label(name): len(rates) for name, rates in zip(self._rates, mine, strict=True)},
+                    "References": self.references.cited(map(str, keys)).strip(" []"),
                 }
             )
         rows.sort(key=lambda row: (-int(row["Reports"]), natural(row["Modality class"])))
@@ -286,9 +296,15 @@ class Manuscript(Result):
     @property
     def results(self) -> Sections:
         """The rates of every outcome in the modality classes, and the test between them."""
-        return Sections(tuple((self._evidence.label(name), self._result(self.comparisons[name])) for name in self.outcomes))
+        return Sections(tuple((self._evidence.label(name), self._result(name)) for name in self.outcomes))
 
-    def _result(self, comparison: Comparison) -> str:
+    def _cites(self, outcome: str, group: str) -> str:
+        """The reports of one pooled rate as a citation."""
+        rates = self._rates[outcome]
+        return self.references.cited(map(str, rates.loc[rates["modality_class"] == group, "study_id"]))
+
+    def _result(self, outcome: str) -> str:
+        comparison = self.comparisons[outcome]
         pooled = [(str(name), fit) for name, fit in comparison.groups.items() if fit.status == "pooled"]
         single = [str(name) for name, fit in comparison.groups.items() if fit.status == "not pooled"]
         exact = [str(name) for name, fit in comparison.groups.items() if fit.status in ("no events", "only events")]
@@ -296,14 +312,16 @@ class Manuscript(Result):
         told = []
         if len(pooled) == 1:
             name, fit = pooled[0]
-            told.append(f"{'The' if name == ALL_STUDIES else f'After {name} the'} median rate was {_number(fit)}.")
+            begin = "The" if name == ALL_STUDIES else f"After {name} the"
+            told.append(f"{begin} median rate was {_number(fit)}{self._cites(outcome, name)}.")
         elif pooled:
             (low, lowest), (high, highest) = pooled[0], pooled[-1]
-            told.append(f"Of {len(pooled)} modality classes with a pooled rate, the median was lowest after {low}: {_number(lowest)}.")
-            told.append(f"It was highest after {high}: {_number(highest)}.")
+            begin = f"Of {len(pooled)} modality classes with a pooled rate, the median was lowest after {low}"
+            told.append(f"{begin}: {_number(lowest)}{self._cites(outcome, low)}.")
+            told.append(f"It was highest after {high}: {_number(highest)}{self._cites(outcome, high)}.")
         for names, what in ((single, "One study, so that nothing was pooled"), (exact, "No events, or events only, in every study")):
             if names:
-                told.append(f"{what}: {listing(names, 20)}.")
+                told.append(f"{what}: {listing((f'{name}{self._cites(outcome, name)}' for name in names), 20)}.")
         if len(comparison.groups) > 1:
             told.append(comparison.test_sentence())
         return " ".join(told)
@@ -364,6 +382,24 @@ class Manuscript(Result):
             return ""
         shown = listing(f"{title_of(kind, self._used)} ({number})" for kind, number in kinds.most_common())
         return f"The counts were read in: {shown}."
+
+    @property
+    def checklist(self) -> Table:
+        """The PRISMA 2020 checklist, with the headings of the manuscript that answer an item."""
+        evidence = self._evidence
+        rows = {name: bool(evidence.optional_rows(name)) for name in ("searches", "excluded")}
+        has = [name for name, there in rows.items() if there]
+        has += [key for key in _ASKED if not self._said(key).startswith("[")]
+        facts = {
+            "titled": "systematic review" in self.heading.casefold(),
+            "strategies": has_strategies(evidence),
+            "judged": self._bias() != _NO_BIAS,
+            "pooled": any(fit.status == "pooled" for each in self.comparisons.values() for fit in each.groups.values()),
+            "compared": self._compared,
+            "rated": any(grade.level is not None for grade in self._grades()),
+            "flow": self.flow.reason is None,
+        }
+        return checklist_of(places_of([*has, *(name for name, true in facts.items() if true)]), "This document answers")
 
     @property
     def statements(self) -> Sections:

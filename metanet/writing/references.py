@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,12 @@ class References:
         """One line for each report."""
         return [_cited(entry) for entry in self.entries]
 
+    def cited(self, studies: Iterable[str]) -> str:
+        """The numbers of some reports as a citation, such as " [1, 4-6]" with a dash; empty where none is listed."""
+        wanted = set(studies)
+        places = [number for number, entry in enumerate(self.entries, 1) if str(entry.get("study_id")) in wanted]
+        return f" [{', '.join(_runs(places))}]" if places else ""
+
     def __repr__(self) -> str:
         return "\n".join(f"{number}. {visible(text)}" for number, text in enumerate(self.texts(), 1))
 
@@ -38,6 +44,17 @@ class References:
     def to_ris(self) -> str:
         """The references as RIS."""
         return "".join(_ris(entry) for entry in self.entries)
+
+
+def _runs(places: Sequence[int]) -> list[str]:
+    """Numbers in order, three or more in a row as a range."""
+    runs: list[list[int]] = []
+    for place in places:
+        if runs and place == runs[-1][-1] + 1:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return [part for run in runs for part in ([f"{run[0]}\u2013{run[-1]}"] if len(run) > 2 else [str(place) for place in run])]
 
 
 def _cited(entry: Mapping[str, Any]) -> str:
@@ -87,16 +104,7 @@ _TAGS = {"AU": "first_author", "TI": "title", "JO": "journal", "PY": "year", "DO
 
 
 def _ris(entry: Mapping[str, Any]) -> str:
-    tags = (
-        ("AU", "first_author"),
-        ("TI", "title"),
-        ("JO", "journal"),
-        ("PY", "year"),
-        ("DO", "doi"),
-        ("AN", "pmid"),
-        ("ID", "study_id"),
-    )
-    lines = [f"{tag}  - {' '.join(_text(entry, name).split())}" for tag, name in tags if _text(entry, name)]
+    lines = [f"{tag}  - {' '.join(_text(entry, name).split())}" for tag, name in _TAGS.items() if _text(entry, name)]
     return "\n".join(["TY  - JOUR", *lines, "ER  - ", ""]) + "\n"
 
 

@@ -238,10 +238,10 @@ def characteristics_table(rates: Rates) -> Table:
     Returns
     -------
     Table
-        Study, country, design, what else the report states of it, enrolment, modality, the numbers of patients that the tables have (size, age, sex, primary tumour,
-        grades, earlier treatment, follow-up), the columns of the review itself under the titles it gives them, criteria or definition
-        of the outcome, certainty. A characteristic of these tables that no study reports has no column; a note names it. The last
-        row is printed only; `to_frame` does not contain it.
+        Study, country, design, what else the report states of it, enrolment, modality, the numbers of patients that the tables have
+        (size, age, sex, primary tumour, grades, earlier treatment, follow-up), the columns of the review itself under the
+        titles it gives them, criteria or definition of the outcome, certainty. A characteristic of these tables that no
+        study reports has no column; a note names it. The last row is printed only; `to_frame` does not contain it.
 
     Raises
     ------
@@ -268,7 +268,8 @@ def characteristics_table(rates: Rates) -> Table:
             closing.append(closes)
 
     for name in ("country", "design"):
-        add(Column(_TEXTS[name], (name,)), [_words(v) for v in _values(rates, name)])
+        titled = [None if v is None else title_of(v, rates) for v in _values(rates, name)]
+        add(Column(_TEXTS[name], (name,)), [_words(v) for v in titled])
     if any(stated := _values(rates, STATED)):
         add(Column(HEADING, (STATED,)), [text_cell(v) for v in stated])
     years = zip(_values(rates, "enrol_start"), _values(rates, "enrol_end"), strict=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -435,3 +437,48 @@ def test_the_judgements_of_an_outcome_are_settled_once_and_name_it(folder):
     assert evidence.risk_of_bias(outcome="objective_response") is bias
     alt = description_of(bias.traffic_light().get_figure(root=True)).alt
     assert alt == "Risk of bias by ROBINS-I of objective response, 3 studies: overall: 1 low, 1 serious and 1 critical."
+
+
+def test_the_judgements_of_a_selection_are_those_of_its_studies(folder):
+    put(folder, *ALL)
+    evidence = folder.load()
+    bias, rates = evidence.risk_of_bias(), evidence.rates("objective_response", overlap="keep_all", modality="TARE")
+    mine = bias.of(rates)
+    assert set(mine.overall["study_id"]) == {"Adams2010", "Adams2014"}
+    assert set(mine.to_frame()["study_id"]) == {"Adams2010", "Adams2014"}
+    assert len(bias.overall) == 3
+    nobody = bias.of(rates[rates["study_id"] == "Clark2015"])
+    assert nobody.reason == "The risk of bias was not assessed for the studies of this selection by ROBINS-I."
+    with pytest.raises(ArgumentError, match="study_id"):
+        bias.of(rates.drop(columns="study_id"))
+
+
+def test_a_forest_has_the_overall_judgement_unless_told_otherwise(folder):
+    put(folder, *ALL)
+    fit = mn.pool(folder.load().rates("objective_response", overlap="keep_all"))
+    ax = fit.forest()
+    assert "Risk of bias: + low, − serious, ! critical" in ax.metanet_caption
+    assert "isk of bias" not in fit.forest(risk_of_bias=()).metanet_caption
+
+
+def test_the_worksheet_says_how_far_the_estimate_moves(folder):
+    put(folder, *ALL)
+    fit = mn.pool(folder.load().rates("objective_response", overlap="keep_all"))
+    sheet = mn.heterogeneity_report(fit, subsets=False).worksheet()
+    fact = dict(sheet[["question", "fact"]].itertuples(index=False))
+    assert fact["How far does the estimate move without studies at a high risk of bias?"] == mn.bias_ladder(fit).sentence()
+
+
+def test_the_numbers_of_a_report_count_the_judgements(folder, tmp_path):
+    put(folder, *ALL)
+    evidence = folder.load()
+    fit = mn.pool(evidence.rates("objective_response", overlap="keep_all"))
+    mn.save_results(tmp_path, fit)
+    found = json.loads((tmp_path / "numbers.json").read_text())["risk_of_bias"]
+    assert found == {"tool": "ROBINS-I", "levels": {"Low": 2, "Serious": 1, "Critical": 1}, "without": 1}
+    mn.save_results(tmp_path, mn.pool(evidence.rates("hepatotoxicity"), model="glmm"))
+    assert json.loads((tmp_path / "numbers.json").read_text())["risk_of_bias"] == {
+        "tool": "ROBINS-I",
+        "levels": {"Critical": 1},
+        "without": 1,
+    }

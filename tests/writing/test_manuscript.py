@@ -3,6 +3,7 @@
 import json
 import re
 import zipfile
+from pathlib import Path
 from xml.etree import ElementTree
 
 import docx
@@ -17,7 +18,10 @@ from metanet.base.display import interval, per_cent
 from metanet.base.errors import ArgumentError
 from metanet.cli import cli
 from metanet.reviews.new import new_review
+from metanet.writing.prisma.manuscript_places import places_of
+from metanet.writing.references import References
 
+ANALYSES = Path(__file__).parents[2] / "analyses"
 EVIL = "<script>alert(1)</script> =1+1 $x^2$"
 
 
@@ -176,3 +180,63 @@ def test_a_review_goes_from_its_tables_to_word_pdf_and_html(review, tmp_path, mo
     assert "[competing interests of the authors]" in words
     pages = pypdf.PdfReader(folder / "report.pdf").pages
     assert len(pages) <= 12
+
+
+def test_a_rate_cites_the_reports_that_it_pools(paper, evidence):
+    keys = [entry["study_id"] for entry in paper.references.entries]
+    text = dict(paper.results.parts)["Objective response"]
+    found = re.search(r"lowest after (\w+): [^\[]*\[([^\]]*)\]", text)
+    numbers = [
+        number for part in found[2].split(", ") for number in range(int(part.split("\u2013")[0]), int(part.split("\u2013")[-1]) + 1)
+    ]
+    assert {keys[number - 1] for number in numbers} == set(evidence.rates("objective_response", modality=found[1])["study_id"])
+    assert f"{len(keys)} reports contributed [1\u2013{len(keys)}]" in repr(paper.studies)
+
+
+def test_numbers_in_a_row_are_a_range():
+    entries = tuple({"study_id": str(number)} for number in range(1, 10))
+    assert References(entries).cited(["1", "3", "4", "6", "7", "8", "x"]) == " [1, 3, 4, 6\u20138]"
+    assert References(entries).cited(["x"]) == ""
+
+
+def test_the_checklist_leads_to_headings_of_the_document(paper):
+    """Every place of the checklist is a heading of the notebook or of one of its sections."""
+    cells = json.loads((ANALYSES / "manuscript.ipynb").read_text())["cells"]
+    heads = [
+        line.lstrip("# ").replace(" ", "-")
+        for cell in cells
+        if cell["cell_type"] == "markdown"
+        for line in "".join(cell["source"]).splitlines()
+        if line.startswith("#")
+    ]
+    parts = [part for section in (paper.methods, paper.statements) for part in section.parts]
+    heads += [title.replace(" ", "-") for title, _ in parts]
+    assert set(paper.checklist.headings.values()) <= set(heads)
+    assert {place.heading for places in places_of(EVERYTHING).values() for place in places} - {""} <= set(heads)
+    page = paper.checklist._repr_html_()
+    assert page.count('<a href="#') == sum(bool(row[-1].text) for row in paper.checklist.rows)
+
+
+EVERYTHING = [
+    "titled",
+    "population",
+    "searches",
+    "strategies",
+    "judged",
+    "pooled",
+    "compared",
+    "rated",
+    "flow",
+    "excluded",
+    "registration",
+    "protocol",
+    "funding",
+    "interests",
+]
+
+
+def test_the_checklist_claims_nothing_that_the_review_does_not_have(paper):
+    where = dict(paper.checklist.to_frame()[["item", "where"]].itertuples(index=False))
+    answered = {item for item, place in where.items() if isinstance(place, str) and place}
+    assert not answered & {"1", "2", "3", "5", "6", "7", "8", "11", "15", "16a", "18", "22", "24a", "25"}
+    assert {"10a", "12", "13d", "17", "19", "20b", "20d", "27"} <= answered

@@ -11,6 +11,7 @@ from metanet.base.arguments import rate
 from metanet.base.display import POINTS, RATE, TOO_WIDE, in_sentence, level_text, number, p_value, per_cent, plural, title_of
 from metanet.base.untrusted import listing
 from metanet.diagnostics.bias.small_study_effects import small_study_effects
+from metanet.diagnostics.studies.bias_ladder import bias_ladder
 from metanet.models.comparison.result import Comparison
 from metanet.models.regression.result import Regression
 from metanet.models.results.pooled import Pooled
@@ -68,7 +69,15 @@ def _risk_of_bias(fit: Pooled) -> list[tuple[str, str]]:
     weights = fit.weights if known else np.full(len(studies), 1 / len(studies))
     found = [(level, float(weights[(levels == level).to_numpy()].sum()), int((levels == level).sum())) for level in levels.unique()]
     shown = [f"{title_of(level, studies)} {per_cent(share, 0)} % ({plural(count, 'row')})" for level, share, count in found]
-    return [(_BIAS, listing(shown, 9))]
+    return [(_BIAS, listing(shown, 9)), *_shift(fit)]
+
+
+def _shift(fit: Pooled) -> list[tuple[str, str]]:
+    """How far the estimate moves as studies at a high risk of bias are left out."""
+    if fit.k < 2 or fit.estimate is None:
+        return []
+    ladder = bias_ladder(fit)
+    return [] if ladder.reason else [("How far does the estimate move without studies at a high risk of bias?", ladder.sentence())]
 
 
 def _inconsistency(fit: Pooled, subgroups: Comparison | None, moderators: Mapping[str, Regression]) -> list[tuple[str, str]]:

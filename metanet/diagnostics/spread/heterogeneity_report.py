@@ -238,8 +238,8 @@ def heterogeneity_report(
     by
         Column of subgroups.
     moderators
-        Columns to regress on, one at a time; None takes those of the evidence (year, age, grades, prior treatment, prospective ...). One that
-        fewer than four studies report, or that hardly varies, is skipped with a word.
+        Columns to regress on, one at a time; None takes those of the evidence (year, age, grades, prior treatment, design
+        ...). One that fewer than four studies report, or that hardly varies, is skipped with a word.
     subsets
         Whether GOSH runs (all subsets up to 16 studies, a sample of 50,000 beyond; `gosh` itself takes more).
     decision

@@ -100,6 +100,8 @@ class BiasLadder(Result):
             return self.reason
         first, last = self._frame.to_dict("records")[0], self._strictest()
         text = f"All {_studies(first)}: {self._shown(first)}."
+        if all(row["k"] == first["k"] for row in self._frame.to_dict("records")):
+            return f"{text} No study is left out at any level."
         if last is None:
             return f"{text} No analysis without some of them has two studies."
         left = f"{per_cent(last['weight_left_out'], 0)} % of the weight left out"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from metanet.base.display import number
@@ -35,6 +35,11 @@ class Board:
         """The board of settled judgements."""
         cells = {(each.unit, each.domain): each for each in settled}
         return cls(tool, labels, patients, cells, {each.unit: each for each in overall})
+
+    def of_units(self, units: Collection[Unit]) -> Board:
+        """The board of some studies and arms."""
+        cells = {key: settled for key, settled in self._cells.items() if key[0] in units}
+        return replace(self, _cells=cells, _overall={unit: found for unit, found in self._overall.items() if unit in units})
 
     @cached_property
     def units(self) -> tuple[Unit, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +136,47 @@ class RiskOfBias(Result):
             ]
         names = ["study", "study_id", "arm", "outcome", "tool", "domain", "title", "judgement", "basis", "assessors", "support"]
         return pd.DataFrame(rows, columns=names)
+
+    @checked()
+    def of(self, rates: pd.DataFrame) -> RiskOfBias:
+        """The judgements of the studies of a selection alone.
+
+        Parameters
+        ----------
+        rates : pandas.DataFrame
+            What `Evidence.rates` returned, or other rows with study_id and arm.
+
+        Returns
+        -------
+        RiskOfBias
+            Those of the arms, or of their studies; where none was judged, its ``reason`` says so.
+
+        Raises
+        ------
+        ArgumentError
+            Rows without a study_id.
+        """
+        for name in ("study_id", "arm"):
+            if name not in getattr(rates, "columns", ()):
+                raise ArgumentError(f"rates has no column {name!r}. Fix: give what Evidence.rates returned.")
+        if self.board is None:
+            return self
+        rows = zip(rates["study_id"], rates["arm"], strict=True)
+        units = {unit for study, arm in rows if (unit := self.board.unit_of(str(study), str(arm))) is not None}
+        if not units:
+            return _nothing(f"{NOT_ASSESSED} for the studies of this selection by {self.board.tool.title}.", self.outcome)
+        judged = tuple(each for each in self.judged if each.unit in units)
+        given = tuple(each for each in self._given if (each.study_id, each.arm) in units)
+        board = self.board.of_units(units)
+        notes = _notes(board.tool, given, judged, [board.overall_of(unit) for unit in board.units], self.outcome)
+        return replace(
+            self,
+            judged=judged,
+            board=board,
+            method=Method({**self.method, "notes": notes}),
+            _differences=tuple(each for each in self._differences if each.unit in units),
+            _given=given,
+        )
 
     def agreement(self) -> pd.DataFrame:
         """How far assessors agreed before the consensus.

@@ -22,7 +22,7 @@ from metanet.figures.forest.captions import (
     reasons,
     subject_of_comparison,
 )
-from metanet.figures.forest.judgements import judgement_columns, judgement_legend
+from metanet.figures.forest.judgements import judged_overall, judgement_columns, judgement_legend
 from metanet.figures.forest.pages import folded_groups, folded_studies, folds, in_pages
 from metanet.figures.forest.presets import ForestPreset, preset_of
 from metanet.figures.forest.render import draw_table
@@ -72,7 +72,7 @@ def forest(
     show_prediction: bool = True,
     second: Pooled | None = None,
     overall: Pooled | None = None,
-    risk_of_bias: Sequence[str] | Mapping[str, str] = (),
+    risk_of_bias: Sequence[str] | Mapping[str, str] | None = None,
     headings: Mapping[str, str] | None = None,
     favours: tuple[str, str] | None = None,
     preset: str | ForestPreset = "metanet",
@@ -115,7 +115,7 @@ def forest(
         With a comparison: the result of all its studies together, as the last diamond.
     risk_of_bias
         Columns of ``fit.studies`` with judgements (low, some concerns, high, ...; for columns named certainty: high, moderate,
-        low), drawn as marks; a mapping gives them names.
+        low), drawn as marks; a mapping gives them names. None takes the overall judgement, where the rates came with one; () none.
     headings
         Other headings by column; "study" is the first one.
     favours
@@ -159,7 +159,7 @@ def forest(
         scale,
         style,
         columns=columns,
-        risk_of_bias=risk_of_bias,
+        risk_of_bias=judged_overall(frame) if risk_of_bias is None else risk_of_bias,
         headings=headings,
         sort=sort,
         ascending=ascending,

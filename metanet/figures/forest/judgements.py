@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.groups import absent, name_of
 from metanet.base.untrusted import listing
-from metanet.evidence.bias.filter import PREFIX
+from metanet.evidence.bias.filter import COLUMN, PREFIX
 from metanet.evidence.bias.tools import Level, Tool, tools
 from metanet.figures.forest.table import Column, Judgement
 from metanet.figures.page.text import harmless
@@ -66,6 +66,12 @@ def check_judgements(value: object, frame: pd.DataFrame) -> dict[str, str]:
     return out
 
 
+def judged_overall(frame: pd.DataFrame) -> dict[str, str]:
+    """The column of the overall judgement, where the rates came with one."""
+    there = tool_of(frame) is not None and COLUMN in frame.columns
+    return {COLUMN: "Risk of bias"} if there and any(not absent(value) and value != "" for value in frame[COLUMN].tolist()) else {}
+
+
 def tool_of(frame: pd.DataFrame) -> Tool | None:
     """The tool of the judgements that came with the rates, if any."""
     return tools().get(str(frame.attrs.get("bias_tool")))
@@ -114,10 +120,11 @@ def judgement_legend(names: Mapping[str, str], rows: Sequence[Mapping[str, Any]]
     if not names:
         return ""
     letters = ", ".join(f"({a}) {said}" for a, said in zip(_letters(names), names.values(), strict=True))
-    letters = letters if len(names) > 1 else next(iter(names.values()))
     used = {m.word: m for row in rows for m in row.values() if isinstance(m, Judgement)}
     words = sorted(used, key=lambda word: SIGNS.index(used[word].sign))
     signs = ", ".join(f"{used[word].sign or 'empty'} {word}" for word in words)
+    if len(names) == 1:
+        return f"{_capital(next(iter(names.values())))}: {signs}." if signs else ""
     return f"Judgements: {letters}. {_capital(signs)}." if signs else f"Judgements: {letters}."
 
 

@@ -198,6 +198,8 @@ def _whole(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+#: Pixels of the page for a point of a drawing, at most.
+_SCALE = 1.8
 #: What comes before the first part of a drawing: the page says it itself.
 _HEAD = re.compile(r"^.*?<svg\b([^>]*)>", re.DOTALL)
 _SAID = re.compile(r"\s*<(title|desc|metadata)\b[^>]*>.*?</\1>", re.DOTALL)
@@ -211,4 +213,7 @@ def inside(picture: Picture, label: str) -> str:
     rest = _SAID.sub("", svg[head.end() :], count=3)
     attributes = re.sub(r'\s(role|aria-\w+)="[^"]*"', "", head[1])
     rest = rest.replace("<a aria-label=", '<a role="link" aria-label=')
-    return f'<svg{attributes} role="group" aria-label="{label}">{rest}'
+    # A small map is not blown up to the width of the page.
+    size = re.search(r'\bwidth="([\d.]+)pt"', attributes)
+    most = f' style="max-width:{float(size[1]) * _SCALE:.0f}px"' if size else ""
+    return f'<svg{attributes}{most} role="group" aria-label="{label}">{rest}'

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from metanet.base.display import RATE, TOO_WIDE, interval, per_cent
-from metanet.base.untrusted import html_text
+from metanet.base.untrusted import html_text, listing
 from metanet.evidence import Evidence
 from metanet.models.registry import MODELS
 from metanet.reporting.index.lines import Report
@@ -58,6 +58,7 @@ def line_of(report: Report) -> Line:
     rates = rates_of(result)
     vague = not report.failed and RATE.is_vague(*rates[0][1:])
     status = "failed" if report.failed else _status(result, vague)
+    status += _judged(report.numbers.get("risk_of_bias"))
     status += " (made from other evidence)" if report.stale else ""
     # numbers.json may have been edited: a model is a text that is known, or nothing.
     name = str(result.get("model"))
@@ -81,6 +82,17 @@ def _status(result: Mapping[str, Any], vague: bool) -> str:
     if result.get("status") == "pooled" and result.get("model") == "bayes" and isinstance(events, int) and events in (0, total):
         parts.append(f"{'no events' if events == 0 else 'events only'}: estimate partly from the prior")
     return "; ".join([*parts, *([TOO_WIDE] if vague else [])])
+
+
+def _judged(found: object) -> str:
+    """How many studies have which risk of bias; numbers.json may have been edited, so that only what is of its form is said."""
+    levels = found.get("levels") if isinstance(found, dict) else None
+    if not isinstance(found, dict) or not isinstance(levels, dict):
+        return ""
+    told = [f"{count} {str(level).lower()}" for level, count in levels.items() if isinstance(count, int)]
+    without = found.get("without")
+    told += [f"{without} not assessed"] if isinstance(without, int) and without else []
+    return f"; risk of bias: {listing(told, 9)}" if told else ""
 
 
 def address(folder: str, name: str) -> str:

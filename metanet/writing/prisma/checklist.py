@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from metanet.base.arguments import checked
@@ -21,6 +21,14 @@ class Item:
     number: str
     topic: str
     asks: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an item is answered: in words, and the heading of the page, where it is on the same page."""
+
+    words: str
+    heading: str = ""
 
 
 #: Section -> its items.
@@ -81,7 +89,7 @@ SECTIONS: Mapping[str, tuple[Item, ...]] = {
 #: Items that a table of the review answers: whether it has it, and where a reader finds it.
 _BY_TABLES: Mapping[str, tuple[Callable[[Evidence], bool], str]] = {
     "6": (lambda evidence: bool(evidence.optional_rows("searches")), "Methods: searches"),
-    "7": (lambda evidence: _has_strategies(evidence), "Supplement: table of searches"),
+    "7": (lambda evidence: has_strategies(evidence), "Supplement: table of searches"),
     "16a": (lambda evidence: prisma_flow(evidence).reason is None, "Results: flow diagram"),
     "16b": (lambda evidence: bool(evidence.optional_rows("excluded")), "Results: excluded reports"),
     "18": (lambda evidence: bool(evidence.optional_rows("risk_of_bias")), "Results: risk of bias"),
@@ -108,7 +116,7 @@ _BY_TEXT: Mapping[str, str] = {
 }
 
 
-def _has_strategies(evidence: Evidence) -> bool:
+def has_strategies(evidence: Evidence) -> bool:
     """Whether every search has its strategy."""
     searches = evidence.optional_rows("searches")
     return bool(searches) and all(str(row.get("strategy") or "").strip() for row in searches)
@@ -143,11 +151,17 @@ def prisma_checklist(evidence: Tables, text: ReportText | None = None) -> Table:
     if text is not None and not isinstance(text, ReportText):
         raise ArgumentError(f"text must be a result of report_text, not {type(text).__name__}.")
     tables = evidence_of(evidence)
-    rows, groups, answered = [], [], 0
+    numbers = [item.number for items in SECTIONS.values() for item in items]
+    places = {number: tuple(map(Place, _places(number, tables, text))) for number in numbers}
+    return checklist_of(places, "Tables and reports of the review answer")
+
+
+def checklist_of(places: Mapping[str, Sequence[Place]], who: str) -> Table:
+    """The checklist with the places where items are answered; `who` answers them, in the first words of the note."""
+    rows, groups = [], []
     for section, items in SECTIONS.items():
         for item in items:
-            where = "; ".join(_places(item.number, tables, text))
-            answered += bool(where)
+            where = "; ".join(place.words for place in places.get(item.number, ()))
             rows.append([text_cell(item.number), text_cell(item.topic), text_cell(item.asks), text_cell(where)])
             groups.append(section)
     columns = [
@@ -156,11 +170,13 @@ def prisma_checklist(evidence: Tables, text: ReportText | None = None) -> Table:
         Column("What to report, in short", ("asks",)),
         Column("Where it is reported", ("where",)),
     ]
+    answered = sum(bool(found) for found in places.values())
     foot = [
-        f"Tables and reports of the review answer {answered} of {len(rows)} items and parts; the others are for its authors.",
+        f"{who} {answered} of {len(rows)} items and parts; the others are for its authors.",
         "Items of PRISMA 2020 in short; their full wording: Page et al. (2021), doi:10.1136/bmj.n71.",
     ]
-    return made("PRISMA 2020 checklist", "", columns, rows, foot, groups=groups, words=foot[0])
+    headings = {place.words: place.heading for found in places.values() for place in found if place.heading}
+    return made("PRISMA 2020 checklist", "", columns, rows, foot, groups=groups, words=foot[0], headings=headings)
 
 
 def _places(number: str, evidence: Evidence, text: ReportText | None) -> list[str]:

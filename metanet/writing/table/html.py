@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,8 @@ def html_of(table: Table) -> str:
     # Everything from data is escaped by now, so these are great_tables' own tags.
     inner = whole[whole.index("<table") : whole.rindex("</table>") + len("</table>")]
     labels = [f"{column.spanner}: {column.label}" if column.spanner else column.label for column in table.columns]
-    inner = _CELL.sub(lambda found: _labelled(found, labels), inner)
+    headings = {html_text(text): html_text(heading) for text, heading in table.headings.items()}
+    inner = _CELL.sub(lambda found: _labelled(found, labels, headings), inner)
     if labels[0] in LINKED:
         inner = _STUB.sub(lambda found: f"{found[1]}{linked(found[2])}", inner)
     wide = f"{' metanet-cards' if len(table.columns) > _FEW else ''}{' metanet-wide' if len(table.columns) > _MANY else ''}"
@@ -88,12 +90,15 @@ _STUB = re.compile(r'(<th scope="row"[^>]* class="gt_row [^"]*gt_stub">)([^<]*)'
 _CELL = re.compile(r'<td headers="[^"]*-c(\d+)" class="gt_row ([^"]*)"([^>]*)>([^<]*)')
 
 
-def _labelled(found: re.Match[str], labels: list[str]) -> str:
+def _labelled(found: re.Match[str], labels: list[str], headings: Mapping[str, str]) -> str:
     """A cell with the heading of its column, which stands beside it where a narrow page has no columns."""
     column, side, more, text = found.groups()
     absent = " gt_absent" if text.strip() in ("", ABSENT) else ""
     label = labels[int(column)]
     shown = linked(text) if label in LINKED else text
+    if headings:
+        parts = [(part, headings.get(part)) for part in text.split("; ")]
+        shown = "; ".join(f'<a href="#{heading}">{part}</a>' if heading else part for part, heading in parts)
     return f'<td data-label="{html_text(label)}" class="gt_row {side}{absent}"{more}>{shown}'
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,6 +130,8 @@ class Table:
         Printed rows that sum up the others, such as medians; they are no part of `to_frame`.
     words : str
         What the table shows in a sentence; empty where that is nothing but its title.
+    headings : mapping of str to str
+        Text of a cell, or of a part before a semicolon -> the heading of the same page that it leads to.
     """
 
     title: str
@@ -140,6 +142,7 @@ class Table:
     groups: tuple[str, ...] = ()
     closing: tuple[tuple[str, ...], ...] = ()
     words: str = ""
+    headings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def labels(self) -> list[str]:
@@ -381,10 +384,12 @@ def made(
     groups: Iterable[str] = (),
     closing: Iterable[Iterable[str]] = (),
     words: str = "",
+    headings: Mapping[str, str] | None = None,
 ) -> Table:
     """A table from any iterables; the cells of a column are printed with one number of decimals."""
+    below = tuple(dict.fromkeys(foot))
     return Table(
-        title, empty, tuple(columns), _even(rows), tuple(dict.fromkeys(foot)), tuple(groups), tuple(map(tuple, closing)), words
+        title, empty, tuple(columns), _even(rows), below, tuple(groups), tuple(map(tuple, closing)), words, dict(headings or {})
     )
 
 
