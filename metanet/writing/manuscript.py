@@ -271,7 +271,6 @@ class Manuscript(Result):
             rows.append(
                 {
                     "Modality class": group,
-                    **({"Full name": self._evidence.modality_titles.get(group, "")} if self._evidence.modality_titles else {}),
                     "Reports": len(keys),
                     "Years": f"{min(years)} to {max(years)}" if years and min(years) < max(years) else str(years[0]) if years else "",
                     **{self._evidence.label(name): len(rates) for name, rates in zip(self._rates, mine, strict=True)},

@@ -34,7 +34,7 @@ class References:
         return "\n".join(f"{number}. {visible(text)}" for number, text in enumerate(self.texts(), 1))
 
     def _repr_html_(self) -> str:
-        shown = "".join(f"<p>{number}. {linked(html_text(text))}</p>" for number, text in enumerate(self.texts(), 1))
+        shown = "".join(f"<p><small>{number}. {linked(html_text(text))}</small></p>" for number, text in enumerate(self.texts(), 1))
         return f"<div class='metanet {NO_MATH}'>{shown}</div>"
 
     def to_csl(self) -> str:

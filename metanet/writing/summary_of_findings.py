@@ -48,6 +48,7 @@ def summary_of_findings(
     level: float = 0.95,
     model: str | None = None,
     per: int = 1000,
+    facts: bool = True,
 ) -> Table:
     """The findings on several outcomes of one modality, in the layout that GRADE asks for.
 
@@ -69,6 +70,8 @@ def summary_of_findings(
         As in `pool`, for rates of one group; None takes its default.
     per
         Rates are printed per 1000 patients, or per 100. `to_frame` gives fractions.
+    facts
+        Whether facts on inconsistency and imprecision, for those who rate the certainty, have columns.
 
     Returns
     -------
@@ -111,7 +114,7 @@ def summary_of_findings(
             continue
         fit = pool(rates, model=model, level=level)
         grade = evidence.grade(name, modality, rates.attrs["definition"])
-        rows.append([*_row(title, rates, fit, per), footnotes.cell(grade)])
+        rows.append([*_row(title, rates, fit, per), *(_fact_cells(fit) if facts else ()), footnotes.cell(grade)])
         fits.append(fit)
         if fit.status == "pooled":
             notes.add(title, (*rates.attrs["notes"], *fit.notes))
@@ -127,12 +130,11 @@ def summary_of_findings(
         Column(limits, ("average_lower", "average_upper"), "rate", "Population average"),
         Column(f"Prediction interval, {unit}", ("pi_lower", "pi_upper"), "rate"),
         Column("Status", ("status",)),
-        Column("Inconsistency", ("inconsistency",), "text", "Facts for the judgement"),
-        Column("Imprecision", ("imprecision",), "text", "Facts for the judgement"),
+        *(_FACT_COLUMNS if facts else ()),
         Column("Certainty of the evidence (GRADE)", ("grade",)),
     ]
-    lines = [*_reading(fits), footnotes.sentence(), *method_sentences(fits)]
-    lines += footnotes.lines()
+    reading = [*_reading(fits), *([footnotes.sentence()] if facts or footnotes.is_rated else [])]
+    lines = [*method_sentences(fits), *footnotes.lines()]
     if without:
         lines.append(f"No study of this modality: {listing(without, 30)}.")
     return made(
@@ -140,7 +142,7 @@ def summary_of_findings(
         "No study of this modality reports any of these outcomes.",
         columns,
         rows,
-        [*lines, *notes.lines()] if rows else lines[2:],
+        [*reading, *lines, *notes.lines()] if rows else lines,
         words=_words(rows, fits, per),
     )
 
@@ -163,9 +165,14 @@ class Footnotes:
             found.append(self._letters.setdefault(text, _letter(len(self._letters))))
         return text_cell(f"{grade.symbols} {grade.level}" + (f" {', '.join(found)}" if found else ""))
 
+    @property
+    def is_rated(self) -> bool:
+        """Whether a body of evidence has a level."""
+        return any(self._levels)
+
     def sentence(self) -> str:
         """Who judges what."""
-        if any(self._levels):
+        if self.is_rated:
             return (
                 "Certainty by GRADE, as the reviewers rated it: rates of treated patients start high, and each domain may lower "
                 "the level; letters name the reasons below."
@@ -210,7 +217,6 @@ def _row(title: str, rates: pd.DataFrame, fit: Pooled, per: int) -> list[Cell]:
     median, average = fit.rates_shown
     scale = replace(scale_of("rate", per), least=0 if per == 1000 else 1)
     digits = scale.digits(fit.estimate, fit.ci_lower, fit.ci_upper)
-    facts = grade_facts(fit)
     return [
         text_cell(title),
         studies_cell(int(rates["study_id"].nunique()), len(rates)),
@@ -221,9 +227,17 @@ def _row(title: str, rates: pd.DataFrame, fit: Pooled, per: int) -> list[Cell]:
         scaled_cell(scale, digits, *average[1:]),
         scaled_cell(scale, digits, fit.pi_lower, fit.pi_upper),
         text_cell(status_text(fit)),
-        text_cell(_short(facts, "inconsistency", fit)),
-        text_cell(_short(facts, "imprecision", fit)),
     ]
+
+
+_FACT_COLUMNS = tuple(
+    Column(name.capitalize(), (name,), "text", "Facts for the judgement") for name in ("inconsistency", "imprecision")
+)
+
+
+def _fact_cells(fit: Pooled) -> list[Cell]:
+    found = grade_facts(fit)
+    return [text_cell(_short(found, name, fit)) for name in ("inconsistency", "imprecision")]
 
 
 def _words(rows: list[list[Cell]], fits: Sequence[Pooled], per: int) -> str:

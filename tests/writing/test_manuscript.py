@@ -217,22 +217,10 @@ def test_the_checklist_leads_to_headings_of_the_document(paper):
     assert page.count('<a href="#') == sum(bool(row[-1].text) for row in paper.checklist.rows)
 
 
-EVERYTHING = [
-    "titled",
-    "population",
-    "searches",
-    "strategies",
-    "judged",
-    "pooled",
-    "compared",
-    "rated",
-    "flow",
-    "excluded",
-    "registration",
-    "protocol",
-    "funding",
-    "interests",
-]
+EVERYTHING = (
+    *("titled", "population", "searches", "strategies", "judged", "pooled", "compared", "rated"),
+    *("flow", "excluded", "registration", "protocol", "funding", "interests"),
+)
 
 
 def test_the_checklist_claims_nothing_that_the_review_does_not_have(paper):

@@ -42,7 +42,9 @@ _PITCH = 1.4
 #: Room of a text whose widths were measured: letters of a bitmap may be a little wider.
 _SLACK = 1.02
 #: Names of a list that have a line of their own; the others are told together.
-_MOST = 60
+_MOST = (60, 40, 30, 20, 15, 12, 10, 8, 6, 5)
+#: The height of a page of a journal, in points: lists are cut as far as it takes.
+_TALLEST = 680.0
 _GROUND, _PHASE = "#EDEDED", "#D6E6F2"
 #: Rows of boxes: the first is that of headings.
 _HEADING, _FOUND, _SCREENED, _SOUGHT, _ASSESSED, _NEW, _TOTAL, _META = range(8)
@@ -142,7 +144,7 @@ def prisma_flow_diagram(flow: PrismaFlow, *, ax: Axes | None = None, title: str 
     flow.check()
     if flow.reason:
         return saying(ax, _TITLE, title, flow.reason)
-    boxes = list(_boxes(flow))
+    boxes = list(_boxes(flow, _MOST[0]))
     if not boxes:
         return saying(ax, _TITLE, title, "No number of the flow has a box in the diagram.")
     columns = [name for name in ("previous", "main", "main out", "other", "other out") if any(box.column == name for box in boxes)]
@@ -151,9 +153,13 @@ def prisma_flow_diagram(flow: PrismaFlow, *, ax: Axes | None = None, title: str 
     # Letters shrink where a column of a journal is too narrow for whole words.
     size = unit if wanted is None else min(chosen().size, unit * wanted / (least * unit))
     width = own if wanted is None else wanted / size
-    height = _best(boxes, columns, width).height * size
+    for most in _MOST:
+        boxes = list(_boxes(flow, most))
+        height = _best(boxes, columns, width).height * size
+        if height <= _TALLEST:
+            break
     limits = (least * unit if ax is None else own * unit, height if ax is not None else 1.0)
-    with page(ax, width=width * size, height=height, least=limits, title=title, notes=_notes(flow)) as sheet:
+    with page(ax, width=width * size, height=height, least=limits, title=title, notes=_notes(flow, most)) as sheet:
         s = sheet.size
         axes = sheet.panel(0.0, 0.0, sheet.width, sheet.height)
         axes.set_axis_off()
@@ -169,10 +175,10 @@ def _total(columns: int, width: float) -> float:
     return 2 * MARGIN + _BAR + _BESIDE + columns * width + (columns - 1) * _ACROSS
 
 
-def _notes(flow: PrismaFlow) -> list[str]:
+def _notes(flow: PrismaFlow, most: int) -> list[str]:
     notes = ["Flow of records, reports and studies through the review, by PRISMA 2020 (doi:10.1136/bmj.n71)."]
-    cut = max((len(names) for names in flow.lists.values()), default=0) - _MOST
-    return [*notes, f"Of each list the first {_MOST} entries have a line; the others are told together."] if cut > 0 else notes
+    cut = max((len(names) for names in flow.lists.values()), default=0) - most
+    return [*notes, f"Of each list the first {most} entries have a line; the others are told together."] if cut > 0 else notes
 
 
 def _n(number: int) -> str:
@@ -186,9 +192,10 @@ def _said(text: str, number: int, indent: float = 0.0) -> _Line:
 class _Texts:
     """The lines of boxes, from the numbers that are known."""
 
-    def __init__(self, flow: PrismaFlow) -> None:
+    def __init__(self, flow: PrismaFlow, most: int) -> None:
         self.numbers: Mapping[str, int] = flow.numbers
         self.lists = flow.lists
+        self.most = most
 
     def given(self, named: Mapping[str, str], indent: float = 0.0, *, zeros: bool = True) -> list[_Line]:
         """Key -> words as lines, of the numbers that are known."""
@@ -198,8 +205,8 @@ class _Texts:
     def names(self, key: str, indent: float) -> list[_Line]:
         """A list, name by name."""
         names = [(name, number) for name, number in self.lists.get(key, ()) if name]
-        lines = [_Line(f"{harmless(name)} {_n(number)}", indent, raw=True) for name, number in names[:_MOST]]
-        rest = names[_MOST:]
+        lines = [_Line(f"{harmless(name)} {_n(number)}", indent, raw=True) for name, number in names[: self.most]]
+        rest = names[self.most :]
         return [*lines, _said(f"{len(rest):,} more", sum(number for _, number in rest), indent)] if rest else lines
 
     def excluded(self, key: str) -> list[_Line]:
@@ -211,9 +218,9 @@ class _Texts:
         return [_Line(f"{head.text}:"), *reasons] if reasons else [head]
 
 
-def _boxes(flow: PrismaFlow) -> Iterator[_Box]:
+def _boxes(flow: PrismaFlow, most: int) -> Iterator[_Box]:
     """Every box that has a number."""
-    texts = _Texts(flow)
+    texts = _Texts(flow, most)
     has = flow.numbers.get
     updated = bool(has("previous_studies") or has("previous_reports"))
     new = "new " if updated else ""
