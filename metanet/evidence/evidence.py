@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -426,6 +427,11 @@ class Evidence:
         if place.is_file() or (place.is_dir() and any(place.iterdir())):
             raise ArgumentError(f"folder={shorten(str(folder))!r} is not an empty folder. Fix: name a new one.")
         return write_folder(place, self._content())
+
+    @property
+    def descriptor(self) -> dict[str, Any]:
+        """What ``datapackage.json`` says: title, contributors, licence, and whatever a review adds. A copy."""
+        return dict(json.loads(self._content()[DESCRIPTOR]))
 
     def _content(self) -> dict[str, bytes]:
         """The tables and their descriptor: file name -> content."""

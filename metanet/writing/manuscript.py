@@ -6,7 +6,6 @@ brackets, so that nothing that was not done is claimed.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ from metanet.base.results import Method, Result, records
 from metanet.base.untrusted import NO_MATH, counted, html_text, linked, listing, visible
 from metanet.evidence.bias.result import RiskOfBias
 from metanet.evidence.evidence import Evidence
-from metanet.evidence.folders import DESCRIPTOR
 from metanet.evidence.rates import ALL_STUDIES
 from metanet.evidence.search.flow import PrismaFlow, prisma_flow
 from metanet.evidence.sources import Tables, evidence_of
@@ -469,7 +467,7 @@ def manuscript(
     names = {str(row["study_id"]): str(row["study"]) for frame in rates.values() for row in records(frame[["study_id", "study"]])}
     entries = [{**row, "study": names[row["study_id"]]} for row in records(evidence.studies) if row["study_id"] in keys]
     entries.sort(key=lambda row: (natural(str(row.get("first_author") or row["study_id"])), str(row.get("year") or "")))
-    descriptor = json.loads(evidence._content()[DESCRIPTOR])
+    descriptor = evidence.descriptor
     stamp = {
         "outcomes": list(chosen),
         "overlap": overlap,
