@@ -6,12 +6,12 @@ import csv
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
 
-from metanet.base.errors import MetanetError, shorten
+from metanet.base.errors import ArgumentError, MetanetError, shorten
 from metanet.base.untrusted import harmless_cell, visible
 
 
@@ -44,6 +44,34 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
     for row in rows:
         writer.writerow(["" if value is None else harmless_cell(value) for value in row])
     write_text(path, out.getvalue())
+
+
+@contextmanager
+def locked(place: Path, refusal: str, seconds: float = 0.0) -> Iterator[None]:
+    """Hold the lock of a folder; who does not get it within so many seconds is refused.
+
+    The system frees it when its holder ends, however it ends. Where a file system has no locks, nothing is kept apart.
+
+    Raises
+    ------
+    ArgumentError
+        `refusal`, where another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(place, timeout=seconds, mode=0o644)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ArgumentError(refusal) from None
+    except (NotImplementedError, OSError) as error:
+        # A file system without locks; one without room or rights says so when something is written.
+        if isinstance(error, PermissionError):
+            raise
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_folder(place: Path, content: Mapping[str, bytes]) -> Path:

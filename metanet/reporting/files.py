@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,34 @@ def replace_folder(staged: Path, target: Path) -> None:
     os.replace(staged, target)
     if old.exists():
         shutil.rmtree(old)
+
+
+def keep_foreign(target: Path, staged: Path, names: Sequence[str]) -> list[str]:
+    """Copy a reader's own files from a report into the folder that replaces it; one whose name is taken gets another.
+
+    Parameters
+    ----------
+    target, staged
+        The folder of the report, and the one that takes its place.
+    names
+        Files of `target` that are a reader's.
+
+    Returns
+    -------
+    list of str
+        Their names in `staged`.
+    """
+    kept = []
+    for name in names:
+        place, number = staged / name, 1
+        while place.exists():
+            extra = " (edited)" if number == 1 else f" (edited {number})"
+            place = (staged / name).with_name(f"{Path(name).stem}{extra}{Path(name).suffix}")
+            number += 1
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(target / name, place)
+        kept.append(place.relative_to(staged).as_posix())
+    return kept
 
 
 def analyses_folder() -> Path:

@@ -23,7 +23,7 @@ from metanet.base.progress import interactive
 from metanet.base.untrusted import visible
 from metanet.evidence import Evidence, folders, load_evidence
 from metanet.evidence.sources import Tables, evidence_of
-from metanet.reporting.files import replace_folder, slug
+from metanet.reporting.files import keep_foreign, replace_folder, slug
 from metanet.reporting.index.index import write_index
 from metanet.reporting.plan.jobs import Job, Outcome
 from metanet.reporting.plan.numbers_first import write_numbers
@@ -215,35 +215,43 @@ def report(
         # The files of reports that were there already stay there.
         raise ArgumentError("supplement needs a local folder. Fix: give a local folder as out, and copy it afterwards.")
     with_r = programs() if check_with_r else None
-    # The kernels read what the run was planned from, wherever they run.
-    given = _on_disk(data, out)
-    data = None if isinstance(data, Evidence) and given is None else folder_of(given)
-    with folders.fixed(data):
-        evidence = load_evidence(data)
-    todo = planned(evidence, outcome, modality, data=data, parameters=parameters, analyses=analyses, plan=plan)
-    if with_r is not None:
-        todo = [replace(job, check_with_r=with_r) for job in todo]
-    with _telling(out), working_folder(out) as (to, remote), folders.fixed(data):
+    table = _table(data, out)
+
+    def plan_of(given: str | Path | None) -> tuple[str | None, Evidence, list[Job]]:
+        # The kernels read what the run was planned from, wherever they run.
+        folder = None if isinstance(data, Evidence) and given is None else folder_of(given)
+        with folders.fixed(folder):
+            evidence = load_evidence(folder)
+        todo = planned(evidence, outcome, modality, data=folder, parameters=parameters, analyses=analyses, plan=plan)
+        return folder, evidence, todo if with_r is None else [replace(job, check_with_r=with_r) for job in todo]
+
+    # What is wrong with a plan is said before anything is written, as far as its tables are on disk.
+    made_of = plan_of(_folder_given(data)) if table is None else None
+    with _telling(out), working_folder(out) as (to, remote):
         if to.exists() and not to.is_dir():
             raise ArgumentError(f"out={shorten(str(out))!r} is a file, not a folder.")
-        to.mkdir(parents=True, exist_ok=True)
-        if numbers:
-            write_numbers(to / "pooled.csv", todo, evidence)
-        made = run_jobs(
-            todo,
-            to,
-            workers,
-            formats=formats,
-            force=force,
-            engine=engine,
-            scheduler=scheduler,
-            limits=limits,
-            progress=interactive() if progress is None else progress,
-            after=None if remote is None else remote.push,
-        )
-        index = write_index(to, evidence)
-        if supplement:
-            write_supplement(to, evidence)
+        # Everything that is written below is written under the lock of the folder.
+        with journals.opened(to) as journal:
+            folder, evidence, todo = made_of or plan_of(_written(table, to))
+            with folders.fixed(folder):
+                if numbers:
+                    write_numbers(to / "pooled.csv", todo, evidence)
+                made = run_jobs(
+                    todo,
+                    to,
+                    workers,
+                    formats=formats,
+                    force=force,
+                    engine=engine,
+                    scheduler=scheduler,
+                    limits=limits,
+                    progress=interactive() if progress is None else progress,
+                    after=None if remote is None else remote.push,
+                    journal=journal,
+                )
+                index = write_index(to, evidence)
+                if supplement:
+                    write_supplement(to, evidence)
         if remote is None:
             return Batch(to, index, tuple(made))
         remote.finish()
@@ -298,13 +306,20 @@ def planned(
     return jobs_of(entries, evidence, folder)
 
 
-def _on_disk(data: Tables | None, out: str | Path) -> str | Path | None:
-    """The folder of the evidence; tables that are not in one are written beside the reports."""
+def _folder_given(data: Tables | None) -> str | Path | None:
+    """The folder of tables that are in one."""
+    if isinstance(data, Evidence):
+        return None if folders.is_curated(data.path) else data.path
+    return None if data is None else Path(data)  # type: ignore[arg-type]
+
+
+def _table(data: Tables | None, out: str | Path) -> Evidence | None:
+    """Tables that are not in a folder, which are written beside the reports; None for a folder."""
     if data is None or (isinstance(data, (str, os.PathLike)) and not Path(data).expanduser().is_file()):
-        return None if data is None else Path(data)
+        return None
     evidence = evidence_of(data, "data")
     if not evidence.is_read:
-        return None if folders.is_curated(evidence.path) else evidence.path
+        return None
     if any("events_control" in evidence.rates(name).columns for name in evidence.outcome_names):
         raise ArgumentError(
             "data has a control group, and reports pool the rates of one group. Fix: mn.pool(data) compares the groups; leave "
@@ -312,9 +327,14 @@ def _on_disk(data: Tables | None, out: str | Path) -> str | Path | None:
         )
     if is_remote(out):
         raise ArgumentError("data is no folder, and out is remote. Fix: write the evidence with evidence.save(folder) and give that.")
-    place = Path(out) / EVIDENCE
-    place.parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(dir=place.parent, prefix=journals.STAGED))
+    return evidence
+
+
+def _written(evidence: Evidence | None, out: Path) -> Path:
+    """The folder of tables that were read from one table, beside the reports."""
+    assert evidence is not None  # a folder was planned before
+    place = out / EVIDENCE
+    staged = Path(tempfile.mkdtemp(dir=out, prefix=journals.STAGED))
     try:
         replace_folder(evidence.save(staged), place)
     finally:
@@ -358,13 +378,18 @@ def run_jobs(
     limits: Limits | None = None,
     progress: bool = False,
     after: Callable[[Outcome], None] | None = None,
+    journal: journals.Journal | None = None,
 ) -> list[Outcome]:
-    """Make the missing reports in parallel: other processes do the work, threads wait for them."""
-    out.mkdir(parents=True, exist_ok=True)
-    with journals.opened(out) as journal:
-        start = partial(_maker, engine, scheduler, tuple(formats), limits or Limits(), workers)
-        made = _run(jobs, out.resolve(), journal, workers, start, formats, force, progress, after)
-        journal.compact()
+    """Make the missing reports in parallel: other processes do the work, threads wait for them. `journal` is that of `out`, locked."""
+    if journal is None:
+        with journals.opened(out) as own:
+            return run_jobs(
+                jobs, out, workers, formats=formats, force=force, engine=engine, scheduler=scheduler, limits=limits,
+                progress=progress, after=after, journal=own,
+            )  # fmt: skip
+    start = partial(_maker, engine, scheduler, tuple(formats), limits or Limits(), workers)
+    made = _run(jobs, out.resolve(), journal, workers, start, formats, force, progress, after)
+    journal.compact()
     return made
 
 
@@ -449,8 +474,9 @@ def run_job(job: Job, key: str, out: Path, journal: journals.Journal, hands: Mak
         if stop.is_set():
             return Outcome(job, None, "stopped", time.monotonic() - start)
         with _JOURNAL:
+            theirs = keep_foreign(out / job.folder, staged, journal.foreign(job.folder))
             replace_folder(staged, out / job.folder)
-            journal.made(job, key, error)
+            journal.made(job, key, error, theirs)
         numbers = read_numbers(out / job.folder)
     except Exception as fault:
         # A full disk, a folder without rights: the other reports go on.

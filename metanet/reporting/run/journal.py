@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
@@ -20,7 +20,7 @@ import metanet
 from metanet._version import __version__
 from metanet.base.errors import ArgumentError, shorten
 from metanet.base.untrusted import visible
-from metanet.base.whole_files import write_text
+from metanet.base.whole_files import locked, write_text
 from metanet.reporting.files import is_report
 from metanet.reporting.plan.jobs import Job
 
@@ -38,10 +38,15 @@ _PACKAGES = (
     "ipython", "great-tables", "python-docx", "typst",
 )  # fmt: skip
 
+#: Documents of a report that people edit.
+_EDITED = (".docx", ".ipynb")
+#: What the files of reports are.
+_MADE = (*_EDITED, ".html", ".pdf", ".svg", ".png", ".json", ".csv", ".R")
 #: Files of this package that make a report.
 _SOURCES = {".py", ".css", ".js", ".typ", ".R"}
 
-Files = dict[str, tuple[int, int, str]]
+File = tuple[int, int, str, int]
+Files = dict[str, File]
 
 
 @cache
@@ -56,6 +61,10 @@ def versions_digest() -> str:
         digest.update(path.relative_to(root).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _digest_now(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @cache
@@ -79,16 +88,16 @@ def key_of(job: Job, rows: str, formats: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def files_of(folder: Path) -> Files:
-    """Size, time and SHA-256 of every file of a report."""
-    found: Files = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            stat = path.stat()
-            found[path.relative_to(folder).as_posix()] = (
-                stat.st_size, stat.st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest(),
-            )  # fmt: skip
-    return found
+def file_of(path: Path) -> File:
+    """Size, time, SHA-256 and time of the last change of a file: the last one moves with every change, whatever `cp -p` says."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest(), stat.st_ctime_ns
+
+
+def files_of(folder: Path, but: Collection[str] = ()) -> Files:
+    """Every file of a report, except those that are a reader's own."""
+    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: file_of(path) for name, path in found.items() if name not in but}
 
 
 class Journal:
@@ -113,26 +122,50 @@ class Journal:
         return self._intact(self.out / job.folder, entry)
 
     def _intact(self, folder: Path, entry: dict[str, Any]) -> bool:
+        """Whether every file has the bytes that it was made with. A file is read anew unless nothing about it has moved."""
         try:
             files = entry["files"]
-            here = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-            if here != set(files) or not files:
+            if not files:
                 return False
-            for name, (size, changed, digest) in files.items():
+            for name, (size, changed, digest, *rest) in list(files.items()):
                 path = folder / name
                 stat = path.stat()
                 if stat.st_size != size:
                     return False
-                # An untouched file need not be read.
-                if stat.st_mtime_ns != changed and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+                if stat.st_mtime_ns == changed and rest == [stat.st_ctime_ns]:
+                    continue
+                now = file_of(path)
+                if now[2] != digest:
                     return False
+                files[name] = list(now)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return False
         return True
 
-    def made(self, job: Job, key: str, error: str | None) -> None:
-        """Record a report that is in place."""
-        entry = {"folder": job.folder, "key": key, "error": error, "files": files_of(self.out / job.folder)}
+    def foreign(self, folder: str) -> list[str]:
+        """Files in the folder of a report that no run made, and documents of a run that somebody has edited since."""
+        place, entry = self.out / folder, self._lines.get(folder, {})
+        known = entry.get("files")
+        if not place.is_dir():
+            return []
+        if not isinstance(known, dict):
+            # The journal is gone or knows nothing of it: what no report is made of is somebody's.
+            others = (path for path in sorted(place.rglob("*")) if path.is_file() and path.suffix not in _MADE)
+            return [path.relative_to(place).as_posix() for path in others]
+        found = []
+        for path in sorted(place.rglob("*")):
+            name = path.relative_to(place).as_posix()
+            if not path.is_file() or path.is_symlink():
+                continue
+            ours = known.get(name)
+            edited = path.suffix in _EDITED and isinstance(ours, list | tuple) and len(ours) > 2 and _digest_now(path) != ours[2]
+            if ours is None or (edited and path.stat().st_size):
+                found.append(name)
+        return found
+
+    def made(self, job: Job, key: str, error: str | None, theirs: Collection[str] = ()) -> None:
+        """Record a report that is in place; `theirs` are the files of a reader in its folder."""
+        entry = {"folder": job.folder, "key": key, "error": error, "files": files_of(self.out / job.folder, theirs)}
         self._lines[job.folder] = entry
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=True) + "\n")
@@ -170,27 +203,9 @@ def opened(out: Path) -> Iterator[Journal]:
                 f"{shorten(visible(place))} is a link to another place. Fix: remove it, or choose another folder as out."
             )
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("a") as lock:
-        if not _lock(lock.fileno()):
-            raise ArgumentError(f"out={shorten(str(out))!r} is in use by another run. Fix: wait for it, or choose another folder.")
+    with locked(home / "lock", f"out={shorten(str(out))!r} is in use by another run. Fix: wait for it, or choose another folder."):
         recover(out)
         yield Journal(out)
-
-
-def _lock(number: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:
-        # Windows: two runs into one folder are not kept apart.
-        return True
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        # A file system without locks.
-        return True
-    return True
 
 
 def recover(out: Path) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from metanet.base.errors import ArgumentError, shorten
+from metanet.base.errors import ArgumentError, ReportError, shorten
 from metanet.base.extras import install
 from metanet.reporting.plan.jobs import Outcome
 from metanet.reporting.run.journal import HOME
@@ -21,6 +23,10 @@ _ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 #: What the list of reports and the journal need of reports that are there already.
 _SMALL = ("about.json", "numbers.json")
 _JOURNAL = f"{HOME}/journal.jsonl"
+#: The marks of the objects that runs sent, and where stores say what changes with every write.
+_SENT = f"{HOME}/sent.json"
+_TRIED = f"{HOME}/tried"
+_MARKS = ("ETag", "etag", "md5Hash", "content_md5", "crc32c", "LastModified", "last_modified", "updated", "mtime", "created")
 
 
 def is_remote(out: str | Path) -> bool:
@@ -38,9 +44,9 @@ def local_path(out: str | Path) -> Path:
 class Remote:
     """A remote folder of reports, and the local folder that represents it during a run.
 
-    The journal is copied first; a report is complete once the remote journal lists it and its files have their sizes. A
-    report goes over file by file and then into the journal there, so that a run that was killed leaves no report that counts and is
-    not whole.
+    The journal is copied first; a report is complete once the remote journal lists it and its files are those that a run sent: the
+    store's own mark of an object (ETag, checksum, time) says so, and where it has moved the bytes are read. A report goes over file by
+    file and then into the journal there, so that a run that was killed leaves no report that counts and is not whole.
     """
 
     def __init__(self, address: str, folder: Path) -> None:
@@ -59,16 +65,62 @@ class Remote:
             ) from None
         self._root = str(root).rstrip("/")
         self._sizes: dict[str, int] = {}
+        #: Name -> what the store says of an object now, and what it said of those that a run sent.
+        self._marks: dict[str, str] = {}
+        self._sent: dict[str, str] = {}
+        #: Folder of a report -> the files that the journal knows.
+        self._known: dict[str, set[str]] = {}
 
     def pull(self) -> None:
         """Copy the journal and the small files, and create placeholders for the others."""
+        self._try()
         with contextlib.suppress(FileNotFoundError):
             found = self._fs.find(self._root, detail=True)
-            self._sizes = {name[len(self._root) + 1 :]: int(about["size"] or 0) for name, about in found.items()}
+            self._note(found)
+        self._sent = self._marks_sent()
         wanted = [name for name in self._sizes if name == _JOURNAL or Path(name).name in _SMALL]
         for name in wanted:
             self._bring(name)
         self._stand_in()
+
+    def _try(self) -> None:
+        """Find out whether the store can be written before the first report is made."""
+        try:
+            self._fs.pipe_file(f"{self._root}/{_TRIED}", b"")
+        # Every store raises what it likes: no bucket, no rights, no connection.
+        except Exception as fault:
+            raise ReportError(
+                f"out={shorten(self.address)!r} cannot be written ({shorten(str(fault) or type(fault).__name__, 120)}). Fix: create "
+                "the bucket, and check the rights."
+            ) from None
+
+    def _note(self, found: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take down sizes and marks of objects."""
+        for name, about in found.items():
+            short = name[len(self._root) + 1 :]
+            self._sizes[short] = int(about["size"] or 0)
+            self._marks[short] = next((str(about[key]) for key in _MARKS if about.get(key)), "")
+
+    def _marks_sent(self) -> dict[str, str]:
+        """The marks of the objects that runs sent."""
+        if _SENT not in self._sizes:
+            return {}
+        try:
+            found = json.loads(self._fs.cat_file(f"{self._root}/{_SENT}"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return {str(name): str(mark) for name, mark in found.items()} if isinstance(found, dict) else {}
+
+    def _is_sent(self, name: str, about: Sequence[Any]) -> bool:
+        """Whether an object is the one that a run sent; it is read where its mark does not say so."""
+        if self._sizes[name] != about[0]:
+            return False
+        if self._marks.get(name) and self._marks[name] == self._sent.get(name):
+            return True
+        same = bool(hashlib.sha256(self._fs.cat_file(f"{self._root}/{name}")).hexdigest() == about[2])
+        if same:
+            self._sent[name] = self._marks.get(name, "")
+        return same
 
     def _bring(self, name: str) -> None:
         place = self._place(name)
@@ -82,29 +134,33 @@ class Remote:
         return place
 
     def _stand_in(self) -> None:
-        """Reports of the journal whose files are all there with their sizes get files of that size here, with the times that the
-        journal knows: it then takes them for what they are, and no bytes travel."""
+        """Reports of the journal whose files are all there as they were sent get files of that size here, with the times that the
+        journal then knows: it takes them for what they are, and no bytes travel."""
+        journal, lines = self.folder / _JOURNAL, []
         with contextlib.suppress(OSError):
-            for line in (self.folder / _JOURNAL).read_text(encoding="utf-8").splitlines():
-                with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            for line in journal.read_text(encoding="utf-8").splitlines():
+                with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, IndexError):
                     entry = json.loads(line)
-                    self._one(entry["folder"], entry["files"])
+                    self._known[str(entry["folder"])] = {str(name) for name in entry["files"]}
+                    self._one(entry)
+                    lines.append(json.dumps(entry, ensure_ascii=True))
+        if lines:
+            journal.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
-    def _one(self, folder: str, files: dict[str, Any]) -> None:
-        import os
-
-        theirs = {name for name in self._sizes if name.startswith(f"{folder}/")}
-        if theirs != {f"{folder}/{name}" for name in files}:
+    def _one(self, entry: dict[str, Any]) -> None:
+        folder, files = entry["folder"], entry["files"]
+        if any(f"{folder}/{name}" not in self._sizes for name in files):
             return
-        if any(self._sizes[f"{folder}/{name}"] != about[0] for name, about in files.items()):
+        if not all(self._is_sent(f"{folder}/{name}", about) for name, about in files.items()):
             return
-        for name, (size, changed, _) in files.items():
+        for name, (size, changed, digest, *_) in files.items():
             place = self._place(f"{folder}/{name}")
             place.parent.mkdir(parents=True, exist_ok=True)
             if not place.exists():
                 with place.open("wb") as file:
                     file.truncate(size)
             os.utime(place, ns=(changed, changed))
+            files[name] = [size, changed, digest, place.stat().st_ctime_ns]
 
     def push(self, outcome: Outcome) -> None:
         """Send a finished report, and then the journal."""
@@ -114,11 +170,16 @@ class Remote:
         here = {path.relative_to(self.folder).as_posix() for path in (self.folder / folder).rglob("*") if path.is_file()}
         for name in sorted(here):
             self._fs.pipe_file(f"{self._root}/{name}", (self.folder / name).read_bytes())
-        for name in sorted(name for name in self._sizes if name.startswith(f"{folder}/")):
-            if name not in here:
+        # What a run sent before and no longer makes; a reader's own file stays.
+        for name in sorted(f"{folder}/{name}" for name in self._known.get(folder, ())):
+            if name in self._sizes and name not in here:
                 self._fs.rm_file(f"{self._root}/{name}")
-                del self._sizes[name]
-        self._sizes |= {name: (self.folder / name).stat().st_size for name in here}
+                self._sizes.pop(name)
+        self._known[folder] = {name[len(folder) + 1 :] for name in here}
+        self._fs.invalidate_cache()
+        self._note(self._fs.find(f"{self._root}/{folder}", detail=True))
+        self._sent |= {name: self._marks.get(name, "") for name in here}
+        self._fs.pipe_file(f"{self._root}/{_SENT}", json.dumps(self._sent, sort_keys=True).encode())
         self._send(_JOURNAL)
 
     def finish(self) -> None:

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from time import sleep
 
+import pandas as pd
 import pytest
 
 import metanet as mn
@@ -128,10 +129,56 @@ def test_a_file_that_is_not_what_it_was_is_made_again(calm):
     jobs, out, before = calm
     (out / "x/n1/numbers.csv").write_text("spoilt")
     (out / "x/n2/report.html").unlink()
-    (out / "x/n3/stray.txt").write_text("not ours")
     os.utime(out / "x/n4/forest.svg", ns=(1, 1))
-    assert [one.kept for one in run_jobs(jobs, out, 2)] == [False, False, False, True]
+    assert [one.kept for one in run_jobs(jobs, out, 2)] == [False, False, True, True]
     assert bytes_of(out) == before
+
+
+def test_changed_numbers_with_their_old_size_and_time_are_made_again(calm):
+    """As `cp -p` or rsync put them there: bytes decide, not times."""
+    jobs, out, before = calm
+    assert all(one.kept for one in run_jobs(jobs, out, 2))
+    place = out / "x/n1/numbers.json"
+    stat = place.stat()
+    other = place.with_name("other")
+    other.write_bytes(place.read_bytes().replace(b"0", b"1", 1))
+    os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    other.replace(place)
+    now = place.stat()
+    assert (now.st_size, now.st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+    assert [one.kept for one in run_jobs(jobs, out, 2)] == [False, True, True, True]
+    assert bytes_of(out) == before
+
+
+def test_a_reader_s_own_file_stays_in_the_folder_of_a_report(calm):
+    jobs, out, before = calm
+    (out / "x/n1/notes.txt").write_text("what I thought of it")
+    (out / "x/n1/mine").mkdir()
+    (out / "x/n1/mine/figure.svg").write_text("<svg/>")
+    (out / "x/n2/report.ipynb").write_text("edited")
+    assert [one.kept for one in run_jobs(jobs, out, 2)] == [True, False, True, True]
+    made = run_jobs(jobs, out, 2, force=True)
+    assert not any(one.error for one in made)
+    theirs = {"x/n1/notes.txt", "x/n1/mine/figure.svg", "x/n2/report (edited).ipynb"}
+    now = bytes_of(out)
+    assert {name for name in now if name not in before} == theirs
+    assert {name: digest for name, digest in now.items() if name not in theirs} == before
+    assert (out / "x/n2/report (edited).ipynb").read_text() == "edited"
+    # A journal that is gone knows nothing, and what is plainly not ours stays.
+    (out / journals.HOME / "journal.jsonl").unlink()
+    run_jobs(jobs, out, 2)
+    assert (out / "x/n1/notes.txt").read_text() == "what I thought of it"
+
+
+def test_a_run_that_is_refused_writes_nothing(tmp_path):
+    out = tmp_path / "out"
+    data = pd.DataFrame({"study": ["A", "B"], "events": [1, 2], "total": [10, 20]})
+    with journals.opened(out), pytest.raises(mn.ArgumentError, match="in use by another run"):
+        report(data=data, out=out, numbers=True, supplement=True)
+    assert [path.name for path in out.iterdir()] == [journals.HOME]
+    with journals.opened(out), pytest.raises(mn.ArgumentError, match="in use by another run"):
+        report("hepatotoxicity", "TACE", out=out, numbers=True, supplement=True)
+    assert [path.name for path in out.iterdir()] == [journals.HOME]
 
 
 def test_a_journal_with_half_a_line_or_nonsense_loses_that_report_alone(calm):

@@ -66,3 +66,32 @@ def test_a_name_in_a_store_that_leads_out_is_refused(store):
     store.store["/bucket/reports/../../x/about.json"] = store.store["/bucket/reports/a/about.json"]
     with pytest.raises(mn.ArgumentError, match="points outside its folder"):
         report("hepatotoxicity", "TACE", out="memory://bucket/reports")
+
+
+def test_an_object_of_equal_size_that_somebody_wrote_is_made_again(store):
+    assert report("hepatotoxicity", "TACE", out="memory://bucket/reports").ok
+    name = "/bucket/reports/hepatotoxicity/TACE/numbers.json"
+    before = store.cat_file(name)
+    store.pipe_file(name, before.replace(b"1", b"2", 1))
+    assert report("hepatotoxicity", "TACE", out="memory://bucket/reports").kept == 0
+    assert store.cat_file(name) == before
+    # Written again with the same bytes, as a copy of the store does: nothing is made.
+    store.pipe_file(name, before)
+    assert report("hepatotoxicity", "TACE", out="memory://bucket/reports").kept == 1
+
+
+def test_a_reader_s_own_object_stays(store):
+    assert report("hepatotoxicity", "TACE", out="memory://bucket/reports").ok
+    store.pipe_file("/bucket/reports/hepatotoxicity/TACE/notes.txt", b"mine")
+    assert report("hepatotoxicity", "TACE", out="memory://bucket/reports", force=True).ok
+    assert store.cat_file("/bucket/reports/hepatotoxicity/TACE/notes.txt") == b"mine"
+
+
+def test_a_store_that_cannot_be_written_is_found_before_a_report_is_made(store, monkeypatch):
+    def refuse(*arguments, **options):
+        raise FileNotFoundError("The specified bucket does not exist")
+
+    monkeypatch.setattr(type(store), "pipe_file", refuse)
+    monkeypatch.setattr("metanet.reporting.run.batch.run_job", lambda *arguments: pytest.fail("a report was made"))
+    with pytest.raises(mn.ReportError, match=r"cannot be written .*bucket does not exist"):
+        report("hepatotoxicity", "TACE", out="memory://bucket/reports")
