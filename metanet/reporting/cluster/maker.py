@@ -6,19 +6,20 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 import zipfile
+from asyncio import CancelledError
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from metanet.base.errors import MetanetError, ReportError, shorten
 from metanet.base.extras import install
+from metanet.base.temporary import temporary_folder
 from metanet.reporting.cluster.worker import make_remote, place_of, unpack
 from metanet.reporting.plan.jobs import Job
 from metanet.reporting.run.journal import versions_digest
-from metanet.reporting.run.makers import Limits, Maker
+from metanet.reporting.run.makers import Limits, Maker, RunEndedError
 from metanet.reporting.run.run import failure_page, one_line
 
 _PATIENCE = "30s"
@@ -50,14 +51,14 @@ def connected(scheduler: str, workers: int | None = None) -> Iterator[Any]:
     with ExitStack() as held:
         address = scheduler
         if scheduler == "local":
-            folder = held.enter_context(tempfile.TemporaryDirectory(prefix="metanet-dask-"))
+            folder = held.enter_context(temporary_folder("dask"))
             # Workers are processes of one thread each; reports fork from a process of their own.
             cluster = held.enter_context(
                 distributed.LocalCluster(
                     n_workers=workers or os.cpu_count() or 1,
                     threads_per_worker=1,
                     dashboard_address=None,
-                    local_directory=folder,
+                    local_directory=str(folder),
                     host="127.0.0.1",
                     memory_limit=0,
                 )
@@ -93,6 +94,7 @@ class ClusterMaker(Maker):
     def __init__(self, formats: Sequence[str], limits: Limits, *, scheduler: str, jobs: Sequence[Job], workers: int) -> None:
         super().__init__(formats, limits)
         self._client = self._held.enter_context(connected(scheduler, workers))
+        self._address = scheduler
         bundle = _bundle(jobs)
         self._bundle = self._client.scatter(bundle, broadcast=False, hash=True)
 
@@ -104,7 +106,7 @@ class ClusterMaker(Maker):
     def make(self, job: Job, staged: Path, log: Path, shown: Mapping[str, str] | None = None) -> str | None:
         from distributed import KilledWorker
 
-        content = {**job.to_dict(), "notebook": job.notebook.name}
+        content = {**job.to_dict(), "notebook": _place_of_notebook(job.notebook)}
         name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         future = self._client.submit(
             make_remote, self._bundle, content, self.formats, self.limits.seconds, self.limits.megabytes, versions_digest(),
@@ -116,17 +118,36 @@ class ClusterMaker(Maker):
             error = f"DeadKernelError: Its worker was lost {RETRIES + 1} times."
         except MetanetError as fault:
             # Every report would end so.
-            raise ReportError(str(fault)) from None
-        except Exception as fault:
+            raise RunEndedError(str(fault)) from None
+        except (Exception, CancelledError) as fault:
+            if not self._answers():
+                raise RunEndedError(
+                    f"The scheduler {shorten(self._address)} is gone. Finished reports are kept. Fix: start it, and run again: "
+                    "the run goes on from there."
+                ) from None
             error = one_line(fault)
         else:
             log.write_text(said, encoding="utf-8")
             unpack(archive, staged)
             return error  # type: ignore[no-any-return]
         finally:
-            future.release()
+            with suppress(Exception):
+                future.release()
         failure_page(job, staged, error, "")
         return error
+
+    def _answers(self) -> bool:
+        """Whether the scheduler still answers."""
+        try:
+            self._client.sync(self._client.scheduler.identity, callback_timeout=10)
+        except (Exception, CancelledError):
+            return False
+        return True
+
+
+def _place_of_notebook(notebook: Path) -> str:
+    """Where a notebook is in the bundle: its content says which it is, since two may have one name."""
+    return f"{hashlib.sha256(notebook.read_bytes()).hexdigest()[:16]}/{notebook.name}"
 
 
 def _bundle(jobs: Sequence[Job]) -> bytes:
@@ -137,7 +158,8 @@ def _bundle(jobs: Sequence[Job]) -> bytes:
     data = next(iter(folders), None)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        files = {f"notebooks/{job.notebook.name}": job.notebook for job in jobs}
+        notebooks = {job.notebook for job in jobs}
+        files = {f"notebooks/{_place_of_notebook(notebook)}": notebook for notebook in notebooks}
         if data is not None:
             files |= {f"data/{place_of(data)}/{path.name}": path for path in sorted(Path(data).iterdir()) if path.is_file()}
         for name, path in sorted(files.items()):

@@ -10,18 +10,25 @@ import shutil
 import tempfile
 import threading
 import zipfile
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from metanet.base.errors import ReportError
+from metanet.base.temporary import TemporaryFolder
 from metanet.evidence.folders import fixed
 from metanet.reporting.plan.jobs import Job
 from metanet.reporting.run.journal import versions_digest
 from metanet.reporting.run.makers import Limits, Maker, maker
 
 _LOCK = threading.Lock()
-_MAKERS: dict[tuple[Any, ...], Maker] = {}
-_HOME: list[Path] = []
+#: Warm parents by what they hold, the last used last, and how many reports each is making; so many are kept.
+_MAKERS: OrderedDict[tuple[Any, ...], Maker] = OrderedDict()
+_BUSY: Counter[tuple[Any, ...]] = Counter()
+_MOST = 2
+_HOME: list[TemporaryFolder] = []
 
 
 def make_remote(
@@ -62,15 +69,13 @@ def make_remote(
     tables = None if data is None else str(place / "data" / place_of(data))
     if tables is not None:
         parameters["data"] = tables
-    made = Job(
-        place / "notebooks" / here.notebook.name, parameters, here.title, here.folder, here.identity, here.subset, here.check_with_r
-    )
+    made = Job(place / "notebooks" / here.notebook, parameters, here.title, here.folder, here.identity, here.subset, here.check_with_r)
     staged = Path(tempfile.mkdtemp(dir=place.parent, prefix="report-"))
     log = staged.with_suffix(".log")
     try:
         shown = {} if tables is None else {tables: str(data)}
-        with fixed(tables):
-            error = _maker(formats, seconds, megabytes, tables).make(made, staged, log, shown)
+        with fixed(tables), _maker(formats, seconds, megabytes, tables) as hands:
+            error = hands.make(made, staged, log, shown)
         return packed(staged), error, log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     finally:
         shutil.rmtree(staged, ignore_errors=True)
@@ -82,23 +87,52 @@ def place_of(data: str) -> str:
     return "/".join(part for part in Path(data).parts[-2:] if part != Path(data).anchor)
 
 
-def _maker(formats: tuple[str, ...], seconds: float | None, megabytes: int | None, data: str | None) -> Maker:
-    """The warm parent of this worker; it is kept for the next report."""
+@contextmanager
+def _maker(formats: tuple[str, ...], seconds: float | None, megabytes: int | None, data: str | None) -> Iterator[Maker]:
+    """The warm parent of this worker; it is kept for the next report, and ended where others were used since."""
     key = (formats, seconds, megabytes, data)
     with _LOCK:
         if key not in _MAKERS:
             _MAKERS[key] = maker(None, formats, Limits(seconds, megabytes), several=True, data=[data or ""])
-            atexit.register(_MAKERS[key].stop)
-        return _MAKERS[key]
+        _MAKERS.move_to_end(key)
+        _BUSY[key] += 1
+        for old in [each for each in _MAKERS if not _BUSY[each]][: max(0, len(_MAKERS) - _MOST)]:
+            _MAKERS.pop(old).stop()
+            if old[3] is not None:
+                shutil.rmtree(_bundle_of(old[3]), ignore_errors=True)
+        chosen = _MAKERS[key]
+    try:
+        yield chosen
+    finally:
+        with _LOCK:
+            _BUSY[key] -= 1
+
+
+@atexit.register
+def _end() -> None:
+    """End what this worker keeps."""
+    while _MAKERS:
+        _MAKERS.popitem()[1].stop()
+    while _HOME:
+        _HOME.pop().close()
+
+
+def _home() -> Path:
+    """The folder of this worker."""
+    if not _HOME:
+        _HOME.append(TemporaryFolder("worker"))
+    return _HOME[0].path
+
+
+def _bundle_of(tables: str) -> Path:
+    """The folder of the bundle that has these tables."""
+    return _home() / Path(tables).relative_to(_home()).parts[0]
 
 
 def _unpacked(bundle: bytes) -> Path:
     """The folder of a bundle on this worker; each is unpacked once."""
     with _LOCK:
-        if not _HOME:
-            _HOME.append(Path(tempfile.mkdtemp(prefix="metanet-worker-")))
-            atexit.register(shutil.rmtree, _HOME[0], ignore_errors=True)
-        place = _HOME[0] / hashlib.sha256(bundle).hexdigest()[:16]
+        place = _home() / hashlib.sha256(bundle).hexdigest()[:16]
         if not place.is_dir():
             partial = place.with_suffix(f".{os.getpid()}")
             unpack(bundle, partial)

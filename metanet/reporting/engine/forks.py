@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,8 +16,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import metanet
 from metanet.base.errors import ReportError
+from metanet.base.temporary import TemporaryFolder
 from metanet.evidence.folders import VARIABLE
+
+#: The parent, from wherever this package was loaded.
+_START = "import sys; sys.path.append(sys.argv.pop(1)); from metanet.reporting.engine.parent import main; main()"
+_ROOT = Path(metanet.__file__).resolve().parent.parent
 
 
 def available() -> bool:
@@ -43,8 +48,8 @@ class Forks:
 
     def __init__(self, rehearsed: bool = False, held: Sequence[str] = ()) -> None:
         self._arguments = ["rehearsed" if rehearsed else "plain", *held]
-        # Only this user can enter the folder.
-        self._folder = Path(tempfile.mkdtemp(prefix="metanet-", dir=short_folder()))
+        self._held = TemporaryFolder("", short_folder())
+        self._folder = self._held.path
         self._parent = self._start()
 
     def __enter__(self) -> Forks:
@@ -70,7 +75,7 @@ class Forks:
             self._parent.wait()
         if self._parent.stdout is not None:
             self._parent.stdout.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._held.close()
 
     def _start(self) -> subprocess.Popen[str]:
         # The backend of figures has to be chosen before Matplotlib is loaded; one numeric thread for each fork, because a pool of
@@ -80,7 +85,8 @@ class Forks:
         log = self._folder / "parent.log"
         with log.open("wb") as errors:
             parent = subprocess.Popen(
-                [sys.executable, "-m", "metanet.reporting.engine.parent", str(self._socket), *self._arguments],
+                # Isolated from the folder one works in, whose random.py would otherwise be loaded in place of Python's.
+                [sys.executable, "-P", "-c", _START, str(_ROOT), str(self._socket), *self._arguments],
                 env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
             )  # fmt: skip
         if parent.stdout is not None and parent.stdout.readline().strip() == "ready":
@@ -88,7 +94,7 @@ class Forks:
         parent.kill()
         parent.wait()
         words = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or ["no reason given"]
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._held.close()
         raise ReportError(f"The warm parent of the reports did not start ({words[0]}). Fix: engine='stock'.")
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Generator
+from keyword import iskeyword
 from typing import Any
 
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -12,8 +13,10 @@ from nbformat import NotebookNode, from_dict
 from papermill.engines import Engine, NBClientEngine
 from papermill.log import logger
 
+from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.reporting.engine import forks
 from metanet.reporting.engine.cells import here, language_info, may_fail, wanted
+from metanet.reporting.plan.jobs import names_in
 
 _warm: list[forks.Forks] = []
 #: Seconds beyond a cell's own limit after which its fork is ended from outside.
@@ -41,6 +44,7 @@ class MetanetEngine(Engine):  # type: ignore[misc]
         **options: Any,
     ) -> None:
         """Run the cells; outputs, counts, errors and times go into ``nb_man.nb`` as papermill's own engine puts them."""
+        check_names(nb_man.nb)
         language = nb_man.nb.metadata.get("kernelspec", {}).get("language", "python")
         if not forks.available() or language != "python":
             NBClientEngine.execute_managed_notebook(
@@ -74,6 +78,27 @@ class MetanetEngine(Engine):  # type: ignore[misc]
                 nb_man.cell_complete(cell, cell_index=place)
         ran.close()
         nb_man.nb.metadata["language_info"] = NotebookNode(language_info())
+
+
+def check_names(book: Any) -> None:
+    """Refuse parameters that are no names, which papermill would write into the notebook as code, and names that it does not have.
+
+    Raises
+    ------
+    ArgumentError
+        With the nearest name that the cell tagged `parameters` assigns. A notebook without such a cell takes every name.
+    """
+    given = list(book.metadata.get("papermill", {}).get("parameters") or {})
+    cell = next((cell for cell in book.cells if "parameters" in cell.metadata.get("tags", [])), None)
+    known = None if cell is None else names_in(str(cell.source))
+    for name in given:
+        if not str(name).isidentifier() or iskeyword(str(name)):
+            raise ArgumentError(
+                f"parameter {shorten(repr(name))} is not a name, and papermill would run it as code. Fix: write a name such as level."
+            )
+        # Reports get the folder of their numbers whether they ask for it or not.
+        if known is not None and name not in known and not (here() and name == "output_dir"):
+            check_choice("parameter", name, list(known), where="in this notebook")
 
 
 class _Sink:

@@ -1,6 +1,6 @@
 """The warm parent: everything is loaded once, and each task is a fork of it.
 
-Run as ``python -m metanet.reporting.engine.parent SOCKET rehearsed|plain FOLDER...``; `forks.py` starts it and speaks to it.
+`forks.py` starts `main` with SOCKET rehearsed|plain FOLDER... and speaks to it.
 A request is one line of JSON; the fork answers with lines of JSON on the same connection, and the parent adds a last one
 when the fork has ended, however it ended.
 """
@@ -156,6 +156,9 @@ def _settle(request: dict[str, Any]) -> None:
     if request.get("tables"):
         os.environ[VARIABLE] = request["tables"]
     os.chdir(request["folder"])
+    # A notebook may import modules of its folder, which no module of Python or of a package gives way to.
+    if "" not in sys.path:
+        sys.path.append("")
     if request.get("log"):
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     else:
@@ -197,5 +200,6 @@ def _fresh_randomness() -> None:
     np.random.seed()  # noqa: NPY002 - the legacy generator is global state that a fork inherits
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serve on the socket that the command line names."""
     serve(sys.argv[1], sys.argv[2] == "rehearsed", sys.argv[3:])

@@ -42,6 +42,19 @@ def _literals(source: str) -> dict[str, Any]:
     return found
 
 
+def names_in(source: str) -> tuple[str, ...] | None:
+    """Names that a cell assigns, with a type or without; None where it cannot be read as Python."""
+    import ast
+
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    found = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    found += [node.target for node in body if isinstance(node, ast.AnnAssign)]
+    return tuple(name.id for target in found for name in ast.walk(target) if isinstance(name, ast.Name))
+
+
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return `parameters` if the notebook knows every one and each has its default's type; otherwise raise.
 

@@ -32,7 +32,7 @@ from metanet.reporting.plan.plan_files import read_plan
 from metanet.reporting.plan.registry import NOTEBOOKS
 from metanet.reporting.r_check import programs
 from metanet.reporting.run import journal as journals
-from metanet.reporting.run.makers import ENGINES, Limits, Maker, maker
+from metanet.reporting.run.makers import ENGINES, Limits, Maker, RunEndedError, maker
 from metanet.reporting.run.remote import is_remote, working_folder
 from metanet.reporting.run.run import one_line, read_numbers
 from metanet.reporting.saved import digits_of, rates_of
@@ -478,6 +478,8 @@ def run_job(job: Job, key: str, out: Path, journal: journals.Journal, hands: Mak
             replace_folder(staged, out / job.folder)
             journal.made(job, key, error, theirs)
         numbers = read_numbers(out / job.folder)
+    except RunEndedError:
+        raise
     except Exception as fault:
         # A full disk, a folder without rights: the other reports go on.
         error = error or one_line(fault)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from metanet.base.errors import check_choice
+from metanet.base.errors import ReportError, check_choice
 from metanet.base.progress import QUIET
+from metanet.base.temporary import TemporaryFolder
 from metanet.reporting.engine.forks import ForkEnded, Forks, available, short_folder
 from metanet.reporting.plan.jobs import Job
 from metanet.reporting.run.run import failure_page, make_report
@@ -26,8 +25,8 @@ def kernel_settings() -> Iterator[None]:
     """Environment that every kernel inherits; the caller's own is put back."""
     before = dict(os.environ)
     # A report must not depend on the user's IPython start-up files, nor write into their history.
-    folder = tempfile.mkdtemp(prefix="metanet-ipython-")
-    os.environ["IPYTHONDIR"] = folder
+    folder = TemporaryFolder("ipython")
+    os.environ["IPYTHONDIR"] = str(folder.path)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     # Nobody watches a bar in the kernel of a report.
     os.environ[QUIET] = "1"
@@ -39,7 +38,7 @@ def kernel_settings() -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.close()
 
 
 @contextmanager
@@ -51,7 +50,8 @@ def manager_class() -> Iterator[type]:
 
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     spec = KernelSpec(argv=argv, display_name="Python 3", language="python", interrupt_mode="message")
-    sockets = Path(tempfile.mkdtemp(prefix="metanet-", dir=short_folder()))
+    held = TemporaryFolder("", short_folder())
+    sockets = held.path
 
     class Specs(KernelSpecManager):
         """Knows this interpreter's kernel and no other, whatever kernels the user has installed elsewhere."""
@@ -73,7 +73,7 @@ def manager_class() -> Iterator[type]:
     finally:
         # The loop that nbclient ran on belongs to this thread's context; left open it would leak with every report.
         ensure_event_loop().close()
-        shutil.rmtree(sockets, ignore_errors=True)
+        held.close()
 
 
 ENGINES = ("metanet", "stock")
@@ -85,6 +85,10 @@ class Limits:
 
     seconds: float | None = 1800.0
     megabytes: int | None = 2048
+
+
+class RunEndedError(ReportError):
+    """What ends a whole run: it is said once, and no report fails because of it."""
 
 
 class Maker(ABC):

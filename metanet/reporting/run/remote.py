@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import unquote, urlparse
 
 from metanet.base.errors import ArgumentError, ReportError, shorten
 from metanet.base.extras import install
+from metanet.base.temporary import temporary_folder
 from metanet.reporting.plan.jobs import Outcome
 from metanet.reporting.run.journal import HOME
 
@@ -201,7 +201,10 @@ def working_folder(out: str | Path) -> Iterator[tuple[Path, Remote | None]]:
     if not is_remote(out):
         yield local_path(out), None
         return
-    with tempfile.TemporaryDirectory(prefix="metanet-remote-") as name:
-        remote = Remote(str(out), Path(name))
+    with temporary_folder("remote") as folder:
+        # The lock of the folder itself is no file of the reports.
+        place = folder / "reports"
+        place.mkdir()
+        remote = Remote(str(out), place)
         remote.pull()
-        yield Path(name), remote
+        yield place, remote

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -12,7 +15,7 @@ import pytest
 
 import metanet as mn
 from metanet.evidence.folders import curated_folder
-from metanet.reporting.cluster import maker
+from metanet.reporting.cluster import maker, worker
 from metanet.reporting.cluster.worker import make_remote, packed, unpack
 from metanet.reporting.plan.jobs import Job
 from metanet.reporting.run.batch import report, run_jobs
@@ -46,7 +49,7 @@ def test_reports_of_a_cluster_are_those_of_this_machine_though_a_worker_is_kille
     jobs = jobs_from(notebook(SOURCE.replace("0.05", "0.4")), 5)
     calm, out = tmp_path / "calm", tmp_path / "out"
     run_jobs(jobs, calm, 2)
-    (victim, *_) = (worker.pid for worker in cluster.workers.values())
+    (victim, *_) = (each.pid for each in cluster.workers.values())
 
     def kill():
         # In the middle: a report is finished, others are being made.
@@ -143,3 +146,88 @@ def test_merging_is_what_one_pass_over_all_data_sets_gives():
     squares = (weights[0] * parts[0]["rmse"] ** 2 + weights[1] * parts[1]["rmse"] ** 2) / (weights[0] + weights[1])
     np.testing.assert_allclose(found["rmse"], squares**0.5, rtol=1e-12)
     np.testing.assert_allclose(found["answered"], (60 * parts[0]["answered"] + 140 * parts[1]["answered"]) / 200)
+
+
+def test_two_notebooks_of_one_name_stay_two(cluster, notebook, tmp_path):
+    """A notebook is known by its content, wherever it lies and whatever it is called."""
+    first = notebook(SOURCE, "mine.ipynb")
+    (tmp_path / "other").mkdir()
+    second = tmp_path / "other" / "mine.ipynb"
+    second.write_text(first.read_text().replace("[number, 2, 5]", "[number, 0, 0]"))
+    jobs = [Job(path, {"number": 1}, name, f"x/{name}", {}) for path, name in ((first, "one"), (second, "two"))]
+    made = run_jobs(jobs, tmp_path / "out", scheduler=cluster.scheduler_address)
+    assert [one.error for one in made] == [None, None]
+    assert [one.numbers["result"]["events"] for one in made] == [8, 1]
+    assert bytes_of(tmp_path / "out") == bytes_of(run_here(jobs, tmp_path / "here"))
+
+
+def run_here(jobs, out):
+    run_jobs(jobs, out, 2)
+    return out
+
+
+def test_a_scheduler_that_dies_is_said_once_and_the_run_goes_on_from_there(notebook, tmp_path):
+    jobs, out = jobs_from(notebook(SOURCE.replace("0.05", "0.4")), 6), tmp_path / "out"
+    python = [
+        sys.executable,
+        "-m",
+        "distributed.cli.dask_scheduler",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--dashboard-address",
+        "127.0.0.1:0",
+    ]
+    file = tmp_path / "scheduler.json"
+    scheduler = subprocess.Popen([*python, "--scheduler-file", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(file.is_file, "the scheduler")
+    address = json.loads(file.read_text())["address"]
+    hand = subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard", "--death-timeout", "5",
+         "--local-directory", str(tmp_path)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def kill():
+        wait_until(lambda: list(out.glob("x/*/report.html")), "the first report", every=0.01)
+        scheduler.kill()
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        with pytest.raises(mn.ReportError, match=r"is gone\. Finished reports are kept"):
+            run_jobs(jobs, out, scheduler=address)
+    finally:
+        thread.join()
+        scheduler.kill()
+        hand.kill()
+        scheduler.wait()
+        hand.wait()
+    done = {path.parent.name for path in out.glob("x/*/report.html")}
+    assert 1 <= len(done) < 6
+    again = run_jobs(jobs, out, 2)
+    assert {one.job.folder.split("/")[1] for one in again if one.kept} == done
+    assert not any(one.error for one in again)
+
+
+def test_a_worker_keeps_two_warm_parents_and_ends_idle_ones(monkeypatch, tmp_path):
+    class Hands:
+        def __init__(self):
+            self.ended = False
+
+        def stop(self):
+            self.ended = True
+
+    made = []
+    monkeypatch.setattr(worker, "maker", lambda *arguments, **options: made.append(Hands()) or made[-1])
+    monkeypatch.setattr(worker, "_MAKERS", type(worker._MAKERS)())
+    with worker._maker(("html",), None, None, None) as busy:
+        for seconds in (1.0, 2.0, 3.0, 4.0):
+            with worker._maker(("html",), seconds, None, None):
+                pass
+        assert not busy.ended
+        assert sum(not hands.ended for hands in made) <= 3
+    with worker._maker(("html",), 5.0, None, None):
+        pass
+    assert sum(not hands.ended for hands in made) == 2

@@ -15,9 +15,10 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
+from metanet.base.errors import ArgumentError
 from metanet.base.progress import QUIET
 from metanet.reporting.engine import forks
-from metanet.reporting.engine.papermill_engine import MetanetEngine
+from metanet.reporting.engine.papermill_engine import MetanetEngine, check_names
 from tests.work import HANG, wait_until
 
 pytestmark = pytest.mark.skipif(not forks.available(), reason="no safe fork on this system; the stock engine runs there")
@@ -217,3 +218,29 @@ def test_the_parent_ends_with_its_owner():
         return not any(str(number) in line.split() for line in alive.splitlines())
 
     wait_until(gone, "the end of the parent and its fork")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("word = 1; import os", "is not a name, and papermill would run it as code"),
+        ("class", "is not a name"),
+        ("wrd", "Did you mean 'word'"),
+    ],
+)
+def test_a_parameter_that_is_no_name_or_not_one_of_the_notebook_is_refused(book, tmp_path, name, words):
+    """Stock papermill writes the name into the notebook as code, and runs a notebook with a misspelt one as if nothing was."""
+    with pytest.raises(ArgumentError, match=re.escape(words)):
+        papermill.execute_notebook(
+            book("word"), str(tmp_path / "out.ipynb"), parameters={name: 1}, engine_name="metanet", progress_bar=False
+        )
+
+
+def test_names_with_types_and_without_a_cell_of_parameters_are_taken(tmp_path):
+    made = nbformat.v4.new_notebook()
+    made.cells = [nbformat.v4.new_code_cell("level: float = 0.95\na, b = 1, 2", metadata={"tags": ["parameters"]})]
+    made.metadata["papermill"] = {"parameters": {"level": 0.9, "b": 3}}
+    check_names(made)
+    made.cells[0].metadata["tags"] = []
+    made.metadata["papermill"]["parameters"] = {"anything": 1}
+    check_names(made)

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import metanet as mn
+from metanet.reporting.engine import forks
 from metanet.reporting.index.index import SCRIPT
 from metanet.reporting.plan.jobs import Job
 from metanet.reporting.run.batch import planned, run_jobs
@@ -191,3 +192,24 @@ def test_the_batch_loads_where_the_system_has_neither_limits_nor_locks():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=HANG, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not forks.available(), reason="forks need Linux")
+def test_python_files_of_the_folder_one_works_in_do_not_run_and_a_notebook_may_import_its_own(tmp_path, notebook):
+    """A random.py beside the reports is not Python's, and a helper of a notebook is found."""
+    for name in ("random", "json", "metanet", "numpy"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').write({name!r})")
+    (tmp_path / "my_helper.py").write_text("answer = 42")
+    path = notebook("import my_helper, random, json\nassert my_helper.answer == 42\nassert hasattr(random, 'seed') and json.dumps")
+    script = (
+        "import sys; from pathlib import Path\nfrom metanet.reporting.run.batch import run_jobs\n"
+        "from metanet.reporting.plan.jobs import Job\n"
+        f"made = run_jobs([Job(Path({str(path)!r}), {{}}, 'A', 'x/a', {{}})], Path('out'))\nprint([one.error for one in made])"
+    )
+    place = tmp_path / "script.py"
+    (tmp_path / "elsewhere").mkdir()
+    place = tmp_path / "elsewhere" / "script.py"
+    place.write_text(script)
+    ran = subprocess.run([sys.executable, str(place)], cwd=tmp_path, capture_output=True, text=True, timeout=HANG, check=False)
+    assert ran.stdout.strip().endswith("[None]"), ran.stderr[-2000:]
+    assert not (tmp_path / "ran").exists()
