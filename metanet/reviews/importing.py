@@ -8,13 +8,12 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from metanet.base.errors import ArgumentError, DataError, MetanetError, Problem, check_choice, shorten
+from metanet.base.errors import ArgumentError, DataError, Problem, check_choice, shorten
+from metanet.base.transaction import change, writing
 from metanet.base.untrusted import counted, listing, visible
-from metanet.base.whole_files import write_bytes
 from metanet.evidence.checks.check import Reading, read_folder
 from metanet.evidence.contract import Contract
 from metanet.evidence.findings import Findings, data_error, in_order
@@ -161,6 +160,26 @@ def import_review(
     constants = {name: cell(value) for name, value in pairs("values", values, "FIELD=VALUE").items()}
     words = Renames(pairs("renames", renames, "NAME=OTHER"))
     folder = _folder(into)
+    source = Path(file).expanduser()
+    with writing(folder) as told:
+        made = _imported(chosen, folder, source, file, into, mapping, constants, words, outcomes, missing, sheet)
+    return replace(made, notes=(*told, *made.notes))
+
+
+def _imported(
+    chosen: Importer,
+    folder: Path,
+    source: Path,
+    file: str | Path,
+    into: str | Path,
+    mapping: Mapping[str, str],
+    constants: dict[str, str],
+    words: Renames,
+    outcomes: Sequence[str],
+    missing: str | None,
+    sheet: str | None,
+) -> Imported:
+    """`import_review` in a folder that nobody else writes."""
     reading = _reading(folder)
     contract = reading.contract
     if contract is None:
@@ -169,7 +188,6 @@ def import_review(
     for outcome in outcomes if chosen.maps_columns else ():
         if (fault := name_fault(outcome)) is not None:
             raise ArgumentError(f"outcomes={visible(shorten(outcome))!r} {fault[0]}. Fix: write a name such as 'response'.")
-    source = Path(file).expanduser()
     name = visible(source.name) or "file"
     request = Request(contract, words, mapping, constants, tuple(outcomes), _treatments(reading), missing == "skip", sheet)
     found = _read(chosen, source, name, request)
@@ -364,7 +382,7 @@ def _beside(folder: Path, found: Found, words: Renames) -> list[tuple[Path, byte
 
 
 def _write(folder: Path, contract: Contract, merged: Merged, beside: Mapping[Path, bytes]) -> None:
-    """Write studies before arms and arms before outcomes; if one file fails, restore the others."""
+    """Write studies before arms and arms before outcomes, all or none."""
     content: dict[Path, bytes] = dict(beside)
     if merged.descriptor is not None:
         content[folder / DESCRIPTOR] = merged.descriptor
@@ -373,22 +391,4 @@ def _write(folder: Path, contract: Contract, merged: Merged, beside: Mapping[Pat
     for file in sorted(merged.drafts, key=lambda each: order.get(roles.get(each, ""), 2)):
         if merged.drafts[file].changed:
             content[folder / file] = merged.drafts[file].content
-    before = {place: place.read_bytes() if place.exists() else None for place in content}
-    done: list[Path] = []
-    try:
-        for place, data in content.items():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            done.append(place)
-            write_bytes(place, data)
-    except BaseException as error:
-        for place in reversed(done):
-            old = before[place]
-            with suppress(OSError):
-                if old is None:
-                    place.unlink(missing_ok=True)
-                else:
-                    write_bytes(place, old)
-        if isinstance(error, OSError):
-            why = error.strerror or type(error).__name__
-            raise MetanetError(f"{visible(folder.name)} cannot be written ({why}). Fix: check its rights.") from None
-        raise
+    change(folder, content)

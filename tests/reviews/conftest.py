@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from metanet.base.errors import DataError, Problem
+from metanet.base.transaction import HOME
 from metanet.reviews.importing import Imported, import_review
 from metanet.reviews.new import new_review
 
@@ -120,7 +121,9 @@ class Review:
         return [(row["study_id"], row["arm"], row["events"], row["total"]) for row in self.rows(table)]
 
     def content(self) -> dict[str, bytes]:
-        return {str(p.relative_to(self.path)): p.read_bytes() for p in sorted(self.path.rglob("*")) if p.is_file()}
+        """Every file but the lock, which is none of the review."""
+        found = [path for path in sorted(self.path.rglob("*")) if path.is_file() and HOME not in path.parts]
+        return {str(path.relative_to(self.path)): path.read_bytes() for path in found}
 
 
 @pytest.fixture(scope="session")

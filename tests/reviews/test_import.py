@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from click.testing import CliRunner
 
 import metanet as mn
 from metanet.base.errors import ArgumentError, DataError, MetanetError
+from metanet.base.transaction import HOME
 from metanet.cli import cli
 from metanet.evidence.folders import curated_folder
-from metanet.reviews import importing
 from metanet.reviews.importing import import_review
 
 from .conftest import COVIDENCE, COVIDENCE_OPTIONS, NAUSEA, PLAIN, RELIEF, ROWS, SCORE, SETTINGS, STUDIES, package, rm5
@@ -327,17 +329,20 @@ def test_line_ends_and_byte_order_mark_of_a_table_are_kept(review):
 
 def test_a_write_that_fails_takes_the_others_back(review, monkeypatch):
     before = review.content()
-    real, calls = importing.write_bytes, []
+    real, calls = os.replace, []
 
-    def third_fails(path, content):
-        calls.append(path)
-        if len(calls) == 3:
-            raise OSError(28, "No space left on device")
-        real(path, content)
+    def third_fails(source, target):
+        # The first one is that of the plan.
+        if HOME in str(source):
+            calls.append(target)
+            if len(calls) == 4:
+                raise OSError(28, "No space left on device")
+        real(source, target)
 
-    monkeypatch.setattr(importing, "write_bytes", third_fails)
+    monkeypatch.setattr(os, "replace", third_fails)
     with pytest.raises(MetanetError, match="No space left"):
         review.take("revman5", rm5(RELIEF))
+    assert len(calls) == 4
     assert review.content() == before
 
 

@@ -490,10 +490,10 @@ def test_judgements_of_a_package_become_rows_of_the_table_of_the_review(review):
 
 
 def test_judgements_alone_come_in_and_the_tables_stay(review):
-    before = {path.name: path.read_bytes() for path in review.data.iterdir()}
+    before = {path.name: path.read_bytes() for path in review.data.iterdir() if path.is_file()}
     made = review.take("revman-web", "Study,Domain (judgement): Blinding\nSmith 2010,High risk\n", name="rob.csv")
     assert (made.added, dict(made.beside)) == ((), {"imported/rob/risk_of_bias.csv": 1})
-    assert {path.name: path.read_bytes() for path in review.data.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in review.data.iterdir() if path.is_file()} == before
 
 
 @pytest.mark.parametrize(("content", "words"), [(ARMS, "no results"), (SETTINGS, "not their rows"), ("{", "is not JSON")])

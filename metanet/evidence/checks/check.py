@@ -10,6 +10,7 @@ from pathlib import Path
 
 from metanet.base.arguments import checked
 from metanet.base.errors import nearest
+from metanet.base.transaction import completed
 from metanet.base.untrusted import listing, visible
 from metanet.evidence.checks.rules import Tables, check_tables
 from metanet.evidence.contract import OPTIONAL, Contract, TableContract, contract_for, read_contract
@@ -71,6 +72,8 @@ def read_folder(folder: Path, *, rules: bool = True) -> Reading:
     """Read and check every table of `folder`; `rules` adds the rules across cells and tables."""
     reading = Reading(folder)
     findings = reading.findings
+    for told in completed(folder):
+        findings.notice(visible(folder.name), told, "Check that the tables are as they should be")
     contract = reading.contract = contract_for(folder, findings)
     if contract is None:
         return reading
