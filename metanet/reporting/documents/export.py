@@ -14,6 +14,7 @@ from metanet._version import __version__
 from metanet.base.untrusted import html_text
 from metanet.base.whole_files import write_bytes, write_text
 from metanet.reporting.documents.document import document_of, figure_of
+from metanet.reporting.documents.harmless import harmless_html
 from metanet.reporting.documents.html_figure import html_figure
 from metanet.reporting.documents.sections import shown_cells
 from metanet.reporting.page import file_links, page
@@ -90,7 +91,7 @@ def page_body(book: Any, drawings: Mapping[bytes, list[str]] | None = None) -> s
             if shown is not None:
                 if not _OURS.match(shown):
                     continue
-                part = shown
+                part = harmless_html(shown)
             elif (figure := figure_of(output, above)) is not None:
                 files = (drawings or {}).get(hashlib.sha256(figure.image).digest(), [])
                 figures += 1
@@ -101,7 +102,8 @@ def page_body(book: Any, drawings: Mapping[bytes, list[str]] | None = None) -> s
             output["data"] = nbformat.from_dict({"text/html": f"<p>{mark}-{len(parts)}-</p>"})
             parts.append(part)
     body, _ = exporter().from_notebook_node(made)
-    return re.sub(rf"<p>{mark}-(\d+)-</p>", lambda found: parts[int(found[1])], str(body))
+    body = harmless_html(str(body))
+    return re.sub(rf"<p>{mark}-(\d+)-</p>", lambda found: parts[int(found[1])], body)
 
 
 def exporter() -> Any:

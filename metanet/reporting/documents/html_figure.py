@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from metanet.base.untrusted import html_text
 from metanet.figures.page.svg import inline
 from metanet.reporting.documents.blocks import Figure
+from metanet.reporting.documents.harmless import is_harmless_drawing
 
 
 def html_figure(figure: Figure, number: int, files: Sequence[str] = ()) -> str:
@@ -21,7 +22,7 @@ def html_figure(figure: Figure, number: int, files: Sequence[str] = ()) -> str:
 
 
 def _picture(figure: Figure, number: int) -> str:
-    if figure.drawn and (drawing := inline(figure.image, figure.alt, f"f{number}")):
+    if figure.drawn and is_harmless_drawing(figure.image) and (drawing := inline(figure.image, figure.alt, f"f{number}")):
         return drawing
     kind = {"svg": "svg+xml", "png": "png", "jpg": "jpeg"}[figure.suffix]
     source = base64.b64encode(figure.image).decode("ascii")

@@ -22,7 +22,7 @@ def _style(name: str) -> str:
     return "".join(line.strip() for line in lines if not line.startswith("/*"))
 
 
-_STYLE, _PAGE_STYLE = _style("table.css"), _style("page.css")
+STYLE, _PAGE_STYLE = _style("table.css"), _style("page.css")
 #: With more columns than this a row becomes a card on a phone; with more than that letters and gaps are smaller.
 _FEW, _MANY = 4, 9
 #: As wide as a digit, as wide as a point: what stands in for digits that a number does not have.
@@ -80,7 +80,7 @@ def html_of(table: Table) -> str:
     wide = f"{' metanet-cards' if len(table.columns) > _FEW else ''}{' metanet-wide' if len(table.columns) > _MANY else ''}"
     # A wide table is moved sideways, also by the keys.
     group = f"tabindex='0' role='group' aria-label='{html_text(table.title)}'"
-    return f"<div class='metanet metanet-table{wide} {NO_MATH}' {group}><style>{_STYLE}</style>{inner}</div>"
+    return f"<div class='metanet metanet-table{wide} {NO_MATH}' {group}><style>{STYLE}</style>{inner}</div>"
 
 
 #: Headings of the columns whose DOIs and addresses are links; a name of a study is never one.
