@@ -222,6 +222,25 @@ class Evidence:
         }
         return frame
 
+    @checked()
+    def has_rates(
+        self,
+        outcome: str,
+        *,
+        modality: str | Iterable[str] | None = None,
+        definition: str | None = None,
+        overlap: str = "keep_largest",
+        poolable_only: bool = True,
+        certainty: str | None = None,
+        risk_of_bias: str | None = None,
+        not_assessed: str = "keep",
+        tool: str | None = None,
+    ) -> bool:
+        """Whether `rates` has a row for these arguments, which are those of `rates`; sooner than by a frame."""
+        outcome = self.outcome(outcome)
+        bias = self._bias_filter(outcome, risk_of_bias, not_assessed, tool)
+        return bool(self._select(outcome, modality, definition, overlap, bool(poolable_only), certainty, None, bias).rows)
+
     def _bias_filter(self, outcome: str, floor: str | None, not_assessed: str, tool: str | None) -> BiasFilter | None:
         """The judgements for an outcome; None where nothing asks for them, or several tools were used and none is named."""
         used = {row["tool"] for row in self._optional.get("risk_of_bias", ())}

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 ONE_PREDICTOR = ("bayes", "glmm", "CM.EL", "CM.AL")
 #: What half the nodes may differ in a log-likelihood; the error of all of them is about the square.
 _SETTLED = 1e-5
+#: Studies of which each is left out.
+_MOST = 1000
 
 
 def residuals(fit: Pooled, options: Options, mu: Array, se: Array, deleted: Batch) -> Array:
@@ -307,6 +309,12 @@ def influence(fit: Pooled) -> Influence:
 
 def _reason(fit: Pooled) -> str | None:
     """Why there is nothing to measure, if so."""
+    if fit.k > _MOST:
+        largest = per_cent(float(np.nanmax(fit.weights)))
+        return (
+            f"Influence measures need a fit without each study and are computed for up to {_MOST:,} studies; the largest weight of "
+            f"one of the {fit.k:,} here is {largest} %."
+        )
     if fit.k < 2:
         return "Influence measures need at least two studies."
     if fit.mu is None or fit.se is None:

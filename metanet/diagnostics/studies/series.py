@@ -47,6 +47,13 @@ COLUMNS = (
 )
 
 
+#: Up to so many studies each is left out, and every step of a cumulative analysis has a fit; beyond, so many studies are refitted in
+#: all, of at least so many fits.
+EVERY, _REFITS, _FEWEST = 400, 40_000, 10
+#: Steps of a cumulative analysis of more studies.
+_STEPS = 100
+
+
 def refit(fit: Pooled, keep: Mask, *, whole: bool = False, threads: int = 1) -> Batch:
     """The same model with the studies that each row of `keep` ``[b, k]`` leaves.
 
@@ -123,6 +130,11 @@ class LeaveOneOut(Series):
         """Between which values the estimate moves, and which studies move it there."""
         if self.reason:
             return self.reason
+        rest = self.fit.k - len(self._frame)
+        told = f" The {rest:,} others, expected to move it less, were not left out." if rest else ""
+        return f"{self._range()}{told}"
+
+    def _range(self) -> str:
         frame = self._frame.dropna(subset=["estimate"])
         if frame.empty:
             return "Without any one of the studies no estimate exists."
@@ -150,17 +162,33 @@ def leave_one_out(fit: Pooled) -> LeaveOneOut:
     Returns
     -------
     LeaveOneOut
-        Rows in the order of ``fit.studies``. A single study leaves nothing to omit: no rows, and a reason.
+        Rows in the order of ``fit.studies``. A single study leaves nothing to omit: no rows, and a reason. Of more than 400 studies
+        only those that are expected to move the estimate most are left out, one at a time (100 of 401, 10 of 4,000 or more), and the
+        sentence says so: every one of them needs a fit of all others.
     """
     import pandas as pd
 
     if fit.k < 2:
         reason = "A leave-one-out analysis needs at least two studies."
         return LeaveOneOut(fit, fit.method, reason, pd.DataFrame(columns=["study", "status", *COLUMNS]))
-    fitted = refit(fit, ~np.eye(fit.k, dtype=bool), whole=True)
+    chosen = _movers(fit)
+    keep = np.ones((chosen.size, fit.k), dtype=bool)
+    keep[np.arange(chosen.size), chosen] = False
+    fitted = refit(fit, keep, whole=True)
     columns = {name: getattr(fitted, name) for name in COLUMNS}
-    frame = pd.DataFrame({"study": fit.studies["study"], "status": fitted.status, **columns})
+    frame = pd.DataFrame({"study": fit.studies["study"].to_numpy()[chosen], "status": fitted.status, **columns})
     return LeaveOneOut(fit, fit.method, None, frame)
+
+
+def _movers(fit: Pooled) -> NDArray[np.intp]:
+    """The studies to leave out: all, or of many those with the largest weight times distance from the mean."""
+    if fit.k <= EVERY:
+        return np.arange(fit.k)
+    twin = two_step_twin(fit)
+    away = np.nan_to_num(np.abs(twin.yi[0] - np.nanmean(twin.yi[0] if fit.mu is None else fit.mu)))
+    moves = np.nan_to_num(np.asarray(fit.weights, dtype=float)) * away
+    most = np.argsort(-moves, kind="stable")[: max(_FEWEST, _REFITS // fit.k)]
+    return np.sort(most)
 
 
 #: Orders that need no column of their own.
@@ -222,7 +250,7 @@ def cumulative(fit: Pooled, order: str | Sequence[Any] = "year", *, descending: 
     -------
     Cumulative
         One row for each study in the order in which it is added: ``study``, ``added`` (its value), ``k`` and the numbers of the
-        fit so far. Studies without a value come last, with a note.
+        fit so far; of more than 400 studies a hundred steps at equal distances. Studies without a value come last, with a note.
 
     Raises
     ------
@@ -241,18 +269,21 @@ def cumulative(fit: Pooled, order: str | Sequence[Any] = "year", *, descending: 
     rank, unknown = _ranked(values, name, descending ^ by_size)
     values = list(values)
     labels = fit.studies["study"].to_numpy()
-    keep = np.zeros((fit.k, fit.k), dtype=bool)
-    for row, study in enumerate(rank):
-        keep[row:, study] = True
+    # The places of the last study of each step.
+    steps = np.arange(fit.k) if fit.k <= EVERY else np.unique(np.linspace(0, fit.k - 1, _STEPS).round().astype(int))
+    keep = np.zeros((steps.size, fit.k), dtype=bool)
+    keep[:, rank] = np.arange(fit.k) <= steps[:, None]
     fitted = refit(fit, keep, whole=True)
     columns = {column: getattr(fitted, column) for column in COLUMNS}
-    frame = pd.DataFrame(
-        {"study": labels[rank], "added": [values[i] for i in rank], "k": fitted.k.astype(int), "status": fitted.status, **columns}
-    )
+    added = {"study": labels[rank][steps], "added": [values[i] for i in rank[steps]]}
+    frame = pd.DataFrame({**added, "k": fitted.k.astype(int), "status": fitted.status, **columns})
     method = fit.method
+    if steps.size < fit.k:
+        note = f"Of {fit.k:,} steps {steps.size} at equal distances have a fit; each row names the last study added."
+        method = Method({**method, "notes": [*method["notes"], note]})
     if unknown:
         note = f"Without a value of {name}, added last: {listing(labels[i] for i in unknown)}."
-        method = Method({**fit.method, "notes": [*fit.method["notes"], note]})
+        method = Method({**method, "notes": [*method["notes"], note]})
     return Cumulative(fit, method, None, frame, order=name)
 
 

@@ -10,7 +10,7 @@ from metanet.base.results import plain
 from metanet.base.whole_files import write_csv
 from metanet.evidence import Evidence
 from metanet.reporting.plan.jobs import Job, known_parameters
-from metanet.reporting.plan.registry import ROWS
+from metanet.reporting.plan.registry import rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ def pooled_numbers(jobs: Sequence[Job], evidence: Evidence) -> pd.DataFrame:
         if not isinstance(outcome, str) or group is None or "modality_class" not in job.identity:
             continue
         given = {**known_parameters(job.notebook), **job.parameters}
-        chosen: dict[str, Any] = {name: given.get(name) for name in ROWS if given.get(name) is not None}
+        chosen = rows_of(given)
         key = (outcome, group, *sorted(chosen.items()))
         if key not in selected:
             selected[key] = evidence.rates(outcome, modality=group, **chosen)

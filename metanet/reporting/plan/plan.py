@@ -12,7 +12,7 @@ from metanet.base.errors import ArgumentError, check_choice
 from metanet.evidence import Evidence
 from metanet.reporting.files import analyses_folder, slug
 from metanet.reporting.plan.jobs import Job, check_parameters, known_parameters
-from metanet.reporting.plan.registry import NOTEBOOKS, ROWS, Scope, own_notebook
+from metanet.reporting.plan.registry import NOTEBOOKS, Scope, own_notebook, rows_of
 
 #: Parameters of a report that the run sets itself.
 OWN = ("outcome", "modality_class", "benefit", "risk", "data", "output_dir")
@@ -111,7 +111,7 @@ def _jobs(entry: Entry, evidence: Evidence, data: str | None, parameters: Mappin
     notebook = entry.path
     known = known_parameters(notebook)
     given = check_parameters(notebook, parameters)
-    chosen = {name: given[name] for name in ROWS if given.get(name) is not None}
+    chosen = rows_of({**known, **given})
     outcomes = None if entry.outcomes is None else tuple(map(evidence.outcome, entry.outcomes))
     scope = Scope(evidence, outcomes, entry.modalities, chosen)
     suffix = f".{slug(variant)}" if variant else ""

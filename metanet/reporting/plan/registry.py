@@ -25,7 +25,17 @@ REPLICATION = "replication"
 #: Folder of the analyses beside the pooled rates: one folder for each kind, one in it for each analysis.
 ANALYSES_FOLDER = "analyses"
 #: Parameters that choose rows; every notebook that has them gives them the same meaning.
-ROWS = ("overlap", "certainty", "definition")
+ROWS = ("overlap", "certainty", "definition", "risk_of_bias")
+#: A name that a notebook of one's own may use for something else: it chooses rows beside this one alone.
+_WITH = {"tool": "risk_of_bias"}
+
+
+def rows_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a notebook that choose rows, as arguments of `Evidence.rates`; those without a value are left out."""
+    names = [*ROWS, *(name for name, other in _WITH.items() if other in given)]
+    return {name: given[name] for name in names if given.get(name) is not None}
+
+
 #: Studies that heterogeneity and sensitivity need.
 _LEAST_STUDIES = 3
 #: Benefits that are plotted against the harm reported for most modality classes.
@@ -63,7 +73,7 @@ class Scope:
             names = [
                 name for name in names if any(wanted in (family, *rest) for family, rest in self.evidence.definitions(name).items())
             ]
-        found = [(name, group) for name in names for group in classes if len(self.rates(name, group))]
+        found = [(name, group) for name in names for group in classes if self.evidence.has_rates(name, modality=group, **self.chosen)]
         if not found:
             what = [", ".join(part) if part else "any" for part in (self.outcomes or (), self.modalities or ())]
             raise ArgumentError(f"There is no poolable study for outcome={what[0]!r}, modality={what[1]!r} under these choices.")

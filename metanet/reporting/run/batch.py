@@ -34,7 +34,7 @@ from metanet.reporting.r_check import programs
 from metanet.reporting.run import journal as journals
 from metanet.reporting.run.makers import ENGINES, Limits, Maker, RunEndedError, maker
 from metanet.reporting.run.remote import is_remote, working_folder
-from metanet.reporting.run.run import one_line, read_numbers
+from metanet.reporting.run.run import one_line, told_numbers
 from metanet.reporting.saved import digits_of, rates_of
 from metanet.reporting.supplement.write import write_supplement
 
@@ -411,7 +411,7 @@ def _run(
     for job in jobs:
         key = journals.key_of(job, str(job.identity.get("evidence", "")), formats)
         if not force and journal.fresh(job, key):
-            made[job.folder] = Outcome(job, read_numbers(out / job.folder), None, 0.0, kept=True)
+            made[job.folder] = Outcome(job, told_numbers(out / job.folder), None, 0.0, kept=True)
         else:
             todo.append((job, key))
     if todo:
@@ -477,7 +477,7 @@ def run_job(job: Job, key: str, out: Path, journal: journals.Journal, hands: Mak
             theirs = keep_foreign(out / job.folder, staged, journal.foreign(job.folder))
             replace_folder(staged, out / job.folder)
             journal.made(job, key, error, theirs)
-        numbers = read_numbers(out / job.folder)
+        numbers = told_numbers(out / job.folder)
     except RunEndedError:
         raise
     except Exception as fault:

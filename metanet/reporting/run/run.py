@@ -235,6 +235,17 @@ def traceback_html(details: str) -> str:
     return "\n".join(html_text(line) for line in details.splitlines())
 
 
+def told_numbers(folder: Path) -> dict[str, Any] | None:
+    """The single numbers and words of a finished report, without its studies and tables: a run holds those of every report."""
+    found = read_numbers(folder)
+    if found is None:
+        return None
+    result = found.get("result")
+    kept = {name: value for name, value in found.items() if not isinstance(value, dict | list)}
+    single = {name: value for name, value in result.items() if not isinstance(value, dict | list)} if isinstance(result, dict) else {}
+    return {**kept, "result": single} if single else kept
+
+
 def read_numbers(folder: Path) -> dict[str, Any] | None:
     """The numbers of a finished report."""
     return read_object(folder / "numbers.json")
