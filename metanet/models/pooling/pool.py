@@ -13,7 +13,7 @@ from metanet.base.errors import ArgumentError, as_given, check_choice, no_column
 from metanet.base.groups import categories_of, read_groups
 from metanet.effects.measures import MEASURES
 from metanet.evidence.sources import Rates, is_result, rates_of
-from metanet.models.options import Options, check_options
+from metanet.models.options import Options, check_options, lean
 from metanet.models.pooling.batch import PER_STUDY, Batch, Data, pool_batch
 from metanet.models.pooling.inputs import Studies, found_names, gap_note, no_groups, read_arrays, read_studies
 from metanet.models.pooling.uncorrected import with_uncorrected
@@ -288,7 +288,7 @@ def pooled_from_row(fitted: Batch, index: int, studies: Studies, options: Option
     return Pooled(method=method, _weights=weights, _table=StudyTable(studies, weights, shrunken, options), **_numbers_of(row, options))
 
 
-@checked(threads=whole(1))
+@checked(threads=whole(1), want=choice("all", "estimate"))
 def pool_arrays(
     events: ArrayLike | None = None,
     total: ArrayLike | None = None,
@@ -300,6 +300,7 @@ def pool_arrays(
     yi: ArrayLike | None = None,
     vi: ArrayLike | None = None,
     threads: int = 1,
+    want: str = "all",
     **choices: Any,
 ) -> Batch:
     """Pool many sets of studies at once, for simulation.
@@ -310,6 +311,9 @@ def pool_arrays(
         Arrays ``[analyses, studies]`` of what the measure needs; NaN in every one of them where a study is absent.
     threads
         Pieces of the batch run side by side on so many threads.
+    want
+        "all" numbers, or the "estimate" with its interval and tau2 alone: a random-effects model is then fitted without the interval
+        of tau2, prediction and population-averaged rate, which are NaN, in half the time.
     **choices
         measure, model, tau2, ci, prediction and every other choice of `pool`, with its defaults.
 
@@ -327,7 +331,8 @@ def pool_arrays(
     given = {name: value for name, value in locals().items() if name in DATA_ARGUMENTS}
     _check_names(choices, "pool_arrays")
     options = options_for(given, choices)
-    return pool_batch(read_arrays(given, **takes_of(options)), options, threads=threads)
+    asked = options if want == "all" or options.tau2 is None else lean(options)
+    return pool_batch(read_arrays(given, **takes_of(options)), asked, threads=threads)
 
 
 def _check_names(choices: Mapping[str, object], where: str) -> None:
