@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from metanet.models.results.pooled import Pooled as Pooled
     from metanet.reporting.cluster.simulations import calibrate_on_cluster as calibrate_on_cluster
     from metanet.reporting.diff.result import Diff as Diff, diff as diff
+    from metanet.reporting.diff.verify import Verification as Verification, verify as verify
     from metanet.reporting.results_files import save_analysis as save_analysis, save_results as save_results
     from metanet.reporting.run.batch import report as report
     from metanet.reporting.run.makers import Limits as Limits
@@ -177,6 +178,7 @@ _NAMES = {
     "metanet.reporting.run.makers": "Limits",
     "metanet.reporting.cluster.simulations": "calibrate_on_cluster",
     "metanet.reporting.diff.result": "diff Diff",
+    "metanet.reporting.diff.verify": "verify Verification",
 }
 #: Public name -> the module that defines it.
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -374,6 +374,21 @@ def diff(old: str, new: str, html: str | None, tolerance: float, as_json: bool) 
         click.echo(f"Wrote {visible(found.to_html(html))}", err=True)
 
 
+@cli.command()
+@click.argument("dir")
+@click.option("--data", help="Folder of the evidence; by default the one that each report names.")
+@click.option("--jobs", type=int, help="Reports made at the same time; by default the number of processors.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def verify(dir: str, data: str | None, jobs: int | None, as_json: bool) -> None:
+    """Make the reports in DIR again from their evidence, in another place, and compare numbers and pages."""
+    from metanet.reporting.diff.verify import verify as make_again
+
+    found = make_again(dir, data, jobs=jobs)
+    click.echo(_json(found.to_dict()) if as_json else found.summary())
+    if not found.ok:
+        sys.exit(1)
+
+
 @cli.command(context_settings={"ignore_unknown_options": True})
 @click.argument("folder", default=".")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[JUPYTERLAB OPTIONS]...")
