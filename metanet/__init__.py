@@ -59,6 +59,9 @@ if TYPE_CHECKING:
     from metanet.figures.plots.timeline import timeline as timeline
     from metanet.figures.plots.traffic_light import traffic_light as traffic_light
     from metanet.models.bayes.bayes_pool import bayes_pool as bayes_pool
+    from metanet.models.categories.pool_categories import pool_categories as pool_categories
+    from metanet.models.categories.reporting import ReportingPattern as ReportingPattern, reporting_pattern as reporting_pattern
+    from metanet.models.categories.result import PooledCategories as PooledCategories
     from metanet.models.comparison.benefit_risk import benefit_risk as benefit_risk
     from metanet.models.comparison.compare import compare as compare
     from metanet.models.comparison.response_categories import (
@@ -126,6 +129,9 @@ _NAMES = {
     "metanet.models.comparison.compare": "compare",
     "metanet.models.regression.meta_regression": "meta_regression",
     "metanet.models.comparison.benefit_risk": "benefit_risk",
+    "metanet.models.categories.pool_categories": "pool_categories",
+    "metanet.models.categories.reporting": "reporting_pattern ReportingPattern",
+    "metanet.models.categories.result": "PooledCategories",
     "metanet.models.comparison.response_categories": "response_categories ResponseCategories",
     "metanet.models.comparison.within_studies": "within_studies",
     "metanet.models.dependence.robust": "cluster_robust",

@@ -45,6 +45,8 @@ MAKERS = {
     "Calibration": "calibrate",
     "TrimAndFill": "trim_and_fill",
     "ResponseCategories": "response_categories",
+    "PooledCategories": "pool_categories",
+    "ReportingPattern": "reporting_pattern",
     "HeterogeneityReport": "heterogeneity_report",
     "RiskOfBias": "Evidence.risk_of_bias",
     "BiasLadder": "bias_ladder",

@@ -326,7 +326,9 @@ def profile_intervals(paths: Paths, top: Fit, level: float) -> tuple[Array, Arra
     centre = top.mu[stages]
     reach = np.sqrt(2 * drop * np.clip(np.diag(top.covariance)[stages], 1e-8, 16.0))
     for place, side in ((0, -1.0), (1, 1.0)):
-        means[stages, place] = outer_end(of_mean, centre, drop, centre + side * reach, rows, side=side, limit=_EDGE, relative=_TOLERANCE)
+        means[stages, place] = outer_end(
+            of_mean, centre, drop, centre + side * reach, rows, side=side, limit=_EDGE, relative=_TOLERANCE
+        )
     peak = np.log1p(size[stages] * top.psi[stages])
     lower = inner_end(of_spread, peak, drop, of_spread(np.zeros(stages.size), rows), relative=_TOLERANCE)
     upper = outer_end(of_spread, peak, drop, peak + 1.0, rows, limit=float(np.log1p(size.max() * 1e4)), relative=_TOLERANCE)
