@@ -53,7 +53,7 @@ class Paths:
     @property
     def hidden(self) -> bool:
         """Whether an arm has several paths."""
-        return self.begin.size < self.first.total.shape[0]
+        return bool(self.begin.size < self.first.total.shape[0])
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,8 @@ def fit(paths: Paths) -> Fit:
 
     Notes
     -----
-    Where every arm reports its path the stages factorise, and each is one fit of `metanet.kernels.beta_binomial.fit`. Otherwise Newton's
-    method with halving climbs from every pair of a few values of psi, on the boundary and inside, and the highest end is kept.
+    Where every arm reports its path the stages factorise, and each is one fit of `metanet.kernels.beta_binomial.fit`. Otherwise
+    Newton's method with halving climbs from every pair of a few values of psi, on the boundary and inside; the highest end is kept.
     """
     if not paths.hidden:
         return _factorised(paths)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Evidence (or what it is read from), the result of `response_categories`, or a frame with a column for each category.
-Categories: TypeAlias = Union[Tables, ResponseCategories]
+Categories: TypeAlias = Tables | ResponseCategories
 #: Column of a frame -> the categories that it counts together, single ones first: cr, pr, sd, pd, cr_pr, pr_sd, sd_pd, ...
 COLUMNS = {
     "_".join(run).lower(): "+".join(run)

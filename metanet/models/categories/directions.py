@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from metanet.base.arrays import Array
+from metanet.base.arrays import Array, Mask
 from metanet.base.display import RATE
 from metanet.effects.study_intervals import clopper_pearson
-from metanet.kernels.beta_binomial import fit as single
-from metanet.kernels.beta_binomial import sequence
+from metanet.kernels.beta_binomial import fit as single, sequence
 from metanet.kernels.numerics import distributions
 from metanet.models.categories.arms import ArmSet
 
@@ -215,7 +214,7 @@ def _shares(
 
 def _share(found: ArmSet, name: str, value: float, variance: float, k: int, level: float) -> Share:
     needed = np.array([~np.isnan(found.column(border)) for border in _NEEDS[name]])
-    told = needed.all(0)
+    told = np.asarray(needed.all(0), dtype=np.bool_)
     arms = tuple(arm.study for arm, yes in zip(found.arms, told, strict=True) if yes)
     # A single arm is shown as itself.
     if value in (0.0, 1.0) or len(found.arms) == 1:
@@ -235,7 +234,7 @@ def _limits(value: float, variance: float, k: int, level: float) -> tuple[float 
     return float(special.expit(centre - reach)), float(special.expit(centre + reach))
 
 
-def _exact(found: ArmSet, name: str, told: Array, level: float) -> tuple[float | None, float | None]:
+def _exact(found: ArmSet, name: str, told: Mask, level: float) -> tuple[float | None, float | None]:
     """The exact interval on the sum of the arms that report the share: no patient, or every patient, had it."""
     if not told.any():
         return None, None

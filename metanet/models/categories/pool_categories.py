@@ -11,7 +11,7 @@ from metanet.base.arguments import checked, choice, level
 from metanet.base.display import level_text, number
 from metanet.base.errors import ArgumentError
 from metanet.base.results import Method
-from metanet.base.untrusted import counted, listing
+from metanet.base.untrusted import listing
 from metanet.kernels.beta_binomial.sequence import MOST_PATHS
 from metanet.models.categories.arms import ArmSet, Categories, arm_set, usable
 from metanet.models.categories.directions import DIRECTIONS, Direction, complete_stage, counts_of, fit_direction
@@ -48,9 +48,9 @@ def pool_categories(
     Parameters
     ----------
     evidence
-        Evidence (from `load_evidence` or `read`), the result of `response_categories`, or a frame with a row for each arm and columns of
-        counts: cr, pr, sd, pd, and for categories that a study combined cr_pr, sd_pd, cr_pr_sd and so on. Empty cells are categories that
-        the arm does not report; ``study``, ``unit`` and ``total`` are read where they are there.
+        Evidence (from `load_evidence` or `read`), the result of `response_categories`, or a frame with a row for each arm and
+        columns of counts: cr, pr, sd, pd, and for categories that a study combined cr_pr, sd_pd, cr_pr_sd and so on. Empty cells are
+        categories that the arm does not report; ``study``, ``unit`` and ``total`` are read where they are there.
     modality
         A modality class or a modality, or several; None takes the only class of the evidence.
     first
@@ -77,8 +77,9 @@ def pool_categories(
     Notes
     -----
     The model is the generalised Dirichlet-multinomial. Response first: the responses of an arm are beta-binomial, and so are the
-    patients with stable disease among those without a response; control first: disease control, then the responses among those. Complete
-    among all responses is a third stage of both. An arm that reports one count alone enters by the sum over all values of the other.
+    patients with stable disease among those without a response; control first: disease control, then the responses among those.
+    Complete among all responses is a third stage of both. An arm that reports one count alone enters by the sum over all values of
+    the other.
     Each stage has an intraclass correlation of its own. The directions differ in what is taken as independent between arms: control
     first fits data in which control varies by itself, and the estimates show how much this matters.
 
@@ -153,8 +154,8 @@ def _check_size(found: ArmSet) -> None:
         if np.nansum(ways) > MOST_PATHS:
             largest = found.arms[int(np.nanargmax(ways))]
             raise ArgumentError(
-                f"evidence: {largest.study[:60]!r} and arms like it report one outcome alone for too many patients to sum over what they do "
-                "not report. Fix: arms='complete'."
+                f"evidence: {largest.study[:60]!r} and arms like it report one outcome alone for too many patients to sum over "
+                "what they do not report. Fix: arms='complete'."
             )
 
 
@@ -189,17 +190,16 @@ def _notes(found: ArmSet, both: tuple[Direction, ...], complete: Any) -> list[st
     response, control = ~np.isnan(found.column("objective_response")), ~np.isnan(found.column("disease_control"))
     for told, other, word in ((response, control, "objective response"), (control, response, "disease control")):
         if alone := int((told & ~other).sum()):
-            notes.append(
-                f"{counted(alone, 'arm reports', 'arms report')} {word} alone and bear{'s' if alone == 1 else ''} on the other through the model."
-            )
+            who = "1 arm reports" if alone == 1 else f"{alone} arms report"
+            notes.append(f"{who} {word} alone and {'bears' if alone == 1 else 'bear'} on the other through the model.")
     if found.arms and not (response & control).any():
         notes.append(
             "No arm reports both objective response and disease control: how they go together is the model's assumption alone."
         )
     unused = ~np.isnan(found.column("complete_response")) & ~response
     if unused.any():
-        who = listing(arm.study for arm, yes in zip(found.arms, unused, strict=True) if yes)
-        notes.append(f"Complete responses of arms that do not report the objective response are not used: {who}.")
+        names = listing(arm.study for arm, yes in zip(found.arms, unused, strict=True) if yes)
+        notes.append(f"Complete responses of arms that do not report the objective response are not used: {names}.")
     if both and not complete.known:
         notes.append(
             "All arms with a response are at 0 % or 100 % complete among all responses: complete and partial response stay together."
@@ -210,8 +210,8 @@ def _notes(found: ArmSet, both: tuple[Direction, ...], complete: Any) -> list[st
     notes += [each.reason for each in both if each.reason is not None]
     if len(answered) == 2 and len(found.arms) > 1:
         gap = abs(answered[0].loglik - answered[1].loglik)
-        told = "the data hardly tell them apart" if gap < _NEAR else f"the data favour {max(answered, key=lambda d: d.loglik).title}"
-        notes.append(f"The direction is an assumption: the log-likelihoods differ by {number(gap)}, so {told}.")
+        verdict = "the data hardly tell them apart" if gap < _NEAR else f"the data favour {max(answered, key=lambda d: d.loglik).title}"
+        notes.append(f"The direction is an assumption: the log-likelihoods differ by {number(gap)}, so {verdict}.")
     for each in answered:
         if not each.settled:
             notes.append(f"The likelihood maximum of {each.title} was not located with the required accuracy.")

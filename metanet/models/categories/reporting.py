@@ -68,7 +68,7 @@ class ReportingPattern(Result):
         return found | {name: _test(comparison) for name, comparison in self.comparisons.items()}
 
     def to_frame(self) -> pd.DataFrame:
-        """Two rows for each outcome that some arms report: outcome, reported, k, n, objective response (median) with limits, p-value."""
+        """Two rows for each outcome that some arms report: outcome, reported, k, n, objective response (median) with limits, p."""
         import pandas as pd
 
         columns = ["outcome", "reported", "k", "n", "estimate", "ci_lower", "ci_upper", "pvalue"]
@@ -199,4 +199,5 @@ def pattern_of(found: ArmSet, level: float) -> ReportingPattern:
 def _ordered(groups: Sequence[str]) -> Any:
     import pandas as pd
 
-    return pd.Categorical(groups, categories=[_YES, _NO])
+    words: Any = list(groups)
+    return pd.Categorical(words, categories=[_YES, _NO])

@@ -12,8 +12,7 @@ from metanet.base.display import ABSENT, RATE, level_text, number, sentence_case
 from metanet.base.drawing import draw
 from metanet.base.results import Method, Result
 from metanet.base.untrusted import counted, listing, visible
-from metanet.kernels.beta_binomial import fit as single
-from metanet.kernels.beta_binomial import sequence
+from metanet.kernels.beta_binomial import fit as single, sequence
 from metanet.models.categories.directions import STAGES, CompleteStage, Direction, Share
 from metanet.models.categories.reporting import ReportingPattern
 from metanet.models.comparison.response_categories import ResponseArm
@@ -206,8 +205,9 @@ class PooledCategories(Result):
             return None
         span = f"{low} %" if low == high else f"{low} to {high} %, depending on whether response or control is modelled first"
         return (
-            f"{OUTCOMES_TITLES[outcome]} pooled by itself has a mean rate of {value} % (beta-binomial model, {counted(int(row['k']), 'arm')}). "
-            f"In one distribution of response categories it is {span}: not all arms report both response and control."
+            f"{OUTCOMES_TITLES[outcome]} pooled by itself has a mean rate of {value} % (beta-binomial model, "
+            f"{counted(int(row['k']), 'arm')}). In one distribution of response categories it is {span}: not all arms report both "
+            "response and control."
         )
 
     def sentence(self) -> str:

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from metanet.kernels.beta_binomial import fit as single
-from metanet.kernels.beta_binomial import sequence
+from metanet.kernels.beta_binomial import fit as single, sequence
 from tests.kernels.beta_binomial import rising
 
 REFERENCE = json.loads((Path(__file__).parents[2] / "reference" / "categories.json").read_text())
@@ -148,7 +147,6 @@ def test_profile_limits_lie_where_the_likelihood_has_fallen_by_the_quantile():
     paths = forward("TACE")
     fit = sequence.fit(paths)
     means, spreads = sequence.profile_intervals(paths, fit, 0.95)
-    total, first, both = reference_arms("TACE")
     for end in means[0]:
 
         def fall(rest, end=end):
