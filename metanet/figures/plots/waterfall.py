@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from metanet.base.errors import check_choice
@@ -17,7 +18,7 @@ from metanet.figures.page.text import BASELINE, LINE, harmless, width_of
 from metanet.figures.registry import chart
 from metanet.models.comparison.response_categories import ResponseCategories
 
-__all__ = ["COLOURS", "SORTS", "waterfall"]
+__all__ = ["COLOURS", "SORTS", "ordered", "waterfall"]
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +71,7 @@ def waterfall(
     if categories.reason or not categories.arms:
         return saying(ax, "Response categories", title, categories.reason or "No study arm reports a category.")
     unit = style.TEXT_SIZE
-    rows = rows_of(sorted(categories.arms, key=lambda arm: _order(arm, sort)), unit)
+    rows = rows_of(ordered(categories.arms, sort), unit)
     units = [arm.unit for arm in categories.arms]
     # What nearly all count needs no word at every row.
     counted = "patients" if "patients" in units else units[0]
@@ -126,6 +127,11 @@ def waterfall(
     )
     describe(axes, harmless(title, 300) if title else "Response categories", _alternative(categories, rows), alt)
     return axes
+
+
+def ordered(arms: Iterable[ResponseArm], sort: str) -> list[ResponseArm]:
+    """The arms in one of the orders of `SORTS`."""
+    return sorted(arms, key=lambda arm: _order(arm, sort))
 
 
 def _order(arm: ResponseArm, sort: str) -> tuple[float | Key, ...]:

@@ -210,7 +210,9 @@ def _notes(found: ArmSet, both: tuple[Direction, ...], complete: Any) -> list[st
     notes += [each.reason for each in both if each.reason is not None]
     if len(answered) == 2 and len(found.arms) > 1:
         gap = abs(answered[0].loglik - answered[1].loglik)
-        verdict = "the data hardly tell them apart" if gap < _NEAR else f"the data favour {max(answered, key=lambda d: d.loglik).title}"
+        verdict = (
+            "the data hardly tell them apart" if gap < _NEAR else f"the data favour {max(answered, key=lambda d: d.loglik).title}"
+        )
         notes.append(f"The direction is an assumption: the log-likelihoods differ by {number(gap)}, so {verdict}.")
     for each in answered:
         if not each.settled:
