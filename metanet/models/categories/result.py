@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scipy import special
 
+from metanet.base.arguments import checked, choice
 from metanet.base.display import ABSENT, RATE, level_text, number, sentence_case
 from metanet.base.drawing import draw
 from metanet.base.results import Method, Result
@@ -185,12 +186,14 @@ class PooledCategories(Result):
             rows.append(("both", f"rho: {COMPLETE}", own.rho, float(low[0]), float(high[0])))
         return pd.DataFrame(rows, columns=["direction", "quantity", "estimate", "lower", "upper"])
 
+    @checked(outcome=choice(*OUTCOMES))
     def range_of(self, outcome: str = "disease_control") -> tuple[float, float] | None:
         """The lowest and the highest estimate of an outcome in the two directions; None where one of them has none."""
         found = [each.shares.get(OUTCOMES[outcome]) for each in self._both]
         values = [share.estimate for share in found if share is not None]
         return (min(values), max(values)) if len(values) == 2 else None
 
+    @checked(outcome=choice(*OUTCOMES))
     def outside(self, outcome: str = "disease_control") -> str | None:
         """A sentence where the outcome, pooled apart, lies outside the range of the two directions; else None."""
         ends, apart = self.range_of(outcome), self._separate[self._separate["outcome"] == outcome]
