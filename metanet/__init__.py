@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from metanet.diagnostics.method.multiverse import Multiverse as Multiverse, multiverse as multiverse
     from metanet.diagnostics.method.p_values import p_value_function as p_value_function, radial as radial
     from metanet.diagnostics.method.permutation import permutation_test as permutation_test
+    from metanet.diagnostics.own_series.against import Against as Against, against as against
+    from metanet.diagnostics.own_series.performance_goal import (
+        PerformanceGoal as PerformanceGoal,
+        performance_goal as performance_goal,
+    )
     from metanet.diagnostics.spread.heterogeneity import heterogeneity_text as heterogeneity_text
     from metanet.diagnostics.spread.heterogeneity_report import heterogeneity_report as heterogeneity_report
     from metanet.diagnostics.spread.share_beyond import share_beyond as share_beyond
@@ -150,6 +155,8 @@ _NAMES = {
     "metanet.diagnostics.bias.limit_meta_analysis": "limit_meta_analysis",
     "metanet.diagnostics.method.multiverse": "multiverse Multiverse",
     "metanet.diagnostics.method.calibrate": "calibrate Calibration",
+    "metanet.diagnostics.own_series.against": "against Against",
+    "metanet.diagnostics.own_series.performance_goal": "performance_goal PerformanceGoal",
     "metanet.diagnostics.spread.share_beyond": "share_beyond",
     "metanet.diagnostics.spread.heterogeneity_report": "heterogeneity_report",
     "metanet.diagnostics.spread.heterogeneity": "heterogeneity_text",

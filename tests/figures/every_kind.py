@@ -132,6 +132,7 @@ def result_of(kind: str, case: str) -> Any:
         "calibration": lambda: mn.calibrate(fit, 40),
         "plane": lambda: _plane(fit),
         "waterfall": lambda: _categories(case),
+        "against": lambda: mn.against(fit, events=14, total=40),
         "pooled categories": lambda: mn.pool_categories(_categories(case)),
         "overview": lambda: _overview(case),
         "traffic light": lambda: _judged(case),
@@ -235,6 +236,7 @@ KINDS: dict[str, Callable[..., Axes]] = {
     "calibration": lambda r: r.plot(),
     "plane": lambda r: benefit_risk_plane(r, benefit="objective response", risk="hepatotoxicity"),
     "waterfall": lambda r: r.plot(),
+    "against": lambda r: r.figure(),
     "pooled categories": lambda r: r.figure(),
     "heterogeneity": lambda r: heterogeneity_plot(r),
     "overview": lambda r: overview(r),
@@ -246,6 +248,7 @@ KINDS: dict[str, Callable[..., Axes]] = {
 
 #: Which kinds draw a figure of the registry. One that is not named here is drawn by the example of its docstring.
 KIND_OF = {
+    "against": "against",
     "baujat": "Baujat",
     "bias_bars": "bias bars",
     "benefit_risk": "plane",

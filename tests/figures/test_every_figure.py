@@ -327,6 +327,11 @@ def _waterfall() -> list[str]:
     return [arm.study, per_cent(dict(arm.parts)["SD"] / arm.total, 0)]
 
 
+def _against() -> list[str]:
+    found = result_of("against", "ordinary")
+    return [found.name, _rate(found.rate), _rate(found.own), f"{found.count_lower} to {found.count_upper} events"]
+
+
 def _pooled_categories() -> list[str]:
     pooled = result_of("pooled categories", "ordinary")
     return [pooled.arms[0].study, _rate(pooled.objective_response.estimate), _rate(pooled.disease_control.ci_upper)]
@@ -375,6 +380,7 @@ TOLD: dict[str, Callable[[], list[str]]] = {
     "plane": _plane,
     "waterfall": _waterfall,
     "pooled categories": _pooled_categories,
+    "against": _against,
     "heterogeneity": _heterogeneity,
     "overview": _estimate,
     "traffic light": _judged,
