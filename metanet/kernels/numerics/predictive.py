@@ -145,6 +145,8 @@ def _local_information(x: Array, density: Array, below: Array, tail: float) -> f
         return float("nan")
     spline = CubicSpline(x[inside], np.log(density[inside]))
     ends = np.interp([tail, 1 - tail], below[inside], x[inside])
+    if np.abs(ends).max() > _FARTHEST:
+        return float("nan")
     t = np.linspace(ends[0], ends[1], 20_001)
     slope, theta = spline(t, 1), special.expit(t)
     value = np.exp(spline(t)) * slope * (slope - 1.0 + 2.0 * theta) / (theta * special.expit(-t))
