@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.groups import absent
 from metanet.base.progress import bar
 from metanet.base.results import Method, Result, plain
+from metanet.diagnostics.method.reporting import REPORTING, by_report
 from metanet.effects.measures import MEASURES
 from metanet.evidence.bias.filter import COLUMN as BIAS
 from metanet.evidence.bias.rungs import RUNGS, rungs_of
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-#: All arms, or those alone that report both objective response and disease control.
-REPORTING = ("all", "both")
-_BESIDE = {"objective_response": "disease_control", "disease_control": "objective_response"}
 #: A modality within a class is a grouping of its own from so many arms on.
 _LEAST_ARMS = 3
 
@@ -103,7 +101,7 @@ def row_sets(
                 for certainty in known:
                     rows = data.rates(outcome, modality=words, definition=definition, overlap=overlap, certainty=certainty)
                     start = {"grouping": name, "overlap": overlap, **({"certainty": certainty} if certainty else {})}
-                    for reporting, part in _reporting(data, outcome, words, rows, choices):
+                    for reporting, part in by_report(data, outcome, words, rows, choices.reporting):
                         found += _filtered(part, start | reporting, choices)
         return found
     if choices.reporting != ("all",):
@@ -127,26 +125,6 @@ def row_sets(
             start = {"certainty": certainty}
         found += _filtered(rows, start, choices)
     return found
-
-
-def _reporting(
-    data: Evidence, outcome: str, modality: Any, rows: pd.DataFrame, choices: DataChoices
-) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
-    """All rows, and those whose arm reports the other of objective response and disease control, as asked for."""
-    if choices.reporting == ("all",):
-        yield {}, rows
-        return
-    other = _BESIDE.get(outcome)
-    if other is None or other not in data.outcome_names:
-        raise ArgumentError(
-            f"reporting={choices.reporting!r} applies to objective response and disease control, where the evidence has both. "
-            "Fix: leave it out."
-        )
-    beside = data.rates(other, modality=modality, overlap="keep_all")
-    told = set(zip(beside["study_id"], beside["arm"], strict=True))
-    for word in choices.reporting:
-        keep = [word == "all" or key in told for key in zip(rows["study_id"], rows["arm"], strict=True)]
-        yield {"reporting": word}, rows[keep]
 
 
 def _groupings(

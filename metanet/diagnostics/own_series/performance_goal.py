@@ -205,13 +205,13 @@ def performance_goal(
     """
     import pandas as pd
 
+    prediction = prediction_of(bayes, "bayes")
     mixed = mixed_definitions(bayes)
     if mixed:
         raise ArgumentError(
             f"bayes mixes definitions of the event ({listing(mixed)}), for which no one goal exists. Fix: pool one definition, such "
             "as evidence.rates(outcome, definition='graded')."
         )
-    prediction = prediction_of(bayes, "bayes")
     stamp = Method(
         {**bayes.method, "goal_level": level, "goal_side": side, "goal_margin": margin, "goal_alpha": alpha, "notes": [_NOTE]}
     )

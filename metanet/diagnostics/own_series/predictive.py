@@ -47,6 +47,8 @@ def prediction_of(fit: Literature, argument: str = "fit") -> Prediction:
     ArgumentError
         A result that is no rate of one group, or whose model has no such distribution on the logit scale.
     """
+    if not isinstance(fit, (Pooled, BayesPooled)):
+        raise ArgumentError(f"{argument} must be a result of mn.pool or mn.bayes_pool, not {type(fit).__name__}.")
     if isinstance(fit, BayesPooled):
         return Prediction(fit._distributions["new setting"].probabilities, None, True)
     options = options_of(fit.method)

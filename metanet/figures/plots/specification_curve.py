@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from metanet.base.arguments import whole_number
 from metanet.base.arrays import Array
 from metanet.base.display import TOO_WIDE, in_sentence, number, per_cent, plural
-from metanet.diagnostics.method.multiverse import REPORTING, Multiverse, main_row
+from metanet.diagnostics.method.multiverse import Multiverse, main_row
+from metanet.diagnostics.method.reporting import REPORTING
 from metanet.evidence.bias.rungs import RUNGS
 from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.rates import POLICIES
