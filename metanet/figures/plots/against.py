@@ -121,7 +121,8 @@ def against_plot(against: Against, *, ax: Axes | None = None, title: str | None 
             top += height
     told = harmless(against.sentence(), 1500)
     directed = f" ({subject.direction})" if subject.direction else ""
-    alt = alternative(f"{_TITLE}{directed}", subject, against.k, told.rstrip("."))
+    told_first = [subject.direction] if subject.direction else []
+    alt = alternative(_TITLE, subject, against.k, *told_first, told.rstrip("."))
     about = f" of {subject.within()}{directed}" if subject.name else ""
     shown_rows = "; ".join(map(" ".join, zip(_plain(rows), texts, strict=True)))
     describe(axes, harmless(title, 300) if title else _TITLE, f"{_TITLE}{about}. {told} Shown: {shown_rows}.", alt)
