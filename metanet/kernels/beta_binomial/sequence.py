@@ -31,9 +31,15 @@ from metanet.kernels.numerics.roots import inner_end, outer_end
 MOST_PATHS = 20_000
 #: Logits beyond which a share is 0 or 1, and psi beyond which the arms of a stage are at 0 % and 100 %.
 _EDGE, _UNBOUNDED = 30.0, 1e5
+#: A logit from which on a stage may be on an edge.
+_FAR = 12.0
 #: Values of psi of the starts, beside those of the arms that report the stage.
 _STARTS = (0.0, 0.02, 0.3)
 _STEP_TOLERANCE = 1e-8
+#: Halvings of a step, and the decrement below which a climb that stalls has arrived to the rounding of the likelihood.
+_HALVINGS, _STALLED = 20, 1e-9
+#: Slopes below this are those of a flat likelihood: a stage on an edge says nothing of its psi.
+_FLAT = 1e-9
 _MU, _PSI = np.array([0, 2]), np.array([1, 3])
 
 
@@ -199,9 +205,11 @@ def _stage_starts(counts: Counts, paths: Paths, told: Mask) -> list[tuple[float,
 
 def _fit_at(paths: Paths, at: Array, loglik: float, settled: bool) -> Fit:
     mu, psi = at[_MU].copy(), at[_PSI].copy()
-    edge = np.where(np.abs(mu) >= _EDGE - 1, np.sign(mu), 0).astype(np.int_)
-    unbounded = psi >= _UNBOUNDED
     _, _, information = likelihood(paths, at[None])
+    # So far out, and without information on where: the likelihood rises to the end.
+    nowhere = (np.abs(mu) > _FAR) & (np.diagonal(information[0])[_MU] < 1e-6)
+    edge = np.where(nowhere, np.sign(mu), 0).astype(np.int_)
+    unbounded = (psi >= _UNBOUNDED) & (edge == 0)
     free = np.ones(4, dtype=bool)
     free[_MU], free[_PSI] = edge == 0, (psi > 0) & (edge == 0)
     covariance = np.zeros((4, 4))
@@ -232,24 +240,25 @@ def climb(paths: Paths, start: Array, free: Mask, iterations: int = 200) -> tupl
         step, decrement = _step(at[rows], score[rows], information[rows], free[rows], size)
         arrived = decrement < _STEP_TOLERANCE**2
         done[rows[arrived]] = True
-        rows, step = rows[~arrived], step[~arrived]
+        rows, step, decrement = rows[~arrived], step[~arrived], decrement[~arrived]
         if not rows.size:
             break
-        length, floor = np.ones(rows.size), loglik[rows] - rounding(loglik[rows])
-        for _ in range(30):
-            trial = _moved(at[rows], length[:, None] * step, size)
+        climbing, length, old = np.arange(rows.size), 1.0, loglik[rows] - rounding(loglik[rows])
+        moved = np.zeros(rows.size, dtype=bool)
+        for _ in range(_HALVINGS):
+            trial = _moved(at[rows[climbing]], length * step[climbing], size)
             found = likelihood(paths, trial)
-            worse = ~(found[0] >= floor)
-            if not worse.any():
+            fine = found[0] >= old[climbing]
+            which = rows[climbing[fine]]
+            moved[climbing[fine]] = (trial[fine] != at[which]).any(1)
+            at[which] = trial[fine]
+            loglik[which], score[which], information[which] = (part[fine] for part in found)
+            climbing, length = climbing[~fine], 0.5 * length
+            if not climbing.size:
                 break
-            length[worse] *= 0.5
-        kept = ~worse
-        rows, trial = rows[kept], trial[kept]
-        still = (trial == at[rows]).all(1)
-        at[rows] = trial
-        loglik[rows], score[rows], information[rows] = (part[kept] for part in found)
-        done[rows[still]] = True
-        rows = rows[~still]
+        # No step rises any more: the place is right to the rounding of the likelihood.
+        done[rows[~moved & (decrement < _STALLED)]] = True
+        rows = rows[moved]
         if not rows.size:
             break
     return at, loglik, done
@@ -271,7 +280,9 @@ def _step(at: Array, score: Array, information: Array, free: Mask, size: Array) 
     moves = free.copy()
     moves[:, _PSI] &= (at[:, _PSI] > 0) | (gradient[:, _PSI] > 0)
     moves[:, _PSI] &= (at[:, _PSI] < _UNBOUNDED) | (gradient[:, _PSI] < 0)
-    moves[:, _MU] &= (np.abs(at[:, _MU]) < _EDGE) | (gradient[:, _MU] * at[:, _MU] < 0)
+    inside = (np.abs(at[:, _MU]) < _EDGE) | (gradient[:, _MU] * at[:, _MU] < 0)
+    moves[:, _MU] &= inside
+    moves[:, _PSI] &= inside
     gradient = np.where(moves, gradient, 0.0)
     both = moves[:, :, None] & moves[:, None, :]
     hessian = np.where(both, hessian, 0.0)
@@ -281,7 +292,9 @@ def _step(at: Array, score: Array, information: Array, free: Mask, size: Array) 
     step = (vectors @ (np.swapaxes(vectors, 1, 2) @ gradient[:, :, None] / values[:, :, None]))[:, :, 0]
     decrement = (step * gradient).sum(1)
     longest = np.maximum(np.abs(step[:, _MU]).max(1) / 2.0, np.abs(step[:, _PSI]).max(1) / 1.5)
-    return step / np.maximum(longest, 1.0)[:, None], np.where(definite, decrement, np.inf)
+    decrement = np.where(definite, decrement, np.inf)
+    decrement[np.abs(gradient).max(1) < _FLAT] = 0.0
+    return step / np.maximum(longest, 1.0)[:, None], decrement
 
 
 def _moved(at: Array, step: Array, size: Array) -> Array:
@@ -290,6 +303,8 @@ def _moved(at: Array, step: Array, size: Array) -> Array:
     here = np.log1p(size * at[:, _PSI])
     # Where only the mean moves psi keeps its last digit.
     moved = np.expm1(np.maximum(here + step[:, _PSI], 0.0)) / size
+    # Closer to zero than this is within rounding of the binomial likelihood.
+    moved[size * moved < 1e-12] = 0.0
     out[:, _PSI] = np.where(step[:, _PSI] == 0, at[:, _PSI], np.minimum(moved, _UNBOUNDED))
     return out
 
