@@ -192,6 +192,9 @@ def _notes(found: ArmSet, both: tuple[Direction, ...], complete: Any) -> list[st
         if alone := int((told & ~other).sum()):
             who = "1 arm reports" if alone == 1 else f"{alone} arms report"
             notes.append(f"{who} {word} alone and {'bears' if alone == 1 else 'bear'} on the other through the model.")
+    studies = len({arm.study_id for arm in found.arms})
+    if studies < len(found.arms):
+        notes.append(f"{len(found.arms)} arms of {studies} studies: arms of one study are pooled as if they were independent studies.")
     if found.arms and not (response & control).any():
         notes.append(
             "No arm reports both objective response and disease control: how they go together is the model's assumption alone."

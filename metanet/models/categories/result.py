@@ -209,9 +209,13 @@ class PooledCategories(Result):
         span = f"{low} %" if low == high else f"{low} to {high} %, depending on whether response or control is modelled first"
         return (
             f"{OUTCOMES_TITLES[outcome]} pooled by itself has a mean rate of {value} % (beta-binomial model, "
-            f"{counted(int(row['k']), 'arm')}). In one distribution of response categories it is {span}: not all arms report both "
-            "response and control."
+            f"{counted(int(row['k']), 'arm')}). In one distribution of response categories it is {span}{self._why()}."
         )
+
+    def _why(self) -> str:
+        """Why an outcome by itself differs, where arms that report one alone are the reason."""
+        told = [(arm.at_least("PR") is not None, arm.at_least("SD") is not None) for arm in self.arms]
+        return "" if all(both == (True, True) for both in told) else ": not all arms report both response and control"
 
     def sentence(self) -> str:
         """The shares of the first answer, those of the other direction, and what each rests on."""

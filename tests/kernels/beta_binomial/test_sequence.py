@@ -193,7 +193,9 @@ def test_an_edge_is_found_with_hidden_counts_as_well():
     arms = [(10, 0, 5), (20, 0, 9), (15, 0, None), (12, None, 5)]
     fit = sequence.fit(sequence.paths(*rising.arrays(arms)))
     shares, _ = sequence.shares(fit.mu)
-    assert shares[0] == pytest.approx(0.0, abs=1e-9)
+    assert fit.settled
+    assert fit.edge.tolist() == [-1, 0]
+    assert shares[0] == 0.0
     assert shares[1] == pytest.approx(19 / 42, abs=1e-6)
 
 

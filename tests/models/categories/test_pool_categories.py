@@ -195,6 +195,14 @@ def test_what_lies_outside_the_two_directions_is_said_with_its_numbers(curated):
     assert complete.outside("disease_control") is None
 
 
+def test_arms_of_one_study_are_named_as_such(curated):
+    arms = mn.pool_categories(curated, "TACE")
+    studies = {arm.study_id for arm in arms.arms}
+    said = [note for note in arms.notes if "as if they were independent" in note]
+    assert bool(said) == (len(studies) < arms.k)
+    assert not said or said[0].startswith(f"{arms.k} arms of {len(studies)} studies")
+
+
 def test_an_arm_with_one_border_is_counted_as_indirect_for_the_other():
     frame = pd.DataFrame({"cr_pr": [5, 6, None, 7], "sd": [6, 8, None, None], "pd": [4, 6, 3, None], "sd_pd": [None, None, None, 9],
                           "cr_pr_sd": [None, None, 12, None]})  # fmt: skip
