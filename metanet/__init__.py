@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from metanet.diagnostics.method.multiverse import Multiverse as Multiverse, multiverse as multiverse
     from metanet.diagnostics.method.p_values import p_value_function as p_value_function, radial as radial
     from metanet.diagnostics.method.permutation import permutation_test as permutation_test
+    from metanet.diagnostics.own_series.against import Against as Against, against as against
+    from metanet.diagnostics.own_series.performance_goal import (
+        PerformanceGoal as PerformanceGoal,
+        performance_goal as performance_goal,
+    )
     from metanet.diagnostics.spread.heterogeneity import heterogeneity_text as heterogeneity_text
     from metanet.diagnostics.spread.heterogeneity_report import heterogeneity_report as heterogeneity_report
     from metanet.diagnostics.spread.share_beyond import share_beyond as share_beyond
@@ -59,6 +64,9 @@ if TYPE_CHECKING:
     from metanet.figures.plots.timeline import timeline as timeline
     from metanet.figures.plots.traffic_light import traffic_light as traffic_light
     from metanet.models.bayes.bayes_pool import bayes_pool as bayes_pool
+    from metanet.models.categories.pool_categories import pool_categories as pool_categories
+    from metanet.models.categories.reporting import ReportingPattern as ReportingPattern, reporting_pattern as reporting_pattern
+    from metanet.models.categories.result import PooledCategories as PooledCategories
     from metanet.models.comparison.benefit_risk import benefit_risk as benefit_risk
     from metanet.models.comparison.compare import compare as compare
     from metanet.models.comparison.response_categories import (
@@ -127,6 +135,9 @@ _NAMES = {
     "metanet.models.comparison.compare": "compare",
     "metanet.models.regression.meta_regression": "meta_regression",
     "metanet.models.comparison.benefit_risk": "benefit_risk",
+    "metanet.models.categories.pool_categories": "pool_categories",
+    "metanet.models.categories.reporting": "reporting_pattern ReportingPattern",
+    "metanet.models.categories.result": "PooledCategories",
     "metanet.models.comparison.response_categories": "response_categories ResponseCategories",
     "metanet.models.comparison.within_studies": "within_studies",
     "metanet.models.dependence.robust": "cluster_robust",
@@ -145,6 +156,8 @@ _NAMES = {
     "metanet.diagnostics.bias.limit_meta_analysis": "limit_meta_analysis",
     "metanet.diagnostics.method.multiverse": "multiverse Multiverse",
     "metanet.diagnostics.method.calibrate": "calibrate Calibration",
+    "metanet.diagnostics.own_series.against": "against Against",
+    "metanet.diagnostics.own_series.performance_goal": "performance_goal PerformanceGoal",
     "metanet.diagnostics.spread.share_beyond": "share_beyond",
     "metanet.diagnostics.spread.heterogeneity_report": "heterogeneity_report",
     "metanet.diagnostics.spread.heterogeneity": "heterogeneity_text",

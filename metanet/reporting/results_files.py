@@ -11,6 +11,7 @@ from metanet.base.arguments import checked
 from metanet.base.errors import ArgumentError, check_choice, shorten
 from metanet.base.results import plain, without_marks
 from metanet.base.whole_files import write_csv
+from metanet.diagnostics.own_series.against import Against
 from metanet.diagnostics.studies.count_bounds import CountBounds
 from metanet.diagnostics.studies.series import LeaveOneOut
 from metanet.evidence.bias.filter import COLUMN
@@ -40,6 +41,7 @@ def save_results(
     bounds: CountBounds | None = None,
     rates: Rates | None = None,
     modality_class: str | None = None,
+    series: Against | None = None,
 ) -> list[Path]:
     """Write every number of a report: numbers.json, numbers.csv, studies.csv and leave_one_out.csv, and the R script check.R.
 
@@ -58,6 +60,8 @@ def save_results(
         go into numbers.json. None takes the rows that were pooled.
     modality_class
         The class the report is about.
+    series
+        What `against` returned: a series of one's own.
 
     Returns
     -------
@@ -91,6 +95,8 @@ def save_results(
         "evidence": attrs.get("fingerprint") if whole else None,
         "evidence_name": None if record is None else attrs.get("evidence"),
     }
+    if series is not None:
+        content["series"] = series.to_dict()
     files = [to / "numbers.json", to / "numbers.csv", to / "studies.csv"]
     write_json(files[0], plain_tree(content))
     # One column for each model.

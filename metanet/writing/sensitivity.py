@@ -33,6 +33,8 @@ _WORDS = {
     ("unit", "patients"): "patients only",
     ("derived", "in"): "derived counts included",
     ("derived", "out"): "without derived counts",
+    ("reporting", "all"): "arms whatever they report",
+    ("reporting", "both"): "arms that report response and control",
 }
 _METHOD, _DATA = "Other methods, the same studies", "Other studies, the same method"
 

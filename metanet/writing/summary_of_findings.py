@@ -14,6 +14,7 @@ from metanet.diagnostics.spread.grade import grade_facts
 from metanet.evidence.evidence import Evidence
 from metanet.evidence.grade import NOT_ASSESSED, Grade
 from metanet.evidence.sources import Tables, evidence_of, modality_of
+from metanet.models.categories.pool_categories import pool_categories
 from metanet.models.pooling.pool import pool
 from metanet.models.results.pooled import Pooled
 from metanet.writing.summary_tables import Notes, method_sentences, rate_notes, status_text, studies_cell
@@ -135,6 +136,7 @@ def summary_of_findings(
     ]
     reading = [*_reading(fits), *([footnotes.sentence()] if facts or footnotes.is_rated else [])]
     lines = [*method_sentences(fits), *footnotes.lines()]
+    lines += _apart(evidence, modality, overlap, certainty, level, chosen)
     if without:
         lines.append(f"No study of this modality: {listing(without, 30)}.")
     return made(
@@ -145,6 +147,14 @@ def summary_of_findings(
         [*reading, *lines, *notes.lines()] if rows else lines,
         words=_words(rows, fits, per),
     )
+
+
+def _apart(evidence: Evidence, modality: str, overlap: str, certainty: str | None, level: float, chosen: Sequence[str]) -> list[str]:
+    """A line where disease control, pooled by itself, is not what it is beside the objective response."""
+    if not {"objective_response", "disease_control"} <= {*chosen}:
+        return []
+    said = pool_categories(evidence, modality, overlap=overlap, certainty=certainty, level=level).outside("disease_control")
+    return [said] if said else []
 
 
 class Footnotes:

@@ -68,6 +68,9 @@ def given():
         "printed": "16.1%",
         "figures": ["91.3%", "92.3%"],
         "total": 36,
+        "events": 14,
+        "n": 20,
+        "bayes": fit,
         "references": mn.manuscript(evidence, "hepatotoxicity").references,
     }
 

@@ -132,6 +132,8 @@ def result_of(kind: str, case: str) -> Any:
         "calibration": lambda: mn.calibrate(fit, 40),
         "plane": lambda: _plane(fit),
         "waterfall": lambda: _categories(case),
+        "against": lambda: mn.against(fit, events=14, total=40),
+        "pooled categories": lambda: mn.pool_categories(_categories(case)),
         "overview": lambda: _overview(case),
         "traffic light": lambda: _judged(case),
         "bias bars": lambda: _judged(case),
@@ -234,6 +236,8 @@ KINDS: dict[str, Callable[..., Axes]] = {
     "calibration": lambda r: r.plot(),
     "plane": lambda r: benefit_risk_plane(r, benefit="objective response", risk="hepatotoxicity"),
     "waterfall": lambda r: r.plot(),
+    "against": lambda r: r.figure(),
+    "pooled categories": lambda r: r.figure(),
     "heterogeneity": lambda r: heterogeneity_plot(r),
     "overview": lambda r: overview(r),
     "traffic light": lambda r: r.traffic_light(),
@@ -244,6 +248,7 @@ KINDS: dict[str, Callable[..., Axes]] = {
 
 #: Which kinds draw a figure of the registry. One that is not named here is drawn by the example of its docstring.
 KIND_OF = {
+    "against": "against",
     "baujat": "Baujat",
     "bias_bars": "bias bars",
     "benefit_risk": "plane",
@@ -260,6 +265,7 @@ KIND_OF = {
     "labbe": "L'Abbé",
     "leave_one_out": "leave-one-out",
     "overview": "overview",
+    "pooled_categories": "pooled categories",
     "prisma_flow": "prisma flow",
     "radial": "radial",
     "specification_curve": "specification curve",

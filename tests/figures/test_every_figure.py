@@ -139,7 +139,17 @@ def test_fonts_are_embedded_as_type_42_whatever_the_settings_of_the_caller(kind,
 
 
 #: Kinds that say of themselves what they draw, and whose data have no outcome.
-SELF_NAMED = ("plane", "waterfall", "overview", "evidence_map", "published_rates", "traffic light", "bias bars", "prisma flow")
+SELF_NAMED = (
+    "plane",
+    "waterfall",
+    "pooled categories",
+    "overview",
+    "evidence_map",
+    "published_rates",
+    "traffic light",
+    "bias bars",
+    "prisma flow",
+)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in SELF_NAMED])
@@ -317,6 +327,16 @@ def _waterfall() -> list[str]:
     return [arm.study, per_cent(dict(arm.parts)["SD"] / arm.total, 0)]
 
 
+def _against() -> list[str]:
+    found = result_of("against", "ordinary")
+    return [found.name, _rate(found.rate), _rate(found.own), f"{found.count_lower} to {found.count_upper} events"]
+
+
+def _pooled_categories() -> list[str]:
+    pooled = result_of("pooled categories", "ordinary")
+    return [pooled.arms[0].study, _rate(pooled.objective_response.estimate), _rate(pooled.disease_control.ci_upper)]
+
+
 def _heterogeneity() -> list[str]:
     fit = fit_of("ordinary")
     return [number(fit.tau), _rate(fit.i2), number(fit.h2), number(fit.lrt)]
@@ -359,6 +379,8 @@ TOLD: dict[str, Callable[[], list[str]]] = {
     "calibration": _calibration,
     "plane": _plane,
     "waterfall": _waterfall,
+    "pooled categories": _pooled_categories,
+    "against": _against,
     "heterogeneity": _heterogeneity,
     "overview": _estimate,
     "traffic light": _judged,

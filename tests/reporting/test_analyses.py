@@ -68,7 +68,7 @@ def test_a_run_makes_pages_numbers_and_figures_and_runs_nothing_from_a_csv(hosti
     )
     assert both.ok, both.summary()
     folders = {
-        "findings/TARE": {"findings.csv", "response_categories.csv", "response_categories.svg"},
+        "findings/TARE": {"findings.csv", "response_categories.csv", "response_categories.svg", "pooled_categories.csv"},
         "comparison/objective_response": {"groups.csv", "pairs.csv", "within_studies.csv", "summary.csv", "forest.svg"},
         "heterogeneity/objective_response-TARE": {"moderators.csv", "grade.csv", "spread.svg", "baujat.svg", "gosh.svg"},
         "sensitivity/objective_response-TARE": {"analyses.csv", "choices.csv", "calibration.csv", "funnel.svg"},
@@ -199,3 +199,32 @@ def test_a_report_on_searches_alone_says_that_there_is_no_flow(tmp_path):
 
 def test_a_review_without_them_has_none():
     assert not planned(mn.load_evidence(), analyses=("search",))
+
+
+def test_a_series_of_one_s_own_has_its_section_when_it_is_given(hostile_evidence, tmp_path):
+    name = f"Ours {HOSTILE}"
+    given = {"events": 5, "total": 20, "name": name}
+    made = mn.report("objective_response", "TARE", out=tmp_path / "with", data=hostile_evidence, parameters=given)
+    assert made.ok, made.summary()
+    folder = tmp_path / "with" / "objective_response" / "TARE"
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "A series of one" in page
+    assert HOSTILE not in page
+    assert (folder / "series.svg").exists()
+    numbers = json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
+    fit = mn.pool(mn.load_evidence(hostile_evidence).rates("objective_response", modality="TARE"), model="bayes")
+    wanted = mn.against(fit, events=5, total=20, name=name)
+    assert numbers["series"]["mid_p_upper"] == pytest.approx(wanted.mid_p_upper, rel=1e-12)
+    plain = mn.report("objective_response", "TARE", out=tmp_path / "without", data=hostile_evidence)
+    assert plain.ok, plain.summary()
+    folder = tmp_path / "without" / "objective_response" / "TARE"
+    assert "A series of one" not in (folder / "report.html").read_text(encoding="utf-8")
+    assert "series" not in json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
+
+
+def test_the_report_of_disease_control_compares_arms_by_what_they_report(tmp_path):
+    made = mn.report("disease_control", "TACE", out=tmp_path)
+    assert made.ok, made.summary()
+    page = (tmp_path / "disease_control" / "TACE" / "report.html").read_text(encoding="utf-8")
+    assert "Objective response by what the arms report" in page
+    assert mn.reporting_pattern(mn.load_evidence(), "TACE").control_sentence() in page

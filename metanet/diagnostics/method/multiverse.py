@@ -18,6 +18,7 @@ from metanet.base.errors import ArgumentError, as_given, check_choice
 from metanet.base.groups import absent
 from metanet.base.progress import bar
 from metanet.base.results import Method, Result, plain
+from metanet.diagnostics.method.reporting import REPORTING, by_report
 from metanet.effects.measures import MEASURES
 from metanet.evidence.bias.filter import COLUMN as BIAS
 from metanet.evidence.bias.rungs import RUNGS, rungs_of
@@ -51,6 +52,7 @@ class DataChoices:
     derived: tuple[str, ...] = ("in", "out")
     risk_of_bias: tuple[str, ...] = tuple(RUNGS)
     grouping: bool = True
+    reporting: tuple[str, ...] = ("all",)
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def check_choices(**given: object) -> DataChoices:
     """The levels that were named, each from its vocabulary; None takes the default."""
     known = {"overlap": POLICIES, "certainty": CERTAINTIES, "unit": ("any", "patients"), "derived": ("in", "out")}
     known["risk_of_bias"] = tuple(RUNGS)
+    known["reporting"] = REPORTING
     out: dict[str, Any] = {}
     for name, allowed in known.items():
         value = given.get(name)
@@ -98,8 +101,11 @@ def row_sets(
                 for certainty in known:
                     rows = data.rates(outcome, modality=words, definition=definition, overlap=overlap, certainty=certainty)
                     start = {"grouping": name, "overlap": overlap, **({"certainty": certainty} if certainty else {})}
-                    found += _filtered(rows, start, choices)
+                    for reporting, part in by_report(data, outcome, words, rows, choices.reporting):
+                        found += _filtered(part, start | reporting, choices)
         return found
+    if choices.reporting != ("all",):
+        raise ArgumentError(f"reporting={choices.reporting!r} applies to evidence; a frame has one outcome. Fix: leave it out.")
     if outcome is not None or modality is not None or definition is not None:
         raise ArgumentError("outcome, modality and definition apply to evidence; a frame has one outcome.")
     for name in ("certainty", "unit", "derived"):
@@ -209,7 +215,7 @@ def analyses_for(scale: str, measure: str | None, level: float, given: Mapping[s
 
 
 #: Choices of data, in the order in which they are listed; then those of method.
-DATA_DIMENSIONS = ("grouping", "overlap", "certainty", "risk_of_bias", "unit", "derived")
+DATA_DIMENSIONS = ("grouping", "overlap", "certainty", "risk_of_bias", "unit", "derived", "reporting")
 METHOD_DIMENSIONS = ("model", "tau2", "ci")
 #: Levels of the choices of rows, the most inclusive first.
 _INCLUSIVE: Mapping[str, tuple[str, ...]] = {
@@ -218,6 +224,7 @@ _INCLUSIVE: Mapping[str, tuple[str, ...]] = {
     "risk_of_bias": tuple(RUNGS),
     "unit": ("any", "patients"),
     "derived": ("in", "out"),
+    "reporting": REPORTING,
 }
 #: Models of the primary analysis, and their methods by maximum likelihood, if they are there.
 _RECOMMENDED = ("Bayesian binomial-normal model", "Bayesian Poisson-normal model")
@@ -422,6 +429,7 @@ _WORDS = {
     "risk_of_bias": "risk of bias",
     "unit": "unit",
     "derived": "derived counts",
+    "reporting": "arms that report response and control",
     "model": "model",
     "tau2": "tau2 estimator",
     "ci": "interval",
@@ -442,6 +450,7 @@ def multiverse(
     derived: str | Sequence[str] | None = None,
     risk_of_bias: str | Sequence[str] | None = None,
     grouping: bool = True,
+    reporting: str | Sequence[str] | None = None,
     analyses: Sequence[Mapping[str, Any]] | None = None,
     level: float = 0.95,
     threads: int = 1,
@@ -467,6 +476,9 @@ def multiverse(
         where the risk of bias of the rates was judged.
     grouping
         Whether every modality of the class with at least three arms is also analysed alone.
+    reporting
+        "all" arms, "both": those alone that report both objective response and disease control, of evidence on one of these two; or
+        both choices, ("all", "both"). None takes all arms. See `reporting_pattern`.
     analyses
         Choices of `pool` for each analysis, such as ``[{"model": "glmm"}, {"measure": "PFT"}]``; None takes the customary ones.
     level
@@ -508,7 +520,13 @@ def multiverse(
     else:
         given = with_columns(with_control(given, source, data, base["measure"]), data, base["measure"])
     choices = check_choices(
-        overlap=overlap, certainty=certainty, unit=unit, derived=derived, risk_of_bias=risk_of_bias, grouping=grouping
+        overlap=overlap,
+        certainty=certainty,
+        unit=unit,
+        derived=derived,
+        risk_of_bias=risk_of_bias,
+        grouping=grouping,
+        reporting=reporting,
     )
     chosen = _analyses(analyses, base, given, level)
     if threshold is not None and chosen[0].scale == "rate":

@@ -14,6 +14,7 @@ from metanet.base.arguments import whole_number
 from metanet.base.arrays import Array
 from metanet.base.display import TOO_WIDE, in_sentence, number, per_cent, plural
 from metanet.diagnostics.method.multiverse import Multiverse, main_row
+from metanet.diagnostics.method.reporting import REPORTING
 from metanet.evidence.bias.rungs import RUNGS
 from metanet.evidence.contract import CERTAINTIES
 from metanet.evidence.rates import POLICIES
@@ -52,6 +53,7 @@ _HEADINGS = {
     "risk_of_bias": "Risk of bias",
     "unit": "Unit",
     "derived": "Derived counts",
+    "reporting": "Arms that report response and control",
     "model": "Model",
     "tau2": "τ² estimator",
     "ci": "Interval",
@@ -63,6 +65,7 @@ _LEVELS: dict[str, tuple[str, ...]] = {
     "risk_of_bias": tuple(RUNGS),
     "unit": ("any", "patients"),
     "derived": ("in", "out"),
+    "reporting": REPORTING,
     "tau2": ("posterior", "ML", "REML", "DL", "PM"),
     "ci": ("credible", "t", "z", "profile", "HK", "HK-adhoc"),
 }

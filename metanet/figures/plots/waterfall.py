@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from matplotlib.patches import Rectangle
-
-from metanet.base.display import per_cent
 from metanet.base.errors import check_choice
 from metanet.base.groups import Key, natural
 from metanet.figures.page import style
 from metanet.figures.page.axis import Axis, number_axis
+from metanet.figures.page.category_bars import COLOURS, ENTRY, Row, draw_bar, flow, legend, legend_order, rows_of
 from metanet.figures.page.label_places import LETTER
 from metanet.figures.page.page import MARGIN, TICK_SIZE, Page, depth, dress, page, saying, set_axis
 from metanet.figures.page.save import describe
 from metanet.figures.page.subject import Subject, alternative
-from metanet.figures.page.text import BASELINE, LINE, Label, harmless, width_of, wrap
+from metanet.figures.page.text import BASELINE, LINE, harmless, width_of
 from metanet.figures.registry import chart
-from metanet.models.comparison.response_categories import CATEGORIES, MEANING, ResponseCategories
+from metanet.models.comparison.response_categories import ResponseCategories
+
+__all__ = ["COLOURS", "SORTS", "ordered", "waterfall"]
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,27 +26,12 @@ if TYPE_CHECKING:
     from metanet.models.comparison.response_categories import ResponseArm
 
 
-#: Okabe and Ito's colours from dark to light, so that the order holds in grey and for every kind of colour blindness.
-COLOURS = {"CR": style.INK, "PR": "#0072B2", "SD": "#56B4E9", "PD": "#F0E442"}
 SORTS = ("objective_response", "disease_control", "complete_response", "total", "year", "study")
 _BORDER = {"complete_response": "CR", "objective_response": "PR", "disease_control": "SD"}
-#: In text sizes: widest name, width of the bars, their least width, between the columns, bar height, room between two rows.
-_NAME, _PANEL, _LEAST_PANEL, _GAP, _BAR, _BETWEEN = 20.0, 34.0, 12.0, 0.9, 1.25, 0.55
+#: In text sizes: width of the bars, their least width, between the columns.
+_PANEL, _LEAST_PANEL, _GAP = 34.0, 12.0, 0.9
 #: Most that rows spread where a given place is higher than they need.
 _SPREAD = 1.6
-#: Swatch of the legend, between two entries, and height of a row of them, in text sizes.
-_SWATCH, _APART, _ENTRY = 1.5, 1.4, 1.65
-_TALL = 1.15
-
-
-@dataclass(frozen=True)
-class _Row:
-    """An arm with its place, in text sizes: `top` below the first row, `tall`."""
-
-    arm: ResponseArm
-    name: str
-    top: float
-    tall: float
 
 
 @chart("waterfall", title="Response categories", takes=ResponseCategories, makers="response_categories")
@@ -86,7 +71,7 @@ def waterfall(
     if categories.reason or not categories.arms:
         return saying(ax, "Response categories", title, categories.reason or "No study arm reports a category.")
     unit = style.TEXT_SIZE
-    rows = _rows(sorted(categories.arms, key=lambda arm: _order(arm, sort)), unit)
+    rows = rows_of(ordered(categories.arms, sort), unit)
     units = [arm.unit for arm in categories.arms]
     # What nearly all count needs no word at every row.
     counted = "patients" if "patients" in units else units[0]
@@ -102,10 +87,10 @@ def waterfall(
     right = max(right, MARGIN * unit + width_of("100", TICK_SIZE * unit) / 2)
     tall = (rows[-1].top + rows[-1].tall) * unit
     below = depth(("0",), unit, across=False) + 1.6 * unit
-    shown = [name for name in _legend_order() if any(name == part for arm in categories.arms for part, _ in arm.parts)]
+    shown = [name for name in legend_order() if any(name == part for arm in categories.arms for part, _ in arm.parts)]
 
     def above(width: float, size: float) -> float:
-        return (len(_flow(shown, width, size)) * _ENTRY + 2.1) * size
+        return (len(flow(shown, width, size)) * ENTRY + 2.1) * size
 
     width = left + _PANEL * unit + right
     least_width = left + _LEAST_PANEL * unit + right
@@ -115,7 +100,7 @@ def waterfall(
     with page(ax, width=width, height=height, least=least, title=title, notes=notes) as sheet:
         s = sheet.size
         share = s / unit
-        entries = _flow(shown, sheet.width, s)
+        entries = flow(shown, sheet.width, s)
         top = above(sheet.width, s)
         spread = min(_SPREAD, max(1.0, (sheet.height - top - below * share) / (tall * share)))
         high = tall * share * spread
@@ -127,9 +112,10 @@ def waterfall(
         set_axis(axes, "x", Axis(0.0, 100.0, found.ticks, found.labels), s, f"Best response, % of {whole}")
         axes.set_ylim(rows[-1].top + rows[-1].tall, 0.0)
         for row in rows:
-            _bar(axes, row, s, across, share * unit * spread)
+            parts = [(name, n / row.arm.total) for name, n in row.arm.parts]
+            draw_bar(axes, parts, row.top + row.tall / 2, s, across, share * unit * spread)
         _texts(axes, sheet, rows, ends, (left * share, floor, across, high), numbers * share)
-        _legend(axes, sheet, entries, sheet.height - 0.2 * s)
+        legend(axes, sheet, entries, sheet.height - 0.2 * s)
     kinds = sorted({arm.modality_class for arm in categories.arms})
     subject = Subject("Best response", kinds[0] if len(kinds) == 1 else "")
     alt = alternative(
@@ -141,6 +127,11 @@ def waterfall(
     )
     describe(axes, harmless(title, 300) if title else "Response categories", _alternative(categories, rows), alt)
     return axes
+
+
+def ordered(arms: Iterable[ResponseArm], sort: str) -> list[ResponseArm]:
+    """The arms in one of the orders of `SORTS`."""
+    return sorted(arms, key=lambda arm: _order(arm, sort))
 
 
 def _order(arm: ResponseArm, sort: str) -> tuple[float | Key, ...]:
@@ -160,58 +151,8 @@ def _order(arm: ResponseArm, sort: str) -> tuple[float | Key, ...]:
     return (falling(_BORDER[sort]), falling("SD"), falling("CR"), name)
 
 
-def _rows(arms: list[ResponseArm], unit: float) -> list[_Row]:
-    out, top = [], 0.0
-    for arm in arms:
-        name = wrap(harmless(arm.study), _NAME * unit, unit, lines=2)
-        tall = max(_BAR, (1 + name.count("\n")) * LINE) + _BETWEEN
-        out.append(_Row(arm, name, top, tall))
-        top += tall
-    return out
-
-
-def _bar(axes: Axes, row: _Row, s: float, across: float, scale: float) -> None:
-    """The segments of one arm, with their shares where these fit; `scale` is points for each unit of height."""
-    start, middle = 0.0, row.top + row.tall / 2
-    letter = LETTER * s
-    for name, count in row.arm.parts:
-        if not count:
-            continue
-        share = 100.0 * count / row.arm.total
-        box = _swatch(name, (start, middle - _BAR / 2), share, _BAR, s, f"_{name}")
-        box.set(edgecolor="white", linewidth=0.7)
-        axes.add_patch(box)
-        text = per_cent(count / row.arm.total, 0)
-        wide = width_of(text, letter)
-        if wide + 0.7 * letter <= share / 100 * across:
-            x = start + share / 2
-            joined = "+" in name
-            if joined:
-                half = (wide / 2 + 0.28 * letter) / across * 100
-                plate = Rectangle((x - half, middle - 0.42 * _BAR), 2 * half, 0.84 * _BAR, facecolor="white", linewidth=0)
-                plate.set(zorder=2.5, label="_plate")
-                axes.add_patch(plate)
-            colour = "white" if name in ("CR", "PR") else style.INK
-            label = Label(x, middle + BASELINE * letter / scale, text, size=letter, color=style.INK if joined else colour,
-                          horizontalalignment="center", transform=axes.transData, zorder=3, label="_share")  # fmt: skip
-            axes.add_artist(label)
-        start += share
-
-
-def _swatch(name: str, corner: tuple[float, float], width: float, height: float, s: float, label: str) -> Rectangle:
-    """A box in the colours of a category: of several the face has the last one's colour and the strokes that of the first."""
-    first, last = name.split("+")[0], name.split("+")[-1]
-    box = Rectangle(corner, width, height, facecolor=COLOURS[last], edgecolor="none", linewidth=0, zorder=2, label=label)
-    if first != last:
-        # Three that are not told apart are hatched both ways.
-        box.set_hatch("////" if name.count("+") == 1 else "xxx")
-        box.set_hatchcolor(COLOURS[first])
-        box.set_hatch_linewidth((0.16 if name.count("+") == 1 else 0.09) * s)
-    return box
-
-
 def _texts(
-    axes: Axes, sheet: Page, rows: list[_Row], ends: list[tuple[str, str]], place: tuple[float, float, float, float], numbers: float
+    axes: Axes, sheet: Page, rows: list[Row], ends: list[tuple[str, str]], place: tuple[float, float, float, float], numbers: float
 ) -> None:
     """Names on the left, numbers on the right, and their headings."""
     s = sheet.size
@@ -230,53 +171,12 @@ def _texts(
     sheet.write(axes, "n", edge, above, size=s, bold=True, horizontalalignment="right")
 
 
-def _legend_order() -> list[str]:
-    """Single categories, then what may stand together, each from best to worst."""
-    runs = [CATEGORIES[i:j] for length in range(1, 5) for i in range(4) if (j := i + length) <= 4]
-    return ["+".join(run) for run in runs]
-
-
-def _entry(name: str) -> str:
-    return f"{name}, combined" if "+" in name else f"{name} {MEANING[name]}"
-
-
-def _flow(names: list[str], width: float, size: float) -> list[list[tuple[str, str, float]]]:
-    """Legend entries in lines: name, text and place from the left margin, in points."""
-    inner = width - 2 * MARGIN * size
-    lines: list[list[tuple[str, str, float]]] = [[]]
-    x = 0.0
-    for name in names:
-        text = wrap(_entry(name), max(1.0, inner - (_SWATCH + 0.5) * size), LETTER * size, lines=1)
-        wide = (_SWATCH + 0.5) * size + width_of(text, LETTER * size) * 1.02
-        if x and x + wide > inner:
-            lines.append([])
-            x = 0.0
-        lines[-1].append((name, text, x))
-        x += wide + _APART * size
-    return lines
-
-
-def _legend(axes: Axes, sheet: Page, lines: list[list[tuple[str, str, float]]], top: float) -> None:
-    """Swatches and words, from `top` down."""
-    s = sheet.size
-    for i, line in enumerate(lines):
-        y = sheet.bottom + top - (i + 0.5) * _ENTRY * s
-        for name, text, x in line:
-            corner = (sheet.left + MARGIN * s + x, y - _TALL * s / 2)
-            box = _swatch(name, (corner[0] / sheet.parent_width, corner[1] / sheet.parent_height),
-                          _SWATCH * s / sheet.parent_width, _TALL * s / sheet.parent_height, s, "_key")  # fmt: skip
-            box.set_transform(sheet.parent.transSubfigure)
-            box.set_clip_on(False)
-            axes.add_artist(box)
-            sheet.write(axes, text, corner[0] + (_SWATCH + 0.5) * s, y - BASELINE * LETTER * s, size=LETTER * s, label="_entry")
-
-
 def _legend_text(whole: str, sort: str, joined: bool) -> str:
     text = f"Bars: every study arm, 100 % of {whole} in it, sorted by {sort.replace('_', ' ')}."
     return f"{text} Hatched: categories that the report combines." if joined else text
 
 
-def _alternative(categories: ResponseCategories, rows: list[_Row]) -> str:
+def _alternative(categories: ResponseCategories, rows: list[Row]) -> str:
     told = "; ".join(f"{harmless(row.arm.study, 80)}, n {row.arm.total}: {row.arm.words()}" for row in rows[:60])
     more = f"; and {len(rows) - 60} more" if len(rows) > 60 else ""
     return f"Waterfall of response categories. {harmless(categories.sentence(), 1500)} {told}{more}."

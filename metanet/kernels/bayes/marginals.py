@@ -75,6 +75,13 @@ class Distribution:
         t = (x - self.x[i]) / (self.x[i + 1] - self.x[i])
         return float(np.clip(_horner(self._cubic(i), t)[0], 0.0, 1.0))
 
+    def probabilities(self, x: Array) -> Array:
+        """The probabilities of smaller values than each of `x`."""
+        i = np.clip(np.searchsorted(self.x, x, side="right") - 1, 0, self.x.size - 2)
+        t = np.clip((x - self.x[i]) / (self.x[i + 1] - self.x[i]), 0.0, 1.0)
+        found = np.clip(_horner(self._cubic(i), t), 0.0, 1.0)
+        return np.where(x <= self.x[0], 0.0, np.where(x >= self.x[-1], 1.0, found))
+
     def central(self, level: float) -> tuple[float, float]:
         """The interval of the response that leaves the same probability on both sides."""
         lower, upper = self.back(self.quantile(np.array([(1 - level) / 2, (1 + level) / 2])))

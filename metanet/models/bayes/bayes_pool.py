@@ -313,6 +313,8 @@ def bayes_pool(
         method=_stamp(posterior, tau, mu, numbers, level, notes, units_of(studies.extra)),
         _studies=_study_frame(studies.labels, e, n, [own[i] for i in back], level),
         _distributions=distributions,
+        _given={"tau_prior": tuple(tau_prior), "mu_prior": tuple(mu_prior)},
+        _rows=studies.extra,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from metanet.base.display import RATE, level_text, number, plural, scale_of
 from metanet.base.errors import ArgumentError, as_given
 from metanet.base.results import Method, Result, plain
 from metanet.kernels.bayes.marginals import Distribution
+from metanet.kernels.numerics.predictive import effective_size
 from metanet.models.results.units import counted_units
 
 if TYPE_CHECKING:
@@ -92,6 +94,9 @@ class BayesPooled(Result):
     method: Method
     _studies: pd.DataFrame = field(repr=False)
     _distributions: dict[str, Distribution] = field(repr=False)
+    #: The priors as they were given, and the rows of the studies as far as they came in a frame.
+    _given: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    _rows: pd.DataFrame | None = field(default=None, repr=False)
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -140,6 +145,18 @@ class BayesPooled(Result):
         distribution = self._distributions[{"rate": "median rate", "new_rate": "new setting", "tau": "tau"}[quantity]]
         below = distribution.cdf(_place(name, value, distribution))
         return below if side == "below" else 1.0 - below
+
+    def effective_size(self) -> float | None:
+        """How many patients the predictive distribution of a new setting's rate is worth as a prior.
+
+        Returns
+        -------
+        float or None
+            The expected local-information ratio (Neuenschwander, Weber, Schmidli and O'Hagan 2020, doi:10.1111/biom.13252), between
+            the quantiles of 1e-6 on both sides; None where it rests on the tails, as with a heavy-tailed prior of tau and few studies.
+        """
+        new = self._distributions["new setting"]
+        return effective_size(new.x, new.density, new.below)
 
     def posterior(self, points: int = 201) -> pd.DataFrame:
         """Posterior densities for drawing.
@@ -223,7 +240,7 @@ class BayesPooled(Result):
 
 
 #: Names of the numbers of a result, in the order of its fields.
-NUMBERS = tuple(f.name for f in fields(BayesPooled) if f.name not in ("method", "_studies", "_distributions"))
+NUMBERS = tuple(f.name for f in fields(BayesPooled) if f.name not in ("method", "_studies", "_distributions", "_given", "_rows"))
 
 
 def _place(name: str, value: object, distribution: Distribution) -> float:

@@ -43,6 +43,13 @@ def restricted(fit: Pooled, condition: object, names: Mapping[str, Any]) -> Pool
     return _pooled(fit, removed_by(rows, keep, rule), {})
 
 
+def pooled_with(fit: Pooled, name: str, events: int, total: int) -> Pooled:
+    """`fit` with one more study among those of its counts; other columns are not carried along."""
+    columns = fit.inputs.columns
+    counts: dict[str, Any] = {"events": [*columns["events"].tolist(), events], "total": [*columns["total"].tolist(), total]}
+    return pool(**counts, study=[*fit.inputs.labels, name], **_kept(fit, {}))
+
+
 def _without(rows: pd.DataFrame, fit: Pooled, without: str | Sequence[str]) -> pd.DataFrame:
     names = [without] if isinstance(without, str) else list(without)
     labels = list(fit.inputs.labels)

@@ -170,3 +170,19 @@ def test_analyses_of_one_study_are_said_to_have_its_estimate():
     assert "used one study (73.7 %)" in none.sentence()
     single = mn.multiverse(pd.DataFrame({"study": ["a"], "events": [14], "total": [19]}), analyses=[{"model": "glmm"}])
     assert single.sentence() == "No analysis pooled several studies: the 1 analysis used one study (73.7 %)."
+
+
+def test_arms_that_report_both_response_and_control_are_a_choice_that_is_asked_for():
+    evidence = mn.load_evidence()
+    options = {"overlap": "keep_largest", "certainty": "low", "grouping": False, "analyses": [{"model": "glmm"}]}
+    found = mn.multiverse(evidence, "objective_response", "TACE", reporting=("all", "both"), **options).to_frame()
+    assert set(found["reporting"]) == {"all", "both"}
+    pattern = mn.reporting_pattern(evidence, "TACE").to_frame().query("outcome == 'disease_control'")
+    every = found[(found["unit"] == "any") & (found["derived"] == "in")].set_index("reporting")
+    assert every["k"]["both"] == pattern["k"].iloc[0]
+    assert every["k"]["all"] == pattern["k"].sum()
+    assert "reporting" not in mn.multiverse(evidence, "objective_response", "TACE", **options).to_frame()
+    with pytest.raises(mn.ArgumentError, match=r"reporting=.*applies to objective response"):
+        mn.multiverse(evidence, "hepatotoxicity", "TACE", reporting="both", **options)
+    with pytest.raises(mn.ArgumentError, match="applies to evidence"):
+        mn.multiverse(evidence.rates("objective_response"), reporting="both", analyses=[{"model": "glmm"}])

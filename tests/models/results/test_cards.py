@@ -60,6 +60,10 @@ def results():
         "benefit_risk": mn.benefit_risk(evidence),
         "three_level": mn.three_level(rates()),
         "response_categories": mn.response_categories(evidence, "TARE"),
+        "against": mn.against(fit, events=9, total=30),
+        "performance_goal": mn.performance_goal(fit),
+        "pool_categories": mn.pool_categories(evidence, "TARE"),
+        "reporting_pattern": mn.reporting_pattern(evidence, "TARE"),
         "count_bounds": mn.count_bounds(
             mn.pool(
                 rates().assign(
@@ -82,7 +86,8 @@ NAMES = (
     "pool", "pool of two groups", "bayes_pool", "leave_one_out", "cumulative", "influence", "outliers", "gosh", "permutation_test",
     "small_study_effects", "trim_and_fill", "selection_model", "pet_peese", "limit_meta_analysis", "multiverse", "calibrate",
     "share_beyond", "heterogeneity_report", "compare", "meta_regression", "cluster_robust", "benefit_risk", "within_studies",
-    "three_level", "response_categories", "counts", "count_bounds", "audit", "prisma_flow",
+    "three_level", "response_categories", "pool_categories", "reporting_pattern", "against",
+    "performance_goal", "counts", "count_bounds", "audit", "prisma_flow",
     "risk_of_bias", "bias_ladder", "grade", "manuscript",
 )  # fmt: skip
 

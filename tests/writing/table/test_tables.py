@@ -560,3 +560,14 @@ def test_the_table_of_rows_is_headed_by_what_defines_its_outcome(outcome, headin
 
 def test_a_definition_is_missing_only_where_an_outcome_has_several():
     assert "definition" not in " ".join(mn.characteristics_table(mn.load_evidence().rates("objective_response", modality="TARE")).foot)
+
+
+def test_a_summary_of_findings_says_where_disease_control_by_itself_lies_outside_the_one_distribution(evidence):
+    for modality in ("TACE", "TARE"):
+        said = mn.pool_categories(evidence, modality).outside("disease_control")
+        table = mn.summary_of_findings(evidence, ["objective_response", "disease_control"], modality)
+        text = table.summary()
+        assert (said is not None) == ("In one distribution of response categories" in text)
+        assert said is None or said in text
+    alone = mn.summary_of_findings(evidence, ["disease_control"], "TACE").summary()
+    assert "In one distribution" not in alone

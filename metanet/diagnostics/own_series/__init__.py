@@ -1,0 +1,1 @@
+"""A series of one's own against what the pooled studies predict, and performance goals for a new one."""
