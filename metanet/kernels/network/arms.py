@@ -1,11 +1,11 @@
 """The arms of many networks in one flat batch, and their sums by network: the algebra of contrasts without a matrix of contrasts.
 
 With arm effects ``theta`` and variances ``v`` the contrasts of a study against its first arm have the covariance
-``v_1 J + diag(v_2 .. v_K)``, and under a common heterogeneity variance ``tau2`` of all contrasts ``tau2 (I + J) / 2`` is added: the same as
+``v_1 J + diag(v_2 .. v_K)``, and a common heterogeneity variance ``tau2`` of all contrasts adds ``tau2 (I + J) / 2``: the same as
 ``tau2 / 2`` for every arm. With ``w = 1 / (v + tau2 / 2)`` and ``W = sum w`` the inverse covariance, seen from the arms, is the
 Laplacian ``L = diag(w) - w w' / W`` of the study, and the normal matrix of the treatments is the sum of these (Ruecker 2012,
-doi:10.1002/jrsm.1058; multi-arm studies: Ruecker and Schwarzer 2014, doi:10.1002/sim.6236). Memory grows with the arms, and with the
-square of the treatments of one network.
+doi:10.1002/jrsm.1058; studies of several arms: Ruecker and Schwarzer 2014, doi:10.1002/sim.6236). Memory grows with the arms, and with
+the square of the treatments of one network.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Arms:
     effect, variance
         Effects of the arms and their variances, ``[s, K]``; an absent arm has variance inf and effect 0.
     node
-        Treatment of each arm, ``[s, K]``, from 0; any value where the arm is absent. A study has an arm of each treatment at most once.
+        Treatment of each arm, ``[s, K]``, from 0; any value where the arm is absent. A study has a treatment at most once.
     owner
         Network of each study, ``[s]``.
     networks, nodes
@@ -82,26 +82,26 @@ class Arms:
     def components(self) -> Array:
         """Number of connected components among the treatments that are used, ``[b]``."""
         share = np.where(self.used, 1.0 / (self.linked & self.used[:, None, :]).sum(-1).clip(1), 0.0)
-        return np.round(share.sum(-1))
+        return np.asarray(np.round(share.sum(-1)))
 
     @cached_property
     def df(self) -> Array:
         """Degrees of freedom of Q: contrasts less treatments plus components, ``[b]``."""
-        return self.contrasts - self.used.sum(-1) + self.components
+        return np.asarray(self.contrasts - self.used.sum(-1) + self.components)
 
     def by_network(self, of_studies: Array) -> Array:
         """Sums over the studies of each network, ``[s]`` to ``[b]``."""
-        return np.bincount(self.owner, of_studies, self.networks)
+        return np.asarray(np.bincount(self.owner, of_studies, self.networks), dtype=np.float64)
 
     def at_nodes(self, of_arms: Array) -> Array:
         """Sums of arms by treatment, ``[s, K]`` to ``[b, T]``."""
         flat = np.bincount(self._cell.ravel(), of_arms.ravel(), self.networks * self.nodes)
-        return flat.reshape(self.networks, self.nodes)
+        return np.asarray(flat.reshape(self.networks, self.nodes), dtype=np.float64)
 
     def at_pairs(self, of_pairs: Array) -> Array:
         """Sums of pairs of arms by pair of treatments, ``[s, K, K]`` to ``[b, T, T]``."""
         flat = np.bincount(self._pair.ravel(), of_pairs.ravel(), self.networks * self.nodes * self.nodes)
-        return flat.reshape(self.networks, self.nodes, self.nodes)
+        return np.asarray(flat.reshape(self.networks, self.nodes, self.nodes), dtype=np.float64)
 
     def of_nodes(self, values: Array) -> Array:
         """Values of treatments ``[b, T]`` at the arms, ``[s, K]``; 0 where the arm is absent."""

@@ -40,8 +40,8 @@ class Split:
 def separate(direct: Array, direct_se: Array, network: Array, network_se: Array, studies: Array) -> Split:
     """The indirect evidence that a network estimate has beside the direct one (Koenig et al. 2013, doi:10.1002/sim.6001).
 
-    With precisions ``1 / se^2`` the network estimate is the weighted mean of both, which is solved for the indirect one. Where the share
-    of the direct evidence is below 0.0005 or above 0.9995 there is one source only.
+    With precisions ``1 / se^2`` the network estimate is the weighted mean of both, which is solved for the indirect one. Where the
+    share of the direct evidence is below 0.0005 or above 0.9995 there is one source only.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         proportion = np.where(studies > 0, (network_se / direct_se) ** 2, 0.0)
@@ -112,7 +112,7 @@ def designs(arms: Arms) -> Designs:
     own, network = arms.by_design()
 
     def summed(of_designs: Array) -> Array:
-        return np.bincount(network, of_designs, arms.networks)
+        return np.asarray(np.bincount(network, of_designs, arms.networks), dtype=np.float64)
 
     zero = np.zeros(arms.networks)
     common, whole = Fit(own, np.zeros(own.networks)), Fit(arms, zero)

@@ -42,7 +42,9 @@ def arms_of(arms: int, pairs: Sequence[tuple[int, int]], y: Array, v: Array) -> 
         A pair that is missing, variances or effects that do not fit together, or a negative variance of an arm.
     """
     if len(pairs) != arms * (arms - 1) // 2 or len({frozenset(pair) for pair in pairs}) != len(pairs):
-        raise InconsistentError(f"it has {len(pairs)} of the {arms * (arms - 1) // 2} contrasts of its {arms} treatments, or one twice")
+        raise InconsistentError(
+            f"it has {len(pairs)} of the {arms * (arms - 1) // 2} contrasts of its {arms} treatments, or one twice"
+        )
     rows = np.arange(len(pairs))
     first, second = np.array(pairs).T
     joined = np.zeros((len(pairs), arms))

@@ -206,7 +206,8 @@ class ExactLikelihood:
             best = self._over_tau(best)
         point, sums, tau, fine = best
         with np.errstate(invalid="ignore"):
-            covariance = np.linalg.pinv(_schur(sums), hermitian=True) if fine else np.full(sums.info_b.shape, np.nan)
+            inverse = np.linalg.pinv(_schur(sums), hermitian=True) if fine else np.full(sums.info_b.shape, np.nan)
+        covariance = np.asarray(inverse, dtype=np.float64)
         return ExactFit(point.beta, covariance, point.a, tau, sums.loglik, fine)
 
     def _over_tau(self, zero: tuple[_Point, _Sums, float, bool]) -> tuple[_Point, _Sums, float, bool]:
@@ -267,9 +268,9 @@ def _newton(sums: _Sums) -> tuple[Array, Array, float]:
     info_a = np.where(sums.info_a > 0, sums.info_a, 1.0)
     right = sums.score_b - sums.info_ab.T @ (sums.score_a / info_a)
     try:
-        db = np.linalg.solve(_schur(sums), right) if right.size else right
+        db: Array = np.linalg.solve(_schur(sums), right) if right.size else right
     except np.linalg.LinAlgError:
-        db = np.linalg.lstsq(_schur(sums), right, rcond=None)[0]
+        db = np.asarray(np.linalg.lstsq(_schur(sums), right, rcond=None)[0], dtype=np.float64)
     da = (sums.score_a - sums.info_ab @ db) / info_a
     # Far from the maximum a curvature near zero promises a step beyond all logits.
     longest = max(np.abs(da).max(initial=0.0), np.abs(db).max(initial=0.0))

@@ -153,7 +153,7 @@ class ExactNetwork:
     @property
     def known(self) -> Mask:
         """Pairs with a finite contrast, ``[T, T]``."""
-        return (self.part[:, None] == self.part[None, :]) & (self.part >= 0)[:, None]
+        return np.asarray((self.part[:, None] == self.part[None, :]) & (self.part >= 0)[:, None])
 
     @property
     def contrasts(self) -> tuple[Array, Array]:
@@ -190,7 +190,7 @@ def fit_network(counts: Counts, *, random: bool = True) -> ExactNetwork:
 
 
 def deviances_of_designs(used: Counts) -> tuple[list[tuple[int, ...]], Indices, Array, Indices]:
-    """Designs as sets of treatments, and of each its studies, deviance from a fit of its own without heterogeneity, and df, ``[d]``."""
+    """Designs as sets of treatments, and of each its studies, the deviance of a fit of its own at tau = 0, and df, ``[d]``."""
     sets = [tuple(np.sort(row[there]).tolist()) for row, there in zip(used.node, used.present, strict=True)]
     names = sorted(set(sets))
     studies, q, df = [], [], []
@@ -207,7 +207,7 @@ def deviances_of_designs(used: Counts) -> tuple[list[tuple[int, ...]], Indices, 
 
 
 def split_exact(counts: Counts, found: ExactNetwork) -> Split:
-    """Direct and indirect evidence on every contrast, ``[T, T]``: direct is the exact fit of the arms of both in studies that have both.
+    """Direct and indirect evidence on every contrast, ``[T, T]``; direct is the exact fit of the studies that have both treatments.
 
     The heterogeneity is that of the network. A direct estimate that is not finite is NaN.
     """

@@ -33,7 +33,7 @@ def p_scores(difference: Array, se: Array, higher: bool) -> Array:
 
 
 def rankogram(effect: Array, covariance: Array, higher: bool, draws: int = DRAWS, seed: int = SEED) -> Array:
-    """Probability that a treatment (row) has a rank (column, the best first), ``[T, T]``, of draws from the normal distribution of effects.
+    """Probability that a treatment (row) has a rank (column, the best first), ``[T, T]``, by draws from a normal distribution.
 
     Parameters
     ----------

@@ -120,7 +120,7 @@ class Fit:
         """What is added to the normal matrix, ``[b, T, T]``: a multiple of ``1 1' / T`` in every component."""
         linked = self.arms.linked.astype(np.float64)
         size = np.maximum(np.diagonal(self.normal, axis1=1, axis2=2).max(-1), np.finfo(float).tiny)
-        return linked / linked.sum(-1)[:, :, None] * size[:, None, None]
+        return np.asarray(linked / linked.sum(-1)[:, :, None] * size[:, None, None])
 
     @cached_property
     def normal(self) -> Array:
@@ -139,7 +139,7 @@ class Fit:
 
     def _centred(self, values: Array) -> Array:
         """``L x`` of values at the arms, ``[s, K]``."""
-        return self.weights * (values - (self._share * values).sum(-1)[:, None])
+        return np.asarray(self.weights * (values - (self._share * values).sum(-1)[:, None]))
 
     @cached_property
     def residuals(self) -> Array:
@@ -163,7 +163,7 @@ class Fit:
 
     @cached_property
     def _square(self) -> Array:
-        return self.laplacian @ self.laplacian
+        return np.asarray(self.laplacian @ self.laplacian)
 
     @cached_property
     def _trace_of_study(self) -> Array:
@@ -172,13 +172,13 @@ class Fit:
     @cached_property
     def _squared_normal(self) -> Array:
         """``M^+ X' L^2 X``, ``[b, T, T]``."""
-        return self.covariance @ self.arms.at_pairs(self._square)
+        return np.asarray(self.covariance @ self.arms.at_pairs(self._square))
 
     @cached_property
     def trace(self) -> Array:
         """``tr P / 2``: the slope of the expected Q in tau2, ``[b]``."""
         lost = np.trace(self._squared_normal, axis1=1, axis2=2)
-        return 0.5 * (self.arms.by_network(self._trace_of_study) - lost)
+        return np.asarray(0.5 * (self.arms.by_network(self._trace_of_study) - lost))
 
     @cached_property
     def score(self) -> Array:
@@ -194,7 +194,7 @@ class Fit:
         turned = self._centred(self.pull)
         at = self.arms.at_nodes(turned)
         bent = self.arms.by_network((turned * self.pull).sum(-1)) - np.einsum("bi,bij,bj->b", at, self.covariance, at)
-        return 0.125 * traces - 0.25 * bent
+        return np.asarray(0.125 * traces - 0.25 * bent)
 
     @cached_property
     def loglik(self) -> Array:
@@ -204,7 +204,7 @@ class Fit:
         # Every component, those of one treatment too, has the size of the anchor as a factor of the determinant.
         blocks = np.round((1.0 / self.arms.linked.sum(-1)).sum(-1))
         determinant = np.linalg.slogdet(self.normal + self._anchor)[1] - blocks * np.log(size)
-        return -0.5 * (self.arms.by_network(logs) + determinant + self.q)
+        return np.asarray(-0.5 * (self.arms.by_network(logs) + determinant + self.q))
 
     @cached_property
     def mean_weight(self) -> Array:
@@ -232,8 +232,9 @@ class Restricted:
     def ends(self) -> tuple[Mask, Array]:
         """Networks with a spread to look for, and a tau2 beyond which every score is negative, ``[b]``.
 
-        With S the sum of squares of the residuals of a fit with equal weights, ``theta' P P theta / 2 <= S / t^2``, and with the largest
-        variance v of an arm ``tr P / 2 >= df / (2 v + t)``: beyond the root of ``df t^2 = S (2 v + t)`` the first is below the second.
+        With S the sum of squares of the residuals of a fit with equal weights, ``theta' P P theta / 2 <= S / t^2``, and with the
+        largest variance v of an arm ``tr P / 2 >= df / (2 v + t)``: beyond the root of ``df t^2 = S (2 v + t)`` the first is below
+        the second.
         """
         arms = self.arms
         even = Arms(arms.effect, np.where(arms.present, 0.5, np.inf), arms.node, arms.owner, arms.networks, arms.nodes)
