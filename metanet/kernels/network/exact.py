@@ -263,14 +263,19 @@ def _schur(sums: _Sums) -> Array:
     return np.asarray(sums.info_b - sums.info_ab.T @ scaled)
 
 
+def _solved(matrix: Array, right: Array) -> Array:
+    """The solution of a linear system; of a singular one the shortest."""
+    try:
+        return np.asarray(np.linalg.solve(matrix, right) if right.size else right, dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.lstsq(matrix, right, rcond=None)[0], dtype=np.float64)
+
+
 def _newton(sums: _Sums) -> tuple[Array, Array, float]:
     """Steps in intercepts and coefficients, and twice the rise that they promise."""
     info_a = np.where(sums.info_a > 0, sums.info_a, 1.0)
     right = sums.score_b - sums.info_ab.T @ (sums.score_a / info_a)
-    try:
-        db: Array = np.linalg.solve(_schur(sums), right) if right.size else right
-    except np.linalg.LinAlgError:
-        db = np.asarray(np.linalg.lstsq(_schur(sums), right, rcond=None)[0], dtype=np.float64)
+    db = _solved(_schur(sums), right)
     da = (sums.score_a - sums.info_ab @ db) / info_a
     # Far from the maximum a curvature near zero promises a step beyond all logits.
     longest = max(np.abs(da).max(initial=0.0), np.abs(db).max(initial=0.0))

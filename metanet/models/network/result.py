@@ -238,8 +238,9 @@ class Network(Result):
         low, high = mu - z * se, mu + z * se
         ahead = self._prediction(part, mu, se)
         pvalue = 2.0 * float(special.ndtr(-abs(mu / se))) if se > 0 else None
-        ends = (None, None) if ahead is None else (self._back(ahead[0]), self._back(ahead[1]))
-        return Contrast(first, second, k, self._back(mu), self._back(low), self._back(high), *ends, mu, se, pvalue, "")
+        pi_lower, pi_upper = (None, None) if ahead is None else (self._back(ahead[0]), self._back(ahead[1]))
+        ends = (self._back(low), self._back(high), pi_lower, pi_upper)
+        return Contrast(first, second, k, self._back(mu), *ends, mu, se, pvalue)
 
     def _prediction(self, part: Part, mu: float, se: float) -> tuple[float, float] | None:
         """t with the degrees of freedom of Q; none below two."""
