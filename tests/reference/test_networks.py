@@ -146,7 +146,11 @@ def test_the_split_of_the_result(name):
     for place, comparison in enumerate(table["comparison"]):
         first, second = comparison.split(":")
         row, sign = (rows[first, second], 1) if (first, second) in rows else (rows[second, first], -1)
-        for column, expected in (("direct", table["direct"][place]), ("indirect", table["indirect"][place]), ("difference", table["diff"][place])):
+        for column, expected in (
+            ("direct", table["direct"][place]),
+            ("indirect", table["indirect"][place]),
+            ("difference", table["diff"][place]),
+        ):
             value = sign * getattr(row, column)
             if expected is None:
                 assert np.isnan(value)
