@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from metanet.models.dependence.robust import cluster_robust as cluster_robust
     from metanet.models.dependence.three_level import three_level as three_level
     from metanet.models.effect_sizes import back_transform as back_transform, effect_sizes as effect_sizes
+    from metanet.models.network.arrays import network_arrays as network_arrays
     from metanet.models.network.network import network as network
     from metanet.models.network.result import Network as Network
     from metanet.models.pooling.pool import pool as pool, pool_arrays as pool_arrays, pool_many as pool_many
@@ -131,6 +132,7 @@ _NAMES = {
     "metanet.models.comparison.response_categories": "response_categories ResponseCategories",
     "metanet.models.comparison.within_studies": "within_studies",
     "metanet.models.network.network": "network",
+    "metanet.models.network.arrays": "network_arrays",
     "metanet.models.network.result": "Network",
     "metanet.models.dependence.robust": "cluster_robust",
     "metanet.models.dependence.three_level": "three_level",

@@ -196,7 +196,7 @@ def test_restricted_likelihood_has_its_maximum_where_netmeta_stops():
     assert heights.argmax() == 3
 
 
-#: Coefficients, standard errors and log-likelihoods of the exact model: R's glm at tau = 0, a direct likelihood otherwise. Printed digits.
+#: Coefficients and standard errors of the exact model: R's glm at tau = 0, a direct likelihood otherwise. Printed digits.
 EXACT = {
     ("Linde2015_response", "exact_common"): {"SSRI": (0.521468, 0.074039), "TCA": (0.528835, None)},
     ("Linde2015_response", "exact"): {"SSRI": (0.52226, 0.08171), "TCA": (0.5415, None), "Hypericum": (0.69549, None)},

@@ -27,6 +27,8 @@ NODES = {2: 25, 3: 13, 4: 9, 5: 7, 6: 5, 7: 4, 8: 3, 9: 3}
 #: Standard deviations at which the profile is read; the scan goes on from the last until the profile falls.
 _SCAN = (0.03, 0.08, 0.16, 0.3, 0.5, 0.8, 1.3, 2.2)
 _FARTHEST = 40.0
+#: A standard deviation of log odds ratios beyond this is no estimate: the likelihood rises with tau and has no maximum.
+_MOST = 20.0
 _STEPS = 60
 
 
@@ -94,7 +96,7 @@ class ExactFit:
     loglik
         Log-likelihood with the binomial coefficients.
     converged
-        Whether the maximum was found.
+        Whether there is a maximum and it was found.
     """
 
     beta: Array
@@ -211,7 +213,7 @@ class ExactLikelihood:
         with np.errstate(invalid="ignore"):
             inverse = np.linalg.pinv(_schur(sums), hermitian=True) if fine else np.full(sums.info_b.shape, np.nan)
         covariance = np.asarray(inverse, dtype=np.float64)
-        return ExactFit(point.beta, covariance, point.a, tau, sums.loglik, fine)
+        return ExactFit(point.beta, covariance, point.a, tau, sums.loglik, fine and tau < _MOST)
 
     def _over_tau(self, zero: tuple[_Point, _Sums, float, bool]) -> tuple[_Point, _Sums, float, bool]:
         """The highest of the maxima of the profile in tau, zero among them."""

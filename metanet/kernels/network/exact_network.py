@@ -233,7 +233,7 @@ def split_exact(counts: Counts, found: ExactNetwork) -> Split:
 
 
 def ratio_without_estimate(counts: Counts, treatment: int, reference: int, *, lower: bool, random: bool) -> float:
-    """Likelihood-ratio statistic of "no difference" for a treatment without a finite estimate against a reference.
+    """Likelihood-ratio statistic of "no difference" for a treatment without a finite estimate against a reference; NaN without one.
 
     Under the null both share one effect; otherwise the treatment is at its limit, without events (`lower`) or with events only.
     """
@@ -254,4 +254,6 @@ def ratio_without_estimate(counts: Counts, treatment: int, reference: int, *, lo
     free = column.copy()
     free[treatment] = -1
     limit = _indicators(apart, free, fixed).fit(random=random)
+    if not (null.converged and limit.converged):
+        return float("nan")
     return max(0.0, 2.0 * (limit.loglik - null.loglik))

@@ -42,9 +42,8 @@ class _Sums:
         self.normal = x.reshape(-1, p).T @ self.turned.reshape(-1, p)
         self.inverse: Array = np.asarray(np.linalg.pinv(self.normal, hermitian=True), dtype=np.float64)
         self.beta = self.inverse @ np.einsum("skp,sk->p", self.turned, effect)
-        residual = effect - x @ self.beta
-        self.pull = self.laplace(residual[:, :, None])[:, :, 0]
-        self.q = float((self.pull * residual).sum())
+        self.pull = self.laplace((effect - x @ self.beta)[:, :, None])[:, :, 0]
+        self.q = float((self.pull**2 / np.where(present, self.weights, 1.0)).sum())
 
     def laplace(self, values: Array) -> Array:
         """``L x`` of each study, ``[s, K, p]``."""

@@ -154,7 +154,7 @@ class Fit:
     @cached_property
     def of_studies(self) -> Array:
         """Contribution of each study to Q, ``[s]``."""
-        return np.asarray((self.pull * self.residuals).sum(-1))
+        return np.asarray((self.pull**2 / np.where(self.weights > 0, self.weights, 1.0)).sum(-1))
 
     @cached_property
     def q(self) -> Array:

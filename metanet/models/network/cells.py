@@ -210,15 +210,17 @@ def read_contrasts(
     """Contrasts of treatment against control with their variances: those of a study are made consistent, or refused."""
     check_frame(data)
     found = read_columns(data, numbers, ("yi", "vi"), "measure='GEN'")
+    treated = list(column_of(data, "treatment", treatment, ("treatment",)))
+    against = list(column_of(data, "control", control, ("control",)))
     columns = {
         "study": column_of(data, "study", study, ("study_id", "study")),
-        "treatment": column_of(data, "treatment", treatment, ("treatment",)),
-        "control": column_of(data, "control", control, ("control",)),
+        "treatment": treated,
+        "control": against,
         "allocation": _optional_column(data, allocation),
     }
     same_length(**found, **columns)
     studies, where = _names("study", columns["study"])
-    both = [*(columns["treatment"] or ()), *(columns["control"] or ())]
+    both = [*treated, *against]
     treatments, what = _names("treatment or control", both)
     _check_number(treatments)
     check_columns(found, tuple(studies[i] for i in where))

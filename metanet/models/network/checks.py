@@ -115,7 +115,7 @@ def designs_frame(found: Network) -> pd.DataFrame:
             sums.insert(2, ("Between designs, heterogeneity allowed for", part.between_random, "between, random"))
         for name, test, kind in sums:
             numbers = {
-                "q": np.nan if test.statistic is None else test.statistic,
+                "q": 0.0 if test.statistic is None else test.statistic,
                 "df": int(test.df[0]) if test.df else 0,
                 "pvalue": np.nan if test.pvalue is None else test.pvalue,
             }

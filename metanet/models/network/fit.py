@@ -24,10 +24,10 @@ from metanet.models.results.method import versions
 SMALL_CELL = 5
 _NAMED = 12
 _SOURCES = {
-    "multi-arm studies in least squares": "10.1002/jrsm.1058",
+    "Studies of several arms": "10.1002/sim.6236",
     "P-score": "10.1186/s12874-015-0060-8",
-    "designs": "10.1186/1471-2288-13-35",
-    "split by back-calculation": "10.1002/sim.6001",
+    "Designs": "10.1186/1471-2288-13-35",
+    "Direct and indirect evidence by back-calculation": "10.1002/sim.6001",
 }
 
 
@@ -156,15 +156,17 @@ def _notes(cells: Cells, parts: Sequence[Part], model: str, choices: Mapping[str
         mark = "" if len(parts) == 1 else f"Component {place + 1}: "
         out += [f"{mark}{note}" for note in _of_part(part, model)]
     if choices["reference"] is not None and choices["reference"] != reference:
-        out.append(f"{_short(choices['reference'])} is not in the network; the reference is {_short(str(reference))}.")
+        out.append(
+            f"No study compares {_short(choices['reference'])} with another treatment; the reference is {_short(str(reference))}."
+        )
     return out
 
 
 def _allocation(found: Sequence[bool | None]) -> str:
     random, silent = sum(each is True for each in found), sum(each is None for each in found)
-    chosen = "otherwise treatments were chosen for a reason, and a difference between them is not an effect of treatment"
+    chosen = "without it treatments were chosen for a reason, and a difference between them is not an effect of treatment"
     if silent == len(found):
-        return f"It is not stated whether patients were allocated at random; {chosen}."
+        return f"Allocation at random is not stated; {chosen}."
     if random == len(found):
         return f"Patients were allocated at random in {'all studies' if random > 1 else 'the one study'}."
     unsaid = f", not stated in {silent}" if silent else ""
@@ -243,7 +245,7 @@ def _stamp(
     parts_of.append(f"ranks by P-scores, {choices['better']} is better")
     sources = [
         f"{row.title}: doi:{row.source}",
-        *(f"{name}: doi:{doi}" for name, doi in _SOURCES.items() if not exact or name != "multi-arm studies in least squares"),
+        *(f"{name}: doi:{doi}" for name, doi in _SOURCES.items() if not exact or name != "Studies of several arms"),
     ]
     stamp = {
         "analysis": "network",

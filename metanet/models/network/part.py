@@ -61,7 +61,7 @@ class Part:
     unbounded
         -1 or 1 where the estimate runs to minus or plus infinity; 0 elsewhere.
     tau2
-        Heterogeneity variance; None in a model without one.
+        Heterogeneity variance; None in a model without one, and without degrees of freedom.
     q, within, between, between_random, lrt
         Tests of homogeneity, within and between designs, between designs with heterogeneity, and of tau2 = 0.
     designs
@@ -181,7 +181,7 @@ def two_step_part(cells: Cells, measure: str, tau2: two_step.Tau2) -> Part:
     )
     between = float(divided.between[0]), float(divided.between_df[0])
     random = None
-    if tau2 != "none" and divided.tau2_within[0] > 0:
+    if tau2 != "none" and divided.tau2_within[0] > 0 and between[1] > 0:
         random = _chi2(
             "Q between designs", f"{_CONSISTENCY}, heterogeneity within designs allowed for", divided.between_random[0], between[1]
         )
@@ -195,7 +195,7 @@ def two_step_part(cells: Cells, measure: str, tau2: two_step.Tau2) -> Part:
         covariance=found.covariance[0],
         known=found.linked[0],
         unbounded=np.zeros((size, size), dtype=np.intp),
-        tau2=None if tau2 == "none" else float(found.tau2[0]),
+        tau2=None if tau2 == "none" or found.df[0] < 1 else float(found.tau2[0]),
         q=_chi2("Q", _HOMOGENEITY, found.q[0], found.df[0]),
         within=_chi2("Q within designs", _WITHIN, divided.within[0], divided.within_df[0]),
         between=_chi2("Q between designs", _CONSISTENCY, *between),
@@ -246,7 +246,7 @@ def exact_part(cells: Cells, reference: str | None, *, random: bool) -> Part:
         covariance=found.covariance,
         known=found.known if settled else np.zeros_like(found.known),
         unbounded=unbounded.astype(np.intp),
-        tau2=found.fit.tau2 if random else None,
+        tau2=found.fit.tau2 if random and found.q_df > 0 else None,
         q=_chi2(name, _HOMOGENEITY, found.q, found.q_df),
         within=_chi2(f"{name} within designs", _WITHIN, float(q.sum()), float(df.sum())),
         between=_chi2(f"{name} between designs", _CONSISTENCY, between, free),
@@ -290,6 +290,10 @@ def _absent(
             lower = down
             statistic = exact_network.ratio_without_estimate(counts, place, base, lower=down, random=random)
             test = Test("likelihood ratio", null, statistic, "chi-squared", (1,), float(chi2_upper_tail(statistic, 1)))
+            if np.isnan(statistic):
+                test = Test(
+                    "likelihood ratio", null, reason="The likelihood has no maximum in the heterogeneity, so there is no test."
+                )
         rows = cells.treatment == place
         out.append(WithoutEstimate(name, str(reference), int(cells.events[rows].sum()), int(cells.total[rows].sum()), lower, test))
     return tuple(out)

@@ -104,7 +104,8 @@ class Network(Result):
         if self._only is None:
             return None
         test: Test = getattr(self._only, name)
-        return {"statistic": test.statistic, "df": int(test.df[0]) if test.df else 0, "pvalue": test.pvalue}[what]
+        # What has no degrees of freedom is a sum of nothing.
+        return {"statistic": test.statistic if test else 0.0, "df": int(test.df[0]) if test.df else 0, "pvalue": test.pvalue}[what]
 
     @property
     def connected(self) -> bool:

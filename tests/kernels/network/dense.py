@@ -98,8 +98,8 @@ def simulate(seed):
     effects = rng.normal(0, 0.6, treatments)
     base, tau = rng.choice([-3.5, -1.5, 0.0]), rng.choice([0.0, 0.2, 0.7])
     studies = [[i, int(rng.integers(0, i))] for i in range(1, treatments)]
-    for _ in range(int(rng.integers(0, 20))):
-        studies.append(rng.permutation(treatments)[: rng.integers(2, min(5, treatments) + 1)].tolist())
+    more = range(int(rng.integers(0, 20)))
+    studies += [rng.permutation(treatments)[: rng.integers(2, min(5, treatments) + 1)].tolist() for _ in more]
     y, n = [], []
     for arms in studies:
         total = rng.integers(15, 250, len(arms))
