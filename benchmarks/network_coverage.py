@@ -83,8 +83,15 @@ def simulate(cell: int, rate: float, tau: float, networks: int) -> list[list[obj
         level, mc = share(covered, which)
         bias = float((mu - truth)[which].mean())
         width = float(np.median(2 * z * se[which]))
-        lines.append([f"{100 * rate:g}", tau, name, networks, f"{100 * which.mean():.1f}", f"{level:.1f}", f"{mc:.1f}", f"{bias:+.3f}",
-                      f"{width:.2f}", f"{np.nanmedian(tau_found):.2f}"])  # fmt: skip
+        shown = [
+            f"{100 * which.mean():.1f}",
+            f"{level:.1f}",
+            f"{mc:.1f}",
+            f"{bias:+.3f}",
+            f"{width:.2f}",
+            f"{np.nanmedian(tau_found):.2f}",
+        ]
+        lines.append([f"{100 * rate:g}", tau, name, networks, *shown])
 
     line("exact", exact, error, known, taus)
     for method, title in (("REML", "two steps, REML"), ("DL", "two steps, DL"), ("none", "two steps, common effect")):

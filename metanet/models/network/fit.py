@@ -89,7 +89,7 @@ def fitted(cells: Cells, choices: Mapping[str, Any]) -> Network:
     cells
         Studies that compare treatments; there may be none.
     choices
-        measure, model, tau2, reference, better, level.
+        measure, model, tau2, reference, better, level; label and direction of the outcome where they are known.
     """
     model, why = model_of(cells, choices)
     tau2 = choices["tau2"] or (NETWORK_TAU2[model] or (None,))[0]
@@ -255,6 +255,7 @@ def _stamp(
         "level": choices["level"],
         "reference": reference,
         "better": choices["better"],
+        **{name: str(choices[name]) for name in ("label", "direction") if choices.get(name)},
         "prediction": None if tau2 is None else "t with the degrees of freedom of Q",
         "continuity_correction": correction,
         "components": len(parts),

@@ -40,7 +40,7 @@ def network(
     model: str | None = None,
     tau2: str | None = None,
     reference: str | None = None,
-    better: str = "higher",
+    better: str | None = None,
     level: float = 0.95,
     allocation: str | Sequence[object] | None = None,
 ) -> Network:
@@ -70,7 +70,7 @@ def network(
     reference
         The treatment that others are shown against. None: the one in most studies.
     better
-        Whether "higher" or "lower" effects are better, for ranks.
+        Whether "higher" or "lower" effects are better, for ranks. None: as the data say of their outcome, else "higher".
     level
         Coverage of the intervals.
     allocation
@@ -114,9 +114,11 @@ def network(
     3
     """
     kind = measure or ("GEN" if yi is not None or vi is not None else "OR")
-    choices = {"measure": kind, "model": model, "tau2": tau2, "reference": reference, "better": better, "level": level}
     _check_choices(kind, model, tau2)
     frame = None if data is None else rates_of(data)
+    about = {} if frame is None else {name: frame.attrs.get(name) for name in ("label", "direction")}
+    wanted = better or ("lower" if about.get("direction") == "lower_is_better" else "higher")
+    choices = {"measure": kind, "model": model, "tau2": tau2, "reference": reference, "better": wanted, "level": level, **about}
     cells = _read(frame, kind, study, treatment, {"events": events, "total": total, "yi": yi, "vi": vi}, control, allocation)
     _check_reference(reference, cells)
     return fitted(cells, choices)
