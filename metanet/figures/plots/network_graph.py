@@ -208,10 +208,10 @@ def _apart_by(tall: Sequence[float], wanted: Sequence[float], height: float) -> 
 def _draw(board: Board, plan: _Plan, edges: Sequence[_Edge], shift: tuple[float, float]) -> None:
     middle = shift[0] + plan.width / 2, shift[1] + plan.height / 2
     at = [(middle[0] + plan.radius * node.x, middle[1] + plan.radius * node.y) for node in plan.nodes]
-    most = max(edge.studies for edge in edges)
+    most, thickest = max(edge.studies for edge in edges), min(_THICK, 0.55 * plan.radius)
     for edge in sorted(edges, key=lambda edge: -edge.studies):
         (x0, y0), (x1, y1) = at[edge.first], at[edge.second]
-        thick = _THIN + (_THICK - _THIN) * (edge.studies - 1) / max(most - 1, 1)
+        thick = _THIN + (thickest - _THIN) * (edge.studies - 1) / max(most - 1, 1)
         board.line((x0, x1), (y0, y1), width=thick, colour=_EDGE, label="_edge", linestyle=_dashes(edge.allocation, thick), zorder=1,
                    dash_capstyle="butt", solid_capstyle="butt")  # fmt: skip
     for node, (x, y), height in zip(plan.nodes, at, plan.labels, strict=True):

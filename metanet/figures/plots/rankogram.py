@@ -109,7 +109,7 @@ def _heads(board: Board, start: float, y: float, tile: float, ranks: int) -> Non
     wide = width_of(f"{ranks}", LETTER * board.size) / board.size + 0.5
     step = next(step for step in (1, 2, 5, 10, 30) if step * tile >= wide)
     for rank in range(ranks):
-        if (rank + 1) % step == 0 or rank == 0:
+        if rank % step == 0:
             board.write(f"{rank + 1}", start + (rank + 0.5) * tile, y + 0.45, LETTER, horizontalalignment="center")
     board.write("SUCRA, %", start + ranks * tile + _SUCRA - 0.4, y + 0.45, LETTER, horizontalalignment="right")
 
