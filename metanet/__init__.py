@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from metanet.reviews.one_table import read as read
     from metanet.writing.audit_tables import audit_table as audit_table
     from metanet.writing.manuscript import Manuscript as Manuscript, manuscript as manuscript
+    from metanet.writing.network_tables import network_table as network_table
     from metanet.writing.plain import (
         analysis_heading as analysis_heading,
         analysis_table as analysis_table,
@@ -175,6 +176,7 @@ _NAMES = {
     "metanet.writing.summary_of_findings": "summary_of_findings",
     "metanet.writing.sensitivity": "sensitivity_table",
     "metanet.writing.audit_tables": "audit_table",
+    "metanet.writing.network_tables": "network_table",
     "metanet.writing.manuscript": "manuscript Manuscript",
     "metanet.writing.references": "save_references",
     "metanet.writing.plain": "heading paragraph method_table analysis_table analysis_heading",

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from metanet.base.arrays import Indices
 from metanet.base.display import level_text, sentence_case
 from metanet.base.errors import shorten
+from metanet.base.groups import absent
 from metanet.base.results import Method
 from metanet.base.untrusted import counted, listing, visible
 from metanet.effects.measures import MEASURES
-from metanet.models.network.cells import Cells
+from metanet.models.network.cells import Cells, read_counts
 from metanet.models.network.checks import usual_reference
 from metanet.models.network.part import Part, exact_part, two_step_part
 from metanet.models.network.result import Network
 from metanet.models.registry import NETWORK_MODELS, NETWORK_TAU2, TAU2
 from metanet.models.results.method import versions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: A count below this makes the exact model the default.
 SMALL_CELL = 5
@@ -48,6 +52,15 @@ def components(cells: Cells) -> list[list[int]]:
     for study in range(len(cells.studies)):
         by.setdefault(top(first[study]), []).append(study)
     return sorted(by.values(), key=lambda studies: (-len(_treatments(cells, studies)), -len(studies), studies[0]))
+
+
+def largest_component(frame: pd.DataFrame, study: str, treatment: str) -> int:
+    """How many treatments the largest connected component has; 0 where no study compares two. Rows without a name are left out."""
+    named = frame[[not (absent(a) or absent(b)) for a, b in zip(frame[study], frame[treatment], strict=True)]]
+    if not len(named):
+        return 0
+    cells = read_counts(named, study, treatment, {"events": "events", "total": "total"}, None, "OR")
+    return max((_treatments(cells, studies).size for studies in components(cells)), default=0)
 
 
 def _treatments(cells: Cells, studies: Sequence[int]) -> Indices:

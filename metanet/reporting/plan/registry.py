@@ -28,6 +28,8 @@ ANALYSES_FOLDER = "analyses"
 ROWS = ("overlap", "certainty", "definition")
 #: Studies that heterogeneity and sensitivity need.
 _LEAST_STUDIES = 3
+#: Modality classes that are joined by comparisons within studies: two are no network.
+_LEAST_TREATMENTS = 3
 #: Benefits that are plotted against the harm reported for most modality classes.
 _BENEFITS = 2
 
@@ -181,6 +183,22 @@ def _comparison(scope: Scope) -> Iterator[Subject]:
         if sum(outcome == name for outcome, _ in scope.pairs) > 1:
             title = f"{scope.evidence.label(name)}: modalities compared"
             yield _analysis("comparison", slug(name), title, (name, None), {"outcome": name})
+
+
+@notebook(
+    "network",
+    "network.ipynb",
+    title="Network meta-analysis",
+    shows="three modality classes or more that studies compare within themselves, directly and through each other",
+)
+def _network(scope: Scope) -> Iterator[Subject]:
+    from metanet.models.network.fit import largest_component
+
+    for name in scope.names:
+        rates = scope.evidence.rates(name, within="modality_class", **scope.chosen)
+        if largest_component(rates, "study_id", "modality_class") >= _LEAST_TREATMENTS:
+            title = f"{scope.evidence.label(name)}: network of modalities"
+            yield _analysis("network", slug(name), title, (name, None), {"outcome": name})
 
 
 @notebook(
