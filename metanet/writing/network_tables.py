@@ -112,17 +112,19 @@ def _influence(network: Network) -> Table:
         Column("Largest change, standard errors", ("change",), "number"),
         Column("Of the contrast", ("contrast",)),
         Column("τ²", ("tau2",), "number"),
-        Column("No longer compared", ("lost",)),
     ]
+    frame = network.influence()
+    apart = bool((frame["lost"] != "").any())
+    columns += [Column("No longer compared", ("lost",))] if apart else []
     rows: list[list[Cell]] = [
         [
             text_cell(row["study"]),
             number_cell(row["change"]),
             text_cell(f"{row['contrast']} against {network.reference}" if row["contrast"] else ""),
             number_cell(row["tau2"], 4),
-            text_cell(row["lost"]),
+            *([text_cell(row["lost"])] if apart else []),
         ]
-        for row in network.influence().to_dict("records")
+        for row in frame.to_dict("records")
     ]
     return made("The network without each study", "There is no second study, so that none can be left out.", columns, rows)
 

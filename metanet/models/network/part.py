@@ -182,9 +182,7 @@ def two_step_part(cells: Cells, measure: str, tau2: two_step.Tau2) -> Part:
     between = float(divided.between[0]), float(divided.between_df[0])
     random = None
     if tau2 != "none" and divided.tau2_within[0] > 0 and between[1] > 0:
-        random = _chi2(
-            "Q between designs", f"{_CONSISTENCY}, heterogeneity within designs allowed for", divided.between_random[0], between[1]
-        )
+        random = _chi2("Q", f"{_CONSISTENCY}, heterogeneity within designs allowed for", divided.between_random[0], between[1])
     size = len(cells.treatments)
     return Part(
         treatments=cells.treatments,
@@ -197,8 +195,8 @@ def two_step_part(cells: Cells, measure: str, tau2: two_step.Tau2) -> Part:
         unbounded=np.zeros((size, size), dtype=np.intp),
         tau2=None if tau2 == "none" or found.df[0] < 1 else float(found.tau2[0]),
         q=_chi2("Q", _HOMOGENEITY, found.q[0], found.df[0]),
-        within=_chi2("Q within designs", _WITHIN, divided.within[0], divided.within_df[0]),
-        between=_chi2("Q between designs", _CONSISTENCY, *between),
+        within=_chi2("Q", _WITHIN, divided.within[0], divided.within_df[0]),
+        between=_chi2("Q", _CONSISTENCY, *between),
         between_random=random,
         lrt=None,
         designs=listed,
@@ -248,8 +246,8 @@ def exact_part(cells: Cells, reference: str | None, *, random: bool) -> Part:
         unbounded=unbounded.astype(np.intp),
         tau2=found.fit.tau2 if random and found.q_df > 0 else None,
         q=_chi2(name, _HOMOGENEITY, found.q, found.q_df),
-        within=_chi2(f"{name} within designs", _WITHIN, float(q.sum()), float(df.sum())),
-        between=_chi2(f"{name} between designs", _CONSISTENCY, between, free),
+        within=_chi2(name, _WITHIN, float(q.sum()), float(df.sum())),
+        between=_chi2(name, _CONSISTENCY, between, free),
         between_random=None,
         lrt=_no_heterogeneity(found) if random else None,
         designs=listed,

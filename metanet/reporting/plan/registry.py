@@ -109,6 +109,8 @@ class Notebook:
         Whether its reports are pooled rates, listed as such, and not analyses beside them.
     curated
         Whether it is about the curated tables alone.
+    nothing
+        What a run says where the evidence gives it no report; empty where that needs no word.
     """
 
     name: str
@@ -118,6 +120,7 @@ class Notebook:
     subjects: Subjects
     pools: bool = False
     curated: bool = False
+    nothing: str = ""
 
 
 _FOUND: dict[str, Notebook] = {}
@@ -190,6 +193,7 @@ def _comparison(scope: Scope) -> Iterator[Subject]:
     "network.ipynb",
     title="Network meta-analysis",
     shows="three modality classes or more that studies compare within themselves, directly and through each other",
+    nothing="No network meta-analysis was made: for no outcome of the run do comparisons within studies join three treatments.",
 )
 def _network(scope: Scope) -> Iterator[Subject]:
     from metanet.models.network.fit import largest_component
