@@ -197,6 +197,9 @@ drawing.provide(lambda: import_module("metanet.figures.registry").draw)
 drawing.provide_picture(lambda: import_module("metanet.figures.forest.small").picture)
 later.provide("read", lambda: import_module("metanet.reviews.one_table").read)
 later.provide("updated", lambda: import_module("metanet.models.pooling.again").updated)
+later.provide("network", lambda: import_module("metanet.models.network.fit").fitted)
+later.provide("network_regression", lambda: import_module("metanet.models.network.moderators").network_regression)
+later.provide("network_subgroups", lambda: import_module("metanet.models.network.moderators").network_subgroups)
 later.provide("restricted", lambda: import_module("metanet.models.pooling.again").restricted)
 
 

@@ -2,12 +2,12 @@
 
     logit p_ij = a_i + x_ij' beta + u_ij,   u_ij = e_ij - mean_i(e),   e_ij ~ N(0, tau2 / 2),
 
-so that every contrast within a study has the heterogeneity variance ``tau2`` and no arm is a baseline (Achana et al. 2013,
-doi:10.1177/0272989X14545789, for the symmetry in the arms). The intercepts a_i are parameters: nothing is learnt from differences
-between studies. With ``u = tau / sqrt(2) B z``, B an orthonormal basis of what sums to zero and z standard normal in K - 1 dimensions,
-the likelihood of a study is an integral that adaptive Gauss-Hermite quadrature solves about the mode (Liu and Pierce 1994,
-doi:10.1093/biomet/81.3.624). For a given tau it is log-concave in all other parameters, so that Newton's method finds its only
-maximum; the profile in tau is scanned, and each rise that turns into a fall is refined.
+so that every contrast within a study has the heterogeneity variance ``tau2`` and no arm is a baseline (on such models
+doi:10.1177/0272989X14545789). The intercepts a_i are parameters: nothing is learnt from differences between studies. With
+``u = tau / sqrt(2) B z``, B an orthonormal basis of what sums to zero and z standard normal in K - 1 dimensions, the likelihood of a
+study is an integral that adaptive Gauss-Hermite quadrature solves about the mode (Liu and Pierce 1994, doi:10.1093/biomet/81.3.624).
+For a given tau it is log-concave in all other parameters, so that Newton's method finds its only maximum; the profile in tau is
+scanned, and each rise that turns into a fall is refined.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 With arm effects and Laplacians as in `metanet.kernels.network.arms`, and ``M = X' L X`` summed over the studies,
 
     d = M^+ X' L theta,   Q = sum w (r - mean_w r)^2 with r = theta - d,   P = L - L X M^+ X' L,
-    DL:    tau2 = max(0, (Q - df) / (tr P / 2)),  P and Q at tau2 = 0 (Jackson 2012, doi:10.1002/sim.4397, in one dimension),
+    DL:    tau2 = max(0, (Q - df) / (tr P / 2)),  P and Q at tau2 = 0 (as Jackson et al. 2016, doi:10.1002/sim.6752),
     REML:  the maximum of  -1/2 [log |V| + log |M| + Q]  (Harville 1977, doi:10.1080/01621459.1977.10480998).
 
 M has the null vector of ones in every connected component; with a multiple of ``1 1' / T`` there it is inverted without choosing a

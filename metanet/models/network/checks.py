@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
+from metanet.base import later
 from metanet.base.display import ABSENT
 from metanet.base.untrusted import visible
 from metanet.kernels.numerics.distributions import chi2_upper_tail
@@ -157,11 +158,10 @@ def comparisons(found: Network) -> pd.DataFrame:
 
 def without(found: Network, study: int) -> Network:
     """The same analysis without one study; the reference stays."""
-    from metanet.models.network.fit import fitted
-
     kept = [place for place in range(len(found._cells.studies)) if place != study]
     choices = {**found._choices, "model": found.model, "reference": found.reference}
-    return fitted(found._cells.only(kept), choices)
+    other: Network = later.call("network", found._cells.only(kept), choices)
+    return other
 
 
 def leave_one_out(found: Network) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
+from metanet.base import later
 from metanet.base.arguments import checked
 from metanet.base.display import ABSENT, Scale, level_text, number, p_value, plural, scale_of, sentence_case
 from metanet.base.drawing import draw
@@ -400,16 +401,14 @@ class Network(Result):
     @checked()
     def regression(self, covariate: str) -> NetworkRegression:
         """Let every contrast with the reference change with a number that studies have; see `metanet.models.network.moderators`."""
-        from metanet.models.network.moderators import network_regression
-
-        return network_regression(self, covariate)
+        made: NetworkRegression = later.call("network_regression", self, covariate)
+        return made
 
     @checked()
     def subgroups(self, by: str) -> NetworkSubgroups:
         """A network of each group of studies, and a test of a difference; see `metanet.models.network.moderators`."""
-        from metanet.models.network.moderators import network_subgroups
-
-        return network_subgroups(self, by)
+        made: NetworkSubgroups = later.call("network_subgroups", self, by)
+        return made
 
     # Texts.
 
