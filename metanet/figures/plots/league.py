@@ -81,7 +81,10 @@ def league(network: Network, *, ax: Axes | None = None, title: str | None = None
     with page(ax, width=width, height=height, least=(width, height), title=title, notes=notes) as sheet:
         board = Board.on(sheet)
         _draw(board, cells)
-    told = [f"{harmless(each.first, 60)} against {harmless(each.second, 60)} {network.shown(each)}" for each in network.pairs()]
+    told = [
+        f"{harmless(each.first, 60)} against {harmless(each.second, 60)} {each.text(network.scale, network.level)}"
+        for each in network.pairs()
+    ]
     text = f"League table of {plural(len(shown), 'treatment')}{outcome}. {harmless(network.sentence(), 1500)} {'; '.join(told[:40])}."
     alt = alternative("League table", subject, len(shown), *told[:2], of=("treatment", "treatments"))
     describe(board.axes, harmless(title, 300) if title else "League table", text, alt)

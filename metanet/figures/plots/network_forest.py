@@ -104,7 +104,7 @@ def network_forest(
         axis_name=axis,
     )
     axes = draw_table(table, ax)
-    told = [f"{harmless(each.first, 60)} {network.shown(each)}" for each in found if each.estimate is not None]
+    told = [f"{harmless(each.first, 60)} {each.text(network.scale, network.level)}" for each in found if each.estimate is not None]
     text = f"Forest plot of a network against {name}. {harmless(network.sentence(), 1500)} {'; '.join(told[:_TOLD])}."
     alt = alternative(f"Forest plot of treatments against {harmless(base, 30)}", subject, len(found), *told[:2], of=_COUNTED)
     describe(axes, table.title or "Forest plot of a network", text, alt, axis=axis)

@@ -76,7 +76,7 @@ def network_arrays(
     >>> found.mu.shape
     (1, 3, 3)
     """
-    y, n, node = _counts("events", events), _counts("total", total), _nodes(treatment)
+    node, y, n = _nodes(treatment), _counts("events", events), _counts("total", total)
     if y.shape != n.shape or node.shape not in (y.shape, y.shape[1:]):
         shapes = f"events {y.shape}, total {n.shape}, treatment {node.shape}"
         raise ArgumentError(f"The arrays differ in shape ({shapes}). Fix: [networks, studies, arms].")

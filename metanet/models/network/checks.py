@@ -50,7 +50,7 @@ def league(found: Network) -> pd.DataFrame:
 
 
 def _league_text(found: Network, part: Part, i: int, j: int) -> str:
-    each = found.contrast(part, i, j)
+    each = found._contrast(part, i, j)
     if each.estimate is None:
         return ABSENT
     scale = found.scale
@@ -133,7 +133,7 @@ def comparisons(found: Network) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for part in found.parts:
         arms, _ = arms_of(part.cells, found.measure)
-        base = part.treatments.index(found.reference_of(part))
+        base = part.treatments.index(found._reference_of(part))
         for row in range(arms.effect.shape[0]):
             places = np.flatnonzero(arms.present[row])
             for a, b in combinations(places, 2):

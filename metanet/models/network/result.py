@@ -51,6 +51,12 @@ class Contrast:
     pvalue: float | None = None
     note: str = ""
 
+    def text(self, scale: Scale, level: float) -> str:
+        """The estimate with its interval."""
+        if self.estimate is None:
+            return f"{ABSENT} ({self.note})"
+        return scale.estimate(self.estimate, self.ci_lower, self.ci_upper, level)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Network(Result):
@@ -214,11 +220,12 @@ class Network(Result):
     def _back(self, value: float) -> float:
         return float(np.exp(value)) if self.measure in ("OR", "RR") else value
 
+    @checked()
     def part_of(self, treatment: str) -> Part | None:
         """The component of a treatment."""
         return next((part for part in self.parts if treatment in part.treatments), None)
 
-    def reference_of(self, part: Part) -> str:
+    def _reference_of(self, part: Part) -> str:
         """The treatment that those of a component are shown against."""
         if self.reference in part.treatments:
             return str(self.reference)
@@ -226,11 +233,11 @@ class Network(Result):
 
     def _ordered(self, part: Part) -> Iterator[tuple[int, int]]:
         """Pairs of treatments of a component, the reference always second."""
-        base = part.treatments.index(self.reference_of(part))
+        base = part.treatments.index(self._reference_of(part))
         for i, j in combinations(range(len(part.treatments)), 2):
             yield (j, i) if i == base else (i, j)
 
-    def contrast(self, part: Part, i: int, j: int) -> Contrast:
+    def _contrast(self, part: Part, i: int, j: int) -> Contrast:
         """Treatment i of a component against treatment j."""
         first, second, k = part.treatments[i], part.treatments[j], int(part.direct_studies[i, j])
         mu, se = float(part.mu[i, j]), float(part.se[i, j])
@@ -261,7 +268,7 @@ class Network(Result):
 
     def pairs(self) -> list[Contrast]:
         """The contrasts of all pairs of connected treatments."""
-        return [self.contrast(part, i, j) for part in self.parts for i, j in self._ordered(part)]
+        return [self._contrast(part, i, j) for part in self.parts for i, j in self._ordered(part)]
 
     @property
     def contrasts(self) -> pd.DataFrame:
@@ -270,7 +277,7 @@ class Network(Result):
 
         names = list(Contrast.__dataclass_fields__)
         rows = [
-            {**vars(self.contrast(part, i, j)), "component": place + 1}
+            {**vars(self._contrast(part, i, j)), "component": place + 1}
             for place, part in enumerate(self.parts)
             for i, j in self._ordered(part)
         ]
@@ -278,6 +285,7 @@ class Network(Result):
         floats = names[3:-1]
         return frame.astype(dict.fromkeys(floats, float))
 
+    @checked()
     def against(self, reference: str | None = None) -> list[Contrast]:
         """The contrasts of all treatments connected with a reference against it, in the order of the treatments."""
         base = self.reference if reference is None else reference
@@ -285,7 +293,7 @@ class Network(Result):
         if part is None or base is None:
             return []
         j = part.treatments.index(base)
-        return [self.contrast(part, i, j) for i in range(len(part.treatments)) if i != j]
+        return [self._contrast(part, i, j) for i in range(len(part.treatments)) if i != j]
 
     @property
     def arms(self) -> pd.DataFrame:
@@ -436,19 +444,13 @@ class Network(Result):
         base = f"{self.scale.title} against {visible(self.reference)}"
         if not shown:
             return f"{text}No treatment differs significantly from {visible(self.reference)} ({plural(len(found), 'contrast')})."
-        parts = [f"{visible(each.first)} {self.shown(each)}" for each in shown]
+        parts = [f"{visible(each.first)} {each.text(self.scale, self.level)}" for each in shown]
         others = len(found) - len(shown)
         rest = ""
         if others and len(clear) == len(shown):
             rest = f" The other {others} differ{'s' if others == 1 else ''} not significantly from {visible(self.reference)}."
             rest = rest.replace("differs not", "does not differ").replace("differ not", "do not differ")
         return f"{text}{base}: {'; '.join(parts)}.{rest}"
-
-    def shown(self, each: Contrast) -> str:
-        """An estimate with its interval as text."""
-        if each.estimate is None:
-            return f"{ABSENT} ({each.note})"
-        return self.scale.estimate(each.estimate, each.ci_lower, each.ci_upper, self.level)
 
     def _components_text(self) -> str:
         shown = [f"({listing(names, _MOST_NAMED)})" for names in self.components[:8]]
@@ -486,7 +488,7 @@ class Network(Result):
             "P-score",
         ]
         scores = {row["treatment"]: row["p_score"] for row in self.ranking.to_dict("records")}
-        found = [each for part in self.parts for each in self.against(self.reference_of(part))]
+        found = [each for part in self.parts for each in self.against(self._reference_of(part))]
         digits = self.scale.column((each.estimate, each.ci_lower, each.ci_upper) for each in found if each.estimate is not None)
         rows: list[tuple[str, ...]] = [
             (
