@@ -1,8 +1,8 @@
 """The exact model of a network against R: glm without heterogeneity, and lme4 with one random contrast in studies of two arms.
 
-`networks_exact.R` made the values. Both maximise the same likelihood: glm to 1e-14 of its deviance; lme4 with 25 nodes until its optimiser
-stops. Standard errors of lme4 are from a numerical Hessian in which tau is free, ours are at the tau that was found, so they are not compared
-where tau is above zero.
+`networks_exact.R` made the values. Both maximise the same likelihood: glm to 1e-14 of its deviance; lme4 with 25 nodes until its
+optimiser stops. Standard errors of lme4 are from a numerical Hessian in which tau is free, ours are at the tau that was found, so they
+are not compared where tau is above zero.
 """
 
 import json

@@ -468,6 +468,8 @@ class Network(Result):
                 out.append((f"τ²{mark}", f"{number(part.tau2, 4)} (τ {number(float(np.sqrt(part.tau2)), 3)})"))
             if part.i2 is not None:
                 out.append((f"I²{mark}", f"{100 * part.i2:.0f} %"))
+            if part.lrt:
+                out.append((f"Test of τ² = 0{mark}", part.lrt.text()))
             out.append((f"Homogeneity{mark}", part.q.text()))
             out.append((f"Within designs{mark}", part.within.text()))
             out.append((f"Between designs (consistency){mark}", part.between.text()))

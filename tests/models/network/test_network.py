@@ -9,6 +9,7 @@ import pytest
 import metanet as mn
 from metanet.kernels.network.two_step import Fit
 from metanet.models.network.part import arms_of
+from tests.work import holding_at_most
 
 
 def arms(studies, treatments, events, total=40, **more):
@@ -362,3 +363,15 @@ def test_the_sums_of_q_are_those_of_its_parts():
     assert fit.q_df == fit.q_within_df + fit.q_between_df
     found, _ = arms_of(fit.parts[0].cells, "OR")
     np.testing.assert_allclose(Fit(found, np.zeros(1)).of_studies.sum(), fit.q)
+
+
+def test_memory_grows_with_the_arms_and_not_with_their_square():
+    rng = np.random.default_rng(2)
+    treatment = rng.random((1000, 100)).argsort(1)[:, :4]
+    total = rng.integers(30, 300, treatment.shape).astype(float)
+    events = rng.binomial(total.astype(int), 0.3).astype(float)
+    mn.network_arrays(events, total, treatment)
+    # A matrix over the 3,000 contrasts would take 72 MB.
+    with holding_at_most(12):
+        found = mn.network_arrays(events, total, treatment)
+    assert np.isfinite(found.se).all()
