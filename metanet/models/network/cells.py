@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 #: Most treatments of one network: the matrix of their contrasts grows with the square.
 MOST_TREATMENTS = 500
+_BRACKETS = re.compile(r"\s*\([^()]*\)$")
 #: Names that a note lists.
 _NAMED = 12
 
@@ -124,6 +126,17 @@ def _names(argument: str, column: Any) -> tuple[tuple[str, ...], Indices]:
     return found.names, np.array(found.place, dtype=np.intp)
 
 
+def _labels(data: pd.DataFrame | None, given: object, study: Indices, keys: tuple[str, ...]) -> tuple[str, ...]:
+    """What the studies of evidence are called: the name of their arms without the arm in brackets, where no other study has it."""
+    if data is None or given not in (None, "study_id") or not {"study", "study_id"} <= set(data.columns) or data["study"].ndim != 1:
+        return keys
+    names: list[set[str]] = [set() for _ in keys]
+    for place, value in zip(study.tolist(), data["study"].tolist(), strict=True):
+        names[place].add("" if absent(value) else _BRACKETS.sub("", name_of(value)))
+    found = [next(iter(each)) if len(each) == 1 else "" for each in names]
+    return tuple(name if name and found.count(name) == 1 and name not in keys else key for name, key in zip(found, keys, strict=True))
+
+
 def _allocation(values: Sequence[Any] | None, study: Indices, names: Sequence[str]) -> tuple[bool | None, ...]:
     """Whether each study allocated at random: words of a design, or truth values; rows of a study that differ are refused."""
     out: list[bool | None] = [None] * len(names)
@@ -174,6 +187,7 @@ def read_counts(
     }
     same_length(**found, **columns)
     studies, where = _names("study", columns["study"])
+    studies = _labels(data, study, where, studies)
     treatments, what = _names("treatment", columns["treatment"])
     _check_number(treatments)
     check_columns(found, tuple(studies[i] for i in where))

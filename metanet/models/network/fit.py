@@ -182,6 +182,10 @@ def _allocation(found: Sequence[bool | None]) -> str:
         return f"Allocation at random is not stated; {chosen}."
     if random == len(found):
         return f"Patients were allocated at random in {'all studies' if random > 1 else 'the one study'}."
+    if random == 0:
+        some = f" in {len(found) - silent} of {len(found)} studies, not stated in the others" if silent else ""
+        reason = "treatments were chosen for a reason, and a difference between them is not an effect of treatment"
+        return f"Patients were not allocated at random{some}: {reason}."
     unsaid = f", not stated in {silent}" if silent else ""
     return f"Patients were allocated at random in {random} of {len(found)} studies{unsaid}; {chosen}."
 
@@ -231,7 +235,7 @@ def _of_part(part: Part, model: str) -> list[str]:
             f"{counted(multi, 'study has', 'studies have')} more than two treatments; direct and indirect evidence from "
             f"{'it' if multi == 1 else 'them'} are not independent, so that the tests of single contrasts are approximate."
         )
-    if model.startswith("exact"):
+    if model.startswith("exact") and part.df > 0:
         out.append("Tests within and between designs compare deviances; with few events their p-values are approximate.")
     if model.endswith("common"):
         out.append("One effect of every contrast is assumed: the intervals do not allow for heterogeneity.")

@@ -375,3 +375,13 @@ def test_memory_grows_with_the_arms_and_not_with_their_square():
     with holding_at_most(12):
         found = mn.network_arrays(events, total, treatment)
     assert np.isfinite(found.se).all()
+
+
+def test_studies_of_evidence_are_called_by_their_names_and_not_by_their_keys():
+    rates = mn.load_evidence().rates("disease_control", within="modality_class")
+    fit = mn.network(rates, study="study_id", treatment="modality_class")
+    keys = set(rates["study_id"])
+    names = set(fit.arms["study"])
+    assert names
+    assert not names & keys
+    assert all(any(label.startswith(name) for label in rates["study"]) for name in names)
