@@ -214,8 +214,7 @@ class Network(Result):
         if self.measure == "GEN":
             return scale_of("effect")
         measure = MEASURES[self.measure]
-        response = "points" if measure.response == "difference" else measure.response
-        return scale_of(response, title=sentence_case(measure.title))
+        return scale_of(measure.response, title=sentence_case(measure.title))
 
     def _back(self, value: float) -> float:
         return float(np.exp(value)) if self.measure in ("OR", "RR") else value
