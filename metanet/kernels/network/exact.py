@@ -12,7 +12,6 @@ scanned, and each rise that turns into a fall is refined.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -23,13 +22,11 @@ from scipy import optimize, special
 from metanet.base.arrays import Array, Indices
 
 #: Nodes a dimension of the quadrature by the number of arms of a study; beyond these the mode alone (Laplace's approximation).
-NODES = {2: 25, 3: 13, 4: 9, 5: 7, 6: 5, 7: 4, 8: 3, 9: 3}
-#: Standard deviations at which the profile is read; the scan goes on from the last until the profile falls.
-_SCAN = (0.03, 0.08, 0.16, 0.3, 0.5, 0.8, 1.3, 2.2)
-_FARTHEST = 40.0
-#: A standard deviation of log odds ratios beyond this is no estimate: the likelihood rises with tau and has no maximum.
-_MOST = 20.0
-_STEPS = 60
+NODES = {2: 25, 3: 13, 4: 9, 5: 9, 6: 7, 7: 5, 8: 4, 9: 3}
+#: Standard deviations at which the profile is read; a likelihood that rises beyond the last has no maximum that could be used.
+_SCAN = (0.03, 0.08, 0.16, 0.3, 0.5, 0.8, 1.3, 2.2, 3.7, 6.3, 10.7)
+#: Newton steps of a climb, and halvings of one.
+_STEPS, _HALVINGS = 40, 12
 
 
 @dataclass(frozen=True)
@@ -120,8 +117,15 @@ class _Point:
     beta: Array
     modes: list[Array] = field(default_factory=list)
 
+    def copied(self) -> _Point:
+        return self.moved(np.zeros(()), np.zeros(()), 0.0)
+
     def moved(self, da: Array, db: Array, share: float) -> _Point:
         return _Point(self.a + share * da, self.beta + share * db, [mode.copy() for mode in self.modes])
+
+
+#: A point of the profile: where it is reached, the sums there, tau, and whether it is a maximum.
+_Reached = tuple[_Point, _Sums, float, bool]
 
 
 class ExactLikelihood:
@@ -192,14 +196,14 @@ class ExactLikelihood:
             if gain < 1e-14 * size or small > 4:
                 return point, here, True
             share = 1.0
-            for _ in range(40):
+            for _ in range(_HALVINGS):
                 trial = point.moved(da, db, share)
                 there = self.at(trial, tau)
                 if there.loglik >= here.loglik - 1e-12 * size:
                     break
                 share *= 0.5
             else:
-                return point, here, bool(gain < 1e-8 * size)
+                return point, here, bool(gain < 1e-6 * size)
             point, here = trial, there
         return point, here, False
 
@@ -213,22 +217,23 @@ class ExactLikelihood:
         with np.errstate(invalid="ignore"):
             inverse = np.linalg.pinv(_schur(sums), hermitian=True) if fine else np.full(sums.info_b.shape, np.nan)
         covariance = np.asarray(inverse, dtype=np.float64)
-        return ExactFit(point.beta, covariance, point.a, tau, sums.loglik, fine and tau < _MOST)
+        return ExactFit(point.beta, covariance, point.a, tau, sums.loglik, fine)
 
-    def _over_tau(self, zero: tuple[_Point, _Sums, float, bool]) -> tuple[_Point, _Sums, float, bool]:
-        """The highest of the maxima of the profile in tau, zero among them."""
+    def _over_tau(self, zero: _Reached) -> _Reached:
+        """The highest of the maxima of the profile in tau, zero among them; none where it rises to the end of the scan."""
         found = {0.0: zero}
 
         def score(tau: float) -> float:
-            nearest = min(found, key=lambda known: abs(known - tau))
-            point, sums, fine = self.climb(tau, found[nearest][0].moved(np.zeros(()), np.zeros(()), 0.0))
+            nearest = min((tau_known for tau_known, each in found.items() if each[3]), key=lambda known: abs(known - tau))
+            point, sums, fine = self.climb(tau, found[nearest][0].copied())
             found[tau] = (point, sums, tau, fine)
             return sums.score_tau
 
         scores = [(0.0, self._score_at_zero(zero[0]))]
-        for tau in _scan():
+        for tau in _SCAN:
             scores.append((tau, score(tau)))
-            if tau >= _SCAN[-1] and scores[-1][1] < 0:
+            # Where a climb ends early the quadrature is at its end too.
+            if not found[tau][3] or (tau > 2.0 and scores[-1][1] < 0 > scores[-2][1]):
                 break
         for (low, first), (high, second) in pairwise(scores):
             if first > 0 >= second:
@@ -238,9 +243,11 @@ class ExactLikelihood:
                     high, low = low, 1e-4 * low
                     if score(low) <= 0:
                         continue
-                optimize.brentq(lambda tau: score(tau) / tau, low, high, xtol=1e-11, rtol=1e-11, maxiter=100)
+                optimize.brentq(lambda tau: score(tau) / tau, low, high, xtol=1e-9, rtol=1e-8, maxiter=60, disp=False)
         good = [each for each in found.values() if each[3]]
-        return max(good, key=lambda each: (each[1].loglik, -each[2]))
+        best = max(good, key=lambda each: (each[1].loglik, -each[2]))
+        rises = scores[-1][1] > 0 and best[2] >= scores[-2][0]
+        return (*best[:3], not rises)
 
     def _score_at_zero(self, point: _Point) -> float:
         """Derivative of the log-likelihood in tau2 at zero, in closed form."""
@@ -252,14 +259,6 @@ class ExactLikelihood:
             centred = residual - residual.mean(1, keepdims=True)
             total += 0.25 * float((centred**2).sum() - (group.n * p * (1 - p)).sum() * (1.0 - 1.0 / eta.shape[1]))
         return total
-
-
-def _scan() -> Sequence[float]:
-    """Standard deviations to read the profile at."""
-    out = list(_SCAN)
-    while out[-1] < _FARTHEST:
-        out.append(1.7 * out[-1])
-    return out
 
 
 def _schur(sums: _Sums) -> Array:

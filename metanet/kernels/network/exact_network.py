@@ -225,8 +225,8 @@ def split_exact(counts: Counts, found: ExactNetwork) -> Split:
             column[i] = 0
             likelihood = _indicators(own, column)
             point, sums, fine = likelihood.climb(found.fit.tau, likelihood.start())
-            if fine:
-                information = float(sums.info_b[0, 0] - (sums.info_ab[:, 0] ** 2 / sums.info_a).sum())
+            information = float(sums.info_b[0, 0] - (sums.info_ab[:, 0] ** 2 / sums.info_a).sum())
+            if fine and information > 0:
                 direct[i, j], direct[j, i] = point.beta[0], -point.beta[0]
                 se[i, j] = se[j, i] = information**-0.5
     return separate(direct, se, *found.contrasts, np.where(np.isfinite(direct), studies, 0.0))
