@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from metanet.models.categories.result import PooledCategories as PooledCategories
     from metanet.models.comparison.benefit_risk import benefit_risk as benefit_risk
     from metanet.models.comparison.compare import compare as compare
+    from metanet.models.comparison.ladder import Ladder as Ladder, contrast_ladder as contrast_ladder
     from metanet.models.comparison.response_categories import (
         ResponseCategories as ResponseCategories,
         response_categories as response_categories,
@@ -78,6 +79,9 @@ if TYPE_CHECKING:
     from metanet.models.dependence.robust import cluster_robust as cluster_robust
     from metanet.models.dependence.three_level import three_level as three_level
     from metanet.models.effect_sizes import back_transform as back_transform, effect_sizes as effect_sizes
+    from metanet.models.network.arrays import network_arrays as network_arrays
+    from metanet.models.network.network import network as network
+    from metanet.models.network.result import Network as Network
     from metanet.models.pooling.pool import pool as pool, pool_arrays as pool_arrays, pool_many as pool_many
     from metanet.models.regression.meta_regression import meta_regression as meta_regression
     from metanet.models.regression.result import Regression as Regression
@@ -91,6 +95,7 @@ if TYPE_CHECKING:
     from metanet.reviews.one_table import read as read
     from metanet.writing.audit_tables import audit_table as audit_table
     from metanet.writing.manuscript import Manuscript as Manuscript, manuscript as manuscript
+    from metanet.writing.network_tables import network_table as network_table
     from metanet.writing.plain import (
         analysis_heading as analysis_heading,
         analysis_table as analysis_table,
@@ -140,6 +145,10 @@ _NAMES = {
     "metanet.models.categories.result": "PooledCategories",
     "metanet.models.comparison.response_categories": "response_categories ResponseCategories",
     "metanet.models.comparison.within_studies": "within_studies",
+    "metanet.models.comparison.ladder": "contrast_ladder Ladder",
+    "metanet.models.network.network": "network",
+    "metanet.models.network.arrays": "network_arrays",
+    "metanet.models.network.result": "Network",
     "metanet.models.dependence.robust": "cluster_robust",
     "metanet.models.dependence.three_level": "three_level",
     "metanet.diagnostics.studies.influence": "influence",
@@ -183,6 +192,7 @@ _NAMES = {
     "metanet.writing.summary_of_findings": "summary_of_findings",
     "metanet.writing.sensitivity": "sensitivity_table",
     "metanet.writing.audit_tables": "audit_table",
+    "metanet.writing.network_tables": "network_table",
     "metanet.writing.manuscript": "manuscript Manuscript",
     "metanet.writing.references": "save_references",
     "metanet.writing.plain": "heading paragraph method_table analysis_table analysis_heading",
@@ -204,6 +214,9 @@ drawing.provide(lambda: import_module("metanet.figures.registry").draw)
 drawing.provide_picture(lambda: import_module("metanet.figures.forest.small").picture)
 later.provide("read", lambda: import_module("metanet.reviews.one_table").read)
 later.provide("updated", lambda: import_module("metanet.models.pooling.again").updated)
+later.provide("network", lambda: import_module("metanet.models.network.fit").fitted)
+later.provide("network_regression", lambda: import_module("metanet.models.network.moderators").network_regression)
+later.provide("network_subgroups", lambda: import_module("metanet.models.network.moderators").network_subgroups)
 later.provide("restricted", lambda: import_module("metanet.models.pooling.again").restricted)
 
 

@@ -31,6 +31,7 @@ Check = Callable[[str, object], object]
 MAKERS = {
     "Pooled": "pool",
     "Comparison": "compare",
+    "Network": "network",
     "Regression": "meta_regression",
     "Evidence": "load_evidence",
     "Counts": "counts",

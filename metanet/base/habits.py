@@ -24,9 +24,9 @@ class Habit:
 
 
 #: Names in the lines: `table` is a frame with study, events, total, year, dose and country, `trials` one with ai, n1i, ci and n2i,
-#: `effects` one with yi and vi, `persons` one with events and person_time, `evidence` is `mn.read(table, by="country")`, and `fit`
-#: is a result, such as `mn.pool(table)`. A line with `fit` takes its model, so that it gives the numbers of the other program for a
-#: result with the preset of that program.
+#: `effects` one with yi and vi, `arms` and `contrasts` those of a network, `persons` one with events and person_time, `evidence` is
+#: `mn.read(table, by="country")`, and `fit` is a result, such as `mn.pool(table)`. A line with `fit` takes its model, so that it gives
+#: the numbers of the other program for a result with the preset of that program.
 HABITS: tuple[Habit, ...] = (
     # meta
     Habit(
@@ -174,6 +174,25 @@ HABITS: tuple[Habit, ...] = (
     Habit("metafor", "baujat(m)", "fit.baujat()", ("baujat",)),
     Habit("metafor", "labbe(m)", "mn.pool(trials).labbe()", ("labbe",)),
     Habit("metafor", "permutest(m)", 'mn.permutation_test(mn.pool(effects, preset="metafor"), null=0.0)', ("permutest",)),
+    # netmeta
+    Habit(
+        "netmeta",
+        'netmeta(pairwise(treatment, event, n = n, studlab = study, data = d, sm = "OR", allstudies = TRUE), method.tau = "DL")',
+        'mn.network(arms, model="inverse_variance", tau2="DL")',
+        ("netmeta", "pairwise", "netmetabin"),
+        'without model="inverse_variance" small counts take an exact model, which is not that of netmetabin',
+    ),
+    Habit(
+        "netmeta",
+        "netmeta(TE, seTE, treat1, treat2, studlab, data = d)",
+        'mn.network(contrasts, yi="yi", vi="vi")',
+        remark="vi is seTE²",
+    ),
+    Habit("netmeta", 'netrank(n, small.values = "undesirable")', "mn.network(arms).ranking", ("netrank", "rankogram")),
+    Habit("netmeta", "netleague(n)", "mn.network(arms).league_table()", ("netleague",)),
+    Habit("netmeta", "netsplit(n)", "mn.network(arms).split()", ("netsplit",)),
+    Habit("netmeta", "decomp.design(n)", "mn.network(arms).designs()", ("decomp_design",)),
+    Habit("netmeta", "netgraph(n)", "mn.network(arms).graph()", ("netgraph", "netconnection")),
     # RevMan
     Habit("RevMan", "Dichotomous, Mantel-Haenszel, random effects, risk ratio (RevMan 5)", 'mn.pool(trials, preset="revman5")'),
     Habit("RevMan", "Inverse variance, REML, prediction interval (since 2025)", 'mn.pool(trials, preset="revman", measure="OR")'),

@@ -314,6 +314,30 @@ TWO_GROUP_GLMM = tuple(code for code in EXACT if MODELS[code].groups == 2)
 #: Models of effect sizes and their variances.
 TWO_STEP = tuple(code for code, model in MODELS.items() if model.family == "two-step")
 
+#: Models of a network of treatments by their code: the first is the default where counts are small, the second elsewhere.
+NETWORK_MODELS: Mapping[str, Choice] = MappingProxyType(
+    _table(
+        Choice(
+            "exact", "Exact binomial network model",
+            "exact binomial model with study intercepts and a random effect of every arm (one stage, maximum likelihood)",
+            "10.1177/0272989X14545789",
+        ),
+        Choice(
+            "inverse_variance", "Inverse-variance network model", "inverse-variance random-effects network model",
+            "10.1002/jrsm.1058",
+        ),
+        Choice("common", "Common-effect network model", "inverse-variance common-effect network model", "10.1002/jrsm.1058"),
+        Choice(
+            "exact_common", "Exact network model without heterogeneity",
+            "logistic regression with an intercept for each study (one stage, no heterogeneity)", "10.1177/0272989X14545789",
+        ),
+    )
+)  # fmt: skip
+#: The estimators of tau2 that each knows, the default first.
+NETWORK_TAU2: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"exact": ("ML",), "inverse_variance": ("REML", "DL"), "common": (), "exact_common": ()}
+)
+
 #: Exact intervals of single rates and of sums of studies: name -> DOI.
 INTERVAL_SOURCES = MappingProxyType(
     {

@@ -31,12 +31,25 @@ def names():
     effects = pd.DataFrame(
         {"study": ["A", "B", "C", "D", "E", "F"], "yi": [0.1, 0.7, -0.2, 1.1, 0.4, 0.25], "vi": [0.04, 0.05, 0.03, 0.08, 0.06, 0.05]}
     )
+    arms = pd.DataFrame(
+        {
+            "study": list("AABBCCDDD"),
+            "treatment": list("xyxzyzxyz"),
+            "events": [12, 20, 11, 25, 18, 24, 9, 14, 22],
+            "total": [60, 62, 58, 64, 55, 57, 50, 48, 52],
+        }
+    )
+    contrasts = pd.DataFrame(
+        {"study": list("ABC"), "treatment": list("xxy"), "control": list("yzz"), "yi": [0.1, 0.5, 0.3], "vi": [0.05, 0.06, 0.04]}
+    )
     persons = pd.DataFrame({"study": ["A", "B", "C"], "events": [4, 6, 2], "person_time": [20.5, 40.0, 15.2]})
     return {
         "mn": mn,
         "table": table,
         "trials": trials,
         "effects": effects,
+        "arms": arms,
+        "contrasts": contrasts,
         "persons": persons,
         "evidence": mn.read(table, by="country"),
         "fit": mn.pool(table),

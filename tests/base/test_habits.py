@@ -25,7 +25,7 @@ def test_every_line_of_the_page_runs(habit, space):
 
 def test_there_are_forty_and_each_program_has_its_own():
     assert len(HABITS) >= 40
-    assert {habit.program for habit in HABITS} == {"meta", "metafor", "RevMan", "Stata", "JASP"}
+    assert {habit.program for habit in HABITS} == {"meta", "metafor", "netmeta", "RevMan", "Stata", "JASP"}
     assert len({(habit.program, habit.theirs) for habit in HABITS}) == len(HABITS)
 
 

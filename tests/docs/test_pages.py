@@ -240,6 +240,24 @@ def test_the_table_of_the_defaults_has_what_the_page_says_of_it():
     assert min(of("average", ours, effects=("skew",))) < min(of("average", ours, effects=("t4",)))
 
 
+def test_the_coverage_of_networks_is_what_the_page_says_of_it():
+    with (ROOT / "docs" / "network_coverage_table.csv").open(encoding="utf-8", newline="") as file:
+        rows = {(row["rate, %"], row["tau"], row["model"]): row for row in csv.DictReader(file)}
+    page = " ".join(read("docs/network.md").split())
+    assert {row["networks"] for row in rows.values()} == {"1000"}
+
+    def of(rate, tau, model):
+        return rows[rate, tau, model]["coverage, %"]
+
+    rare = [(of("2", tau, "exact"), of("2", tau, "two steps, REML")) for tau in ("0.0", "0.3")]
+    apart = [(of(rate, "0.3", "exact"), of(rate, "0.3", "two steps, REML")) for rate in ("10", "40")]
+    for words in (
+        f"At 2 % events the exact model covers {rare[0][0]} and {rare[1][0]} %, two steps {rare[0][1]} and {rare[1][1]} %",
+        f"the exact model covers {apart[0][0]} and {apart[1][0]} %, two steps by REML {apart[0][1]} and {apart[1][1]} %",
+    ):
+        assert words in page, words
+
+
 def test_the_speed_table_has_what_the_page_says_of_it():
     with (ROOT / "docs" / "speed_table.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

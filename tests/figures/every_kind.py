@@ -112,6 +112,30 @@ def comparison_of(case: str) -> mn.Comparison:
     return mn.compare(data_of(case).drop(columns="dose"), "group", bootstrap=0)
 
 
+#: Figures of a network, by their names in the registry.
+NETWORKS = ("network_graph", "network_forest", "network_funnel", "rankogram", "league")
+
+
+@cache
+def network_of(case: str) -> mn.Network:
+    """A network of the studies of a case: up to eleven treatments with their names and a control, every third study without it."""
+    data = data_of(case)
+    k, many = len(data), min(len(data), 11)
+    names = [str(name) for name in data["study"]][:many]
+    rows = []
+    for i, (events, total) in enumerate(zip(data["events"], data["total"], strict=True)):
+        other, away = data.iloc[k - 1 - i], names[(i + 1 + i // many) % many]
+        second = away if i % 3 == 2 and away != names[i % many] else "Control"
+        allocation = ("RCT", "cohort", None)[i % 4 % 3]
+        # The first pairs have two studies each.
+        for study in (f"Study {i}", f"Study {i} again")[: 2 if i < 3 < k else 1]:
+            rows.append((study, names[i % many], events, total, allocation))
+            rows.append((study, second, other["events"], other["total"], allocation))
+    frame = pd.DataFrame(rows, columns=["study", "treatment", "events", "total", "design"])
+    frame.attrs = {name: data.attrs[name] for name in ("label", "direction") if name in data.attrs}
+    return mn.network(frame, study="study", treatment="treatment", reference="Control", allocation="design")
+
+
 @cache
 def result_of(kind: str, case: str) -> Any:
     """The result that a kind of figure draws."""
@@ -143,6 +167,7 @@ def result_of(kind: str, case: str) -> Any:
         "funnel of effects": lambda: ratio_of(case),
         "L'Abbé": lambda: ratio_of(case),
         "prisma flow": lambda: _flow(case),
+        **dict.fromkeys(NETWORKS, lambda: network_of(case)),
     }
     return makers[kind]() if kind in makers else fit
 
@@ -243,6 +268,11 @@ KINDS: dict[str, Callable[..., Axes]] = {
     "traffic light": lambda r: r.traffic_light(),
     "bias bars": lambda r: r.bars(),
     "prisma flow": lambda r: r.figure(),
+    "network_graph": lambda r: r.graph(),
+    "network_forest": lambda r: r.forest(),
+    "network_funnel": lambda r: r.funnel(),
+    "rankogram": lambda r: r.rank_plot(),
+    "league": lambda r: r.league(),
 }
 
 
@@ -264,6 +294,7 @@ KIND_OF = {
     "influence": "influence",
     "labbe": "L'Abbé",
     "leave_one_out": "leave-one-out",
+    **dict(zip(NETWORKS, NETWORKS, strict=True)),
     "overview": "overview",
     "pooled_categories": "pooled categories",
     "prisma_flow": "prisma flow",

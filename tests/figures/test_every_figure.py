@@ -18,7 +18,20 @@ from metanet.figures.page.save import FORMATS, description_of, save_figure
 from metanet.figures.registry import Figure, figures
 from tests.figures.cases import EVENTS, NAMES
 from tests.figures.chart_cases import shown_texts
-from tests.figures.every_kind import BY_EXAMPLE, CASES, KIND_OF, KINDS, comparison_of, draw, figure, fit_of, ratio_of, result_of
+from tests.figures.every_kind import (
+    BY_EXAMPLE,
+    CASES,
+    KIND_OF,
+    KINDS,
+    NETWORKS,
+    comparison_of,
+    draw,
+    figure,
+    fit_of,
+    network_of,
+    ratio_of,
+    result_of,
+)
 from tests.figures.test_chart_layout import check
 
 #: A regression on one or two studies has no line, and `meta_regression` refuses it.
@@ -149,6 +162,7 @@ SELF_NAMED = (
     "traffic light",
     "bias bars",
     "prisma flow",
+    *NETWORKS,
 )
 
 
@@ -164,6 +178,17 @@ def test_outcome_treatment_unit_and_direction_are_named(kind):
     if kind not in ("Baujat", "influence", "calibration"):
         assert "Treatment-related mortality" in shown or "of treatment-related mortality" in shown
         assert "of patients" in shown or "Odds ratio" in shown
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_figures_of_networks_name_the_outcome_and_its_direction(kind):
+    ax = draw(kind, "a long outcome")
+    _, alt, _ = description_of(figure(ax))
+    assert "treatment-related mortality" in alt
+    assert "lower is better" in alt
+    shown = " ".join(" ".join(t.get_text().split()) for t in shown_texts(figure(ax)))
+    assert "reatment-related mortality" in shown
+    assert "ower is better" in shown or "(lower is better)" in shown
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -358,6 +383,15 @@ def _flow() -> list[str]:
     return [f"{numbers[key]:,}" for key in ("records_screened", "dbr_sought_reports", "dbr_assessed", "dbr_excluded", "new_reports")]
 
 
+def _networked() -> list[str]:
+    network = network_of("ordinary")
+    return [f"{network.k} studies of {len(network.treatments)} treatments", f"{network.patients:,} patients"]
+
+
+def _ranked() -> list[str]:
+    return [f"SUCRA {100 * value:.0f} %" for value in network_of("ordinary").ranking["sucra"].dropna()]
+
+
 #: Numbers that the description of each kind must tell, from its result.
 TOLD: dict[str, Callable[[], list[str]]] = {
     "forest": _estimate,
@@ -384,6 +418,9 @@ TOLD: dict[str, Callable[[], list[str]]] = {
     "heterogeneity": _heterogeneity,
     "overview": _estimate,
     "traffic light": _judged,
+    **dict.fromkeys(("network_graph", "network_forest", "league"), lambda: _networked()),
+    "rankogram": lambda: _ranked(),
+    "network_funnel": lambda: ["Comparison-adjusted funnel plot of", "outside the dashed limits"],
     "bias bars": lambda: [f"{_worst() / len(EVENTS):.0%}".replace("%", " % critical")],
     "prisma flow": _flow,
 }

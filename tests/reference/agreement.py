@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import metanet as mn
 from metanet.effects.measures import MEASURES as REGISTRY
@@ -144,6 +146,36 @@ def meta_intervals() -> Compared:
                 yield getattr(fit, ours), wanted[theirs]
 
 
+def _networks() -> Iterator[tuple[mn.Network, dict[str, Any]]]:
+    """Two-step networks by DerSimonian-Laird, treatments in the order of the reference."""
+    for found in load("networks")["sets"].values():
+        frame = pd.DataFrame(found["arms"])
+        frame["treatment"] = pd.Categorical(frame["treatment"], found["DL"]["trts"])
+        yield mn.network(frame, model="inverse_variance", tau2="DL"), found["DL"]
+
+
+def networks() -> Compared:
+    """Effects, standard errors, τ² and Q of four networks."""
+    for fit, wanted in _networks():
+        for ours, theirs in ((fit.parts[0].mu, wanted["TE_random"]), (fit.parts[0].se, wanted["seTE_random"])):
+            yield from zip(ours.ravel().tolist(), np.array(theirs, dtype=float).ravel().tolist(), strict=True)
+        yield fit.tau2, wanted["tau2"]
+        yield fit.q, wanted["Q"]
+
+
+def network_parts() -> Compared:
+    """Q within and between designs, and direct and indirect evidence."""
+    for fit, wanted in _networks():
+        yield fit.q_within, wanted["Q_heterogeneity"]
+        yield fit.q_between, wanted["Q_inconsistency"]
+        table, part = wanted["netsplit_random"], fit.parts[0]
+        for row, comparison in enumerate(table["comparison"]):
+            i, j = (part.treatments.index(name) for name in comparison.split(":"))
+            for ours, theirs in (("direct", "direct"), ("indirect", "indirect"), ("difference", "diff")):
+                if table[theirs][row] is not None:
+                    yield float(getattr(part.split, ours)[i, j]), table[theirs][row]
+
+
 #: What is compared, with whom, the values, and the relative tolerance of the tests (absolute below one).
 TABLE = (
     ("Effect sizes and variances: PR PLN PLO PAS PFT, OR RR RD AS PETO", "metafor `escalc`", effect_sizes, 1e-10),
@@ -153,6 +185,8 @@ TABLE = (
     ("Two-group GLMMs: UM.FS, CM.EL, CM.AL", "metafor `rma.glmm`", two_group_glmm, 2e-3),
     ("Mantel-Haenszel (OR, RR, RD) and Peto", "metafor `rma.mh`, `rma.peto`", classic, 1e-8),
     ("Rates, HK and HTS intervals on the logit, arcsine and Freeman-Tukey scales", "meta `metaprop`", back_transformed, 2e-4),
+    ("Networks: effects, standard errors, τ² (DL), Q", "netmeta `netmeta`", networks, 1e-8),
+    ("Networks: designs, direct and indirect evidence", "netmeta `decomp.design`, `netsplit`", network_parts, 1e-7),
     ("Classic and KR intervals, HK and normal prediction, I² from Q", "meta `metaprop`", meta_intervals, 2e-4),
 )
 

@@ -6,8 +6,10 @@ import csv
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+import metanet as mn
 from metanet.evidence.folders import curated_folder
 
 HOSTILE = "<script>alert(1)</script> $\\frac{1}"
@@ -29,6 +31,18 @@ def hostile_evidence(tmp_path_factory):
         writer.writeheader()
         writer.writerows(rows)
     return folder
+
+
+def network_evidence():
+    """Tables of trials that compare four treatments, one study with a name that would like to run."""
+    names = ["Drug A", "Drug B", "Drug C", "Control"]
+    trials = [(0, 1), (0, 3), (1, 3), (2, 3), (0, 1, 2), (1, 2), (0, 3), (2, 3, 0)]
+    rows = [
+        {"study": HOSTILE if i == 0 else f"Trial {i}", "treatment": names[arm], "responders": 12 + 5 * arm + 2 * i, "n": 60 + 3 * i}
+        for i, arms in enumerate(trials)
+        for arm in arms
+    ]
+    return mn.read(pd.DataFrame(rows), events="responders", total="n", study="study", by="treatment")
 
 
 @pytest.fixture(scope="session")

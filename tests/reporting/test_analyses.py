@@ -13,7 +13,7 @@ from metanet.reporting.run.batch import kinds_of, planned
 from tests.evidence.conftest import Folder
 from tests.evidence.search import FLOW, excluded_csv, flow_csv, searches_csv
 
-from .conftest import HOSTILE
+from .conftest import HOSTILE, network_evidence
 
 
 def jobs(*kinds: str, outcome: str | None = None, modality: str | None = None) -> list[str]:
@@ -195,6 +195,34 @@ def test_a_report_on_searches_alone_says_that_there_is_no_flow(tmp_path):
     page = (tmp_path / "out/analyses/search/flow/report.html").read_text(encoding="utf-8")
     assert "This review has no flow of its search" in page
     assert "1 search: 250 records" in page
+
+
+def test_evidence_with_a_network_has_a_report_on_it(tmp_path):
+    evidence = network_evidence()
+    made = mn.report(out=tmp_path / "out", data=evidence, analyses=("network",))
+    assert made.ok, made.summary()
+    assert made.notes == ()
+    folder = tmp_path / "out/analyses/network/responders"
+    figures = {f"{name}.{form}" for name in ("graph", "forest", "league", "ranks", "funnel") for form in ("svg", "png")}
+    frames = {f"{name}.csv" for name in ("contrasts", "ranking", "split", "designs", "influence", "arms")}
+    assert figures | frames | {"report.html", "numbers.json"} <= {path.name for path in folder.iterdir()}
+    numbers = json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
+    rates = evidence.rates("responders", within="modality_class")
+    assert numbers["kind"] == "network"
+    assert numbers["sentence"] == mn.network(rates, study="study_id", treatment="modality_class").sentence()
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"<script|\son\w+=", page.replace("&lt;script", ""))
+    assert HOSTILE not in page
+    for title in ("Ranks", "Consistency", "All contrasts", "Direct and indirect evidence", "The network without each study"):
+        assert title in page
+
+
+def test_evidence_without_a_network_is_told_so(tmp_path):
+    made = mn.report(out=tmp_path / "out", analyses=("network",))
+    assert made.outcomes == ()
+    assert made.notes == (NOTEBOOKS["network"].nothing,)
+    assert "do comparisons within studies join three treatments" in made.summary()
+    assert not planned(mn.load_evidence(), analyses=("network",))
 
 
 def test_a_review_without_them_has_none():

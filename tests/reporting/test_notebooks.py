@@ -17,12 +17,15 @@ from metanet.reporting.plan.jobs import known_parameters
 from metanet.reporting.plan.registry import NOTEBOOKS
 from metanet.reporting.run.batch import planned
 
+from .conftest import network_evidence
+
 ROOT = Path(__file__).parents[2]
 #: Analysis -> a folder of a complete run; the notebooks themselves run in test_analyses and test_batch.
 MADE = {
     "rates": "objective_response/TARE",
     "findings": "analyses/findings/TARE",
     "comparison": "analyses/comparison/objective_response",
+    "network": "analyses/network/responders",
     "benefit_risk": "analyses/benefit_risk/objective_response-hepatotoxicity",
     "heterogeneity": "analyses/heterogeneity/objective_response-TARE",
     "sensitivity": "analyses/sensitivity/objective_response-TARE",
@@ -44,12 +47,14 @@ def test_every_row_is_tested():
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory):
-    # The curated tables have no search, of which there would be no report.
+    # The curated tables have no search and no network, of which there would be no report.
     made = planned(mn.load_evidence())
-    assert not any(job.notebook.name == "search.ipynb" for job in made)
+    assert not any(job.notebook.name in ("search.ipynb", "network.ipynb") for job in made)
     folder = mn.load_evidence().save(tmp_path_factory.mktemp("search") / "tables")
     (folder / "search_flow.csv").write_text("data,n\nrecords_screened,350\n", encoding="utf-8")
-    return {job.folder: job for job in [*made, *planned(mn.load_evidence(folder), analyses=("search",))]}
+    compared = network_evidence().save(tmp_path_factory.mktemp("network") / "tables")
+    more = [*planned(mn.load_evidence(folder), analyses=("search",)), *planned(mn.load_evidence(compared), analyses=("network",))]
+    return {job.folder: job for job in [*made, *more]}
 
 
 @pytest.mark.parametrize("row", NOTEBOOKS.values(), ids=lambda row: row.name)

@@ -38,6 +38,8 @@ def rows_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
 #: Studies that heterogeneity and sensitivity need.
 _LEAST_STUDIES = 3
+#: Modality classes that are joined by comparisons within studies: two are no network.
+_LEAST_TREATMENTS = 3
 #: Benefits that are plotted against the harm reported for most modality classes.
 _BENEFITS = 2
 
@@ -117,6 +119,8 @@ class Notebook:
         Whether its reports are pooled rates, listed as such, and not analyses beside them.
     curated
         Whether it is about the curated tables alone.
+    nothing
+        What a run says where the evidence gives it no report; empty where that needs no word.
     """
 
     name: str
@@ -126,6 +130,7 @@ class Notebook:
     subjects: Subjects
     pools: bool = False
     curated: bool = False
+    nothing: str = ""
 
 
 _FOUND: dict[str, Notebook] = {}
@@ -191,6 +196,23 @@ def _comparison(scope: Scope) -> Iterator[Subject]:
         if sum(outcome == name for outcome, _ in scope.pairs) > 1:
             title = f"{scope.evidence.label(name)}: modalities compared"
             yield _analysis("comparison", slug(name), title, (name, None), {"outcome": name})
+
+
+@notebook(
+    "network",
+    "network.ipynb",
+    title="Network meta-analysis",
+    shows="three modality classes or more that studies compare within themselves, directly and through each other",
+    nothing="No network meta-analysis was made: for no outcome of the run do comparisons within studies join three treatments.",
+)
+def _network(scope: Scope) -> Iterator[Subject]:
+    from metanet.models.network.fit import largest_component
+
+    for name in scope.names:
+        rates = scope.evidence.rates(name, within="modality_class", **scope.chosen)
+        if largest_component(rates, "study_id", "modality_class") >= _LEAST_TREATMENTS:
+            title = f"{scope.evidence.label(name)}: network of modalities"
+            yield _analysis("network", slug(name), title, (name, None), {"outcome": name})
 
 
 @notebook(

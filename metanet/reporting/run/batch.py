@@ -49,6 +49,8 @@ class Batch:
     out: Path | str
     index: Path | str
     outcomes: tuple[Outcome, ...] = field(repr=False)
+    #: Which analyses the evidence gave no report, and why.
+    notes: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -100,6 +102,7 @@ class Batch:
         ]
         lines.insert(1, "  ".join("-" * w for w in widths))
         lines += [visible(f"FAILED {made.job.title}: {made.error}") for made in self.failed]
+        lines += self.notes
         kept = f", {self.kept} unchanged" if self.kept else ""
         lines.append(f"{plural(len(self.outcomes), 'report')}{kept}, {len(self.failed)} failed. Open {visible(self.index)}")
         return "\n".join(lines)
@@ -252,10 +255,18 @@ def report(
                 index = write_index(to, evidence)
                 if supplement:
                     write_supplement(to, evidence)
+        notes = _not_made(todo, analyses, complete=plan is None and not (outcome or modality or parameters))
         if remote is None:
-            return Batch(to, index, tuple(made))
+            return Batch(to, index, tuple(made), notes)
         remote.finish()
-        return Batch(str(out), f"{str(out).rstrip('/')}/index.html", tuple(made))
+        return Batch(str(out), f"{str(out).rstrip('/')}/index.html", tuple(made), notes)
+
+
+def _not_made(todo: Sequence[Job], analyses: Sequence[str] | None, *, complete: bool) -> tuple[str, ...]:
+    """What is said of analyses that were asked for by name, or belong to a complete run, and have no report."""
+    asked = kinds_of(analyses, complete=complete) if analyses is not None or complete else ()
+    made = {job.notebook.name for job in todo}
+    return tuple(NOTEBOOKS[kind].nothing for kind in asked if NOTEBOOKS[kind].nothing and NOTEBOOKS[kind].file not in made)
 
 
 @contextmanager

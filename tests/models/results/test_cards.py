@@ -79,7 +79,26 @@ def results():
         "bias_ladder": mn.bias_ladder(rates().assign(bias_overall=["low", "serious"] * 4), tool="robins_i"),
         "grade": evidence.grade("objective_response", "TARE"),
         "manuscript": mn.manuscript(evidence, "hepatotoxicity"),
+        "network": network(),
+        "network regression": network().regression("year"),
+        "network subgroups": network().subgroups("period"),
     }
+
+
+@cache
+def network():
+    arms = [(i, j) for i in range(8) for j in range(3) if i == 7 or j != i % 3]
+    frame = pd.DataFrame(
+        {
+            "study": [HOSTILE if i == 3 else f"Trial {i}" for i, _ in arms],
+            "treatment": [("A", "B", HOSTILE)[j] for _, j in arms],
+            "events": [12 + 3 * j + i for i, j in arms],
+            "total": [60 + i for i, _ in arms],
+            "year": [2000 + i for i, _ in arms],
+            "period": [("early", "late")[i > 3] for i, _ in arms],
+        }
+    )
+    return mn.network(frame, study="study", treatment="treatment")
 
 
 NAMES = (
@@ -88,7 +107,7 @@ NAMES = (
     "share_beyond", "heterogeneity_report", "compare", "meta_regression", "cluster_robust", "benefit_risk", "within_studies",
     "three_level", "response_categories", "pool_categories", "reporting_pattern", "against",
     "performance_goal", "counts", "count_bounds", "audit", "prisma_flow",
-    "risk_of_bias", "bias_ladder", "grade", "manuscript",
+    "risk_of_bias", "bias_ladder", "grade", "manuscript", "network", "network regression", "network subgroups",
 )  # fmt: skip
 
 

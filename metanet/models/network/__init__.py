@@ -1,0 +1,1 @@
+"""Networks of treatments from studies that compare them: estimates, consistency, ranks, moderators."""
