@@ -137,6 +137,24 @@ def network_of(case: str) -> mn.Network:
 
 
 @cache
+def ladder_of(case: str) -> mn.Ladder:
+    """The first study's name against a control: in turn separate studies, studies of both, and studies of a third treatment."""
+    data = data_of(case)
+    first, k = str(data["study"].iloc[0]), len(data)
+    pairs = [(first, "Control"), (first,), ("Control",), (first, "Third"), ("Third", "Control"), (first,), ("Control",)]
+    rows = []
+    for i, (events, total) in enumerate(zip(data["events"], data["total"], strict=True)):
+        for arm, treatment in enumerate(pairs[i % len(pairs)]):
+            other = data.iloc[(i + arm) % k]
+            design = ("rct", "", "retrospective_cohort")[i % 3]
+            rows.append((f"Study {i}", treatment, int(other["events"]), int(other["total"]), design, float(20 + 7 * (i % 5))))
+    frame = pd.DataFrame(rows, columns=["study", "modality", "events", "total", "design", "median_age"])
+    frame.attrs = {name: data.attrs[name] for name in ("label", "direction") if name in data.attrs}
+    evidence = mn.read(frame, events="events", total="total", study="study", by="modality")
+    return mn.contrast_ladder(evidence, evidence.outcome_names[0], *evidence.modality_classes[:2][::-1])
+
+
+@cache
 def result_of(kind: str, case: str) -> Any:
     """The result that a kind of figure draws."""
     fit = fit_of(case)
@@ -167,6 +185,7 @@ def result_of(kind: str, case: str) -> Any:
         "funnel of effects": lambda: ratio_of(case),
         "L'Abbé": lambda: ratio_of(case),
         "prisma flow": lambda: _flow(case),
+        "ladder": lambda: ladder_of(case),
         **dict.fromkeys(NETWORKS, lambda: network_of(case)),
     }
     return makers[kind]() if kind in makers else fit
@@ -268,6 +287,7 @@ KINDS: dict[str, Callable[..., Axes]] = {
     "traffic light": lambda r: r.traffic_light(),
     "bias bars": lambda r: r.bars(),
     "prisma flow": lambda r: r.figure(),
+    "ladder": lambda r: r.figure(),
     "network_graph": lambda r: r.graph(),
     "network_forest": lambda r: r.forest(),
     "network_funnel": lambda r: r.funnel(),
@@ -293,6 +313,7 @@ KIND_OF = {
     "heterogeneity": "heterogeneity",
     "influence": "influence",
     "labbe": "L'Abbé",
+    "ladder": "ladder",
     "leave_one_out": "leave-one-out",
     **dict(zip(NETWORKS, NETWORKS, strict=True)),
     "overview": "overview",

@@ -78,7 +78,7 @@ def ladder(found: Ladder, *, ax: Axes | None = None, title: str | None = None, x
         axis_name=axis,
     )
     axes = draw_table(table, ax)
-    told = [f"{rung.title}: {_said(rung, scale)}" for rung in found.rungs]
+    told = [f"{rung.title}: {_said(rung, scale, found.level)}" for rung in found.rungs]
     alt = alternative(f"Ladder of evidence, {first} against {second}", subject, len(known), told[0], of=("rung", "rungs"))
     text = f"{harmless(found.sentence(), 1500)} {'; '.join(told)}."
     describe(axes, table.title or f"{first} against {second}", text, alt, axis=axis)
@@ -94,7 +94,7 @@ def _row(rung: Rung, scale: Scale, narrow: bool) -> Row:
         cells["rate"] = estimate_cell(scale, middle, low, high)
         mark = Point(middle, low, high, vague=scale.written.is_vague(low, high))
     else:
-        cells["rate"] = "no estimate" if rung.odds_ratio is None else scale.written.text(rung.odds_ratio)
+        cells["rate"] = _none(rung) if rung.odds_ratio is None else scale.written.text(rung.odds_ratio)
     if rung.difference is not None and rung.difference_lower is not None and rung.difference_upper is not None:
         points = Scale(POINTS, 1, False)
         cells["difference"] = estimate_cell(points, rung.difference, rung.difference_lower, rung.difference_upper)
@@ -103,8 +103,13 @@ def _row(rung: Rung, scale: Scale, narrow: bool) -> Row:
     return Row(harmless(rung.title), cells, mark, vague=mark is not None and mark.vague)
 
 
-def _said(rung: Rung, scale: Scale) -> str:
+def _none(rung: Rung) -> str:
+    """Why a rung has no estimate, in two words."""
+    return "no moderator" if rung.key == "adjusted" else "no estimate" if rung.k else "no study"
+
+
+def _said(rung: Rung, scale: Scale, level: float) -> str:
     """A rung in words."""
     if rung.odds_ratio is None:
         return harmless(rung.reason, 200).rstrip(".")
-    return scale.written.estimate(rung.odds_ratio, rung.odds_ratio_lower, rung.odds_ratio_upper)
+    return scale.written.estimate(rung.odds_ratio, rung.odds_ratio_lower, rung.odds_ratio_upper, level, rung.interval)

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 CONTRASTS, REVERSED, HELD = 32, 8, 32
 CALIBRATION = (
     f"Separate trials of ten published networks, compared in this way: in {REVERSED} of {CONTRASTS} contrasts the direction was "
-    f"opposite to that of the randomised network, and in {HELD} of {CONTRASTS} the 95 % interval held its value. These were trials with "
-    "alike patients; cohorts differ in more."
+    f"opposite to that of the randomised network, and in {HELD} of {CONTRASTS} the 95 % interval held its value. These were trials "
+    "with alike patients; cohorts differ in more."
 )
 #: Rungs whose patients were compared with others of the same study.
 _INSIDE = ("randomised", "within")
@@ -122,7 +122,7 @@ class Ladder(Result):
         top = self.highest
         if top is None:
             return f"No evidence compares {names}."
-        said = _RATIO.estimate(top.odds_ratio, top.odds_ratio_lower, top.odds_ratio_upper, self.level)
+        said = _RATIO.estimate(top.odds_ratio, top.odds_ratio_lower, top.odds_ratio_upper, self.level, top.interval)
         text = f"The highest evidence on {names}: {top.title[:1].lower()}{top.title[1:]} ({plural(top.k, 'study', 'studies')}, "
         text += f"{top.patients:,} patients), odds ratio {said}."
         if (found := self.agreement) is not None and top.key in _INSIDE:
@@ -145,29 +145,21 @@ class Ladder(Result):
         text = f"Arms of separate studies that report a moderator: {listing(parts, 12)}."
         return text if any(rung.key == "adjusted" and rung.odds_ratio for rung in self.rungs) else f"{text} They cannot be adjusted."
 
-    def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
+    def table(self) -> tuple[Sequence[str], list[tuple[str, ...]]]:
         """A row for each rung: studies, patients, odds ratio and difference with their intervals."""
-        level = f"{level_text(self.level)} {interval_kind(('CrI', 'CI'))}"
+        level = f"{level_text(self.level)} {interval_kind(rung.interval for rung in self.rungs if rung.odds_ratio is not None)}"
         known = [rung for rung in self.rungs if rung.odds_ratio is not None]
         ratios = _RATIO.column((rung.odds_ratio, rung.odds_ratio_lower, rung.odds_ratio_upper) for rung in known)
-        out = []
+        rows: list[tuple[str, ...]] = []
         for rung in self.rungs:
-            if rung.odds_ratio is None:
-                out.append((rung.title, count(rung.k), count(rung.patients), rung.reason or ABSENT, "", "", ""))
-                continue
-            ends = (rung.odds_ratio_lower, rung.odds_ratio_upper)
-            out.append(
-                (
-                    rung.title,
-                    count(rung.k),
-                    count(rung.patients),
-                    _RATIO.text(rung.odds_ratio, ratios),
-                    _RATIO.limits(*ends, ratios, unit=False),
-                    ABSENT if rung.difference is None else POINTS.text(rung.difference, 1),
-                    ABSENT if rung.difference is None else POINTS.limits(rung.difference_lower, rung.difference_upper, 1, unit=False),
-                )
-            )
-        return ["Evidence", "Studies", "Patients", "Odds ratio", level, "Difference, points", level], out
+            cells = [rung.title, count(rung.k), count(rung.patients)]
+            ends, spread = (rung.odds_ratio_lower, rung.odds_ratio_upper), (rung.difference_lower, rung.difference_upper)
+            ratio = rung.odds_ratio is not None
+            cells += [_RATIO.text(rung.odds_ratio, ratios), _RATIO.limits(*ends, ratios, unit=False)] if ratio else [ABSENT, ABSENT]
+            points = rung.difference is not None
+            cells += [POINTS.text(rung.difference, 1), POINTS.limits(*spread, 1, unit=False)] if points else [ABSENT, ABSENT]
+            rows.append((*cells, rung.reason))
+        return ["Evidence", "Studies", "Patients", "Odds ratio", level, "Difference, points", level, "Remark"], rows
 
     def figure(self, **options: Any) -> Axes:
         """Draw the rungs; options as in `metanet.figures.plots.ladder.ladder`."""
@@ -267,7 +259,10 @@ def contrast_ladder(
             f"(differences), separate studies by one posterior of both groups; {level_text(level)} intervals."
         ),
         "sources": ["doi:10.1002/sim.4040"],
-        "notes": [rung.title + ": " + rung.note + "." for rung in rungs if rung.note],
+        "notes": [
+            *(f"{rung.title}: {rung.note}." for rung in rungs if rung.note),
+            *([CALIBRATION] if rungs[-1].odds_ratio is not None else []),
+        ],
     }
     return Ladder(first, second, rungs, level, Method(stamp), tuple(rows), tables.label(name))
 

@@ -55,6 +55,8 @@ class Rung:
         Difference of rates, as a fraction.
     reason, note
         Why there is no estimate; what a reader has to know of one.
+    interval
+        What the intervals are called: "CI" or "CrI".
     """
 
     key: str
@@ -68,6 +70,7 @@ class Rung:
     difference_upper: float | None = None
     reason: str = ""
     note: str = ""
+    interval: str = "CI"
 
     @property
     def title(self) -> str:
@@ -115,7 +118,8 @@ def _within(question: Question, key: str, rows: pd.DataFrame) -> Rung:
         names = ("odds_ratio" if measure == "OR" else "difference",)
         found |= _turned(names[0], (pair.estimate, pair.ci_lower, pair.ci_upper), turned, ratio=measure == "OR")
         found |= {"k": pair.k, "patients": int(pair.n or 0)}
-    return Rung(key, **found)
+    silent = found.get("odds_ratio") is None
+    return Rung(key, **found, reason="No finite odds ratio: no events, or events only, in a group." if silent else "")
 
 
 def _pair(pairs: Any, question: Question) -> tuple[Any, bool]:
@@ -186,14 +190,14 @@ def separate_rung(question: Question) -> Rung:
         return Rung("separate", reason=f"No study of {visible(missing[0])} alone.")
     found = compare(rows, by, bootstrap=0, level=question.level)
     row, turned = _row_of(found.differences, question)
-    counts = {"k": int(rows["study_id"].nunique()), "patients": int(rows["total"].sum())}
+    counts: dict[str, Any] = {"k": int(rows["study_id"].nunique()), "patients": int(rows["total"].sum())}
     if row is None:
         return Rung("separate", **counts, reason="The two groups have no common model.")
     numbers: dict[str, Any] = {}
     for name in ("odds_ratio", "difference"):
         ends = [row.get(each, float("nan")) for each in (name, f"{name}_lower", f"{name}_upper")]
         numbers |= _turned(name, ends, turned, ratio=name == "odds_ratio")
-    return Rung("separate", **counts, **numbers)
+    return Rung("separate", **counts, **numbers, interval="CrI")
 
 
 def reported(question: Question, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -246,10 +250,12 @@ def adjusted_rung(question: Question, moderators: Sequence[str]) -> Rung:
     except ArgumentError as error:
         return Rung("adjusted", reason=f"The model cannot be fitted: {error}")
     row = next((row for row in fit.to_frame().to_dict("records") if str(row["term"]).startswith(f"{_GROUP}[")), None)
-    counts = {"k": int(known["study_id"].nunique()), "patients": int(known["total"].sum())}
+    counts: dict[str, Any] = {"k": int(known["study_id"].nunique()), "patients": int(known["total"].sum())}
     if row is None or row["estimate"] != row["estimate"]:
         return Rung("adjusted", **counts, reason="The contrast cannot be estimated beside the moderator.")
     ends = [float(np.exp(row[name])) for name in ("estimate", "ci_lower", "ci_upper")]
     names = " and ".join(title_of(name, rows) for name in moderators)
     note = f"adjusted for {visible(names)}; the difference of rates depends on its value"
-    return replace(Rung("adjusted", **counts, note=note), odds_ratio=ends[0], odds_ratio_lower=ends[1], odds_ratio_upper=ends[2])
+    return replace(
+        Rung("adjusted", **counts, note=note, interval="CrI"), odds_ratio=ends[0], odds_ratio_lower=ends[1], odds_ratio_upper=ends[2]
+    )
