@@ -143,7 +143,7 @@ def ladder_of(case: str) -> mn.Ladder:
     first, k = str(data["study"].iloc[0]), len(data)
     pairs = [(first, "Control"), (first,), ("Control",), (first, "Third"), ("Third", "Control"), (first,), ("Control",)]
     rows = []
-    for i, (events, total) in enumerate(zip(data["events"], data["total"], strict=True)):
+    for i in range(k):
         for arm, treatment in enumerate(pairs[i % len(pairs)]):
             other = data.iloc[(i + arm) % k]
             design = ("rct", "", "retrospective_cohort")[i % 3]
