@@ -49,6 +49,7 @@ SLOW = (
     "kernels/bayes/test_batch.py",
     "kernels/bayes/test_regression.py",
     "kernels/bias/test_selection_and_filling.py",
+    "kernels/network/test_exact.py",
     "models/test_groups.py",
     "reporting/index/test_index.py",
     "reporting/test_analyses.py",

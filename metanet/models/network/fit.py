@@ -225,6 +225,11 @@ def _of_part(part: Part, model: str) -> list[str]:
         out.append(f"There are no degrees of freedom: heterogeneity and consistency cannot be examined{wide}.")
     elif part.tau2 == 0:
         out.append("tau2 is estimated as zero, which does not show that there is no heterogeneity.")
+    if model == "exact" and part.tau2:
+        out.append(
+            "tau2 is by maximum likelihood, which tends to find too little heterogeneity in few studies, and the intervals take it as "
+            "known: they are then anti-conservative. Compare with model='inverse_variance'."
+        )
     if part.df == 1 and part.tau2 is not None:
         out.append("A prediction interval needs at least two degrees of freedom.")
     if part.df > 0 and not part.between:

@@ -385,3 +385,13 @@ def test_studies_of_evidence_are_called_by_their_names_and_not_by_their_keys():
     assert names
     assert not names & keys
     assert all(any(label.startswith(name) for label in rates["study"]) for name in names)
+
+
+def test_intervals_of_the_exact_model_with_heterogeneity_are_said_to_be_narrow():
+    apart = arms("AABBCCDD", "xyxyxyxy", [10, 60, 50, 45, 20, 70, 60, 30], 120)
+    fit = mn.network(**apart, model="exact")
+    assert fit.tau2 > 0
+    assert any("anti-conservative" in note for note in fit.notes)
+    alike = mn.network(**arms("AABBCC", "xyxyxy", [20, 40, 21, 41, 19, 40], 120), model="exact")
+    assert alike.tau2 == 0
+    assert not any("anti-conservative" in note for note in alike.notes)
