@@ -20,12 +20,13 @@ from metanet.evidence.bias.filter import NOT_ASSESSED, BiasFilter
 from metanet.evidence.bias.result import RiskOfBias, assess, patients_of
 from metanet.evidence.checks.check import Reading, read_folder
 from metanet.evidence.contract import OPTIONAL, Outcome, contract_for, curated_contract
-from metanet.evidence.design_facts import HEADING, STATED, DesignFact, columns_of_facts, facts_of, joined_facts
+from metanet.evidence.design_facts import DesignFact, columns_of_facts, facts_of, joined_facts
 from metanet.evidence.findings import Findings, data_error
 from metanet.evidence.fingerprints import fingerprint_of
 from metanet.evidence.folders import DESCRIPTOR, given_path, is_curated, used_folder, whose
 from metanet.evidence.frames import columns_of, joint_columns, of_study, rate_columns, to_frame
 from metanet.evidence.grade import Body, Grade, grade_of
+from metanet.evidence.joining import joined_rows, modality_words, titles_of
 from metanet.evidence.rates import POLICIES, row_labels, study_labels
 from metanet.evidence.reading.cells import Table
 from metanet.evidence.selection import COUNTS
@@ -624,9 +625,9 @@ def assemble(reading: Reading) -> Evidence:
         None if tables.facts is None else tables.facts.contract, (each.contract for each in (studies, arms, *tables.outcomes))
     )
     known = joined_facts(stated, [] if tables.facts is None else [row.values for row in tables.facts.rows])
-    rows = {table.contract.outcome: _joined(table, study_rows, arm_rows, from_study, known) for table in tables.outcomes}
+    rows = {table.contract.outcome: joined_rows(table, study_rows, arm_rows, from_study, known) for table in tables.outcomes}
     contracts = {table.contract.outcome: table.contract for table in tables.outcomes}
-    modalities = _modality_words(arms)
+    modalities = modality_words(arms)
     long = [{"outcome": table.contract.outcome} | row.values for table in tables.outcomes for row in table.rows]
     return Evidence(
         path=reading.path,
@@ -649,21 +650,13 @@ def assemble(reading: Reading) -> Evidence:
             name: rate_columns(studies.contract, arms.contract, contract, lean) | columns_of_facts(stated)
             for name, contract in contracts.items()
         },
-        _titles=_titles(tables.outcomes, tables.facts, arms, studies),
+        _titles=titles_of(tables.outcomes, tables.facts, arms, studies),
         _optional={role: tuple(row.values for row in table.rows) for role, table in tables.optional.items()},
         _stated=stated,
         _is_one_table=lean,
         _aliases=tuple(column.name for column in arms.contract.columns if column.extra.get("alias")),
         _unplaced={t.contract.outcome: len(t.rows) - len(rows[t.contract.outcome]) for t in tables.outcomes},
     )
-
-
-def _titles(outcomes: Sequence[Table], facts: Table | None, *others: Table) -> dict[str, str]:
-    """What readers call the columns, and the words of those whose descriptor says so."""
-    columns = [c for table in (*outcomes, *([] if facts is None else [facts]), *others) for c in table.contract.columns]
-    named = [about for c in columns if isinstance(about := c.extra.get("titles"), Mapping)]
-    words = {str(word): str(title) for about in named for word, title in about.items()}
-    return {STATED: HEADING} | words | {c.name: c.heading for c in columns}
 
 
 def _frame_of(table: Table | None) -> pd.DataFrame:
@@ -682,36 +675,3 @@ def _name(reading: Reading) -> str:
     own = (reading.path / DESCRIPTOR).is_file() and not is_curated(reading.path)
     title = visible(reading.contract.title).strip() if own and reading.contract is not None else ""
     return title or whose(reading.path)
-
-
-def _joined(
-    table: Table,
-    studies: Mapping[str, Mapping[str, Any]],
-    arms: Mapping[tuple[str, str], Mapping[str, Any]],
-    from_study: Sequence[str],
-    facts: Mapping[str, Mapping[str, Any]],
-) -> tuple[Mapping[str, Any], ...]:
-    """The rows of an outcome with the columns of their study and arm and its facts; cells of the outcome take precedence."""
-    joined = []
-    for row in table.rows:
-        own = row.values
-        study, arm = studies.get(own["study_id"]), arms.get((own["study_id"], own["arm"]))
-        # Only without the checks can a row have no study or arm; it is then in no selection.
-        if study is None or arm is None:
-            continue
-        kept = {name: study.get(name) for name in ("year", "overlap_group", *from_study)}
-        stated = facts.get(own["study_id"], {})
-        joined.append({**arm, **kept, **stated, "poolable": True, **own})
-    return tuple(joined)
-
-
-def _modality_words(arms: Table) -> dict[str, tuple[str, ...]]:
-    """The modality classes in the data, those with most arms first, each with its modalities."""
-    found: dict[str, dict[str, None]] = {}
-    counts: dict[str, int] = {}
-    for row in arms.rows:
-        name, modality = row.values["modality_class"], row.values["modality"]
-        if name is not None and modality is not None:
-            found.setdefault(name, {})[modality] = None
-            counts[name] = counts.get(name, 0) + 1
-    return {name: tuple(found[name]) for name in sorted(found, key=lambda name: (-counts[name], natural(name)))}

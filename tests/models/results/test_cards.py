@@ -79,6 +79,7 @@ def results():
         "bias_ladder": mn.bias_ladder(rates().assign(bias_overall=["low", "serious"] * 4), tool="robins_i"),
         "grade": evidence.grade("objective_response", "TARE"),
         "manuscript": mn.manuscript(evidence, "hepatotoxicity"),
+        "contrast_ladder": mn.contrast_ladder(mn.load_evidence(), "disease_control", "TACE", "TAE"),
         "network": network(),
         "network regression": network().regression("year"),
         "network subgroups": network().subgroups("period"),
@@ -107,7 +108,7 @@ NAMES = (
     "share_beyond", "heterogeneity_report", "compare", "meta_regression", "cluster_robust", "benefit_risk", "within_studies",
     "three_level", "response_categories", "pool_categories", "reporting_pattern", "against",
     "performance_goal", "counts", "count_bounds", "audit", "prisma_flow",
-    "risk_of_bias", "bias_ladder", "grade", "manuscript", "network", "network regression", "network subgroups",
+    "risk_of_bias", "bias_ladder", "grade", "manuscript", "contrast_ladder", "network", "network regression", "network subgroups",
 )  # fmt: skip
 
 
