@@ -20,7 +20,12 @@ FRAME = pd.DataFrame(
     }
 )
 #: What else a function needs to run.
-MORE = {"meta_regression": ("~ dose",), "pool_many": ("modality_class",), "published_table": ("events", "A")}
+MORE = {
+    "meta_regression": ("~ dose",),
+    "pool_many": ("modality_class",),
+    "published_table": ("events", "A"),
+    "contrast_ladder": ("events", "A", "B"),
+}
 OPTIONS = {"effect_sizes": {"measure": "PLO"}, "summary_of_findings": {"modality": "A"}}
 #: Functions whose other arguments say more: tested where they are.
 APART = {"report", "report_text", "save_results", "count_bounds", "benefit_risk", "response_categories", "bias_ladder"}
