@@ -74,7 +74,8 @@ def _risk_of_bias(fit: Pooled) -> list[tuple[str, str]]:
 
 def _shift(fit: Pooled) -> list[tuple[str, str]]:
     """How far the estimate moves as studies at a high risk of bias are left out."""
-    if fit.k < 2 or fit.estimate is None:
+    # A column of levels without their tool does not say which is the worse.
+    if fit.k < 2 or fit.estimate is None or not fit.studies.attrs.get("bias_tool"):
         return []
     ladder = bias_ladder(fit)
     return [] if ladder.reason else [("How far does the estimate move without studies at a high risk of bias?", ladder.sentence())]
