@@ -42,7 +42,7 @@ $(LOCKED): requirements.lock
 	@echo "Setting up .venv from requirements.lock (once; a few minutes at most)"
 	@if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --seed --clear --python "$$(command -v $(PYTHON))" .venv && \
-	  uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock ; \
+	  uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock ; \
 	else \
 	  $(PYTHON) -m venv --clear .venv && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock ; \
@@ -58,9 +58,10 @@ test: $(READY)  ## the tests that take a few minutes together
 test-all: $(READY)  ## all tests: also browsers, R, every figure, simulations
 	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-test-least:  ## the tests with the lowest versions that are allowed, without optional packages (needs uv)
+# Compiled, because warnings are errors in tests, and some packages warn when they are compiled.
+test-least:  ## the tests with the lowest versions that are allowed, with few optional packages (needs uv)
 	@uv venv --quiet --clear --python "$$(command -v $(PYTHON))" $(LEAST)
-	@uv pip install --quiet --python $(LEAST)/$(PROGRAMS)/python --resolution lowest-direct -e '.[test]'
+	@uv pip install --quiet --python $(LEAST)/$(PROGRAMS)/python --compile-bytecode --resolution lowest-direct -e '.[test,formats]'
 	@$(LEAST)/$(PROGRAMS)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --quick
 
 test-r: $(READY)  ## the numbers beside those of R, with metafor and lme4
