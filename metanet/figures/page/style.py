@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -94,7 +94,7 @@ DRAWING = threading.RLock()
 
 
 @contextmanager
-def settings(more: Mapping[str, Any] | None = None) -> Iterator[None]:
+def settings(more: dict[Any, Any] | None = None) -> Iterator[None]:
     """Matplotlib's own defaults and `more` for what is drawn inside, by one thread at a time; the caller's come back afterwards."""
     with DRAWING, matplotlib.rc_context({**defaults(), **(more or {})}):
         yield

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -421,8 +421,10 @@ def _run(
             tqdm(total=len(todo), desc="reports", unit="report", disable=not progress, dynamic_ncols=True) as bar,
             ThreadPoolExecutor(max_workers=min(hands.threads or workers, len(todo))) as pool,
         ):
-            futures = [pool.submit(run_job, job, key, out, journal, hands, stop) for job, key in todo]
+            futures: list[Future[Outcome]] = []
             try:
+                # Inside: Ctrl-C while a thread starts leaves it to run on, and it must know that the others stop.
+                futures += (pool.submit(run_job, job, key, out, journal, hands, stop) for job, key in todo)
                 for future in as_completed(futures):
                     outcome = future.result()
                     made[outcome.job.folder] = outcome
