@@ -390,7 +390,14 @@ def run_jobs(
     start = partial(_maker, engine, scheduler, tuple(formats), limits or Limits(), workers)
     made = _run(jobs, out.resolve(), journal, workers, start, formats, force, progress, after)
     journal.compact()
-    return made
+    return [_still_there(one, out) for one in made]
+
+
+def _still_there(outcome: Outcome, out: Path) -> Outcome:
+    """The outcome, failed where somebody has removed the report since."""
+    if outcome.error is not None or (out / outcome.job.folder).is_dir():
+        return outcome
+    return replace(outcome, numbers=None, kept=False, error="Its folder was removed while the run went on. Fix: start the run again.")
 
 
 def _run(
