@@ -130,7 +130,7 @@ def test_a_whole_run_with_its_lists_and_supplement(tmp_path):
     assert sum(one.error is None for one in made.outcomes) > 0
     found, seen = ran(out)
     assert found == []
-    assert {"index.csv", "pooled.csv", "pooled_rates.csv", "numbers.csv", "studies.csv"} <= set(seen)
+    assert {"pooled.csv", "numbers/pooled_rates.csv", "numbers.csv", "studies.csv"} <= set(seen)
 
 
 @pytest.mark.parametrize("text", FORMULAS)
