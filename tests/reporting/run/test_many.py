@@ -22,7 +22,9 @@ class Fake(Maker):
 
     def make(self, job, staged, log, shown=None):
         (staged / "report.html").write_text("<html></html>")
-        (staged / "numbers.json").write_text(json.dumps({"result": {"events": self.made, "weights": [0.123456] * 2_000}, "others": [{}] * 2_000}))
+        (staged / "numbers.json").write_text(
+            json.dumps({"result": {"events": self.made, "weights": [0.123456] * 2_000}, "others": [{}] * 2_000})
+        )
         log.write_text("made")
         self.made += 1
         if self.made in (FIRST, MANY):
