@@ -3,7 +3,14 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 PYTHON ?= python3
-BIN := .venv/bin
+# Where virtual environments have their programs.
+ifeq ($(OS),Windows_NT)
+PROGRAMS := Scripts
+else
+PROGRAMS := bin
+endif
+BIN := .venv/$(PROGRAMS)
+LEAST := .venv-least
 LOCKED := .venv/locked
 READY := .venv/ready
 # One numeric thread for each process: the batch runs one process for each core.
@@ -13,7 +20,7 @@ export OPENBLAS_NUM_THREADS = 1
 unexport VIRTUAL_ENV
 BIOME := npx --yes @biomejs/biome@2.3.8
 
-.PHONY: help setup report test test-all check docs lab lock clean
+.PHONY: help setup report test test-all test-least test-r check docs lab lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*##/\t/'
@@ -35,7 +42,7 @@ $(LOCKED): requirements.lock
 	@echo "Setting up .venv from requirements.lock (once; a few minutes at most)"
 	@if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --seed --clear --python "$$(command -v $(PYTHON))" .venv && \
-	  uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock ; \
+	  uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock ; \
 	else \
 	  $(PYTHON) -m venv --clear .venv && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock ; \
@@ -50,6 +57,16 @@ test: $(READY)  ## the tests that take a few minutes together
 
 test-all: $(READY)  ## all tests: also browsers, R, every figure, simulations
 	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
+# Compiled, because warnings are errors in tests, and some packages warn when they are compiled.
+test-least:  ## the tests with the lowest versions that are allowed, with few optional packages (needs uv)
+	@uv venv --quiet --clear --python "$$(command -v $(PYTHON))" $(LEAST)
+	@uv pip install --quiet --python $(LEAST)/$(PROGRAMS)/python --compile-bytecode --resolution lowest-direct -e '.[test,formats]'
+	@$(LEAST)/$(PROGRAMS)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --quick
+
+test-r: $(READY)  ## the numbers beside those of R, with metafor and lme4
+	@Rscript -e 'stopifnot(requireNamespace("metafor"), requireNamespace("lme4"))'
+	@$(BIN)/python -m pytest -n auto --dist loadfile tests/models/r tests/reference tests/reporting/test_r_check.py tests/reporting/test_second_opinion.py
 
 check: $(READY)  ## lint, format, types, import contracts, style sheets and script
 	@$(BIN)/ruff check .
@@ -72,5 +89,5 @@ lock:  ## resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --extra forestplot --extra lab --extra cluster --extra formats --extra docs --extra test --extra lint --extra build --generate-hashes --universal --python-version 3.11 --no-header --upgrade --quiet -o requirements.lock
 
 clean:  ## remove the virtual environment, caches and reports
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build docs/jupyter_execute
+	rm -rf .venv $(LEAST) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build docs/jupyter_execute
 	find reports -mindepth 1 ! -name README.md -delete

@@ -123,6 +123,20 @@ def unchanged(folder: Path, count: int) -> Row:
     return Row(f"{count} unchanged reports checked, s", seconds, None, "", "5", seconds < 5)
 
 
+def dry(folder: Path, count: int) -> Row:
+    """A plan of that many reports, checked by the command without making one; the start of Python is in it."""
+    plan = folder / "plan.toml"
+    rates = len(planned(mn.load_evidence(), analyses=("rates",)))
+    levels = ", ".join(f"{0.95 - 1e-4 * number:.4f}" for number in range(-(-count // rates)))
+    plan.write_text(f"[[report]]\nanalysis = 'rates'\nvary = {{ level = [{levels}] }}\n", encoding="utf-8")
+    began = time.perf_counter()
+    command = [sys.executable, "-c", "from metanet.cli import main; main()", "report", "--dry-run", "--plan", str(plan)]
+    told = subprocess.run([*command, "--out", str(folder / "dry")], check=True, capture_output=True, text=True).stdout
+    seconds = time.perf_counter() - began
+    assert len(told.splitlines()) >= count
+    return Row(f"a plan of {count} reports checked by --dry-run, s", seconds, None, "", "5", seconds < 5)
+
+
 def tree(out: Path) -> dict[str, str]:
     """Digest of every file of the reports."""
     return {
@@ -159,6 +173,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--many", type=int, default=300)
     parser.add_argument("--unchanged", type=int, default=1000)
+    parser.add_argument("--planned", type=int, default=3000)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -170,6 +185,7 @@ def main() -> None:
             lambda: evidence_run(folder),
             lambda: many(folder, given.many),
             lambda: [unchanged(folder, given.unchanged)],
+            lambda: [dry(folder, given.planned)],
             lambda: [kills(folder, given.kills)],
         ):
             for row in measure():

@@ -578,6 +578,12 @@ def main() -> None:
         click.echo("\n".join(map(visible, f"metanet: {fault}".split("\n"))), err=True)
         # A report that could not be made is not a usage error or a data error.
         sys.exit(1 if isinstance(fault, ReportError) else 2)
+    except (MemoryError, ImportError) as fault:
+        # A library that finds no room is an ImportError.
+        if isinstance(fault, ImportError) and "failed to map segment" not in str(fault):
+            raise
+        click.echo("metanet: there is not enough memory. Fix: allow more (ulimit -v), or close other programs.", err=True)
+        sys.exit(1)
     except OSError as fault:
         place = f"{visible(fault.filename)}: " if fault.filename is not None else ""
         click.echo(f"metanet: {place}{fault.strerror or type(fault).__name__}.", err=True)

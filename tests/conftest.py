@@ -20,6 +20,8 @@ LONGEST = (
     "models/r/test_numbers.py",
     "explorer/test_bursts.py",
     "reporting/cluster/test_cluster.py",
+    "hostile/test_interrupted.py",
+    "reporting/run/test_hard_times.py",
     "reporting/run/test_journal.py",
     "figures/test_every_figure.py",
     "properties/test_fuzz.py",
@@ -46,6 +48,7 @@ SLOW = (
     "figures/test_editing.py",
     "hostile/test_commands.py",
     "hostile/test_files.py",
+    "hostile/test_spreadsheets.py",
     "kernels/bayes/test_batch.py",
     "kernels/bayes/test_regression.py",
     "kernels/bias/test_selection_and_filling.py",
@@ -56,6 +59,7 @@ SLOW = (
     "reporting/test_names.py",
     "reporting/test_one_answer.py",
     "reporting/test_r_check.py",
+    "reporting/test_second_opinion.py",
     "reviews/test_hostile.py",
 )
 TESTS = Path(__file__).parent

@@ -15,7 +15,7 @@ _HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 #: A cell that starts so is a formula to a spreadsheet; the wide forms are to one that is set to Japanese.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 #: A spreadsheet that parts cells by semicolons, as in much of Europe, begins a new cell within this one there.
-_SECOND_CELL = re.compile(r"([;\t\r\n]\s*)(?=[=+@＝＋＠]|[-－][^\s])")
+_SECOND_CELL = re.compile(r"""([;\t\r\n][\s"]*)(?=[=+@＝＋＠]|[-－][^\s])""")
 #: Accents on one letter; more of them would run over what stands above and below.
 _MARKS = 8
 

@@ -16,6 +16,7 @@ from metanet.base.display import plural
 from metanet.base.errors import ReportError, shorten
 from metanet.base.untrusted import listing, visible
 from metanet.reporting.files import read_object, write_json
+from metanet.reporting.second_opinion import Opinion, second_opinion
 
 #: The script of a report, beside its numbers.
 SCRIPT = "check.R"
@@ -147,13 +148,34 @@ def _said(text: str) -> dict[str, Any] | None:
 
 
 def check_folder(folder: Path) -> list[str]:
-    """Run every script of a report and record what it found beside the numbers; one sentence for each script."""
+    """Run every script of a report and record what it found beside the numbers; one sentence for each script.
+
+    Where statsmodels has the model too, its numbers are compared as well, and a second sentence says how.
+    """
     out = []
     for path in sorted(folder.rglob(SCRIPT)):
-        found = run_script(path)
-        numbers = read_object(path.with_name("numbers.json"))
-        if numbers is not None:
-            write_json(path.with_name("numbers.json"), {**numbers, "check_with_r": found.to_dict()})
         place = path.parent.relative_to(folder).as_posix()
-        out.append(f"{'' if place == '.' else f'{place}: '}{found.sentence()}.")
+        found = run_script(path)
+        told: dict[str, Any] = {"check_with_r": found.to_dict()}
+        said = [found.sentence()]
+        numbers = read_object(path.with_name("numbers.json"))
+        other = None if numbers is None else _second(numbers, path)
+        if other is not None:
+            told["check_with_statsmodels"] = other.to_dict()
+            said.append(other.sentence())
+        if numbers is not None:
+            write_json(path.with_name("numbers.json"), {**numbers, **told})
+        out += [f"{'' if place == '.' else f'{place}: '}{sentence}." for sentence in said]
     return out
+
+
+def _second(numbers: Mapping[str, Any], path: Path) -> Opinion | None:
+    """What statsmodels finds for the numbers beside a script; a number beyond its tolerance stops the report."""
+    studies = path.with_name("studies.csv")
+    found = second_opinion(numbers, studies) if studies.is_file() else None
+    if found is not None and found.missed:
+        raise ReportError(
+            f"statsmodels does not reproduce {listing(found.missed, 40)} ({found.sentence()}). Fix: none is known; please report "
+            "these data."
+        )
+    return found

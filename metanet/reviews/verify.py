@@ -130,10 +130,10 @@ class Agreement:
         writer.writerow(["analysis", "name", "subgroup", "measure", "method", "studies", *named, "difference", "agrees", "why"])
         for row in self.rows:
             numbers = [_text(side[name]) for name in _NUMBERS for side in (row.ours, row.theirs)]
-            texts = [harmless_cell(text) for text in (row.analysis, row.name, row.subgroup)]
+            texts = [harmless_cell(text) for text in (row.analysis, row.name, row.subgroup, row.measure, row.method)]
             difference = "" if row.difference is None else f"{row.difference:.1e}"
             agrees = "yes" if row.agrees else "no"
-            writer.writerow([*texts, row.measure, row.method, row.studies, *numbers, difference, agrees, harmless_cell(row.why)])
+            writer.writerow([*texts, row.studies, *numbers, difference, agrees, harmless_cell(row.why)])
         return out.getvalue().encode("utf-8", "surrogatepass")
 
 

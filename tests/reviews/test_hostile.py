@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import shutil
+import stat
 import zipfile
 
 import pytest
@@ -81,6 +82,25 @@ def test_a_package_that_leads_out_of_itself_is_refused(review, tmp_path, name):
     problem = review.only("revman-web", package({name: ROWS}))
     assert "points outside the package" in problem.wrong
     assert not list(tmp_path.parent.glob("evil*"))
+
+
+@pytest.mark.parametrize("format", ["revman-web", "excel", "covidence"])
+def test_a_link_in_a_package_is_not_followed(review, tmp_path, format):
+    """The content of such an entry is a path. Nothing is unpacked, so that the file there is not read."""
+    (tmp_path / "secret.csv").write_text(PLAIN if format != "revman-web" else ROWS, encoding="utf-8")
+    workbook = xlsx({"Data": ROWS_OF_PLAIN})
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as parts, zipfile.ZipFile(io.BytesIO(workbook)) as whole:
+        name = "data-rows.csv" if format == "revman-web" else "xl/worksheets/sheet1.xml"
+        for member in whole.namelist() if format != "revman-web" else ():
+            if member != name:
+                parts.writestr(member, whole.read(member))
+        entry = zipfile.ZipInfo(name)
+        entry.create_system, entry.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+        parts.writestr(entry, str(tmp_path / "secret.csv"))
+    problems = review.refused(format, out.getvalue(), "x.zip" if format == "revman-web" else "x.xlsx")
+    assert problems
+    assert "Adams" not in "".join(map(str, problems))
 
 
 def test_a_package_that_unpacks_to_too_much_is_refused(review):

@@ -55,7 +55,7 @@ def draw_with_forestplot(table: Table) -> Axes:
     left, right = sides
     figure = new_figure(_PANEL, _PITCH * (len(table.rows) + 1))
     try:
-        with _kept_settings(), style.settings(), matplotlib.rc_context({"text.parse_math": False}):
+        with _kept_settings(), style.settings({"text.parse_math": False}):
             axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
             with _current(figure):
                 plot(
@@ -216,16 +216,17 @@ def load_forestplot() -> Any:
 @contextmanager
 def _kept_settings() -> Iterator[None]:
     """Warning filters, NumPy's error state and the one setting that the package replaces, as they were."""
-    errors = np.geterr()
-    fonts = list(matplotlib.rcParams["font.monospace"])
-    try:
-        with warnings.catch_warnings():
-            # The package is written for silence: it sets tick labels without ticks, which Matplotlib warns of.
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        np.seterr(**errors)
-        matplotlib.rcParams["font.monospace"] = fonts
+    with style.DRAWING:
+        errors = np.geterr()
+        fonts = list(matplotlib.rcParams["font.monospace"])
+        try:
+            with warnings.catch_warnings():
+                # The package is written for silence: it sets tick labels without ticks, which Matplotlib warns of.
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            np.seterr(**errors)
+            matplotlib.rcParams["font.monospace"] = fonts
 
 
 @contextmanager

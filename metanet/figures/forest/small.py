@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from io import BytesIO
 
-import matplotlib
-
 from metanet.figures.forest.captions import alt_text
 from metanet.figures.forest.forest import single_table
 from metanet.figures.forest.render import draw_table
@@ -33,7 +31,7 @@ def picture(fit: Pooled) -> str:
     assert figure is not None  # axes without a figure cannot be drawn into
     file = BytesIO()
     # Text stays text, so that a name in the figure can be selected and copied.
-    with matplotlib.rc_context({**style.defaults(), "svg.fonttype": "none", "svg.hashsalt": "metanet", "savefig.bbox": None}):
+    with style.settings({"svg.fonttype": "none", "svg.hashsalt": "metanet", "savefig.bbox": None}):
         figure.savefig(file, format="svg", facecolor="white", metadata={"Date": None})
     text = finished(file.getvalue(), alternative_of("Forest plot", subject_of_fit(fit), fit), alt_text(fit), fonts=False).decode(
         "utf-8"

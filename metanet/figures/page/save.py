@@ -195,7 +195,7 @@ def _write_all(figures: list[Figure], file: BinaryIO, form: str, dpi: int, text:
         return
     from matplotlib.backends.backend_pdf import PdfPages
 
-    with matplotlib.rc_context({**style.defaults(), **_SETTINGS}), PdfPages(file, metadata=_metadata(figures[0], "pdf")) as pages:
+    with style.settings(_SETTINGS), PdfPages(file, metadata=_metadata(figures[0], "pdf")) as pages:
         for figure in figures:
             pages.savefig(figure, dpi=dpi, facecolor="white")
 
@@ -211,7 +211,7 @@ def _write(figure: Figure, file: BinaryIO, form: str, dpi: int, text: str = "tex
     if form == "tiff":
         options |= {"pil_kwargs": {"compression": "tiff_lzw"}}
         del options["metadata"]
-    with matplotlib.rc_context({**style.defaults(), **_SETTINGS}):
+    with style.settings(_SETTINGS):
         figure.savefig(file, dpi=dpi, facecolor="white", **options)
 
 
@@ -239,7 +239,7 @@ def _is_inline() -> bool:
 
 def _drawn_svg(figure: Figure, text: str) -> bytes:
     raw, known = BytesIO(), description_of(figure) or Description("", "", "")
-    with matplotlib.rc_context({**style.defaults(), **_SETTINGS, "svg.fonttype": "path" if text == "paths" else "none"}):
+    with style.settings({**_SETTINGS, "svg.fonttype": "path" if text == "paths" else "none"}):
         figure.savefig(raw, format="svg", facecolor="white", metadata=_metadata(figure, "svg"))
     return finished(raw.getvalue(), known.alt or known.title, known.text)
 
@@ -255,7 +255,7 @@ def _write_png(figure: Figure, file: BinaryIO, dpi: int) -> None:
     from metanet.figures.page.bitmap import with_palette
 
     raw = BytesIO()
-    with matplotlib.rc_context({**style.defaults(), **_SETTINGS}):
+    with style.settings(_SETTINGS):
         figure.savefig(raw, format="rgba", dpi=dpi, facecolor="white")
     width = int(figure.get_figwidth() * dpi)
     content = raw.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,10 +88,15 @@ def defaults() -> dict[Any, Any]:
     return {**own, **_SETTINGS}
 
 
+#: Matplotlib's settings belong to the process: two threads that changed them at once would draw with each other's, and leave ours
+#: in place of the caller's.
+DRAWING = threading.RLock()
+
+
 @contextmanager
-def settings() -> Iterator[None]:
-    """Matplotlib's own defaults for what is drawn inside; the caller's come back afterwards."""
-    with matplotlib.rc_context(defaults()):
+def settings(more: dict[Any, Any] | None = None) -> Iterator[None]:
+    """Matplotlib's own defaults and `more` for what is drawn inside, by one thread at a time; the caller's come back afterwards."""
+    with DRAWING, matplotlib.rc_context({**defaults(), **(more or {})}):
         yield
 
 

@@ -22,7 +22,7 @@ from matplotlib.transforms import Bbox
 
 from metanet.base.display import ABSENT
 from metanet.figures.page.options import numbers
-from metanet.figures.page.style import families_for, font
+from metanet.figures.page.style import DRAWING, families_for, font
 
 Side = Literal["left", "center", "right"]
 
@@ -144,7 +144,7 @@ def _quiet(unknown: bool) -> Iterator[None]:
     if not unknown:
         yield
         return
-    with warnings.catch_warnings():
+    with DRAWING, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font", category=UserWarning)
         yield
 
@@ -152,15 +152,16 @@ def _quiet(unknown: bool) -> Iterator[None]:
 @contextmanager
 def _as_measured() -> Iterator[None]:
     """Letters of the widths that the font has, as `width_of` has them, at every resolution and whoever draws the figure."""
-    theirs = matplotlib.rcParams["text.hinting"]
-    if theirs == "none":
-        yield
-        return
-    matplotlib.rcParams["text.hinting"] = "none"
-    try:
-        yield
-    finally:
-        matplotlib.rcParams["text.hinting"] = theirs
+    with DRAWING:
+        theirs = matplotlib.rcParams["text.hinting"]
+        if theirs == "none":
+            yield
+            return
+        matplotlib.rcParams["text.hinting"] = "none"
+        try:
+            yield
+        finally:
+            matplotlib.rcParams["text.hinting"] = theirs
 
 
 class Label(Text):

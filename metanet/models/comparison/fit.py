@@ -220,9 +220,10 @@ def _contrast(first: Pooled, second: Pooled, options: Options) -> dict[str, floa
 
 def holm(p: Array) -> Array:
     """Holm's adjusted p-values; NaN stays NaN and does not count."""
+    from statsmodels.stats.multitest import multipletests
+
     out = np.full(p.shape, np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    if known.size:
-        order = known[np.argsort(p[known], kind="stable")]
-        out[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(order.size, 0, -1)))
+    known = ~np.isnan(p)
+    if known.any():
+        out[known] = multipletests(p[known], method="holm")[1]
     return out

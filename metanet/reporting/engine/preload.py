@@ -18,6 +18,7 @@ NAMES = (
     "numpy",
     "pandas",
     "scipy.special",
+    "statsmodels.stats.multitest",
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
     "matplotlib.pyplot",

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -401,7 +401,14 @@ def run_jobs(
     start = partial(_maker, engine, scheduler, tuple(formats), limits or Limits(), workers)
     made = _run(jobs, out.resolve(), journal, workers, start, formats, force, progress, after)
     journal.compact()
-    return made
+    return [_still_there(one, out) for one in made]
+
+
+def _still_there(outcome: Outcome, out: Path) -> Outcome:
+    """The outcome, failed where somebody has removed the report since."""
+    if outcome.error is not None or (out / outcome.job.folder).is_dir():
+        return outcome
+    return replace(outcome, numbers=None, kept=False, error="Its folder was removed while the run went on. Fix: start the run again.")
 
 
 def _run(
@@ -432,8 +439,10 @@ def _run(
             tqdm(total=len(todo), desc="reports", unit="report", disable=not progress, dynamic_ncols=True) as bar,
             ThreadPoolExecutor(max_workers=min(hands.threads or workers, len(todo))) as pool,
         ):
-            futures = [pool.submit(run_job, job, key, out, journal, hands, stop) for job, key in todo]
+            futures: list[Future[Outcome]] = []
             try:
+                # Inside: Ctrl-C while a thread starts leaves it to run on, and it must know that the others stop.
+                futures += (pool.submit(run_job, job, key, out, journal, hands, stop) for job, key in todo)
                 for future in as_completed(futures):
                     outcome = future.result()
                     made[outcome.job.folder] = outcome

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
@@ -39,9 +39,9 @@ _PACKAGES = (
 )  # fmt: skip
 
 #: Documents of a report that people edit.
-_EDITED = (".docx", ".ipynb")
+EDITED = (".docx", ".ipynb")
 #: What the files of reports are.
-_MADE = (*_EDITED, ".html", ".pdf", ".svg", ".png", ".json", ".csv", ".R")
+_MADE = (*EDITED, ".html", ".pdf", ".svg", ".png", ".json", ".csv", ".R")
 #: Files of this package that make a report.
 _SOURCES = {".py", ".css", ".js", ".typ", ".R"}
 
@@ -63,8 +63,13 @@ def versions_digest() -> str:
     return digest.hexdigest()
 
 
-def _digest_now(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _is_edited(path: Path, about: Sequence[Any]) -> bool:
+    """Whether a document has other bytes than a run made. One about which nothing has moved is not read: it may stand for an object
+    of a store."""
+    stat = path.stat()
+    if len(about) < 3 or not stat.st_size or [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] == [*about[:2], *about[3:]]:
+        return False
+    return bool(hashlib.sha256(path.read_bytes()).hexdigest() != about[2])
 
 
 @cache
@@ -158,8 +163,7 @@ class Journal:
             if not path.is_file() or path.is_symlink():
                 continue
             ours = known.get(name)
-            edited = path.suffix in _EDITED and isinstance(ours, list | tuple) and len(ours) > 2 and _digest_now(path) != ours[2]
-            if ours is None or (edited and path.stat().st_size):
+            if ours is None or (path.suffix in EDITED and isinstance(ours, list | tuple) and _is_edited(path, ours)):
                 found.append(name)
         return found
 

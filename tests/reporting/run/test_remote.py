@@ -95,3 +95,121 @@ def test_a_store_that_cannot_be_written_is_found_before_a_report_is_made(store, 
     monkeypatch.setattr("metanet.reporting.run.batch.run_job", lambda *arguments: pytest.fail("a report was made"))
     with pytest.raises(mn.ReportError, match=r"cannot be written .*bucket does not exist"):
         report("hepatotoxicity", "TACE", out="memory://bucket/reports")
+
+
+PLACE = "/bucket/reports/hepatotoxicity/TACE"
+
+
+def run(**more):
+    return report("hepatotoxicity", "TACE", out="memory://bucket/reports", **more)
+
+
+def test_an_upload_that_breaks_off_leaves_no_report_that_counts(store, monkeypatch):
+    assert run().ok
+    before = content(store)
+    real, sent = type(store).pipe_file, []
+
+    def broken(self, path, value, **options):
+        if "/TACE/" in path:
+            sent.append(path)
+            if len(sent) > 3:
+                raise OSError(110, "Connection timed out")
+        real(self, path, value, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "pipe_file", broken)
+        # Other parameters give other files: the store now has three new ones among old ones.
+        with pytest.raises(mn.ReportError, match="Connection timed out"):
+            run(parameters={"model": "beta_binomial"})
+    assert [name for name, data in content(store).items() if data != before.get(name)]
+    journal = store.cat_file("/bucket/reports/.metanet/journal.jsonl").decode()
+    assert journal.count("hepatotoxicity/TACE") == 1
+    for parameters in ({"model": "beta_binomial"}, None):
+        again = run(parameters=parameters)
+        assert again.ok
+        assert again.kept == 0
+    assert content(store) == before
+
+
+def test_a_notebook_that_a_reader_edited_in_the_store_is_kept_and_one_of_a_run_is_not(store):
+    assert run().ok
+    assert run(parameters={"model": "beta_binomial"}).kept == 0
+    assert not [name for name in content(store) if "edited" in name]
+    store.pipe_file(f"{PLACE}/report.ipynb", b"what I made of it")
+    assert run().kept == 0
+    now = content(store)
+    assert now["hepatotoxicity/TACE/report (edited).ipynb"] == b"what I made of it"
+    assert len(now["hepatotoxicity/TACE/report.ipynb"]) > 1000
+    assert run().kept == 1
+
+
+def test_a_store_that_loses_bytes_is_found_out(store, monkeypatch):
+    real = type(store).pipe_file
+
+    def cut(self, path, value, **options):
+        real(self, path, value[: len(value) // 2] if path.endswith("numbers.json") else value, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "pipe_file", cut)
+        with pytest.raises(mn.ReportError, match=r"numbers\.json.* is not what was sent"):
+            run()
+    assert not store.exists("/bucket/reports/.metanet/journal.jsonl")
+    assert run().kept == 0
+
+
+def test_two_runs_at_once_do_not_pass_off_a_mixture_as_a_report(store, monkeypatch):
+    """Another run writes one file of the report while this one sends it, and another one after it was read back."""
+    assert run(parameters={"model": "beta_binomial"}).ok
+    theirs = content(store)
+    real_find = type(store).find
+
+    def interfering(self, path, **options):
+        if path.rstrip("/").endswith("/TACE"):
+            self.pipe_file(f"{PLACE}/numbers.csv", theirs["hepatotoxicity/TACE/numbers.csv"])
+        return real_find(self, path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "find", interfering)
+        with pytest.raises(mn.ReportError, match="another run writes there"):
+            run()
+    assert run().kept == 0
+    mine = content(store)
+    assert mine["hepatotoxicity/TACE/numbers.csv"] != theirs["hepatotoxicity/TACE/numbers.csv"]
+    # The other run ends later: one file of its report, then its marks and its journal. Or its marks alone.
+    ours = {name: store.cat_file(f"/bucket/reports/.metanet/{name}") for name in ("journal.jsonl", "sent.json")}
+    store.pipe_file(f"{PLACE}/numbers.json", theirs["hepatotoxicity/TACE/numbers.json"])
+    assert run().kept == 0
+    assert content(store) == mine
+    marks = store.cat_file("/bucket/reports/.metanet/sent.json")
+    store.pipe_file("/bucket/reports/.metanet/journal.jsonl", ours["journal.jsonl"])
+    store.pipe_file("/bucket/reports/.metanet/sent.json", marks)
+    assert run().kept == 1
+
+
+def test_marks_of_one_run_and_a_journal_of_another_are_not_believed_together(store):
+    home = "/bucket/reports/.metanet"
+    assert run().ok
+    ours = store.cat_file(f"{home}/journal.jsonl")
+    # The other run wrote everything, and then this one's journal came.
+    assert run(parameters={"model": "beta_binomial"}).ok
+    store.pipe_file(f"{home}/journal.jsonl", ours)
+    made = run()
+    assert made.kept == 0
+    assert '"glmm"' in store.cat_file(f"{PLACE}/numbers.json").decode()
+    assert run().kept == 1
+
+
+def test_reports_that_are_still_to_be_sent_are_not_in_the_journal_of_the_store(store, monkeypatch):
+    from metanet.reporting.run.remote import Remote
+
+    real, seen = Remote.push, []
+
+    def push(self, outcome):
+        real(self, outcome)
+        listed = store.cat_file("/bucket/reports/.metanet/journal.jsonl").decode().splitlines()
+        seen.append(len(listed))
+
+    monkeypatch.setattr(Remote, "push", push)
+    assert report("hepatotoxicity", out="memory://bucket/reports", jobs=2, analyses=["rates"]).ok
+    assert len(seen) > 2
+    assert seen == list(range(1, len(seen) + 1))
