@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-pytest.importorskip("ipywidgets", reason="ipywidgets is not installed: pip install metanet[lab]")
+pytest.importorskip("ipywidgets", reason="ipywidgets is not installed")
 
 import metanet as mn
 from metanet.explorer import parts, view as view_module

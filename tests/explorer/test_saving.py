@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-pytest.importorskip("ipywidgets", reason="ipywidgets is not installed: pip install metanet[lab]")
+pytest.importorskip("ipywidgets", reason="ipywidgets is not installed")
 
 from metanet.evidence import load_evidence
 from metanet.explorer import saving
