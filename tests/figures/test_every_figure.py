@@ -162,6 +162,7 @@ SELF_NAMED = (
     "traffic light",
     "bias bars",
     "prisma flow",
+    "ladder",
     *NETWORKS,
 )
 
@@ -180,7 +181,7 @@ def test_outcome_treatment_unit_and_direction_are_named(kind):
         assert "of patients" in shown or "Odds ratio" in shown
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("kind", [*NETWORKS, "ladder"])
 def test_figures_of_networks_name_the_outcome_and_its_direction(kind):
     ax = draw(kind, "a long outcome")
     _, alt, _ = description_of(figure(ax))
@@ -392,6 +393,11 @@ def _ranked() -> list[str]:
     return [f"SUCRA {100 * value:.0f} %" for value in network_of("ordinary").ranking["sucra"].dropna()]
 
 
+def _laddered() -> list[str]:
+    known = [rung for rung in result_of("ladder", "ordinary").rungs if rung.odds_ratio is not None]
+    return [text for rung in known for text in (rung.title, f"{rung.odds_ratio:.2f}")]
+
+
 #: Numbers that the description of each kind must tell, from its result.
 TOLD: dict[str, Callable[[], list[str]]] = {
     "forest": _estimate,
@@ -419,6 +425,7 @@ TOLD: dict[str, Callable[[], list[str]]] = {
     "overview": _estimate,
     "traffic light": _judged,
     **dict.fromkeys(("network_graph", "network_forest", "league"), lambda: _networked()),
+    "ladder": lambda: _laddered(),
     "rankogram": lambda: _ranked(),
     "network_funnel": lambda: ["Comparison-adjusted funnel plot of", "outside the dashed limits"],
     "bias bars": lambda: [f"{_worst() / len(EVENTS):.0%}".replace("%", " % critical")],

@@ -57,14 +57,14 @@ def ladder(found: Ladder, *, ax: Axes | None = None, title: str | None = None, x
     kind = scale_of("ratio", title="Odds ratio")
     scale = Scale(kind, kind.column((r.odds_ratio, r.odds_ratio_lower, r.odds_ratio_upper) for r in known), True)
     narrow = (wanted_width() or float("inf")) < _NARROW
-    columns = [Column("study", "Evidence")]
+    first, second = harmless(found.first, 40), harmless(found.second, 40)
+    columns = [Column("study", f"{first} against {second}")]
     columns += [] if narrow else [Column("k", "Studies", "right"), Column("n", "Patients", "right")]
     columns.append(Column("rate", scale.heading(found.level), "right", ESTIMATE_SIDES, PIECE_GAP, right=True))
     columns += [] if narrow else [Column("difference", "Difference, points", "right", ESTIMATE_SIDES, PIECE_GAP, right=True)]
-    first, second = harmless(found.first, 40), harmless(found.second, 40)
     subject = subject_of_record(found.method)
     of = f" of {subject.outcome[:1].lower()}{subject.outcome[1:]}" if subject.outcome else ""
-    axis = f"Odds ratio{of}, {first} against {second} (log scale)"
+    axis = f"Odds ratio{of} (log scale){f'; {subject.direction}' if subject.direction else ''}"
     table = Table(
         scale=scale,
         columns=tuple(columns),

@@ -247,6 +247,7 @@ def contrast_ladder(
     stamp = {
         "outcome": name,
         "label": tables.label(name),
+        "direction": tables.direction(name),
         "definition": everything.attrs.get("definition"),
         "first": first,
         "second": second,
