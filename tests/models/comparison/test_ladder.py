@@ -165,7 +165,7 @@ CASES = {"baker": ("Baker2009", "Placebo"), "dong": ("Dong2013", "Placebo"), "li
 
 @pytest.mark.parametrize(("name", "key", "reference"), [(name, *about) for name, about in CASES.items()])
 def test_separate_trials_are_compared_as_they_were(name, key, reference):
-    """By maximum likelihood the contrasts come out again; the posterior of the last rung has their direction and holds the network."""
+    """By maximum likelihood the contrasts come out again; the posterior of the last rung holds the network."""
     sets = json.loads((REFERENCE / "networks.json").read_text())["sets"]
     arms = pd.DataFrame(sets[key]["arms"]).rename(
         columns={"treat": "modality", "treatment": "modality", "event": "events", "n": "total"}
@@ -184,5 +184,7 @@ def test_separate_trials_are_compared_as_they_were(name, key, reference):
         mine = mn.compare(data, "modality", bootstrap=0).differences.iloc[0]
         low, value, high = (np.log(mine[f"odds_ratio{end}"]) for end in ("_lower", "", "_upper"))
         sign = 1 if mine["first"] == row["treatment"] else -1
-        assert np.sign(sign * value) == np.sign(row["separate"]) or abs(row["separate"]) < 0.06
+        # Of these nine the posterior turns one round that was near zero: LABA of Dong 2013 (-0.04 by likelihood, 0.05).
+        turned = (name, row["treatment"]) == ("dong", "LABA")
+        assert (np.sign(sign * value) != np.sign(row["separate"])) == turned
         assert low < sign * row["network_value"] < high
