@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 #: counts them anew from `tests/reference/separate_trials.json`.
 CONTRASTS, REVERSED, HELD = 32, 8, 32
 CALIBRATION = (
-    f"Separate trials of ten published networks, compared as separate groups: in {REVERSED} of {CONTRASTS} contrasts the direction "
+    f"Separate trials of ten published networks, by maximum likelihood: in {REVERSED} of {CONTRASTS} contrasts the direction "
     f"was opposite to that of the randomised network, and in {HELD} of {CONTRASTS} the 95 % interval held its value. These were "
     "trials with alike patients; cohorts differ in more."
 )
