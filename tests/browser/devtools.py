@@ -25,6 +25,12 @@ OPTIONS = (
     "--remote-debugging-port=0",
     "--window-size=1400,1000",
 )
+# What DevTools says of a script in a page that another one replaces.
+LEAVING = ("navigated or closed", "context was destroyed", "Cannot find context", "Cannot find default execution context")
+
+
+class Leaving(RuntimeError):
+    """The page was left while a script ran in it."""
 
 
 def family_of(number):
@@ -108,7 +114,8 @@ class Page:
             answer = json.loads(self._socket.recv())
             if answer.get("id") == number:
                 if "error" in answer:
-                    raise RuntimeError(f"{method}: {answer['error']['message']}")
+                    said = answer["error"]["message"]
+                    raise (Leaving if any(words in said for words in LEAVING) else RuntimeError)(f"{method}: {said}")
                 return answer["result"]
             self._event(answer.get("method", ""), answer.get("params", {}))
 
@@ -139,8 +146,15 @@ class Page:
         return found["result"].get("value")
 
     def wait(self, script, what):
-        """Ask until the script gives something that is not false."""
-        return wait_until(lambda: self.run(script), what)
+        """Ask until the script gives something that is not false; a page that is being left has nothing to say yet."""
+
+        def look():
+            try:
+                return self.run(script)
+            except Leaving:
+                return False
+
+        return wait_until(look, what)
 
     def open(self, address):
         """Go to an address."""

@@ -155,6 +155,9 @@ def _settle(request: dict[str, Any]) -> None:
     os.environ["METANET_FORK"] = str(os.getpid())
     if request.get("tables"):
         os.environ[VARIABLE] = request["tables"]
+    elif request.get("environment") is None:
+        # This process keeps the variable of the day it began; who asks now has none.
+        os.environ.pop(VARIABLE, None)
     os.chdir(request["folder"])
     # A notebook may import modules of its folder, which no module of Python or of a package gives way to.
     if "" not in sys.path:
