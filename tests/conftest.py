@@ -53,10 +53,17 @@ SLOW = (
     "kernels/bayes/test_regression.py",
     "kernels/bias/test_selection_and_filling.py",
     "kernels/network/test_exact.py",
+    "models/categories/test_pool_categories.py",
+    "models/categories/test_reporting_pattern.py",
+    "models/comparison/test_benefit_risk.py",
+    "models/comparison/test_compare.py",
+    "models/comparison/test_ladder.py",
     "models/network/test_network.py",
     "models/test_groups.py",
     "reporting/diff/test_verify.py",
     "reporting/index/test_index.py",
+    "reporting/run/test_many.py",
+    "reporting/run/test_remote.py",
     "reporting/test_analyses.py",
     "reporting/test_names.py",
     "reporting/test_one_answer.py",
@@ -64,20 +71,52 @@ SLOW = (
     "reporting/test_second_opinion.py",
     "reviews/test_hostile.py",
 )
+#: Single tests that it leaves out too, whose files are quick without them.
+SLOW_TESTS = (
+    "base/test_transaction.py::test_two_imports_at_once_both_arrive",
+    "diagnostics/own_series/test_own_series.py::test_counts_at_the_edges_and_large_series_have_their_probabilities",
+    "diagnostics/own_series/test_own_series.py::test_the_goal_is_the_quantile_of_the_prediction",
+    "diagnostics/studies/test_influence.py::test_sets_without_outliers_seldom_name_one",
+    "evidence/test_evidence_folders.py::test_reports_and_own_notebooks_read_the_tables_of_their_run",
+    "evidence/test_sources.py::test_every_function_of_evidence_takes_a_frame_a_file_a_folder_and_a_result",
+    "evidence/test_sources.py::test_two_groups_stay_two_groups_in_every_form",
+    "figures/forest/test_many.py::test_pages_have_every_study_once_and_what_was_pooled_at_the_end",
+    "figures/page/test_options.py::test_every_kind_is_drawn_in_another_font_and_size",
+    "figures/page/test_options.py::test_every_word_that_can_be_changed_is_one_that_figures_print",
+    "figures/plots/test_evidence_map.py::test_nothing_meets_and_nothing_is_too_small",
+    "figures/plots/test_pictures.py::test_labels_of_the_plane_stand_beside_their_points_where_there_is_room",
+    "figures/test_charts.py::test_one_tau_for_all_groups_is_said_once",
+    "figures/test_journal_column.py::test_a_figure_is_as_wide_as_its_column_and_its_texts_keep_apart",
+    "kernels/bayes/test_groups.py::test_the_probability_of_a_difference_is_that_of_sums_on_a_grid",
+    "kernels/beta_binomial/test_beta_binomial.py::test_ends_lie_the_quantile_below_the_maximum",
+    "kernels/beta_binomial/test_sequence.py::test_no_other_start_finds_a_higher_likelihood",
+    "kernels/inverse_variance/test_prediction.py::test_the_integrated_bootstrap_is_the_limit_of_the_sampled_one",
+    "models/results/test_cards.py::test_every_kind_of_result_is_looked_at",
+    "reference/test_diagnostics.py::test_a_group_without_events_is_told_apart_by_the_likelihood_ratio_and_not_by_wald",
+    "reference/test_two_groups.py::test_random_intercepts_differ_from_theirs_by_laplace_alone",
+    "writing/prisma/test_prisma.py::test_a_comparison_says_adjusted_and_tested_only_where_it_was",
+    "writing/prisma/test_prisma.py::test_every_item_is_covered_when_everything_was_given",
+    "writing/table/test_tables.py::test_a_summary_of_findings_says_where_disease_control_by_itself_lies_outside_the_one_distribution",
+    "writing/test_manuscript.py::test_two_benefits_and_two_harms_of_most_classes_are_taken",
+    "writing/test_outputs.py::test_a_second_run_gives_the_same_bytes",
+)
 TESTS = Path(__file__).parent
 
 
 def pytest_addoption(parser):
     """The option of `make test`."""
-    parser.addoption("--quick", action="store_true", help="leave the files of LONGEST and SLOW to a run without this option")
+    parser.addoption("--quick", action="store_true", help="leave what LONGEST, SLOW and SLOW_TESTS name to a run without this option")
 
 
 def pytest_collection_modifyitems(config, items):
     """The longest files first; the order within a file stays."""
     if config.getoption("quick"):
-        slow = {TESTS / name for name in (*LONGEST, *SLOW)}
-        config.hook.pytest_deselected(items=[item for item in items if item.path in slow])
-        items[:] = [item for item in items if item.path not in slow]
+        files = {TESTS / name for name in (*LONGEST, *SLOW)}
+        single = {(TESTS / file, name) for file, name in (each.split("::") for each in SLOW_TESTS)}
+        left = [item for item in items if item.path in files or (item.path, getattr(item, "originalname", item.name)) in single]
+        config.hook.pytest_deselected(items=left)
+        gone = {id(item) for item in left}
+        items[:] = [item for item in items if id(item) not in gone]
     place = {TESTS / name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
 

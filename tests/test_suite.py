@@ -3,7 +3,7 @@
 import ast
 import re
 
-from .conftest import LONGEST, SLOW, TESTS
+from .conftest import LONGEST, SLOW, SLOW_TESTS, TESTS
 
 CLOCKS = {
     "clock_gettime", "monotonic", "perf_counter", "process_time", "thread_time", "time", "times", "default_timer", "repeat",
@@ -60,6 +60,9 @@ def test_every_way_to_a_clock_is_known():
 def test_files_that_run_first_exist_and_stand_once():
     assert len({*LONGEST, *SLOW}) == len(LONGEST) + len(SLOW)
     assert [name for name in (*LONGEST, *SLOW) if not (TESTS / name).is_file()] == []
+    single = [each.split("::") for each in SLOW_TESTS]
+    assert [each for each in single if f"def {each[1]}(" not in (TESTS / each[0]).read_text(encoding="utf-8")] == []
+    assert not {file for file, _ in single} & {*LONGEST, *SLOW}
 
 
 def test_what_is_said_to_be_run_is_there():

@@ -276,6 +276,13 @@ def number(value: float | None, digits: int = 2) -> str:
     return f"{value:.{digits}f}".replace("-", "−")
 
 
+def degrees(df: float) -> str:
+    """Degrees of freedom: whole ones as they are, others with three digits."""
+    if math.isinf(df):
+        return "∞"
+    return f"{df:,.0f}" if df == round(df) or df >= 100 else f"{df:.3g}"
+
+
 def p_value(value: float | None) -> str:
     """A p-value with its relation: "p = 0.021", "p < 0.001"."""
     if value is None or math.isnan(value):

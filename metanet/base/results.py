@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from metanet.base.cards import card
-from metanet.base.display import number, p_value
+from metanet.base.display import degrees, number, p_value
 from metanet.base.untrusted import visible
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Test:
             return self.reason
         shown = self.name if self.statistic is None else f"{self.name} {number(self.statistic, digits)}"
         if self.df:
-            shown += f" on {' and '.join('∞' if math.isinf(df) else f'{df:.3g}' for df in self.df)} df"
+            shown += f" on {' and '.join(map(degrees, self.df))} df"
         return shown if self.distribution is None else f"{shown}, {p_value(self.pvalue)}"
 
     def __str__(self) -> str:

@@ -29,7 +29,7 @@ from metanet.evidence.grade import Body, Grade, grade_of
 from metanet.evidence.joining import joined_rows, modality_words, titles_of
 from metanet.evidence.rates import POLICIES, row_labels, study_labels
 from metanet.evidence.reading.cells import Table
-from metanet.evidence.selection import COUNTS
+from metanet.evidence.selection import COUNTS, Kept
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -213,8 +213,8 @@ class Evidence:
             # A table of one's own may have judgements among its columns, so that nothing is known of it.
             "bias_assessed": True if self._optional.get("risk_of_bias") else None if self._is_one_table else False,
             "notes": notes,
-            "studies": list(names),
-            "counts": [[row[name] for name in COUNTS if name in frame.columns] for row in rows],
+            "studies": Kept(names),
+            "counts": Kept([row[name] for name in COUNTS if name in frame.columns] for row in rows),
             "left_out": self._left_out(outcome, selection),
             "evidence": self.name,
             "aliases": list(self._aliases),

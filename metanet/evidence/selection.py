@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+class Kept(list[Any]):
+    """A record that nothing changes, in the attributes of a frame: pandas copies those deeply with every step, and this not at all."""
+
+    def __deepcopy__(self, memo: object) -> Kept:
+        return self
+
+
 @dataclass(frozen=True)
 class Selection:
     """The record of a selection that still holds for a frame.

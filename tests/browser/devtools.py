@@ -29,7 +29,7 @@ OPTIONS = (
 LEAVING = ("navigated or closed", "context was destroyed", "Cannot find context", "Cannot find default execution context")
 
 
-class Leaving(RuntimeError):
+class LeavingError(RuntimeError):
     """The page was left while a script ran in it."""
 
 
@@ -115,7 +115,7 @@ class Page:
             if answer.get("id") == number:
                 if "error" in answer:
                     said = answer["error"]["message"]
-                    raise (Leaving if any(words in said for words in LEAVING) else RuntimeError)(f"{method}: {said}")
+                    raise (LeavingError if any(words in said for words in LEAVING) else RuntimeError)(f"{method}: {said}")
                 return answer["result"]
             self._event(answer.get("method", ""), answer.get("params", {}))
 
@@ -151,7 +151,7 @@ class Page:
         def look():
             try:
                 return self.run(script)
-            except Leaving:
+            except LeavingError:
                 return False
 
         return wait_until(look, what)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from metanet.base.display import TOO_WIDE, count, in_sentence, level_text, number, p_value, per_cent, plural, sentence_case
+from metanet.base.display import TOO_WIDE, count, degrees, in_sentence, level_text, number, p_value, per_cent, plural, sentence_case
 from metanet.base.untrusted import listing
 from metanet.figures.page.scale import Scale, effect_scale, is_rate, rows_of, value_column
 from metanet.figures.page.subject import Subject, alternative, subject_of_fit
@@ -109,9 +109,9 @@ def overall_test(fit: Pooled) -> str:
     test = no_effect_test(fit)
     if test is None:
         return ""
-    degrees = f", df = {test.df[0]:g}" if test.df else ""
+    freedom = f", df = {degrees(test.df[0])}" if test.df else ""
     letter = "Z" if test.name == "Z" else "T"
-    return f"Test for overall effect: {letter} = {number(abs(test.statistic or 0.0))}{degrees} ({_p(test.pvalue, 'list')})"
+    return f"Test for overall effect: {letter} = {number(abs(test.statistic or 0.0))}{freedom} ({_p(test.pvalue, 'list')})"
 
 
 #: Models by the short names of RevMan.
@@ -133,8 +133,8 @@ def _limits(lower: float | None, upper: float | None) -> str:
 
 
 def _test(value: float, df: int | None, p: float | None) -> str:
-    degrees = "" if df is None else f" on {count(df)} df"
-    return f"{number(value)}{degrees}, {p_value(p)}"
+    freedom = "" if df is None else f" on {degrees(df)} df"
+    return f"{number(value)}{freedom}, {p_value(p)}"
 
 
 def reasons(fit: Pooled) -> tuple[str, ...]:

@@ -11,9 +11,9 @@ import numpy as np
 from scipy import special
 
 from metanet.base.arrays import Array, Indices, Mask
-from metanet.kernels.bayes.integrals import Lattice, integrals, lattices, widest
+from metanet.kernels.bayes.integrals import Lattice, integrals, lattices, over_studies, widest
 from metanet.kernels.bayes.posterior import TauPrior
-from metanet.kernels.normal_effect.study_likelihoods import Likelihood
+from metanet.kernels.normal_effect.study_likelihoods import Likelihood, distinct
 from metanet.kernels.numerics.batches import Batch
 
 # ``y_i ~ f(theta_i)``, ``theta_i ~ N(mu, tau^2)``, with a normal prior of mu and a proper prior of tau.
@@ -80,6 +80,8 @@ def scan(studies: Likelihood, mean: MeanPrior, tau: Array, shared: Sequence[Latt
     precision = 1.0 / mean.sd**2
     with np.errstate(divide="ignore"):
         weight = 1.0 / (1.0 / studies.precision[:, None, :] + tau[:, :, None] ** 2)
+    if studies.times is not None:
+        weight *= studies.times[:, None, :]
     total = weight.sum(-1) + precision
     centre = (weight * studies.guess[:, None, :]).sum(-1) + precision * np.broadcast_to(np.asarray(mean.mean), (b,))[:, None]
     sd = (1.0 / np.sqrt(total)).ravel()
@@ -129,7 +131,8 @@ def _crossing(mu: Array, density: Array, floor: Array, first: Indices, last: Ind
 
 def scanned(studies: Likelihood, mean: MeanPrior, prior: TauPrior) -> Array:
     """Values of tau to scan, ``[b, S]``: from far below what the data resolve to the end of the prior."""
-    finest = 1.0 / np.sqrt(studies.precision.sum(-1) + 1.0 / mean.sd**2)
+    known = over_studies(studies.precision[:, :, None], studies.times)[:, 0]
+    finest = 1.0 / np.sqrt(known + 1.0 / mean.sd**2)
     top = min(prior.upper_quantile(1e-9), _LARGEST_TAU)
     first = np.minimum(0.05 * finest, 0.01 * top)
     return np.asarray(first[:, None] * (top / first)[:, None] ** np.linspace(0.0, 1.0, _SCANNED))
@@ -270,7 +273,8 @@ def means(
         weight[:, 2:, 0] -= inner
         weight[:, 1:-1, 0] += 2.0 * inner
         bend = np.maximum((found.alone @ weight).reshape(b, count, -1), 0.0)
-        share = bend / np.maximum(bend.sum(-1, keepdims=True), 1e-300)
+        whole = bend if studies.times is None else bend * studies.times[:, None, :]
+        share = bend / np.maximum(whole.sum(-1, keepdims=True), 1e-300)
         if found.own is not None:
             own = (found.own @ mass.reshape(-1, width, 1)).reshape(b, count, -1)
         else:
@@ -637,6 +641,19 @@ def posteriors(
     studies: Likelihood, mean: MeanPrior, prior: TauPrior, rule: tuple[int, int] = RULES[0], *, responses: bool = False
 ) -> tuple[Posteriors, Mask]:
     """The posteriors of a batch by one rule, and which of them half of its nodes agree with."""
+    together = distinct(studies)
+    if together is not None:
+        folded, place = together
+        found, settled = _posteriors(folded, mean, prior, rule, responses)
+        if responses:
+            found = replace(found, mean=replace(found.mean, own=found.mean.own[..., place], share=found.mean.share[..., place]))
+        return found, settled
+    return _posteriors(studies, mean, prior, rule, responses)
+
+
+def _posteriors(
+    studies: Likelihood, mean: MeanPrior, prior: TauPrior, rule: tuple[int, int], responses: bool
+) -> tuple[Posteriors, Mask]:
     shared = lattices(studies)
     frame = scan(studies, mean, scanned(studies, mean, prior), shared)
     for _ in range(_RESCANS):

@@ -46,6 +46,11 @@ class Integrals:
     alone: Array | None
 
 
+def over_studies(values: Array, times: Array | None) -> Array:
+    """Sums ``[p, M]`` of values ``[p, k, M]`` over the studies, each as often as it stands for `times` ``[p, k]`` equal ones."""
+    return np.asarray(values.sum(1) if times is None else (times[:, None, :] @ values)[:, 0])
+
+
 def _scored(studies: Likelihood) -> bool:
     """Whether the slope of a study's likelihood tells the posterior mean of its response."""
     zero = np.zeros(studies.constant.shape)
@@ -97,8 +102,9 @@ def lattices(studies: Likelihood) -> tuple[Lattice, ...]:
     if not isinstance(studies, BinomialLogit) or studies.offset is not None:
         return ()
     present = studies.precision > 0
-    total = studies.precision.sum(-1)
-    centre = (studies.precision * studies.guess).sum(-1) / np.where(total > 0, total, 1.0)
+    weight = studies.precision if studies.times is None else studies.precision * studies.times
+    total = weight.sum(-1)
+    centre = (weight * studies.guess).sum(-1) / np.where(total > 0, total, 1.0)
     se = 1.0 / np.sqrt(np.where(present, studies.precision, 1.0))
     most = studies.precision
     for side in (-1.0, 1.0):
@@ -178,7 +184,7 @@ def integrals(
                 theta = low[some, None] + h[:, None] * np.arange(nodes)
                 mass, peak, answer = _far(part, theta, m, t, h, own is not None)
             mass = np.log(np.maximum(mass, 1e-300))
-            loglik[some] = mass.sum(1) + peak.sum(1)[:, None] + part.constant[:, None]
+            loglik[some] = over_studies(mass, part.times) + over_studies(peak[:, :, None], part.times) + part.constant[:, None]
             if alone is not None:
                 alone[some] = mass
             if own is not None and answer is not None:
@@ -218,7 +224,10 @@ def _along(
         height = windows[fit, start]
         mass = np.maximum(height @ kernel, 1e-300)
         raw = np.log(mass)
-        loglik[rows] = raw.sum(1) + (shared.peak[fit].sum(1) + studies.constant[fit] + k * np.log(_NORMAL / tau[rows]))[:, None]
+        times = None if studies.times is None else studies.times[fit]
+        several = k if times is None else times.sum(1)
+        level = studies.constant[fit] + several * np.log(_NORMAL / tau[rows])
+        loglik[rows] = over_studies(raw, times) + over_studies(shared.peak[fit][:, :, None], times) + level[:, None]
         if alone is not None:
             alone[rows] = raw
 

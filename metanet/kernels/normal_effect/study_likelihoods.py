@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,8 @@ class Likelihood(Protocol):
     `constant` is ``[b]``, the part of the log-likelihood without theta; `size` ``[b]`` what its rounding grows with; `guess` and
     `precision` ``[b, k]`` a normal approximation of every study's own likelihood, precision 0 where it is absent. `end_steps` is
     how many Newton steps find the end of a study's integrand from outside: more where a tail falls as a double exponential. `edge`
-    is ``[b, k]``: the study's likelihood has no maximum at a finite theta (all of its patients had the same outcome).
+    is ``[b, k]``: the study's likelihood has no maximum at a finite theta (all of its patients had the same outcome). `times`
+    ``[b, k]`` tells for how many equal studies one stands, where `distinct` made it; only integrals of the posterior know that.
     """
 
     constant: Array
@@ -32,6 +33,7 @@ class Likelihood(Protocol):
     guess: Array
     precision: Array
     edge: Mask
+    times: Array | None
     end_steps: int
 
     def take(self, rows: Indices | slice) -> Likelihood:
@@ -98,6 +100,8 @@ def _corrected_rate(events: Array, total: Array) -> Array:
 class _Terms:
     """Slope and bend from the terms, where neither is cheaper alone."""
 
+    times: Array | None = None
+
     def terms(self, theta: Array) -> tuple[Array, Array, Array]:
         """Log-likelihood, its slope and its negative second derivative."""
         raise NotImplementedError
@@ -152,6 +156,35 @@ class _Counts(_Terms):
         for name, value in self.__dict__.items():
             setattr(part, name, None if value is None else value[rows])
         return part
+
+
+#: Fewer studies than this, and fits with more than this share of different ones, are left as they are.
+_MANY, _WORTH = 200, 0.7
+
+
+def distinct(studies: Likelihood) -> tuple[Likelihood, Indices] | None:
+    """One fit of many studies with equal ones together, and the place of every study among those; None where that saves little.
+
+    The likelihood of a study depends on its counts alone, so ten studies with 3 of 20 have one integral to a tenth power.
+    """
+    if studies.guess.shape[0] != 1 or studies.guess.shape[1] < _MANY or not isinstance(studies, _Counts):
+        return None
+    if getattr(studies, "offset", None) is not None:
+        return None
+    pairs = np.stack([studies.total[0], studies.events[0]])
+    order = np.lexsort(pairs)
+    new = np.ones(order.size, dtype=bool)
+    new[1:] = (np.diff(pairs[:, order], axis=1) != 0).any(0)
+    if new.sum() > _WORTH * order.size:
+        return None
+    place = np.empty(order.size, dtype=np.intp)
+    place[order] = np.cumsum(new) - 1
+    total, events = pairs[:, order[new]]
+    kind: Any = type(studies)
+    folded: Any = kind(events[None], total[None])
+    folded.constant, folded.size = studies.constant, studies.size
+    folded.times = np.bincount(place).astype(np.float64)[None]
+    return folded, place
 
 
 class BinomialLogit(_Counts):

@@ -11,7 +11,7 @@ import numpy as np
 import scipy
 
 from metanet._version import __version__
-from metanet.base.display import level_text, per_cent, plural, sentence_case
+from metanet.base.display import degrees, level_text, per_cent, plural, sentence_case
 from metanet.base.results import Method
 from metanet.effects.measures import MEASURES
 from metanet.kernels.numerics.distributions import two_sided_z
@@ -98,10 +98,10 @@ def joint_sentence(options: Options, df: float) -> str:
     if options.model == "inverse_variance":
         parts.append(f"tau² by {options.tau2}")
     kind = {"HK": "Hartung-Knapp, ", "HK-adhoc": "Hartung-Knapp, not narrower than t, "}.get(options.ci, "")
-    quantile = "normal quantile" if options.ci in ("z", "profile") else f"{kind}t with {df:g} degrees of freedom"
+    quantile = "normal quantile" if options.ci in ("z", "profile") else f"{kind}t with {degrees(df)} degrees of freedom"
     parts.append(f"{level_text(options.level)} intervals of the means: {quantile}")
     if options.prediction is not None and df > 1:
-        of = "normal quantile" if options.prediction == "z" else f"t with {df - 1:g} degrees of freedom"
+        of = "normal quantile" if options.prediction == "z" else f"t with {degrees(df - 1)} degrees of freedom"
         parts.append(f"prediction intervals: {of}")
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}. metanet {__version__}."

@@ -10,6 +10,8 @@ from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 
 import metanet as mn
+from metanet.kernels.bayes import batch
+from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit, Poisson, distinct
 from metanet.models.registry import PRIORS
 
 COUNTS = {
@@ -168,3 +170,28 @@ def test_extremes_are_answered():
         fit = mn.pool(events=events, total=total, model="bayes")
         assert not fit.method["unsettled"]
         assert 0 <= fit.ci_lower < fit.ci_upper <= 1
+
+
+@pytest.mark.parametrize("link", ["logit", "probit", "cloglog"])
+def test_equal_studies_taken_together_change_nothing(monkeypatch, link):
+    rng = np.random.default_rng(1)
+    total = rng.integers(8, 30, 600)
+    events = rng.binomial(total, rng.beta(2, 5, 600))
+    folded = distinct(BinomialLogit(events[None].astype(float), total[None].astype(float)))
+    assert folded is not None
+    assert folded[0].guess.shape[1] < 350
+    together = mn.pool_arrays(events[None], total[None], model="bayes", link=link)
+    monkeypatch.setattr(batch, "distinct", lambda studies: None)
+    alone = mn.pool_arrays(events[None], total[None], model="bayes", link=link)
+    for name in ("estimate", "ci_lower", "ci_upper", "pi_lower", "pi_upper", "tau2", "tau2_lower", "tau2_upper", "loglik"):
+        assert getattr(together, name) == pytest.approx(getattr(alone, name), rel=1e-11), name
+    for name in ("weights", "shrunken"):
+        assert getattr(together, name) == pytest.approx(getattr(alone, name), rel=1e-9, nan_ok=True), name
+
+
+def test_few_studies_different_ones_and_several_fits_are_left_as_they_are():
+    few, many = np.full((1, 20), 3.0), np.arange(1000.0)[None]
+    assert distinct(BinomialLogit(few, few + 5)) is None
+    assert distinct(BinomialLogit(many, many + 5)) is None
+    assert distinct(BinomialLogit(np.full((2, 400), 3.0), np.full((2, 400), 9.0))) is None
+    assert distinct(Poisson(np.full((1, 400), 3.0), np.full((1, 400), 9.5)))[0].times == 400
