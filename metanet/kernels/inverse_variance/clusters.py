@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from metanet.base.arrays import Array, Indices
-from metanet.kernels.normal_effect.random_effect import RULES, nodes_interval, study_moments
+from metanet.kernels.normal_effect.moments import study_moments
+from metanet.kernels.normal_effect.random_effect import RULES, nodes_interval
 from metanet.kernels.normal_effect.study_likelihoods import Likelihood
 
 
@@ -197,7 +198,7 @@ def _sandwich(studies: Likelihood, x: Array, beta: Array, tau: Array, clusters: 
     eta = (x @ beta[:, :, None])[:, :, 0]
     score, information = np.zeros((b, k, p + 1)), np.zeros((b, p + 1, p + 1))
     low, length, _ = nodes_interval(studies, eta, tau, _RULE.drop)
-    at = study_moments(studies, eta, tau, _RULE, low, length)
+    at = study_moments(studies, eta, tau, _RULE.nodes, low, length)
     inside = tau > 0
     # Without a random effect the study's own slope and curvature need no nodes.
     _, slope, bend = studies.terms(eta)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.base.arrays import Array, Indices, Mask
+from metanet.kernels.normal_effect.moments import per_study
 from metanet.kernels.normal_effect.random_effect import (
     RULES,
     SCAN_RULE,
@@ -22,7 +23,6 @@ from metanet.kernels.normal_effect.random_effect import (
     Rule,
     boundary_score,
     nodes_interval,
-    per_study,
     rounding,
 )
 from metanet.kernels.normal_effect.study_likelihoods import Likelihood

@@ -22,7 +22,7 @@ from metanet.kernels.normal_effect.random_effect import (
 )
 from metanet.kernels.normal_effect.study_likelihoods import Likelihood
 from metanet.kernels.numerics import distributions
-from metanet.kernels.numerics.batches import Batch
+from metanet.kernels.numerics.batches import Batch, joined
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,9 @@ def _covariance(information: Array, on_boundary: Mask) -> Array:
 # one degree of freedom. Every row of a batch walks its own path.
 
 #: An end is settled when the Newton step that is still taken is this fraction of it: what is left is about the square.
-_TOLERANCE = 1e-6
+_TOLERANCE = 1e-4
+#: And what the step of the mean may still gain, in log-likelihood.
+_GAIN = 1e-8
 #: What half the nodes may differ in the log-likelihood of one end; the error of all of them is about the square.
 _HALF_TOLERANCE = 1e-5
 #: And what makes a point on the way useless.
@@ -231,7 +233,7 @@ def _walk(studies: Likelihood, fit: Fit, upward: NDArray[np.bool_], drop: float,
         open_end = near & upward & ~beyond & (tau >= TAU_LIMIT)
         new = np.where(open_end, tau, new)
         mean = mu + np.where(blurred, 0.0, step - at.information[:, 0, 1] / information * (new - tau))
-        small = near & (gain < 1e-11) & ((np.abs(new - tau) <= _TOLERANCE * tau) | (high - low <= 1e-14 * high))
+        small = near & (gain < _GAIN) & ((np.abs(new - tau) <= _TOLERANCE * tau) | (high - low <= 1e-14 * high))
         finer = blurred | (more & small & (doubt > np.maximum(_HALF_TOLERANCE, 1e3 * rounding(studies.size))))
         level = level + finer
         low, high = np.where(finer, first_low, low), np.where(finer, first_high, high)
@@ -255,12 +257,10 @@ def _evaluate(studies: Likelihood, mu: Array, tau: Array, level: NDArray[np.int6
     first = int(level[0])
     if (level == first).all():
         return evaluate(studies, mu, tau, RULES[first], interval)
-    whole = evaluate(studies, mu, tau, RULES[0], interval)
-    for each in np.unique(level):
-        rows = np.flatnonzero(level == each)
-        if each:
-            whole.put(rows, evaluate(studies.take(rows), mu[rows], tau[rows], RULES[each], interval.take(rows)))
-    return whole
+    groups = [np.flatnonzero(level == each) for each in np.unique(level)]
+    parts = [evaluate(studies.take(rows), mu[rows], tau[rows], RULES[level[rows[0]]], interval.take(rows)) for rows in groups]
+    order = np.argsort(np.concatenate(groups), kind="stable")
+    return joined(parts).take(order)
 
 
 def _maximise_tau(studies: Likelihood, mu: Array, start: Array, rule: Rule, iterations: int = 60) -> tuple[Array, Array, Array]:

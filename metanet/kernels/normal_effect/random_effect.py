@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy import special
 
 from metanet.base.arrays import Array, Indices
-from metanet.kernels.normal_effect.study_likelihoods import Likelihood
+from metanet.kernels.normal_effect.moments import node_numbers, per_study, study_moments
+from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit, Likelihood
 from metanet.kernels.numerics.batches import Batch, joined
 from metanet.kernels.numerics.distributions import binomial_tails
 
@@ -213,8 +213,8 @@ SCAN_RULE = Rule(11, 14.0)
 #: Rules tried in turn until half the nodes would have done. exp(-37) is the rounding error of one.
 RULES = tuple(Rule(32 * 2**level + 1, 37.0) for level in range(7))
 #: Elements of an array over nodes. Larger ones are handed back to the system each time they are freed, and every page that is
-#: touched anew costs more than the arithmetic on it.
-_BLOCK = 15_000
+#: touched anew costs more than the arithmetic on it. Logits take fewer steps over the nodes, so that calls cost more beside them.
+_BLOCK, _LOGIT_BLOCK = 15_000, 60_000
 _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 
 
@@ -234,30 +234,6 @@ class Evaluation(Batch):
     study_information: Array
     half_loglik: Array
     half_score: Array
-
-
-class Moments(NamedTuple):
-    """What the quadrature gives of every study, ``[b, k]``.
-
-    `loglik` lacks the study's constant. `score` and `tau_score` are its slopes in its mean and in tau; `information`, `cross` and
-    `tau_information` the negative second derivatives in (mean, mean), (mean, tau), (tau, tau). Those that begin with `half`
-    come from every second node.
-    """
-
-    loglik: Array
-    score: Array
-    tau_score: Array
-    information: Array
-    cross: Array
-    tau_information: Array
-    half_loglik: Array
-    half_score: Array
-    half_tau_score: Array
-
-
-def per_study(mu: Array) -> Array:
-    """A mean by fit ``[b]`` or by study ``[b, k]`` as an array over studies."""
-    return mu if mu.ndim == 2 else mu[:, None]
 
 
 def _modes(studies: Likelihood, mu: Array, tau: Array, start: Array | None = None) -> tuple[Array, Array, Array]:
@@ -380,7 +356,7 @@ def evaluate(studies: Likelihood, mu: Array, tau: Array, rule: Rule, interval: I
     """
     low, length, _ = nodes_interval(studies, mu, tau, rule.drop) if interval is None else interval
     b, k = low.shape
-    size = max(1, _BLOCK // (rule.nodes * k))
+    size = max(1, (_LOGIT_BLOCK if isinstance(studies, BinomialLogit) else _BLOCK) // (rule.nodes * k))
     if b <= size:
         return _evaluate(studies, mu, tau, rule, low, length)
     pieces = []
@@ -392,7 +368,7 @@ def evaluate(studies: Likelihood, mu: Array, tau: Array, rule: Rule, interval: I
 
 def _evaluate(studies: Likelihood, mu: Array, tau: Array, rule: Rule, low: Array, length: Array) -> Evaluation:
     """`evaluate` on nodes that are few enough for the cache."""
-    at = study_moments(studies, mu, tau, rule, low, length)
+    at = study_moments(studies, mu, tau, rule.nodes, low, length)
     loglik = at.loglik.sum(-1) + studies.constant
     information = np.empty((mu.size, 2, 2))
     information[:, 0, 0] = at.information.sum(-1)
@@ -406,63 +382,6 @@ def _evaluate(studies: Likelihood, mu: Array, tau: Array, rule: Rule, low: Array
     return Evaluation(loglik, score, information, at.score, np.maximum(at.information, 0.0), half_loglik, half_score)
 
 
-def study_moments(studies: Likelihood, mu: Array, tau: Array, rule: Rule, low: Array, length: Array) -> Moments:
-    """Likelihood and derivatives of every study on the nodes of one interval each; few fits at a time stay in the cache."""
-    width = length / (rule.nodes - 1)
-    z = _indices(rule.nodes) * width
-    z += low
-    theta = tau[:, None] * z
-    theta += per_study(mu)
-    weight, r, w = studies.terms(theta)
-    wz = z * z
-    wz *= 0.5
-    weight -= wz
-    peak = weight.max(0)
-    weight -= peak
-    np.exp(weight, out=weight)
-    # A study so sharp that every second node misses it has no mass there; more nodes follow.
-    mass, half_mass = _sum(weight), np.maximum(_sum(weight[::2]), 1e-290)
-    loglik = peak + np.log(mass * width)
-    loglik -= _LOG_SQRT_2PI
-    half_loglik = loglik + np.log(2.0 * half_mass / mass)
-    weight /= mass
-    rz = r * z
-    product = weight * r
-    mean_r, half_r = _sum(product), _sum(product[::2])
-    np.multiply(weight, rz, out=product)
-    mean_rz, half_rz = _sum(product), _sum(product[::2])
-    share = mass / half_mass
-    r -= mean_r
-    rz -= mean_rz
-    np.multiply(w, z, out=wz)
-    z *= wz
-    np.multiply(r, r, out=product)
-    w -= product
-    r *= rz
-    wz -= r
-    rz *= rz
-    z -= rz
-    w *= weight
-    wz *= weight
-    z *= weight
-    half_r *= share
-    half_rz *= share
-    return Moments(loglik, mean_r, mean_rz, _sum(w), _sum(wz), _sum(z), half_loglik, half_r, half_rz)
-
-
-def _sum(values: Array) -> Array:
-    """Sum over the nodes."""
-    total: Array = np.add.reduce(values, axis=0)
-    return total
-
-
-@cache
-def _indices(nodes: int) -> Array:
-    indices = np.arange(nodes, dtype=np.float64).reshape(-1, 1, 1)
-    indices.setflags(write=False)
-    return indices
-
-
 def _mean(weight: Array, values: Array, mass: Array) -> Array:
     """Weighted mean over the nodes, ``[b, k]``."""
     return np.asarray((weight * values).sum(0) / mass)
@@ -472,7 +391,7 @@ def posterior(studies: Likelihood, mu: Array, tau: Array, rule: Rule) -> tuple[A
     """Posterior mean of each study's predictor and of its response, ``[b, k]``."""
     m, t = mu[:, None], tau[:, None]
     low, length, _ = nodes_interval(studies, mu, tau, rule.drop)
-    z = low + _indices(rule.nodes) * (length / (rule.nodes - 1))
+    z = low + node_numbers(rule.nodes) * (length / (rule.nodes - 1))
     theta = m + t * z
     weight = studies.slope(theta)[0] - 0.5 * z * z
     weight = np.exp(weight - weight.max(0))

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanet.base.arrays import Array, Indices, Mask
-from metanet.kernels.normal_effect.random_effect import Evaluation, Interval, Rule, nodes_interval, rounding, study_moments
+from metanet.kernels.normal_effect.moments import study_moments
+from metanet.kernels.normal_effect.random_effect import Evaluation, Interval, Rule, nodes_interval, rounding
 from metanet.kernels.normal_effect.study_likelihoods import Likelihood
 from metanet.kernels.numerics.batches import Batch, joined
 
@@ -209,7 +210,7 @@ def evaluate(studies: Likelihood, u: Array, gamma: Array, tau: Array, rule: Rule
 
 
 def _evaluate(studies: Likelihood, u: Array, eta: Array, tau: Array, rule: Rule, low: Array, length: Array) -> Evaluation:
-    at = study_moments(studies, eta, tau, rule, low, length)
+    at = study_moments(studies, eta, tau, rule.nodes, low, length)
     b, _, p = u.shape
     score, half = np.empty((b, p + 1)), np.empty((b, p + 1))
     score[:, :p], score[:, p] = _summed(u, at.score), at.tau_score.sum(-1)

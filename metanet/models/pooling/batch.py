@@ -212,6 +212,8 @@ def _piece(data: Data, options: Options) -> int:
         return max(1, 400 // max(k, 1))
     if options.model == "bayes":
         return max(8, 3_000 // max(k, 1))
+    if options.model == "glmm":
+        return max(16, 7_200 // max(k, 1))
     return max(16, (2_400 if options.exact else 40_000) // max(k, 1))
 
 

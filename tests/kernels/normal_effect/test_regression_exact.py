@@ -127,7 +127,7 @@ def test_the_profile_interval_of_tau_is_that_of_the_mean():
     wanted = mean_tau_interval(studies, fit_mean(studies), 0.95)
     found = tau_interval(studies, regression_exact.fit(studies, np.ones((10, 1))), 0.95)
     for one, other in zip(found, wanted, strict=True):
-        # The kernel of the mean takes its ends to 1e-6 in the last Newton step, that is to about 1e-11.
+        # The kernel of the mean takes its ends to 1e-4 in the last Newton step, that is to about 1e-8.
         np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-9)
 
 
@@ -137,8 +137,12 @@ def test_a_batch_gives_the_numbers_of_single_fits():
     whole = regression_exact.fit(studies, x)
     for i in range(0, 60, 4):
         one = regression_exact.fit(studies.take(np.array([i])), x[i])
-        for field in ("beta", "covariance", "tau", "loglik", "eta"):
+        for field in ("beta", "tau", "loglik", "eta"):
             np.testing.assert_allclose(getattr(whole, field)[i], getattr(one, field)[0], rtol=1e-12, err_msg=field)
+        # Large batches take their sums over nodes by products of matrices, which round otherwise: a correlation near zero has the
+        # rounding of the variances.
+        se = np.sqrt(np.diagonal(one.covariance[0]))
+        np.testing.assert_allclose(whole.covariance[i] / np.outer(se, se), one.covariance[0] / np.outer(se, se), rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("p", [2, 3, 5])
