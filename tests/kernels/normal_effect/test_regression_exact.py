@@ -137,10 +137,10 @@ def test_a_batch_gives_the_numbers_of_single_fits():
     whole = regression_exact.fit(studies, x)
     for i in range(0, 60, 4):
         one = regression_exact.fit(studies.take(np.array([i])), x[i])
+        # Large batches take their sums over nodes by products of matrices, which round otherwise; near separation that is seen in
+        # the twelfth digit.
         for field in ("beta", "tau", "loglik", "eta"):
-            np.testing.assert_allclose(getattr(whole, field)[i], getattr(one, field)[0], rtol=1e-12, err_msg=field)
-        # Large batches take their sums over nodes by products of matrices, which round otherwise: a correlation near zero has the
-        # rounding of the variances.
+            np.testing.assert_allclose(getattr(whole, field)[i], getattr(one, field)[0], rtol=1e-10, err_msg=field)
         se = np.sqrt(np.diagonal(one.covariance[0]))
         size = np.outer(se, se)
         size[size == 0] = 1.0
