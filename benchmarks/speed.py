@@ -143,7 +143,7 @@ def reml_in_pieces(y: np.ndarray, v: np.ndarray, size: int = 4096) -> np.ndarray
     return out
 
 
-def glmm_in_pieces(e: np.ndarray, n: np.ndarray, size: int = 200) -> None:
+def glmm_in_pieces(e: np.ndarray, n: np.ndarray, size: int = 600) -> None:
     """Estimate, standard error, tau2 and log-likelihood of a long batch."""
     for i in range(0, len(e), size):
         fit_random_effect(BinomialLogit(e[i : i + size], n[i : i + size]))
