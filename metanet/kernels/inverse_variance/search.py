@@ -7,6 +7,8 @@ Arrays are studies first, ``[k, b]``: sums over the studies are whole vector add
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Literal, Protocol, Self
 
 import numpy as np
@@ -132,6 +134,8 @@ def _refine(problem: Likelihood, low: Array, high: Array, f_low: Array, f_high: 
     step would leave it.
     """
     count = np.isfinite(problem.v).sum(0)
+    if low.size == 1:
+        return np.array([_refine_one(problem, float(low[0]), float(high[0]), float(f_low[0]), float(f_high[0]), int(count[0]))])
     # With equal weights the line through both ends, drawn for the scaled score, is already the answer.
     x = np.where(low > 0, low + (high - low) * _line(low, high, f_low, f_high), 0.5 * high)
     for _ in range(2):
@@ -168,6 +172,43 @@ def _refine(problem: Likelihood, low: Array, high: Array, f_low: Array, f_high: 
         closed, problem = np.zeros(open_.size, dtype=bool), problem.take(open_)
     answer[rows] = x
     return answer
+
+
+def _of_arrays(problem: Likelihood) -> Callable[[float], tuple[float, float, float]]:
+    """The derivatives of one column by those of arrays."""
+
+    def at(tau2: float) -> tuple[float, float, float]:
+        first, second, total = problem.derivatives(np.array([tau2]))
+        return float(first[0]), float(second[0]), float(total[0])
+
+    return at
+
+
+def _refine_one(problem: Likelihood, low: float, high: float, f_low: float, f_high: float, count: int) -> float:
+    """`_refine` of one column, step by step the same: on numbers it takes a third of the time of arrays of one."""
+    at: Callable[[float], tuple[float, float, float]] = getattr(problem, "derivatives_of_one", _of_arrays(problem))
+    x = 0.5 * high
+    if low > 0:
+        a, b = f_low * low * low, -f_high * high * high
+        fraction = a / (a + b) if a + b else 0.5
+        x = low + (high - low) * (fraction if 0.02 < fraction < 0.98 else 0.5)
+    for step in range(82):
+        first, second, s1 = at(x)
+        bend = second + 2.0 * first * s1 / count
+        new = x - first / bend if bend else math.inf
+        if step < 2:
+            x = new if low < new < high else x
+            continue
+        if first == 0:
+            return x
+        low, high = (x, high) if first > 0 else (low, x)
+        inside = bend < 0 and low < new < high
+        if not inside:
+            new = 0.5 * (low + high) if low > 0.1 * high else math.sqrt(max(low, 1e-3 * high) * high)
+        if (inside and abs(new - x) <= _STEP * new) or high - low <= 4e-16 * high:
+            return new
+        x = new
+    return x
 
 
 def _line(low: Array, high: Array, f_low: Array, f_high: Array) -> Array:

@@ -358,6 +358,24 @@ class Problem:
         second += 0.5 * s2
         return np.asarray(0.5 * first), second, s1
 
+    def derivatives_of_one(self, tau2: float) -> tuple[float, float, float]:
+        """`derivatives` of a problem of one column."""
+        y, w = self.y[:, 0], 1.0 / (self.v[:, 0] + tau2)
+        s1 = float(w.sum())
+        u = y - (float(w @ y) / s1 if self.mean is None else self.mean[0])
+        u *= w
+        first, second = float(u @ u) - s1, 0.0
+        if self.mean is None:
+            second = float(w @ u) ** 2 / s1
+        u *= u
+        second -= float(w @ u)
+        s2 = float(w @ w)
+        if self.kind == "restricted":
+            ratio = s2 / s1
+            first += ratio
+            second += 0.5 * ratio * ratio - float(w @ (w * w)) / s1
+        return 0.5 * first, second + 0.5 * s2, s1
+
     def loglik(self, tau2: Array) -> Array:
         """Log-likelihood at tau2, up to a constant that depends on the data alone, ``[b]``."""
         _, u, s1 = self._sums(tau2)
