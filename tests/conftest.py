@@ -40,6 +40,7 @@ LONGEST = (
 SLOW = (
     "browser/test_own_sheet.py",
     "browser/test_pages.py",
+    "diagnostics/own_series/test_own_series.py",
     "diagnostics/studies/test_gosh.py",
     "docs/test_gallery.py",
     "effects/test_measures.py",
@@ -59,6 +60,7 @@ SLOW = (
     "models/comparison/test_compare.py",
     "models/comparison/test_ladder.py",
     "models/network/test_network.py",
+    "models/results/test_cards.py",
     "models/test_groups.py",
     "reporting/diff/test_verify.py",
     "reporting/index/test_index.py",
@@ -74,8 +76,6 @@ SLOW = (
 #: Single tests that it leaves out too, whose files are quick without them.
 SLOW_TESTS = (
     "base/test_transaction.py::test_two_imports_at_once_both_arrive",
-    "diagnostics/own_series/test_own_series.py::test_counts_at_the_edges_and_large_series_have_their_probabilities",
-    "diagnostics/own_series/test_own_series.py::test_the_goal_is_the_quantile_of_the_prediction",
     "diagnostics/studies/test_influence.py::test_sets_without_outliers_seldom_name_one",
     "evidence/test_evidence_folders.py::test_reports_and_own_notebooks_read_the_tables_of_their_run",
     "evidence/test_sources.py::test_every_function_of_evidence_takes_a_frame_a_file_a_folder_and_a_result",
@@ -91,7 +91,6 @@ SLOW_TESTS = (
     "kernels/beta_binomial/test_beta_binomial.py::test_ends_lie_the_quantile_below_the_maximum",
     "kernels/beta_binomial/test_sequence.py::test_no_other_start_finds_a_higher_likelihood",
     "kernels/inverse_variance/test_prediction.py::test_the_integrated_bootstrap_is_the_limit_of_the_sampled_one",
-    "models/results/test_cards.py::test_every_kind_of_result_is_looked_at",
     "reference/test_diagnostics.py::test_a_group_without_events_is_told_apart_by_the_likelihood_ratio_and_not_by_wald",
     "reference/test_two_groups.py::test_random_intercepts_differ_from_theirs_by_laplace_alone",
     "writing/prisma/test_prisma.py::test_a_comparison_says_adjusted_and_tested_only_where_it_was",
