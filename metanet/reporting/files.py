@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from metanet.base.errors import ReportError
 from metanet.base.untrusted import visible
 from metanet.base.whole_files import write_text
@@ -53,10 +55,23 @@ def read_object(path: Path) -> dict[str, Any] | None:
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST:
             return None
-        found = json.loads(path.read_bytes(), parse_int=_whole, parse_constant=_no_number)
+        content = path.read_bytes()
+        try:
+            found = orjson.loads(content)
+        except orjson.JSONDecodeError:
+            # It is strict: a text with half a character is no UTF-8, but was written and is read.
+            found = json.loads(content, parse_int=_whole, parse_constant=_no_number)
     except (OSError, ValueError, OverflowError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def single_numbers(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The single numbers and words of a finished report, without its studies and tables: who holds many reports holds these."""
+    result = found.get("result")
+    kept = {name: value for name, value in found.items() if not isinstance(value, dict | list)}
+    single = {name: value for name, value in result.items() if not isinstance(value, dict | list)} if isinstance(result, dict) else {}
+    return {**kept, "result": single} if single else kept
 
 
 def _whole(text: str) -> int:

@@ -84,8 +84,8 @@ def save_results(
         "definition_title": attrs.get("definition_title"),
         "selection": None if record is None else dict(record.chosen),
         "result": fit.to_dict(),
-        "second": None if second is None else second.to_dict(),
-        "others": [each.to_dict() for each in others],
+        "second": None if second is None else _without_studies(second),
+        "others": [_without_studies(each) for each in others],
         "leave_one_out": None if omitted is None else omitted.to_dict(),
         "count_bounds": None if bounds is None else bounds.to_dict(),
         "risk_of_bias": _judged(fit.studies),
@@ -115,6 +115,11 @@ def save_results(
         files.append(to / SCRIPT)
         fit.to_r(files[-1])
     return files
+
+
+def _without_studies(fit: Pooled) -> dict[str, Any]:
+    """Another model of the same studies, which stand in the result."""
+    return {name: value for name, value in fit.to_dict().items() if name != "studies"}
 
 
 def _judged(studies: pd.DataFrame) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from typing import Any
 from metanet.base.errors import MetanetError
 from metanet.base.groups import Key, natural
 from metanet.evidence import Evidence
-from metanet.reporting.files import outcome_folder, read_object
+from metanet.reporting.files import outcome_folder, read_object, single_numbers
 from metanet.reporting.plan.registry import ANALYSES_FOLDER, NOTEBOOKS, REPLICATION, titles
 
 
@@ -19,7 +19,8 @@ from metanet.reporting.plan.registry import ANALYSES_FOLDER, NOTEBOOKS, REPLICAT
 class Report:
     """A report: its folder, its numbers, its description, its files, and whether the evidence has changed since.
 
-    It is `gone` where the evidence no longer has rows of its outcome and modality class.
+    It is `gone` where the evidence no longer has rows of its outcome and modality class. Of its numbers it holds those that stand
+    alone, and the judgements of the risk of bias; `studies` is how many studies were pooled, by their names.
     """
 
     folder: str
@@ -28,6 +29,7 @@ class Report:
     files: frozenset[str]
     stale: bool
     gone: bool = False
+    studies: int = 0
 
     @property
     def failed(self) -> bool:
@@ -141,10 +143,14 @@ def _read(out: Path, folder: str, evidence: Evidence | None, pairs: frozenset[tu
     numbers = read_object(out / folder / "numbers.json")
     if numbers is None:
         return None
+    result, judged = numbers.get("result"), numbers.get("risk_of_bias")
+    rows = result.get("studies") if isinstance(result, dict) else None
+    studies = len({str(row.get("study")) for row in rows if isinstance(row, dict)}) if isinstance(rows, list) else 0
+    numbers = {**single_numbers(numbers), "risk_of_bias": judged}
     about = read_object(out / folder / "about.json")
     with os.scandir(out / folder) as found:
         files = frozenset(entry.name for entry in found if entry.is_file())
-    return Report(folder, numbers, about or {}, files, _stale(about, evidence), _gone(about, pairs))
+    return Report(folder, numbers, about or {}, files, _stale(about, evidence), _gone(about, pairs), studies)
 
 
 def _stale(about: Mapping[str, Any] | None, evidence: Evidence | None) -> bool:

@@ -147,12 +147,10 @@ def _cells(rates: Sequence[Report]) -> list[dict[str, Any]]:
         if report.numbers.get("variant") or report.about.get("variant"):
             continue
         drawn = _drawn(report.result)
-        studies = report.result.get("studies")
-        named = {str(row.get("study")) for row in studies if isinstance(row, dict)} if isinstance(studies, list) else set()
         found[report.outcome, report.modality] = {
             "outcome": report.outcome,
             "modality": report.modality,
-            "studies": max(1, len(named) or _whole(report.result.get("k")) or 1),
+            "studies": max(1, report.studies or _whole(report.result.get("k")) or 1),
             "arms": max(1, _whole(report.result.get("k")) or 1),
             "rate": drawn["estimate"],
             "lower": drawn["ci_lower"],

@@ -18,7 +18,7 @@ from metanet.base.whole_files import write_text
 from metanet.reporting.documents.export import export, navigation
 from metanet.reporting.engine.cells import here
 from metanet.reporting.engine.preload import light_notebooks
-from metanet.reporting.files import analyses_folder, read_object, write_json
+from metanet.reporting.files import analyses_folder, read_object, single_numbers, write_json
 from metanet.reporting.page import page
 from metanet.reporting.plan.jobs import Job
 from metanet.reporting.plan.registry import REPLICATION
@@ -236,14 +236,9 @@ def traceback_html(details: str) -> str:
 
 
 def told_numbers(folder: Path) -> dict[str, Any] | None:
-    """The single numbers and words of a finished report, without its studies and tables: a run holds those of every report."""
+    """The single numbers and words of a finished report: a run holds those of every report."""
     found = read_numbers(folder)
-    if found is None:
-        return None
-    result = found.get("result")
-    kept = {name: value for name, value in found.items() if not isinstance(value, dict | list)}
-    single = {name: value for name, value in result.items() if not isinstance(value, dict | list)} if isinstance(result, dict) else {}
-    return {**kept, "result": single} if single else kept
+    return None if found is None else single_numbers(found)
 
 
 def read_numbers(folder: Path) -> dict[str, Any] | None:
