@@ -215,7 +215,7 @@ class Evidence:
             "notes": notes,
             "studies": Kept(names),
             "counts": Kept([row[name] for name in COUNTS if name in frame.columns] for row in rows),
-            "left_out": self._left_out(outcome, selection),
+            "left_out": Kept(self._left_out(outcome, selection)),
             "evidence": self.name,
             "aliases": list(self._aliases),
             "stated": [fact.name for fact in self._stated],
