@@ -272,6 +272,7 @@ def _audit(scope: Scope) -> Iterator[Subject]:
     "search.ipynb",
     title="Search and selection",
     shows="the PRISMA 2020 flow diagram, searches, excluded reports and the checklist, of a review that has tables of its search",
+    nothing="No report of the search was made: search_flow.csv, searches.csv and excluded.csv are empty or not there.",
 )
 def _search(scope: Scope) -> Iterator[Subject]:
     from metanet.evidence.search.flow import prisma_flow

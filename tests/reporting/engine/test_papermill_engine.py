@@ -220,6 +220,19 @@ def test_the_parent_ends_with_its_owner():
     wait_until(gone, "the end of the parent and its fork")
 
 
+def test_a_fork_has_the_tables_of_who_asks_and_not_those_of_the_day_its_parent_began(monkeypatch, tmp_path):
+    def told(parent):
+        cells = [["import os; print(os.environ.get('METANET_EVIDENCE'))", False]]
+        return "".join(m["output"].get("text", "") for m in parent.ask("cells", {"cells": cells, "limit": None}) if "output" in m)
+
+    monkeypatch.setenv("METANET_EVIDENCE", str(tmp_path / "old"))
+    with forks.Forks() as parent:
+        monkeypatch.setenv("METANET_EVIDENCE", str(tmp_path / "new"))
+        assert told(parent).strip() == str(tmp_path / "new")
+        monkeypatch.delenv("METANET_EVIDENCE")
+        assert told(parent).strip() == "None"
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

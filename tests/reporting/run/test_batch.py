@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 import metanet as mn
@@ -162,6 +163,13 @@ def test_nothing_to_pool_is_said_in_words(tmp_path):
     with pytest.raises(mn.ArgumentError, match="no poolable study"):
         mn.report("technical_success", out=tmp_path / "never")
     assert not (tmp_path / "never").exists()
+
+
+def test_an_analysis_that_was_asked_for_and_has_nothing_is_told(tmp_path):
+    data = pd.DataFrame({"study": ["A 2001", "B 2002"], "events": [3, 9], "total": [20, 31]})
+    made = mn.report(data=data, out=tmp_path / "out", analyses=("search",))
+    assert not made.outcomes
+    assert [text for text in made.notes if text.startswith("No report of the search was made")]
 
 
 def test_a_definition_chooses_the_outcome_that_knows_it():
