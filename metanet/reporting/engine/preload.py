@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib import import_module
 
 #: What notebooks and their export load beside the public names that the shipped notebooks use. A missing name costs time, not
-#: correctness.
+#: correctness; what few reports use is missing on purpose, because its memory is that of every report.
 NAMES = (
     "IPython.core.completer",
     "IPython.core.magics.config",
@@ -18,15 +18,12 @@ NAMES = (
     "numpy",
     "pandas",
     "scipy.special",
-    "statsmodels.stats.multitest",
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
     "matplotlib.pyplot",
     "frictionless",
-    "formulaic",
     "great_tables",
     "docx",
-    "typst",
     "papermill",
     "nbconvert.exporters.html",
     "metanet.figures.forest.forest",
