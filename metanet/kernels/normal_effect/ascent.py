@@ -22,6 +22,7 @@ from metanet.kernels.normal_effect.random_effect import (
     Interval,
     Rule,
     boundary_score,
+    left_behind,
     nodes_interval,
     rounding,
 )
@@ -207,8 +208,9 @@ def ascend(model: Model, point: Array, tau: Array, rule: Rule, iterations: int =
             rows, part, step, decrement = rows[keep], part.take(keep), step[keep], decrement[keep]
             interval = interval.take(keep)
         floor = whole.loglik[rows] - rounding(part.studies.size)
-        far = np.flatnonzero(decrement > _SAME_NODES**2)
         trial, trial_tau = point[rows] + step[:, :-1], np.abs(tau[rows] + step[:, -1])
+        places = ((part.predictor(each), sd) for each, sd in ((point[rows], tau[rows]), (trial, trial_tau)))
+        far = np.flatnonzero((decrement > _SAME_NODES**2) | left_behind(part.studies, interval, *places))
         if far.size:
             interval = renewed(part.studies, part.predictor(trial), trial_tau, rule, interval, far)
         at = part.evaluate(trial, trial_tau, rule, interval)

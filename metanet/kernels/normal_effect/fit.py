@@ -17,6 +17,7 @@ from metanet.kernels.normal_effect.random_effect import (
     common_mean,
     evaluate,
     joint_modes,
+    left_behind,
     nodes_interval,
     rounding,
 )
@@ -244,10 +245,15 @@ def _walk(studies: Likelihood, fit: Fit, upward: NDArray[np.bool_], drop: float,
             return answer
         rows, studies, fit = rows[keep], studies.take(keep), fit.take(keep)
         upward, target, level = upward[keep], target[keep], level[keep]
+        interval = interval.take(keep)
         # Near the end the steps are short, and the nodes stay where they are.
-        far = np.flatnonzero((np.abs(new - tau) > 0.01 * tau)[keep] | (gain[keep] > 1e-4))
+        far = np.flatnonzero(
+            (np.abs(new - tau) > 0.01 * tau)[keep]
+            | (gain[keep] > 1e-4)
+            | left_behind(studies, interval, (mu[keep], tau[keep]), (mean[keep], new[keep]))
+        )
         low, high, mu, tau = low[keep], high[keep], mean[keep], new[keep]
-        first_low, first_high, interval = first_low[keep], first_high[keep], interval.take(keep)
+        first_low, first_high = first_low[keep], first_high[keep]
     answer[rows] = tau
     return answer
 
@@ -282,7 +288,8 @@ def _maximise_tau(studies: Likelihood, mu: Array, start: Array, rule: Rule, iter
             score = score[keep]
         scale = np.ones(rows.size)
         floor = loglik[rows] - rounding(part.size)
-        far = np.flatnonzero(step * score > 0.0025)
+        where = mu[rows], tau[rows]
+        far = np.flatnonzero((step * score > 0.0025) | left_behind(part, interval, where, (where[0], np.abs(where[1] + step))))
         for _ in range(14):
             trial = np.abs(tau[rows] + scale * step)
             if far.size:

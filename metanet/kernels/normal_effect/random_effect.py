@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from metanet.base.arrays import Array, Indices
+from metanet.base.arrays import Array, Indices, Mask
 from metanet.kernels.normal_effect.moments import node_numbers, per_study, study_moments
 from metanet.kernels.normal_effect.study_likelihoods import BinomialLogit, Likelihood
 from metanet.kernels.numerics.batches import Batch, joined
@@ -278,6 +278,23 @@ class Interval(NamedTuple):
     def take(self, rows: Indices) -> Interval:
         """The chosen fits."""
         return Interval(self.low[rows], self.length[rows], self.mode[rows])
+
+
+#: Nodes stay where they are while no study moves among them by more than this part of their interval, a sixth of a standard deviation.
+_STAY = 0.01
+
+
+def left_behind(studies: Likelihood, interval: Interval, before: tuple[Array, Array], after: tuple[Array, Array]) -> Mask:
+    """Fits ``[b]`` of which a study would leave its nodes where mean and tau change from `before` to `after`.
+
+    A study of many patients stays where it is on the scale of theta, so that its random effect moves by as much as the mean, which
+    may be many of its own standard deviations.
+    """
+    (mu, tau), (new_mu, new_tau) = before, after
+    t = new_tau[:, None]
+    follows = t * studies.precision / (1.0 + t * t * studies.precision)
+    change = per_study(new_mu - mu) + (new_tau - tau)[:, None] * interval.mode
+    return np.asarray((np.abs(change) * follows > _STAY * interval.length).any(-1))
 
 
 _OUTWARD = np.array([-1.0, 1.0]).reshape(2, 1, 1)

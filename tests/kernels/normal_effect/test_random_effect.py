@@ -192,3 +192,43 @@ def test_marginal_rate_is_the_mean_of_the_rates():
         step = 1e-5
         up, down = (marginal_rate(LINKS["logit"], np.array([mu]), np.array([tau + s]))[0][0] for s in (step, -step))
         assert gradient[0, 1] == pytest.approx((up - down) / (2 * step), rel=1e-5, abs=1e-10)
+
+
+def large(size):
+    rng = np.random.default_rng(size)
+    total = rng.integers(size // 3, size, 9)
+    return rng.binomial(total, rng.beta(2, 5, 9)), total
+
+
+#: Two sets in which nodes that stayed while the mean moved missed the studies: standard errors were wrong by 0.8 and 0.3 %.
+REGISTRIES = (
+    ([57109, 193566, 77400, 274855, 89979, 82716, 166032, 219559, 91950, 517958],
+     [317522, 864701, 403585, 758375, 344831, 284372, 957438, 509834, 764786, 944745]),
+    ([191096, 40262, 103243, 920, 192039, 87712, 73422, 36900, 14125],
+     [688070, 195845, 421345, 80152, 417448, 622572, 595597, 125183, 180261]),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("copies", [1, 60])
+@pytest.mark.parametrize("data", [*REGISTRIES, *map(large, (300, 30_000, 3_000_000))])
+def test_standard_errors_of_large_studies_are_those_of_dense_sums(data, copies):
+    events, total = (np.array(each, dtype=float) for each in data)
+    fit = fit_model(BinomialLogit(np.tile(events, (copies, 1)), np.tile(total, (copies, 1))))
+    mu, tau = fit.mu[-1], fit.tau[-1]
+
+    def height(m, t):
+        centre, sd = np.log(events / (total - events)), np.sqrt(total / (events * (total - events)))
+        theta = centre[:, None] + sd[:, None] * np.linspace(-9, 9, 2001)
+        away = theta - centre[:, None]
+        # By the difference from the study's own estimate, so that large counts do not cancel.
+        own = events[:, None] * away - total[:, None] * np.log1p((events / total)[:, None] * np.expm1(away))
+        log = own - 0.5 * ((theta - m) / t) ** 2
+        top = log.max(1)
+        return (top + np.log(np.exp(log - top[:, None]).sum(1)) - np.log(t)).sum()
+
+    h = 2e-3
+    at = {(i, j): height(mu + i * h, tau + j * h) for i in (-1, 0, 1) for j in (-1, 0, 1)}
+    a, d = (-(at[x] - 2 * at[0, 0] + at[-x[0], -x[1]]) / h**2 for x in ((1, 0), (0, 1)))
+    b = -(at[1, 1] - at[1, -1] - at[-1, 1] + at[-1, -1]) / (4 * h * h)
+    assert fit.covariance[-1, 0, 0] == pytest.approx(d / (a * d - b * b), rel=5e-5)
+    assert fit.covariance[-1, 1, 1] == pytest.approx(a / (a * d - b * b), rel=5e-5)
