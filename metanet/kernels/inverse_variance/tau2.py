@@ -366,7 +366,8 @@ class Problem:
         u *= w
         first, second = float(u @ u) - s1, 0.0
         if self.mean is None:
-            second = float(w @ u) ** 2 / s1
+            cross = float(w @ u)
+            second = cross * cross / s1
         u *= u
         second -= float(w @ u)
         s2 = float(w @ w)
